@@ -1,0 +1,45 @@
+"""Every error a user can cause: what is wrong in one line, and what to type instead."""
+
+from __future__ import annotations
+
+
+class KmrError(Exception):
+    """An expected failure. Shown as one line with a hint, never as a traceback.
+
+    Args:
+        message: what is wrong, one line, naming the thing (file, layer, input).
+        hint: what to do or type instead, one line; None where nothing helps.
+    """
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class ModelFileError(KmrError):
+    """The file is missing, empty, cut, mislabelled or not a model."""
+
+
+class LayerError(KmrError):
+    """A layer, call or port that the model does not have, or that cannot be tapped."""
+
+
+class BatchError(KmrError):
+    """Input data whose names, rank, shape, dtype or sample index do not fit the model."""
+
+
+class MissingFrameworkError(KmrError):
+    """The framework (or an extra) that this model needs is not installed."""
+
+
+class ModelLoadError(KmrError):
+    """The framework refused to load the model."""
+
+
+class ModelRunError(KmrError):
+    """The framework failed while it ran the model."""
+
+
+class OutputError(KmrError):
+    """A result cannot be written to the place the user named."""

@@ -1,0 +1,151 @@
+"""One module (or package) per model format, and the two protocols that each of them fulfils.
+
+To add a format: write a module with the names of :class:`Format`, and list it in :data:`FORMATS`. The
+conformance tests (``tests/formats/test_conformance.py``) then run for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias, cast, runtime_checkable
+
+import numpy as np
+
+from kmr_cli.errors import ModelFileError
+from kmr_cli.records import Batch, LayerInfo, ModelInfo, TensorSpec
+
+Sink: TypeAlias = Callable[[str, int, str, np.ndarray], None]
+"""``sink(layer, call, port, array)``. The array may be a view of memory that the framework writes to again
+as soon as the sink returns: a sink copies what it keeps."""
+
+
+@dataclass(frozen=True)
+class OpenOptions:
+    """How to open a model.
+
+    Attributes:
+        imports: modules to import first, so that the custom layers they register are known.
+        signature: SavedModel only: the signature to run; None for the only one or ``serving_default``.
+        tags: SavedModel only: the tag set of the meta graph; None for the only one or ``serve``.
+    """
+
+    imports: tuple[str, ...] = ()
+    signature: str | None = None
+    tags: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Taps:
+    """What to observe in one forward pass.
+
+    Attributes:
+        layers: exact paths.
+        calls: only these calls of each layer, counted from 0; None for every call.
+        sides: ``in``, ``out`` or both.
+    """
+
+    layers: tuple[str, ...]
+    calls: tuple[int, ...] | None = None
+    sides: tuple[str, ...] = ("in", "out")
+
+
+@runtime_checkable
+class Session(Protocol):
+    """A loaded model. Lives in one process, is used by one thread, and never leaves the adapter's side."""
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """What the model wants, in its order."""
+
+    @property
+    def layers(self) -> tuple[LayerInfo, ...]:
+        """Every layer that can be tapped, those included that only the loaded model shows (may build the model).
+
+        A path that ``describe`` lists is in here under the same name.
+        """
+
+    def capture(
+        self, batch: Batch, taps: Taps, sink: Sink | None = None, *, stop: bool = False
+    ) -> Mapping[str, np.ndarray] | None:
+        """Run one forward pass in inference mode and hand every tapped value to ``sink``.
+
+        Ports are ``in0, in1, …`` and ``out0, out1, …``: nested structures flattened in order, None left out
+        without shifting the others. A tensor that NumPy cannot hold as one array comes in parts: sparse as
+        ``out0.indices, out0.values, out0.shape``; ragged as ``out0.values, out0.row_splits`` (``row_splits1``
+        for the next inner level …); quantized as ``out0.int_repr, out0.scale, out0.zero_point``. bfloat16 and
+        float8 arrive as ``ml_dtypes``, text as an object array of ``bytes``.
+
+        Guarantees, held by the conformance tests: outputs equal the bare model's bit for bit; nothing stays
+        instrumented afterwards, whatever was raised; identity (path and call) is the same in every load and
+        process; inputs are fed as fresh 64-byte-aligned copies, so the caller's arrays are never written to.
+
+        Args:
+            batch: one array per input of :attr:`inputs`, samples along axis 0. Names and dtypes fit already.
+            taps: what to observe. Several calls of a layer come in the order they ran.
+            sink: receives the values; what it raises ends the pass and reaches the caller unchanged.
+            stop: run nothing after the last tapped value (as early as the format can tell), return None.
+
+        Returns:
+            The model's outputs by name, in order, or None if ``stop``.
+
+        Raises:
+            LayerError: a tap names a layer that the model does not have or that cannot be tapped.
+            ModelRunError: the framework failed.
+        """
+
+    def close(self) -> None:
+        """Free the model. The session is unusable afterwards."""
+
+
+class Format(Protocol):
+    """What a format's module provides at its top level."""
+
+    NAME: str
+    """The word used in reports: ``keras``, ``h5``, ``savedmodel``, ``torchscript``."""
+    TITLE: str
+    """For people: ``Keras 3 archive``."""
+    EXTRA: str
+    """The pip extra that brings its framework."""
+
+    def matches(self, path: Path) -> bool:
+        """Whether the content of this existing file or directory looks like this format. Cheap; raises nothing."""
+
+    def describe(self, path: Path, options: OpenOptions) -> ModelInfo:
+        """Read the file's own description. Imports no framework, reads no weight values.
+
+        Raises:
+            ModelFileError: the file is damaged; the message says how.
+        """
+
+    def open(self, path: Path, options: OpenOptions) -> Session:
+        """Import the framework and load the model, or as much of it as can be loaded before the taps are known.
+
+        Raises:
+            MissingFrameworkError, ModelFileError, ModelLoadError.
+        """
+
+    def adopt(self, model: Any) -> Session | None:
+        """A session on a live object of this format's framework, or None if it is something else.
+
+        Consults frameworks that are loaded already (``sys.modules``); imports none.
+        """
+
+
+FORMATS = ("keras_archive", "keras_h5", "savedmodel", "torchscript")
+
+
+def all_formats() -> tuple[Format, ...]:
+    """Every known format, in the order in which detection asks them."""
+    return tuple(cast(Format, import_module(f"kmr_cli.formats.{name}")) for name in FORMATS)
+
+
+def detect(path: Path) -> Format:
+    """The format of a file, by its content. The suffix only serves the error message.
+
+    Raises:
+        ModelFileError: nothing there, or nothing that this program can open.
+    """
+    raise ModelFileError(f"{path}: not implemented yet")
