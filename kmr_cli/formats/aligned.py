@@ -15,7 +15,7 @@ def aligned_copy(array: np.ndarray) -> np.ndarray:
     Object arrays (text) are copied as they are: they hold references, no numbers.
     """
     if array.dtype.hasobject:
-        return array.copy(order="C")
+        return np.array(array, order="C", copy=True)
     buffer = np.empty(array.nbytes + ALIGNMENT, dtype=np.uint8)
     start = -buffer.ctypes.data % ALIGNMENT
     copy: np.ndarray = buffer[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
