@@ -73,6 +73,8 @@ class ModelInfo:
             be tappable below them than ``layers`` shows. ``""`` means the root itself.
         separator: what joins the parts of a path: ``/`` or ``.``.
         fixed_batch: the only batch size the model accepts, or None.
+        free_dims: whether None beyond axis 0 of an input means that any size will do; False where it means that
+            the file does not tell.
         notes: facts worth one line each (other signatures, what cannot be tapped).
     """
 
@@ -86,6 +88,7 @@ class ModelInfo:
     opaque: tuple[str, ...] = ()
     separator: str = "/"
     fixed_batch: int | None = None
+    free_dims: bool = True
     notes: tuple[str, ...] = ()
 
 

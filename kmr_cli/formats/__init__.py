@@ -14,7 +14,6 @@ from typing import Any, Protocol, TypeAlias, cast, runtime_checkable
 
 import numpy as np
 
-from kmr_cli.errors import ModelFileError
 from kmr_cli.records import Batch, LayerInfo, ModelInfo, TensorSpec
 
 Sink: TypeAlias = Callable[[str, int, str, np.ndarray], None]
@@ -148,4 +147,10 @@ def detect(path: Path) -> Format:
     Raises:
         ModelFileError: nothing there, or nothing that this program can open.
     """
-    raise ModelFileError(f"{path}: not implemented yet")
+    from kmr_cli.formats import unrecognized
+
+    unrecognized.refuse_missing(path)
+    for candidate in all_formats():
+        if candidate.matches(path):
+            return candidate
+    raise unrecognized.diagnose(path)

@@ -1,0 +1,233 @@
+"""From what the user gives (files, arrays, nothing) to a batch that fits the model, or an error that says why not."""
+
+from __future__ import annotations
+
+import difflib
+import zipfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import ml_dtypes  # noqa: F401  (registers bfloat16 and float8 with NumPy, so that np.dtype knows them by name)
+import numpy as np
+
+from kmr_cli.errors import BatchError
+from kmr_cli.records import Batch, Shape, TensorSpec
+
+Notice = Callable[[str], None]
+"""Receives one line for the user that is not an error."""
+
+
+@dataclass(frozen=True)
+class GivenInput:
+    """One array as the user gave it.
+
+    Attributes:
+        name: the input it is for, or None where the user did not say.
+        source: where it came from, for messages.
+        array: the values.
+        container: it came with others from one npz file, where arrays that the model does not want are normal.
+    """
+
+    name: str | None
+    source: str
+    array: np.ndarray
+    container: bool = False
+
+
+def read_files(arguments: Iterable[str]) -> list[GivenInput]:
+    """Read ``FILE`` and ``NAME=FILE`` arguments; npy holds one array, npz any number.
+
+    Raises:
+        BatchError: a file that cannot be read, or holds Python objects.
+    """
+    given: list[GivenInput] = []
+    for argument in arguments:
+        name, equals, file = argument.partition("=")
+        if not equals or Path(argument).exists():
+            name, file = "", argument
+        given.extend(_read(Path(file), name or None))
+    return given
+
+
+def from_arrays(data: Mapping[str, object] | object) -> list[GivenInput]:
+    """The same for arrays given in Python: one array, or a mapping from input names to arrays."""
+    if isinstance(data, Mapping):
+        return [GivenInput(str(name), str(name), np.asarray(value)) for name, value in data.items()]
+    return [GivenInput(None, "the array", np.asarray(data))]
+
+
+def _read(path: Path, name: str | None) -> list[GivenInput]:
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return [GivenInput(name, str(path), loaded)]
+        with loaded as archive:
+            keys = [name] if name in archive.files else archive.files
+            if name is not None and len(keys) > 1:
+                raise BatchError(f"{path}: holds {_listed(keys)}, not one array for {name!r}", f"give --input {path}")
+            arrays = [(key, archive[key]) for key in keys]
+    except FileNotFoundError:
+        raise BatchError(f"{path}: no such file", "--input takes FILE.npy, FILE.npz or NAME=FILE") from None
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as exc:
+        if "allow_pickle" in str(exc):
+            problem = "holds Python objects, which are not read from files"
+        elif isinstance(exc, OSError) and exc.strerror:
+            problem = f"cannot be read ({exc.strerror})"
+        else:
+            problem = "not a .npy or .npz file, or cut short"
+        raise BatchError(f"{path}: {problem}", "write it with numpy.save or numpy.savez") from exc
+    if not arrays:
+        raise BatchError(f"{path}: holds no arrays")
+    if name is not None:
+        return [GivenInput(name, f"{path}:{arrays[0][0]}", arrays[0][1])]
+    alone = len(arrays) == 1
+    return [GivenInput(key, f"{path}:{key}", value, container=not alone) for key, value in arrays]
+
+
+def fit(
+    given: list[GivenInput], specs: tuple[TensorSpec, ...], *, fixed_batch: int | None, notice: Notice
+) -> dict[str, np.ndarray]:
+    """Assign what was given to the model's inputs, in their order, and cast it to their dtypes.
+
+    Raises:
+        BatchError: missing or extra names, wrong rank, shape, dtype or range, different numbers of samples.
+    """
+    assigned = _assign(given, specs, notice)
+    batch = {spec.name: _checked(assigned[spec.name], spec, notice) for spec in specs}
+    sizes = {name: array.shape[0] for name, array in batch.items()}
+    if len(set(sizes.values())) > 1:
+        listed = ", ".join(f"{name} {size}" for name, size in sizes.items())
+        raise BatchError(f"the inputs hold different numbers of samples: {listed}")
+    size = next(iter(sizes.values()))
+    if size == 0:
+        raise BatchError("the batch holds no samples")
+    if fixed_batch is not None and size != fixed_batch:
+        raise BatchError(f"the model takes exactly {fixed_batch} samples at a time, given {size}")
+    return batch
+
+
+def _assign(given: list[GivenInput], specs: tuple[TensorSpec, ...], notice: Notice) -> dict[str, GivenInput]:
+    wanted = [spec.name for spec in specs]
+    assigned: dict[str, GivenInput] = {}
+    extra: list[GivenInput] = []
+    for item in given:
+        if item.name in wanted:
+            if item.name in assigned:
+                raise BatchError(f"input {item.name!r} is given twice: {assigned[item.name].source} and {item.source}")
+            assigned[item.name] = item
+        else:
+            extra.append(item)
+    missing = [name for name in wanted if name not in assigned]
+    # One array for a model that wants one input needs no name, and a lone array's name in a file is a detail.
+    unnamed = [item for item in extra if item.name is None or (":" in item.source and not item.container)]
+    if len(missing) == 1 and len(unnamed) == 1:
+        assigned[missing.pop()] = unnamed[0]
+        extra.remove(unnamed[0])
+    if missing:
+        have = _listed(item.name or item.source for item in given)
+        raise BatchError(
+            f"no data for input {_listed(missing)} (given: {have})",
+            f"the model takes {_listed(wanted)}: name each as --input NAME=FILE, or use these names in an npz file",
+        )
+    refused = [item for item in extra if not item.container]
+    if refused:
+        names = [item.name or item.source for item in refused]
+        near = [match for name in names for match in difflib.get_close_matches(name, wanted, n=1)]
+        raise BatchError(
+            f"the model has no input {_listed(names)}",
+            f"did you mean {near[0]!r}?" if near else f"it takes {_listed(wanted)}",
+        )
+    if extra:
+        notice(f"{extra[0].source.rpartition(':')[0]}: left out {_listed(item.name or '' for item in extra)}")
+    return assigned
+
+
+def _checked(item: GivenInput, spec: TensorSpec, notice: Notice) -> np.ndarray:
+    array = item.array
+    if spec.shape is not None:
+        _check_shape(item, spec.name, spec.shape)
+    elif array.ndim == 0:
+        raise BatchError(f"input {spec.name!r}: a single number, but samples lie along axis 0 ({item.source})")
+    if spec.dtype is not None:
+        array = _cast(item, spec, notice)
+    if spec.limit is not None and array.size and array.dtype.kind in "iu":
+        low, high = int(array.min()), int(array.max())
+        if low < 0 or high >= spec.limit:
+            raise BatchError(
+                f"input {spec.name!r}: {low if low < 0 else high} is outside the embedding's range"
+                f" [0, {spec.limit}) ({item.source})"
+            )
+    return array
+
+
+def _check_shape(item: GivenInput, name: str, expected: Shape) -> None:
+    given = item.array.shape
+    if len(given) == len(expected) and all(e is None or e == g for e, g in zip(expected[1:], given[1:], strict=True)):
+        return
+    hint = None
+    rest = expected[1:]
+    if len(given) == len(rest) and all(e is None or e == g for e, g in zip(rest, given, strict=True)):
+        hint = "this is one sample: add the batch axis, array[None]"
+    elif len(given) == len(expected) and sorted(given[1:]) == sorted(e or -1 for e in rest):
+        hint = "the axes are in another order: numpy.transpose or numpy.moveaxis"
+    raise BatchError(
+        f"input {name!r}: expected shape {show_shape(expected)}, given {show_shape(given)} ({item.source})", hint
+    )
+
+
+def _cast(item: GivenInput, spec: TensorSpec, notice: Notice) -> np.ndarray:
+    array, dtype = item.array, spec.dtype
+    given = "string" if array.dtype.kind in "USO" else str(array.dtype)
+    problem = BatchError(f"input {spec.name!r}: expected {dtype}, given {given} ({item.source})")
+    if dtype == "string":
+        if given != "string":
+            raise problem
+        return as_bytes(array)
+    if given == "string":
+        raise problem
+    try:
+        target = np.dtype(dtype)
+    except TypeError:
+        return array  # a dtype only the framework knows: it will say what does not fit
+    if array.dtype == target:
+        return array
+    ranks = {"b": 0, "u": 1, "i": 1, "f": 2, "V": 2, "c": 3}
+    if ranks[array.dtype.kind] > ranks[target.kind]:
+        problem.hint = f"convert it yourself if that is what you mean: array.astype({dtype!r})"
+        raise problem
+    with np.errstate(over="ignore", invalid="ignore"):
+        cast = array.astype(target)
+    if target.kind in "iu" and not np.array_equal(cast.astype(object), array.astype(object)):
+        problem.hint = f"some values do not fit into {dtype}"
+        raise problem
+    if array.dtype.kind != "b":
+        notice(f"input {spec.name!r}: cast from {array.dtype} to {dtype}")
+    return cast
+
+
+def as_bytes(array: np.ndarray) -> np.ndarray:
+    """Text of any kind as an object array of ``bytes``, the form in which string tensors are fed."""
+    flat = [value if isinstance(value, bytes) else str(value).encode() for value in array.ravel().tolist()]
+    result = np.empty(len(flat), dtype=object)
+    result[:] = flat
+    return result.reshape(array.shape)
+
+
+def batch_size(batch: Batch) -> int:
+    """Number of samples."""
+    return int(next(iter(batch.values())).shape[0])
+
+
+def show_shape(shape: Shape | None) -> str:
+    """``(batch, 8, 8, 1)`` for ``(None, 8, 8, 1)``: the way shapes appear in messages and tables."""
+    if shape is None:
+        return "?"
+    words = ["?" if size is None else str(size) for size in shape]
+    if shape and shape[0] is None:
+        words[0] = "batch"
+    return f"({', '.join(words)}{',' if len(words) == 1 else ''})"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(repr(name) for name in names)

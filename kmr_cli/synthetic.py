@@ -1,0 +1,114 @@
+"""A seeded batch for a model whose user gave no data: not real, but valid for its inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from kmr_cli.batch import as_bytes
+from kmr_cli.errors import BatchError
+from kmr_cli.records import ModelInfo, Shape, TensorSpec
+
+MINIMUM_BATCH = 8
+_SEQUENCE, _IMAGE = 12, 64  # sizes for dimensions that may have any
+_UNKNOWN_LIMIT = 8  # integers whose range the file does not tell stay small: they may index anything
+
+
+def choose_batch_size(info: ModelInfo, at_least: int = 1) -> int:
+    """The smallest size that holds ``at_least`` samples and equals no other dimension of the inputs.
+
+    Where two dimensions are equal, a mistake between them does not show.
+    """
+    if info.fixed_batch is not None:
+        return info.fixed_batch
+    taken = {size for spec in info.inputs for size in (spec.shape or ())[1:]} | {_SEQUENCE, _IMAGE}
+    size = max(MINIMUM_BATCH, at_least)
+    while size in taken:
+        size += 1
+    return size
+
+
+def synthesize(
+    info: ModelInfo, size: int, seed: int, shapes: Mapping[str | None, tuple[int, ...]]
+) -> dict[str, np.ndarray]:
+    """Draw a batch.
+
+    Floats are standard normal, integers uniform in ``[0, limit)``, booleans fair, text made-up words.
+
+    Args:
+        info: the model.
+        size: number of samples.
+        seed: the same seed gives the same batch.
+        shapes: shape of ONE sample by input name (None: for the only input), where the file does not tell or
+            leaves a choice.
+
+    Raises:
+        BatchError: a shape that the file does not tell is needed, or one given does not fit.
+    """
+    _refuse_unknown(info, shapes)
+    rng = np.random.default_rng(seed)
+    batch = {}
+    for spec in info.inputs:
+        sample = shapes.get(spec.name, shapes.get(None))
+        batch[spec.name] = draw(spec, (size, *_sample_shape(info, spec, sample)), rng)
+    return batch
+
+
+def draw(spec: TensorSpec, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Random values that are valid for ``spec``."""
+    if spec.dtype == "string":
+        words = rng.integers(0, 1000, shape)
+        return as_bytes(np.char.add("word", words.astype(str)))
+    dtype = np.dtype(spec.dtype or "float32")
+    if dtype.kind == "b":
+        return rng.random(shape) < 0.5
+    if dtype.kind in "iu":
+        return rng.integers(0, spec.limit or _UNKNOWN_LIMIT, shape).astype(dtype)
+    if dtype.kind == "c":
+        return (rng.standard_normal(shape) + 1j * rng.standard_normal(shape)).astype(dtype)
+    return rng.standard_normal(shape).astype(dtype)
+
+
+def _refuse_unknown(info: ModelInfo, shapes: Mapping[str | None, tuple[int, ...]]) -> None:
+    names = {spec.name for spec in info.inputs}
+    for name in shapes:
+        if name is not None and name not in names:
+            listed = ", ".join(repr(known) for known in names)
+            raise BatchError(f"--shape names no input of the model: {name!r}", f"it takes {listed}")
+        if name is None and len(names) > 1:
+            raise BatchError(
+                "--shape without a name, but the model has several inputs", f"use {_shape_options(info, shapes)}"
+            )
+
+
+def _sample_shape(info: ModelInfo, spec: TensorSpec, given: tuple[int, ...] | None) -> tuple[int, ...]:
+    known: Shape | None = None if spec.shape is None else spec.shape[1:]
+    if given is not None:
+        if known is not None and (
+            len(known) != len(given) or any(k is not None and k != g for k, g in zip(known, given, strict=True))
+        ):
+            shown = ",".join("?" if size is None else str(size) for size in known)
+            raise BatchError(
+                f"--shape {spec.name}={','.join(map(str, given))} does not fit: one sample of the model's input"
+                f" is {shown or 'a single value'}",
+                "give the shape of one sample, without the batch axis",
+            )
+        return given
+    if known is None or (None in known and not info.free_dims):
+        raise BatchError(
+            f"the file does not tell the shape of input {spec.name!r}",
+            f"give real data with --input {spec.name}=FILE.npy, or the shape of one sample with"
+            f" {_shape_options(info, {})}",
+        )
+    usual = _IMAGE if len(known) >= 3 else _SEQUENCE
+    return tuple(usual if size is None else size for size in known)
+
+
+def _shape_options(info: ModelInfo, shapes: Mapping[str | None, tuple[int, ...]]) -> str:
+    options = []
+    for spec in info.inputs:
+        sizes = shapes.get(spec.name) or (spec.shape[1:] if spec.shape else (None, None))
+        words = ",".join("N" if size is None else str(size) for size in sizes)
+        options.append(f"--shape {spec.name}={words}" if len(info.inputs) > 1 else f"--shape {words}")
+    return " ".join(options)

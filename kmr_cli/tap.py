@@ -1,0 +1,91 @@
+"""From what the user typed (a path, a suffix, a glob) to the layers that are tapped."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from kmr_cli.errors import LayerError
+from kmr_cli.records import LayerInfo
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The layers that a list of patterns stands for.
+
+    Attributes:
+        paths: exact paths, in the model's order, each once.
+        unmatched: patterns that match no listed layer, in the order they were given.
+        skipped: layers that a glob matches but that cannot be tapped.
+    """
+
+    paths: tuple[str, ...]
+    unmatched: tuple[str, ...]
+    skipped: tuple[LayerInfo, ...]
+
+
+def choose(patterns: Iterable[str], layers: Sequence[LayerInfo], separator: str) -> Choice:
+    """Match patterns against a model's layers.
+
+    A pattern is an exact path, else the unique end of one (whole names: ``conv1`` for ``tower/conv1``), else a
+    glob (``*`` also crosses separators, so ``'*'`` is every layer).
+
+    Raises:
+        LayerError: an ambiguous suffix, or a layer that cannot be tapped asked for by name.
+    """
+    by_path = {layer.path: layer for layer in layers}
+    chosen: set[str] = set()
+    unmatched: list[str] = []
+    skipped: dict[str, LayerInfo] = {}
+    for pattern in patterns:
+        found = _match(pattern, by_path, separator)
+        if not found:
+            unmatched.append(pattern)
+        elif len(found) == 1 and not _is_glob(pattern, by_path):
+            layer = by_path[found[0]]
+            if layer.untappable:
+                raise LayerError(f"layer {layer.path!r} cannot be tapped: {layer.untappable}")
+            chosen.add(layer.path)
+        else:
+            chosen.update(path for path in found if not by_path[path].untappable)
+            skipped.update((path, by_path[path]) for path in found if by_path[path].untappable)
+    paths = tuple(path for path in by_path if path in chosen)
+    return Choice(paths, tuple(unmatched), tuple(skipped.values()))
+
+
+def unknown_layer(pattern: str, layers: Sequence[LayerInfo]) -> LayerError:
+    """The error for a pattern that matches nothing: the nearest names, or how to list them."""
+    paths = [layer.path for layer in layers if not layer.untappable]
+    last = {path.replace(".", "/").rsplit("/", 1)[-1].lower(): path for path in reversed(paths)}
+    near = difflib.get_close_matches(pattern, paths, n=3, cutoff=0.5)
+    near += [last[name] for name in difflib.get_close_matches(pattern.lower(), last, n=3, cutoff=0.5)]
+    near = list(dict.fromkeys(near))[:3]
+    if near:
+        hint = "did you mean " + " or ".join(repr(path) for path in near) + "?"
+    elif paths and len(paths) <= _SHOWN:
+        hint = "it has " + ", ".join(repr(path) for path in paths)
+    else:
+        hint = "list the layers with `kmr-inspect layers MODEL`"
+    return LayerError(f"no layer matches {pattern!r}", hint)
+
+
+def _match(pattern: str, by_path: dict[str, LayerInfo], separator: str) -> list[str]:
+    if pattern in by_path:
+        return [pattern]
+    ends = [path for path in by_path if path.endswith(separator + pattern)]
+    if len(ends) == 1:
+        return ends
+    if _is_glob(pattern, by_path):
+        return [path for path in by_path if fnmatchcase(path, pattern)]
+    if ends:
+        shown = ", ".join(repr(path) for path in ends[:_SHOWN]) + (", …" if len(ends) > _SHOWN else "")
+        raise LayerError(f"{pattern!r} is the end of {len(ends)} layers: {shown}", "give a longer part of the path")
+    return []
+
+
+def _is_glob(pattern: str, by_path: dict[str, LayerInfo]) -> bool:
+    return pattern not in by_path and any(character in pattern for character in "*?[")
