@@ -63,7 +63,7 @@ def _read(path: Path, name: str | None) -> list[GivenInput]:
         if isinstance(loaded, np.ndarray):
             return [GivenInput(name, str(path), loaded)]
         with loaded as archive:
-            keys = [name] if name in archive.files else archive.files
+            keys: list[str] = [name] if name is not None and name in archive.files else archive.files
             if name is not None and len(keys) > 1:
                 raise BatchError(f"{path}: holds {_listed(keys)}, not one array for {name!r}", f"give --input {path}")
             arrays = [(key, archive[key]) for key in keys]

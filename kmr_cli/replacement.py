@@ -45,14 +45,14 @@ def replace(
     for spec in specs:
         values = np.array(batch[spec.name], copy=True)
         if rows.size:
-            new = spare[spec.name][picks] if spare and picks is not None else _redraw(values, rows, spec, rng)
+            new = spare[spec.name][picks] if spare and picks is not None else _redraw(values, rows, rng)
             values[rows] = _really_different(values[rows], new, spec, rng)
         result[spec.name] = values
     return result
 
 
-def _redraw(values: np.ndarray, rows: np.ndarray, spec: TensorSpec, rng: np.random.Generator) -> np.ndarray:
-    old = values[rows]
+def _redraw(values: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    old: np.ndarray = values[rows]
     if values.ndim > 1 and _is_one_hot(values):
         return rng.permuted(old, axis=-1)
     kind = values.dtype.kind
@@ -62,7 +62,8 @@ def _redraw(values: np.ndarray, rows: np.ndarray, spec: TensorSpec, rng: np.rand
         return np.where(rng.random(old.shape) < 0.5, ~old, old)
     if kind == "c":
         real = _other_floats(values.real, old.real, rng)
-        return (real + 1j * _other_floats(values.imag, old.imag, rng)).astype(values.dtype)
+        imaginary = _other_floats(values.imag, old.imag, rng)
+        return np.asarray(real + 1j * imaginary, dtype=values.dtype)
     return _other_floats(values, old, rng)
 
 
@@ -92,11 +93,12 @@ def _other_values(values: np.ndarray, old: np.ndarray, rng: np.random.Generator)
         if keep.any() and (seen != 0).any():
             seen = seen[seen != 0]
     if seen.size < 2:
-        return old.copy()
+        return np.array(old, copy=True)
     place = np.searchsorted(seen, old)
     place = np.clip(place, 0, seen.size - 1)
     other = seen[(place + rng.integers(1, seen.size, old.shape)) % seen.size]
-    return np.where(keep, old, other)
+    result: np.ndarray = np.where(keep, old, other)
+    return result
 
 
 def _is_one_hot(values: np.ndarray) -> bool:

@@ -1,0 +1,188 @@
+"""From perturbed runs to owners: which slice of a tensor belongs to which sample. Pure NumPy.
+
+The argument everywhere: batch size and shapes stay the same between two runs, so whatever belongs to samples that
+were not replaced stays bitwise identical, and whatever changes depends on one that was. NaN equals NaN; there is
+never a tolerance.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kmr_cli.records import BatchIndex, BatchIndexKind
+
+NOBODY = -1
+"""In an owner map: nothing that was replaced reached this element."""
+SEVERAL = -2
+"""In an owner map: this element depends on more than one sample."""
+
+
+def changed(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Boolean mask, the shape of both: where two values differ, NaN counted equal to NaN."""
+    if before.dtype == object:
+        return np.asarray(before != after, dtype=bool)
+    with np.errstate(invalid="ignore"):
+        return np.asarray((before != after) & ~((before != before) & (after != after)), dtype=bool)
+
+
+def max_ulp(before: np.ndarray, after: np.ndarray) -> int | None:
+    """The largest distance between two float arrays in units in the last place; None for other dtypes or NaN."""
+    if before.dtype.kind not in "fV" or before.size == 0:
+        return None
+    unsigned = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}.get(before.dtype.itemsize)
+    if unsigned is None or not (np.isfinite(before).all() and np.isfinite(after).all()):
+        return None
+    bits = 8 * before.dtype.itemsize
+    first, second = (_ordered(np.ascontiguousarray(a).view(unsigned), bits) for a in (before, after))
+    # The place is found in floats: the difference of two int64 far apart would overflow.
+    apart = np.abs(first.astype(np.float64) - second.astype(np.float64)).argmax()
+    return abs(int(first.flat[apart]) - int(second.flat[apart]))
+
+
+def _ordered(raw: np.ndarray, bits: int) -> np.ndarray:
+    """Bit patterns of IEEE floats as integers in the order of the floats: sign and magnitude to two's complement."""
+    magnitude = (raw & ((1 << (bits - 1)) - 1)).astype(np.int64)
+    return np.where(raw >> (bits - 1), -magnitude, magnitude)
+
+
+def by_elimination(kept: np.ndarray, value: np.ndarray, size: int, sample: int) -> BatchIndex | None:
+    """The verdict of one pass in which every sample but one was replaced, where it leaves no doubt.
+
+    No doubt means: along axis 0 exactly the slices at the sample's place stayed as they were, each of the others
+    changed somewhere, and what stayed is not a constant block (a dead unit would also stay).
+
+    Args:
+        kept: elements that stayed bitwise the same.
+        value: the tensor.
+        size: number of samples in the batch.
+        sample: the one that was not replaced.
+
+    Returns:
+        ``separated`` or ``merged``, or None where a second pass is needed.
+    """
+    if kept.ndim == 0 or kept.shape[0] % size or kept.size == 0:
+        return None
+    share = kept.shape[0] // size
+    place = range(sample * share, (sample + 1) * share)
+    whole = kept.reshape(kept.shape[0], -1).all(axis=1)
+    if np.flatnonzero(whole).tolist() != list(place):
+        return None
+    block = value[place.start : place.stop].reshape(share, -1)
+    if any(_is_flat(row) for row in block):
+        return None
+    owners = [NOBODY] * kept.shape[0]
+    owners[place.start : place.stop] = [sample] * share
+    kind: BatchIndexKind = "separated" if share == 1 else "merged"
+    return BatchIndex(kind, 0, tuple(owners))
+
+
+def _is_flat(row: np.ndarray) -> bool:
+    return bool((row == row[0]).all()) and (row.size > 1 or not row[0])
+
+
+def owner_map(others_changed: np.ndarray, own_changed: np.ndarray, sample: int, size: int) -> np.ndarray:
+    """Owners of single elements from two passes: one with only ``sample`` kept, one with only it replaced.
+
+    Returns:
+        int32, the shape of the masks: ``sample``, ``size`` (some other sample), NOBODY or SEVERAL.
+    """
+    owners = np.full(others_changed.shape, NOBODY, dtype=np.int32)
+    owners[own_changed] = sample
+    owners[others_changed] = size
+    owners[others_changed & own_changed] = SEVERAL
+    return owners
+
+
+def from_bits(set_changed: np.ndarray, clear_changed: np.ndarray, bits: int) -> np.ndarray:
+    """Owners of single elements from 2·bits passes.
+
+    Args:
+        set_changed: unsigned integers; bit k says that the element changed when the samples whose index has bit k
+            set were replaced.
+        clear_changed: the same for the samples whose index has bit k clear.
+        bits: ⌈log2 B⌉.
+
+    Returns:
+        int32: a sample's index, NOBODY (no pass, or too few of them, reached the element) or SEVERAL.
+    """
+    full = (1 << bits) - 1
+    owners = np.full(set_changed.shape, NOBODY, dtype=np.int32)
+    exact = (set_changed ^ clear_changed) == full
+    owners[exact] = set_changed[exact].astype(np.int32)
+    owners[(set_changed & clear_changed) != 0] = SEVERAL
+    return owners
+
+
+def from_owners(owners: np.ndarray, size: int, samples: tuple[int, ...]) -> BatchIndex:
+    """The batch index of a tensor from the owners of its elements.
+
+    Args:
+        owners: as :func:`owner_map` or :func:`from_bits` return them. ``size`` stands for "another sample".
+        size: number of samples in the batch.
+        samples: those whose place must be known; others may stay -1.
+
+    Returns:
+        Any kind but ``routed``; ``constant`` where no element has an owner (whether that is proof is for the
+        caller to say, who knows what came in).
+    """
+    if (owners == SEVERAL).any():
+        return BatchIndex("mixed")
+    seen = {int(owner) for owner in np.unique(owners)} - {NOBODY}
+    if not seen:
+        return BatchIndex("constant")
+    candidates = [found for axis in range(owners.ndim) if (found := _axis_owners(owners, axis)) is not None]
+    if not candidates:
+        return BatchIndex("interleaved")
+    # The axis on which every sample has its even share of slices wins over one that separates by accident.
+    axis, along = min(candidates, key=lambda found: (not _even(found[1], size, samples), found[0]))
+    along = _fill_silent(along, size, samples)
+    silent = [sample for sample in samples if sample not in along]
+    if silent:
+        return BatchIndex("unproven", axis, _named(along, size))
+    return BatchIndex(_kind(axis, along, size, samples), axis, _named(along, size))
+
+
+def _axis_owners(owners: np.ndarray, axis: int) -> tuple[int, np.ndarray] | None:
+    """The one owner of every slice along an axis, or None where some slice has two."""
+    flat = np.moveaxis(owners, axis, 0).reshape(owners.shape[axis], -1)
+    highest = flat.max(axis=1)
+    lowest = np.where(flat == NOBODY, np.iinfo(np.int32).max, flat).min(axis=1)
+    known = highest != NOBODY
+    if (highest[known] != lowest[known]).any():
+        return None
+    return axis, highest
+
+
+def _even(along: np.ndarray, size: int, samples: tuple[int, ...]) -> bool:
+    return len(along) % size == 0 and all((along == sample).sum() == len(along) // size for sample in samples)
+
+
+def _fill_silent(along: np.ndarray, size: int, samples: tuple[int, ...]) -> np.ndarray:
+    """Give slices that showed no owner the one that the pattern of all others demands.
+
+    A window whose units are all dead shows nothing; the other windows of its sample tell whose it is. Two patterns
+    are known: samples in blocks (``place // share``) and samples in turn (``place % size``).
+    """
+    known = along != NOBODY
+    if len(along) % size or known.all() or not known.any():
+        return along
+    places = np.arange(len(along))
+    others_are_anonymous = bool((along == size).any())
+    for pattern in (places // (len(along) // size), places % size):
+        expected = np.where(np.isin(pattern, samples), pattern, size) if others_are_anonymous else pattern
+        if (along[known] == expected[known]).all():
+            has_evidence = np.isin(pattern, np.unique(pattern[known]))
+            return np.where(known | ~has_evidence, along, expected)
+    return along
+
+
+def _kind(axis: int, along: np.ndarray, size: int, samples: tuple[int, ...]) -> BatchIndexKind:
+    if len(along) != size:
+        return "merged"
+    if axis != 0:
+        return "moved"
+    return "separated" if all(along[sample] == sample for sample in samples) else "reordered"
+
+
+def _named(along: np.ndarray, size: int) -> tuple[int, ...]:
+    return tuple(NOBODY if owner == size else int(owner) for owner in along)

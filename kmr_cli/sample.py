@@ -1,0 +1,346 @@
+"""The part of every tapped tensor that belongs to given samples, with the proof that it does."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from kmr_cli import replacement
+from kmr_cli.batch import Notice, batch_size
+from kmr_cli.batch_index import by_elimination, changed, from_bits, from_owners, max_ulp, owner_map
+from kmr_cli.errors import LayerError
+from kmr_cli.formats import Session, Taps
+from kmr_cli.records import Batch, BatchIndex, Record
+
+Tap = tuple[str, int, str]
+Progress = Callable[[str], None]
+"""Receives what is being done, for a progress line."""
+
+
+@dataclass
+class _Comparison:
+    """What one pass with replaced samples changed, compared while it ran."""
+
+    changes: dict[Tap, np.ndarray] = field(default_factory=dict)
+    rerouted: set[Tap] = field(default_factory=set)
+    ulp: dict[Tap, int | None] = field(default_factory=dict)
+
+
+def take_samples(
+    session: Session,
+    batch: Batch,
+    taps: Taps,
+    samples: Sequence[int],
+    *,
+    verify: bool = True,
+    seed: int = 0,
+    spare: Batch | None = None,
+    progress: Progress = lambda _: None,
+    notice: Notice = lambda _: None,
+) -> tuple[Record, ...]:
+    """Capture the taps, prove whose every slice is, and cut out what belongs to each sample.
+
+    One pass captures. With ``verify``, one more per sample (it alone is kept, all others are replaced), and a
+    second one per sample (it alone is replaced) only where the first leaves a doubt; for many samples
+    2·⌈log2 B⌉ passes find all owners at once. A value found to depend on several samples is checked against one
+    unchanged pass, so that chance is not called a dependence.
+
+    Args:
+        session: the loaded model.
+        batch: the inputs.
+        taps: what to observe.
+        samples: indices into the batch, each in ``[0, B)``.
+        verify: whether to run the extra passes.
+        seed: of the replacement data.
+        spare: further rows of the same inputs, preferred as replacement data.
+        progress: told before every pass.
+        notice: told what the user should know.
+
+    Returns:
+        For every tap in the order it ran, one record per sample.
+    """
+    size = batch_size(batch)
+    progress("running the model")
+    base: dict[Tap, np.ndarray] = {}
+    # The in-ports are captured with the out-ports: only what came in tells a constant from a silent unit.
+    both_sides = replace(taps, sides=("in", "out")) if verify and size > 1 else taps
+    session.capture(batch, both_sides, _keep_into(base), stop=True)
+    _refuse_missing(base, taps)
+    prover = _Prover(session, batch, both_sides, base, seed, spare, progress)
+    if size == 1:
+        found = {tap: {0: _lone(value)} for tap, value in base.items()}
+    elif not verify:
+        found = {tap: {sample: _assumed(value, size) for sample in samples} for tap, value in base.items()}
+    elif len(samples) > 2 * math.ceil(math.log2(size)):
+        found = prover.all_owners(tuple(samples))
+    else:
+        found = prover.one_by_one(samples)
+    records = []
+    for tap, value in base.items():
+        if tap[2].startswith(taps.sides):
+            records += [_cut(tap, value, found[tap][sample], sample, size) for sample in samples]
+    for line in _warnings(records):
+        notice(line)
+    return tuple(records)
+
+
+class _Prover:
+    """Runs perturbed passes of one batch and reads owners from them."""
+
+    def __init__(
+        self,
+        session: Session,
+        batch: Batch,
+        taps: Taps,
+        base: dict[Tap, np.ndarray],
+        seed: int,
+        spare: Batch | None,
+        progress: Progress,
+    ) -> None:
+        self.session, self.batch, self.taps, self.base = session, batch, taps, base
+        self.size = batch_size(batch)
+        self.rng = np.random.default_rng([seed, 1])
+        self.spare, self.progress = spare, progress
+        self._unsteady: set[Tap] | None = None
+
+    def one_by_one(self, samples: Sequence[int]) -> dict[Tap, dict[int, BatchIndex]]:
+        found: dict[Tap, dict[int, BatchIndex]] = {tap: {} for tap in self.base}
+        for sample in samples:
+            others = [other for other in range(self.size) if other != sample]
+            first = self._run(others, f"replacing all samples but {sample}")
+            doubtful = []
+            for tap, value in self.base.items():
+                index = None
+                if tap in first.changes:
+                    index = by_elimination(~first.changes[tap], value, self.size, sample)
+                if index is None:
+                    doubtful.append(tap)
+                else:
+                    found[tap][sample] = replace(index, proof=_by_elimination_text(self.size, sample, index))
+            if doubtful:
+                second = self._run([sample], f"replacing sample {sample} alone")
+                for tap in doubtful:
+                    found[tap][sample] = self._from_pair(tap, sample, first, second)
+        return self._with_constants(found)
+
+    def all_owners(self, samples: tuple[int, ...]) -> dict[Tap, dict[int, BatchIndex]]:
+        bits = math.ceil(math.log2(self.size))
+        halves = {
+            True: {tap: np.zeros(value.shape, np.uint32) for tap, value in self.base.items()},
+            False: {tap: np.zeros(value.shape, np.uint32) for tap, value in self.base.items()},
+        }
+        rerouted: set[Tap] = set()
+        ulp: dict[Tap, int | None] = {}
+        for bit in range(bits):
+            for wanted, masks in halves.items():
+                group = [sample for sample in range(self.size) if bool(sample >> bit & 1) is wanted]
+                run = self._run(group, f"replacing samples in groups, bit {bit + 1} of {bits}")
+                rerouted |= run.rerouted
+                for tap, change in run.changes.items():
+                    masks[tap] |= change.astype(np.uint32) << np.uint32(bit)
+                    ulp[tap] = _larger(ulp.get(tap, 0), run.ulp[tap])
+        found: dict[Tap, dict[int, BatchIndex]] = {}
+        for tap in self.base:
+            if tap in rerouted:
+                index = _routed()
+            else:
+                owners = from_bits(halves[True][tap], halves[False][tap], bits)
+                touched = (halves[True][tap] | halves[False][tap]) != 0
+                index = self._judged(tap, from_owners(owners, self.size, samples), ulp.get(tap))
+                if index.kind == "constant" and touched.any():
+                    index = replace(index, kind="unproven")
+                index = replace(index, proof=index.proof or f"{2 * bits} passes with groups of samples replaced")
+            found[tap] = dict.fromkeys(samples, index)
+        return self._with_constants(found)
+
+    def _run(self, rows: Sequence[int], doing: str) -> _Comparison:
+        self.progress(doing)
+        other = replacement.replace(self.batch, rows, self.session.inputs, self.rng, self.spare)
+        return self._compare(other)
+
+    def _compare(self, batch: Mapping[str, np.ndarray]) -> _Comparison:
+        result = _Comparison()
+
+        def compare(layer: str, call: int, port: str, array: np.ndarray) -> None:
+            tap = (layer, call, port)
+            before = self.base.get(tap)
+            if before is None or before.shape != array.shape or before.dtype != array.dtype:
+                result.rerouted.add(tap)
+                return
+            change = changed(before, array)
+            result.changes[tap] = change
+            result.ulp[tap] = max_ulp(before[change], array[change]) if change.any() else 0
+
+        self.session.capture(batch, self.taps, compare, stop=True)
+        # A call that did not happen this time was routed away.
+        result.rerouted |= self.base.keys() - result.changes.keys()
+        return result
+
+    def _from_pair(self, tap: Tap, sample: int, first: _Comparison, second: _Comparison) -> BatchIndex:
+        if tap in first.rerouted or tap in second.rerouted:
+            return _routed()
+        owners = owner_map(first.changes[tap], second.changes[tap], sample, self.size)
+        index = from_owners(owners, self.size, (sample,))
+        if index.kind == "mixed":
+            reached = _rows_of_one(first.changes[tap], second.changes[tap], self.size, sample)
+            if reached is not None:
+                return reached
+        return self._judged(tap, index, first.ulp[tap], sample)
+
+    def _judged(self, tap: Tap, index: BatchIndex, ulp: int | None, sample: int | None = None) -> BatchIndex:
+        """Put the proof into words; chance is ruled out before anything is called mixed."""
+        if index.kind == "mixed":
+            if tap in self._random_taps():
+                return BatchIndex("unproven", proof="the same batch twice gives different values here")
+            bits_only = ulp is not None and ulp <= _LAST_BITS
+            size = f", in the last bits only (at most {ulp} ULP)" if bits_only else ""
+            return replace(
+                index,
+                proof=f"values here depend on several samples{size}",
+                max_ulp=ulp if bits_only else None,
+            )
+        if sample is None or index.kind == "constant":
+            return index
+        texts = {
+            "interleaved": f"no axis separates sample {sample} from the others",
+            "unproven": f"sample {sample} was replaced and nothing changed here",
+        }
+        return replace(index, proof=texts.get(index.kind) or _both_ways_text(sample, index))
+
+    def _random_taps(self) -> set[Tap]:
+        if self._unsteady is None:
+            self.progress("running the same batch again")
+            run = self._compare(self.batch)
+            self._unsteady = run.rerouted | {tap for tap, change in run.changes.items() if change.any()}
+        return self._unsteady
+
+    def _with_constants(self, found: dict[Tap, dict[int, BatchIndex]]) -> dict[Tap, dict[int, BatchIndex]]:
+        """Nothing that was replaced showed: proof of a constant only where nothing that came in showed either."""
+        moving = {tap[:2] for tap, by_sample in found.items() if tap[2].startswith("in") and _moves(by_sample.values())}
+        with_inputs = {tap[:2] for tap in found if tap[2].startswith("in")}
+        for tap, by_sample in found.items():
+            for sample, index in by_sample.items():
+                if index.kind != "constant":
+                    continue
+                if tap[2].startswith("out") and (tap[:2] in moving or tap[:2] not in with_inputs):
+                    by_sample[sample] = replace(
+                        index, kind="unproven", proof="samples were replaced and nothing changed"
+                    )
+                else:
+                    by_sample[sample] = replace(index, proof="the same whatever the samples are")
+        return found
+
+
+_LAST_BITS = 64
+"""ULP up to which a difference is reported as one of last bits: kernels that regroup a sum stay well below."""
+
+
+def _keep_into(base: dict[Tap, np.ndarray]) -> Callable[[str, int, str, np.ndarray], None]:
+    def keep(layer: str, call: int, port: str, array: np.ndarray) -> None:
+        base[layer, call, port] = np.array(array, copy=True)
+
+    return keep
+
+
+def _refuse_missing(base: Mapping[Tap, np.ndarray], taps: Taps) -> None:
+    ran: dict[str, set[int]] = {layer: set() for layer in taps.layers}
+    for layer, call, _ in base:
+        ran[layer].add(call)
+    for layer, calls in ran.items():
+        if calls or len(taps.layers) > 1:
+            continue
+        if taps.calls is None:
+            raise LayerError(f"layer {layer!r} did not run on this batch, or held no tensors")
+        raise LayerError(f"layer {layer!r} has no call {taps.calls[0]} on this batch", "calls count from 0")
+    if not base:
+        raise LayerError("none of the chosen layers ran on this batch")
+
+
+def _lone(value: np.ndarray) -> BatchIndex:
+    axis = 0 if value.ndim and value.shape[0] == 1 else None
+    return BatchIndex("separated", axis, (0,) if axis == 0 else (), "the batch holds this one sample only")
+
+
+def _assumed(value: np.ndarray, size: int) -> BatchIndex:
+    if value.ndim and value.shape[0] == size:
+        return BatchIndex("unproven", 0, tuple(range(size)), "assumed from the shape (--no-verify)")
+    return BatchIndex("unproven", proof="not told by the shape (--no-verify)")
+
+
+def _routed() -> BatchIndex:
+    return BatchIndex("routed", proof="the shape here changes with the samples' content")
+
+
+def _rows_of_one(others: np.ndarray, own: np.ndarray, size: int, sample: int) -> BatchIndex | None:
+    """A sample whose own row depends on no other, though it reaches rows of others: still separated, for itself."""
+    if others.ndim == 0 or others.shape[0] != size:
+        return None
+    rows = np.flatnonzero(~others.reshape(size, -1).any(axis=1) & own.reshape(size, -1).any(axis=1))
+    if rows.tolist() != [sample]:
+        return None
+    reached = np.flatnonzero(own.reshape(size, -1).any(axis=1) & (np.arange(size) != sample))
+    owners = tuple(sample if row == sample else -1 for row in range(size))
+    listed = ", ".join(map(str, reached[:8])) + (", …" if len(reached) > 8 else "")
+    return BatchIndex(
+        "mixed", 0, owners, f"row {sample} depends on sample {sample} alone, which also reaches row {listed}"
+    )
+
+
+def _by_elimination_text(size: int, sample: int, index: BatchIndex) -> str:
+    others = size - 1
+    row = _slices_text(sample, index)
+    return f"{row} stayed the same when the other {others} samples were replaced; every other row changed"
+
+
+def _both_ways_text(sample: int, index: BatchIndex) -> str:
+    row = _slices_text(sample, index)
+    return f"{row} changed with sample {sample} alone, and did not when the others were replaced"
+
+
+def _slices_text(sample: int, index: BatchIndex) -> str:
+    places = [place for place, owner in enumerate(index.owners) if owner == sample]
+    return f"{'slice' if index.axis else 'row'}{'s' if len(places) > 1 else ''} {show_places(places)}"
+
+
+def show_places(places: Sequence[int]) -> str:
+    """``4``, ``16-19``, ``0, 6, 12, …``: places along an axis, short."""
+    if len(places) > 1 and list(places) == list(range(places[0], places[-1] + 1)):
+        return f"{places[0]}-{places[-1]}"
+    return ", ".join(map(str, places[:4])) + (", …" if len(places) > 4 else "")
+
+
+def _larger(first: int | None, second: int | None) -> int | None:
+    return None if first is None or second is None else max(first, second)
+
+
+def _moves(indices: object) -> bool:
+    return any(index.kind != "constant" for index in indices)  # type: ignore[attr-defined]
+
+
+def _cut(tap: Tap, value: np.ndarray, index: BatchIndex, sample: int, size: int) -> Record:
+    """The sample's part of a value, or the whole where no axis tells it."""
+    layer, call, port = tap
+    places = [place for place, owner in enumerate(index.owners) if owner == sample]
+    if index.axis is None or not places:
+        # What mixes or stayed silent is shown by position, where the shape allows it, and said to be unproven.
+        if index.kind in ("mixed", "unproven") and value.ndim and value.shape[0] == size:
+            return Record(layer, call, port, value[sample], value.shape, index, sample)
+        return Record(layer, call, port, value, value.shape, index)
+    part = np.take(value, places, axis=index.axis)
+    if len(places) == 1:
+        part = np.squeeze(part, axis=index.axis)
+    return Record(layer, call, port, part, value.shape, index, sample)
+
+
+def _warnings(records: Sequence[Record]) -> list[str]:
+    lines = []
+    for record in records:
+        where = f"{record.layer} {record.port}"
+        if record.index.kind == "mixed":
+            lines.append(f"{where}: {record.index.proof}")
+        elif record.index.kind == "interleaved":
+            lines.append(f"{where}: {record.index.proof}; the whole tensor is shown")
+    return list(dict.fromkeys(lines))
