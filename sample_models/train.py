@@ -1,0 +1,298 @@
+"""Train the sample models on real data and write them, with the batches that go with them, beside this script.
+
+Run ``python sample_models/train.py`` (or ``make models``); ``--only pair`` trains one of them. Everything is
+seeded: a second run gives the same models. It fails where a model is less accurate on held-out data than promised.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from data import BATCH_SIZE, SEED, Samples, Split, digits, pairs, sequences
+
+# All three are read when the frameworks below are imported.
+os.environ["KERAS_BACKEND"] = "tensorflow"
+os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+
+
+@contextmanager
+def silenced() -> Iterator[None]:
+    """Keep what native code writes to stderr (TensorFlow greets on import) off the screen, unless we fail."""
+    sys.stderr.flush()
+    screen = os.dup(2)
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            said.seek(0)
+            os.write(screen, said.read())
+            raise
+        finally:
+            os.dup2(screen, 2)
+            os.close(screen)
+
+
+with silenced():
+    import keras
+    import keras2_networks
+    import keras_networks
+    import tensorflow as tf
+    import tf_keras
+    import torch
+    import torch_networks
+
+Predict = Callable[[dict[str, np.ndarray]], np.ndarray]
+ENDINGS = (".keras", ".h5", ".pt", ".npz", "_savedmodel")
+"""Of the names that this script writes."""
+LIMIT = 5_000_000
+"""Bytes that all written files together must stay below."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """One line of the closing table."""
+
+    path: Path
+    accuracy: float
+    parameters: int
+
+
+def train_digits(folder: Path) -> list[Written]:
+    """One set of weights in three formats: Keras 3 archive, SavedModel, Keras 2 HDF5."""
+    split = digits()
+    save_batch(folder / "digits.npz", split.held_out)
+    model = fit_keras(keras_networks.digits, split, epochs=40)
+    archive, exported, legacy = folder / "digits.keras", folder / "digits_savedmodel", folder / "digits.h5"
+    model.save(archive)
+    shutil.rmtree(exported, ignore_errors=True)
+    model.export(exported, verbose=False)
+
+    twin = keras2_networks.digits()
+    for layer in model.layers:
+        twin.get_layer(layer.name).set_weights(layer.get_weights())
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "You are saving your model as an HDF5 file", UserWarning)
+        twin.save(legacy, include_optimizer=False)
+
+    loaded = {
+        archive: predict_keras(keras.models.load_model(archive)),
+        exported: predict_savedmodel(tf.saved_model.load(exported)),
+        legacy: predict_keras(tf_keras.models.load_model(legacy, compile=False)),
+    }
+    return [
+        Written(path, demand(path, accuracy(predict, split.held_out), 0.97), model.count_params())
+        for path, predict in loaded.items()
+    ]
+
+
+def train_digits_torch(folder: Path) -> list[Written]:
+    """One set of weights, scripted and traced."""
+    split = digits()
+    model = fit_torch(torch_networks.Digits, split, epochs=40)
+    with torchscript_warnings_ignored():
+        programs = {
+            folder / "digits_scripted.pt": torch.jit.script(model),
+            folder / "digits_traced.pt": torch.jit.trace(model, torch.zeros(2, 8, 8, 1)),
+        }
+    return [write_torchscript(path, program, split.held_out, 0.97) for path, program in programs.items()]
+
+
+def train_pair(folder: Path) -> list[Written]:
+    """Two inputs, a nested model, and layers that run twice."""
+    split = pairs()
+    save_batch(folder / "pair.npz", split.held_out)
+    return [write_keras(folder / "pair.keras", keras_networks.pair, split, epochs=12, floor=0.95)]
+
+
+def train_sequence(folder: Path) -> list[Written]:
+    """Embedding, mask and LSTM."""
+    split = sequences()
+    save_batch(folder / "sequence.npz", split.held_out)
+    return [write_keras(folder / "sequence.keras", keras_networks.sequence, split, epochs=60, floor=0.90)]
+
+
+def train_transformer(folder: Path) -> list[Written]:
+    """A transformer block."""
+    return [write_keras(folder / "transformer.keras", keras_networks.transformer, digits(), epochs=60, floor=0.95)]
+
+
+def train_windows(folder: Path) -> list[Written]:
+    """Samples merged with windows on axis 0, in Keras."""
+    return [write_keras(folder / "windows.keras", keras_networks.windows, digits(), epochs=40, floor=0.95)]
+
+
+def train_windows_torch(folder: Path) -> list[Written]:
+    """Samples merged with windows and heads on axis 0, in TorchScript."""
+    split = digits()
+    model = fit_torch(torch_networks.Windows, split, epochs=40)
+    with torchscript_warnings_ignored():
+        program = torch.jit.script(model)
+    return [write_torchscript(folder / "windows.pt", program, split.held_out, 0.95)]
+
+
+JOBS: dict[str, Callable[[Path], list[Written]]] = {
+    "digits": train_digits,
+    "digits_torch": train_digits_torch,
+    "pair": train_pair,
+    "sequence": train_sequence,
+    "transformer": train_transformer,
+    "windows": train_windows,
+    "windows_torch": train_windows_torch,
+}
+
+
+def fit_keras(build: Callable[[], keras.Model], split: Split, *, epochs: int) -> keras.Model:
+    """A trained model without its optimizer, which would triple the file."""
+    keras.utils.set_random_seed(SEED)
+    model, train = build(), split.train
+    steps = epochs * -(-len(train.label) // 64)
+    loss = "binary_crossentropy" if model.output_shape[-1] == 1 else "sparse_categorical_crossentropy"
+    model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(3e-3, steps)), loss)
+    model.fit(as_keras_wants(model, train.inputs), train.label, batch_size=64, epochs=epochs, verbose=0)
+    bare = build()
+    bare.set_weights(model.get_weights())
+    return bare
+
+
+def fit_torch(build: Callable[[], torch.nn.Module], split: Split, *, epochs: int) -> torch.nn.Module:
+    """A trained model in eval mode."""
+    torch.manual_seed(SEED)
+    model, train = build(), split.train
+    image, label = torch.from_numpy(train.inputs["image"]), torch.from_numpy(train.label)
+    torch_networks.fit(model, image, label, epochs=epochs, rate=3e-3)
+    return model
+
+
+def write_keras(path: Path, build: Callable[[], keras.Model], split: Split, *, epochs: int, floor: float) -> Written:
+    """Train, save, and measure what was saved."""
+    model = fit_keras(build, split, epochs=epochs)
+    model.save(path)
+    measured = accuracy(predict_keras(keras.models.load_model(path)), split.held_out)
+    return Written(path, demand(path, measured, floor), model.count_params())
+
+
+def write_torchscript(path: Path, program: Any, held_out: Samples, floor: float) -> Written:
+    """Save, and measure what was saved."""
+    with torchscript_warnings_ignored():
+        program.save(str(path))
+        loaded = torch.jit.load(str(path))
+    measured = accuracy(predict_torch(loaded), held_out)
+    return Written(path, demand(path, measured, floor), sum(one.numel() for one in program.parameters()))
+
+
+def predict_keras(model: Any) -> Predict:
+    """The outputs of a Keras 3 or Keras 2 model."""
+
+    def predict(inputs: dict[str, np.ndarray]) -> np.ndarray:
+        return np.asarray(model(as_keras_wants(model, inputs), training=False))
+
+    return predict
+
+
+def as_keras_wants(model: Any, inputs: dict[str, np.ndarray]) -> Any:
+    """A lone input by itself, several as the list in which the model was built."""
+    arrays = [inputs[tensor.name] for tensor in model.inputs]
+    return arrays[0] if len(arrays) == 1 else arrays
+
+
+def predict_savedmodel(model: Any) -> Predict:
+    """The only output of a SavedModel's default signature."""
+
+    def predict(inputs: dict[str, np.ndarray]) -> np.ndarray:
+        (output,) = model.signatures["serving_default"](
+            **{name: tf.constant(array) for name, array in inputs.items()}
+        ).values()
+        return np.asarray(output)
+
+    return predict
+
+
+def predict_torch(model: Any) -> Predict:
+    """The output of a TorchScript program."""
+
+    def predict(inputs: dict[str, np.ndarray]) -> np.ndarray:
+        with torch.inference_mode():
+            return np.asarray(model(torch.from_numpy(inputs["image"])))
+
+    return predict
+
+
+def accuracy(predict: Predict, samples: Samples) -> float:
+    """The share of samples whose class is predicted right."""
+    outputs = predict(samples.inputs)
+    predicted = outputs[:, 0] > 0.5 if outputs.shape[1] == 1 else outputs.argmax(axis=1)
+    return float(np.mean(predicted == samples.label))
+
+
+def demand(path: Path, measured: float, floor: float) -> float:
+    """The accuracy, if it is good enough.
+
+    Raises:
+        SystemExit: it is not.
+    """
+    if measured < floor:
+        raise SystemExit(f"{path.name}: {measured:.2%} of the held-out samples are right, at least {floor:.0%} must be")
+    return measured
+
+
+def save_batch(path: Path, samples: Samples) -> None:
+    """Write the first held-out samples as a compressed .npz."""
+    np.savez_compressed(path, **samples.first(BATCH_SIZE).arrays())
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder."""
+    return sum(one.stat().st_size for one in ([path] if path.is_file() else path.rglob("*")) if one.is_file())
+
+
+@contextmanager
+def torchscript_warnings_ignored() -> Iterator[None]:
+    """TorchScript is on its way out of PyTorch and says so on every use; the files remain, and they are the point."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)
+        yield
+
+
+def main() -> None:
+    """Parse the command line, train, and print what was written."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--only", action="append", choices=list(JOBS), help="train this one; may be repeated")
+    parser.add_argument("--folder", type=Path, default=Path(__file__).parent, help="where to write (default: here)")
+    arguments = parser.parse_args()
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    tf.get_logger().setLevel("ERROR")
+    tf.config.experimental.enable_op_determinism()
+    torch.use_deterministic_algorithms(True)
+
+    written: list[Written] = []
+    for name in arguments.only or JOBS:
+        started = time.monotonic()
+        print(f"{name} …", end=" ", flush=True)
+        written += JOBS[name](arguments.folder)
+        print(f"{time.monotonic() - started:.0f} s")
+
+    print(f"\n{'file':<20} {'size':>11} {'held-out accuracy':>18} {'parameters':>11}")
+    for one in written:
+        print(f"{one.path.name:<20} {size_of(one.path):>9,} B {one.accuracy:>18.2%} {one.parameters:>11,}")
+    total = sum(size_of(one) for one in arguments.folder.iterdir() if one.name.endswith(ENDINGS))
+    print(f"{'all, with the data':<20} {total:>9,} B")
+    if total >= LIMIT:
+        raise SystemExit(f"{arguments.folder}: {total:,} bytes together, must stay below {LIMIT:,}")
+
+
+if __name__ == "__main__":
+    main()
