@@ -85,6 +85,11 @@ class Child:
                 self.kill()
             raise
 
+    @property
+    def alive(self) -> bool:
+        """Whether it can be asked for more."""
+        return self._pid is not None
+
     def kill(self) -> None:
         """End the child at once, whatever it is doing."""
         self._wait(kill=True)

@@ -41,6 +41,7 @@ def sample_session(
     calls: tuple[int, ...] | None,
     sides: tuple[str, ...],
     batch: Mapping[str, np.ndarray],
+    spare: Mapping[str, np.ndarray] | None,
     samples: tuple[int, ...],
     verify: bool,
     seed: int,
@@ -65,6 +66,7 @@ def sample_session(
         samples,
         verify=verify,
         seed=seed,
+        spare=spare,
         progress=lambda text: report("progress", text),
         notice=lambda text: report("notice", text),
     )

@@ -1,0 +1,79 @@
+"""One file per command; each parses, calls, renders and chooses the exit code, nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from importlib import import_module
+
+import click
+
+from kmr_cli import __version__
+from kmr_cli.cli.exit_codes import ExitCode
+from kmr_cli.errors import KmrError
+
+COMMANDS = ("layers", "sample")
+"""Modules of this package with a click command of the same name, in the order of the help."""
+
+
+class _Group(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"kmr_cli.cli.{cmd_name.replace('-', '_')}").command
+        return command
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
+@click.version_option(__version__, "-V", "--version", prog_name="kmr-inspect")
+def cli() -> None:
+    """Open a saved model, tap any layer, and see what belongs to which sample.
+
+    MODEL is a .keras or .h5 file, a SavedModel directory or a TorchScript .pt
+    file.
+
+    \b
+    Examples:
+      kmr-inspect layers model.keras
+      kmr-inspect sample model.keras --layer conv1 --index 4 --input batch.npz
+    """
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command; every expected failure becomes one line on stderr and an exit code."""
+    try:
+        code = cli.main(arguments, prog_name="kmr-inspect", standalone_mode=False)
+        sys.stdout.flush()
+        return int(code or ExitCode.CLEAN)
+    except KmrError as exc:
+        _complain(exc.message, exc.hint)
+        if "--debug" in arguments:
+            raise
+        return ExitCode.COULD_NOT
+    except click.exceptions.NoArgsIsHelpError as exc:
+        click.echo(exc.format_message())
+        return ExitCode.COULD_NOT
+    except click.ClickException as exc:
+        context = getattr(exc, "ctx", None)
+        _complain(exc.format_message().rstrip("."), f"see {context.command_path} --help" if context else None)
+        return ExitCode.COULD_NOT
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        # The reader has seen enough. What is still buffered must not raise again at exit.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.CLEAN
+
+
+def _complain(message: str, hint: str | None) -> None:
+    from kmr_cli.render.escape import for_terminal
+
+    click.echo(click.style("error: ", fg="red", bold=True) + for_terminal(message, 1000), err=True)
+    if hint:
+        click.echo(click.style("hint:  ", bold=True) + for_terminal(hint, 1000), err=True)

@@ -1,0 +1,19 @@
+"""What the process tells its caller. The one place where exit codes are defined."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Exit codes of ``kmr-inspect``; their meaning never changes."""
+
+    CLEAN = 0
+    FINDINGS = 1
+    COULD_NOT = 2
+    """Bad arguments, an unreadable file, nothing checked."""
+    REFUSED = 3
+    """Refused as unsafe."""
+    LIMIT = 4
+    """A limit or time-out was reached."""
+    INTERRUPTED = 130

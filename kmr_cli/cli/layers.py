@@ -1,0 +1,58 @@
+"""``kmr-inspect layers``: what is in the file."""
+
+from __future__ import annotations
+
+import click
+
+from kmr_cli.cli import options
+
+
+@click.command("layers")
+@click.argument("model", metavar="MODEL")
+@click.option("--filter", "pattern", metavar="GLOB", help="Only layers whose path matches, as in --filter 'enc*'.")
+@click.option("--depth", type=click.IntRange(min=1), metavar="N", help="Only layers at most N levels deep.")
+@click.option("--format", "format_", type=click.Choice(["terminal", "json"]), default="terminal", show_default=True)
+@options.opening
+@options.debug
+def command(
+    model: str,
+    pattern: str | None,
+    depth: int | None,
+    format_: str,
+    imports: tuple[str, ...],
+    signature: str | None,
+    tags: tuple[str, ...],
+    debug: bool,  # noqa: ARG001  (read where errors are shown)
+) -> None:
+    """List the layers of MODEL: path, type, shapes, parameters, inputs.
+
+    Reads the file's own description: needs no framework and reads no weights.
+    Every path listed is one that --layer of the other commands takes.
+
+    \b
+    Examples:
+      kmr-inspect layers model.keras
+      kmr-inspect layers exported_model/ --filter '*attention*'
+      kmr-inspect layers model.pt --depth 1 --format json
+    """
+    from fnmatch import fnmatchcase
+    from pathlib import Path
+
+    from kmr_cli.formats import detect
+
+    path = Path(model)
+    info = detect(path).describe(path, options.open_options(imports, signature, tags))
+    shown = [
+        layer
+        for layer in info.layers
+        if (pattern is None or fnmatchcase(layer.path, pattern))
+        and (depth is None or layer.path.count(info.separator) < depth)
+    ]
+    if format_ == "json":
+        from kmr_cli.render import json
+
+        click.echo(json.dumps(json.layers_document(info, shown)), nl=False)
+    else:
+        from kmr_cli.render import terminal
+
+        terminal.show_layers(options.console(), info, shown)

@@ -1,0 +1,79 @@
+"""Options that several commands share, and how all of them talk to the user while they work."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from kmr_cli.formats import OpenOptions
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+debug = click.option("--debug", is_flag=True, help="Show tracebacks and all that the framework prints.")
+
+
+def opening(command: Command) -> Command:
+    """``--import``, ``--signature`` and ``--tag``: how the model is opened."""
+    for option in (
+        click.option("--tag", "tags", metavar="TAG", multiple=True, help="SavedModel: tag set to open (repeatable)."),
+        click.option("--signature", metavar="NAME", help="SavedModel: signature to run."),
+        click.option(
+            "--import", "imports", metavar="MODULE", multiple=True, help="Import MODULE first, for custom layers."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def open_options(imports: tuple[str, ...], signature: str | None, tags: tuple[str, ...]) -> OpenOptions:
+    """The values of :func:`opening` as the formats take them."""
+    from kmr_cli.formats import OpenOptions
+
+    return OpenOptions(imports, signature, tags or None)
+
+
+def console() -> Console:
+    """Standard output for people. 80 columns and no colour when it is not a terminal."""
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else 80
+    return Console(width=width, highlight=False, markup=False, emoji=False)
+
+
+class Reporter:
+    """Notices and progress on stderr; progress only on a terminal, on one line that is wiped at the end."""
+
+    def __init__(self) -> None:
+        self._live = sys.stderr.isatty()
+        self._shown = 0
+
+    def __call__(self, kind: str, text: str) -> None:
+        """Show one line."""
+        from kmr_cli.render.escape import for_terminal
+
+        if kind == "notice":
+            self.clear()
+            click.echo(click.style("note:  ", bold=True) + for_terminal(text, 1000), err=True)
+        elif self._live:
+            self.clear()
+            line = f"{for_terminal(text, 70)} …"
+            self._shown = len(line)
+            click.echo(line, err=True, nl=False)
+
+    def clear(self) -> None:
+        """Wipe the progress line."""
+        if self._shown:
+            click.echo("\r" + " " * self._shown + "\r", err=True, nl=False)
+            self._shown = 0
+
+    def __enter__(self) -> Reporter:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.clear()

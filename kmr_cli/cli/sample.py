@@ -1,0 +1,146 @@
+"""``kmr-inspect sample``: the i-th sample at any layer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from kmr_cli.cli import options
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from kmr_cli.records import ModelInfo, Record
+
+_SUFFIXES = (".npy", ".npz", ".h5", ".hdf5", ".json")
+
+
+@click.command("sample")
+@click.argument("model", metavar="MODEL")
+@click.option(
+    "-l", "--layer", "layers", metavar="PATH", multiple=True, required=True,
+    help="Layer: its path, the unique end of it, or a glob; repeatable. '*' is all.",
+)  # fmt: skip
+@click.option("-i", "--index", metavar="I", required=True, help="Samples, counted from 0: 4, -1, 0:8 or 1,4,7.")
+@click.option(
+    "--input", "inputs", metavar="[NAME=]FILE", multiple=True,
+    help="The batch: .npy or .npz, samples along axis 0; repeatable for several inputs. Without it: synthetic data.",
+)  # fmt: skip
+@click.option("--side", type=click.Choice(["in", "out", "both"]), default="both", show_default=True)
+@click.option("--call", type=int, metavar="N", help="Only the N-th call of a layer that runs several times, from 0.")
+@click.option("--batch-size", type=int, metavar="B", help="Size of the synthetic batch, or only the first B samples.")
+@click.option(
+    "--shape", "shapes", metavar="[NAME=]N,N,…", multiple=True,
+    help="Shape of ONE sample, for synthetic data where the file does not tell it.",
+)  # fmt: skip
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of all random data.")
+@click.option("--verify/--no-verify", default=True, help="Prove whose the values are (default), or trust the shape.")
+@click.option("-o", "--output", metavar="FILE", help="Write .npy, .npz, .h5 or .json instead of printing.")
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
+@click.option("--format", "format_", type=click.Choice(["terminal", "json"]), default="terminal", show_default=True)
+@options.opening
+@options.debug
+def command(
+    model: str,
+    layers: tuple[str, ...],
+    index: str,
+    inputs: tuple[str, ...],
+    side: str,
+    call: int | None,
+    batch_size: int | None,
+    shapes: tuple[str, ...],
+    seed: int,
+    verify: bool,
+    output: str | None,
+    force: bool,
+    format_: str,
+    imports: tuple[str, ...],
+    signature: str | None,
+    tags: tuple[str, ...],
+    debug: bool,
+) -> None:
+    """Show what went into and came out of layers of MODEL for samples of a batch.
+
+    The rows shown are proven to be the sample's: the model runs once more with
+    all other samples replaced, and what belongs to yours must stay bitwise the
+    same. Where values depend on other samples, or cannot be separated, or
+    nothing can be proven, it says so.
+
+    \b
+    Examples:
+      kmr-inspect sample model.keras --layer conv1 --index 4 --input batch.npz
+      kmr-inspect sample model.pt -l 'blocks.*' -i 0:2 --shape 3,32,32
+      kmr-inspect sample model.keras -l '*' -i -1 --side out -o sample.h5
+    """
+    from pathlib import Path
+
+    from kmr_cli.model import Model, parse_index
+
+    indices = parse_index(index)
+    place = None if output is None else _place(Path(output), force=force)
+    opening = options.open_options(imports, signature, tags)
+    with options.Reporter() as reporter, Model(model, opening, fork=True, debug=debug, report=reporter) as opened:
+        records = opened.sample(
+            layers,
+            indices,
+            inputs or None,
+            side=side,
+            call=call,
+            verify=verify,
+            size=batch_size,
+            shapes=_parse_shapes(shapes),
+            seed=seed,
+        )
+        info, versions = opened.info, opened.versions
+        reporter.clear()
+    if place is not None:
+        _write(place, info, records, versions, force=force)
+        click.echo(f"wrote {place}: {len(records)} array{'s' if len(records) != 1 else ''}", err=True)
+    elif format_ == "json":
+        from kmr_cli.render import json
+
+        click.echo(json.dumps(json.sample_document(info, records, versions)), nl=False)
+    else:
+        from kmr_cli.render import terminal
+
+        terminal.show_samples(options.console(), info, records)
+
+
+def _parse_shapes(texts: Sequence[str]) -> dict[str | None, tuple[int, ...]]:
+    shapes: dict[str | None, tuple[int, ...]] = {}
+    for text in texts:
+        name, equals, sizes = text.rpartition("=")
+        try:
+            shape = tuple(int(size) for size in sizes.split(",")) if sizes else ()
+        except ValueError:
+            shape = (-1,)
+        if any(size < 0 for size in shape):
+            raise click.BadParameter(f"{text!r} is not a shape such as 8,8,1 or image=8,8,1", param_hint="--shape")
+        shapes[name if equals else None] = shape
+    return shapes
+
+
+def _place(path: Path, *, force: bool) -> Path:
+    """The output path, refused before the model runs rather than after."""
+    from kmr_cli.errors import OutputError
+    from kmr_cli.render.files import refuse_place
+
+    if path.suffix.lower() not in _SUFFIXES:
+        raise OutputError(f"{path}: cannot tell the format from the name", f"end it in {', '.join(_SUFFIXES)}")
+    refuse_place(path, overwrite=force)
+    return path
+
+
+def _write(path: Path, info: ModelInfo, records: Sequence[Record], versions: Mapping[str, str], *, force: bool) -> None:
+    from kmr_cli.render import hdf5, json, npz
+    from kmr_cli.render.files import write_whole
+
+    writers = {
+        ".npy": lambda temporary: npz.write_npy(temporary, records),
+        ".npz": lambda temporary: npz.write_npz(temporary, records),
+        ".json": lambda temporary: json.write_samples(temporary, info, records, versions),
+    }
+    write = writers.get(path.suffix.lower(), lambda temporary: hdf5.write(temporary, info, records, versions))
+    write_whole(path, write, overwrite=force)

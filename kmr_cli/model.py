@@ -1,0 +1,348 @@
+"""The Python interface: an opened model that answers questions about its batch."""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+import kmr_cli
+from kmr_cli import tasks
+from kmr_cli.batch import GivenInput, batch_size, fit, from_arrays, read_files
+from kmr_cli.errors import BatchError, KmrError, LayerError
+from kmr_cli.formats import Format, OpenOptions, Session, all_formats, detect
+from kmr_cli.job import Child
+from kmr_cli.records import LayerInfo, ModelInfo, Record, TensorSpec
+from kmr_cli.synthetic import choose_batch_size, synthesize
+from kmr_cli.tap import choose, unknown_layer
+
+Index: TypeAlias = "int | slice | Sequence[int | slice]"
+Data: TypeAlias = "Mapping[str, Any] | np.ndarray | str | Path | Sequence[str | Path] | None"
+Report = Callable[[str, str], None]
+Shapes: TypeAlias = "Mapping[str | None, tuple[int, ...]]"
+
+_PROGRAMS = {
+    "keras": ("keras", "tensorflow", "torch"),
+    "h5": ("keras", "tf_keras", "tensorflow", "torch"),
+    "savedmodel": ("tensorflow",),
+    "torchscript": ("torch",),
+}
+_SIDES = {"in": ("in",), "out": ("out",), "both": ("in", "out")}
+
+
+def open_model(
+    model: str | Path | Any,
+    *,
+    imports: Sequence[str] = (),
+    signature: str | None = None,
+    tags: Sequence[str] | None = None,
+    in_process: bool = False,
+) -> Model:
+    """Open a saved model. Reads the file's own description only; the framework comes in when a sample is asked for.
+
+    Args:
+        model: a ``.keras`` or ``.h5`` file, a SavedModel directory, a TorchScript ``.pt`` file; with
+            ``in_process``, also a live ``keras.Model`` or ``torch.jit.ScriptModule``.
+        imports: modules that register custom layers, imported before the model is loaded.
+        signature: SavedModel: the signature to run.
+        tags: SavedModel: the tag set of the meta graph.
+        in_process: run the model in this process instead of a child of its own.
+
+    Raises:
+        ModelFileError: nothing there, damaged, or not a model.
+
+    >>> from kmr_cli import open_model
+    >>> with open_model("sample_models/digits.keras") as model:
+    ...     print(model.layers[1].path, model.layers[1].type)
+    ...     (record,) = model.sample("conv1", 4, "sample_models/digits.npz", side="out")
+    conv1 Conv2D
+    >>> record.value.shape, record.index.kind
+    ((8, 8, 8), 'separated')
+    """
+    options = OpenOptions(tuple(imports), signature, None if tags is None else tuple(tags))
+    return Model(model, options, in_process=in_process)
+
+
+class Model:
+    """An opened model. Made by :func:`open_model`; close it, or use it as a context manager.
+
+    The framework runs in a child process that starts with the first sample and stays until :meth:`close`.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | Any,
+        options: OpenOptions,
+        *,
+        in_process: bool = False,
+        fork: bool = False,
+        debug: bool = False,
+        report: Report = lambda _kind, _text: None,
+    ) -> None:
+        self._options, self._in_process = options, in_process
+        self._fork, self._debug, self._report = fork, debug, report
+        self._lock = threading.Lock()
+        self._child: Child | None = None
+        self._session: Session | None = None
+        if isinstance(model, (str, Path)):
+            self._path = Path(model)
+            self._format: Format = detect(self._path)
+            self.info: ModelInfo = self._format.describe(self._path, options)
+        else:
+            self._format, self._session = _adopt(model, in_process=in_process)
+            self.info = _describe_live(self._format, self._session)
+
+    @property
+    def layers(self) -> tuple[LayerInfo, ...]:
+        """Every layer that the file tells, a parent before its children."""
+        return self.info.layers
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """What the model wants: name, shape (None for the batch), dtype."""
+        return self.info.inputs
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Versions of the programs involved, for files that outlive this run."""
+        found = {"kmr_inspect": kmr_cli.__version__, "python": platform.python_version()}
+        for program in ("numpy", *_PROGRAMS[self.info.format]):
+            with contextlib.suppress(metadata.PackageNotFoundError):
+                found[program] = metadata.version(program)
+        return found
+
+    def sample(
+        self,
+        layer: str | Sequence[str],
+        index: Index,
+        batch: Data = None,
+        *,
+        side: str = "both",
+        call: int | None = None,
+        verify: bool = True,
+        size: int | None = None,
+        shapes: Shapes | None = None,
+        seed: int = 0,
+    ) -> tuple[Record, ...]:
+        """What went into and came out of layers for given samples, with the proof that it is theirs.
+
+        Args:
+            layer: path, unique suffix or glob; or several.
+            index: which samples: ``4``, ``-1``, ``slice(0, 8)``, ``[1, 4, 7]``; counted from 0.
+            batch: one array per input with the samples along axis 0 (a mapping, or the array alone where the model
+                takes one input), or npy/npz files as on the command line; None for synthetic data.
+            side: ``in``, ``out`` or ``both``.
+            call: only this call of each layer, counted from 0; None for every call.
+            verify: prove whose the values are (one more pass, a second one in doubt).
+            size: batch size: of synthetic data, or the first rows of ``batch`` (its other rows then serve as
+                replacement data).
+            shapes: shape of one sample by input name, for synthetic data where the file does not tell it.
+            seed: of synthetic and replacement data.
+
+        Returns:
+            One record per tap and sample, in the order in which the taps ran.
+
+        Raises:
+            LayerError, BatchError: what was asked for does not fit the model; found before a framework is imported
+                where the file tells enough.
+            MissingFrameworkError, ModelLoadError, ModelRunError.
+        """
+        if side not in _SIDES:
+            raise LayerError(f"no side {side!r}", "it is in, out or both")
+        patterns = (layer,) if isinstance(layer, str) else tuple(layer)
+        choice = choose(patterns, self.info.layers, self.info.separator)
+        if choice.unmatched and not self.info.opaque:
+            raise unknown_layer(choice.unmatched[0], self.info.layers)
+        for skipped in choice.skipped:
+            self._report("notice", f"layer {skipped.path!r} is left out: {skipped.untappable}")
+        if not choice.paths and not choice.unmatched:
+            raise LayerError(f"none of the layers that {', '.join(map(repr, patterns))} matches can be tapped")
+        self._refuse_call(choice.paths, call)
+        arrays, spare = self._batch(batch, index, size, shapes or {}, seed)
+        arguments = {
+            "layers": choice.paths,
+            "unresolved": choice.unmatched,
+            "separator": self.info.separator,
+            "calls": None if call is None else (call,),
+            "sides": _SIDES[side],
+            "batch": arrays,
+            "spare": spare,
+            "samples": tuple(resolve_index(index, batch_size(arrays))),
+            "verify": verify,
+            "seed": seed,
+        }
+        records: tuple[Record, ...] = self._run("sample", arguments)
+        return records
+
+    def close(self) -> None:
+        """End the child process, or free the model."""
+        if self._child is not None:
+            self._child.close()
+            self._child = None
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def __enter__(self) -> Model:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Model {self.info.path} ({self.info.writer}), {len(self.layers)} layers>"
+
+    def _run(self, task: str, arguments: dict[str, Any]) -> Any:
+        with self._lock:
+            if self._in_process:
+                if self._session is None:
+                    self._session = self._format.open(self._path, self._options)
+                return tasks.sample_session(self._session, report=self._report, **arguments)
+            if self._child is None:
+                self._child = Child(tasks.TASKS, fork=self._fork, debug=self._debug)
+            try:
+                asked = {"path": str(self._path.resolve()), "options": self._options, **arguments}
+                return self._child.run(task, asked, self._report)
+            except BaseException as exc:
+                if not isinstance(exc, KmrError) or not self._child.alive:
+                    self._child = None
+                raise
+
+    def _refuse_call(self, paths: Iterable[str], call: int | None) -> None:
+        if call is None:
+            return
+        if call < 0:
+            raise LayerError(f"no call {call}", "calls count from 0")
+        infos = [layer for layer in self.info.layers if layer.path in set(paths)]
+        if infos and all(layer.calls is not None and layer.calls <= call for layer in infos):
+            most = max(layer.calls or 0 for layer in infos)
+            times = "once" if most == 1 else f"{most} times"
+            raise LayerError(f"layer {infos[0].path!r} runs {times}, so it has no call {call}", "calls count from 0")
+
+    def _batch(
+        self, data: Data, index: Index, size: int | None, shapes: Shapes, seed: int
+    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray] | None]:
+        if size is not None and size < 1:
+            raise BatchError(f"a batch of {size} samples", "give at least 1")
+        if data is None:
+            chosen = size or choose_batch_size(self.info, _least_size(index))
+            if self.info.fixed_batch not in (None, chosen):
+                raise BatchError(f"the model takes exactly {self.info.fixed_batch} samples at a time, not {chosen}")
+            batch = synthesize(self.info, chosen, seed, shapes)
+            resolve_index(index, chosen)
+            samples = "1 sample" if chosen == 1 else f"{chosen} samples"
+            self._report("notice", f"the data is synthetic ({samples}, seed {seed}); give your own with --input")
+            return batch, None
+        if shapes:
+            raise BatchError("a shape for synthetic data, but data is given", "leave out --shape or --input")
+        given = _given(data)
+        rows = self.info.fixed_batch if size is None else None
+        batch = fit(given, self.info.inputs, fixed_batch=rows, notice=lambda text: self._report("notice", text))
+        have = batch_size(batch)
+        if size is None or size == have:
+            return batch, None
+        if size > have:
+            raise BatchError(f"a batch of {size} samples, but the data holds {have}")
+        return (
+            {name: values[:size] for name, values in batch.items()},
+            {name: values[size:] for name, values in batch.items()},
+        )
+
+
+def parse_index(text: str) -> list[int | slice]:
+    """``4``, ``-1``, ``0:8``, ``1,4,7`` or a mixture, as typed on the command line.
+
+    Raises:
+        BatchError: it is none of these.
+    """
+    wrong = BatchError(f"not a sample index: {text!r}", "it is 4, -1, 0:8 or 1,4,7, counted from 0")
+    result: list[int | slice] = []
+    for part in text.split(","):
+        start, colon, stop = part.strip().partition(":")
+        try:
+            if colon:
+                result.append(slice(int(start) if start else None, int(stop) if stop else None))
+            else:
+                result.append(int(start))
+        except ValueError:
+            raise wrong from None
+    return result
+
+
+def resolve_index(index: Index, size: int) -> list[int]:
+    """The samples that an index names in a batch of ``size``, each once, in the order given.
+
+    Raises:
+        BatchError: outside the batch, or nothing.
+    """
+    parts = [index] if isinstance(index, (int, np.integer, slice)) else list(index)
+    samples: list[int] = []
+    for part in parts:
+        if isinstance(part, slice):
+            samples.extend(range(size)[part])
+        elif -size <= part < size:
+            samples.append(int(part) % size)
+        else:
+            holds = "1 sample" if size == 1 else f"{size} samples"
+            raise BatchError(
+                f"index {part} is outside the batch, which holds {holds}",
+                f"samples count from 0 to {size - 1}" if size > 1 else "its index is 0",
+            )
+    if not samples:
+        raise BatchError(f"the index names no sample of the batch of {size}")
+    return list(dict.fromkeys(samples))
+
+
+def _least_size(index: Index) -> int:
+    parts = [index] if isinstance(index, (int, np.integer, slice)) else list(index)
+    needed = [1]
+    for part in parts:
+        ends = [part.stop, part.start] if isinstance(part, slice) else [part if part < 0 else part + 1]
+        needed += [abs(end) for end in ends if end is not None]
+    return min(max(needed), _MOST_SYNTHETIC)
+
+
+_MOST_SYNTHETIC = 64
+"""Samples of synthetic data made without being asked: an index beyond is more likely a slip of the finger."""
+
+
+def _given(data: Any) -> list[GivenInput]:
+    if isinstance(data, (str, Path)):
+        return read_files([str(data)])
+    if isinstance(data, (list, tuple)) and data and all(isinstance(item, (str, Path)) for item in data):
+        return read_files(map(str, data))
+    return from_arrays(data)
+
+
+def _adopt(model: Any, *, in_process: bool) -> tuple[Format, Session]:
+    if not in_process:
+        raise KmrError(
+            f"a live {type(model).__name__} cannot be sent to another process",
+            "open_model(model, in_process=True), or save it and give its path",
+        )
+    for candidate in all_formats():
+        session = candidate.adopt(model)
+        if session is not None:
+            return candidate, session
+    raise KmrError(f"a {type(model).__name__} is no model", "give a path, a keras.Model or a torch.jit.ScriptModule")
+
+
+def _describe_live(format_: Format, session: Session) -> ModelInfo:
+    separator = "." if format_.NAME == "torchscript" else "/"
+    return ModelInfo(
+        path="(live model)",
+        format=format_.NAME,
+        writer=format_.TITLE,
+        inputs=session.inputs,
+        outputs=(),
+        layers=session.layers,
+        parameters=None,
+        separator=separator,
+        free_dims=format_.NAME != "torchscript",
+    )

@@ -1,0 +1,128 @@
+"""Machine-readable JSON: valid whatever a model's names and values contain, the same keys in the same order."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kmr_cli.records import BatchIndex, LayerInfo, ModelInfo, Record, TensorSpec
+from kmr_cli.summary import summarize
+
+SCHEMA = 1
+
+
+def dumps(document: Mapping[str, Any]) -> str:
+    """The document as text: ASCII only, so no name can upset a terminal or a parser; ends with a line break."""
+    return json.dumps(document, indent=1, allow_nan=False) + "\n"
+
+
+def layers_document(info: ModelInfo, layers: Sequence[LayerInfo]) -> dict[str, Any]:
+    """What ``kmr-inspect layers --format json`` prints."""
+    return {
+        "schema": SCHEMA,
+        "command": "layers",
+        "model": _model(info),
+        "inputs": [_spec(spec) for spec in info.inputs],
+        "outputs": [_spec(spec) for spec in info.outputs],
+        "parameters": info.parameters,
+        "layers": [
+            {
+                "path": _text(layer.path),
+                "type": _text(layer.type),
+                "inputs": [_spec(spec) for spec in layer.inputs],
+                "outputs": [_spec(spec) for spec in layer.outputs],
+                "dtype": layer.dtype,
+                "parameters": layer.parameters,
+                "calls": layer.calls,
+                "untappable": layer.untappable,
+            }
+            for layer in layers
+        ],
+        "notes": [_text(note) for note in info.notes],
+    }
+
+
+def sample_document(info: ModelInfo, records: Sequence[Record], versions: Mapping[str, str]) -> dict[str, Any]:
+    """What ``kmr-inspect sample --format json`` prints. NaN and Inf are the strings NaN, Infinity, -Infinity."""
+    return {
+        "schema": SCHEMA,
+        "command": "sample",
+        "model": _model(info),
+        "versions": dict(versions),
+        "records": [
+            {
+                "layer": _text(record.layer),
+                "call": record.call,
+                "port": record.port,
+                "sample": record.sample,
+                "shape": list(record.shape),
+                "dtype": dtype_name(record.value),
+                "batch_index": _index(record.index),
+                "summary": {key: _plain(value) for key, value in asdict(summarize(record.value)).items()},
+                "value_shape": list(record.value.shape),
+                "value": _values(record.value),
+            }
+            for record in records
+        ],
+    }
+
+
+def write_samples(path: Path, info: ModelInfo, records: Sequence[Record], versions: Mapping[str, str]) -> None:
+    """The same into a file."""
+    path.write_text(dumps(sample_document(info, records, versions)), encoding="ascii")
+
+
+def dtype_name(value: np.ndarray) -> str:
+    """NumPy's name, ``string`` for text."""
+    return "string" if value.dtype == object else value.dtype.name
+
+
+def _model(info: ModelInfo) -> dict[str, Any]:
+    return {"path": _text(info.path), "format": info.format, "writer": _text(info.writer)}
+
+
+def _spec(spec: TensorSpec) -> dict[str, Any]:
+    shape = None if spec.shape is None else list(spec.shape)
+    return {"name": _text(spec.name), "shape": shape, "dtype": spec.dtype}
+
+
+def _index(index: BatchIndex) -> dict[str, Any]:
+    return {
+        "kind": index.kind,
+        "axis": index.axis,
+        "owners": list(index.owners),
+        "proof": index.proof,
+        "max_ulp": index.max_ulp,
+    }
+
+
+def _values(value: np.ndarray) -> Any:
+    if value.dtype.kind == "c":
+        return _values(np.stack([value.real, value.imag], axis=-1))
+    if value.dtype.kind in "fV":
+        wide = value.astype(np.float64)
+        return wide.tolist() if np.isfinite(wide).all() else _nested(wide.tolist())
+    return _nested(value.tolist()) if value.dtype == object else value.tolist()
+
+
+def _nested(value: Any) -> Any:
+    return [_nested(item) for item in value] if isinstance(value, list) else _plain(value)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, bytes):
+        return value.decode("utf-8", errors="backslashreplace")
+    return value
+
+
+def _text(text: str) -> str:
+    # A lone surrogate (an undecodable byte in a name) is no valid Unicode: no JSON reader need accept it.
+    return text.encode("utf-8", errors="backslashreplace").decode("utf-8")
