@@ -25,18 +25,28 @@ def changed(before: np.ndarray, after: np.ndarray) -> np.ndarray:
         return np.asarray((before != after) & ~((before != before) & (after != after)), dtype=bool)
 
 
-def max_ulp(before: np.ndarray, after: np.ndarray) -> int | None:
-    """The largest distance between two float arrays in units in the last place; None for other dtypes or NaN."""
-    if before.dtype.kind not in "fV" or before.size == 0:
-        return None
+FAR = 255
+"""In a map of distances: this many units in the last place or more, or not to be told (NaN, integers, text)."""
+
+
+def ulp_distance(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """How far apart two arrays are, element by element, in units in the last place.
+
+    Returns:
+        uint8, the shape of both: 0 to 254, or ``FAR``. 0 for equal values and two NaN.
+    """
     unsigned = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}.get(before.dtype.itemsize)
-    if unsigned is None or not (np.isfinite(before).all() and np.isfinite(after).all()):
-        return None
+    if before.dtype.kind not in "fV" or unsigned is None:
+        return np.where(changed(before, after), np.uint8(FAR), np.uint8(0))
     bits = 8 * before.dtype.itemsize
     first, second = (_ordered(np.ascontiguousarray(a).view(unsigned), bits) for a in (before, after))
-    # The place is found in floats: the difference of two int64 far apart would overflow.
-    apart = np.abs(first.astype(np.float64) - second.astype(np.float64)).argmax()
-    return abs(int(first.flat[apart]) - int(second.flat[apart]))
+    # Unsigned and modulo 2**64: the distance of two int64 far apart does not fit into another int64.
+    first, second = np.maximum(first, second).view(np.uint64), np.minimum(first, second).view(np.uint64)
+    distance = np.minimum(first - second, FAR).astype(np.uint8).reshape(before.shape)
+    wide = (before.astype(np.float64), after.astype(np.float64)) if before.dtype.kind == "V" else (before, after)
+    unfit = ~(np.isfinite(wide[0]) & np.isfinite(wide[1]))
+    distance[unfit] = np.where(changed(before, after)[unfit], FAR, 0)
+    return distance
 
 
 def _ordered(raw: np.ndarray, bits: int) -> np.ndarray:

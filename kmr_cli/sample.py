@@ -10,7 +10,7 @@ import numpy as np
 
 from kmr_cli import replacement
 from kmr_cli.batch import Notice, batch_size
-from kmr_cli.batch_index import by_elimination, changed, from_bits, from_owners, max_ulp, owner_map
+from kmr_cli.batch_index import by_elimination, changed, from_bits, from_owners, owner_map, ulp_distance
 from kmr_cli.errors import LayerError
 from kmr_cli.formats import Session, Taps
 from kmr_cli.records import Batch, BatchIndex, Record
@@ -25,8 +25,8 @@ class _Comparison:
     """What one pass with replaced samples changed, compared while it ran."""
 
     changes: dict[Tap, np.ndarray] = field(default_factory=dict)
+    distances: dict[Tap, np.ndarray] = field(default_factory=dict)
     rerouted: set[Tap] = field(default_factory=set)
-    ulp: dict[Tap, int | None] = field(default_factory=dict)
 
 
 def take_samples(
@@ -128,28 +128,27 @@ class _Prover:
 
     def all_owners(self, samples: tuple[int, ...]) -> dict[Tap, dict[int, BatchIndex]]:
         bits = math.ceil(math.log2(self.size))
-        halves = {
-            True: {tap: np.zeros(value.shape, np.uint32) for tap, value in self.base.items()},
-            False: {tap: np.zeros(value.shape, np.uint32) for tap, value in self.base.items()},
-        }
+        with_set = {tap: np.zeros(value.shape, np.uint32) for tap, value in self.base.items()}
+        with_clear = {tap: np.zeros(value.shape, np.uint32) for tap, value in self.base.items()}
+        leaks = {tap: np.zeros(value.shape, np.uint8) for tap, value in self.base.items()}
         rerouted: set[Tap] = set()
-        ulp: dict[Tap, int | None] = {}
         for bit in range(bits):
-            for wanted, masks in halves.items():
-                group = [sample for sample in range(self.size) if bool(sample >> bit & 1) is wanted]
-                run = self._run(group, f"replacing samples in groups, bit {bit + 1} of {bits}")
-                rerouted |= run.rerouted
-                for tap, change in run.changes.items():
-                    masks[tap] |= change.astype(np.uint32) << np.uint32(bit)
-                    ulp[tap] = _larger(ulp.get(tap, 0), run.ulp[tap])
+            doing = f"replacing samples in groups, bit {bit + 1} of {bits}"
+            first = self._run([sample for sample in range(self.size) if sample >> bit & 1], doing)
+            second = self._run([sample for sample in range(self.size) if not sample >> bit & 1], doing)
+            rerouted |= first.rerouted | second.rerouted
+            for tap in self.base.keys() - rerouted:
+                with_set[tap] |= first.changes[tap].astype(np.uint32) << np.uint32(bit)
+                with_clear[tap] |= second.changes[tap].astype(np.uint32) << np.uint32(bit)
+                leaks[tap] = np.maximum(leaks[tap], np.minimum(first.distances[tap], second.distances[tap]))
         found: dict[Tap, dict[int, BatchIndex]] = {}
         for tap in self.base:
             if tap in rerouted:
                 index = _routed()
             else:
-                owners = from_bits(halves[True][tap], halves[False][tap], bits)
-                touched = (halves[True][tap] | halves[False][tap]) != 0
-                index = self._judged(tap, from_owners(owners, self.size, samples), ulp.get(tap))
+                owners = from_bits(with_set[tap], with_clear[tap], bits)
+                touched = (with_set[tap] | with_clear[tap]) != 0
+                index = self._judged(tap, from_owners(owners, self.size, samples), leaks[tap])
                 if index.kind == "constant" and touched.any():
                     index = replace(index, kind="unproven")
                 index = replace(index, proof=index.proof or f"{2 * bits} passes with groups of samples replaced")
@@ -172,7 +171,7 @@ class _Prover:
                 return
             change = changed(before, array)
             result.changes[tap] = change
-            result.ulp[tap] = max_ulp(before[change], array[change]) if change.any() else 0
+            result.distances[tap] = ulp_distance(before, array)
 
         self.session.capture(batch, self.taps, compare, stop=True)
         # A call that did not happen this time was routed away.
@@ -188,14 +187,17 @@ class _Prover:
             reached = _rows_of_one(first.changes[tap], second.changes[tap], self.size, sample)
             if reached is not None:
                 return reached
-        return self._judged(tap, index, first.ulp[tap], sample)
+        # The smaller of an element's two dependences is the foreign one.
+        leak = np.minimum(first.distances[tap], second.distances[tap])
+        return self._judged(tap, index, leak, sample)
 
-    def _judged(self, tap: Tap, index: BatchIndex, ulp: int | None, sample: int | None = None) -> BatchIndex:
+    def _judged(self, tap: Tap, index: BatchIndex, leak: np.ndarray, sample: int | None = None) -> BatchIndex:
         """Put the proof into words; chance is ruled out before anything is called mixed."""
         if index.kind == "mixed":
             if tap in self._random_taps():
                 return BatchIndex("unproven", proof="the same batch twice gives different values here")
-            bits_only = ulp is not None and ulp <= _LAST_BITS
+            ulp = int(leak.max())
+            bits_only = ulp <= _LAST_BITS
             size = f", in the last bits only (at most {ulp} ULP)" if bits_only else ""
             return replace(
                 index,
@@ -310,10 +312,6 @@ def show_places(places: Sequence[int]) -> str:
     if len(places) > 1 and list(places) == list(range(places[0], places[-1] + 1)):
         return f"{places[0]}-{places[-1]}"
     return ", ".join(map(str, places[:4])) + (", …" if len(places) > 4 else "")
-
-
-def _larger(first: int | None, second: int | None) -> int | None:
-    return None if first is None or second is None else max(first, second)
 
 
 def _moves(indices: object) -> bool:

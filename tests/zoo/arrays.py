@@ -1,0 +1,52 @@
+"""Models made of plain NumPy functions: what the proof must find out, with no framework in the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from kmr_cli.formats import Sink, Taps
+from kmr_cli.records import Batch, LayerInfo, TensorSpec
+
+Step = tuple[str, Callable[[np.ndarray], np.ndarray]]
+
+
+class Stop(Exception):  # noqa: N818
+    """Ends a pass after the last wanted value."""
+
+
+class ArraySession:
+    """A chain of named functions as a Session. ``passes`` counts forward passes."""
+
+    def __init__(self, steps: Sequence[Step], shape: tuple[int | None, ...] = (None, 3), dtype: str = "float64") -> None:
+        self.steps = list(steps)
+        self.passes = 0
+        self._inputs = (TensorSpec("x", shape, dtype),)
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        return self._inputs
+
+    @property
+    def layers(self) -> tuple[LayerInfo, ...]:
+        return tuple(LayerInfo(name, "Function") for name in dict.fromkeys(name for name, _ in self.steps))
+
+    def capture(
+        self, batch: Batch, taps: Taps, sink: Sink | None = None, *, stop: bool = False
+    ) -> Mapping[str, np.ndarray] | None:
+        self.passes += 1
+        value, calls = np.array(batch["x"]), {}
+        for name, function in self.steps:
+            call = calls.setdefault(name, 0)
+            calls[name] += 1
+            wanted = name in taps.layers and (taps.calls is None or call in taps.calls) and sink is not None
+            if wanted and "in" in taps.sides:
+                sink(name, call, "in0", value)
+            value = function(value)
+            if wanted and "out" in taps.sides:
+                sink(name, call, "out0", value)
+        return None if stop else {"y": value}
+
+    def close(self) -> None:
+        self.steps = []
