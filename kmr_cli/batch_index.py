@@ -37,12 +37,12 @@ def ulp_distance(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """
     unsigned = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}.get(before.dtype.itemsize)
     if before.dtype.kind not in "fV" or unsigned is None:
-        return np.where(changed(before, after), np.uint8(FAR), np.uint8(0))
+        return changed(before, after).astype(np.uint8) * np.uint8(FAR)
     bits = 8 * before.dtype.itemsize
     first, second = (_ordered(np.ascontiguousarray(a).view(unsigned), bits) for a in (before, after))
     # Unsigned and modulo 2**64: the distance of two int64 far apart does not fit into another int64.
     first, second = np.maximum(first, second).view(np.uint64), np.minimum(first, second).view(np.uint64)
-    distance = np.minimum(first - second, FAR).astype(np.uint8).reshape(before.shape)
+    distance: np.ndarray = np.minimum(first - second, FAR).astype(np.uint8).reshape(before.shape)
     wide = (before.astype(np.float64), after.astype(np.float64)) if before.dtype.kind == "V" else (before, after)
     unfit = ~(np.isfinite(wide[0]) & np.isfinite(wide[1]))
     distance[unfit] = np.where(changed(before, after)[unfit], FAR, 0)
@@ -52,7 +52,8 @@ def ulp_distance(before: np.ndarray, after: np.ndarray) -> np.ndarray:
 def _ordered(raw: np.ndarray, bits: int) -> np.ndarray:
     """Bit patterns of IEEE floats as integers in the order of the floats: sign and magnitude to two's complement."""
     magnitude = (raw & ((1 << (bits - 1)) - 1)).astype(np.int64)
-    return np.where(raw >> (bits - 1), -magnitude, magnitude)
+    ordered: np.ndarray = np.where(raw >> (bits - 1), -magnitude, magnitude)
+    return ordered
 
 
 def by_elimination(kept: np.ndarray, value: np.ndarray, size: int, sample: int) -> BatchIndex | None:

@@ -27,6 +27,7 @@ class _Comparison:
     changes: dict[Tap, np.ndarray] = field(default_factory=dict)
     distances: dict[Tap, np.ndarray] = field(default_factory=dict)
     rerouted: set[Tap] = field(default_factory=set)
+    settled: dict[Tap, BatchIndex] = field(default_factory=dict)
 
 
 def take_samples(
@@ -110,16 +111,10 @@ class _Prover:
         found: dict[Tap, dict[int, BatchIndex]] = {tap: {} for tap in self.base}
         for sample in samples:
             others = [other for other in range(self.size) if other != sample]
-            first = self._run(others, f"replacing all samples but {sample}")
-            doubtful = []
-            for tap, value in self.base.items():
-                index = None
-                if tap in first.changes:
-                    index = by_elimination(~first.changes[tap], value, self.size, sample)
-                if index is None:
-                    doubtful.append(tap)
-                else:
-                    found[tap][sample] = replace(index, proof=_by_elimination_text(self.size, sample, index))
+            first = self._run(others, f"replacing all samples but {sample}", only_kept=sample)
+            for tap, index in first.settled.items():
+                found[tap][sample] = replace(index, proof=_by_elimination_text(self.size, sample, index))
+            doubtful = [tap for tap in self.base if tap not in first.settled]
             if doubtful:
                 second = self._run([sample], f"replacing sample {sample} alone")
                 for tap in doubtful:
@@ -155,12 +150,12 @@ class _Prover:
             found[tap] = dict.fromkeys(samples, index)
         return self._with_constants(found)
 
-    def _run(self, rows: Sequence[int], doing: str) -> _Comparison:
+    def _run(self, rows: Sequence[int], doing: str, *, only_kept: int | None = None) -> _Comparison:
         self.progress(doing)
         other = replacement.replace(self.batch, rows, self.session.inputs, self.rng, self.spare)
-        return self._compare(other)
+        return self._compare(other, only_kept)
 
-    def _compare(self, batch: Mapping[str, np.ndarray]) -> _Comparison:
+    def _compare(self, batch: Mapping[str, np.ndarray], only_kept: int | None = None) -> _Comparison:
         result = _Comparison()
 
         def compare(layer: str, call: int, port: str, array: np.ndarray) -> None:
@@ -170,12 +165,16 @@ class _Prover:
                 result.rerouted.add(tap)
                 return
             change = changed(before, array)
+            index = None if only_kept is None else by_elimination(~change, before, self.size, only_kept)
+            if index is not None:  # nothing else need be known of this tap
+                result.settled[tap] = index
+                return
             result.changes[tap] = change
             result.distances[tap] = ulp_distance(before, array)
 
         self.session.capture(batch, self.taps, compare, stop=True)
         # A call that did not happen this time was routed away.
-        result.rerouted |= self.base.keys() - result.changes.keys()
+        result.rerouted |= self.base.keys() - result.changes.keys() - result.settled.keys()
         return result
 
     def _from_pair(self, tap: Tap, sample: int, first: _Comparison, second: _Comparison) -> BatchIndex:
