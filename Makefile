@@ -1,0 +1,67 @@
+# Everything runs in .venv, built from the pinned versions in constraints.txt. Paths are relative throughout, so that
+# a space in the name of the folder around them does no harm.
+
+PYTHON ?= python3
+WORKERS ?= 4
+# PyPI's PyTorch for Linux brings gigabytes of CUDA. This index has the same version without.
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+
+BIN := .venv/bin
+# -qq: nothing but errors.
+INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input -c constraints.txt
+# Folders count too: they change when a file in them is deleted.
+PACKAGE := $(shell find kmr_cli -name '*.py' -o -name py.typed -o -type d ! -name __pycache__) pyproject.toml
+DEMO := kmr-inspect sample sample_models/digits.keras --layer conv1 --index 4 --input sample_models/digits.npz
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint bench models clean
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf 'make %-8s %s\n' "$$name" "$$what"; done
+
+demo: .venv/demo-installed ## show sample 4 at a layer of a real model
+	@echo '$$ $(DEMO)'
+	@$(BIN)/$(DEMO)
+
+test: .venv/dev-installed ## run all tests against the installed package
+	@$(BIN)/pytest -n auto --maxprocesses $(WORKERS)
+
+lint: .venv/dev-installed ## check style, types and the screens in README.md
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/python scripts/readme_screens.py --check
+
+bench: .venv/dev-installed ## measure speed and write the table in benchmarks/README.md
+	@$(BIN)/python benchmarks/run.py
+
+models: .venv/dev-installed ## train sample_models/ again
+	@$(BIN)/python sample_models/train.py
+
+clean: ## remove the environment and all caches
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "kmr-inspect needs Python 3.10 or later; this is " + sys.version.split()[0] + ". Name another one, for example: make PYTHON=python3.12")'
+	@echo 'creating .venv'
+	@$(PYTHON) -m venv --clear .venv
+	@touch $@
+
+# The build tools are pinned as well, so the build gets no environment of its own to fetch them into.
+.venv/build-tools-installed: .venv/created constraints.txt
+	@$(INSTALL) hatchling
+	@touch $@
+
+.venv/demo-installed: .venv/build-tools-installed $(PACKAGE)
+	@echo 'installing kmr-inspect with TensorFlow into .venv (the first time takes minutes)'
+	@$(INSTALL) --no-build-isolation '.[tensorflow]'
+	@touch $@
+
+.venv/dev-installed: .venv/build-tools-installed $(PACKAGE)
+	@echo 'installing kmr-inspect with all frameworks and test tools into .venv (the first time takes minutes)'
+	@$(INSTALL) --no-deps --retries 1 --extra-index-url '$(TORCH_INDEX)' torch
+	@$(INSTALL) --no-build-isolation '.[dev]'
+	@touch $@
