@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
@@ -59,10 +60,12 @@ def from_arrays(data: Mapping[str, object] | object) -> list[GivenInput]:
 
 def _read(path: Path, name: str | None) -> list[GivenInput]:
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return [GivenInput(name, str(path), loaded)]
-        with loaded as archive:
+        with contextlib.ExitStack() as opened:
+            # Opened here, since np.load leaves the file open where it is damaged.
+            archive = np.load(opened.enter_context(path.open("rb")), allow_pickle=False)
+            if isinstance(archive, np.ndarray):
+                return [GivenInput(name, str(path), archive)]
+            opened.enter_context(archive)
             keys: list[str] = [name] if name is not None and name in archive.files else archive.files
             if name is not None and len(keys) > 1:
                 raise BatchError(f"{path}: holds {_listed(keys)}, not one array for {name!r}", f"give --input {path}")

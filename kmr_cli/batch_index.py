@@ -37,7 +37,7 @@ def ulp_distance(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """
     unsigned = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}.get(before.dtype.itemsize)
     if before.dtype.kind not in "fV" or unsigned is None:
-        return changed(before, after).astype(np.uint8) * np.uint8(FAR)
+        return np.where(changed(before, after), FAR, 0).astype(np.uint8)
     bits = 8 * before.dtype.itemsize
     first, second = (_ordered(np.ascontiguousarray(a).view(unsigned), bits) for a in (before, after))
     # Unsigned and modulo 2**64: the distance of two int64 far apart does not fit into another int64.

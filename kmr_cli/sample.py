@@ -70,7 +70,7 @@ def take_samples(
     both_sides = replace(taps, sides=("in", "out")) if verify and size > 1 else taps
     session.capture(batch, both_sides, _keep_into(base), stop=True)
     _refuse_missing(base, taps)
-    prover = _Prover(session, batch, both_sides, base, seed, spare, progress)
+    prover = _Prover(session, batch, both_sides, taps.sides, base, seed, spare, progress)
     if size == 1:
         found = {tap: {0: _lone(value)} for tap, value in base.items()}
     elif not verify:
@@ -96,12 +96,13 @@ class _Prover:
         session: Session,
         batch: Batch,
         taps: Taps,
+        sides: tuple[str, ...],
         base: dict[Tap, np.ndarray],
         seed: int,
         spare: Batch | None,
         progress: Progress,
     ) -> None:
-        self.session, self.batch, self.taps, self.base = session, batch, taps, base
+        self.session, self.batch, self.taps, self.sides, self.base = session, batch, taps, sides, base
         self.size = batch_size(batch)
         self.rng = np.random.default_rng([seed, 1])
         self.spare, self.progress = spare, progress
@@ -115,7 +116,8 @@ class _Prover:
             for tap, index in first.settled.items():
                 found[tap][sample] = replace(index, proof=_by_elimination_text(self.size, sample, index))
             doubtful = [tap for tap in self.base if tap not in first.settled]
-            if doubtful:
+            # An in-port that was not asked for only helps to tell a constant out-port: no pass for it alone.
+            if any(tap[2].startswith(self.sides) for tap in doubtful):
                 second = self._run([sample], f"replacing sample {sample} alone")
                 for tap in doubtful:
                     found[tap][sample] = self._from_pair(tap, sample, first, second)

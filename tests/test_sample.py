@@ -200,7 +200,7 @@ def test_the_sink_copies_what_it_keeps():
             kept["buffer"] = np.tanh(batch["x"])
             sink("layer", 0, "out0", kept["buffer"])
             kept["buffer"] *= 0
-            return None
+            return
 
     (record,) = take_samples(Reusing([("layer", np.tanh)]), batch(), Taps(("layer",), sides=("out",)), [2])
     assert record.value.any()

@@ -19,7 +19,9 @@ class Stop(Exception):  # noqa: N818
 class ArraySession:
     """A chain of named functions as a Session. ``passes`` counts forward passes."""
 
-    def __init__(self, steps: Sequence[Step], shape: tuple[int | None, ...] = (None, 3), dtype: str = "float64") -> None:
+    def __init__(
+        self, steps: Sequence[Step], shape: tuple[int | None, ...] = (None, 3), dtype: str = "float64"
+    ) -> None:
         self.steps = list(steps)
         self.passes = 0
         self._inputs = (TensorSpec("x", shape, dtype),)

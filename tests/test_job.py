@@ -1,0 +1,130 @@
+"""The child process: results, errors, crashes, and the end of it."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from kmr_cli.errors import BatchError, KmrError, ModelRunError
+from kmr_cli.job import Child
+
+# The tasks run in a fresh interpreter, so they live in a script of their own, which forks: as the command line does.
+SCRIPT = textwrap.dedent(
+    """
+    import os, signal, sys, time
+    import numpy as np
+    from kmr_cli.errors import BatchError, KmrError
+    from kmr_cli.job import Child
+
+    def double(report, x): report("notice", "doubling"); return x * 2
+    def wrong(report): raise BatchError("no such thing", "try another")
+    def bug(report): {}["missing"]
+    def noise(report): print("chatter on stdout"); os.write(2, b"chatter on stderr\\n"); return 1
+    def crash(report): os.write(2, b"fatal: the last words\\n"); os.abort()
+    def starve(report): os.kill(os.getpid(), signal.SIGKILL)
+    def hang(report): report("notice", str(os.getpid())); signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}); time.sleep(600)
+
+    TASKS = {f.__name__: f for f in (double, wrong, bug, noise, crash, starve, hang)}
+    child = Child(TASKS, fork=True)
+    try:
+        result = child.run(sys.argv[1], eval(sys.argv[2]), lambda kind, text: print(kind, text, flush=True))
+        print("result", result)
+    except KmrError as exc:
+        print(type(exc).__name__, "|", exc.message, "|", exc.hint)
+    except KeyboardInterrupt:
+        print("interrupted")
+    child.close()
+    """
+)
+
+
+def forked(task, arguments="{}"):
+    run = subprocess.run(
+        [sys.executable, "-c", SCRIPT, task, arguments], capture_output=True, text=True, timeout=60, check=True
+    )
+    return run.stdout, run.stderr
+
+
+def test_result_and_notices():
+    out, err = forked("double", "{'x': np.arange(3)}")
+    assert out.splitlines() == ["notice doubling", "result [0 2 4]"]
+    assert err == ""
+
+
+def test_errors_keep_class_message_and_hint():
+    assert forked("wrong")[0] == "BatchError | no such thing | try another\n"
+
+
+def test_a_bug_is_one_line():
+    out, err = forked("bug")
+    assert out == "KmrError | unexpected KeyError: 'missing' | run again with --debug for the traceback\n"
+    assert err == ""
+
+
+def test_what_a_framework_prints_is_kept_back():
+    assert forked("noise") == ("result 1\n", "")
+
+
+def test_an_abort_is_one_line_with_the_last_words():
+    out, err = forked("crash")
+    message = "the process that ran the model ended (killed by SIGABRT)"
+    assert out == f"ModelRunError | {message} | its last words: fatal: the last words\n"
+    assert err == ""
+
+
+def test_out_of_memory_is_guessed():
+    assert "may have run out of memory" in forked("starve")[0]
+
+
+def _until_gone(pid, seconds):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            if "State:\tZ" in Path(f"/proc/{pid}/status").read_text():
+                return True
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        time.sleep(0.02)
+    return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "the parent is killed"])
+def test_the_child_goes_with_its_parent_within_a_second(number):
+    with subprocess.Popen([sys.executable, "-c", SCRIPT, "hang", "{}"], stdout=subprocess.PIPE, text=True) as parent:
+        pid = int(parent.stdout.readline().split()[1])
+        parent.send_signal(number)
+        assert _until_gone(pid, 1.0)
+        rest = parent.communicate(timeout=10)[0]
+    assert rest == ("interrupted\n" if number == signal.SIGINT else "")
+
+
+def test_a_fresh_interpreter_serves_and_says_what_is_wrong(tmp_path):
+    child = Child({}, fork=False)
+    try:
+        with pytest.raises(KmrError, match="no such file"):
+            child.run("sample", {"path": str(tmp_path / "none.keras"), "options": None}, lambda kind, text: None)
+        assert child.alive
+    finally:
+        child.close()
+    assert not child.alive
+
+
+def test_a_killed_interpreter_is_reported():
+    child = Child({}, fork=False)
+    threading.Timer(1.0, os.kill, (child._pid, signal.SIGKILL)).start()
+    time.sleep(1.5)
+    with pytest.raises(ModelRunError, match="ended"):
+        child.run("sample", {}, lambda kind, text: None)
+
+
+def test_errors_of_other_names_are_not_rebuilt():
+    from kmr_cli.job import _rebuild
+
+    assert type(_rebuild({"class": "annotations", "message": "m", "hint": None})) is KmrError
+    assert type(_rebuild({"class": "BatchError", "message": "m", "hint": None})) is BatchError
