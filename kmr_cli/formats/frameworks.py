@@ -1,0 +1,106 @@
+"""Importing a framework: late, quietly, and with an error that says which extra brings it."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from types import ModuleType
+
+from kmr_cli.errors import MissingFrameworkError, ModelLoadError
+
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "ABSL_MIN_LOG_LEVEL": "3", "GRPC_VERBOSITY": "ERROR", "GLOG_minloglevel": "3"}
+"""Environment that silences what the frameworks' C++ parts print while they start."""
+
+
+def require(module: str, extra: str) -> ModuleType:
+    """Import a framework.
+
+    Args:
+        module: what to import, ``torch``.
+        extra: the extra of this package that brings it.
+
+    Raises:
+        MissingFrameworkError: it is not installed, or installed and broken; the hint is what to type.
+    """
+    if module in sys.modules:
+        return sys.modules[module]
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    hint = f"pip install 'kmr-inspect[{extra}]'"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with quiet_stderr():
+                return importlib.import_module(module)
+    except ModuleNotFoundError as exc:
+        missing = exc.name or module
+        what = module if missing.split(".")[0] == module.split(".")[0] else f"{module} needs {missing}, which"
+        raise MissingFrameworkError(f"{what} is not installed", hint) from exc
+    except ImportError as exc:
+        raise MissingFrameworkError(f"{module} is installed but cannot be imported ({exc})", hint) from exc
+
+
+def installed(module: str) -> bool:
+    """Whether a module could be imported, without importing it."""
+    if module in sys.modules:
+        return True
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def import_user_modules(modules: Sequence[str]) -> None:
+    """Import the modules that register a model's custom layers; the current directory counts, as for ``python -m``.
+
+    Raises:
+        ModelLoadError: one of them cannot be imported.
+    """
+    for name in modules:
+        if "" not in sys.path and os.getcwd() not in sys.path:
+            sys.path.insert(0, os.getcwd())
+        try:
+            importlib.import_module(name)
+        except ModuleNotFoundError as exc:
+            if exc.name is not None and name.split(".")[0] == exc.name.split(".")[0]:
+                hint = "give the name as in a Python import (my_layers for ./my_layers.py), not a path"
+                raise ModelLoadError(f"--import {name}: there is no such module", hint) from exc
+            raise ModelLoadError(f"--import {name}: it needs {exc.name}, which is not installed") from exc
+        except Exception as exc:
+            raise ModelLoadError(f"--import {name}: {type(exc).__name__}: {first_line(exc)}") from exc
+
+
+def first_line(exc: BaseException) -> str:
+    """The first line of a framework's message that says something, without terminal colours."""
+    for line in str(exc).splitlines():
+        text = "".join(part.split("m", 1)[-1] if i else part for i, part in enumerate(line.split("\x1b["))).strip()
+        if text:
+            return text.rstrip(".")
+    return type(exc).__name__
+
+
+@contextlib.contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Send what C++ code writes to stderr nowhere, at the level of the file descriptor.
+
+    TensorFlow logs a few lines before it reads the environment. Python's own messages of the same time are lost
+    too, so this is only for imports.
+    """
+    try:
+        saved = os.dup(2)
+    except OSError:  # stderr is closed: nothing to silence
+        yield
+        return
+    try:
+        sink = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(sink, 2)
+        os.close(sink)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)

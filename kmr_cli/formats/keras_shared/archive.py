@@ -1,0 +1,150 @@
+"""The outside of a ``.keras`` archive: a zip with ``config.json``, ``metadata.json`` and the weights."""
+
+from __future__ import annotations
+
+import io
+import json
+import mmap
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from kmr_cli.errors import ModelFileError
+
+CONFIG = "config.json"
+METADATA = "metadata.json"
+WEIGHTS = "model.weights.h5"
+LOCAL_HEADER = b"PK\x03\x04"
+MAX_JSON = 256 * 1024 * 1024
+"""Bytes. A config larger than this is not one; a small archive can unpack to any size."""
+
+
+def looks_like_archive(path: Path) -> bool:
+    """Whether a file starts like a Keras archive, also where its end (the table of contents) is missing."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(30 + 64)
+            if not head.startswith(LOCAL_HEADER):
+                return False
+            length = struct.unpack_from("<H", head, 26)[0]
+            if head[30 : 30 + length] in (METADATA.encode(), CONFIG.encode()):
+                return True
+            with zipfile.ZipFile(file) as archive:
+                return {METADATA, CONFIG} <= set(archive.namelist())
+    except (OSError, struct.error, zipfile.BadZipFile, ValueError, NotImplementedError):
+        return False
+
+
+@contextmanager
+def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
+    """The opened zip, with every way in which it can be broken turned into a :class:`ModelFileError`."""
+    try:
+        if path.stat().st_size == 0:
+            raise ModelFileError(f"{path.name}: the file is empty", "copy or save the file again")
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except zipfile.BadZipFile as exc:
+        with path.open("rb") as file:
+            cut = file.read(4) == LOCAL_HEADER
+        if cut:
+            raise ModelFileError(
+                f"{path.name}: the archive is damaged or cut short ({exc})", "copy or save the file again"
+            ) from exc
+        raise ModelFileError(
+            f"{path.name}: not a Keras archive (no zip file)", "give a file written by model.save('name.keras')"
+        ) from exc
+    except (OSError, NotImplementedError) as exc:
+        raise ModelFileError(f"{path.name}: cannot be read ({exc})") from exc
+
+
+def read_json(path: Path, archive: zipfile.ZipFile, member: str) -> dict[str, Any]:
+    """One JSON object of the archive.
+
+    Raises:
+        ModelFileError: it is missing, damaged, or not an object.
+    """
+    try:
+        info = archive.getinfo(member)
+        if info.file_size > MAX_JSON:
+            raise ModelFileError(f"{path.name}: {member} declares {info.file_size} bytes, too many for a description")
+        value = json.loads(archive.read(info))
+    except KeyError:
+        raise ModelFileError(
+            f"{path.name}: the archive has no {member}", "give a file written by model.save('name.keras')"
+        ) from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as exc:
+        raise ModelFileError(f"{path.name}: {member} is damaged ({exc})", "copy or save the file again") from exc
+    except (ValueError, RecursionError) as exc:
+        raise ModelFileError(f"{path.name}: {member} is not valid JSON ({exc})", "copy or save the file again") from exc
+    if not isinstance(value, dict):
+        raise ModelFileError(f"{path.name}: {member} is not a JSON object")
+    return value
+
+
+@contextmanager
+def weights_file(path: Path, archive: zipfile.ZipFile) -> Iterator[BinaryIO | None]:
+    """The weights member as a seekable file, or None where the archive has none.
+
+    A stored member (how Keras writes it) is a window onto the memory-mapped archive: only the pages that are
+    looked at are read. A compressed one is read through the zip, forwards and backwards, without unpacking it whole.
+    """
+    try:
+        info = archive.getinfo(WEIGHTS)
+    except KeyError:
+        yield None
+        return
+    if info.compress_type != zipfile.ZIP_STORED or info.file_size == 0:
+        with archive.open(info) as member:
+            yield member  # type: ignore[misc]  # IO[bytes]: has all that h5py asks for
+        return
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        start = member_start(mapped, info)
+        if start + info.file_size > len(mapped):
+            raise ModelFileError(f"{path.name}: the archive is cut short ({WEIGHTS})", "copy or save the file again")
+        window = Window(mapped, start, info.file_size)
+        yield window  # type: ignore[misc]
+        window.close()
+
+
+def member_start(mapped: mmap.mmap | bytes, info: zipfile.ZipInfo) -> int:
+    """Where a member's bytes begin: after its local header, whose name and extra field have their own lengths."""
+    at = info.header_offset
+    if mapped[at : at + 4] != LOCAL_HEADER:
+        raise zipfile.BadZipFile(f"no local header for {info.filename}")
+    name, extra = struct.unpack("<HH", mapped[at + 26 : at + 30])
+    return int(at + 30 + name + extra)
+
+
+class Window(io.RawIOBase):
+    """Part of a memory-mapped file as a read-only, seekable file."""
+
+    def __init__(self, mapped: mmap.mmap, start: int, size: int) -> None:
+        self._view = memoryview(mapped)[start : start + size]
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = offset + (0, self._at, len(self._view))[whence]
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        piece = self._view[self._at : self._at + len(buffer)]
+        buffer[: len(piece)] = piece
+        self._at += len(piece)
+        return len(piece)
+
+    def close(self) -> None:
+        self._view.release()
+        super().close()

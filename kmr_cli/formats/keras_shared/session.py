@@ -1,0 +1,254 @@
+"""A loaded Keras 3 model: feeding it, tapping it, and building no more of it than a request needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from kmr_cli.errors import LayerError, ModelRunError
+from kmr_cli.formats import Sink, Taps
+from kmr_cli.formats.aligned import aligned_copy
+from kmr_cli.formats.keras_shared.backend import no_gradients
+from kmr_cli.formats.keras_shared.capture import Tapper
+from kmr_cli.formats.keras_shared.config import LayerConfig, TensorRef
+from kmr_cli.formats.keras_shared.describe import named_shapes, unique
+from kmr_cli.formats.keras_shared.load import CannotShorten, keras_message, quiet_keras
+from kmr_cli.formats.keras_shared.paths import Places, find_places
+from kmr_cli.formats.keras_shared.values import arrays
+from kmr_cli.records import Batch, LayerInfo, ModelInfo, TensorSpec
+
+Load = Callable[[dict[str, Any] | None], Any]
+"""Builds the model; given a config entry, only that part of it."""
+
+
+@dataclass
+class Built:
+    """A model that was built, whole or in part.
+
+    Attributes:
+        model: the live model.
+        places: where its layers are.
+        complete: for a part, the layers of which every call is in it; None for the whole model.
+        inputs: for a part, the inputs it takes, in order.
+    """
+
+    model: Any
+    places: Places
+    complete: frozenset[str] | None = None
+    inputs: tuple[str, ...] = ()
+
+
+class KerasSession:
+    """Fulfils :class:`kmr_cli.formats.Session` for Keras 3.
+
+    Args:
+        info: what the file tells.
+        config: the model's config, parsed; None for a live model that has none.
+        load: builds the model when it is first needed.
+        part: cuts the config down to some layers, or returns None; None where that is never possible.
+
+    Attributes:
+        missed: layers tapped in the last pass that gave nothing, and why.
+    """
+
+    def __init__(
+        self,
+        info: ModelInfo,
+        config: LayerConfig | None,
+        load: Load,
+        part: Callable[[set[str]], dict[str, Any] | None] | None = None,
+    ) -> None:
+        self._info = info
+        self._config = config
+        self._load = load
+        self._part = part
+        self._whole: Built | None = None
+        self._cut: Built | None = None
+        self._known = {layer.path: layer for layer in info.layers}
+        self.missed: dict[str, str] = {}
+        self._all: tuple[LayerInfo, ...] | None = None if info.opaque else info.layers
+        self._calls = {layer.path: layer.calls for layer in info.layers if layer.calls is not None}
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """See :class:`kmr_cli.formats.Session`."""
+        return self._info.inputs
+
+    @property
+    def layers(self) -> tuple[LayerInfo, ...]:
+        """See :class:`kmr_cli.formats.Session`; builds the model where the file does not list every layer."""
+        if self._all is None:
+            whole = self._build_whole()
+            self._all = tuple(
+                self._known.get(place.path) or live_info(place.path, place.layer, place.untappable)
+                for place in whole.places.places
+            )
+            self._known.update({layer.path: layer for layer in self._all})
+        return self._all
+
+    def capture(
+        self, batch: Batch, taps: Taps, sink: Sink | None = None, *, stop: bool = False
+    ) -> Mapping[str, np.ndarray] | None:
+        """See :class:`kmr_cli.formats.Session`. ``in0`` … are the values after Keras' cast to the compute dtype."""
+        self._check(taps)
+        if stop and not taps.layers:
+            return None
+        built = (self._build_part(taps) if stop else None) or self._build_whole()
+        tapper = Tapper(built.places, taps, sink, self._calls, stop=stop)
+
+        def forward() -> Any:
+            try:
+                with no_gradients(), quiet_keras():
+                    return self._call(built, batch)
+            except Exception as exc:
+                at = f" at layer {tapper.failed_at!r}" if tapper.failed_at else ""
+                raise ModelRunError(f"the model failed{at}: {keras_message(exc)}") from exc
+
+        complete, outputs = tapper.run(forward)
+        self.missed = tapper.missed() if complete else dict(tapper.untapped)
+        if taps.layers and self.missed.keys() >= set(taps.layers):
+            path = sorted(self.missed)[0]
+            raise LayerError(f"layer {path!r} gives nothing to tap: {self.missed[path]}", "tap the layer around it")
+        if complete and built.complete is None:
+            self._calls.update(tapper.calls)
+        if stop:
+            return None
+        return self._named_outputs(outputs)
+
+    def close(self) -> None:
+        """Free the model."""
+        self._whole = self._cut = None
+
+    # -- building --------------------------------------------------------------------------------------------
+
+    def _check(self, taps: Taps) -> None:
+        for path in taps.layers:
+            if path not in self._known:
+                known = {layer.path for layer in self.layers}
+                if path not in known:
+                    raise LayerError(f"the model has no layer {path!r}")
+            reason = self._known[path].untappable
+            if reason is not None:
+                raise LayerError(f"layer {path!r} cannot be tapped: {reason}")
+
+    def _build_whole(self) -> Built:
+        if self._whole is None:
+            model = self._load(None)
+            self._whole = Built(model, find_places(model, self._config))
+            self._cut = None
+        return self._whole
+
+    def _build_part(self, taps: Taps) -> Built | None:
+        """The part of the model that the tapped layers need, or None where it takes the whole."""
+        if self._whole is not None or self._part is None or self._config is None or self._config.layers is None:
+            return self._whole
+        names = {layer.name for layer in self._config.layers}
+        wanted = set()
+        for path in taps.layers:
+            top = next((n for n in _prefixes(path) if n in names), None)
+            if top is None:
+                return None
+            wanted.add(top)
+        if self._cut is not None:
+            assert self._cut.complete is not None
+            if wanted <= self._cut.complete:
+                return self._cut
+            wanted |= self._cut.complete
+        entry = self._part(wanted)
+        if entry is None:
+            return None
+        try:
+            model = self._load(entry)
+        except CannotShorten:
+            self._part = None
+            return None
+        kept = {raw["config"]["name"] if self._config.sequential else raw["name"] for raw in entry["config"]["layers"]}
+        config = replace(self._config, layers=[layer for layer in self._config.layers if layer.name in kept])
+        inputs = tuple(ref[0] for ref in entry["config"].get("input_layers", ()))
+        self._cut = Built(model, find_places(model, config), frozenset(wanted), inputs)
+        return self._cut
+
+    # -- running ---------------------------------------------------------------------------------------------
+
+    def _call(self, built: Built, batch: Batch) -> Any:
+        arrays = {name: fed(array) for name, array in batch.items()}
+        if built.inputs:
+            values: Any = [arrays[name] for name in built.inputs]
+            return built.model(values[0] if len(values) == 1 else values, training=False)
+        config = self._config
+        if config is not None and config.functional:
+            return built.model(_packed(config.inputs, arrays), training=False)
+        if config is not None and config.layers is None and config.build_by_argument:
+            return built.model(**arrays, training=False)
+        if len(arrays) == 1:
+            return built.model(next(iter(arrays.values())), training=False)
+        if config is not None and isinstance(config.build_shapes, list):
+            return built.model([arrays[spec.name] for spec in self.inputs], training=False)
+        return built.model(arrays, training=False)
+
+    def _named_outputs(self, outputs: Any) -> dict[str, np.ndarray]:
+        import keras
+
+        flat = keras.tree.flatten_with_path(outputs)
+        specs = self._info.outputs
+        if len(specs) == len(flat):
+            names = [spec.name for spec in specs]
+        elif isinstance(outputs, dict):
+            names = unique(".".join(str(part) for part in path) for path, _ in flat)
+        else:
+            names = [f"output_{i}" for i in range(len(flat))]
+        return {
+            port: np.array(array)
+            for name, (_, value) in zip(names, flat, strict=False)
+            if value is not None
+            for port, array in arrays(name, value)
+        }
+
+
+def _prefixes(path: str) -> list[str]:
+    parts = path.split("/")
+    return ["/".join(parts[: i + 1]) for i in range(len(parts))]
+
+
+def fed(array: np.ndarray) -> Any:
+    """A fresh copy of an input for the model to keep; text as the backend's own string tensor."""
+    if array.dtype.kind in "OSU":
+        from kmr_cli.formats.frameworks import require
+
+        text = np.array(array, dtype=object)
+        return require("tensorflow", "tensorflow").constant(text.tolist(), shape=text.shape, dtype="string")
+    return aligned_copy(array)
+
+
+def _packed(structure: Any, values: Mapping[str, Any]) -> Any:
+    if isinstance(structure, TensorRef):
+        return values[structure.layer]
+    if isinstance(structure, dict):
+        return {key: _packed(item, values) for key, item in structure.items()}
+    return [_packed(item, values) for item in structure]
+
+
+def live_info(path: str, layer: Any, untappable: str | None) -> LayerInfo:
+    """What a live layer tells that the file did not list."""
+    try:
+        parameters = layer.count_params() if hasattr(layer, "count_params") else 0
+    except ValueError:  # not built
+        parameters = None
+    dtype = getattr(layer, "compute_dtype", None)
+    return LayerInfo(path, type(layer).__name__, dtype=dtype, parameters=parameters, calls=None, untappable=untappable)
+
+
+def live_inputs(model: Any) -> tuple[TensorSpec, ...]:
+    """What a live model wants."""
+    try:
+        tensors = list(model.inputs or ())
+    except AttributeError:
+        tensors = []
+    if tensors:
+        return tuple(TensorSpec(t._keras_history.operation.name, tuple(t.shape), str(t.dtype)) for t in tensors)
+    build = model.get_build_config() or {}
+    shapes = build.get("input_shape", build.get("shapes_dict"))
+    return tuple(TensorSpec(name, shape) for name, shape in named_shapes(shapes))
