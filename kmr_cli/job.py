@@ -35,13 +35,22 @@ _PR_SET_PDEATHSIG = 1
 _REPLY_LIMIT = 400  # characters of framework chatter that a crash message repeats
 
 
+FRAMEWORKS = ("tensorflow", "keras", "tf_keras", "torch", "jax")
+
+
+def can_fork() -> bool:
+    """Whether this process may fork: no framework, no second thread, and a system where forking is safe at all."""
+    quiet = threading.active_count() == 1 and not any(name in sys.modules for name in FRAMEWORKS)
+    return quiet and sys.platform.startswith("linux")
+
+
 class Child:
     """A process that runs tasks, one at a time, until it is closed.
 
     Args:
         tasks: names and functions that the child can be asked to run. A fresh interpreter takes its own
             (``kmr_cli.tasks.TASKS``), which must have the same names.
-        fork: fork this process. Only for one that holds no framework and no other thread.
+        fork: fork this process, if :func:`can_fork` allows it.
         debug: let what frameworks print through to stderr, and show the child's own tracebacks.
     """
 
@@ -56,7 +65,7 @@ class Child:
         self._process: subprocess.Popen[bytes] | None = None
         self._pid: int | None = None
         self._status: int | None = None
-        if fork:
+        if fork and can_fork():
             self._fork(to_child, from_child)
         else:
             self._spawn(to_child, from_child)

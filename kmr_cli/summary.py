@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+_SQUARE_OVERFLOWS = 1e100
+"""Above this the sum of squares may leave float64, so figures are computed on a scaled copy."""
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -36,12 +39,14 @@ def summarize(value: np.ndarray) -> Summary:
     infinities = wide.size - nans - finite.size
     if not finite.size:
         return Summary(value.size, None, None, None, None, 0, nans, infinities)
+    largest = float(np.abs(finite).max())
+    scale = largest if largest > _SQUARE_OVERFLOWS else 1.0
     return Summary(
         value.size,
         float(finite.min()),
         float(finite.max()),
-        float(finite.mean()),
-        float(finite.std()),
+        float((finite / scale).mean()) * scale,
+        float((finite / scale).std()) * scale,
         int((finite == 0).sum()),
         nans,
         infinities,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from kmr_cli.errors import BatchError, KmrError, ModelRunError
-from kmr_cli.job import Child
+from kmr_cli.job import FRAMEWORKS, Child, can_fork
 
 # The tasks run in a fresh interpreter, so they live in a script of their own, which forks: as the command line does.
 SCRIPT = textwrap.dedent(
@@ -28,7 +28,10 @@ SCRIPT = textwrap.dedent(
     def noise(report): print("chatter on stdout"); os.write(2, b"chatter on stderr\\n"); return 1
     def crash(report): os.write(2, b"fatal: the last words\\n"); os.abort()
     def starve(report): os.kill(os.getpid(), signal.SIGKILL)
-    def hang(report): report("notice", str(os.getpid())); signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}); time.sleep(600)
+    def hang(report):
+        report("notice", str(os.getpid()))
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        time.sleep(600)
 
     TASKS = {f.__name__: f for f in (double, wrong, bug, noise, crash, starve, hang)}
     child = Child(TASKS, fork=True)
@@ -121,6 +124,25 @@ def test_a_killed_interpreter_is_reported():
     time.sleep(1.5)
     with pytest.raises(ModelRunError, match="ended"):
         child.run("sample", {}, lambda kind, text: None)
+
+
+def test_never_forks_beside_a_thread(monkeypatch):
+    for framework in FRAMEWORKS:
+        monkeypatch.delitem(sys.modules, framework, raising=False)
+    assert can_fork()
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait)
+    thread.start()
+    try:
+        assert not can_fork()
+    finally:
+        done.set()
+        thread.join()
+
+
+def test_never_forks_beside_a_framework(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", threading)
+    assert not can_fork()
 
 
 def test_errors_of_other_names_are_not_rebuilt():

@@ -1,0 +1,110 @@
+"""What is no model, and what the message makes of it."""
+
+import os
+import pickle
+import zipfile
+
+import h5py
+import numpy as np
+import pytest
+
+from kmr_cli.errors import ModelFileError
+from kmr_cli.formats import detect
+
+
+def zipped(path, *names):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in names:
+            archive.writestr(name, b"content")
+    return path
+
+
+def test_missing_file_names_the_nearest(tmp_path):
+    (tmp_path / "model.keras").touch()
+    with pytest.raises(ModelFileError, match="no such file") as caught:
+        detect(tmp_path / "modle.keras")
+    assert caught.value.hint == f"did you mean {tmp_path / 'model.keras'}?"
+
+
+def test_nul_byte_in_the_name(tmp_path):
+    with pytest.raises(ModelFileError):
+        detect(tmp_path / "a\0b")
+
+
+def test_fifo_is_refused_without_opening_it(tmp_path):
+    os.mkfifo(tmp_path / "pipe.keras")
+    with pytest.raises(ModelFileError, match="neither a regular file"):
+        detect(tmp_path / "pipe.keras")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_unreadable_file(tmp_path):
+    (tmp_path / "m.keras").write_bytes(b"x")
+    (tmp_path / "m.keras").chmod(0)
+    with pytest.raises(ModelFileError, match="Permission denied"):
+        detect(tmp_path / "m.keras")
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5", ".pt", ".pb", ""])
+def test_empty_file(tmp_path, suffix):
+    path = tmp_path / f"m{suffix}"
+    path.touch()
+    with pytest.raises(ModelFileError, match="the file is empty"):
+        detect(path)
+
+
+def test_directory_that_is_no_savedmodel(tmp_path):
+    with pytest.raises(ModelFileError, match=r"without saved_model\.pb, so not a SavedModel"):
+        detect(tmp_path)
+
+
+def test_directory_of_versions_names_the_newest(tmp_path):
+    for version in "12":
+        (tmp_path / version).mkdir()
+        (tmp_path / version / "saved_model.pb").touch()
+    with pytest.raises(ModelFileError) as caught:
+        detect(tmp_path)
+    assert caught.value.hint == f"give {tmp_path / '2'}"
+
+
+def test_cut_archive(tmp_path):
+    whole = zipped(tmp_path / "m.keras", "config.json", "metadata.json")
+    whole.write_bytes(whole.read_bytes()[:40])
+    with pytest.raises(ModelFileError, match="cut short or damaged"):
+        detect(whole)
+
+
+def test_some_other_archive(tmp_path):
+    with pytest.raises(ModelFileError, match="neither a .keras model nor TorchScript"):
+        detect(zipped(tmp_path / "m.keras", "readme.txt"))
+
+
+def test_mislabelled_files(tmp_path):
+    np.save(tmp_path / "array.npy", np.ones(3))
+    (tmp_path / "array.npy").rename(tmp_path / "m.pt")
+    with pytest.raises(ModelFileError, match="a NumPy array, not a model"):
+        detect(tmp_path / "m.pt")
+    np.savez(tmp_path / "arrays.npz", a=np.ones(3))
+    with pytest.raises(ModelFileError, match="NumPy arrays, not a model"):
+        detect(tmp_path / "arrays.npz")
+    (tmp_path / "text.h5").write_text("hello")
+    with pytest.raises(ModelFileError, match=r"not a model file \(\.h5, unknown content\)"):
+        detect(tmp_path / "text.h5")
+    with h5py.File(tmp_path / "weights.h5", "w") as file:
+        file["kernel"] = np.ones(3)
+    with pytest.raises(ModelFileError, match="not a saved Keras model|weights"):
+        detect(tmp_path / "weights.h5").describe(tmp_path / "weights.h5", None)
+
+
+def test_pickles(tmp_path):
+    (tmp_path / "m.pt").write_bytes(pickle.dumps({"weight": 1}, protocol=2))
+    with pytest.raises(ModelFileError, match="pickle"):
+        found = detect(tmp_path / "m.pt")
+        found.describe(tmp_path / "m.pt", None)
+
+
+def test_one_file_of_a_savedmodel(tmp_path):
+    (tmp_path / "saved_model.pb").write_bytes(b"\x08\x01")
+    with pytest.raises(ModelFileError) as caught:
+        detect(tmp_path / "saved_model.pb")
+    assert caught.value.hint == f"give its directory: {tmp_path}"
