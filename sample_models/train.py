@@ -7,12 +7,14 @@ seeded: a second run gives the same models. It fails where a model is less accur
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import sys
 import tempfile
 import time
 import warnings
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -58,6 +60,17 @@ with silenced():
 Predict = Callable[[dict[str, np.ndarray]], np.ndarray]
 ENDINGS = (".keras", ".h5", ".pt", ".npz", "_savedmodel")
 """Of the names that this script writes."""
+YOUNGER = {
+    "input_axes": None,
+    "output_axes": None,
+    "quantization_config": None,
+    "renorm": False,
+    "renorm_clipping": None,
+    "renorm_momentum": 0.99,
+    "sliding_window": None,
+    "use_gate": False,
+}
+"""Settings, with their defaults, that Keras 3.15 writes and Keras 3.12 refuses: the last one for Python 3.10."""
 LIMIT = 5_000_000
 """Bytes that all written files together must stay below."""
 
@@ -77,7 +90,7 @@ def train_digits(folder: Path) -> list[Written]:
     save_batch(folder / "digits.npz", split.held_out)
     model = fit_keras(keras_networks.digits, split, epochs=40)
     archive, exported, legacy = folder / "digits.keras", folder / "digits_savedmodel", folder / "digits.h5"
-    model.save(archive)
+    save_archive(model, archive)
     shutil.rmtree(exported, ignore_errors=True)
     model.export(exported, verbose=False)
 
@@ -180,9 +193,26 @@ def fit_torch(build: Callable[[], torch.nn.Module], split: Split, *, epochs: int
 def write_keras(path: Path, build: Callable[[], keras.Model], split: Split, *, epochs: int, floor: float) -> Written:
     """Train, save, and measure what was saved."""
     model = fit_keras(build, split, epochs=epochs)
-    model.save(path)
+    save_archive(model, path)
     measured = accuracy(predict_keras(keras.models.load_model(path)), split.held_out)
     return Written(path, demand(path, measured, floor), model.count_params())
+
+
+def save_archive(model: keras.Model, path: Path) -> None:
+    """Save so that Keras 3.12 can load it too: without the settings of ``YOUNGER`` that stand at their defaults."""
+
+    def older(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: older(one) for key, one in value.items() if key not in YOUNGER or one != YOUNGER[key]}
+        return [older(one) for one in value] if isinstance(value, list) else value
+
+    model.save(path)
+    with zipfile.ZipFile(path) as archive:
+        members = {one: archive.read(one) for one in archive.infolist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for member, content in members.items():
+            is_config = member.filename == "config.json"
+            archive.writestr(member, json.dumps(older(json.loads(content))) if is_config else content)
 
 
 def write_torchscript(path: Path, program: Any, held_out: Samples, floor: float) -> Written:

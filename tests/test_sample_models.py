@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -131,6 +132,15 @@ def test_images_are_float32_between_0_and_1() -> None:
 def test_the_digits_files_of_keras_hold_one_model(twin: str) -> None:
     batch = batch_of(twin)
     np.testing.assert_allclose(predict(twin, batch), predict("digits.keras", batch), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", [name for name in FLOORS if name.endswith(".keras")])
+def test_the_archives_load_with_the_last_keras_for_python_3_10(name: str) -> None:
+    with zipfile.ZipFile(FOLDER / name) as archive:
+        settings = set(re.findall(r'"(\w+)": ', archive.read("config.json").decode()))
+    assert "kernel_initializer" in settings
+    younger = {"input_axes", "output_axes", "quantization_config", "renorm", "sliding_window", "use_gate"}
+    assert settings & younger == set()
 
 
 @torchscript_is_deprecated
