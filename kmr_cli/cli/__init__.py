@@ -50,9 +50,11 @@ def run(arguments: list[str]) -> int:
         sys.stdout.flush()
         return int(code or ExitCode.CLEAN)
     except KmrError as exc:
-        _complain(exc.message, exc.hint)
         if "--debug" in arguments:
-            raise
+            import traceback
+
+            traceback.print_exc()
+        _complain(exc.message, exc.hint)
         return ExitCode.COULD_NOT
     except click.exceptions.NoArgsIsHelpError as exc:
         click.echo(exc.format_message())

@@ -124,7 +124,7 @@ def _figures(summary: Summary) -> list[str]:
     numbers = "nothing finite"
     if summary.minimum is not None:
         named = {"min": summary.minimum, "max": summary.maximum, "mean": summary.mean, "std": summary.deviation}
-        numbers = "  ".join(f"{name} {figure:.6g}" for name, figure in named.items())
+        numbers = "  ".join(f"{name} {figure:.4g}" for name, figure in named.items())
     counts = f"zeros {summary.zeros:,} of {summary.size:,}  NaN {summary.nans:,}  Inf {summary.infinities:,}"
     return [numbers, counts]
 

@@ -1,0 +1,116 @@
+"""In one process: a forward pass with every layer tapped and discarded, against the bare forward pass.
+
+Run as ``python forwards.py keras|savedmodel|torchscript``; prints one JSON object.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import models
+from kmr_cli.formats import OpenOptions, Taps, detect
+
+PAIRS = 15
+
+
+def _bare_keras(batch: dict[str, np.ndarray]) -> Callable[[], Any]:
+    import keras
+
+    model = keras.models.load_model(models.RESNET50)
+    (images,) = batch.values()
+    return lambda: model(images, training=False)
+
+
+def _bare_savedmodel(batch: dict[str, np.ndarray]) -> Callable[[], Any]:
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(str(models.MOBILENET))
+    signature = loaded.signatures["serving_default"]
+    tensors = {name: tf.constant(values) for name, values in batch.items()}
+
+    def forward() -> Any:
+        assert loaded is not None  # stays referenced here: without it the signature loses its variables
+        return {name: value.numpy() for name, value in signature(**tensors).items()}
+
+    return forward
+
+
+def _bare_torchscript(batch: dict[str, np.ndarray]) -> Callable[[], Any]:
+    import torch
+
+    model = torch.jit.load(str(models.RESNET18)).eval()
+    (images,) = (torch.from_numpy(values) for values in batch.values())
+
+    def forward() -> Any:
+        with torch.no_grad():
+            return model(images)
+
+    return forward
+
+
+CASES = {
+    "keras": (models.RESNET50, models.IMAGES, _bare_keras),
+    "savedmodel": (models.MOBILENET, models.IMAGES, _bare_savedmodel),
+    "torchscript": (models.RESNET18, models.IMAGES_FIRST, _bare_torchscript),
+}
+
+
+def measure(
+    path: Path, images: Path, make_bare: Callable[[dict[str, np.ndarray]], Callable[[], Any]]
+) -> dict[str, Any]:
+    """Median of the pairs' ratios; a pair whose CPU time is below 70 % of its wall time is thrown away."""
+    format_ = detect(path)
+    info = format_.describe(path, OpenOptions())
+    session = format_.open(path, OpenOptions())
+    taps = Taps(tuple(layer.path for layer in info.layers if not layer.untappable))
+    batch = {info.inputs[0].name: np.load(images)}
+    seen = 0
+
+    def discard(layer: str, call: int, port: str, array: np.ndarray) -> None:  # noqa: ARG001
+        nonlocal seen
+        seen += 1
+
+    bare = make_bare(batch)
+    for _ in range(3):
+        session.capture(batch, taps, discard)
+        bare()
+    seen, ratios, tapped_times, bare_times = 0, [], [], []
+    rounds = 0
+    while len(ratios) < PAIRS and rounds < 3 * PAIRS:
+        rounds += 1
+        times = []
+        busy = True
+        for side in (lambda: session.capture(batch, taps, discard), bare):
+            cpu, wall = time.process_time(), time.perf_counter()
+            side()
+            wall = time.perf_counter() - wall
+            busy &= time.process_time() - cpu >= 0.7 * wall
+            times.append(wall)
+        if busy:
+            ratios.append(times[0] / times[1])
+            tapped_times.append(times[0])
+            bare_times.append(times[1])
+    return {
+        "layers": len(taps.layers),
+        "values": seen // rounds,
+        "ratio": statistics.median(ratios),
+        "low": min(ratios),
+        "high": max(ratios),
+        "ours": statistics.median(tapped_times),
+        "theirs": statistics.median(bare_times),
+        "pairs": len(ratios),
+    }
+
+
+if __name__ == "__main__":
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    print(json.dumps(measure(*CASES[sys.argv[1]])))

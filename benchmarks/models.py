@@ -1,0 +1,67 @@
+"""The models that are timed: built once with random weights, kept in benchmarks/cache/ (not committed)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+CACHE = Path(__file__).parent / "cache"
+BATCH = 8
+RESNET50 = CACHE / "resnet50.keras"
+MOBILENET = CACHE / "mobilenetv2_savedmodel"
+RESNET18 = CACHE / "resnet18.pt"
+IMAGES = CACHE / "images.npy"
+IMAGES_FIRST = CACHE / "images_channels_first.npy"
+SCRIPTS = {"resnet50": RESNET50, "mobilenet": MOBILENET, "resnet18": RESNET18, "images": IMAGES}
+
+
+def build_all() -> None:
+    """Build what is missing."""
+    import numpy as np
+
+    CACHE.mkdir(exist_ok=True)
+    if not IMAGES.exists():
+        images = np.random.default_rng(0).standard_normal((BATCH, 224, 224, 3)).astype(np.float32)
+        np.save(IMAGES, images)
+        np.save(IMAGES_FIRST, np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+    if not RESNET50.exists():
+        import keras
+
+        keras.utils.set_random_seed(0)
+        keras.applications.ResNet50(weights=None).save(RESNET50)
+    if not MOBILENET.exists():
+        import keras
+
+        keras.utils.set_random_seed(0)
+        keras.applications.MobileNetV2(weights=None).export(str(MOBILENET), verbose=False)
+    if not RESNET18.exists():
+        _save_resnet18()
+
+
+def _save_resnet18() -> None:
+    import torch
+    from torch import nn
+
+    class Block(nn.Module):
+        def __init__(self, width_in: int, width: int, stride: int) -> None:
+            super().__init__()
+            self.conv1 = nn.Conv2d(width_in, width, 3, stride, 1, bias=False)
+            self.bn1 = nn.BatchNorm2d(width)
+            self.relu = nn.ReLU(inplace=True)
+            self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
+            self.bn2 = nn.BatchNorm2d(width)
+            self.down = nn.Identity() if stride == 1 and width_in == width else nn.Conv2d(width_in, width, 1, stride)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
+            return self.relu(y + self.down(x))
+
+    torch.manual_seed(0)
+    stages: list[nn.Module] = [nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(inplace=True)]
+    stages.append(nn.MaxPool2d(3, 2, 1))
+    width = 64
+    for stage, out in enumerate((64, 128, 256, 512)):
+        for block in range(2):
+            stages.append(Block(width, out, 2 if stage and not block else 1))
+            width = out
+    stages += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 1000)]
+    torch.jit.save(torch.jit.script(nn.Sequential(*stages).eval()), str(RESNET18))

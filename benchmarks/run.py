@@ -1,0 +1,163 @@
+"""Measure everything that the README claims about speed and memory, and write the table into benchmarks/README.md.
+
+Usage: python benchmarks/run.py [--pairs N] [--only WORD]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+from dataclasses import dataclass
+from datetime import date
+from importlib import metadata
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+import models  # noqa: E402
+from processes import Ratio, compare, python  # noqa: E402
+
+BIN = Path(sys.executable).parent
+OURS = [str(BIN / "kmr-inspect")]
+BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table."""
+
+    what: str
+    against: str
+    target: float
+    result: Ratio
+    note: str = ""
+
+
+def process_rows(pairs: int, only: str) -> list[Row]:
+    """Whole commands against whole commands."""
+    resnet, mobilenet, images = str(models.RESNET50), str(models.MOBILENET), str(models.IMAGES)
+    peers = HERE / "peers"
+    sample = [*OURS, "sample"]
+    tap = [str(peers / "keras_tap.py"), resnet]
+    cases = [
+        ("`kmr-inspect --help`", '`python -c "import click"`', 2.0, [*OURS, "--help"], python("-c", "import click"), 3),
+        (
+            "`layers`, ResNet50 `.keras`",
+            "load with Keras, print the summary",
+            0.08,
+            [*OURS, "layers", resnet],
+            python(str(peers / "keras_summary.py"), resnet),
+            1,
+        ),
+        (
+            "`layers`, MobileNetV2 SavedModel",
+            "`saved_model_cli show --all`",
+            0.10,
+            [*OURS, "layers", mobilenet],
+            [str(BIN / "saved_model_cli"), "show", "--dir", mobilenet, "--all"],
+            1,
+        ),
+        (
+            "`sample`, last layer of ResNet50, proof included",
+            "load, tap with `keras.Model`, call, index",
+            1.2,
+            [*sample, resnet, "--layer", "predictions", "--index", "3", "--input", images],
+            python(*tap, "predictions", "3", images),
+            1,
+        ),
+        (
+            "`sample`, first quarter of ResNet50, `--no-verify`",
+            "the same script",
+            0.85,
+            [*sample, resnet, "--layer", "conv2_block3_out", "--index", "3", "--input", images, "--no-verify"],
+            python(*tap, "conv2_block3_out", "3", images),
+            1,
+        ),
+        (
+            "`sample`, early layer of the MobileNetV2 SavedModel, `--no-verify`",
+            "`tf.saved_model.load`, call the signature",
+            0.85,
+            [*sample, mobilenet, "--layer", "block_1_expand", "--index", "3", "--input", images, "--no-verify"],
+            python(str(peers / "savedmodel_signature.py"), mobilenet, images),
+            1,
+        ),
+    ]
+    rows = []
+    for what, against, target, ours, theirs, factor in cases:
+        if only in what:
+            print(f"{what} …", file=sys.stderr, flush=True)
+            result = compare(ours, theirs, pairs=pairs * factor)
+            rows.append(Row(what, against, target, result, f"peak {result.peak:.0f} MB"))
+            print(f"  {result.ratio:.3f} (target {target})", file=sys.stderr, flush=True)
+    return rows
+
+
+def forward_rows(only: str) -> list[Row]:
+    """All layers tapped and discarded, in one process."""
+    bare = {
+        "keras": ("ResNet50 `.keras`", "`model(x, training=False)`"),
+        "savedmodel": ("MobileNetV2 SavedModel", "the loaded signature"),
+        "torchscript": ("ResNet-18-sized TorchScript", "the loaded module"),
+    }
+    rows = []
+    for name, (model, against) in bare.items():
+        what = f"forward with every layer tapped and discarded, {model}"
+        if only in what:
+            print(f"{what} …", file=sys.stderr, flush=True)
+            output = subprocess.run(
+                python(str(HERE / "forwards.py"), name), capture_output=True, text=True, check=False
+            )
+            if output.returncode:
+                raise RuntimeError(output.stderr[-3000:])
+            found = json.loads(output.stdout.splitlines()[-1])
+            result = Ratio(*(found[key] for key in ("ours", "theirs", "ratio", "low", "high")), 0, found["pairs"])
+            rows.append(Row(what, against, 1.10, result, f"{found['layers']} layers, {found['values']} values"))
+            print(f"  {result.ratio:.3f} (target 1.10)", file=sys.stderr, flush=True)
+    return rows
+
+
+def table(rows: list[Row]) -> str:
+    """Markdown."""
+    lines = [
+        "| what | against | ratio (median, lowest to highest) | target | ours | theirs | pairs | |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for row in rows:
+        found = row.result
+        mark = "" if found.ratio <= row.target else " **missed**"
+        lines.append(
+            f"| {row.what} | {row.against} | {found.ratio:.3f} ({found.low:.3f} to {found.high:.3f}){mark} |"
+            f" ≤ {row.target:g} | {found.ours:.3f} s | {found.theirs:.3f} s | {found.pairs} | {row.note} |"
+        )
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("keras", "tensorflow", "torch", "numpy"))
+    lines += ["", f"Measured {date.today()} on {platform.machine()}, Python {platform.python_version()}, {versions}."]
+    return "\n".join(lines)
+
+
+def write(rows: list[Row]) -> None:
+    """Put the table between its marks in README.md."""
+    readme = HERE / "README.md"
+    text = readme.read_text()
+    before, after = text[: text.index(BEGIN) + len(BEGIN)], text[text.index(END) :]
+    readme.write_text(f"{before}\n{table(rows)}\n{after}")
+
+
+def main() -> None:
+    """Build the models, measure, write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pairs", type=int, default=7, help="pairs of runs of each command")
+    parser.add_argument("--only", default="", help="measure only rows that contain this; print, do not write")
+    arguments = parser.parse_args()
+    models.build_all()
+    rows = process_rows(arguments.pairs, arguments.only) + forward_rows(arguments.only)
+    print(table(rows))
+    if not arguments.only:
+        write(rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""Fill the README's screens from real runs, or check that they still are what the program prints.
+
+A screen is a fenced block whose first line is ``$ `` and a command of this program, followed by its output. Run with
+``--check`` (lint does) nothing is written and a difference is an error.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+BLOCK = re.compile(r"^```console\n\$ (?P<command>kmr-inspect [^\n]*)\n(?P<output>.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def screen(command: str) -> str:
+    """What a person in the checkout sees, stderr first: notices come before the result."""
+    arguments = shlex.split(command)
+    arguments[0] = str(Path(sys.executable).parent / "kmr-inspect")
+    environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "80"}
+    run = subprocess.run(arguments, capture_output=True, text=True, cwd=ROOT, env=environment, check=False)
+    if run.returncode not in (0, 1, 2):
+        raise SystemExit(f"{command}: exit {run.returncode}\n{run.stderr}")
+    lines = (run.stderr + run.stdout).splitlines()
+    return "".join(f"{line.rstrip()}\n" for line in lines)
+
+
+def main() -> None:
+    """Write or check."""
+    readme = ROOT / "README.md"
+    before = readme.read_text(encoding="utf-8")
+    if not BLOCK.search(before):
+        raise SystemExit("README.md holds no screens")
+    after = BLOCK.sub(lambda found: f"```console\n$ {found['command']}\n{screen(found['command'])}```", before)
+    if "--check" not in sys.argv[1:]:
+        readme.write_text(after, encoding="utf-8")
+    elif after != before:
+        names = ("README.md", "what the program prints")
+        sys.stdout.writelines(difflib.unified_diff(before.splitlines(True), after.splitlines(True), *names))
+        raise SystemExit("README.md is out of date: run python scripts/readme_screens.py")
+
+
+if __name__ == "__main__":
+    main()
