@@ -7,8 +7,9 @@ WORKERS ?= 4
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
 BIN := .venv/bin
-# -qq: nothing but errors.
-INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input -c constraints.txt
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-input -c constraints.txt
+# $(call install,WHAT): what pip says is shown only if it fails.
+install = said=$$($(PIP) $(1) 2>&1) || { printf '%s\n' "$$said" >&2; exit 1; }
 # Folders count too: they change when a file in them is deleted.
 PACKAGE := $(shell find kmr_cli -name '*.py' -o -name py.typed -o -type d ! -name __pycache__) pyproject.toml
 DEMO := kmr-inspect sample sample_models/digits.keras --layer conv1 --index 4 --input sample_models/digits.npz
@@ -52,16 +53,16 @@ clean: ## remove the environment and all caches
 
 # The build tools are pinned as well, so the build gets no environment of its own to fetch them into.
 .venv/build-tools-installed: .venv/created constraints.txt
-	@$(INSTALL) hatchling
+	@$(call install,hatchling)
 	@touch $@
 
 .venv/demo-installed: .venv/build-tools-installed $(PACKAGE)
 	@echo 'installing kmr-inspect with TensorFlow into .venv (the first time takes minutes)'
-	@$(INSTALL) --no-build-isolation '.[tensorflow]'
+	@$(call install,--no-build-isolation '.[tensorflow]')
 	@touch $@
 
 .venv/dev-installed: .venv/build-tools-installed $(PACKAGE)
 	@echo 'installing kmr-inspect with all frameworks and test tools into .venv (the first time takes minutes)'
-	@$(INSTALL) --no-deps --retries 1 --extra-index-url '$(TORCH_INDEX)' torch
-	@$(INSTALL) --no-build-isolation '.[dev]'
+	@$(call install,--no-deps --retries 1 --extra-index-url '$(TORCH_INDEX)' torch)
+	@$(call install,--no-build-isolation '.[dev]')
 	@touch $@
