@@ -1,0 +1,66 @@
+"""The sample command's answer on every sample model: each row proven, and the right one."""
+
+import numpy as np
+import pytest
+from zoo.samples import DATA, HOME
+
+from kmr_cli import open_model
+
+pytestmark = pytest.mark.slow
+SAMPLE = 4
+MERGED = {
+    # Windows stand on axis 0 with the samples: rows 4i to 4i+3, or 8i to 8i+7 where the heads do too.
+    "windows.keras": {"window_mix"},
+    "windows.pt": {"window_mix"},
+}
+
+
+@pytest.fixture(scope="module", params=DATA)
+def taken(request):
+    with open_model(HOME / request.param) as model:
+        data = HOME / DATA[request.param]
+        yield request.param, model, model.sample("*", SAMPLE, data), data
+
+
+def test_every_tap_is_proven(taken):
+    name, _, records, _ = taken
+    proven = {"separated", "merged", "moved", "reordered"}
+    open_questions = {(r.layer, r.call, r.port): r.index for r in records if r.index.kind not in proven}
+    assert open_questions == {}, name
+
+
+def test_the_row_is_what_the_sample_alone_gives(taken):
+    """Two samples in one batch against the same two among eleven: the row must be the same sample's."""
+    name, model, records, data = taken
+    with np.load(data) as archive:
+        small = {spec.name: archive[spec.name][[SAMPLE, 0]] for spec in model.inputs}
+    alone = {(r.layer, r.call, r.port): r for r in model.sample("*", 0, small, verify=True)}
+    for record in records:
+        other = alone[record.layer, record.call, record.port]
+        assert record.value.shape == other.value.shape
+        if other.index.kind in ("separated", "merged", "moved", "reordered"):
+            np.testing.assert_allclose(
+                record.value.astype(np.float64),
+                other.value.astype(np.float64),
+                rtol=1e-3,
+                atol=1e-4,
+                err_msg=record.layer,
+            )
+
+
+def test_merged_windows_are_told(taken):
+    name, _, records, _ = taken
+    for layer in MERGED.get(name, ()):
+        kinds = {record.index.kind for record in records if record.layer == layer}
+        assert kinds == {"merged"}
+    if name not in MERGED:
+        assert {record.index.kind for record in records} == {"separated"}
+
+
+def test_the_model_output_is_the_predicted_digit(taken):
+    name, model, _, data = taken
+    if not name.startswith("digits"):
+        pytest.skip("only the digits have a label that is read here")
+    (record,) = model.sample("head", SAMPLE, data, side="out")
+    with np.load(data) as archive:
+        assert record.value.argmax() == archive["label"][SAMPLE]

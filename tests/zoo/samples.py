@@ -1,0 +1,63 @@
+"""The committed sample models, with their batches and how each is run without this program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+HOME = Path(__file__).resolve().parents[2] / "sample_models"
+DATA = {
+    "digits.keras": "digits.npz",
+    "digits.h5": "digits.npz",
+    "digits_savedmodel": "digits.npz",
+    "digits_scripted.pt": "digits.npz",
+    "digits_traced.pt": "digits.npz",
+    "pair.keras": "pair.npz",
+    "sequence.keras": "sequence.npz",
+    "transformer.keras": "digits.npz",
+    "windows.keras": "digits.npz",
+    "windows.pt": "digits.npz",
+}
+
+
+def batch_of(name: str) -> dict[str, np.ndarray]:
+    """The model's real batch, labels left out."""
+    with np.load(HOME / DATA[name]) as archive:
+        return {key: archive[key] for key in archive.files if key != "label"}
+
+
+def run_bare(name: str, batch: dict[str, np.ndarray]) -> list[np.ndarray]:
+    """The model's outputs, from its own framework and nothing else."""
+    path = str(HOME / name)
+    if name.endswith(".pt"):
+        import torch
+
+        module = torch.jit.load(path).eval()
+        with torch.no_grad():
+            found = module(*(torch.from_numpy(values) for values in batch.values()))
+    elif name.endswith(".keras"):
+        import keras
+
+        model = keras.models.load_model(path)
+        found = model({key.name: batch[key.name] for key in model.inputs}, training=False)
+    elif name.endswith(".h5"):
+        import tf_keras
+
+        found = tf_keras.models.load_model(path, compile=False)(batch["image"], training=False)
+    else:
+        import tensorflow as tf
+
+        loaded = tf.saved_model.load(path)
+        found = loaded.signatures["serving_default"](**{key: tf.constant(values) for key, values in batch.items()})
+    return [np.asarray(value) for value in flattened(found)]
+
+
+def flattened(value: Any) -> list[Any]:
+    """Leaves of nested dictionaries, lists and tuples, in order."""
+    if isinstance(value, dict):
+        return [leaf for item in value.values() for leaf in flattened(item)]
+    if isinstance(value, (list, tuple)):
+        return [leaf for item in value for leaf in flattened(item)]
+    return [value]
