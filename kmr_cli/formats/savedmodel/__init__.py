@@ -1,0 +1,48 @@
+"""SavedModel directories: described from ``saved_model.pb`` alone, run in a TF1 session on the part that is needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from kmr_cli.formats import OpenOptions, Session
+from kmr_cli.formats.savedmodel import reader
+from kmr_cli.formats.savedmodel.analysis import analyse
+from kmr_cli.formats.savedmodel.description import model_info
+from kmr_cli.records import ModelInfo
+
+NAME = "savedmodel"
+TITLE = "TensorFlow SavedModel"
+EXTRA = "tensorflow"
+
+
+def matches(path: Path) -> bool:
+    """Whether this is a directory with a SavedModel's graph file in it, in whatever state the file is."""
+    return path.is_dir() and any(
+        (path / name).is_file() for name in (reader.GRAPH_FILE, reader.TEXT_FILE, reader.SPLIT_FILE)
+    )
+
+
+def describe(path: Path, options: OpenOptions) -> ModelInfo:
+    """Read the graph of the chosen signature; neither TensorFlow nor the weights are touched.
+
+    Raises:
+        ModelFileError: the file is damaged, or holds no such signature or tag set.
+    """
+    return model_info(analyse(path, options), NAME)
+
+
+def open(path: Path, options: OpenOptions) -> Session:  # noqa: A001  (the name that Format asks for)
+    """Read the graph and import TensorFlow; weights are read when the first capture says which are needed.
+
+    Raises:
+        MissingFrameworkError, ModelFileError, ModelLoadError.
+    """
+    from kmr_cli.formats.savedmodel.session import SavedModelSession
+
+    return SavedModelSession(analyse(path, options), options)
+
+
+def adopt(model: Any) -> Session | None:  # noqa: ARG001
+    """Always None: an object that ``tf.saved_model.load`` returned no longer knows the file it came from."""
+    return None

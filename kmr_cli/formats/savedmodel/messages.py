@@ -1,0 +1,122 @@
+"""The protobuf messages of a SavedModel, declared privately, so that TensorFlow is not needed to read them.
+
+Only the fields that this program looks at are declared. protobuf keeps the others as unknown fields and writes
+them back unchanged. The descriptors live in a pool of their own, because the default pool accepts TensorFlow's
+definitions of the same messages only once.
+
+Field numbers: tensorflow/core/protobuf/saved_model.proto, meta_graph.proto, saved_object_graph.proto,
+trackable_object_graph.proto, tensorflow/core/framework/graph.proto, node_def.proto, attr_value.proto,
+function.proto, op_def.proto, and tf_keras/src/protobuf/saved_metadata.proto for KerasMetadata.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+_PACKAGE = "kmr_inspect"
+
+# One message per line. `name=number:type`; a leading * is a repeated field, `type{}` a map from string to type.
+_DECLARATIONS = """
+SavedModel meta_graphs=2:*MetaGraphDef
+MetaGraphDef meta_info_def=1:MetaInfoDef graph_def=2:GraphDef saver_def=3:SaverDef collection_def=4:CollectionDef{}
+MetaGraphDef signature_def=5:SignatureDef{} asset_file_def=6:*AssetFileDef object_graph_def=7:SavedObjectGraph
+MetaInfoDef stripped_op_list=2:OpList tags=4:*string tensorflow_version=5:string
+SaverDef filename_tensor_name=1:string restore_op_name=3:string
+CollectionDef node_list=1:NodeList
+NodeList value=1:*string
+AssetFileDef tensor_info=1:TensorInfo filename=2:string
+OpList op=1:*OpDef
+OpDef name=1:string input_arg=2:*ArgDef output_arg=3:*ArgDef attr=4:*AttrDef is_stateful=17:bool
+ArgDef name=1:string type=3:int32 type_attr=4:string number_attr=5:string type_list_attr=6:string
+AttrDef name=1:string default_value=3:AttrValue
+GraphDef node=1:*NodeDef library=2:FunctionDefLibrary versions=4:bytes
+FunctionDefLibrary function=1:*FunctionDef
+FunctionDef signature=1:OpDef node_def=3:*NodeDef ret=4:string{} control_ret=6:string{}
+NodeDef name=1:string op=2:string input=3:*string device=4:string attr=5:AttrValue{}
+AttrValue list=1:ListValue s=2:bytes i=3:int64 f=4:float b=5:bool type=6:int32 shape=7:TensorShapeProto
+AttrValue tensor=8:bytes placeholder=9:string func=10:NameAttrList
+ListValue s=2:*bytes i=3:*int64 type=6:*int32 shape=7:*TensorShapeProto func=9:*NameAttrList
+NameAttrList name=1:string attr=2:AttrValue{}
+TensorShapeProto dim=2:*Dim unknown_rank=3:bool
+Dim size=1:int64
+SignatureDef inputs=1:TensorInfo{} outputs=2:TensorInfo{} method_name=3:string
+TensorInfo name=1:string dtype=2:int32 tensor_shape=3:TensorShapeProto coo_sparse=4:CooSparse
+TensorInfo composite_tensor=5:CompositeTensor
+CooSparse values_tensor_name=1:string indices_tensor_name=2:string dense_shape_tensor_name=3:string
+CompositeTensor type_spec=1:TypeSpec components=2:*TensorInfo
+TypeSpec type_spec_class=1:int32 type_spec_class_name=3:string
+SavedObjectGraph nodes=1:*SavedObject concrete_functions=2:SavedConcreteFunction{}
+SavedConcreteFunction bound_inputs=2:*int32
+SavedObject children=1:*ObjectReference user_object=4:SavedUserObject variable=7:SavedVariable
+ObjectReference node_id=1:int32 local_name=2:string
+SavedUserObject identifier=1:string metadata=3:string
+SavedVariable dtype=1:int32 shape=2:TensorShapeProto name=6:string
+TrackableObjectGraph nodes=1:*TrackableObject
+TrackableObject attributes=2:*SerializedTensor
+SerializedTensor name=1:string checkpoint_key=3:string
+KerasMetadata nodes=1:*KerasNode
+KerasNode node_id=2:int32 node_path=3:string identifier=4:string metadata=5:string
+"""
+
+_Field = descriptor_pb2.FieldDescriptorProto
+_SCALARS = {
+    "string": _Field.TYPE_STRING,
+    "bytes": _Field.TYPE_BYTES,
+    "int32": _Field.TYPE_INT32,
+    "int64": _Field.TYPE_INT64,
+    "bool": _Field.TYPE_BOOL,
+    "float": _Field.TYPE_FLOAT,
+}
+
+
+def _add_field(message: Any, name: str, number: int, kind: str, *, repeated: bool = False) -> None:
+    label = _Field.LABEL_REPEATED if repeated else _Field.LABEL_OPTIONAL
+    field = message.field.add(name=name, number=number, label=label)
+    if kind in _SCALARS:
+        field.type = _SCALARS[kind]
+    else:
+        field.type = _Field.TYPE_MESSAGE
+        field.type_name = f".{_PACKAGE}.{kind}"
+    if message.name == "AttrValue":
+        # Outside a oneof, proto3 drops zero values: `i: 0` and `s: ""` would vanish when a node is written back.
+        if not message.oneof_decl:
+            message.oneof_decl.add(name="value")
+        field.oneof_index = 0
+
+
+def _declare() -> dict[str, Any]:
+    file = descriptor_pb2.FileDescriptorProto(name=f"{_PACKAGE}.proto", package=_PACKAGE, syntax="proto3")
+    messages: dict[str, Any] = {}
+    for line in _DECLARATIONS.strip().splitlines():
+        owner, *fields = line.split()
+        if owner not in messages:
+            messages[owner] = file.message_type.add(name=owner)
+        message = messages[owner]
+        for declaration in fields:
+            name, number, kind = re.split("[=:]", declaration)
+            if kind.endswith("{}"):
+                entry = message.nested_type.add(name=name.title().replace("_", "") + "Entry")
+                entry.options.map_entry = True
+                _add_field(entry, "key", 1, "string")
+                _add_field(entry, "value", 2, kind[:-2])
+                _add_field(message, name, int(number), f"{owner}.{entry.name}", repeated=True)
+            else:
+                _add_field(message, name, int(number), kind.lstrip("*"), repeated=kind.startswith("*"))
+    pool = descriptor_pool.DescriptorPool()
+    pool.AddSerializedFile(file.SerializeToString())
+    return {
+        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}")) for name in messages
+    }
+
+
+_CLASSES = _declare()
+
+SavedModel: Any = _CLASSES["SavedModel"]
+NodeDef: Any = _CLASSES["NodeDef"]
+GraphDef: Any = _CLASSES["GraphDef"]
+AttrValue: Any = _CLASSES["AttrValue"]
+TrackableObjectGraph: Any = _CLASSES["TrackableObjectGraph"]
+KerasMetadata: Any = _CLASSES["KerasMetadata"]
