@@ -48,6 +48,10 @@ def command(
         if (pattern is None or fnmatchcase(layer.path, pattern))
         and (depth is None or layer.path.count(info.separator) < depth)
     ]
+    if not shown and info.layers:
+        from kmr_cli.tap import unknown_layer
+
+        raise unknown_layer(pattern or "", info.layers)
     if format_ == "json":
         from kmr_cli.render import json
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 HOME = Path(__file__).resolve().parents[2] / "sample_models"
+COMMAND = Path(sys.executable).parent / "kmr-inspect"
+"""The installed command."""
 DATA = {
     "digits.keras": "digits.npz",
     "digits.h5": "digits.npz",

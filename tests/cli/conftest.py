@@ -1,0 +1,33 @@
+"""Runs the installed command, as a person does."""
+
+import os
+import subprocess
+from dataclasses import dataclass
+
+import pytest
+from zoo.samples import COMMAND
+
+
+@dataclass(frozen=True)
+class Screen:
+    """What one command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def kmr():
+    def run(*arguments, cwd=None, timeout=120, **environment):
+        done = subprocess.run(
+            [COMMAND, *map(str, arguments)],
+            capture_output=True,
+            cwd=cwd,
+            timeout=timeout,
+            env={**os.environ, **environment},
+            check=False,
+        )
+        return Screen(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    return run

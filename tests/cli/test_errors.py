@@ -1,0 +1,201 @@
+"""What goes wrong is one line, a hint and an exit code, before any framework is imported where that is possible."""
+
+import os
+
+import numpy as np
+import pytest
+from zoo.samples import HOME
+
+KERAS, SCRIPTED, SAVED, BATCH = (
+    HOME / name for name in ("digits.keras", "digits_scripted.pt", "digits_savedmodel", "digits.npz")
+)
+
+
+def error_of(screen, code=2):
+    assert screen.code == code, screen
+    assert screen.out == ""
+    lines = [line for line in screen.err.splitlines() if not line.startswith("note: ")]
+    assert lines[0].startswith("error: ")
+    assert len(lines) <= 2, screen.err
+    assert all(line.startswith("hint:  ") for line in lines[1:])
+    assert "Traceback" not in screen.err
+    return "\n".join(lines)
+
+
+@pytest.fixture
+def arrays(tmp_path):
+    def save(**named):
+        np.savez(tmp_path / "batch.npz", **named)
+        return tmp_path / "batch.npz"
+
+    return save
+
+
+def sample(kmr, model, *more, layer="conv1", index="4", **options):
+    return kmr("sample", model, "--layer", layer, "--index", index, *more, **options)
+
+
+@pytest.fixture
+def no_frameworks(tmp_path):
+    """An environment in which importing a framework fails: these errors must come first."""
+    folder = tmp_path / "shadow"
+    folder.mkdir()
+    for framework in ("tensorflow", "torch", "keras", "tf_keras"):
+        (folder / f"{framework}.py").write_text(f"raise ModuleNotFoundError('hidden', name='{framework}')")
+    return {"PYTHONPATH": str(folder)}
+
+
+class TestBeforeAnyFramework:
+    @pytest.mark.parametrize("model", [KERAS, SCRIPTED, SAVED], ids=lambda path: path.name)
+    def test_unknown_layer(self, kmr, no_frameworks, model):
+        text = error_of(sample(kmr, model, layer="cnov1", **no_frameworks))
+        assert "no layer matches 'cnov1'" in text
+        assert "did you mean 'conv1'" in text
+
+    def test_index_out_of_range(self, kmr, no_frameworks):
+        text = error_of(sample(kmr, KERAS, "--input", BATCH, index="11", **no_frameworks))
+        assert "index 11 is outside the batch, which holds 11 samples" in text
+        assert "0 to 10" in text
+
+    def test_index_that_is_none(self, kmr, no_frameworks):
+        assert "not a sample index: 'four'" in error_of(sample(kmr, KERAS, index="four", **no_frameworks))
+
+    def test_wrong_rank(self, kmr, no_frameworks, arrays):
+        path = arrays(image=np.zeros((5, 8, 8), np.float32))
+        text = error_of(sample(kmr, KERAS, "--input", path, **no_frameworks))
+        assert "expected shape (batch, 8, 8, 1), given (5, 8, 8)" in text
+
+    @pytest.mark.parametrize("model", [KERAS, SAVED], ids=lambda path: path.name)
+    def test_wrong_shape(self, kmr, no_frameworks, arrays, model):
+        path = arrays(image=np.zeros((5, 9, 9, 1), np.float32))
+        text = error_of(sample(kmr, model, "--input", path, **no_frameworks))
+        assert "expected shape (batch, 8, 8, 1), given (5, 9, 9, 1)" in text
+
+    def test_wrong_dtype(self, kmr, no_frameworks, arrays):
+        text = error_of(
+            kmr("sample", HOME / "sequence.keras", "-l", "embed", "-i", "0", "--input",
+                arrays(tokens=np.zeros((5, 40), np.float32)), **no_frameworks)
+        )  # fmt: skip
+        assert "'tokens': expected int32, given float32" in text
+
+    def test_missing_input_name(self, kmr, no_frameworks, arrays):
+        path = arrays(left=np.zeros((5, 8, 8, 1), np.float32), other=np.zeros(5))
+        text = error_of(sample(kmr, HOME / "pair.keras", "--input", path, layer="project", **no_frameworks))
+        assert "no data for input 'right'" in text
+
+    def test_extra_input_name(self, kmr, no_frameworks, tmp_path):
+        np.save(tmp_path / "a.npy", np.zeros((5, 8, 8, 1), np.float32))
+        one, two = f"image={tmp_path / 'a.npy'}", f"imgae={tmp_path / 'a.npy'}"
+        text = error_of(sample(kmr, KERAS, "--input", one, "--input", two, **no_frameworks))
+        assert "no input 'imgae'" in text
+        assert "did you mean 'image'" in text
+
+    def test_torchscript_asks_for_the_shape_with_the_command(self, kmr, no_frameworks):
+        text = error_of(sample(kmr, SCRIPTED, index="0", **no_frameworks))
+        assert "does not tell the shape of input 'image'" in text
+        assert "--shape" in text
+
+    def test_output_place(self, kmr, no_frameworks, tmp_path):
+        (tmp_path / "old.npz").write_text("precious")
+        text = error_of(sample(kmr, KERAS, "--input", BATCH, "-o", tmp_path / "old.npz", **no_frameworks))
+        assert "exists already" in text
+        assert "--force" in text
+        assert (tmp_path / "old.npz").read_text() == "precious"
+        text = error_of(sample(kmr, KERAS, "--input", BATCH, "-o", tmp_path / "none" / "o.npz", **no_frameworks))
+        assert "there is no folder" in text
+        text = error_of(sample(kmr, KERAS, "--input", BATCH, "-o", tmp_path / "o.txt", **no_frameworks))
+        assert "end it in .npy, .npz" in text
+
+    def test_call_that_never_happens(self, kmr, no_frameworks):
+        text = error_of(sample(kmr, KERAS, "--input", BATCH, "--call", "1", **no_frameworks))
+        assert "runs once, so it has no call 1" in text
+
+    def test_shape_that_is_none(self, kmr, no_frameworks):
+        assert "is not a shape" in error_of(sample(kmr, SCRIPTED, "--shape", "8xx8", **no_frameworks))
+
+
+class TestModelFiles:
+    @pytest.mark.parametrize("command", ["layers", "sample"])
+    def test_no_such_file(self, kmr, command):
+        more = ["-l", "x", "-i", "0"] if command == "sample" else []
+        text = error_of(kmr(command, HOME / "digit.keras", *more))
+        assert "no such file" in text
+        assert "digits.keras" in text
+
+    def test_a_directory_that_is_not_a_savedmodel(self, kmr):
+        assert "not a SavedModel" in error_of(kmr("layers", HOME))
+
+    @pytest.mark.parametrize("name", ["digits.keras", "digits.h5", "digits_scripted.pt"])
+    @pytest.mark.parametrize("share", [0, 0.001, 0.3, 0.9], ids=["empty", "the first bytes", "a third", "most"])
+    def test_cut_files(self, kmr, tmp_path, name, share):
+        whole = (HOME / name).read_bytes()
+        cut = tmp_path / name
+        cut.write_bytes(whole[: int(len(whole) * share)])
+        text = error_of(kmr("layers", cut))
+        assert name in text
+        assert ("empty" in text) == (share == 0)
+
+    @pytest.mark.parametrize("share", [0, 0.01, 0.5, 0.99])
+    def test_cut_savedmodel(self, kmr, tmp_path, share):
+        whole = (SAVED / "saved_model.pb").read_bytes()
+        (tmp_path / "saved_model.pb").write_bytes(whole[: int(len(whole) * share)])
+        error_of(kmr("layers", tmp_path))
+
+    @pytest.mark.parametrize("name", ["digits.keras", "digits.h5", "digits_scripted.pt"])
+    @pytest.mark.parametrize("suffix", [".keras", ".h5", ".pt", ".bin"])
+    def test_content_decides_not_the_suffix(self, kmr, tmp_path, name, suffix):
+        copy = tmp_path / f"copy{suffix}"
+        copy.write_bytes((HOME / name).read_bytes())
+        screen = kmr("layers", copy)
+        assert (screen.code, screen.err) == (0, "")
+        assert "conv1" in screen.out
+
+    def test_other_files(self, kmr):
+        assert "NumPy arrays, not a model" in error_of(kmr("layers", BATCH))
+        assert "not a model file" in error_of(kmr("layers", HOME / "README.md"))
+
+
+class TestMissingFramework:
+    @pytest.mark.parametrize(
+        ("name", "extra"),
+        [("digits.keras", "tensorflow"), ("digits_savedmodel", "tensorflow"), ("digits_scripted.pt", "torch")],
+    )
+    def test_the_extra_is_named(self, kmr, no_frameworks, name, extra):
+        text = error_of(sample(kmr, HOME / name, "--input", BATCH, **no_frameworks))
+        assert f"kmr-inspect[{extra}]" in text
+
+
+@pytest.mark.slow
+class TestWhileRunning:
+    def test_unknown_custom_class(self, kmr, tmp_path):
+        import json
+        import zipfile
+
+        changed = tmp_path / "custom.keras"
+        with zipfile.ZipFile(KERAS) as source, zipfile.ZipFile(changed, "w") as target:
+            for name in source.namelist():
+                data = source.read(name)
+                if name == "config.json":
+                    config = json.loads(data)
+                    layer = next(one for one in config["config"]["layers"] if one["name"] == "conv1")
+                    layer.update(module="shop.layers", class_name="MyConv", registered_name="Shop>MyConv")
+                    data = json.dumps(config)
+                target.writestr(name, data)
+        text = error_of(sample(kmr, changed, "--input", BATCH))
+        assert "MyConv" in text
+        assert "--import" in text
+
+    def test_debug_shows_the_traceback(self, kmr, tmp_path):
+        screen = sample(kmr, KERAS, "--input", BATCH, "--import", "no_such_module_anywhere", "--debug")
+        assert screen.code == 2
+        assert "Traceback" in screen.err
+        assert "no_such_module_anywhere" in screen.err
+
+    def test_import_of_a_missing_module(self, kmr):
+        text = error_of(sample(kmr, KERAS, "--input", BATCH, "--import", "no_such_module_anywhere"))
+        assert "no_such_module_anywhere" in text
+
+    @pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
+    def test_unwritable_folder(self, kmr, tmp_path):
+        tmp_path.chmod(0o500)
+        assert "cannot be written" in error_of(sample(kmr, KERAS, "--input", BATCH, "-o", tmp_path / "o.npz"))

@@ -1,0 +1,54 @@
+"""The first screens that anyone sees."""
+
+import pytest
+
+from kmr_cli.cli import COMMANDS
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)], ids=["kmr-inspect", *COMMANDS])
+def test_help_fits_80_columns_and_shows_an_example(kmr, command):
+    screen = kmr(*command, "--help")
+    assert screen.code == 0
+    assert screen.err == ""
+    assert max(map(len, screen.out.splitlines())) <= 80
+    assert "Examples:" in screen.out
+    assert "\x1b" not in screen.out
+
+
+def test_every_command_is_listed(kmr):
+    screen = kmr("--help")
+    assert all(f"  {name} " in screen.out for name in COMMANDS)
+
+
+def test_no_command_shows_the_help_and_fails(kmr):
+    screen = kmr()
+    assert screen.code == 2
+    assert "Usage: kmr-inspect" in screen.out + screen.err
+
+
+def test_version(kmr):
+    screen = kmr("--version")
+    assert screen.code == 0
+    assert screen.out.startswith("kmr-inspect, version 0.")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["lyers"], "No such command"),
+        (["layers"], "Missing argument 'MODEL'"),
+        (["layers", "m", "--dept", "1"], "No such option"),
+        (["layers", "m", "--depth", "0"], "Invalid value for '--depth'"),
+        (["sample", "m", "--index", "1"], "Missing option '--layer'"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value),
+)
+def test_wrong_usage_is_one_line_and_a_hint(kmr, arguments, message):
+    screen = kmr(*arguments)
+    assert screen.code == 2
+    assert screen.out == ""
+    error, *hint = screen.err.splitlines()
+    assert error.startswith("error: ")
+    assert message in error
+    assert "--help" in hint[0]
+    assert len(hint) == 1

@@ -1,0 +1,48 @@
+"""The ``layers`` command."""
+
+import json
+
+import pytest
+from zoo.samples import DATA, HOME
+
+
+@pytest.mark.parametrize("name", DATA)
+def test_tree_of_every_sample_model(kmr, name):
+    screen = kmr("layers", HOME / name, cwd=HOME)
+    assert (screen.code, screen.err) == (0, "")
+    assert max(map(len, screen.out.splitlines())) <= max(80, len(str(HOME / name)) + 40)
+    assert "input " in screen.out
+    assert "parameters in the model" in screen.out
+
+
+@pytest.mark.parametrize("name", DATA)
+def test_json_says_the_same(kmr, name):
+    found = json.loads(kmr("layers", HOME / name, "--format", "json").out)
+    assert (found["schema"], found["command"]) == (1, "layers")
+    assert found["parameters"] > 0
+    paths = [layer["path"] for layer in found["layers"]]
+    assert len(paths) == len(set(paths))
+    assert any(path.endswith("head") for path in paths)
+    assert all(spec["dtype"] for spec in found["inputs"])
+
+
+def test_filter_and_depth(kmr):
+    screen = kmr("layers", HOME / "pair.keras", "--filter", "tower/*", "--format", "json")
+    assert {layer["path"].partition("/")[0] for layer in json.loads(screen.out)["layers"]} == {"tower"}
+    screen = kmr("layers", HOME / "pair.keras", "--depth", "1", "--format", "json")
+    assert all("/" not in layer["path"] for layer in json.loads(screen.out)["layers"])
+    assert "6 of 13 layers" in kmr("layers", HOME / "pair.keras", "--filter", "tower/*").out
+
+
+def test_a_filter_that_matches_nothing_says_so(kmr):
+    screen = kmr("layers", HOME / "pair.keras", "--filter", "zzz*")
+    assert screen.code == 2
+    assert "no layer matches 'zzz*'" in screen.err
+
+
+@pytest.mark.parametrize("name", ["digits.keras", "digits.h5", "digits_savedmodel", "digits_scripted.pt"])
+def test_needs_no_framework(kmr, name, tmp_path):
+    for framework in ("tensorflow", "torch", "keras", "tf_keras"):
+        (tmp_path / f"{framework}.py").write_text("raise ImportError('a framework was imported')")
+    screen = kmr("layers", HOME / name, PYTHONPATH=str(tmp_path))
+    assert (screen.code, screen.err) == (0, "")

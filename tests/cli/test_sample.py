@@ -1,0 +1,139 @@
+"""The ``sample`` command, run for real."""
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import time
+
+import h5py
+import numpy as np
+import pytest
+from cli.conftest import COMMAND
+from zoo.samples import DATA, HOME, batch_of, run_bare
+
+pytestmark = pytest.mark.slow
+MODEL, BATCH = HOME / "digits_scripted.pt", HOME / "digits.npz"
+BASE = ("sample", MODEL, "--layer", "conv1", "--index", "4", "--input", BATCH)
+
+
+@pytest.mark.parametrize("name", ["digits.keras", "digits.h5", "digits_savedmodel", "digits_scripted.pt"])
+def test_every_format_end_to_end(kmr, name):
+    screen = kmr("sample", HOME / name, "--layer", "head", "--index", "4", "--input", BATCH, "--format", "json")
+    assert screen.code == 0, screen.err
+    assert screen.err == f"note:  {BATCH}: left out 'label'\n"
+    found = json.loads(screen.out)
+    into, out = found["records"]
+    assert (into["port"], out["port"]) == ("in0", "out0")
+    assert out["batch_index"]["kind"] == "separated"
+    (logits,) = run_bare(name, batch_of(name))
+    assert np.asarray(out["value"]).argmax() == logits[4].argmax()
+
+
+def test_terminal_screen(kmr):
+    screen = kmr(*BASE)
+    assert screen.code == 0, screen.err
+    lines = screen.out.splitlines()
+    assert max(map(len, lines[1:])) <= 80
+    assert "conv1 in0" in screen.out
+    assert "conv1 out0" in screen.out
+    assert screen.out.count("proven, separated on axis 0") == 2
+    assert "\x1b" not in screen.out
+
+
+def test_synthetic_data_is_said_to_be_synthetic(kmr):
+    screen = kmr("sample", HOME / "sequence.keras", "--layer", "embed", "--index", "0", "--format", "json")
+    assert screen.code == 0, screen.err
+    assert "the data is synthetic" in screen.err
+    first, second = (
+        kmr("sample", MODEL, "-l", "conv1", "-i", "0", "--shape", "8,8,1", "--seed", seed) for seed in "01"
+    )
+    assert (first.code, second.code) == (0, 0)
+    assert first.out != second.out
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".h5", ".json"])
+def test_output_files(kmr, tmp_path, suffix):
+    place = tmp_path / f"out{suffix}"
+    screen = kmr(*BASE, "-o", place)
+    assert screen.code == 0, screen.err
+    assert screen.out == ""
+    assert f"wrote {place}: 2 arrays" in screen.err
+    assert [entry.name for entry in tmp_path.iterdir()] == [place.name]
+    if suffix == ".npz":
+        with np.load(place) as archive:
+            assert archive["conv1#0.out0"].ndim == 3
+    elif suffix == ".h5":
+        with h5py.File(place) as file:
+            assert file["conv1#0/out0"].attrs["sample"] == 4
+            assert "version_torch" in file.attrs
+    else:
+        assert json.loads(place.read_text())["records"][0]["sample"] == 4
+
+
+def test_npy_holds_one_array(kmr, tmp_path):
+    assert kmr(*BASE, "--side", "out", "-o", tmp_path / "o.npy").code == 0
+    assert np.load(tmp_path / "o.npy").ndim == 3
+    screen = kmr(*BASE, "-o", tmp_path / "p.npy")
+    assert screen.code == 2
+    assert "holds one array, and there are 2" in screen.err
+
+
+def test_several_samples_and_layers(kmr):
+    screen = kmr("sample", MODEL, "-l", "conv?", "-i", "0:2,-1", "--side", "out", "--input", BATCH, "--format", "json")
+    found = [(record["layer"], record["sample"]) for record in json.loads(screen.out)["records"]]
+    assert found == [(layer, sample) for layer in ("conv1", "conv2") for sample in (0, 1, 10)]
+
+
+def test_no_verify(kmr):
+    screen = kmr(*BASE, "--no-verify")
+    assert screen.code == 0
+    assert "NOT PROVEN: assumed from the shape (--no-verify)" in screen.out
+
+
+def test_ctrl_c_ends_it_within_a_second():
+    with subprocess.Popen(
+        [COMMAND, *map(str, BASE)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    ) as process:
+        time.sleep(1.2)  # the child is loading the framework now
+        start = time.monotonic()
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+        assert time.monotonic() - start < 1
+    assert process.returncode == 130
+    assert (out, err.splitlines()[-1]) == (b"", b"interrupted")
+
+
+def test_closed_pipe_ends_quietly():
+    line = f"'{COMMAND}' sample '{MODEL}' -l '*' -i 4 --input '{BATCH}' --format json | head -c 10"
+    run = subprocess.run(["bash", "-c", line], capture_output=True, check=False, timeout=120)
+    assert run.stdout == b'{\n "schema'
+    assert b"Traceback" not in run.stderr
+    assert b"Broken" not in run.stderr
+
+
+def test_progress_shows_on_a_terminal_only(kmr):
+    assert "running the model" not in kmr(*BASE).err
+    ours, theirs = pty.openpty()
+    with subprocess.Popen([COMMAND, *map(str, BASE)], stdout=subprocess.DEVNULL, stderr=theirs) as process:
+        os.close(theirs)
+        shown = b""
+        while True:
+            try:
+                piece = os.read(ours, 4096)
+            except OSError:  # the other end is closed
+                break
+            if not piece:
+                break
+            shown += piece
+        process.wait(timeout=60)
+    os.close(ours)
+    assert b"loading the model" in shown
+    assert b"replacing all samples but 4" in shown
+
+
+def test_data_table_is_complete():
+    assert {path.name for path in HOME.iterdir() if path.suffix in (".keras", ".h5", ".pt") or path.is_dir()} - {
+        "__pycache__"
+    } == set(DATA)
