@@ -31,7 +31,7 @@ def test_every_tap_is_proven(taken):
 
 def test_the_row_is_what_the_sample_alone_gives(taken):
     """Two samples in one batch against the same two among eleven: the row must be the same sample's."""
-    name, model, records, data = taken
+    _, model, records, data = taken
     with np.load(data) as archive:
         small = {spec.name: archive[spec.name][[SAMPLE, 0]] for spec in model.inputs}
     alone = {(r.layer, r.call, r.port): r for r in model.sample("*", 0, small, verify=True)}

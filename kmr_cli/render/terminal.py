@@ -96,7 +96,8 @@ def _record(record: Record, type_: str, several_calls: bool) -> RenderableType:
         title.append(f"  {for_terminal(type_)}", "not bold default")
     lines: list[RenderableType] = [title, _indented("batch", _tensor(record)), _indented("proof", _verdict(record))]
     if record.value.size:
-        lines += [_indented("values", Text(line)) for line in _figures(summarize(record.value))]
+        figures = _figures(summarize(record.value))
+        lines += [_indented(label, Text(line)) for label, line in zip(("values", ""), figures, strict=False)]
         lines += [_indented(label, Text(line)) for label, line in _preview(record.value)]
     else:
         lines.append(_indented("values", Text("none: an empty tensor")))

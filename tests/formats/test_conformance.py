@@ -78,9 +78,12 @@ def test_taps_do_not_change_the_outputs(opened):
 
 def test_every_listed_layer_gives_a_value(opened):
     values, _ = opened.run(opened.everything)
-    assert {layer for layer, _, _ in values} == set(opened.everything.layers)
     calls = {layer.path: layer.calls for layer in opened.info.layers}
-    for layer in opened.everything.layers:
+    seen = {layer for layer, _, _ in values}
+    assert seen <= set(opened.everything.layers)
+    # A layer that need not run (the softmax of an attention that a fused kernel does) says that only a run can tell.
+    assert {layer: calls[layer] for layer in set(opened.everything.layers) - seen if calls[layer] is not None} == {}
+    for layer in seen:
         ran = {call for path, call, _ in values if path == layer}
         assert ran == set(range(len(ran)))
         assert calls[layer] in (None, len(ran))
@@ -127,7 +130,8 @@ def test_identity_is_the_same_in_another_session(opened):
 
 def test_stopping_changes_no_value(opened):
     whole, _ = opened.run(opened.everything)
-    paths = opened.everything.layers
+    seen = {layer for layer, _, _ in whole}
+    paths = [path for path in opened.everything.layers if path in seen]
     for path in (paths[0], paths[len(paths) // 2], paths[-1]):
         fresh = opened.format.open(opened.path, OPTIONS)
         try:

@@ -44,7 +44,8 @@ def run_bare(name: str, batch: dict[str, np.ndarray]) -> list[np.ndarray]:
         import keras
 
         model = keras.models.load_model(path)
-        found = model({key.name: batch[key.name] for key in model.inputs}, training=False)
+        values = [batch[key.name] for key in model.inputs]
+        found = model(values if len(values) > 1 else values[0], training=False)
     elif name.endswith(".h5"):
         import tf_keras
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from typing import Any
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any, Protocol
 
 from kmr_cli.formats import Sink, Taps
-from kmr_cli.formats.keras_shared.paths import Place, Places
+from kmr_cli.formats.keras_shared.config import LayerConfig
+from kmr_cli.formats.keras_shared.paths import Place, Places, find_places
 from kmr_cli.formats.keras_shared.values import Untappable, arrays, is_tensor
 
 
@@ -25,6 +26,7 @@ class Tapper:
     its number. Layers that are called on symbolic tensors (while something is traced) are not observed.
 
     Args:
+        framework: how layers are intercepted.
         places: where the model's layers are.
         taps: what to observe.
         sink: receives the values, or None.
@@ -33,8 +35,16 @@ class Tapper:
     """
 
     def __init__(
-        self, places: Places, taps: Taps, sink: Sink | None, expected: Mapping[str, int], *, stop: bool
+        self,
+        framework: Framework,
+        places: Places,
+        taps: Taps,
+        sink: Sink | None,
+        expected: Mapping[str, int],
+        *,
+        stop: bool,
     ) -> None:
+        self.framework = framework
         self.places = places
         self.sink = sink
         self.sides = taps.sides
@@ -64,7 +74,7 @@ class Tapper:
     def around(self, original: Callable[..., Any], layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run a layer of the model, with its place on the stack, and hand over what enters and leaves."""
         place = self._place_of(layer)
-        if place is None or _symbolic(args, kwargs):
+        if place is None or self.framework.symbolic((args, kwargs)):
             return original(layer, *args, **kwargs)
         path = place.path
         call = self.calls.get(path, 0)
@@ -75,7 +85,7 @@ class Tapper:
             and (self.wanted_calls is None or call in self.wanted_calls)
         )
         if tapped and "in" in self.sides:
-            self._emit(path, call, "in", _arguments(layer, args, kwargs))
+            self._emit(path, call, "in", self._arguments(layer, args, kwargs))
         if tapped and "out" not in self.sides:
             self._done(path, call)
         self.stack.append(path)
@@ -87,17 +97,17 @@ class Tapper:
         finally:
             self.stack.pop()
         if tapped and "out" in self.sides:
-            self._emit(path, call, "out", _flatten(outputs))
+            self._emit(path, call, "out", self._flatten(outputs))
             self._done(path, call)
         return outputs
 
-    def enter_graph(self, function: Any, inputs: Any) -> None:
+    def enter_graph(self, input_layers: list[Any], inputs: Any) -> None:
         """Hand over what a functional model's input layers stand for: they are never called themselves."""
-        tensors = _flatten(inputs)
-        if _symbolic(tuple(t for t in tensors if t is not None), {}):
+        tensors = self._flatten(inputs)
+        if self.framework.symbolic([t for t in tensors if t is not None]):
             return
-        for reference, tensor in zip(function.inputs, tensors, strict=False):
-            place = self._place_of(reference._keras_history.operation)
+        for layer, tensor in zip(input_layers, tensors, strict=False):
+            place = self._place_of(layer)
             if place is None or place.path not in self.wanted or place.untappable is not None or tensor is None:
                 continue
             call = self.calls.get(place.path, 0)
@@ -153,13 +163,47 @@ class Tapper:
             Whether it came to its end, and what it returned.
         """
         try:
-            with wrapped(self):
+            with self.framework.wrapped(self):
                 outputs = forward()
         except PassEnded:
             if self.failure is not None:
                 raise self.failure from None
             return False, None
         return True, outputs
+
+    def _arguments(self, layer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Any]:
+        """The tensors a layer is called with, in the order of its call signature."""
+        if not kwargs and len(args) == 1:
+            return self._flatten(args[0]) if self._holds_tensor(args[0]) else []
+        signature = self.framework.signature(layer)
+        values = [*args, *kwargs.values()]
+        if signature is not None:
+            try:
+                bound = signature.bind(*args, **kwargs)
+            except TypeError:
+                bound = None
+            if bound is not None:
+                values = []
+                for name, value in bound.arguments.items():
+                    kind = signature.parameters[name].kind
+                    if kind is inspect.Parameter.VAR_KEYWORD:
+                        values += value.values()
+                    elif kind is inspect.Parameter.VAR_POSITIONAL:
+                        values += value
+                    else:
+                        values.append(value)
+        return [leaf for value in values if self._holds_tensor(value) for leaf in self._flatten(value)]
+
+    def _holds_tensor(self, value: Any) -> bool:
+        if value is None or isinstance(value, (bool, int, float, str)):
+            return False
+        return any(is_tensor(leaf) for leaf in self._flatten(value))
+
+    def _flatten(self, value: Any) -> list[Any]:
+        """The leaves of a structure that are tensors or None."""
+        if is_tensor(value):
+            return [value]
+        return [leaf for leaf in self.framework.flatten(value) if leaf is None or is_tensor(leaf)]
 
     def missed(self) -> dict[str, str]:
         """Tapped layers that gave nothing in a pass that came to its end, and why."""
@@ -174,87 +218,78 @@ class Tapper:
         return missed
 
 
-@contextmanager
-def wrapped(tapper: Tapper) -> Iterator[None]:
-    """Route every Keras operation through ``tapper``; on the way out everything is as it was, whatever happened."""
-    import keras
-    from keras.src.ops.function import Function
+class Framework(Protocol):
+    """How a framework's layers are intercepted and its structures are read."""
 
-    original_call = keras.Operation.__call__
-    original_run = Function._run_through_graph
+    def wrapped(self, tapper: Tapper) -> AbstractContextManager[None]:
+        """Route every layer call through ``tapper``; on the way out everything is as it was, whatever happened."""
 
-    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return tapper.around(original_call, self, args, kwargs)
+    def symbolic(self, values: Any) -> bool:
+        """Whether a structure of arguments holds tensors without data: shapes are being inferred."""
 
-    def run_through_graph(self: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        tapper.enter_graph(self, inputs)
-        return original_run(self, inputs, *args, **kwargs)
+    def flatten(self, value: Any) -> list[Any]:
+        """The leaves of a structure, dictionaries by sorted key."""
 
-    with ExitStack() as undo:
-        undo.callback(setattr, keras.Operation, "__call__", original_call)
-        keras.Operation.__call__ = call
-        undo.callback(setattr, Function, "_run_through_graph", original_run)
-        Function._run_through_graph = run_through_graph
-        yield
+    def find_places(self, model: Any, config: LayerConfig | None) -> Places:
+        """Where the layers of a model are."""
+
+    def signature(self, layer: Any) -> inspect.Signature | None:
+        """Of the layer's ``call``, without ``self``."""
 
 
-def _symbolic(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
-    """Whether a layer is being called to infer shapes rather than on data."""
-    from keras.src.backend.common.keras_tensor import any_symbolic_tensors
-    from keras.src.backend.common.stateless_scope import in_stateless_scope
+class Keras3:
+    """Keras 3: every layer, model and functional operation passes through ``Operation.__call__``."""
 
-    return bool(in_stateless_scope() or any_symbolic_tensors(args, dict(kwargs)))
+    def __init__(self) -> None:
+        self._signatures: dict[type, inspect.Signature | None] = {}
 
+    @contextmanager
+    def wrapped(self, tapper: Tapper) -> Iterator[None]:
+        """See :class:`Framework`."""
+        import keras
+        from keras.src.ops.function import Function
 
-_SIGNATURES: dict[type, inspect.Signature | None] = {}
+        original_call = keras.Operation.__call__
+        original_run = Function._run_through_graph
 
+        def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+            return tapper.around(original_call, self, args, kwargs)
 
-def _arguments(layer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Any]:
-    """The tensors a layer is called with, in the order of its call signature."""
-    if not kwargs and len(args) == 1:
-        return _flatten(args[0]) if _holds_tensor(args[0]) else []
-    signature = _signature(layer)
-    values = list(args)
-    if signature is None:
-        values += kwargs.values()
-    else:
-        try:
-            bound = signature.bind(*args, **kwargs)
-        except TypeError:
-            values += kwargs.values()
-        else:
-            values = []
-            for name, value in bound.arguments.items():
-                kind = signature.parameters[name].kind
-                if kind is inspect.Parameter.VAR_KEYWORD:
-                    values += value.values()
-                elif kind is inspect.Parameter.VAR_POSITIONAL:
-                    values += value
-                else:
-                    values.append(value)
-    return [leaf for value in values if _holds_tensor(value) for leaf in _flatten(value)]
+        def run_through_graph(self: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+            references = [reference._keras_history.operation for reference in self.inputs]
+            tapper.enter_graph(references, inputs)
+            return original_run(self, inputs, *args, **kwargs)
 
+        with ExitStack() as undo:
+            undo.callback(setattr, keras.Operation, "__call__", original_call)
+            keras.Operation.__call__ = call
+            undo.callback(setattr, Function, "_run_through_graph", original_run)
+            Function._run_through_graph = run_through_graph
+            yield
 
-def _signature(layer: Any) -> inspect.Signature | None:
-    kind = type(layer)
-    if kind not in _SIGNATURES:
-        try:
-            _SIGNATURES[kind] = inspect.signature(layer.call)
-        except (TypeError, ValueError):
-            _SIGNATURES[kind] = None
-    return _SIGNATURES[kind]
+    def symbolic(self, values: Any) -> bool:
+        """See :class:`Framework`."""
+        from keras.src.backend.common.keras_tensor import any_symbolic_tensors
+        from keras.src.backend.common.stateless_scope import in_stateless_scope
 
+        return bool(in_stateless_scope() or any_symbolic_tensors(values, {}))
 
-def _holds_tensor(value: Any) -> bool:
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return False
-    return any(is_tensor(leaf) for leaf in _flatten(value))
+    def flatten(self, value: Any) -> list[Any]:
+        """See :class:`Framework`."""
+        import keras
 
+        return list(keras.tree.flatten(value))
 
-def _flatten(value: Any) -> list[Any]:
-    """The leaves of a structure, dictionaries by sorted key; what is neither tensor nor None is left out."""
-    if is_tensor(value):
-        return [value]
-    import keras
+    def find_places(self, model: Any, config: LayerConfig | None) -> Places:
+        """See :class:`Framework`."""
+        return find_places(model, config)
 
-    return [leaf for leaf in keras.tree.flatten(value) if leaf is None or is_tensor(leaf)]
+    def signature(self, layer: Any) -> inspect.Signature | None:
+        """See :class:`Framework`."""
+        kind = type(layer)
+        if kind not in self._signatures:
+            try:
+                self._signatures[kind] = inspect.signature(layer.call)
+            except (TypeError, ValueError):
+                self._signatures[kind] = None
+        return self._signatures[kind]

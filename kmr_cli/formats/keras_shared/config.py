@@ -7,7 +7,7 @@ of Keras 3 (the same without modules) and that of Keras 2 (``["layer", node, ten
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kmr_cli.records import Shape
@@ -114,7 +114,7 @@ class LayerConfig:
             if attribute == "backward_layer" and not is_object(self.config.get(attribute)):
                 attribute = "layer"
         value = self.config.get(attribute)
-        return parse_layer(value, legacy=self.legacy) if is_object(value) else None
+        return parse_layer(value, legacy=self.legacy) if isinstance(value, dict) and is_object(value) else None
 
 
 def policy_name(value: Any) -> str | None:
@@ -192,9 +192,24 @@ def parse_layer(entry: dict[str, Any], *, legacy: bool, depth: int = 0) -> Layer
             layer.inputs = parse_structure(config["input_layers"])
             layer.outputs = parse_structure(config["output_layers"])
             layer.layers = [parse_layer(e, legacy=legacy, depth=depth + 1) for e in entries]
+            _count_from_zero(layer.layers)
         elif entry["class_name"] == "Sequential" or "build_input_shape" in config:
             layer.layers = [parse_layer(e, legacy=legacy, depth=depth + 1) for e in entries]
     return layer
+
+
+def _count_from_zero(layers: list[LayerConfig]) -> None:
+    """Bring the calls of models inside a Keras 2 graph to the usual count.
+
+    There they start at 1: a model was called once, by itself, when it was made.
+    """
+    models = {layer.name for layer in layers if layer.layers is not None}
+    for layer in layers:
+        for call in layer.calls:
+            for i, argument in enumerate(call):
+                ref = argument.ref
+                if ref.layer in models and ref.shape is None and ref.node > 0:
+                    call[i] = replace(argument, ref=replace(ref, node=ref.node - 1))
 
 
 def _list(value: Any) -> list[Any]:
@@ -277,9 +292,10 @@ def _keras_tensors(value: Any) -> Iterator[TensorRef]:
         config = value.get("config")
         if value.get("class_name") == "__keras_tensor__" and isinstance(config, dict):
             history = config.get("keras_history")
-            if _is_ref(history):
+            if history is not None and _is_ref(history):
                 dtype = config.get("dtype")
-                yield TensorRef(*history[:3], as_shape(config.get("shape")), dtype if isinstance(dtype, str) else None)
+                layer, node, tensor = history[:3]
+                yield TensorRef(layer, node, tensor, as_shape(config.get("shape")), dtype if isinstance(dtype, str) else None)
             return
         for key in sorted(value, key=str):
             yield from _keras_tensors(value[key])

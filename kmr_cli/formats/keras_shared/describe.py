@@ -334,30 +334,20 @@ def functional_wiring(model: LayerConfig) -> Wiring:
             wiring[layer.name] = ([], [tensor], 1)
             continue
         ordered = ordered_arguments(layer)
-        inputs = [_known(known, ref, layer) for ref in ordered] if ordered is not None else []
-        first = 0 if not layer.calls or (layer.name, 0) in known or not (layer.layers and layer.legacy) else 1
-        outputs = _listed(known.get((layer.name, first), {}))
-        inferred = inferred_outputs(layer, inputs)
-        if inferred is not None:
-            stated = dict(enumerate(outputs))
-            outputs = [
-                stated[i] if i in stated and stated[i][0] is not None else (shape, layer.dtype)
-                for i, shape in enumerate(inferred)
-            ] + outputs[len(inferred) :]
-            for i, tensor in enumerate(outputs):
-                known.setdefault((layer.name, first), {}).setdefault(i, tensor)
+        inputs = [_known(known, ref) for ref in ordered] if ordered is not None else []
+        stated = known.setdefault((layer.name, 0), {})
+        for number, tensor in enumerate(inferred_outputs(layer, inputs) or []):
+            if stated.get(number, (None, None))[0] is None:
+                stated[number] = tensor
+        outputs = [stated.get(i, (None, None)) for i in range(max(stated) + 1)] if stated else []
         wiring[layer.name] = (inputs, outputs, max(1, len(layer.calls)))
     return wiring
 
 
-def _known(known: dict[tuple[str, int], dict[int, Tensor]], ref: TensorRef, _: LayerConfig) -> Tensor:
+def _known(known: dict[tuple[str, int], dict[int, Tensor]], ref: TensorRef) -> Tensor:
     if ref.shape is not None:
         return ref.shape, ref.dtype
     return known.get((ref.layer, ref.node), {}).get(ref.tensor, (None, None))
-
-
-def _listed(tensors: dict[int, Tensor]) -> list[Tensor]:
-    return [tensors.get(i, (None, None)) for i in range(max(tensors) + 1)] if tensors else []
 
 
 def ordered_arguments(layer: LayerConfig) -> list[TensorRef] | None:
@@ -378,12 +368,12 @@ def ordered_arguments(layer: LayerConfig) -> list[TensorRef] | None:
     return [a.ref for a in sorted(call, key=rank)]
 
 
-def inferred_outputs(layer: LayerConfig, inputs: list[Tensor]) -> list[Shape | None] | None:
-    """Output shapes by rule, where the file does not state them."""
-    if layer.layers is not None and (layer.functional or layer.sequential):
-        specs = model_outputs(layer)
-        return [spec.shape for spec in specs] or None
-    return output_shapes(layer, [shape for shape, _ in inputs])
+def inferred_outputs(layer: LayerConfig, inputs: list[Tensor]) -> list[Tensor] | None:
+    """Outputs by rule, where the file does not state them."""
+    if layer.layers is not None:
+        return [(spec.shape, spec.dtype) for spec in model_outputs(layer)] or None
+    shapes = output_shapes(layer, [shape for shape, _ in inputs])
+    return None if shapes is None else [(shape, layer.dtype) for shape in shapes]
 
 
 def sequential_wiring(model: LayerConfig) -> Wiring:
@@ -401,11 +391,10 @@ def sequential_wiring(model: LayerConfig) -> Wiring:
         stated = as_shape(layer.config.get("batch_input_shape")) if i == 0 else None
         if current[0] is None and (built or stated):
             current = (built or stated, current[1] or layer.dtype)
-        inferred = inferred_outputs(layer, [current])
+        outputs = inferred_outputs(layer, [current]) or []
         following = as_shape(layers[i + 1].build_shapes) if i + 1 < len(layers) else None
-        if inferred is None and following is not None:
-            inferred = [following]
-        outputs: list[Tensor] = [(shape, layer.dtype) for shape in inferred or []]
+        if not outputs and following is not None:
+            outputs = [(following, layer.dtype)]
         wiring[layer.name] = ([current], outputs, 1)
         current = outputs[0] if outputs else (None, layer.dtype)
     return wiring

@@ -69,8 +69,6 @@ class Limits:
         seen.add(tensor)
         limits = []
         for layer in self.model.layers or []:
-            # Keras 2 counts the calls of a nested functional model from 1.
-            offset = 1 if layer.functional and layer.legacy else 0
             for number, call in enumerate(layer.calls):
                 for position, argument in enumerate(call):
                     ref = argument.ref
@@ -78,7 +76,7 @@ class Limits:
                         continue
                     limits.append(self._through(layer, position))
                     if layer.class_name in PASSES_VALUES:
-                        limits += [self._functional((layer.name, number + offset, out), seen) for out in range(8)]
+                        limits += [self._functional((layer.name, number, out), seen) for out in range(8)]
         return _least(limits)
 
     def _sequential(self, layers: list[LayerConfig]) -> int | None:

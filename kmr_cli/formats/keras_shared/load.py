@@ -7,6 +7,7 @@ understand, or leaves a single weight unassigned, is loaded by Keras itself inst
 
 from __future__ import annotations
 
+import copy
 import io
 import re
 import warnings
@@ -48,7 +49,8 @@ def load_archive(path: Path, config: LayerConfig, subgraph: dict[str, Any] | Non
         ModelFileError, ModelLoadError: as its text says.
     """
     with open_archive(path) as archive, quiet_keras():
-        entry = subgraph if subgraph is not None else read_json(path, archive, CONFIG)
+        # Keras takes a config apart while it reads it, so it gets its own.
+        entry = copy.deepcopy(subgraph) if subgraph is not None else read_json(path, archive, CONFIG)
         try:
             return _load_quickly(path, archive, config, entry)
         except KmrError:

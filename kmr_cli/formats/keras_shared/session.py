@@ -12,12 +12,12 @@ from kmr_cli.errors import LayerError, ModelRunError
 from kmr_cli.formats import Sink, Taps
 from kmr_cli.formats.aligned import aligned_copy
 from kmr_cli.formats.keras_shared.backend import no_gradients
-from kmr_cli.formats.keras_shared.capture import Tapper
+from kmr_cli.formats.keras_shared.capture import Framework, Keras3, Tapper
 from kmr_cli.formats.keras_shared.config import LayerConfig, TensorRef
-from kmr_cli.formats.keras_shared.describe import named_shapes, unique
+from kmr_cli.formats.keras_shared.describe import named_shapes
 from kmr_cli.formats.keras_shared.load import CannotShorten, keras_message, quiet_keras
-from kmr_cli.formats.keras_shared.paths import Places, find_places
-from kmr_cli.formats.keras_shared.values import arrays
+from kmr_cli.formats.keras_shared.paths import Places
+from kmr_cli.formats.keras_shared.values import arrays, is_tensor
 from kmr_cli.records import Batch, LayerInfo, ModelInfo, TensorSpec
 
 Load = Callable[[dict[str, Any] | None], Any]
@@ -42,13 +42,14 @@ class Built:
 
 
 class KerasSession:
-    """Fulfils :class:`kmr_cli.formats.Session` for Keras 3.
+    """Fulfils :class:`kmr_cli.formats.Session` for Keras.
 
     Args:
         info: what the file tells.
         config: the model's config, parsed; None for a live model that has none.
         load: builds the model when it is first needed.
         part: cuts the config down to some layers, or returns None; None where that is never possible.
+        framework: how layers are intercepted; None for Keras 3.
 
     Attributes:
         missed: layers tapped in the last pass that gave nothing, and why.
@@ -60,7 +61,9 @@ class KerasSession:
         config: LayerConfig | None,
         load: Load,
         part: Callable[[set[str]], dict[str, Any] | None] | None = None,
+        framework: Framework | None = None,
     ) -> None:
+        self._framework = framework or Keras3()
         self._info = info
         self._config = config
         self._load = load
@@ -97,7 +100,7 @@ class KerasSession:
         if stop and not taps.layers:
             return None
         built = (self._build_part(taps) if stop else None) or self._build_whole()
-        tapper = Tapper(built.places, taps, sink, self._calls, stop=stop)
+        tapper = Tapper(self._framework, built.places, taps, sink, self._calls, stop=stop)
 
         def forward() -> Any:
             try:
@@ -122,6 +125,10 @@ class KerasSession:
         """Free the model."""
         self._whole = self._cut = None
 
+    def use(self, framework: Framework) -> None:
+        """Tap by another framework's means: the loader found that it takes that one."""
+        self._framework = framework
+
     # -- building --------------------------------------------------------------------------------------------
 
     def _check(self, taps: Taps) -> None:
@@ -137,7 +144,7 @@ class KerasSession:
     def _build_whole(self) -> Built:
         if self._whole is None:
             model = self._load(None)
-            self._whole = Built(model, find_places(model, self._config))
+            self._whole = Built(model, self._framework.find_places(model, self._config))
             self._cut = None
         return self._whole
 
@@ -160,15 +167,15 @@ class KerasSession:
         entry = self._part(wanted)
         if entry is None:
             return None
+        kept = {raw.get("name", raw["config"].get("name")) for raw in entry["config"]["layers"]}
+        inputs = tuple(ref[0] for ref in entry["config"].get("input_layers", ()))
         try:
             model = self._load(entry)
         except CannotShorten:
             self._part = None
             return None
-        kept = {raw["config"]["name"] if self._config.sequential else raw["name"] for raw in entry["config"]["layers"]}
         config = replace(self._config, layers=[layer for layer in self._config.layers if layer.name in kept])
-        inputs = tuple(ref[0] for ref in entry["config"].get("input_layers", ()))
-        self._cut = Built(model, find_places(model, config), frozenset(wanted), inputs)
+        self._cut = Built(model, self._framework.find_places(model, config), frozenset(wanted), inputs)
         return self._cut
 
     # -- running ---------------------------------------------------------------------------------------------
@@ -190,19 +197,17 @@ class KerasSession:
         return built.model(arrays, training=False)
 
     def _named_outputs(self, outputs: Any) -> dict[str, np.ndarray]:
-        import keras
-
-        flat = keras.tree.flatten_with_path(outputs)
+        flat = [outputs] if is_tensor(outputs) else self._framework.flatten(outputs)
         specs = self._info.outputs
         if len(specs) == len(flat):
             names = [spec.name for spec in specs]
-        elif isinstance(outputs, dict):
-            names = unique(".".join(str(part) for part in path) for path, _ in flat)
+        elif isinstance(outputs, dict) and len(outputs) == len(flat):
+            names = sorted(outputs)
         else:
             names = [f"output_{i}" for i in range(len(flat))]
         return {
             port: np.array(array)
-            for name, (_, value) in zip(names, flat, strict=False)
+            for name, value in zip(names, flat, strict=True)
             if value is not None
             for port, array in arrays(name, value)
         }

@@ -64,6 +64,12 @@ def _output_shapes(layer: LayerConfig, shape: Shape, inputs: list[Shape | None])
         return [_broadcast(inputs)]
     if name in RECURRENT:
         return _recurrent(config, shape)
+    if name == "Bidirectional":
+        return _bidirectional(layer, inputs)
+    if name == "TimeDistributed":
+        inner = layer.child("layer")
+        steps = output_shapes(inner, [(shape[0], *shape[2:])]) if inner is not None and len(shape) > 2 else None
+        return None if not steps or steps[0] is None else [(steps[0][0], shape[1], *steps[0][1:])]
     rule = RULES.get(name)
     if rule is not None:
         return [rule(config, shape)]
@@ -117,6 +123,18 @@ def _recurrent(config: dict[str, Any], shape: Shape) -> list[Shape | None]:
         is_lstm = "forget_bias_init" in config or "unit_forget_bias" in config
         return [steps, *(states * (2 if is_lstm else 1))]
     return [steps]
+
+
+def _bidirectional(layer: LayerConfig, inputs: list[Shape | None]) -> list[Shape | None] | None:
+    inner = layer.child("layer")
+    steps = output_shapes(inner, inputs) if inner is not None else None
+    if not steps or len(steps) > 1 or steps[0] is None:
+        return None
+    one, mode = steps[0], layer.config.get("merge_mode", "concat")
+    if mode is None:
+        return [one, one]
+    last = one[-1]
+    return [(*one[:-1], None if last is None else 2 * last) if mode == "concat" else one]
 
 
 def _product(sizes: tuple[int | None, ...]) -> int | None:

@@ -71,9 +71,11 @@ def events(analysis: Analysis, taps: Taps) -> list[Event]:
             if taps.calls is not None and index not in taps.calls:
                 continue
             if "in" in taps.sides:
+                # A buffer is free the sooner, the sooner its value is handed over; but calls must stay in order.
+                ranks = call.entered if len(layer.calls) > 1 else [rank[producer(one)] for one in call.inputs]
                 found += [
-                    Event(entered, tensor, path, index, f"in{port}")
-                    for port, (tensor, entered) in enumerate(zip(call.inputs, call.entered, strict=True))
+                    Event(when, tensor, path, index, f"in{port}")
+                    for port, (tensor, when) in enumerate(zip(call.inputs, ranks, strict=True))
                 ]
             if "out" in taps.sides:
                 found += [
