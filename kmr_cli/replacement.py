@@ -23,9 +23,9 @@ def replace(
     """A copy of ``batch`` in which exactly ``samples`` hold other valid data.
 
     Other rows of the user's file come first (``spare``). Failing that, floats are drawn anew per feature, with
-    the batch's own mean and scale, clipped to the range seen; integers and text from the values that occur,
-    padding and one-hot vectors kept as such. Never a permutation of the replaced rows: a batch mean would not
-    move.
+    the batch's own mean and scale, clipped to the range seen; integers and text from the values that occur. One-hot
+    vectors stay one-hot, booleans (masks) become another sample's row, and a padded sequence gets the length of
+    another sample: so masks react too. Never a permutation of the replaced rows: a batch mean would not move.
 
     Args:
         batch: input name -> array, samples along axis 0.
@@ -56,15 +56,20 @@ def _redraw(values: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> n
     if values.ndim > 1 and _is_one_hot(values):
         return rng.permuted(old, axis=-1)
     kind = values.dtype.kind
-    if kind in "iuO":
-        return _other_values(values, old, rng)
     if kind == "b":
-        return np.where(rng.random(old.shape) < 0.5, ~old, old)
-    if kind == "c":
+        return _other_rows(values, rows, rng)
+    if kind in "iuO":
+        fresh = _other_values(values, old, rng)
+    elif kind == "c":
         real = _other_floats(values.real, old.real, rng)
-        imaginary = _other_floats(values.imag, old.imag, rng)
-        return np.asarray(real + 1j * imaginary, dtype=values.dtype)
-    return _other_floats(values, old, rng)
+        fresh = np.asarray(real + 1j * _other_floats(values.imag, old.imag, rng), dtype=values.dtype)
+    else:
+        fresh = _other_floats(values, old, rng)
+    if kind != "O" and values.ndim > 1:
+        padding = _padding(values)
+        if padding is not None:
+            fresh[_other_rows(padding, rows, rng)] = 0
+    return fresh
 
 
 def _other_floats(values: np.ndarray, old: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -75,9 +80,6 @@ def _other_floats(values: np.ndarray, old: np.ndarray, rng: np.random.Generator)
     low, high = np.nanmin(finite, axis=0), np.nanmax(finite, axis=0)
     draws = rng.normal(np.nanmean(finite, axis=0), np.nanstd(finite, axis=0), old.shape)
     fresh = np.clip(draws, low, high)
-    if old.ndim > 2:  # time steps that are zero throughout are padding: the length of a sequence stays
-        padding = (old == 0).all(axis=tuple(range(2, old.ndim)), keepdims=True)
-        fresh = np.where(padding & ~padding.all(axis=1, keepdims=True), 0.0, fresh)
     with np.errstate(over="ignore"):
         result: np.ndarray = fresh.astype(values.dtype)
     return result
@@ -85,19 +87,37 @@ def _other_floats(values: np.ndarray, old: np.ndarray, rng: np.random.Generator)
 
 def _other_values(values: np.ndarray, old: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     seen = np.unique(values)
-    keep = np.zeros(old.shape, dtype=bool)
-    if values.dtype.kind in "iu" and old.ndim > 1:
-        # Zeros that run to the end of a row are padding: the length of the sequence stays.
-        keep = np.logical_and.accumulate((old == 0)[..., ::-1], axis=-1)[..., ::-1]
-        keep &= ~keep.all(axis=-1, keepdims=True)
-        if keep.any() and (seen != 0).any():
-            seen = seen[seen != 0]
+    if values.dtype != object and _padding(values) is not None:
+        seen = seen[seen != 0]  # 0 stands for padding here, which is put where it belongs afterwards
     if seen.size < 2:
-        return np.array(old, copy=True)
-    place = np.searchsorted(seen, old)
-    place = np.clip(place, 0, seen.size - 1)
-    other = seen[(place + rng.integers(1, seen.size, old.shape)) % seen.size]
-    result: np.ndarray = np.where(keep, old, other)
+        return np.full_like(old, seen[0])
+    place = np.clip(np.searchsorted(seen, old), 0, seen.size - 1)
+    other: np.ndarray = seen[(place + rng.integers(1, seen.size, old.shape)) % seen.size]
+    return other
+
+
+def _padding(values: np.ndarray) -> np.ndarray | None:
+    """Which steps along axis 1 are padding: zeros that run to the end of a sample. None where there are none.
+
+    Returns:
+        Booleans ``(samples, steps)``; no sample is padding altogether.
+    """
+    if values.ndim < 2:
+        return None
+    empty = (values == 0).reshape(*values.shape[:2], -1).all(axis=2)
+    padding: np.ndarray = np.logical_and.accumulate(empty[:, ::-1], axis=1)[:, ::-1]
+    padding = padding & ~padding.all(axis=1, keepdims=True)
+    return padding if padding.any() else None
+
+
+def _other_rows(values: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """For each of ``rows`` another sample's row that differs from its own, where there is one."""
+    result = values[rows]
+    flat = values.reshape(len(values), -1)
+    for place, row in enumerate(rows):
+        others = np.flatnonzero((flat != flat[row]).any(axis=1))
+        if others.size:
+            result[place] = values[rng.choice(others)]
     return result
 
 

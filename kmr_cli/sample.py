@@ -221,19 +221,25 @@ class _Prover:
         return self._unsteady
 
     def _with_constants(self, found: dict[Tap, dict[int, BatchIndex]]) -> dict[Tap, dict[int, BatchIndex]]:
-        """Nothing that was replaced showed: proof of a constant only where nothing that came in showed either."""
-        moving = {tap[:2] for tap, by_sample in found.items() if tap[2].startswith("in") and _moves(by_sample.values())}
-        with_inputs = {tap[:2] for tap in found if tap[2].startswith("in")}
-        for tap, by_sample in found.items():
+        """Where nothing changed: constant only if nothing at all came in, else nobody knows what silence means."""
+        reacting, fed = set(), set()
+        for (layer, call, port), by_sample in found.items():
+            if port.startswith("in"):
+                fed.add((layer, call))
+                if any(index.kind != "constant" for index in by_sample.values()):
+                    reacting.add((layer, call))
+        for (layer, call, port), by_sample in found.items():
             for sample, index in by_sample.items():
                 if index.kind != "constant":
                     continue
-                if tap[2].startswith("out") and (tap[:2] in moving or tap[:2] not in with_inputs):
-                    by_sample[sample] = replace(
-                        index, kind="unproven", proof="samples were replaced and nothing changed"
-                    )
+                if port.startswith("out") and (layer, call) not in fed:
+                    by_sample[sample] = replace(index, proof="no sample reaches it: nothing comes in")
+                elif port.startswith("out") and (layer, call) in reacting:
+                    silent = "what comes in changed with the samples, but nothing here did"
+                    by_sample[sample] = replace(index, kind="unproven", proof=silent)
                 else:
-                    by_sample[sample] = replace(index, proof="the same whatever the samples are")
+                    silent = "nothing that was replaced shows here: a constant, or silent on this data"
+                    by_sample[sample] = replace(index, kind="unproven", proof=silent)
         return found
 
 
@@ -313,10 +319,6 @@ def show_places(places: Sequence[int]) -> str:
     if len(places) > 1 and list(places) == list(range(places[0], places[-1] + 1)):
         return f"{places[0]}-{places[-1]}"
     return ", ".join(map(str, places[:4])) + (", …" if len(places) > 4 else "")
-
-
-def _moves(indices: object) -> bool:
-    return any(index.kind != "constant" for index in indices)  # type: ignore[attr-defined]
 
 
 def _cut(tap: Tap, value: np.ndarray, index: BatchIndex, sample: int, size: int) -> Record:

@@ -56,13 +56,27 @@ def test_never_a_permutation():
     assert not np.allclose(result.mean(axis=0), values.mean(axis=0))
 
 
-def test_integers_take_values_that_occur_and_keep_the_padding():
-    values = np.array([[3, 9, 4, 0, 0], [4, 3, 0, 0, 0], [9, 9, 9, 9, 3]])
-    result = replaced(values, [0, 1])
-    assert (result[0, 3:] == 0).all()
-    assert (result[1, 2:] == 0).all()
-    assert set(result[:, 0]) <= {3, 4, 9}
-    assert (result[0, :3] != values[0, :3]).all()
+def lengths(values):
+    return [len(np.trim_zeros(row, "b")) for row in values]
+
+
+def test_integers_take_values_that_occur_and_lengths_that_occur():
+    values = np.array([[3, 9, 4, 0, 0], [4, 3, 0, 0, 0], [9, 9, 9, 9, 3], [9, 4, 3, 9, 0]])
+    before = lengths(values)
+    for seed in range(10):
+        result = replaced(values, [0, 1, 2], seed=seed)
+        assert set(result.ravel()) <= {0, 3, 4, 9}
+        assert (result[:, 0] != 0).all()
+        for row in range(3):
+            assert lengths(result)[row] in set(before) - {before[row]}
+
+
+def test_masks_become_another_samples_row():
+    values = np.array([[1, 1, 1, 0], [1, 1, 0, 0], [1, 0, 0, 0]], dtype=bool)
+    for seed in range(10):
+        result = replaced(values, [0, 2], seed=seed)
+        for row in (0, 2):
+            assert any((result[row] == values[other]).all() for other in range(3) if other != row)
 
 
 def test_alike_integers_stay_within_the_embedding():
@@ -79,12 +93,12 @@ def test_one_hot_stays_one_hot():
     assert ((result == 0) | (result == 1)).all()
 
 
-def test_padded_time_steps_stay_padded():
+def test_padded_time_steps_move_to_another_length_that_occurs():
     values = np.random.default_rng(0).standard_normal((4, 6, 2))
     values[1, 4:] = 0
-    result = replaced(values, [1])
-    assert (result[1, 4:] == 0).all()
-    assert (result[1, :4] != 0).any()
+    result = replaced(values, [0, 1])
+    assert (result[0, 4:] == 0).all()
+    assert (result[1] != 0).any(axis=-1).all()
 
 
 def test_spare_rows_come_first():

@@ -105,13 +105,24 @@ def test_routed():
     assert record.sample is None
 
 
-def test_constant_and_silent_are_told_apart():
+def test_silence_is_never_called_a_proof():
     table = np.arange(12.0).reshape(4, 3)
     session = ArraySession([("table", lambda _: table), ("after", lambda x: x + 1)])
     records = take_samples(session, batch(), Taps(("table", "after"), sides=("out",)), [1])
-    kinds = {record.layer: record.index.kind for record in records}
-    # What goes into `table` depends on the samples and nothing came out: silent. `after` got a constant.
-    assert kinds == {"table": "unproven", "after": "constant"}
+    proofs = {record.layer: (record.index.kind, record.index.proof) for record in records}
+    assert proofs["table"] == ("unproven", "what comes in changed with the samples, but nothing here did")
+    assert proofs["after"][0] == "unproven"
+    assert "a constant, or silent" in proofs["after"][1]
+
+
+def test_a_layer_that_takes_nothing_is_constant():
+    class Source(ArraySession):
+        def capture(self, batch, taps, sink=None, *, stop=False):
+            sink("positions", 0, "out0", np.arange(4.0))
+
+    (record,) = take_samples(Source([("positions", np.tanh)]), batch(), Taps(("positions",)), [1])
+    assert record.index.kind == "constant"
+    assert record.sample is None
 
 
 def test_dead_row_is_not_called_proven():
