@@ -9,6 +9,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from types import ModuleType
 
 from kmr_cli.errors import MissingFrameworkError, ModelLoadError
@@ -62,8 +63,9 @@ def import_user_modules(modules: Sequence[str]) -> None:
         ModelLoadError: one of them cannot be imported.
     """
     for name in modules:
-        if "" not in sys.path and os.getcwd() not in sys.path:
-            sys.path.insert(0, os.getcwd())
+        here = str(Path.cwd())
+        if "" not in sys.path and here not in sys.path:
+            sys.path.insert(0, here)
         try:
             importlib.import_module(name)
         except ModuleNotFoundError as exc:

@@ -8,7 +8,7 @@ from typing import Any
 
 from kmr_cli.errors import ModelFileError
 from kmr_cli.formats import OpenOptions, Session
-from kmr_cli.formats.frameworks import first_line, import_user_modules
+from kmr_cli.formats.frameworks import first_line, import_user_modules, require
 from kmr_cli.formats.keras_shared.archive import (
     CONFIG,
     METADATA,
@@ -34,7 +34,7 @@ def matches(path: Path) -> bool:
     return path.is_file() and looks_like_archive(path)
 
 
-def describe(path: Path, options: OpenOptions) -> ModelInfo:
+def describe(path: Path, options: OpenOptions) -> ModelInfo:  # noqa: ARG001  # part of the protocol
     """Read the config, and the headers of the weights; see :class:`kmr_cli.formats.Format`."""
     return _described(path)[0]
 
@@ -69,7 +69,7 @@ def _described(path: Path) -> tuple[ModelInfo, LayerConfig, dict[str, Any]]:
 
 def _parsed(path: Path, entry: dict[str, Any]) -> LayerConfig:
     try:
-        return parse_layer(entry, legacy=False)
+        return parse_layer(entry)
     except (ValueError, RecursionError) as exc:
         raise ModelFileError(f"{path.name}: {CONFIG} does not describe a model ({first_line(exc)})") from exc
 
@@ -89,12 +89,18 @@ def _weights(path: Path, archive: Any) -> WeightGroup | None:
 def open(path: Path, options: OpenOptions) -> Session:  # noqa: A001
     """Import Keras and the user's modules; the model itself is built when it is first needed."""
     info, config, entry = _described(path)
-    import_keras()
-    import_user_modules(options.imports)
     from kmr_cli.formats.keras_shared.load import load_archive
     from kmr_cli.formats.keras_shared.session import KerasSession
     from kmr_cli.formats.keras_shared.subgraph import needed_part
 
+    if info.writer.startswith("Keras 2"):
+        from kmr_cli.formats.keras_shared.tf_keras_model import Keras2, load_by_tf_keras
+
+        require("tf_keras", "keras2")
+        import_user_modules(options.imports)
+        return KerasSession(info, config, load=lambda _: load_by_tf_keras(path), framework=Keras2())
+    import_keras()
+    import_user_modules(options.imports)
     return KerasSession(
         info,
         config,

@@ -1,1 +1,1 @@
-"""What the two Keras formats share: reading configs and weight headers statically, loading, and tapping a live model."""
+"""What the two Keras formats share: static reading of configs and weight headers, loading, tapping."""

@@ -10,7 +10,7 @@ from kmr_cli.formats.keras_shared.describe import Weights, describe_layers
 from kmr_cli.formats.keras_shared.load import quiet_keras
 from kmr_cli.formats.keras_shared.paths import find_places
 from kmr_cli.formats.keras_shared.session import KerasSession, live_info, live_inputs
-from kmr_cli.records import LayerInfo, ModelInfo
+from kmr_cli.records import LayerInfo, ModelInfo, TensorSpec
 
 
 def adopt_model(model: Any) -> Session:
@@ -19,11 +19,12 @@ def adopt_model(model: Any) -> Session:
 
     config = _config_of(model)
     layers: list[LayerInfo] = []
-    inputs, outputs, opaque = live_inputs(model), (), ("",)
+    inputs = live_inputs(model)
+    outputs: tuple[TensorSpec, ...] = ()
     if config is not None:
         found = describe_layers(config, Weights())
         known = {layer.path: layer for layer in found.layers}
-        inputs, outputs, opaque = found.inputs or inputs, found.outputs, tuple(found.opaque)
+        inputs, outputs = found.inputs or inputs, found.outputs
     else:
         known = {}
     for place in find_places(model, config).places:
@@ -39,7 +40,7 @@ def adopt_model(model: Any) -> Session:
         outputs=outputs,
         layers=tuple(layers),
         parameters=model.count_params() if model.built else None,
-        opaque=opaque if config is None or opaque else (),
+        opaque=(),  # the walk has listed everything
         fixed_batch=fixed.pop() if len(fixed) == 1 else None,
     )
     return KerasSession(info, config, load=lambda _: model)
@@ -50,7 +51,7 @@ def _config_of(model: Any) -> LayerConfig | None:
 
     try:
         with quiet_keras():
-            return parse_layer(keras.saving.serialize_keras_object(model), legacy=False)
+            return parse_layer(keras.saving.serialize_keras_object(model))
     except Exception:
         return None  # a model that cannot be saved can still be tapped
 

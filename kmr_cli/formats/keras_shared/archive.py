@@ -127,24 +127,30 @@ class Window(io.RawIOBase):
         self._at = 0
 
     def readable(self) -> bool:
+        """See :class:`io.RawIOBase`."""
         return True
 
     def seekable(self) -> bool:
+        """See :class:`io.RawIOBase`."""
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """See :class:`io.RawIOBase`."""
         self._at = offset + (0, self._at, len(self._view))[whence]
         return self._at
 
     def tell(self) -> int:
+        """See :class:`io.RawIOBase`."""
         return self._at
 
     def readinto(self, buffer: Any) -> int:
+        """See :class:`io.RawIOBase`."""
         piece = self._view[self._at : self._at + len(buffer)]
         buffer[: len(piece)] = piece
         self._at += len(piece)
         return len(piece)
 
     def close(self) -> None:
+        """Let go of the mapping."""
         self._view.release()
         super().close()

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from kmr_cli.formats import Sink, Taps
 from kmr_cli.formats.keras_shared.config import LayerConfig
 from kmr_cli.formats.keras_shared.paths import Place, Places, find_places
-from kmr_cli.formats.keras_shared.values import Untappable, arrays, is_tensor
+from kmr_cli.formats.keras_shared.values import UntappableError, arrays, is_tensor
 
 
 class PassEnded(BaseException):
@@ -136,7 +136,7 @@ class Tapper:
                 continue
             try:
                 parts = arrays(f"{side}{number}", tensor)
-            except Untappable as exc:
+            except UntappableError as exc:
                 self.untapped.setdefault(path, str(exc))
                 continue
             for port, array in parts:

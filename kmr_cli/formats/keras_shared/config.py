@@ -10,10 +10,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from kmr_cli.formats.keras_shared.names import BUILT_IN
 from kmr_cli.records import Shape
 
 MAX_DEPTH = 100
 """Nested models. A config deeper than this is broken or hostile."""
+
+
+KNOWN = frozenset(BUILT_IN) | {"Model", "TFOpLambda", "SlicingOpLambda", "LocallyConnected1D", "LocallyConnected2D"}
+"""Classes that are Keras' own where a config names no module."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,8 @@ class LayerConfig:
         calls: per call, its tensor arguments in order.
         layers: for functional and Sequential models, their layers; None for anything else.
         inputs, outputs: for functional models, the nested structure of tensors (lists, dicts, :class:`TensorRef`).
+        legacy: whether the entry is in a dialect that names no modules.
+        registered: the name under which a custom class is registered, or None.
         shared: the id under which several places of the config mean one object, or None.
     """
 
@@ -81,7 +88,7 @@ class LayerConfig:
         """Whether the class is Keras' own."""
         if self.module is not None:
             return self.module == "keras" or self.module.startswith(("keras.", "tf_keras."))
-        return self.legacy and self.registered is None
+        return self.registered is None and self.class_name in KNOWN
 
     @property
     def operation(self) -> bool:
@@ -114,7 +121,7 @@ class LayerConfig:
             if attribute == "backward_layer" and not is_object(self.config.get(attribute)):
                 attribute = "layer"
         value = self.config.get(attribute)
-        return parse_layer(value, legacy=self.legacy) if isinstance(value, dict) and is_object(value) else None
+        return parse_layer(value) if isinstance(value, dict) and is_object(value) else None
 
 
 def policy_name(value: Any) -> str | None:
@@ -148,12 +155,11 @@ def as_shape(value: Any) -> Shape | None:
     return tuple(value)
 
 
-def parse_layer(entry: dict[str, Any], *, legacy: bool, depth: int = 0) -> LayerConfig:
+def parse_layer(entry: dict[str, Any], depth: int = 0) -> LayerConfig:
     """Read one entry of a config.
 
     Args:
         entry: ``{"class_name": …, "config": …}``.
-        legacy: whether it comes from an ``.h5``, whose entries name no module.
         depth: how many models are around it.
 
     Raises:
@@ -181,7 +187,7 @@ def parse_layer(entry: dict[str, Any], *, legacy: bool, depth: int = 0) -> Layer
         build_by_argument="shapes_dict" in (entry.get("build_config") or {}),
         calls=[_parse_call(node) for node in _list(entry.get("inbound_nodes"))],
         shared=entry["shared_object_id"] if isinstance(entry.get("shared_object_id"), int) else None,
-        legacy=legacy and "module" not in entry,
+        legacy="module" not in entry,
         registered=registered
         if isinstance(registered, str)
         else (entry["class_name"] if ">" in entry["class_name"] else None),
@@ -191,10 +197,10 @@ def parse_layer(entry: dict[str, Any], *, legacy: bool, depth: int = 0) -> Layer
         if "input_layers" in config and "output_layers" in config:
             layer.inputs = parse_structure(config["input_layers"])
             layer.outputs = parse_structure(config["output_layers"])
-            layer.layers = [parse_layer(e, legacy=legacy, depth=depth + 1) for e in entries]
+            layer.layers = [parse_layer(e, depth + 1) for e in entries]
             _count_from_zero(layer.layers)
         elif entry["class_name"] == "Sequential" or "build_input_shape" in config:
-            layer.layers = [parse_layer(e, legacy=legacy, depth=depth + 1) for e in entries]
+            layer.layers = [parse_layer(e, depth + 1) for e in entries]
     return layer
 
 
@@ -295,7 +301,9 @@ def _keras_tensors(value: Any) -> Iterator[TensorRef]:
             if history is not None and _is_ref(history):
                 dtype = config.get("dtype")
                 layer, node, tensor = history[:3]
-                yield TensorRef(layer, node, tensor, as_shape(config.get("shape")), dtype if isinstance(dtype, str) else None)
+                yield TensorRef(
+                    layer, node, tensor, as_shape(config.get("shape")), dtype if isinstance(dtype, str) else None
+                )
             return
         for key in sorted(value, key=str):
             yield from _keras_tensors(value[key])

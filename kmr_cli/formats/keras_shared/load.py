@@ -29,7 +29,7 @@ from kmr_cli.formats.keras_shared.names import container_entries
 from kmr_cli.formats.keras_shared.paths import is_built_in, layer_children, members_by_name
 
 
-class CannotShorten(Exception):
+class CannotShortenError(Exception):
     """The quick way does not fit this model; Keras loads it instead."""
 
 
@@ -45,7 +45,7 @@ def load_archive(path: Path, config: LayerConfig, subgraph: dict[str, Any] | Non
         The model. Of a part, the outputs mean nothing: it is there to be tapped.
 
     Raises:
-        CannotShorten: a part was asked for and has to be taken from the whole model.
+        CannotShortenError: a part was asked for and has to be taken from the whole model.
         ModelFileError, ModelLoadError: as its text says.
     """
     with open_archive(path) as archive, quiet_keras():
@@ -57,7 +57,7 @@ def load_archive(path: Path, config: LayerConfig, subgraph: dict[str, Any] | Non
             raise
         except Exception as exc:
             if subgraph is not None:
-                raise CannotShorten(str(exc)) from exc
+                raise CannotShortenError(str(exc)) from exc
         return _load_by_keras(path)
 
 
@@ -102,13 +102,13 @@ def _load_quickly(path: Path, archive: zipfile.ZipFile, config: LayerConfig, ent
     from keras.src.saving import saving_lib, serialization_lib
 
     if any(name.startswith("assets/") for name in archive.namelist()):
-        raise CannotShorten("vocabularies and other files beside the weights")
+        raise CannotShortenError("vocabularies and other files beside the weights")
     entry = {**entry, "compile_config": None}
     with no_random_numbers(), serialization_lib.ObjectSharingScope():
         model = serialization_lib.deserialize_keras_object(entry, safe_mode=True)
     with weights_file(path, archive) as file:
         if file is None:
-            raise CannotShorten("no HDF5 weights")
+            raise CannotShortenError("no HDF5 weights")
         with h5py.File(file, "r") as h5, assignments() as assigned:
             store = _Store(h5)
             if model._obj_type() in ("Functional", "Sequential") and is_built_in(model) and config.layers is not None:
@@ -119,7 +119,7 @@ def _load_quickly(path: Path, archive: zipfile.ZipFile, config: LayerConfig, ent
                 )
     missed = [variable.path for variable in model.weights if id(variable) not in assigned]
     if missed:
-        raise CannotShorten(f"{missed[0]} was not assigned")
+        raise CannotShortenError(f"{missed[0]} was not assigned")
     return model
 
 
@@ -193,7 +193,7 @@ class _Store:
             h5 = self.h5
 
             class Store(saving_lib.H5IOStore):  # type: ignore[misc,unused-ignore]
-                def _get_h5_file(self, path_or_io: Any, mode: str | None = None) -> h5py.File:
+                def _get_h5_file(self, *_: Any, **__: Any) -> h5py.File:
                     return h5
 
             self._keras_store = Store(io.BytesIO(), mode="r")
@@ -212,13 +212,13 @@ def no_random_numbers() -> Iterator[None]:
         if isinstance(kind, type) and issubclass(kind, keras.initializers.Initializer) and "__call__" in vars(kind)
     ]
 
-    def zeros(self: Any, shape: Any, dtype: Any = None, **_: Any) -> Any:
+    def zeros(_: Any, shape: Any, dtype: Any = None, **__: Any) -> Any:
         return keras.ops.zeros(shape, dtype=dtype)
 
     with ExitStack() as undo:
         for kind in kinds:
             undo.callback(setattr, kind, "__call__", kind.__call__)
-            kind.__call__ = zeros
+            kind.__call__ = zeros  # type: ignore[method-assign,unused-ignore]
         yield
 
 
@@ -234,11 +234,11 @@ def assignments() -> Iterator[set[int]]:
         assigned.add(id(self))
         return original(self, value)
 
-    Variable.assign = assign
+    Variable.assign = assign  # type: ignore[method-assign,unused-ignore]
     try:
         yield assigned
     finally:
-        Variable.assign = original
+        Variable.assign = original  # type: ignore[method-assign,unused-ignore]
 
 
 @contextmanager

@@ -14,10 +14,10 @@ from kmr_cli.formats.aligned import aligned_copy
 from kmr_cli.formats.keras_shared.backend import no_gradients
 from kmr_cli.formats.keras_shared.capture import Framework, Keras3, Tapper
 from kmr_cli.formats.keras_shared.config import LayerConfig, TensorRef
-from kmr_cli.formats.keras_shared.describe import named_shapes
-from kmr_cli.formats.keras_shared.load import CannotShorten, keras_message, quiet_keras
+from kmr_cli.formats.keras_shared.load import CannotShortenError, keras_message, quiet_keras
 from kmr_cli.formats.keras_shared.paths import Places
 from kmr_cli.formats.keras_shared.values import arrays, is_tensor
+from kmr_cli.formats.keras_shared.wiring import named_shapes
 from kmr_cli.records import Batch, LayerInfo, ModelInfo, TensorSpec
 
 Load = Callable[[dict[str, Any] | None], Any]
@@ -171,7 +171,7 @@ class KerasSession:
         inputs = tuple(ref[0] for ref in entry["config"].get("input_layers", ()))
         try:
             model = self._load(entry)
-        except CannotShorten:
+        except CannotShortenError:
             self._part = None
             return None
         config = replace(self._config, layers=[layer for layer in self._config.layers if layer.name in kept])

@@ -18,7 +18,7 @@ TORCH_BITS = {
 """dtypes that torch does not hand to NumPy -> the dtype of the same width to go through, and what the bits mean."""
 
 
-class Untappable(Exception):
+class UntappableError(Exception):
     """A tensor without a value that can be read: symbolic, or of a type that only the framework understands."""
 
 
@@ -45,7 +45,7 @@ def arrays(port: str, value: Any) -> list[tuple[str, np.ndarray]]:
     bfloat16 and float8 come as ``ml_dtypes``, text as an object array of ``bytes``.
 
     Raises:
-        Untappable: it has no value that can be read.
+        UntappableError: it has no value that can be read.
     """
     tf = sys.modules.get("tensorflow")
     if tf is not None:
@@ -81,9 +81,11 @@ def _tensorflow_array(tf: Any, value: Any) -> np.ndarray:
     if isinstance(value, tf.Variable):
         value = value.value()
     if not hasattr(value, "numpy"):
-        raise Untappable("it runs inside a traced function (tf.function, vectorized_map), where tensors have no value")
+        raise UntappableError(
+            "it runs inside a traced function (tf.function, vectorized_map), where tensors have no value"
+        )
     if value.dtype in (tf.variant, tf.resource):
-        raise Untappable(f"a {value.dtype.name} tensor has no value that can be read")
+        raise UntappableError(f"a {value.dtype.name} tensor has no value that can be read")
     if value.dtype == tf.string:
         array = np.empty(value.shape, dtype=object)
         array[...] = value.numpy()
@@ -98,9 +100,9 @@ def _torch_arrays(port: str, value: Any) -> list[tuple[str, np.ndarray]]:
     torch = sys.modules["torch"]
     value = value.detach()
     if type(value) not in (torch.Tensor, torch.nn.Parameter) and _is_symbolic(value):
-        raise Untappable("it runs inside a traced function (vmap, compile), where tensors have no value")
+        raise UntappableError("it runs inside a traced function (vmap, compile), where tensors have no value")
     if value.device.type == "meta":
-        raise Untappable("a tensor on the meta device has no value")
+        raise UntappableError("a tensor on the meta device has no value")
     if value.layout != torch.strided:
         if value.layout == torch.sparse_coo:
             value = value.coalesce()
@@ -108,7 +110,7 @@ def _torch_arrays(port: str, value: Any) -> list[tuple[str, np.ndarray]]:
         elif hasattr(value, "crow_indices"):
             return _torch_arrays(port, value.to_sparse_coo())
         else:
-            raise Untappable(f"a tensor of layout {value.layout} cannot be read")
+            raise UntappableError(f"a tensor of layout {value.layout} cannot be read")
         named = [(f"{port}.{name}", _torch_dense(part)) for name, part in parts]
         return [*named, (f"{port}.shape", np.array(value.shape, dtype=np.int64))]
     if value.is_quantized:
