@@ -112,7 +112,7 @@ def _padding(values: np.ndarray) -> np.ndarray | None:
 
 def _other_rows(values: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """For each of ``rows`` another sample's row that differs from its own, where there is one."""
-    result = values[rows]
+    result: np.ndarray = values[rows]
     flat = values.reshape(len(values), -1)
     for place, row in enumerate(rows):
         others = np.flatnonzero((flat != flat[row]).any(axis=1))
