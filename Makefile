@@ -3,8 +3,8 @@
 
 PYTHON ?= python3
 WORKERS ?= 4
-# PyPI's PyTorch for Linux brings gigabytes of CUDA. This index has the same version without.
-TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+# PyPI's PyTorch for Linux brings gigabytes of CUDA. TORCH_INDEX=https://download.pytorch.org/whl/cpu has it without.
+TORCH_INDEX ?=
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-input -c constraints.txt
@@ -63,6 +63,6 @@ clean: ## remove the environment and all caches
 
 .venv/dev-installed: .venv/build-tools-installed $(PACKAGE)
 	@echo 'installing kmr-inspect with all frameworks and test tools into .venv (the first time takes minutes)'
-	@$(call install,--no-deps --retries 1 --extra-index-url '$(TORCH_INDEX)' torch)
+	@$(call install,$(if $(TORCH_INDEX),--extra-index-url '$(TORCH_INDEX)') torch)
 	@$(call install,--no-build-isolation '.[dev]')
 	@touch $@
