@@ -1,0 +1,82 @@
+"""TorchScript files, as ``torch.jit.save`` writes them."""
+
+from __future__ import annotations
+
+import io
+import sys
+import warnings
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from kmr_cli.errors import ModelLoadError
+from kmr_cli.formats import OpenOptions, Session
+from kmr_cli.formats.torchscript import archive
+from kmr_cli.formats.torchscript.description import Description, describe_archive
+from kmr_cli.records import ModelInfo
+
+NAME = "torchscript"
+TITLE = "TorchScript"
+EXTRA = "torch"
+
+
+def matches(path: Path) -> bool:
+    """Whether this is a zip archive with a module's data and code."""
+    return path.is_file() and archive.looks_like(path)
+
+
+def describe(path: Path, options: OpenOptions) -> ModelInfo:  # noqa: ARG001  (the protocol's)
+    """The module tree, its parameters, and what the code tells about calls and inputs.
+
+    Raises:
+        ModelFileError: the archive is damaged, too old, or something else.
+    """
+    return _describe(path, str(path)).info
+
+
+def _describe(source: Path | BinaryIO, name: str) -> Description:
+    return describe_archive(archive.read(source, name), name)
+
+
+def open(path: Path, options: OpenOptions) -> Session:  # noqa: A001  (the protocol's name)
+    """Load the module on the CPU, in eval mode.
+
+    Raises:
+        MissingFrameworkError, ModelFileError, ModelLoadError.
+    """
+    from kmr_cli.formats.frameworks import import_user_modules, require
+
+    described = _describe(path, str(path))
+    require("torch", EXTRA)
+    import_user_modules(options.imports)
+    return _load(str(path), described)
+
+
+def adopt(model: Any) -> Session | None:
+    """A session on a copy of a live ``torch.jit.ScriptModule``; the object itself is not touched."""
+    torch = sys.modules.get("torch")
+    if torch is None or not isinstance(model, (torch.jit.ScriptModule, torch.jit.ScriptFunction)):
+        return None
+    name = type(model).__name__ if isinstance(model, torch.jit.ScriptFunction) else model.original_name
+    buffer = io.BytesIO()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            torch.jit.save(model, buffer)
+    except RuntimeError as exc:
+        from kmr_cli.formats.torchscript.failures import meaningful_line
+
+        raise ModelLoadError(f"{name}: cannot be copied ({meaningful_line(exc)})") from exc
+    return _load(buffer.getvalue(), _describe(buffer, name))
+
+
+def _load(source: str | bytes, described: Description) -> Session:
+    from kmr_cli.formats.torchscript import failures
+    from kmr_cli.formats.torchscript.instrument import Loaded
+    from kmr_cli.formats.torchscript.session import TorchScriptSession
+
+    name = described.info.path
+    try:
+        loaded = Loaded(source)
+    except Exception as exc:
+        raise failures.while_loading(name, exc) from exc
+    return TorchScriptSession(loaded, described.info, described.arguments, operators=described.operators)

@@ -1,0 +1,303 @@
+"""Graph rewriting: operators of ours around every call of a submodule. All of torch's private interfaces are here.
+
+Forward hooks do not fire inside a loaded TorchScript module. So each method's graph gets, before its first run, calls
+of operators of the namespace ``kmr``: ``enter`` with the submodule's attribute name and what goes in, ``leave`` with
+what comes out. The C++ interpreter goes on doing all the work. Modules of one type share one graph, so a graph cannot
+hold a layer's full path: the stack of names that the operators keep at run time is the path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
+
+from kmr_cli.formats.torchscript.operators import OperatorNames, is_listed_kind
+
+_SCHEMAS = {
+    "enter": "(str name, Any values) -> ()",  # a submodule by its attribute names
+    "enter_item": "(str container, Any index, Any values) -> ()",  # one of a container, by a computed index
+    "enter_object": "(Any module, Any values) -> ()",  # a module that a variable holds
+    "leave": "(Any values) -> ()",
+    "push": "(str name) -> ()",  # the same without a tap: a call that moves no tensors
+    "push_item": "(str container, Any index) -> ()",
+    "push_object": "(Any module) -> ()",
+    "pop": "() -> ()",
+}
+
+
+class Listener(Protocol):
+    """Receives what the operators report, in the order of execution."""
+
+    def enter(self, name: str, values: Any) -> None:
+        """A submodule of the current one starts; ``values`` are its arguments."""
+
+    def enter_item(self, container: str, index: int | str, values: Any) -> None:
+        """An item of the current module's container starts."""
+
+    def enter_object(self, module: Any, values: Any) -> None:
+        """A module starts that only its identity tells."""
+
+    def leave(self, values: Any) -> None:
+        """The latest module to start ends; ``values`` is what it returns."""
+
+    def push(self, name: str) -> None:
+        """As :meth:`enter`, for a call that moves no tensors."""
+
+    def push_item(self, container: str, index: int | str) -> None:
+        """As :meth:`enter_item`, for a call that moves no tensors."""
+
+    def push_object(self, module: Any) -> None:
+        """As :meth:`enter_object`, for a call that moves no tensors."""
+
+    def pop(self) -> None:
+        """The latest module pushed ends."""
+
+
+_listener: Listener | None = None
+_library: Any = None  # torch drops the operators with the object that defined them
+
+
+def listen(listener: Listener | None) -> Listener | None:
+    """Send reports to ``listener`` (None: to nobody) and return who received them before."""
+    global _listener
+    previous, _listener = _listener, listener
+    return previous
+
+
+def register() -> None:
+    """Define the operators, once per process."""
+    import torch
+
+    global _library
+    if _library is not None:
+        return
+    library = torch.library.Library("kmr", "FRAGMENT")
+    for name, schema in _SCHEMAS.items():
+        # CONSERVATIVE: the compiler must assume side effects, so it neither drops nor reorders these operators.
+        library.define(name + schema, alias_analysis="CONSERVATIVE")
+        # No argument is declared a tensor, so there is no backend to dispatch on.
+        library.impl(name, _forward_to_listener(name), "CompositeImplicitAutograd")
+    _library = library
+
+
+def _forward_to_listener(name: str) -> Callable[..., None]:
+    def kernel(*arguments: Any) -> None:
+        if _listener is not None:
+            getattr(_listener, name)(*arguments)
+
+    return kernel
+
+
+class Loaded:
+    """A module and all functions of its file, which have not run yet.
+
+    ``torch.jit.load`` does the same, but keeps the functions to itself.
+
+    Args:
+        source: path, or the file's bytes.
+
+    Attributes:
+        module: in eval mode, on the CPU.
+    """
+
+    def __init__(self, source: str | bytes) -> None:
+        import torch
+        from torch.jit._recursive import wrap_cpp_module
+
+        self._unit = torch._C.CompilationUnit()
+        read = torch._C.import_ir_module if isinstance(source, str) else torch._C.import_ir_module_from_buffer
+        handle = read(self._unit, source, torch.device("cpu"), {}, False)
+        self.module: Any = wrap_cpp_module(handle).eval()
+
+    def instrument(self, *, operators: bool) -> tuple[str, ...]:
+        """Insert the operators into the graphs of every method and function.
+
+        Args:
+            operators: tap the operators of ``forward`` (a frozen module has no submodules left).
+
+        Returns:
+            The names given to operators, in order.
+        """
+        register()
+        modules = [("", self.module._c), *_submodules(self.module._c, "")]
+        types = {handle._type().qualified_name() for _, handle in modules}
+        names = OperatorNames(path for path, _ in modules)
+        if operators:
+            graph = self.module._c._get_method("forward").graph
+            _tap_operators(graph, graph, names)
+        for function in self._unit.get_functions():
+            graph = function.graph
+            is_method = function.qualified_name.rpartition(".")[0] in types
+            known = {next(iter(graph.inputs())).debugName(): ""} if is_method else {}
+            _GraphRewriter(graph, types).calls_in(graph, known)
+        return tuple(names.given)
+
+    def modules_by_identity(self) -> dict[int, str]:
+        """Path of every submodule by the hash of any handle of it (its address); the first path of a shared one."""
+        paths: dict[int, str] = {}
+        for path, child in _submodules(self.module._c, ""):
+            paths.setdefault(hash(child), path)
+        return paths
+
+
+def _submodules(handle: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    import torch
+
+    for name, child in torch._C.ModuleDict(handle).items():
+        path = f"{prefix}.{name}" if prefix else name
+        yield path, child
+        yield from _submodules(child, path)
+
+
+class _GraphRewriter:
+    """Rewrites one method's graph, or the graph of a task that it forks.
+
+    Args:
+        graph: creates the nodes.
+        module_types: qualified names of the model's module types; methods of other objects are no layers.
+    """
+
+    def __init__(self, graph: Any, module_types: set[str]) -> None:
+        self.graph = graph
+        self.module_types = module_types
+
+    def calls_in(self, block: Any, known: Mapping[str, str]) -> None:
+        """Put the operators around each call of a submodule in ``block`` and the blocks inside it.
+
+        Args:
+            block: the graph itself, a branch or a loop's body.
+            known: paths of the module values that enter from outside, relative to the method's module.
+        """
+        for node in list(block.nodes()):
+            for inner in node.blocks():
+                self.calls_in(inner, known)
+            if node.kind() == "prim::fork":
+                self._fork(node, known)
+            elif node.kind() == "prim::CallMethod":
+                self._call(node, known)
+
+    def _call(self, node: Any, known: Mapping[str, str]) -> None:
+        receiver, *arguments = node.inputs()
+        if not self._is_module(receiver.type()):
+            return
+        suffix, where = self._address(receiver, known, node)
+        if where is None:
+            return
+        results = list(node.outputs())
+        carries = any(_holds_tensor(value.type()) for value in (*arguments, *results))
+        if carries:
+            entered = self._tuple(arguments, node)
+            self._operator("enter" + suffix, [*where, entered], node)
+            after = self.graph.create("kmr::leave", [self._tuple_after(results, node)], 0)
+            after.insertAfter(self._last)
+        else:
+            self._operator("push" + suffix, where, node)
+            self.graph.create("kmr::pop", [], 0).insertAfter(node)
+
+    def _address(self, receiver: Any, known: Mapping[str, str], before: Any) -> tuple[str, list[Any] | None]:
+        """How to name the receiver at run time: a suffix of the operator, and its first arguments.
+
+        None instead of arguments where the receiver is the method's own module.
+        """
+        path = self._static_path(receiver, known)
+        if path is not None:
+            return "", [self._text(path, before)] if path else None
+        if receiver.node().kind() == "prim::ModuleContainerIndex":
+            container, index = receiver.node().inputs()
+            path = self._static_path(container, known)
+            if path is not None:
+                return "_item", [self._text(path, before), index]
+        return "_object", [receiver]
+
+    def _static_path(self, value: Any, known: Mapping[str, str]) -> str | None:
+        names: list[str] = []
+        while value.debugName() not in known:
+            if value.node().kind() != "prim::GetAttr":
+                return None
+            names.insert(0, value.node().s("name"))
+            value = next(iter(value.node().inputs()))
+        start = known[value.debugName()]
+        return ".".join([start, *names] if start else names)
+
+    def _fork(self, node: Any, known: Mapping[str, str]) -> None:
+        """Follow a forked task, and wait for it at once: with one task at a time the calls have a fixed order.
+
+        The task takes over the stack as the forking method left it, on whatever thread it runs.
+        """
+        task = node.g("Subgraph")
+        inside = {}
+        for outer, inner in zip(node.inputs(), task.inputs(), strict=True):
+            path = self._static_path(outer, known) if self._is_module(outer.type()) else None
+            if path is not None:
+                inside[inner.debugName()] = path
+        _GraphRewriter(task, self.module_types).calls_in(task, inside)
+        future = next(iter(node.outputs()))
+        wait = self.graph.create("aten::wait", [future], 1)
+        wait.output().setType(future.type().getElementType())
+        wait.insertAfter(node)
+
+    def _is_module(self, kind: Any) -> bool:
+        if kind.is_interface_type():
+            return True
+        return kind.kind() == "ClassType" and kind.qualified_name() in self.module_types
+
+    def _operator(self, name: str, inputs: list[Any], before: Any) -> None:
+        self.graph.create(f"kmr::{name}", inputs, 0).insertBefore(before)
+
+    def _text(self, text: str, before: Any) -> Any:
+        import torch
+
+        node = self.graph.create("prim::Constant")
+        node.s_("value", text)
+        node.output().setType(torch._C.StringType.get())
+        node.insertBefore(before)
+        return node.output()
+
+    def _tuple(self, values: list[Any], before: Any) -> Any:
+        node = _tuple_node(self.graph, values)
+        node.insertBefore(before)
+        return node.output()
+
+    def _tuple_after(self, values: list[Any], after: Any) -> Any:
+        node = _tuple_node(self.graph, values)
+        node.insertAfter(after)
+        self._last = node
+        return node.output()
+
+
+def _tap_operators(graph: Any, block: Any, names: OperatorNames) -> None:
+    rewriter = _GraphRewriter(graph, set())
+    for node in list(block.nodes()):
+        kind = node.kind()
+        results = list(node.outputs())
+        if is_listed_kind(kind) and any(_holds_tensor(value.type()) for value in results):
+            arguments = [value for value in node.inputs() if _is_computed(value)]
+            if any(_holds_tensor(value.type()) for value in node.inputs()):
+                called = node.s("name") if kind == "prim::CallMethod" else kind.rpartition("::")[2]
+                if kind == "prim::CallFunction":
+                    called = next(iter(node.inputs())).node().s("name")
+                where = rewriter._text(names.next(called), node)
+                rewriter._operator("enter", [where, rewriter._tuple(arguments, node)], node)
+                after = graph.create("kmr::leave", [rewriter._tuple_after(results, node)], 0)
+                after.insertAfter(rewriter._last)
+        for inner in node.blocks():
+            _tap_operators(graph, inner, names)
+
+
+def _is_computed(value: Any) -> bool:
+    """Whether a run computes the value, as opposed to a constant or a weight."""
+    return value.node().kind() not in ("prim::Constant", "prim::GetAttr")
+
+
+def _tuple_node(graph: Any, values: list[Any]) -> Any:
+    import torch
+
+    node = graph.create("prim::TupleConstruct", values, 1)
+    node.output().setType(torch._C.TupleType([value.type() for value in values]))
+    return node
+
+
+def _holds_tensor(kind: Any) -> bool:
+    if kind.kind() == "TensorType":
+        return True
+    return kind.kind() != "ClassType" and any(_holds_tensor(inner) for inner in kind.containedTypes())
