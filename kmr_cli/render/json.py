@@ -19,7 +19,18 @@ SCHEMA = 1
 
 def dumps(document: Mapping[str, Any]) -> str:
     """The document as text: ASCII only, so no name can upset a terminal or a parser; ends with a line break."""
-    return json.dumps(document, indent=1, allow_nan=False) + "\n"
+    return _pretty(document, "") + "\n"
+
+
+def _pretty(value: Any, margin: str) -> str:
+    """One line for every object's member; lists of plain values (a shape, an array) stay on one line."""
+    deeper = margin + " "
+    if isinstance(value, Mapping) and value:
+        members = (f"{deeper}{json.dumps(key)}: {_pretty(item, deeper)}" for key, item in value.items())
+        return "{\n" + ",\n".join(members) + f"\n{margin}}}"
+    if isinstance(value, list) and value and isinstance(value[0], Mapping):
+        return "[\n" + ",\n".join(deeper + _pretty(item, deeper) for item in value) + f"\n{margin}]"
+    return json.dumps(value, allow_nan=False)
 
 
 def layers_document(info: ModelInfo, layers: Sequence[LayerInfo]) -> dict[str, Any]:

@@ -75,6 +75,8 @@ def _head(path: str, writer: str) -> Text:
 
 
 def _spec(spec: TensorSpec) -> str:
+    if spec.shape is None and spec.dtype is None:
+        return ""
     limit = f", below {spec.limit}" if spec.limit is not None else ""
     return f"{show_shape(spec.shape)} {spec.dtype or '?'}{limit}"
 
