@@ -63,7 +63,7 @@ def open_model(
     ...     (record,) = model.sample("conv1", 4, "sample_models/digits.npz", side="out")
     conv1 Conv2D
     >>> record.value.shape, record.index.kind
-    ((8, 8, 8), 'separated')
+    ((8, 8, 16), 'separated')
     """
     options = OpenOptions(tuple(imports), signature, None if tags is None else tuple(tags))
     return Model(model, options, in_process=in_process)
