@@ -65,3 +65,7 @@ def _save_resnet18() -> None:
             width = out
     stages += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 1000)]
     torch.jit.save(torch.jit.script(nn.Sequential(*stages).eval()), str(RESNET18))
+
+
+if __name__ == "__main__":
+    build_all()

@@ -152,7 +152,8 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=7, help="pairs of runs of each command")
     parser.add_argument("--only", default="", help="measure only rows that contain this; print, do not write")
     arguments = parser.parse_args()
-    models.build_all()
+    # In a process of its own: the peak memory of a command includes what its parent had when it was started.
+    subprocess.run(python(str(HERE / "models.py")), check=True)
     rows = process_rows(arguments.pairs, arguments.only) + forward_rows(arguments.only)
     print(table(rows))
     if not arguments.only:

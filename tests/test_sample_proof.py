@@ -57,10 +57,9 @@ def test_merged_windows_are_told(taken):
         assert {record.index.kind for record in records} == {"separated"}
 
 
-def test_the_model_output_is_the_predicted_digit(taken):
-    name, model, _, data = taken
-    if not name.startswith("digits"):
-        pytest.skip("only the digits have a label that is read here")
+def test_the_model_output_is_the_predicted_label(taken):
+    _, model, _, data = taken
     (record,) = model.sample("head", SAMPLE, data, side="out")
+    predicted = record.value.argmax() if record.value.size > 1 else float(record.value[0]) > 0.5
     with np.load(data) as archive:
-        assert record.value.argmax() == archive["label"][SAMPLE]
+        assert predicted == archive["label"][SAMPLE]

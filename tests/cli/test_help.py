@@ -39,7 +39,7 @@ def test_version(kmr):
         (["layers"], "Missing argument 'MODEL'"),
         (["layers", "m", "--dept", "1"], "No such option"),
         (["layers", "m", "--depth", "0"], "Invalid value for '--depth'"),
-        (["sample", "m", "--index", "1"], "Missing option '--layer'"),
+        (["sample", "m", "--index", "1"], "'--layer'"),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value),
 )
