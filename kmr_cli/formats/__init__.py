@@ -133,16 +133,27 @@ class Format(Protocol):
         """
 
 
-FORMATS = ("keras_archive", "keras_h5", "savedmodel", "torchscript")
+FORMATS = {
+    "keras_archive": (".keras",),
+    "keras_h5": (".h5", ".hdf5"),
+    "savedmodel": ("",),
+    "torchscript": (".pt", ".pth", ".ts"),
+}
+"""The modules of this package that are formats, and the suffixes that their files usually have."""
+
+
+def load_format(name: str) -> Format:
+    """The format of one module of :data:`FORMATS`."""
+    return cast(Format, import_module(f"kmr_cli.formats.{name}"))
 
 
 def all_formats() -> tuple[Format, ...]:
-    """Every known format, in the order in which detection asks them."""
-    return tuple(cast(Format, import_module(f"kmr_cli.formats.{name}")) for name in FORMATS)
+    """Every known format."""
+    return tuple(load_format(name) for name in FORMATS)
 
 
 def detect(path: Path) -> Format:
-    """The format of a file, by its content. The suffix only serves the error message.
+    """The format of a file. The suffix nominates, which saves the others' imports; the content decides.
 
     Raises:
         ModelFileError: nothing there, or nothing that this program can open.
@@ -150,7 +161,9 @@ def detect(path: Path) -> Format:
     from kmr_cli.formats import unrecognized
 
     unrecognized.refuse_missing(path)
-    for candidate in all_formats():
+    suffix = path.suffix.lower()
+    for name in sorted(FORMATS, key=lambda name: suffix not in FORMATS[name]):
+        candidate = load_format(name)
         if candidate.matches(path):
             return candidate
     raise unrecognized.diagnose(path)
