@@ -141,7 +141,8 @@ def _analyse(path: Path, _stamp: tuple[int, int], signature_name: str | None, ta
     ends = [one.tensor for one in outputs]
     traced = flow.trace(graph, [one.tensor for one in inputs], ends)
     found = find(graph, traced.order, source.meta_graph)
-    layers = scopes.find_layers(graph, traced, found, ends, path, source.meta_graph.object_graph_def)
+    starts = [one.tensor for one in inputs]
+    layers = scopes.find_layers(graph, traced, found, starts, ends, path, source.meta_graph.object_graph_def)
     return Analysis(source, graph, traced, found, inputs, outputs, tuple(layers))
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+
+from kmr_cli.records import Shape
 
 _BY_OPERATION = {
     "DepthwiseConv2dNative": "DepthwiseConv2D",
@@ -29,12 +31,12 @@ _BY_OPERATION = {
     "Reshape": "Reshape",
     "Transpose": "Permute",
     "Pad": "ZeroPadding2D",
-    "Mean": "GlobalAveragePooling",
-    "Max": "GlobalMaxPooling",
     "Sigmoid": "Activation",
     "Tanh": "Activation",
 }
 """Keras classes by the one operation that tells them; only for layers that do little else."""
+
+_GLOBAL_POOLING = {"Mean": "GlobalAveragePooling", "Max": "GlobalMaxPooling"}
 
 _MAIN = (
     *("Conv2D", "Conv3D", "DepthwiseConv2dNative", "Conv2DBackpropInput", "Conv3DBackpropInputV2"),
@@ -53,13 +55,21 @@ _PLUMBING = frozenset(
 _RECURRENT = {"lstm_cell": "LSTM", "gru_cell": "GRU", "simple_rnn_cell": "SimpleRNN"}
 
 
-def guess(operations: Iterable[str], variables: Collection[str], inner: Collection[str], *, keras: bool) -> str:
+def guess(
+    operations: Iterable[str],
+    variables: Mapping[str, Shape | None],
+    inner: Collection[str],
+    rank: int | None,
+    *,
+    keras: bool,
+) -> str:
     """A word for the layer.
 
     Args:
         operations: of one call, in execution order.
-        variables: full names of what it reads.
+        variables: full names of what it reads, with their shapes.
         inner: names of the layers inside it.
+        rank: dimensions of what enters first, None where unknown.
         keras: Keras 3 wrote it, so that a Keras class may be named; otherwise the main operation.
 
     Returns:
@@ -67,7 +77,7 @@ def guess(operations: Iterable[str], variables: Collection[str], inner: Collecti
     """
     listed = list(operations)
     if keras:
-        known = _keras_class(listed, variables, inner)
+        known = _keras_class(listed, variables, inner, rank)
         if known:
             return known
     if inner:
@@ -84,8 +94,10 @@ def _main_operation(operations: list[str]) -> str:
     return (rest or operations or ["scope"])[-1]
 
 
-def _keras_class(operations: list[str], variables: Collection[str], inner: Collection[str]) -> str | None:
-    weights = {name.rpartition("/")[2] for name in variables}
+def _keras_class(
+    operations: list[str], variables: Mapping[str, Shape | None], inner: Collection[str], rank: int | None
+) -> str | None:
+    weights = {name.rpartition("/")[2]: shape for name, shape in variables.items()}
     present = Counter(operations)
     for cell, layer in _RECURRENT.items():
         if any(cell in name for name in inner):
@@ -96,18 +108,19 @@ def _keras_class(operations: list[str], variables: Collection[str], inner: Colle
         return "MultiHeadAttention"
     if inner:
         return None
-    if {"moving_mean", "moving_variance"} <= weights:
+    if {"moving_mean", "moving_variance"} <= weights.keys():
         return "BatchNormalization"
     if "embeddings" in weights:
         return "Embedding"
-    if weights & {"gamma", "beta"} and "SquaredDifference" in present:
+    if weights.keys() & {"gamma", "beta"} and "SquaredDifference" in present:
         return "LayerNormalization"
     if "kernel" in weights:
         for operation in ("DepthwiseConv2dNative", "Conv2D", "Conv3D", "Conv2DBackpropInput", "Conv3DBackpropInputV2"):
             if operation in present:
                 one_dimensional = operation == "Conv2D" and "ExpandDims" in present
                 return "Conv1D" if one_dimensional else _BY_OPERATION[operation]
-        if "Einsum" in present:
+        kernel = weights["kernel"]
+        if "Einsum" in present or ("BatchMatMulV2" in present and kernel is not None and len(kernel) > 2):
             return "EinsumDense"
         if "MatMul" in present or "BatchMatMulV2" in present:
             return "Dense"
@@ -115,6 +128,8 @@ def _keras_class(operations: list[str], variables: Collection[str], inner: Colle
         return None
     telling = [operation for operation in operations if operation not in _PLUMBING]
     if len(telling) == 1:
+        if telling[0] in _GLOBAL_POOLING and rank in (3, 4, 5):
+            return f"{_GLOBAL_POOLING[telling[0]]}{rank - 2}D"
         return _BY_OPERATION.get(telling[0])
     if not telling and "Reshape" in present:
         return "Reshape"

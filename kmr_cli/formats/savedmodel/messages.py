@@ -25,7 +25,9 @@ MetaGraphDef meta_info_def=1:MetaInfoDef graph_def=2:GraphDef saver_def=3:SaverD
 MetaGraphDef signature_def=5:SignatureDef{} asset_file_def=6:*AssetFileDef object_graph_def=7:SavedObjectGraph
 MetaInfoDef stripped_op_list=2:OpList tags=4:*string tensorflow_version=5:string
 SaverDef filename_tensor_name=1:string restore_op_name=3:string
-CollectionDef node_list=1:NodeList
+CollectionDef node_list=1:NodeList any_list=5:AnyList
+AnyList value=1:*Any
+Any type_url=1:string value=2:bytes
 NodeList value=1:*string
 AssetFileDef tensor_info=1:TensorInfo filename=2:string
 OpList op=1:*OpDef
@@ -118,5 +120,6 @@ SavedModel: Any = _CLASSES["SavedModel"]
 NodeDef: Any = _CLASSES["NodeDef"]
 GraphDef: Any = _CLASSES["GraphDef"]
 AttrValue: Any = _CLASSES["AttrValue"]
+AssetFileDef: Any = _CLASSES["AssetFileDef"]
 TrackableObjectGraph: Any = _CLASSES["TrackableObjectGraph"]
 KerasMetadata: Any = _CLASSES["KerasMetadata"]

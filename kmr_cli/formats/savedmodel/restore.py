@@ -23,6 +23,7 @@ _OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _VALUE = "VARIABLE_VALUE"
 _INIT_SIGNATURE = "__saved_model_init_op"
 _INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
+_ASSETS = "saved_model_assets"
 _DAMAGED = "copy the whole directory again, with everything in variables/"
 
 
@@ -96,8 +97,7 @@ def plan(analysis: Analysis, needed: Collection[str], tensorflow: Any) -> Restor
         feed[with_index(meta_graph.saver_def.filename_tensor_name)] = prefix
     if _has_tables(analysis, needed):
         run += _initializers(meta_graph)
-        for asset in meta_graph.asset_file_def:
-            feed[with_index(asset.tensor_info.name)] = str(source.path / "assets" / asset.filename)
+        feed.update(_assets(source.path, meta_graph))
     graph.extend([*run, *feed])
     return Restore(keys, tuple(run), feed, prefix)
 
@@ -137,6 +137,28 @@ def _has_tables(analysis: Analysis, needed: Collection[str]) -> bool:
         if source and dtypes.RESOURCE in graph.types(name):
             return True
     return False
+
+
+def _assets(path: Path, meta_graph: Any) -> dict[str, str]:
+    """Tensor that holds an asset's file name -> the file. TF1 keeps the list in a collection.
+
+    Raises:
+        ModelLoadError: a file is missing, or its name leads out of the directory.
+    """
+    listed = list(meta_graph.asset_file_def)
+    if not listed and _ASSETS in meta_graph.collection_def:
+        packed = meta_graph.collection_def[_ASSETS].any_list.value
+        listed = [messages.AssetFileDef.FromString(one.value) for one in packed]
+    feed = {}
+    for asset in listed:
+        name = str(asset.filename)
+        file = path / "assets" / name
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise ModelLoadError(f"{path.name}: the asset {name!r} lies outside the model's directory")
+        if not file.is_file():
+            raise ModelLoadError(f"{path.name}: the asset {name!r} is missing (assets/)", "copy the directory again")
+        feed[with_index(asset.tensor_info.name)] = str(file)
+    return feed
 
 
 def _initializers(meta_graph: Any) -> list[str]:

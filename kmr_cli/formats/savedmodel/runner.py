@@ -23,7 +23,12 @@ from kmr_cli.formats.savedmodel.analysis import Analysis
 from kmr_cli.formats.savedmodel.graph import producer
 from kmr_cli.formats.savedmodel.taps import Group
 
-_CONTROL_FLOW = frozenset({"Switch", "RefSwitch", "Merge", "RefMerge", "Enter", "RefEnter", "Exit", "NextIteration"})
+_CONTROL_FLOW = frozenset(
+    {"Switch", "RefSwitch", "Merge", "RefMerge", "Enter", "RefEnter", "Exit", "RefExit", "NextIteration"}
+)
+_REFERENCES = frozenset({"VariableV2", "Variable"})
+
+_HEADINGS = ("Graph execution error", "Detected at node", "Node:", "File ", "Original stack", "[[", "(0)", "(1)")
 
 Deliver = Callable[[int, Sequence[np.ndarray]], None]
 """``deliver(number of the group, its tensors' values)``."""
@@ -37,7 +42,7 @@ class Runner:
         analysis: of the signature.
         groups: what to hand over.
         outputs: tensors to return at the end.
-        deliver: called during :meth:`run`, from a thread of TensorFlow's. What it raises ends the run.
+        deliver: called during :meth:`run`, one call at a time. What it raises ends the run.
 
     Raises:
         ModelLoadError: TensorFlow does not accept the graph or cannot read the weights.
@@ -101,6 +106,10 @@ class Runner:
         tf, v1 = self._tf, self._tf.compat.v1
         config = v1.ConfigProto(allow_soft_placement=True)
         config.graph_options.rewrite_options.disable_meta_optimizer = True
+        if not any(node.op in _CONTROL_FLOW or node.op in _REFERENCES for node in graph_def.node):
+            # Runs every operation, the taps among them, in the calling thread: half the price of a tap, and the sink
+            # is called where the caller waits. Operations still share their own work among all cores.
+            config.experimental.executor_type = "SINGLE_THREADED_EXECUTOR"
         try:
             with self._graph.as_default():
                 v1.import_graph_def(v1.GraphDef.FromString(graph_def.SerializeToString()), name="")
@@ -119,7 +128,7 @@ class Runner:
             if "Op type not registered" in str(exc):
                 raise _refused(self._where, exc) from exc
             raise ModelLoadError(
-                f"{self._where}: the weights or tables cannot be read ({first_line(exc)})",
+                f"{self._where}: the weights or tables cannot be read ({failure_text(exc)})",
                 "copy the whole directory again, with everything in variables/ and assets/",
             ) from exc
 
@@ -176,7 +185,7 @@ class Runner:
 
     def _failure(self, exc: Any) -> str:
         node = getattr(exc, "node_def", None)
-        message = first_line(ValueError(exc.message))
+        message = failure_text(exc)
         if node is None or node.name not in self._analysis.graph.nodes:
             return message
         return f"{node.op} at {self._analysis.graph.nodes[node.name].label} failed: {message}"
@@ -218,8 +227,16 @@ def _varint(number: int) -> bytes:
     return bytes(out)
 
 
+def failure_text(exc: BaseException) -> str:
+    """What TensorFlow says went wrong, without its headings and stack traces."""
+    text = str(getattr(exc, "message", None) or exc)
+    lines = [line.strip() for line in text.splitlines()]
+    told = [line for line in lines if line and not line.startswith(_HEADINGS)]
+    return (told[0] if told else first_line(exc)).rstrip(".")
+
+
 def _refused(where: str, exc: Exception) -> KmrError:
-    message = first_line(exc)
+    message = failure_text(exc)
     marker = "Op type not registered"
     if marker in str(exc):
         name = str(exc).partition(marker)[2].strip().split()[0].strip("'\"")

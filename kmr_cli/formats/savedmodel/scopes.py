@@ -12,7 +12,7 @@ from kmr_cli.formats.savedmodel import flow as flows
 from kmr_cli.formats.savedmodel import kinds, names
 from kmr_cli.formats.savedmodel.flow import Flow
 from kmr_cli.formats.savedmodel.graph import Graph, producer
-from kmr_cli.formats.savedmodel.variables import Variable
+from kmr_cli.formats.savedmodel.variables import Variable, shape_of
 
 _READS = frozenset({"ReadVariableOp", "Identity", "Cast"})
 _NOT_LAYERS = frozenset({"Identity", "IdentityN", "NoOp", "Const", "Placeholder", "PlaceholderWithDefault"}) | _READS
@@ -65,7 +65,13 @@ class _Group:
 
 
 def find_layers(
-    graph: Graph, flow: Flow, variables: Mapping[str, Variable], outputs: Sequence[str], path: Path, object_graph: Any
+    graph: Graph,
+    flow: Flow,
+    variables: Mapping[str, Variable],
+    feeds: Sequence[str],
+    outputs: Sequence[str],
+    path: Path,
+    object_graph: Any,
 ) -> list[ScopeLayer]:
     """Every layer of the signature, parents before children, otherwise in execution order.
 
@@ -73,11 +79,12 @@ def find_layers(
         graph: the inlined graph.
         flow: what the inputs reach in it.
         variables: by handle.
-        outputs: the signature's outputs, as tensors of the inlined graph.
+        feeds: the signature's inputs, as tensors of the inlined graph.
+        outputs: its outputs.
         path: the SavedModel directory (Keras 2 keeps its own list of layers there).
         object_graph: the SavedObjectGraph.
     """
-    return _Finder(graph, flow, variables, outputs, path, object_graph).layers()
+    return _Finder(graph, flow, variables, feeds, outputs, path, object_graph).layers()
 
 
 class _Finder:
@@ -86,16 +93,18 @@ class _Finder:
         graph: Graph,
         flow: Flow,
         variables: Mapping[str, Variable],
+        feeds: Sequence[str],
         outputs: Sequence[str],
         path: Path,
         object_graph: Any,
     ) -> None:
         self._graph, self._flow, self._variables, self._outputs = graph, flow, variables, outputs
+        self._fed = {producer(feed) for feed in feeds}
         self._readers = _readers(graph, flow, variables)
         self._reads = [(node, handle) for node in flow.order for handle in sorted(self._readers.get(node, ()))]
         self._labels = {node.label for node in graph.nodes.values()}
         self._classes = names.keras_classes(path, object_graph)
-        lively = {above for name in flow.live for above in names.parents(graph.nodes[name].scope)}
+        lively = {above for name in flow.live - self._fed for above in names.parents(graph.nodes[name].scope)}
         read_scopes = {above for node, _ in self._reads for above in names.parents(self._reader_scope(node))}
         reading = [(graph.nodes[node].scope, variables[handle].name) for node, handle in self._reads]
         self._keras_3 = not self._classes and names.has_keras_3_suffix(reading, lively, object_graph)
@@ -110,7 +119,7 @@ class _Finder:
         self._scopes = self._node_scopes()
 
     def _order(self) -> list[str]:
-        return [name for name in self._flow.order if name in self._tappable]
+        return [name for name in self._flow.order if name in self._tappable and name not in self._fed]
 
     # -- nodes ----------------------------------------------------------------------------------------------------
 
@@ -172,12 +181,12 @@ class _Finder:
                 if (found := ports[group.path, index])[0] or found[1]
             )
             untappable = self._untappable(group, calls)
-            if not calls and not group.variables:
-                continue
+            if not group.variables and not any(call.outputs for call in calls):
+                continue  # an assertion, a step of a loop's bookkeeping
             layers.append(
                 ScopeLayer(
                     path=group.path,
-                    kind=self._kind(group, container=group.path in containers),
+                    kind=self._kind(group, self._rank(calls), container=group.path in containers),
                     calls=calls if untappable is None else (),
                     variables=tuple(sorted(group.variables)),
                     untappable=untappable,
@@ -375,17 +384,31 @@ class _Finder:
     # -- words ----------------------------------------------------------------------------------------------------
 
     def _untappable(self, group: _Group, calls: Sequence[Call]) -> str | None:
+        if all(name in self._flow.hidden for call in group.calls for name in call):
+            return "it runs inside a loop or branch of TF1"
         if not calls:
             return "no value that depends on the inputs enters or leaves it"
         for handle in sorted(group.variables):
             for name in self._flow.users[handle]:
                 node = self._graph.nodes[name]
-                inside = any(node.label.startswith(scope + "/") for scope in group.scopes)
-                if node.op in LOOPS and not inside and group.scopes:
+                around = node.scope not in ("", self._root) and any(
+                    scope.startswith(node.scope + "/") and not node.label.startswith(scope + "/")
+                    for scope in group.scopes
+                )
+                if node.op in LOOPS and around:
                     return f"it runs inside the loop {node.label}, whose steps cannot be tapped"
         return None
 
-    def _kind(self, group: _Group, *, container: bool) -> str:
+    def _rank(self, calls: Sequence[Call]) -> int | None:
+        """Dimensions of what enters first, where the file tells."""
+        for tensor in (one for call in calls for one in call.inputs):
+            kept = self._graph.nodes[producer(tensor)].attr("_output_shapes")
+            shapes = kept.list.shape if kept is not None else ()
+            shape = shape_of(shapes[int(tensor.rpartition(":")[2])]) if shapes else None
+            return len(shape) if shape is not None else None
+        return None
+
+    def _kind(self, group: _Group, rank: int | None, *, container: bool) -> str:
         for scope in group.scopes:
             part = scope.rpartition("/")[2]
             for name in (part, names.without_suffix(part)):
@@ -397,8 +420,8 @@ class _Finder:
         inner = (
             {self._listed[one] for one in self._listed if one.startswith(group.scopes[0] + "/")} if container else set()
         )
-        held = {self._variables[handle].name for handle in group.variables}
-        return kinds.guess([node.op for node in nodes], held, inner, keras=self._keras_3)
+        held = {(one := self._variables[handle]).name: one.shape for handle in group.variables}
+        return kinds.guess([node.op for node in nodes], held, inner, rank, keras=self._keras_3)
 
 
 def _readers(graph: Graph, flow: Flow, variables: Mapping[str, Variable]) -> dict[str, frozenset[str]]:

@@ -67,7 +67,8 @@ class SavedModelSession:
     ) -> Mapping[str, np.ndarray] | None:
         """Run one forward pass. See :class:`kmr_cli.formats.Session`.
 
-        The sink is called from one of TensorFlow's threads, one call at a time, while this method waits.
+        The sink is called one call at a time while this method waits: in the caller's thread, except for TF1 graphs
+        with their own control flow or reference variables, where it is a thread of TensorFlow's.
         """
         if self._closed:
             raise ModelLoadError(f"{self._analysis.source.path.name}: the session is closed")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 
@@ -72,7 +73,10 @@ def events(analysis: Analysis, taps: Taps) -> list[Event]:
                 continue
             if "in" in taps.sides:
                 # A buffer is free the sooner, the sooner its value is handed over; but calls must stay in order.
-                ranks = call.entered if len(layer.calls) > 1 else [rank[producer(one)] for one in call.inputs]
+                ranks: Sequence[int] = (
+                    call.entered if len(layer.calls) > 1 else [rank[producer(one)] for one in call.inputs]
+                )
+                ranks = list(accumulate(ranks, max))  # in0 before in1, whichever was made first
                 found += [
                     Event(when, tensor, path, index, f"in{port}")
                     for port, (tensor, when) in enumerate(zip(call.inputs, ranks, strict=True))
