@@ -62,7 +62,7 @@ def _described(path: Path) -> tuple[ModelInfo, LayerConfig, dict[str, Any]]:
         parameters=found.parameters,
         opaque=tuple(found.opaque),
         fixed_batch=fixed.pop() if len(fixed) == 1 else None,
-        notes=tuple(notes),
+        notes=(*notes, *found.notes),
     )
     return info, config, entry
 

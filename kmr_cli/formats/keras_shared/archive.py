@@ -106,8 +106,10 @@ def weights_file(path: Path, archive: zipfile.ZipFile) -> Iterator[BinaryIO | No
         if start + info.file_size > len(mapped):
             raise ModelFileError(f"{path.name}: the archive is cut short ({WEIGHTS})", "copy or save the file again")
         window = Window(mapped, start, info.file_size)
-        yield window  # type: ignore[misc]
-        window.close()
+        try:
+            yield window  # type: ignore[misc]
+        finally:
+            window.close()  # or the mapping could not be closed, which would hide the error
 
 
 def member_start(mapped: mmap.mmap | bytes, info: zipfile.ZipInfo) -> int:

@@ -55,6 +55,7 @@ class LayerConfig:
         layers: for functional and Sequential models, their layers; None for anything else.
         inputs, outputs: for functional models, the nested structure of tensors (lists, dicts, :class:`TensorRef`).
         legacy: whether the entry is in a dialect that names no modules.
+        is_model: whether the class is a model (also a subclassed one) rather than a layer.
         registered: the name under which a custom class is registered, or None.
         shared: the id under which several places of the config mean one object, or None.
     """
@@ -72,6 +73,7 @@ class LayerConfig:
     shared: int | None = None
     legacy: bool = False
     registered: str | None = None
+    is_model: bool = False
 
     @property
     def functional(self) -> bool:
@@ -188,6 +190,7 @@ def parse_layer(entry: dict[str, Any], depth: int = 0) -> LayerConfig:
         calls=[_parse_call(node) for node in _list(entry.get("inbound_nodes"))],
         shared=entry["shared_object_id"] if isinstance(entry.get("shared_object_id"), int) else None,
         legacy="module" not in entry,
+        is_model="compile_config" in entry,
         registered=registered
         if isinstance(registered, str)
         else (entry["class_name"] if ">" in entry["class_name"] else None),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
@@ -32,12 +33,14 @@ class Described:
     Attributes:
         layers: in order, a parent before its children.
         opaque: paths of layers whose inside is not listed in full.
+        notes: facts worth one line each.
         inputs, outputs: of the root.
         sizes: where the root's parameters are and how many, or None where the file does not tell.
     """
 
     layers: list[LayerInfo] = field(default_factory=list)
     opaque: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     inputs: tuple[TensorSpec, ...] = ()
     outputs: tuple[TensorSpec, ...] = ()
     sizes: Sizes | None = None
@@ -206,7 +209,9 @@ class _Describer:
             self._stored(weights.group(), prefix, listed, reason)
         else:
             self.found.opaque.append(path)
-            self._stored(weights.group(), prefix, set(), None)
+            self._stored(weights.group(), prefix, {"layers"} if layer.is_model else set(), None)
+            if layer.is_model:
+                self._note_nameless(weights.group(), path)
         return weights.sizes()
 
     def _part(
@@ -243,6 +248,20 @@ class _Describer:
             else:
                 self._container(child, prefix + attribute, reason)
 
+    def _note_nameless(self, group: WeightGroup | None, path: str) -> None:
+        """Say what a subclassed model holds beyond the attributes that the file names.
+
+        Keras saves its attributes in alphabetical order, and ``layers`` is one of them: what comes behind it in
+        the alphabet stands there, under its class.
+        """
+        container = group.children.get("layers") if group else None
+        if container is None or not container.children:
+            return
+        kinds = Counter(class_of(entry) for entry in container.children)
+        what = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+        where = f"layer {path}" if path else "the model"
+        self.found.notes.append(f"{where} holds layers whose attributes the file does not name: {what}")
+
     def _container(self, container: WeightGroup, path: str, reason: str | None) -> None:
         """List the members of a list, tuple or dictionary by their position among its layers."""
         named = all(member.name is not None for member in container.children.values() if member.saved)
@@ -260,12 +279,14 @@ class _Describer:
         info = _stored_info(path, class_name, group, GroupWeights(group).sizes())
         self.found.layers.append(replace(info, untappable=reason))
         inner = group.children.get("layers")
-        if class_name in ("Sequential", "Functional") or (inner is not None and not inner.saved):
+        if class_name in ("Sequential", "Functional"):
             if inner is not None:
                 self._container(inner, path, reason)
             self._stored(group, f"{path}/", {"layers"}, reason)
-        else:
-            self._stored(group, f"{path}/", set(), loop_reason(class_name, path) or reason)
+            return
+        if inner is not None and not inner.saved:  # a model of some class, or a layer that calls its list so
+            self.found.opaque.append(path)
+        self._stored(group, f"{path}/", {"layers"}, loop_reason(class_name, path) or reason)
 
 
 def _stored_info(path: str, class_name: str, group: WeightGroup | None, sizes: Sizes | None) -> LayerInfo:

@@ -78,6 +78,12 @@ def _is_model(layer: Any) -> bool:
     return layer._obj_type() in ("Functional", "Sequential") if hasattr(layer, "_obj_type") else False
 
 
+def _is_subclassed(layer: Any) -> bool:
+    import keras
+
+    return isinstance(layer, keras.Model) and not _is_model(layer)
+
+
 class _Walker:
     def __init__(self) -> None:
         self.found = Places()
@@ -114,7 +120,11 @@ class _Walker:
     def attributes(self, layer: Any, config: LayerConfig | None, prefix: str, reason: str | None) -> None:
         from keras.src.saving.saving_lib import _walk_saveable
 
-        for attribute, value in _walk_saveable(layer):
+        walk = list(_walk_saveable(layer))
+        if _is_subclassed(layer):
+            # Every layer of a model is in its ``layers``, too; the attribute's own name says more.
+            walk.sort(key=lambda item: item[0] == "layers")
+        for attribute, value in walk:
             if attribute == "layers" and _is_model(layer):
                 continue
             if _is_operation(value):

@@ -32,12 +32,14 @@ class Built:
         model: the live model.
         places: where its layers are.
         complete: for a part, the layers of which every call is in it; None for the whole model.
+        wanted: for a part, the layers it was built for.
         inputs: for a part, the inputs it takes, in order.
     """
 
     model: Any
     places: Places
     complete: frozenset[str] | None = None
+    wanted: frozenset[str] = frozenset()
     inputs: tuple[str, ...] = ()
 
 
@@ -163,7 +165,7 @@ class KerasSession:
             assert self._cut.complete is not None
             if wanted <= self._cut.complete:
                 return self._cut
-            wanted |= self._cut.complete
+            wanted |= self._cut.wanted
         entry = self._part(wanted)
         if entry is None:
             return None
@@ -175,7 +177,11 @@ class KerasSession:
             self._part = None
             return None
         config = replace(self._config, layers=[layer for layer in self._config.layers if layer.name in kept])
-        self._cut = Built(model, self._framework.find_places(model, config), frozenset(wanted), inputs)
+        # A layer that runs once runs in the part, too; of one that runs more often some calls may not be needed here.
+        complete = wanted | {layer.name for layer in config.layers or () if len(layer.calls) <= 1}
+        self._cut = Built(
+            model, self._framework.find_places(model, config), frozenset(complete), frozenset(wanted), inputs
+        )
         return self._cut
 
     # -- running ---------------------------------------------------------------------------------------------

@@ -61,7 +61,7 @@ def functional_wiring(model: LayerConfig) -> Wiring:
         first: tuple[list[Tensor], list[Tensor]] = ([], [])
         for number in range(max(1, len(layer.calls))):
             ordered = ordered_arguments(layer, number)
-            inputs = [_known(known, ref) for ref in ordered] if ordered is not None else []
+            inputs = [_cast(layer, _known(known, ref)) for ref in ordered] if ordered is not None else []
             stated = known.setdefault((layer.name, number), {})
             for position, tensor in enumerate(inferred_outputs(layer, inputs) or []):
                 if stated.get(position, (None, None))[0] is None:
@@ -76,6 +76,16 @@ def _known(known: dict[tuple[str, int], dict[int, Tensor]], ref: TensorRef) -> T
     if ref.shape is not None:
         return ref.shape, ref.dtype
     return known.get((ref.layer, ref.node), {}).get(ref.tensor, (None, None))
+
+
+def _cast(layer: LayerConfig, tensor: Tensor) -> Tensor:
+    """What ``call`` receives: a layer of Keras has cast floating-point tensors to its compute dtype by then."""
+    shape, dtype = tensor
+    if layer.operation or layer.layers is not None or dtype is None or "float" not in dtype:
+        return tensor
+    if layer.dtype is None or dtype == layer.dtype:
+        return tensor
+    return shape, (layer.dtype if layer.built_in and "float" in layer.dtype else None)
 
 
 def ordered_arguments(layer: LayerConfig, number: int) -> list[TensorRef] | None:
@@ -119,6 +129,7 @@ def sequential_wiring(model: LayerConfig) -> Wiring:
         stated = as_shape(layer.config.get("batch_input_shape")) if i == 0 else None
         if current[0] is None and (built or stated):
             current = (built or stated, current[1] or layer.dtype)
+        current = _cast(layer, current)
         outputs = inferred_outputs(layer, [current]) or []
         following = as_shape(layers[i + 1].build_shapes) if i + 1 < len(layers) else None
         if not outputs and following is not None:
