@@ -320,7 +320,7 @@ def test_a_missing_function(tmp_path):
         del message.meta_graphs[0].graph_def.library.function[:]
 
     path = zoo.edit(zoo.module_plain(tmp_path / "holed"), drop)
-    with pytest.raises(ModelFileError, match="function .* is missing"):
+    with pytest.raises(ModelFileError, match=r"function .* is missing"):
         describe(path)
 
 

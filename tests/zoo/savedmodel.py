@@ -359,9 +359,8 @@ def module_failing(path: Path) -> Path:
     import tensorflow as tf
 
     def run(self, x):
-        with tf.name_scope("check"):
-            with tf.control_dependencies([tf.debugging.assert_less(x, 10.0, name="small")]):
-                return tf.matmul(x, self.w)
+        with tf.name_scope("check"), tf.control_dependencies([tf.debugging.assert_less(x, 10.0, name="small")]):
+            return tf.matmul(x, self.w)
 
     module = _module(run, {"w": tf.Variable(_weights(4, 3), name="w")}, [tf.TensorSpec((None, 4), name="x")])
     return _save(module, path, signatures=module.run)
@@ -510,8 +509,8 @@ def tf1_tags(path: Path, tag_sets=(("serve",), ("serve", "gpu"))) -> Path:
     for number, tags in enumerate(tag_sets):
         with _quiet(), tf.Graph().as_default(), v1.Session() as session:
             x = v1.placeholder(tf.float32, (None, 4), name="x")
-            with v1.variable_scope(tags[-1]):
-                w = v1.get_variable("w", initializer=_constant(4, 2))
+            w = v1.get_variable("w", initializer=_constant(4, 2))
+            with tf.name_scope(tags[-1]):
                 y = tf.matmul(x, w)
             session.run(v1.global_variables_initializer())
             signatures = {"serving_default": v1.saved_model.predict_signature_def({"x": x}, {"y": y})}
