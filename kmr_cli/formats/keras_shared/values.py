@@ -18,6 +18,9 @@ TORCH_BITS = {
 """dtypes that torch does not hand to NumPy -> the dtype of the same width to go through, and what the bits mean."""
 
 
+TRACED_BY_TORCH = "it runs inside a traced function (vmap, compile), where tensors have no value"
+
+
 class UntappableError(Exception):
     """A tensor without a value that can be read: symbolic, or of a type that only the framework understands."""
 
@@ -99,8 +102,8 @@ def _tensorflow_array(tf: Any, value: Any) -> np.ndarray:
 def _torch_arrays(port: str, value: Any) -> list[tuple[str, np.ndarray]]:
     torch = sys.modules["torch"]
     value = value.detach()
-    if type(value) not in (torch.Tensor, torch.nn.Parameter) and _is_symbolic(value):
-        raise UntappableError("it runs inside a traced function (vmap, compile), where tensors have no value")
+    if type(value).__name__ in ("FakeTensor", "FunctionalTensor"):
+        raise UntappableError(TRACED_BY_TORCH)
     if value.device.type == "meta":
         raise UntappableError("a tensor on the meta device has no value")
     if value.layout != torch.strided:
@@ -135,17 +138,11 @@ def _torch_quantized(port: str, value: Any) -> list[tuple[str, np.ndarray]]:
 def _torch_dense(value: Any) -> np.ndarray:
     torch = sys.modules["torch"]
     value = value.resolve_conj().resolve_neg().cpu()
-    bits = TORCH_BITS.get(str(value.dtype))
-    if bits is not None:
-        through, meaning = bits
-        raw: np.ndarray = value.contiguous().view(getattr(torch, through)).numpy()
-        return raw.view(meaning)
-    array: np.ndarray = value.numpy()
-    return array
-
-
-def _is_symbolic(value: Any) -> bool:
-    torch = sys.modules["torch"]
-    if type(value).__name__ in ("FakeTensor", "FunctionalTensor"):
-        return True
-    return bool(torch._C._functorch.is_functorch_wrapped_tensor(value))
+    through, meaning = TORCH_BITS.get(str(value.dtype), (None, None))
+    if through is not None:
+        value = value.contiguous().view(getattr(torch, through))
+    try:
+        array: np.ndarray = value.numpy()
+    except RuntimeError as exc:  # a wrapper of vmap or of a gradient transform: no storage
+        raise UntappableError(TRACED_BY_TORCH) from exc
+    return array if meaning is None else array.view(meaning)
