@@ -51,7 +51,7 @@ def diagnose(path: Path) -> ModelFileError:
         )
     if head[:1] == b"\x80" and head[1:2] in b"\x02\x03\x04\x05":
         return ModelFileError(
-            f"{path}: a Python pickle, not a TorchScript file",
+            f"{path}: a pickled state dict or model (torch.save), not a TorchScript file",
             "save the model with torch.jit.save(torch.jit.script(model), 'model.pt')",
         )
     if head.startswith(b"\x93NUMPY"):
@@ -81,9 +81,14 @@ def _zip(path: Path) -> ModelFileError:
             f"{path}: the archive is cut short or damaged (its table of contents cannot be read)",
             "copy or save the model again",
         )
+    if any(name.endswith(("archive_format", "serialized_exported_program.json")) for name in names):
+        return ModelFileError(
+            f"{path}: written by torch.export, not a TorchScript file",
+            "save the model with torch.jit.save(torch.jit.script(model), 'model.pt')",
+        )
     if any(name.endswith("data.pkl") for name in names):
         return ModelFileError(
-            f"{path}: a pickle written by torch.save, not a TorchScript file",
+            f"{path}: a pickled state dict or model (torch.save), not a TorchScript file",
             "save the model with torch.jit.save(torch.jit.script(model), 'model.pt')",
         )
     if names and all(name.endswith(".npy") for name in names):

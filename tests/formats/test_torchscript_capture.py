@@ -46,7 +46,7 @@ def everything(session):
 
 
 def capture(session, batch, taps=None, **options):
-    """(values by (layer, call, port) in the order they came, outputs)"""
+    """(values by (layer, call, port) in the order they came, outputs)."""
     values = {}
 
     def sink(layer, call, port, array):
@@ -280,7 +280,7 @@ def test_stop_runs_nothing_after_the_last_tap(opened):
 
 def test_stop_is_early(opened):
     """A layer that fails does not stop a pass that ends before it."""
-    session, made, _ = opened("scripted_cnn")
+    session, _, _ = opened("scripted_cnn")
     wrong_end = {"image": zoo.normal(2, 3, 2, 2)}  # too small for the second convolution
     values, _ = capture(session, wrong_end, Taps(("relu",), calls=(0,)), stop=True)
     assert order(values) == [("relu", 0)]
@@ -297,11 +297,11 @@ def test_sides_and_calls(opened):
     assert outputs is None
 
 
-class Odd(Exception):
+class OddError(Exception):
     pass
 
 
-@pytest.mark.parametrize("error", [Odd("mine"), KeyboardInterrupt(), MemoryError("m")])
+@pytest.mark.parametrize("error", [OddError("mine"), KeyboardInterrupt(), MemoryError("m")])
 def test_errors_of_the_sink_reach_the_caller_unchanged(opened, error):
     session, made, path = opened("forking")
 

@@ -12,6 +12,7 @@ from kmr_cli.errors import ModelLoadError
 from kmr_cli.formats import OpenOptions, Session
 from kmr_cli.formats.torchscript import archive
 from kmr_cli.formats.torchscript.description import Description, describe_archive
+from kmr_cli.formats.torchscript.signature import leaves
 from kmr_cli.records import ModelInfo
 
 NAME = "torchscript"
@@ -75,8 +76,14 @@ def _load(source: str | bytes, described: Description) -> Session:
     from kmr_cli.formats.torchscript.session import TorchScriptSession
 
     name = described.info.path
+    for argument in leaves(described.arguments):
+        if argument.kind == "unsupported":
+            raise ModelLoadError(
+                f"{name}: forward's argument {argument.name!r} ({argument.annotation}) cannot be fed from a batch",
+                "give the argument a default value, or save a module around it whose forward takes tensors",
+            )
     try:
         loaded = Loaded(source)
     except Exception as exc:
         raise failures.while_loading(name, exc) from exc
-    return TorchScriptSession(loaded, described.info, described.arguments, operators=described.operators)
+    return TorchScriptSession(loaded, described)

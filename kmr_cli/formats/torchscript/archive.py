@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import pickle
 import zipfile
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
@@ -66,7 +65,6 @@ class TensorStub:
         dtype: NumPy's (or ml_dtypes') name, ``qint8`` and the like for quantized, None if unknown.
         shape: all dimensions are known.
         identity: equal for two tensors that are the same view of the same storage.
-        sparse: only its shape is known.
     """
 
     dtype: str | None
@@ -77,6 +75,11 @@ class TensorStub:
     def size(self) -> int:
         """Number of elements."""
         return prod(self.shape)
+
+    @property
+    def is_floating(self) -> bool:
+        """Whether it can be a weight, as opposed to an index or a mask."""
+        return (self.dtype or "float").startswith(("float", "bfloat16", "complex", "q"))
 
 
 @dataclass
@@ -215,9 +218,7 @@ class _Reader(pickle.Unpickler):
             return _REBUILDERS[name]
         if module == "torch.jit._pickle":  # build_intlist, build_tensor_id, restore_type_tag, …
             return _first_argument
-        if module == "torch" and (name.endswith("Storage") or name in ("device", "per_tensor_affine")):
-            return _Name(name)
-        if module == "torch":  # dtypes, layouts, quantization schemes: names without content
+        if module == "torch":  # storages, dtypes, devices, quantization schemes: names without content
             return _Name(name)
         if (module, name) == ("collections", "OrderedDict"):
             return dict
@@ -247,10 +248,8 @@ def _tensor(storage: Any, offset: int = 0, shape: Any = (), stride: Any = (), *_
     return TensorStub(_STORAGES.get(kind), tuple(int(size) for size in shape), identity)
 
 
-def _tensor_v3(
-    storage: Any, offset: int, shape: Any, stride: Any, grad: Any, hooks: Any, dtype: Any, *_: Any
-) -> TensorStub:
-    stub = _tensor(storage, offset, shape, stride)
+def _tensor_v3(*parts: Any) -> TensorStub:
+    stub, dtype = _tensor(*parts[:4]), parts[6]  # (storage, offset, shape, stride, requires_grad, hooks, dtype)
     return TensorStub(dtype.name if isinstance(dtype, _Name) else None, stub.shape, stub.identity)
 
 
@@ -258,7 +257,7 @@ def _parameter(data: Any, *_: Any) -> Any:
     return data
 
 
-def _sparse(layout: Any, parts: Any, *_: Any) -> TensorStub:
+def _sparse(_: Any, parts: Any, *__: Any) -> TensorStub:
     shapes = [part for part in parts if isinstance(part, (tuple, list))] if isinstance(parts, (tuple, list)) else []
     values = [part for part in parts if isinstance(part, TensorStub)]
     shape = tuple(int(size) for size in shapes[-1]) if shapes else ()
@@ -278,21 +277,3 @@ _REBUILDERS = {
 def _first_line(exc: BaseException) -> str:
     lines = [line.strip() for line in str(exc).splitlines() if line.strip()]
     return lines[0] if lines else type(exc).__name__
-
-
-def walk(root: Shell) -> Iterator[Any]:
-    """Every value that can be reached from a shell's state, each object once."""
-    seen: set[int] = set()
-    pending: list[Any] = [root]
-    while pending:
-        value = pending.pop()
-        if id(value) in seen:
-            continue
-        seen.add(id(value))
-        yield value
-        if isinstance(value, Shell):
-            pending.append(value.state)
-        elif isinstance(value, dict):
-            pending.extend(reversed(list(value.values())))
-        elif isinstance(value, (list, tuple)):
-            pending.extend(reversed(value))

@@ -29,9 +29,17 @@ def to_arrays(tensor: Any) -> Iterator[tuple[str, np.ndarray]]:
     ``.values`` and ``.shape`` of a sparse tensor, ``.int_repr``, ``.scale`` and ``.zero_point`` (and ``.axis``, where
     every channel has its own) of a quantized one, ``.values`` and ``.row_splits`` of a jagged one.
     """
+    try:
+        plain = tensor.numpy()  # nearly every tensor is of a kind that this takes, without asking which
+    except (RuntimeError, TypeError):
+        yield from _to_parts(tensor.detach())
+    else:
+        yield "", plain
+
+
+def _to_parts(tensor: Any) -> Iterator[tuple[str, np.ndarray]]:
     import torch
 
-    tensor = tensor.detach()
     if tensor.is_nested:
         yield from _nested(tensor)
     elif tensor.is_quantized:

@@ -127,8 +127,3 @@ def names_in_annotation(annotation: ast.AST) -> Iterator[str]:
 def type_name(kind: str) -> str:
     """What the model's author called a class: ``Conv2d`` for ``__torch__.torch.nn.….___torch_mangle_3.Conv2d``."""
     return _MANGLED.sub("", kind).rpartition(".")[2]
-
-
-def source_type(kind: str) -> str:
-    """The qualified name without mangling and without ``__torch__``: ``torch.nn.modules.conv.Conv2d``."""
-    return _MANGLED.sub("", kind).removeprefix("__torch__").removeprefix(".")

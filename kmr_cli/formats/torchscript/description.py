@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from kmr_cli.formats.torchscript.archive import Archive, Shell, TensorStub
-from kmr_cli.formats.torchscript.code import Code, dotted, source_type, type_name
-from kmr_cli.formats.torchscript.facts import InputFacts, Tracked
-from kmr_cli.formats.torchscript.flow import Flow, Follower, InputGroup, Value
+from kmr_cli.formats.torchscript.code import Code, dotted, type_name
+from kmr_cli.formats.torchscript.flow import Flow, Follower
+from kmr_cli.formats.torchscript.interface import argument_notes, arguments_of, input_value, outputs, specs
 from kmr_cli.formats.torchscript.operators import OperatorNames
 from kmr_cli.formats.torchscript.signature import Argument
 from kmr_cli.records import LayerInfo, ModelInfo, TensorSpec
@@ -26,11 +26,13 @@ class Description:
         info: the records.
         arguments: how ``forward`` is fed.
         operators: the layers are operators of ``forward``: the model has no submodule that is called.
+        helpers: calls of these methods, (path, method), are no calls of the layer.
     """
 
     info: ModelInfo
     arguments: tuple[Argument, ...]
     operators: bool
+    helpers: frozenset[tuple[str, str]] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -56,15 +58,15 @@ def describe_archive(archive: Archive, name: str) -> Description:
     inputs: tuple[TensorSpec, ...] = ()
     operators = False
     if forward is not None:
-        values = [_input(code, parameter) for parameter in forward.args.args[1:]]
+        values = [input_value(code, each.arg, each.annotation) for each in forward.args.args[1:]]
         flow = Follower(archive, code).follow(forward, values)
-        operators = flow.complete and not flow.calls
+        operators = flow.complete and not flow.methods
         if operators:
             taken = [node.path for node in nodes]
             flow = Follower(archive, code, OperatorNames(taken)).follow(forward, values)
-        arguments = _arguments(forward, values)
-        inputs = tuple(_specs(values))
-        notes += _argument_notes(arguments)
+        arguments = arguments_of(forward, values)
+        inputs = tuple(specs(values))
+        notes += argument_notes(arguments)
     if not flow.complete:
         notes.append("the code could not be followed: how often a layer runs shows only in a run")
     if operators and flow.operators:
@@ -82,14 +84,14 @@ def describe_archive(archive: Archive, name: str) -> Description:
         format="torchscript",
         writer=f"PyTorch (TorchScript archive version {archive.version})",
         inputs=inputs,
-        outputs=tuple(_outputs(flow.result, forward, code)),
+        outputs=tuple(outputs(flow.result, forward, code)),
         layers=tuple(layers),
-        parameters=_count(_all_parameters(archive, nodes, code, operators)),
+        parameters=_count(_all_parameters(archive, code, operators)),
         separator=".",
         free_dims=False,
         notes=tuple(notes),
     )
-    return Description(info, arguments, operators)
+    return Description(info, arguments, operators, flow.helpers())
 
 
 def _forward(archive: Archive, code: Code) -> ast.FunctionDef | None:
@@ -132,9 +134,8 @@ def _looks_like_module(shell: Shell) -> bool:
 
 
 def _layer(node: _Node, code: Code, flow: Flow) -> LayerInfo:
-    calls = flow.calls.get(node.path, 0) if flow.complete else None
-    below = list(_Below(node, code).parameters())
-    own = [stub for _, stub in below]
+    calls = flow.calls(node.path) if flow.complete else None
+    own = _parameters(node.shell, code)
     return LayerInfo(
         path=node.path,
         type=type_name(node.kind),
@@ -145,37 +146,29 @@ def _layer(node: _Node, code: Code, flow: Flow) -> LayerInfo:
     )
 
 
-class _Below:
+def _parameters(shell: Shell | None, code: Code) -> list[TensorStub]:
     """The parameters of a module and of all modules inside it."""
-
-    def __init__(self, node: _Node, code: Code) -> None:
-        self.node = node
-        self.code = code
-
-    def parameters(self) -> Iterator[tuple[str, TensorStub]]:
-        if self.node.shell is None:
-            return
-        pending = [self.node.shell]
-        seen: set[int] = set()
-        while pending:
-            shell = pending.pop(0)
-            if id(shell) in seen:
-                continue
-            seen.add(id(shell))
-            yield from _own_parameters(shell, self.code)
-            pending += _shells(shell.state)
+    found: list[TensorStub] = []
+    pending = [shell] if shell is not None else []
+    seen: set[int] = set()
+    while pending:
+        inner = pending.pop(0)
+        if id(inner) not in seen:
+            seen.add(id(inner))
+            found += _own_parameters(inner, code)
+            pending += _shells(inner.state)
+    return found
 
 
-def _own_parameters(shell: Shell, code: Code) -> Iterator[tuple[str, TensorStub]]:
+def _own_parameters(shell: Shell, code: Code) -> Iterator[TensorStub]:
     known = code.classes.get(shell.kind)
     if known is not None and known.base == "Module" and shell.attributes:
         for name in known.parameters:
             value = shell.attributes.get(name)
             if isinstance(value, TensorStub):
-                yield name, value
+                yield value
     else:  # packed weights: an object that wrote its own state
-        for number, value in enumerate(_tensors(shell.state)):
-            yield str(number), value
+        yield from _tensors(shell.state)
 
 
 def _tensors(state: object) -> Iterator[TensorStub]:
@@ -199,157 +192,13 @@ def _shells(state: object) -> list[Shell]:
     return []
 
 
-def _all_parameters(archive: Archive, nodes: list[_Node], code: Code, operators: bool) -> list[TensorStub]:
-    root = _Node("", archive.root.kind, archive.root)
-    found = [stub for _, stub in _Below(root, code).parameters()]
+def _all_parameters(archive: Archive, code: Code, operators: bool) -> list[TensorStub]:
+    found = _parameters(archive.root, code)
     if operators:  # freezing has turned the parameters into constants
-        found += [stub for stub in _tensors(archive.constants) if stub.shape and _is_floating(stub)]
+        found += [stub for stub in _tensors(archive.constants) if stub.shape and stub.is_floating]
     return found
-
-
-def _is_floating(stub: TensorStub) -> bool:
-    return (stub.dtype or "").startswith(("float", "bfloat16", "complex", "q"))
 
 
 def _count(stubs: list[TensorStub]) -> int:
     """Scalars, each stored tensor counted once."""
     return sum(stub.size for stub in {stub.identity: stub for stub in stubs}.values())
-
-
-# Inputs
-
-
-def _input(code: Code, parameter: ast.arg) -> Value:
-    """The value that stands for an argument of ``forward`` while its code is followed."""
-    return _input_value(code, parameter.arg, parameter.annotation)
-
-
-def _input_value(code: Code, name: str, annotation: ast.expr | None) -> Value:
-    kind, members = _kind(annotation)
-    if kind == "Tensor":
-        return Value(tensor=True, tracked=Tracked(InputFacts(name)), annotation=annotation)
-    if kind == "Tuple":
-        items = tuple(_input_value(code, f"{name}.{place}", member) for place, member in enumerate(members))
-        return Value(tensor=any(item.tensor for item in items), items=items, annotation=annotation)
-    if kind in ("List", "Dict") and code.holds_tensor(members[-1]):
-        return Value(tensor=True, group=InputGroup(name, members[-1]), annotation=annotation)
-    known = code.classes.get(kind)
-    if known is not None and known.base == "NamedTuple":
-        items = tuple(_input_value(code, f"{name}.{field}", member) for field, member in known.attributes.items())
-        return Value(tensor=True, items=items, keys=tuple(known.attributes), annotation=annotation)
-    return Value(tensor=code.holds_tensor(annotation), annotation=annotation)
-
-
-def _kind(annotation: ast.expr | None) -> tuple[str, list[ast.expr]]:
-    """The outermost name of a type and its parameters."""
-    if isinstance(annotation, ast.Subscript):
-        inner = annotation.slice
-        members = list(inner.elts) if isinstance(inner, ast.Tuple) else [inner]
-        return dotted(annotation.value) or "", members
-    return (dotted(annotation) or "" if annotation is not None else "Tensor"), []
-
-
-def _arguments(forward: ast.FunctionDef, values: list[Value]) -> tuple[Argument, ...]:
-    parameters = forward.args.args[1:]
-    without_default = len(parameters) - len(forward.args.defaults)
-    found = []
-    for place, (parameter, value) in enumerate(zip(parameters, values, strict=True)):
-        argument = _argument(parameter.arg, value)
-        if place >= without_default and argument.kind in ("none", "unsupported"):
-            argument = replace(argument, kind="default")
-        found.append(argument)
-    return tuple(found)
-
-
-def _argument(name: str, value: Value) -> Argument:
-    annotation = ast.unparse(value.annotation) if value.annotation is not None else "Tensor"
-    if value.tracked is not None:
-        return Argument(value.tracked.facts.name, "tensor", annotation=annotation)
-    if value.items is not None:
-        parts = tuple(_argument(f"{name}.{place}", item) for place, item in enumerate(value.items))
-        return Argument(name, "tuple", parts, annotation=annotation)
-    if value.group is not None and value.group.members:
-        members = value.group.members
-        if all(isinstance(key, str) for key in members):
-            parts = tuple(_argument(f"{name}.{key}", member) for key, member in members.items())
-            return Argument(name, "dict", parts, tuple(members), annotation=annotation)
-        if all(isinstance(key, int) for key in members):
-            count = max(members) + 1
-            if set(members) == set(range(count)):
-                parts = tuple(_argument(f"{name}.{place}", members[place]) for place in range(count))
-                return Argument(name, "list", parts, annotation=annotation)
-    if annotation.startswith("Optional[") or annotation == "NoneType":
-        return Argument(name, "none", annotation=annotation)
-    return Argument(name, "unsupported", annotation=annotation)
-
-
-def _specs(values: list[Value]) -> Iterator[TensorSpec]:
-    for value in values:
-        if value.tracked is not None:
-            yield value.tracked.facts.spec()
-        elif value.items is not None:
-            yield from _specs(list(value.items))
-        elif value.group is not None:
-            members = value.group.members
-            keys = sorted(members) if all(isinstance(key, int) for key in members) else list(members)
-            yield from _specs([members[key] for key in keys])
-
-
-def _argument_notes(arguments: tuple[Argument, ...]) -> Iterator[str]:
-    for argument in arguments:
-        if argument.kind in ("none", "default"):
-            yield f"forward's optional argument {argument.name!r} ({argument.annotation}) is left out"
-        elif argument.kind == "unsupported":
-            yield f"forward's argument {argument.name!r} ({argument.annotation}) cannot be fed"
-        else:
-            yield from _argument_notes(tuple(part for part in argument.parts if part.kind != "none"))
-
-
-# Outputs
-
-
-def _outputs(result: Value, forward: ast.FunctionDef | None, code: Code) -> Iterator[TensorSpec]:
-    """What ``forward`` returns, named as a run names it; nothing where the number of tensors is not known."""
-    if forward is None:
-        return
-    if result.keys is None and isinstance(forward.returns, ast.expr):
-        known = code.classes.get(dotted(forward.returns) or "")
-        if known is not None and known.base == "NamedTuple":
-            result = Value(tensor=True, items=tuple(_of(code, kind) for kind in known.attributes.values()),
-                           keys=tuple(known.attributes))  # fmt: skip
-    if result.items is not None and result.keys is not None:
-        for key, item in zip(result.keys, result.items, strict=True):
-            count = _tensor_count(item, None, code)
-            if count is None or not isinstance(key, str):
-                return
-            for place in range(count):
-                yield TensorSpec(key if count == 1 else f"{key}.{place}")
-        return
-    count = _tensor_count(result, forward.returns, code)
-    for place in range(count or 0):
-        yield TensorSpec(f"out{place}")
-
-
-def _of(code: Code, annotation: ast.expr) -> Value:
-    return Value(tensor=code.holds_tensor(annotation), annotation=annotation)
-
-
-def _tensor_count(value: Value, annotation: ast.expr | None, code: Code) -> int | None:
-    """How many tensors a value is made of; None where only a run can tell."""
-    if value.items is not None:
-        counts = [_tensor_count(item, None, code) for item in value.items]
-        return None if None in counts else sum(count for count in counts if count is not None)
-    kind, members = _kind(annotation if annotation is not None else value.annotation)
-    if not value.tensor and annotation is None:
-        return 0
-    if kind == "Tensor":
-        return 1
-    if kind == "Tuple":
-        counts = [_tensor_count(_of(code, member), member, code) for member in members]
-        return None if None in counts else sum(count for count in counts if count is not None)
-    return 0 if not code.holds_tensor(annotation or value.annotation) else None
-
-
-def source_of(kind: str) -> str:
-    """The Python class that a type was made from: ``torch.nn.modules.conv.Conv2d``."""
-    return source_type(kind)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kmr_cli.formats.torchscript.archive import TensorStub
+from kmr_cli.formats.torchscript.archive import Shell, TensorStub
+from kmr_cli.formats.torchscript.operators import words
 from kmr_cli.records import Shape, TensorSpec
 
 UNKNOWN = object()
@@ -87,10 +88,8 @@ class Tracked:
         """Note the size of one dimension of this tensor."""
         if axis < 0 and self.rank is not None:
             axis += self.rank
-        if axis >= 0:
-            place = self.origin(axis)
-        else:
-            place = axis if self.same_ends else None
+        from_the_end = axis if self.same_ends else None
+        place = self.origin(axis) if axis >= 0 else from_the_end
         if place is None:
             return
         if self.facts.sizes.setdefault(place, size) != size:
@@ -102,11 +101,13 @@ class Tracked:
             self.facts.dtype = dtype
 
 
-_SAME_SHAPE = frozenset(
-    "abs add alias_copy celu clamp clone contiguous detach div dropout dropout_ elu exp gelu hardswish leaky_relu log mul"
-    " neg relu relu6 relu_ rsub sigmoid silu softplus sqrt sub tanh feature_dropout".split()
-)
-_NEW_DTYPE = frozenset("to float double half int long bool type_as".split())
+_SAME_SHAPE = words("""
+    abs add alias_copy celu clamp clone contiguous detach div dropout dropout_ elu exp gelu hardswish leaky_relu log
+    mul neg relu relu6 relu_ rsub sigmoid silu softplus sqrt sub tanh feature_dropout
+""")
+_NEW_DTYPE = words("""
+    to float double half int long bool type_as
+""")
 _POOL = re.compile(
     r"(?:adaptive_)?(?:max|avg|lp)_pool([123])d(?:_with_indices)?|(?:reflection|replication)_pad([123])d|pixel_shuffle"
     r"|upsample_\w+([123])d"
@@ -130,6 +131,40 @@ class Argument:
     weights: tuple[TensorStub, ...] = ()
     constant: Any = UNKNOWN
     tensor: bool = False
+
+
+def learn_from_module(kind: str, method: str, attributes: Mapping[str, Any], tracked: Tracked) -> None:
+    """Learn from a layer whose code takes several ranks, where a batch of samples leaves only one.
+
+    Args:
+        kind: class name, ``LSTM``.
+        method: the one that is called.
+        attributes: of the layer.
+        tracked: its first argument.
+    """
+    paths = {
+        "MultiheadAttention": ("in_proj_weight", "q_proj_weight"),
+        "TransformerEncoderLayer": ("linear1.weight",),
+        "TransformerDecoderLayer": ("linear1.weight",),
+        "TransformerEncoder": ("layers.0.linear1.weight",),
+        "TransformerDecoder": ("layers.0.linear1.weight",),
+        "Transformer": ("encoder.layers.0.linear1.weight",),
+    }.get(kind, ())
+    if kind in ("LSTM", "GRU", "RNN") and method != "forward__1":  # that overload takes packed sequences
+        paths = ("weight_ih_l0",)
+    weight = next((found for path in paths if (found := _attribute(attributes, path)) is not None), None)
+    if isinstance(weight, TensorStub) and len(weight.shape) == 2:
+        tracked.learn_rank(3)
+        tracked.learn_size(-1, weight.shape[1])
+        tracked.learn_dtype(weight.dtype)
+
+
+def _attribute(attributes: Mapping[str, Any], path: str) -> Any:
+    name, _, rest = path.partition(".")
+    value = attributes.get(name)
+    if not rest:
+        return value
+    return _attribute(value.attributes, rest) if isinstance(value, Shell) else None
 
 
 def apply(operator: str, arguments: Sequence[Argument]) -> Tracked | None:

@@ -14,9 +14,9 @@ from typing import Any, Protocol
 from kmr_cli.formats.torchscript.operators import OperatorNames, is_listed_kind
 
 _SCHEMAS = {
-    "enter": "(str name, Any values) -> ()",  # a submodule by its attribute names
-    "enter_item": "(str container, Any index, Any values) -> ()",  # one of a container, by a computed index
-    "enter_object": "(Any module, Any values) -> ()",  # a module that a variable holds
+    "enter": "(str name, str method, Any values) -> ()",  # a submodule by its attribute names
+    "enter_item": "(str container, Any index, str method, Any values) -> ()",  # one of a container, index computed
+    "enter_object": "(Any module, str method, Any values) -> ()",  # a module that a variable holds
     "leave": "(Any values) -> ()",
     "push": "(str name) -> ()",  # the same without a tap: a call that moves no tensors
     "push_item": "(str container, Any index) -> ()",
@@ -28,17 +28,17 @@ _SCHEMAS = {
 class Listener(Protocol):
     """Receives what the operators report, in the order of execution."""
 
-    def enter(self, name: str, values: Any) -> None:
-        """A submodule of the current one starts; ``values`` are its arguments."""
+    def enter(self, name: str, method: str, values: Any) -> None:
+        """A method of a submodule of the current one starts; ``values`` is the list of its arguments."""
 
-    def enter_item(self, container: str, index: int | str, values: Any) -> None:
-        """An item of the current module's container starts."""
+    def enter_item(self, container: str, index: int | str, method: str, values: Any) -> None:
+        """A method of an item of the current module's container starts."""
 
-    def enter_object(self, module: Any, values: Any) -> None:
-        """A module starts that only its identity tells."""
+    def enter_object(self, module: Any, method: str, values: Any) -> None:
+        """A method of a module starts that only its identity tells."""
 
     def leave(self, values: Any) -> None:
-        """The latest module to start ends; ``values`` is what it returns."""
+        """The latest module to start ends; ``values`` is the list of what it returns."""
 
     def push(self, name: str) -> None:
         """As :meth:`enter`, for a call that moves no tensors."""
@@ -183,16 +183,25 @@ class _GraphRewriter:
         suffix, where = self._address(receiver, known, node)
         if where is None:
             return
-        results = list(node.outputs())
-        carries = any(_holds_tensor(value.type()) for value in (*arguments, *results))
+        carries = any(_holds_tensor(value.type()) for value in (*arguments, *node.outputs()))
         if carries:
-            entered = self._tuple(arguments, node)
-            self._operator("enter" + suffix, [*where, entered], node)
-            after = self.graph.create("kmr::leave", [self._tuple_after(results, node)], 0)
-            after.insertAfter(self._last)
+            self.report("enter" + suffix, [*where, self.text(node.s("name"), node)], arguments, node)
+            self.report_after(node)
         else:
-            self._operator("push" + suffix, where, node)
-            self.graph.create("kmr::pop", [], 0).insertAfter(node)
+            self._operator("push" + suffix, where).insertBefore(node)
+            self._operator("pop", []).insertAfter(node)
+
+    def report(self, operator: str, where: list[Any], values: list[Any], before: Any) -> None:
+        """Insert an operator that reports values, in front of a node."""
+        reporting = self._operator(operator, where)
+        reporting.insertBefore(before)
+        reporting.addInput(self._list(values, reporting))
+
+    def report_after(self, node: Any) -> None:
+        """Insert the operator that reports a node's results."""
+        leaving = self._operator("leave", [])
+        leaving.insertAfter(node)
+        leaving.addInput(self._list(list(node.outputs()), leaving))
 
     def _address(self, receiver: Any, known: Mapping[str, str], before: Any) -> tuple[str, list[Any] | None]:
         """How to name the receiver at run time: a suffix of the operator, and its first arguments.
@@ -201,12 +210,12 @@ class _GraphRewriter:
         """
         path = self._static_path(receiver, known)
         if path is not None:
-            return "", [self._text(path, before)] if path else None
+            return "", [self.text(path, before)] if path else None
         if receiver.node().kind() == "prim::ModuleContainerIndex":
             container, index = receiver.node().inputs()
             path = self._static_path(container, known)
             if path is not None:
-                return "_item", [self._text(path, before), index]
+                return "_item", [self.text(path, before), index]
         return "_object", [receiver]
 
     def _static_path(self, value: Any, known: Mapping[str, str]) -> str | None:
@@ -241,10 +250,11 @@ class _GraphRewriter:
             return True
         return kind.kind() == "ClassType" and kind.qualified_name() in self.module_types
 
-    def _operator(self, name: str, inputs: list[Any], before: Any) -> None:
-        self.graph.create(f"kmr::{name}", inputs, 0).insertBefore(before)
+    def _operator(self, name: str, inputs: list[Any]) -> Any:
+        return self.graph.create(f"kmr::{name}", inputs, 0)
 
-    def _text(self, text: str, before: Any) -> Any:
+    def text(self, text: str, before: Any) -> Any:
+        """A constant, in front of a node."""
         import torch
 
         node = self.graph.create("prim::Constant")
@@ -253,33 +263,52 @@ class _GraphRewriter:
         node.insertBefore(before)
         return node.output()
 
-    def _tuple(self, values: list[Any], before: Any) -> Any:
-        node = _tuple_node(self.graph, values)
+    def _list(self, values: list[Any], before: Any) -> Any:
+        """One list of values of any type, with tuples unpacked.
+
+        Not a tuple: torch works out a tuple's type before it hands it to Python, and fails where one of its tensors
+        is undefined (attention's weights, if nobody wants them).
+        """
+        import torch
+
+        flat = [inner for value in values for inner in self._unpacked(value, before)]
+        node = self.graph.create("prim::ListConstruct", flat, 1)
+        node.output().setType(torch._C.ListType(torch._C.AnyType.get()))
         node.insertBefore(before)
         return node.output()
 
-    def _tuple_after(self, values: list[Any], after: Any) -> Any:
-        node = _tuple_node(self.graph, values)
-        node.insertAfter(after)
-        self._last = node
-        return node.output()
+    def _unpacked(self, value: Any, before: Any) -> list[Any]:
+        if value.type().kind() != "TupleType":
+            return [value]
+        kinds = value.type().elements()
+        node = self.graph.create("prim::TupleUnpack", [value], len(kinds))
+        node.insertBefore(before)
+        inner = list(node.outputs())
+        for output, kind in zip(inner, kinds, strict=True):
+            output.setType(kind)
+        return [each for output in inner for each in self._unpacked(output, before)]
 
 
 def _tap_operators(graph: Any, block: Any, names: OperatorNames) -> None:
     rewriter = _GraphRewriter(graph, set())
     for node in list(block.nodes()):
-        kind = node.kind()
-        results = list(node.outputs())
-        if is_listed_kind(kind) and any(_holds_tensor(value.type()) for value in results):
-            arguments = [value for value in node.inputs() if _is_computed(value)]
-            if any(_holds_tensor(value.type()) for value in node.inputs()):
-                called = node.s("name") if kind == "prim::CallMethod" else kind.rpartition("::")[2]
-                if kind == "prim::CallFunction":
-                    called = next(iter(node.inputs())).node().s("name")
-                where = rewriter._text(names.next(called), node)
-                rewriter._operator("enter", [where, rewriter._tuple(arguments, node)], node)
-                after = graph.create("kmr::leave", [rewriter._tuple_after(results, node)], 0)
-                after.insertAfter(rewriter._last)
+        kind, inputs = node.kind(), list(node.inputs())
+        if (
+            is_listed_kind(kind)
+            and any(_holds_tensor(value.type()) for value in node.outputs())
+            and any(_holds_tensor(value.type()) for value in inputs)
+        ):
+            called = kind.rpartition("::")[2]
+            if kind == "prim::CallMethod":
+                called = node.s("name")
+            elif kind == "prim::CallFunction":
+                called = inputs[0].node().s("name")
+            where = [rewriter.text(names.next(called), node), rewriter.text("forward", node)]
+            rewriter.report("enter", where, [value for value in inputs if _is_computed(value)], node)
+            rewriter.report_after(node)
+        if kind == "prim::fork":
+            task = node.g("Subgraph")
+            _tap_operators(task, task, names)
         for inner in node.blocks():
             _tap_operators(graph, inner, names)
 
@@ -287,14 +316,6 @@ def _tap_operators(graph: Any, block: Any, names: OperatorNames) -> None:
 def _is_computed(value: Any) -> bool:
     """Whether a run computes the value, as opposed to a constant or a weight."""
     return value.node().kind() not in ("prim::Constant", "prim::GetAttr")
-
-
-def _tuple_node(graph: Any, values: list[Any]) -> Any:
-    import torch
-
-    node = graph.create("prim::TupleConstruct", values, 1)
-    node.output().setType(torch._C.TupleType([value.type() for value in values]))
-    return node
 
 
 def _holds_tensor(kind: Any) -> bool:

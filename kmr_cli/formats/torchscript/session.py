@@ -13,10 +13,14 @@ from kmr_cli.errors import BatchError, LayerError
 from kmr_cli.formats import Sink, Taps
 from kmr_cli.formats.torchscript import failures, instrument
 from kmr_cli.formats.torchscript.arrays import to_arrays, to_tensor
-from kmr_cli.formats.torchscript.signature import Argument, build
+from kmr_cli.formats.torchscript.description import Description
+from kmr_cli.formats.torchscript.signature import build
 from kmr_cli.records import Batch, LayerInfo, ModelInfo, TensorSpec
 
 _ONE_PASS = threading.RLock()  # the operators report to one listener per process
+
+
+_NO_CALL = -1  # on the stack: this module's code runs, but it is no call of the layer
 
 
 class _Enough(Exception):  # noqa: N818  (not an error: it ends a pass early)
@@ -28,21 +32,17 @@ class TorchScriptSession:
 
     Args:
         loaded: freshly loaded, not run yet.
-        info: the file's own description.
-        arguments: how ``forward``'s arguments are made from the batch.
-        operators: the layers of ``info`` are operators of ``forward``, not submodules.
+        described: what the file itself tells.
     """
 
-    def __init__(
-        self, loaded: instrument.Loaded, info: ModelInfo, arguments: tuple[Argument, ...], *, operators: bool
-    ) -> None:
+    def __init__(self, loaded: instrument.Loaded, described: Description) -> None:
         self._loaded: instrument.Loaded | None = loaded
-        self._arguments = arguments
-        self._info = info
-        self._layers = info.layers
-        named = loaded.instrument(operators=operators)
-        if operators:
-            self._layers = _agreed(info.layers, named)
+        self._described = described
+        self._info: ModelInfo = described.info
+        self._layers = described.info.layers
+        named = loaded.instrument(operators=described.operators)
+        if described.operators:
+            self._layers = _agreed(self._layers, named)
         self._identities = loaded.modules_by_identity()
 
     @property
@@ -65,8 +65,11 @@ class TorchScriptSession:
         if loaded is None:
             raise ValueError("the session is closed")
         self._check(taps)
-        arguments, keywords = build(self._arguments, {name: _tensor(name, array) for name, array in batch.items()})
-        recorder = _Recorder(taps, sink, self._last_values(taps) if stop else None, self._identities)
+        arguments, keywords = build(
+            self._described.arguments, {name: _tensor(name, array) for name, array in batch.items()}
+        )
+        last = self._last_values(taps) if stop else None
+        recorder = _Recorder(taps, sink, last, self._identities, self._described.helpers)
         with _ONE_PASS:
             before = instrument.listen(recorder)
             try:
@@ -116,9 +119,24 @@ class TorchScriptSession:
 
 
 class _Recorder:
-    """Keeps the path and the call number of what runs now, and hands wanted values to the sink."""
+    """Keeps the path and the call number of what runs now, and hands wanted values to the sink.
 
-    def __init__(self, taps: Taps, sink: Sink | None, last: int | None, identities: Mapping[int, str]) -> None:
+    Args:
+        taps: what is wanted.
+        sink: receives it.
+        last: how many calls to see before the pass is ended, None to let it run.
+        identities: path by the hash of a module's handle.
+        helpers: (path, method) of calls that are not calls of the layer.
+    """
+
+    def __init__(
+        self,
+        taps: Taps,
+        sink: Sink | None,
+        last: int | None,
+        identities: Mapping[int, str],
+        helpers: frozenset[tuple[str, str]],
+    ) -> None:
         self._wanted = frozenset(taps.layers)
         self._numbers = None if taps.calls is None else frozenset(taps.calls)
         self._ins = "in" in taps.sides
@@ -126,49 +144,55 @@ class _Recorder:
         self._sink = sink
         self._left = last
         self._identities = identities
+        self._helpers = helpers
         self._stack: list[tuple[str, int]] = [("", 0)]
         self._counts: dict[str, int] = {}
         self.raised: BaseException | None = None
 
-    def enter(self, name: str, values: Any) -> None:
+    def enter(self, name: str, method: str, values: Any) -> None:
         above = self._stack[-1][0]
-        self._enter(f"{above}.{name}" if above else name, values)
+        self._enter(f"{above}.{name}" if above else name, method, values)
 
-    def enter_item(self, container: str, index: int | str, values: Any) -> None:
-        self.enter(f"{container}.{index}" if container else str(index), values)
+    def enter_item(self, container: str, index: int | str, method: str, values: Any) -> None:
+        self.enter(f"{container}.{index}" if container else str(index), method, values)
 
-    def enter_object(self, module: Any, values: Any) -> None:
-        self._enter(self._identities[hash(module)], values)
+    def enter_object(self, module: Any, method: str, values: Any) -> None:
+        self._enter(self._identities[hash(module)], method, values)
 
     def push(self, name: str) -> None:
         above = self._stack[-1][0]
-        self._stack.append((f"{above}.{name}" if above else name, 0))
+        self._stack.append((f"{above}.{name}" if above else name, _NO_CALL))
 
     def push_item(self, container: str, index: int | str) -> None:
         self.push(f"{container}.{index}" if container else str(index))
 
     def push_object(self, module: Any) -> None:
-        self._stack.append((self._identities[hash(module)], 0))
+        self._stack.append((self._identities[hash(module)], _NO_CALL))
 
     def pop(self) -> None:
         self._stack.pop()
 
     def leave(self, values: Any) -> None:
         path, call = self._stack.pop()
-        if path in self._wanted and (self._numbers is None or call in self._numbers):
-            if self._outs:
-                self._report(path, call, "out", values)
-                self._count_down()
+        if self._outs and path in self._wanted and self._is_wanted(call):
+            self._report(path, call, "out", values)
+            self._count_down()
 
-    def _enter(self, path: str, values: Any) -> None:
+    def _enter(self, path: str, method: str, values: Any) -> None:
+        if (path, method) in self._helpers:
+            self._stack.append((path, _NO_CALL))
+            return
         call = self._counts.get(path, 0)
         self._counts[path] = call + 1
         self._stack.append((path, call))
-        if path in self._wanted and (self._numbers is None or call in self._numbers):
+        if path in self._wanted and self._is_wanted(call):
             if self._ins:
                 self._report(path, call, "in", values)
             if not self._outs:
                 self._count_down()
+
+    def _is_wanted(self, call: int) -> bool:
+        return call != _NO_CALL and (self._numbers is None or call in self._numbers)
 
     def _report(self, path: str, call: int, side: str, values: Any) -> None:
         if self._sink is None:
