@@ -140,6 +140,11 @@ def test_only_the_ancestors_in_a_graph_are_built(functional):
     built = {operation.name for operation in session._cut.model.operations}
     assert {"tokens", "words", "image", "shared", "nested"} <= built
     assert not built & {"block", "head", "read", "both"}
+    functional.capture("get_item", session=session, stop=True)  # the nested model's config was not used up
+    assert session._cut is not None
+    functional.capture("add", session=session, stop=True)
+    assert session._cut is not None
+    assert "nested" in {operation.name for operation in session._cut.model.operations}
 
 
 def test_what_the_quick_way_does_not_know_is_loaded_by_keras(tmp_path, monkeypatch):
@@ -241,6 +246,23 @@ def test_one_call_of_a_shared_layer(functional):
     assert same(both["shared", 1, "in0"], both["shared", 0, "out0"])
     with pytest.raises(LayerError, match="runs 2 times, there is no call 5"):
         functional.capture("shared", calls=(5,))
+
+
+def test_a_layer_and_a_model_that_run_three_times(tmp_path):
+    entry = keras.Input((4,), name="entry")
+    nested = keras.Model(entry, keras.layers.Dense(4, name="deep")(entry), name="nested")
+    x = keras.Input((4,), name="x")
+    first = nested(x)
+    third = nested(nested(first))
+    keras.Model(x, keras.layers.Dense(2, name="head")(third)).save(tmp_path / "m.keras")
+    opened = Opened(tmp_path / "m.keras")
+    values, _ = opened.capture("nested/deep", stop=True)
+    assert opened.session._cut is not None
+    assert {call for _, call, _ in values} == {0, 1, 2}
+    assert all(same(values["nested/deep", i, "out0"], values["nested/deep", i + 1, "in0"]) for i in (0, 1))
+    whole, _ = opened.capture("nested", "head")
+    assert [same(whole["nested", i, "out0"], values["nested/deep", i, "out0"]) for i in range(3)] == [True] * 3
+    assert same(whole["head", 0, "in0"], whole["nested", 2, "out0"])
 
 
 def test_arguments_are_numbered_in_the_order_of_the_signature(tmp_path):
@@ -442,7 +464,10 @@ def test_the_torch_backend(tmp_path):
             session = keras_archive.open(path, OpenOptions())
             paths = tuple(layer.path for layer in session.layers if not layer.untappable)
             values = {}
-            outputs = session.capture(batch, Taps(paths), lambda *tap: values.update({tap[:3]: tap[3].copy()}))
+            def keep(*tap):
+                assert not torch.is_grad_enabled()
+                values[tap[:3]] = tap[3].copy()
+            outputs = session.capture(batch, Taps(paths), keep)
             with torch.no_grad():
                 model = keras.saving.load_model(path)
                 bare = zoo.run_bare(model, batch)
