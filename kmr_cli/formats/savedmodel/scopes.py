@@ -115,6 +115,9 @@ class _Finder:
             self._listed = names.plain_layers(lively | read_scopes, self._classes)
         self._root = names.root_scope(self._listed, keras_3=self._keras_3, classes=self._classes)
         self._listed.pop(self._root, None)
+        self._children: dict[str, set[str]] = {}
+        for scope, part in self._listed.items():
+            self._children.setdefault(scope.rpartition("/")[0], set()).add(part)
         self._tappable = set(flow.live) | self._tables(lively)
         self._scopes = self._node_scopes()
 
@@ -201,7 +204,7 @@ class _Finder:
         by_key: dict[tuple[str, str], list[_Group]] = {}
         path_of: dict[str, str] = {"": "", self._root: ""}
         merged = {} if self._keras_3 or self._classes else self._same_variables(variables)
-        for scope in sorted(self._listed, key=lambda one: (one.count("/"), names.natural_key(one))):
+        for scope in sorted(self._listed, key=lambda one: (one.count("/"), names.natural_key(one), one)):
             if not members[scope]:
                 continue
             parent = scope.rpartition("/")[0]
@@ -248,10 +251,12 @@ class _Finder:
         """Parts without a connection inside the scope that do the same with the same variables."""
         inside = set(nodes)
         part: dict[str, int] = {}
+        count = 0
         for name in nodes:
             if name in part:
                 continue
-            stack, number = [name], len(set(part.values()))
+            stack, number = [name], count
+            count += 1
             while stack:
                 one = stack.pop()
                 if one in part:
@@ -417,9 +422,7 @@ class _Finder:
         if not group.scopes:
             return self._graph.nodes[group.calls[0][0]].op
         nodes = [self._graph.nodes[name] for name in group.calls[0]]
-        inner = (
-            {self._listed[one] for one in self._listed if one.startswith(group.scopes[0] + "/")} if container else set()
-        )
+        inner: set[str] = self._children.get(group.scopes[0], set()) if container else set()
         held = {(one := self._variables[handle]).name: one.shape for handle in group.variables}
         return kinds.guess([node.op for node in nodes], held, inner, rank, keras=self._keras_3)
 

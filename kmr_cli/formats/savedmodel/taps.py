@@ -22,7 +22,9 @@ from kmr_cli.formats.savedmodel.analysis import Analysis
 from kmr_cli.formats.savedmodel.graph import producer
 
 GROUP_BYTES = 4 << 20
-"""What a group holds. Near the size of a core's cache: MobileNetV2 with every layer tapped was fastest there."""
+"""What a group holds: few enough calls for a small batch, and still about what a core's cache holds."""
+LARGE_BYTES = 2 << 20
+"""A tensor of this size ends its group: the next operation can then reuse its memory, as it would untapped."""
 GROUP_EVENTS = 64
 
 
@@ -104,10 +106,13 @@ def groups(analysis: Analysis, found: Sequence[Event], batch_size: int) -> list[
     for event in found:
         pending.append(event)
         level = max(level, rank[producer(event.tensor)])
+        large = False
         if event.tensor not in held:
             held[event.tensor] = None
-            size += _bytes(analysis, event.tensor, batch_size)
-        if size >= GROUP_BYTES or len(held) >= GROUP_EVENTS:
+            width = _bytes(analysis, event.tensor, batch_size)
+            size += width
+            large = width >= LARGE_BYTES
+        if large or size >= GROUP_BYTES or len(held) >= GROUP_EVENTS:
             cut.append(Group(tuple(held), tuple(pending), level))
             pending, held, size = [], {}, 0
     if pending:
