@@ -104,6 +104,7 @@ def test_known_calls_and_ports_are_right(opened):
             assert spec.dtype in (None, value.dtype.name), (layer.path, spec)
 
 
+@pytest.mark.slow
 def test_stopping_at_every_layer_gives_the_same_bits(opened):
     """Each layer in a session of its own: the part of the graph that is built changes nothing."""
     whole, _ = opened.capture(*opened.everything)

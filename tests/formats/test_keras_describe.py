@@ -142,6 +142,7 @@ def test_applications(builder, shape, tmp_path):
         assert layer.outputs[0].shape == tuple(model.get_layer(layer.path).output.shape), layer.path
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads the peak from /proc")
 def test_no_framework_is_imported_and_little_memory_used(tmp_path):
     keras.Sequential([keras.Input((5000,)), keras.layers.Dense(5000, name="big")]).save(tmp_path / "big.keras")

@@ -39,6 +39,7 @@ def name(request):
     return request.param
 
 
+@pytest.mark.slow
 def test_keras_2_files_compute_what_tf_keras_computes(name, tmp_path):
     path = keras2.saved(name, tmp_path)
     info, session, batch, values, outputs = run(keras_h5, path)
@@ -87,6 +88,7 @@ def test_stopping_a_keras_2_model(tmp_path):
     assert set(values) == {("dense", 0, "in0"), ("dense", 0, "out0")}
 
 
+@pytest.mark.slow
 def test_archives_of_tf_keras(name, tmp_path):
     path = keras2.saved(name, tmp_path, ".keras")
     info, _, batch, values, outputs = run(keras_archive, path)
