@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,12 +9,12 @@ from typing import Any
 
 from kmr_cli.formats.savedmodel import flow as flows
 from kmr_cli.formats.savedmodel import kinds, names
+from kmr_cli.formats.savedmodel.calls import READS, CallSplitter, readers
 from kmr_cli.formats.savedmodel.flow import Flow
 from kmr_cli.formats.savedmodel.graph import Graph, producer
 from kmr_cli.formats.savedmodel.variables import Variable, shape_of
 
-_READS = frozenset({"ReadVariableOp", "Identity", "Cast"})
-_NOT_LAYERS = frozenset({"Identity", "IdentityN", "NoOp", "Const", "Placeholder", "PlaceholderWithDefault"}) | _READS
+_NOT_LAYERS = frozenset({"Identity", "IdentityN", "NoOp", "Const", "Placeholder", "PlaceholderWithDefault"}) | READS
 LOOPS = frozenset({"While", "StatelessWhile", "For", "MapDefun"})
 BRANCHES = frozenset({"If", "StatelessIf", "Case", "StatelessCase"})
 
@@ -100,7 +99,8 @@ class _Finder:
     ) -> None:
         self._graph, self._flow, self._variables, self._outputs = graph, flow, variables, outputs
         self._fed = {producer(feed) for feed in feeds}
-        self._readers = _readers(graph, flow, variables)
+        self._readers = readers(graph, flow, variables)
+        self._splitter = CallSplitter(graph, flow, variables, self._readers)
         self._reads = [(node, handle) for node in flow.order for handle in sorted(self._readers.get(node, ()))]
         self._labels = {node.label for node in graph.nodes.values()}
         self._classes = names.keras_classes(path, object_graph)
@@ -245,90 +245,7 @@ class _Finder:
         if len(group.scopes) > 1 or self._keras_3:
             return [members[scope] for scope in group.scopes]
         nodes = members[group.scopes[0]]
-        return self._by_connection(nodes) or self._by_count(group.scopes[0], nodes) or [nodes]
-
-    def _by_connection(self, nodes: Sequence[str]) -> list[list[str]] | None:
-        """Parts without a connection inside the scope that do the same with the same variables."""
-        inside = set(nodes)
-        part: dict[str, int] = {}
-        count = 0
-        for name in nodes:
-            if name in part:
-                continue
-            stack, number = [name], count
-            count += 1
-            while stack:
-                one = stack.pop()
-                if one in part:
-                    continue
-                part[one] = number
-                sources = (producer(entry) for entry in self._graph.nodes[one].data_inputs)
-                stack += [other for other in (*sources, *self._flow.users[one]) if other in inside]
-        found: dict[int, list[str]] = {}
-        for name in nodes:
-            found.setdefault(part[name], []).append(name)
-        calls = list(found.values())
-        if len(calls) < 2:
-            return None
-        operations = [Counter(self._graph.nodes[name].op for name in call) for call in calls]
-        held = [self._direct_variables(call) for call in calls]
-        same = all(one == operations[0] for one in operations) and all(one == held[0] for one in held)
-        # Without variables two parts may be two steps of one layer: only plain repetition by name counts.
-        return calls if same and (held[0] or self._by_count("", nodes) is not None) else None
-
-    def _direct_variables(self, nodes: Iterable[str]) -> frozenset[str]:
-        found: set[str] = set()
-        for name in nodes:
-            found |= self._readers.get(name, frozenset())
-            for entry in self._graph.nodes[name].data_inputs:
-                source = producer(entry)
-                if source not in self._flow.live:
-                    found |= self._behind(source)
-        return frozenset(found)
-
-    def _behind(self, name: str) -> frozenset[str]:
-        """The variables that a node outside the inputs' reach is computed from."""
-        found: set[str] = set()
-        seen: set[str] = set()
-        stack = [name]
-        while stack:
-            one = stack.pop()
-            if one in seen:
-                continue
-            seen.add(one)
-            if one in self._variables:
-                found.add(one)
-            stack += [producer(entry) for entry in self._graph.nodes[one].data_inputs]
-        return frozenset(found)
-
-    def _by_count(self, scope: str, nodes: Sequence[str]) -> list[list[str]] | None:
-        """Every operation there k times (``MatMul``, ``MatMul_1``), every variable read k times: k calls."""
-        by_name: dict[tuple[str, ...], list[str]] = {}
-        for name in nodes:
-            parts = self._graph.nodes[name].label.removeprefix(scope).strip("/").split("/")
-            by_name.setdefault(tuple(map(names.without_suffix, parts)), []).append(name)
-        counts = {len(found) for found in by_name.values()}
-        if len(counts) != 1 or counts == {1}:
-            return None
-        count = counts.pop()
-        if scope:
-            reads = Counter(handle for node in nodes for handle in self._reads_for(node))
-            if not reads or set(reads.values()) != {count}:
-                return None
-        calls: list[list[str]] = [[] for _ in range(count)]
-        for found in by_name.values():
-            ordered = sorted(found, key=lambda one: names.natural_key(self._graph.nodes[one].label))
-            for call, name in zip(calls, ordered, strict=True):
-                call.append(name)
-        return calls
-
-    def _reads_for(self, name: str) -> list[str]:
-        """A variable's handle for every time that an operation reads it, directly or through nodes of its own."""
-        found: list[str] = list(self._readers.get(name, ()))
-        for source in map(producer, self._graph.nodes[name].data_inputs):
-            if source not in self._flow.live:
-                found += self._behind(source)
-        return found
+        return self._splitter.split(group.scopes[0], nodes)
 
     def _loose_groups(self, nodes: Iterable[str], taken: set[str]) -> list[_Group]:
         """Operations that stand directly in the model, outside every layer: each is one of its own."""
@@ -343,7 +260,7 @@ class _Finder:
                 path = f"{node.label.rpartition('/')[2]}#{number}"
                 number += 1
             taken.add(path)
-            groups.append(_Group(path, [], self._direct_variables([name]), [[name]]))
+            groups.append(_Group(path, [], self._splitter.variables_of([name]), [[name]]))
         return groups
 
     # -- ports ----------------------------------------------------------------------------------------------------
@@ -425,29 +342,6 @@ class _Finder:
         inner: set[str] = self._children.get(group.scopes[0], set()) if container else set()
         held = {(one := self._variables[handle]).name: one.shape for handle in group.variables}
         return kinds.guess([node.op for node in nodes], held, inner, rank, keras=self._keras_3)
-
-
-def _readers(graph: Graph, flow: Flow, variables: Mapping[str, Variable]) -> dict[str, frozenset[str]]:
-    """Node -> handles of the variables that it reads on behalf of the layer it stands in.
-
-    TF1 reads a variable once, beside it (``fc1/w/read``), and uses the value in any scope: there the users count.
-    """
-    found: dict[str, set[str]] = {}
-    for handle in variables:
-        pending = list(flow.users[handle])
-        seen: set[str] = set()
-        while pending:
-            name = pending.pop()
-            if name in seen:
-                continue
-            seen.add(name)
-            node = graph.nodes[name]
-            beside = node.label.startswith(handle + "/") or "/" not in node.label
-            if node.op in _READS and beside and name not in flow.live:
-                pending.extend(flow.users[name])
-            else:
-                found.setdefault(name, set()).add(handle)
-    return {name: frozenset(handles) for name, handles in found.items()}
 
 
 def _tree_key(path: str, first: Mapping[str, int]) -> list[tuple[int, str]]:
