@@ -154,7 +154,7 @@ def _checked(item: GivenInput, spec: TensorSpec, notice: Notice) -> np.ndarray:
         raise BatchError(f"input {spec.name!r}: a single number, but samples lie along axis 0 ({item.source})")
     if spec.dtype is not None:
         array = _cast(item, spec, notice)
-    if spec.limit is not None and array.size and array.dtype.kind in "iu":
+    if spec.limit is not None and array.size and array.dtype.kind in "iuf":
         low, high = int(array.min()), int(array.max())
         if low < 0 or high >= spec.limit:
             raise BatchError(

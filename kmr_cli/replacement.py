@@ -45,20 +45,20 @@ def replace(
     for spec in specs:
         values = np.array(batch[spec.name], copy=True)
         if rows.size:
-            new = spare[spec.name][picks] if spare and picks is not None else _redraw(values, rows, rng)
+            new = spare[spec.name][picks] if spare and picks is not None else _redraw(values, rows, spec, rng)
             values[rows] = _really_different(values[rows], new, spec, rng)
         result[spec.name] = values
     return result
 
 
-def _redraw(values: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _redraw(values: np.ndarray, rows: np.ndarray, spec: TensorSpec, rng: np.random.Generator) -> np.ndarray:
     old: np.ndarray = values[rows]
     if values.ndim > 1 and _is_one_hot(values):
         return rng.permuted(old, axis=-1)
     kind = values.dtype.kind
     if kind == "b":
         return _other_rows(values, rows, rng)
-    if kind in "iuO":
+    if kind in "iuO" or spec.limit is not None:
         fresh = _other_values(values, old, rng)
     elif kind == "c":
         real = _other_floats(values.real, old.real, rng)
@@ -135,7 +135,9 @@ def _really_different(old: np.ndarray, new: np.ndarray, spec: TensorSpec, rng: n
     new = np.array(new, copy=True)
     fresh = draw(spec, new[same].shape, rng)
     kind = new.dtype.kind
-    if kind in "fcV":
+    if spec.limit is not None:
+        fresh = (old[same] + rng.integers(1, max(spec.limit, 2), old[same].shape)) % spec.limit
+    elif kind in "fcV":
         fresh = (old[same] + fresh * np.maximum(1, np.abs(old[same]).max())).astype(new.dtype)
     elif kind == "b":
         fresh = ~old[same]

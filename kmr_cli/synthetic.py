@@ -63,7 +63,7 @@ def draw(spec: TensorSpec, shape: tuple[int, ...], rng: np.random.Generator) -> 
     dtype = np.dtype(spec.dtype or "float32")
     if dtype.kind == "b":
         return rng.random(shape) < 0.5
-    if dtype.kind in "iu":
+    if dtype.kind in "iu" or spec.limit is not None:  # Keras' inputs are floats by default, also before an embedding
         return rng.integers(0, spec.limit or _UNKNOWN_LIMIT, shape).astype(dtype)
     if dtype.kind == "c":
         return (rng.standard_normal(shape) + 1j * rng.standard_normal(shape)).astype(dtype)

@@ -166,6 +166,14 @@ class TestSynthetic:
         assert array.shape == (3, 4)
         assert array.dtype == (object if dtype == "string" else np.dtype(dtype))
 
+    def test_floats_that_index_an_embedding_are_whole_numbers(self):
+        spec = TensorSpec("ids", (None, 20), "float32", limit=4)
+        (array,) = synthesize(info(spec), 5, 0, {}).values()
+        assert array.dtype == np.float32
+        assert set(array.ravel()) == {0, 1, 2, 3}
+        with pytest.raises(BatchError, match="4 is outside"):
+            fitted(np.full((2, 20), 4, np.float32), spec)
+
     def test_batch_size_equals_no_other_dimension(self):
         assert choose_batch_size(info(IMAGE)) == 9
         assert choose_batch_size(info(TOKENS), 12) == 13

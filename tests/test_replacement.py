@@ -86,6 +86,15 @@ def test_alike_integers_stay_within_the_embedding():
     assert (result != 4).any(axis=1).all()
 
 
+def test_floats_that_index_an_embedding_stay_whole_numbers():
+    values = np.array([[3, 9], [4, 3], [9, 9]], np.float32)
+    result = replaced(values, [0, 1], limit=10)
+    assert set(result.ravel()) <= {3, 4, 9}
+    alike = replaced(np.full((3, 2), 4, np.float32), [0], limit=5)
+    assert set(alike[0]) <= {0, 1, 2, 3, 4}
+    assert (alike[0] != 4).any()
+
+
 def test_one_hot_stays_one_hot():
     values = np.eye(7)[[0, 3, 6, 2]]
     result = replaced(values, [0, 1, 2])
