@@ -104,7 +104,7 @@ def open(path: Path, options: OpenOptions) -> Session:  # noqa: A001
 
     import_keras()
     import_user_modules(options.imports)
-    old = version is None or not version.startswith("3")
+    old = version is None or version.partition(".")[0] in ("0", "1", "2")
     session: KerasSession
 
     def load(_: dict[str, Any] | None) -> Any:
@@ -114,7 +114,7 @@ def open(path: Path, options: OpenOptions) -> Session:  # noqa: A001
             return load_by_keras3(path, entry, adapt=old)
         except Exception as exc:
             if not old:
-                raise load_error(path, exc) from exc
+                raise load_error(path, exc, version) from exc
             return _by_tf_keras(path, session, exc)
 
     session = KerasSession(info, config, load)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import io
 import re
+import sys
 import warnings
 import zipfile
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ import numpy as np
 
 from kmr_cli.errors import KmrError, ModelFileError, ModelLoadError
 from kmr_cli.formats.frameworks import first_line
-from kmr_cli.formats.keras_shared.archive import CONFIG, open_archive, read_json, weights_file
+from kmr_cli.formats.keras_shared.archive import CONFIG, METADATA, open_archive, read_json, weights_file
 from kmr_cli.formats.keras_shared.config import LayerConfig
 from kmr_cli.formats.keras_shared.names import container_entries
 from kmr_cli.formats.keras_shared.paths import is_built_in, layer_children, members_by_name
@@ -49,6 +50,7 @@ def load_archive(path: Path, config: LayerConfig, subgraph: dict[str, Any] | Non
         ModelFileError, ModelLoadError: as its text says.
     """
     with open_archive(path) as archive, quiet_keras():
+        writer = read_json(path, archive, METADATA).get("keras_version")
         # Keras takes a config apart while it reads it, so it gets its own.
         entry = copy.deepcopy(subgraph) if subgraph is not None else read_json(path, archive, CONFIG)
         try:
@@ -58,26 +60,33 @@ def load_archive(path: Path, config: LayerConfig, subgraph: dict[str, Any] | Non
         except Exception as exc:
             if subgraph is not None:
                 raise CannotShortenError(str(exc)) from exc
-        return _load_by_keras(path)
+        return _load_by_keras(path, writer)
 
 
-def _load_by_keras(path: Path) -> Any:
+def _load_by_keras(path: Path, writer: object) -> Any:
     from keras.src.saving import saving_lib
 
     try:
         with path.open("rb") as file:
             return saving_lib.load_model(file, compile=False, safe_mode=True)
     except Exception as exc:
-        raise load_error(path, exc) from exc
+        raise load_error(path, exc, writer) from exc
 
 
-def load_error(path: Path, exc: Exception) -> KmrError:
-    """What Keras' refusal to load means, in one line."""
+def load_error(path: Path, exc: Exception, writer: object = None) -> KmrError:
+    """What Keras' refusal to load means, in one line.
+
+    Args:
+        path: the file.
+        exc: what Keras raised.
+        writer: the version of Keras 3 that the file says it was written by, if it does.
+    """
     text = str(exc)
+    too_new = newer_than_installed(writer)
     unknown = re.search(r"Could not locate (?:class|function) '([^']+)'", text) or re.search(
         r"Unknown (?:layer|activation function|initializer|object|[\w ]+?): '?([\w.>]+)'?", text
     )
-    if unknown:
+    if unknown and not (too_new and re.search(r"Full object config: \{'module': 'keras[.']", text)):
         hint = "give the module that defines and registers it: --import MODULE (a file in this folder counts)"
         return ModelLoadError(f"{path.name}: unknown custom class or function {unknown[1]!r}", hint)
     if "lambda" in text.lower() and ("safe_mode" in text or "unsafe" in text):
@@ -87,14 +96,34 @@ def load_error(path: Path, exc: Exception) -> KmrError:
         return ModelFileError(
             f"{path.name}: the weights are damaged ({first_line(exc)})", "copy or save the file again"
         )
+    if too_new:
+        needs = " (after 3.12, Keras needs Python 3.11 or later)" if sys.version_info < (3, 11) else ""
+        return ModelLoadError(
+            f"{path.name}: written by Keras {too_new[0]}, which the installed Keras {too_new[1]} cannot load "
+            f"({keras_message(exc)})",
+            f"pip install --upgrade 'keras>={too_new[0]}'{needs}",
+        )
     return ModelLoadError(f"{path.name}: Keras cannot load it: {keras_message(exc)}")
+
+
+def newer_than_installed(writer: object) -> tuple[str, str] | None:
+    """``(writer, installed)``, plain version numbers, if the first is of a later minor release of Keras."""
+    installed = sys.modules["keras"].__version__ if "keras" in sys.modules else None
+    number = r"(\d{1,4})\.(\d{1,4})(\.\d{1,4})?"  # no more than that: the file's word becomes a command to type
+    theirs, ours = re.match(number, str(writer)), re.match(number, str(installed))
+    if theirs is None or ours is None or (int(theirs[1]), int(theirs[2])) <= (int(ours[1]), int(ours[2])):
+        return None
+    return theirs[0], ours[0]
 
 
 def keras_message(exc: BaseException) -> str:
     """The line of a Keras error that says what happened; Keras prints it bold, between lines of context."""
     bold = re.search(r"\x1b\[1m(.+?)\x1b\[0m", str(exc), re.DOTALL)
-    inner = re.search(r"Exception encountered: ''?(.+?)''?$", str(exc), re.DOTALL)
-    text = bold[1] if bold else inner[1] if inner else str(exc)
+    # Keras wraps an error once for every object around it, and shows the config of each: the innermost counts.
+    inner = str(exc).rpartition("Exception encountered: ")[2].strip()
+    if inner.startswith("''"):
+        inner = inner.removeprefix("''").removesuffix("''")
+    text = bold[1] if bold else inner
     return first_line(ValueError(text)) if text.strip() else type(exc).__name__
 
 
