@@ -174,6 +174,43 @@ def test_a_single_layer_alone_gives_the_same_values(opened, name):
             same(alone[key], values[key])
 
 
+@pytest.mark.parametrize("name", ["module_control_flow", "tf1_control_flow", "keras_nested", "module_scopes"])
+def test_ports_of_a_side_and_calls_come_in_order(opened, name):
+    session = opened(name)
+    values = Collected()
+    session.capture(batch_for(session), everything(session), values)
+    for path in everything(session).layers:
+        for side in ("in", "out"):
+            seen = [
+                (call, int(port.removeprefix(side))) for layer, call, port in values if layer == path and side in port
+            ]
+            assert seen == sorted(seen)
+
+
+def test_inputs_are_fed_as_aligned_copies(opened, monkeypatch):
+    fed = []
+    original = Runner.run
+
+    def watching(self, batch):
+        fed.append(batch["x"])
+        return original(self, batch)
+
+    monkeypatch.setattr(Runner, "run", watching)
+    raw = np.zeros(16 * 4 + 4, np.uint8)[4:].view(np.float32).reshape(4, 4)
+    opened("module_plain").capture({"x": raw}, Taps(()))
+    assert fed[0].ctypes.data % 64 == 0
+    assert not np.shares_memory(fed[0], raw)
+
+
+def test_what_follows_a_tap_waits_for_it_so_that_memory_is_used_again(opened, monkeypatch):
+    monkeypatch.setattr(tapping, "GROUP_BYTES", 1)
+    session = opened("module_reduction")
+    session.capture(batch_for(session), Taps(("bias",), sides=("out",)), Collected())
+    ((runner, _),) = session._runners.values()
+    relu = next(operation for operation in runner._graph.get_operations() if operation.type == "Relu")
+    assert [operation.type for operation in relu.control_inputs] == ["PyFunc"]
+
+
 # -- values ---------------------------------------------------------------------------------------------------------
 
 
@@ -316,6 +353,8 @@ def test_only_what_is_needed_is_loaded(opened, model):
     names = {operation.name for operation in runner._graph.get_operations()}
     assert any("conv1" in name for name in names)
     assert not any("conv2" in name or "head" in name for name in names)
+    # Grappler rewrites according to what is fetched: with it, runs with different taps could not be compared.
+    assert runner._session._config.graph_options.rewrite_options.disable_meta_optimizer
 
 
 def test_inputs_that_are_not_needed_are_not_fed(opened):
