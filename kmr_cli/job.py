@@ -40,8 +40,13 @@ FRAMEWORKS = ("tensorflow", "keras", "tf_keras", "torch", "jax")
 
 def can_fork() -> bool:
     """Whether this process may fork: no framework, no second thread, and a system where forking is safe at all."""
-    quiet = threading.active_count() == 1 and not any(name in sys.modules for name in FRAMEWORKS)
-    return quiet and sys.platform.startswith("linux")
+    if not sys.platform.startswith("linux") or any(name in sys.modules for name in FRAMEWORKS):
+        return False
+    try:
+        # The kernel's count: Python does not know of threads that C libraries start.
+        return len(os.listdir("/proc/self/task")) == 1  # noqa: PTH208  (only the number matters)
+    except OSError:
+        return False
 
 
 class Child:

@@ -10,14 +10,16 @@ import time
 from pathlib import Path
 
 import pytest
+from zoo.samples import COMMAND, HOME
 
 from kmr_cli.errors import BatchError, KmrError, ModelRunError
-from kmr_cli.job import FRAMEWORKS, Child, can_fork
+from kmr_cli.job import FRAMEWORKS, Child
 
 # The tasks run in a fresh interpreter, so they live in a script of their own, which forks: as the command line does.
 SCRIPT = textwrap.dedent(
     """
     import os, signal, sys, time
+    import kmr_cli.__main__  # first, so that NumPy starts no thread
     import numpy as np
     from kmr_cli.errors import BatchError, KmrError
     from kmr_cli.job import Child
@@ -126,23 +128,57 @@ def test_a_killed_interpreter_is_reported():
         child.run("sample", {}, lambda kind, text: None)
 
 
-def test_never_forks_beside_a_thread(monkeypatch):
-    for framework in FRAMEWORKS:
-        monkeypatch.delitem(sys.modules, framework, raising=False)
-    assert can_fork()
-    done = threading.Event()
-    thread = threading.Thread(target=done.wait)
-    thread.start()
-    try:
-        assert not can_fork()
-    finally:
-        done.set()
-        thread.join()
+def may_fork(preparation):
+    script = f"import kmr_cli.__main__, numpy\n{preparation}\nfrom kmr_cli.job import can_fork; print(can_fork())"
+    command = [sys.executable, "-c", script]
+    environment = {key: value for key, value in os.environ.items() if key != "OPENBLAS_NUM_THREADS"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, env=environment)
+    return {"True\n": True, "False\n": False}[done.stdout]
 
 
-def test_never_forks_beside_a_framework(monkeypatch):
-    monkeypatch.setitem(sys.modules, "torch", threading)
-    assert not can_fork()
+@pytest.mark.skipif(sys.platform != "linux", reason="forks on Linux only")
+@pytest.mark.parametrize(
+    ("preparation", "allowed"),
+    [
+        ("", True),
+        ("import threading; threading.Thread(target=threading.Event().wait, daemon=True).start()", False),
+        # As a C library does: nothing that the module threading knows of.
+        ("import _thread, time; _thread.start_new_thread(time.sleep, (60,))", False),
+        *((f"import sys; sys.modules[{name!r}] = sys", False) for name in FRAMEWORKS),
+    ],
+    ids=["nothing", "a thread", "a thread unknown to Python", *FRAMEWORKS],
+)
+def test_never_forks_beside_a_thread_or_a_framework(preparation, allowed):
+    assert may_fork(preparation) == allowed
+
+
+WATCH_FORKS = """
+import os
+
+def fork(fork=os.fork):
+    with open(os.environ["FORKS"], "a") as file:
+        print(len(os.listdir("/proc/self/task")), file=file)
+    return fork()
+
+os.fork = fork
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="forks on Linux only")
+@pytest.mark.parametrize("threads", [None, "2"], ids=["as installed", "OpenBLAS with two threads"])
+def test_the_command_forks_without_threads_and_without_a_warning(tmp_path, threads):
+    (tmp_path / "sitecustomize.py").write_text(WATCH_FORKS)
+    environment = {key: value for key, value in os.environ.items() if key != "OPENBLAS_NUM_THREADS"}
+    environment |= {"PYTHONWARNINGS": "always", "PYTHONPATH": str(tmp_path), "FORKS": str(tmp_path / "forks")}
+    if threads:
+        environment["OPENBLAS_NUM_THREADS"] = threads
+    command = [COMMAND, "sample", "digits.keras", "-l", "conv1", "-i", "4", "--input", "digits.npz"]
+    done = subprocess.run(command, cwd=HOME, capture_output=True, text=True, timeout=120, check=False, env=environment)
+    assert (done.returncode, done.stderr) == (0, "note:  digits.npz: left out 'label'\n")
+    assert "conv1 out0" in done.stdout
+    if threads is None:
+        assert (tmp_path / "forks").read_text() == "1\n"
 
 
 def test_errors_of_other_names_are_not_rebuilt():
