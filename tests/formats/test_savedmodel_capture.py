@@ -297,6 +297,22 @@ def test_a_table_from_the_checkpoint(opened):
     same(outputs["output_0"], np.array([6.0, -3.0], dtype=np.float32))
 
 
+def test_a_function_waits_for_what_its_call_waits_for(opened):
+    session = opened("module_counting")
+    graph = session._analysis.graph
+    reader = next(node for node in graph.nodes.values() if node.op == "ReadVariableOp")
+    assert any(graph.nodes[name].op == "AssignAddVariableOp" for name in graph.ancestors([reader.name]))
+    values = Collected()
+    outputs = session.capture({"x": np.zeros((2, 4), np.float32)}, everything(session), values)
+    same(outputs["output_0"], np.ones((2, 4), np.float32))
+    assert values
+
+
+def test_nothing_above_a_fed_tensor_is_needed(opened):
+    analysis = opened("tf1_feed_inside")._analysis
+    assert not any(analysis.graph.nodes[name].label.startswith("raw") for name in analysis.flow.order)
+
+
 def test_a_sparse_input_in_parts(opened):
     session = opened("tf1_sparse_input")
     batch = {

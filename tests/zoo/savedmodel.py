@@ -354,6 +354,24 @@ def module_mutable_table(path: Path) -> Path:
     return _save(module, path, signatures=run)
 
 
+def module_counting(path: Path) -> Path:
+    """A counter that goes up before a function of its own reads it."""
+    import tensorflow as tf
+
+    module = tf.Module()
+    module.counter = tf.Variable(0.0, name="counter")
+    module.read = tf.function(lambda x: x + module.counter, input_signature=[tf.TensorSpec((None, 4), name="x")])
+
+    @tf.function(input_signature=[tf.TensorSpec((None, 4), name="x")])
+    def run(x):
+        module.counter.assign_add(1.0)
+        with tf.name_scope("counted"):
+            return module.read(x)
+
+    module.run = run
+    return _save(module, path, signatures=run)
+
+
 def module_failing(path: Path) -> Path:
     """An assertion that some inputs break, inside the scope ``check``."""
     import tensorflow as tf
