@@ -76,6 +76,11 @@ def _load(source: str | bytes, described: Description) -> Session:
     from kmr_cli.formats.torchscript.session import TorchScriptSession
 
     name = described.info.path
+    if not described.has_forward:
+        raise ModelLoadError(
+            f"{name}: the module has no method forward, so that nothing can be run",
+            "save a module around it whose forward calls it",
+        )
     for argument in leaves(described.arguments):
         if argument.kind == "unsupported":
             raise ModelLoadError(

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 _MANGLED = re.compile(r"\.?___torch_mangle_\d+")
+_KEYWORD = re.compile(r'"(?:[^"\\\n]|\\.)*"|\b(async|await|except|finally|from|lambda|nonlocal|try|yield)\b')
+_MARK = "__is_no_keyword"
 
 
 @dataclass
@@ -44,9 +46,8 @@ class Code:
         self.functions: dict[str, ast.FunctionDef] = {}
         self.unreadable: list[str] = []
         for namespace, text in sources.items():
-            try:
-                tree = ast.parse(text)
-            except (SyntaxError, ValueError, RecursionError, MemoryError):
+            tree = _parse(text)
+            if tree is None:
                 self.unreadable.append(namespace)
                 continue
             for statement in tree.body:
@@ -76,6 +77,26 @@ class Code:
             for annotation in known.attributes.values()
             for part in names_in_annotation(annotation)
         )
+
+
+def _parse(text: str) -> ast.Module | None:
+    """Parse a file. TorchScript knows fewer keywords than Python: a layer may be called ``from`` or ``lambda``."""
+    try:
+        return ast.parse(text)
+    except (ValueError, RecursionError, MemoryError):
+        return None
+    except SyntaxError:
+        pass
+    try:
+        tree = ast.parse(_KEYWORD.sub(lambda found: found[1] + _MARK if found[1] else found[0], text))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    for node in ast.walk(tree):
+        for part in ("id", "attr", "arg"):
+            name = getattr(node, part, None)
+            if isinstance(name, str):
+                setattr(node, part, name.removesuffix(_MARK))
+    return tree
 
 
 def _class(namespace: str, node: ast.ClassDef) -> ClassCode:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
+from kmr_cli.errors import ModelFileError
 from kmr_cli.formats.torchscript.archive import Archive, Shell, TensorStub
 from kmr_cli.formats.torchscript.code import Code, dotted, type_name
 from kmr_cli.formats.torchscript.flow import Flow, Follower
@@ -16,6 +18,7 @@ from kmr_cli.records import LayerInfo, ModelInfo, TensorSpec
 
 NEVER_CALLED = "never called in forward"
 _MAX_DEPTH = 200
+_MAX_LAYERS = 50_000
 
 
 @dataclass(frozen=True)
@@ -27,12 +30,14 @@ class Description:
         arguments: how ``forward`` is fed.
         operators: the layers are operators of ``forward``: the model has no submodule that is called.
         helpers: calls of these methods, (path, method), are no calls of the layer.
+        has_forward: whether the module can be called at all.
     """
 
     info: ModelInfo
     arguments: tuple[Argument, ...]
     operators: bool
     helpers: frozenset[tuple[str, str]] = frozenset()
+    has_forward: bool = True
 
 
 @dataclass(frozen=True)
@@ -48,9 +53,14 @@ def describe_archive(archive: Archive, name: str) -> Description:
     Args:
         archive: as read.
         name: of the file.
+
+    Raises:
+        ModelFileError: modules that hold each other without end.
     """
     code = Code(archive.code)
-    nodes = list(_modules(archive.root, code))
+    nodes = list(islice(_modules(archive.root, code), _MAX_LAYERS + 1))
+    if len(nodes) > _MAX_LAYERS:
+        raise ModelFileError(f"{name}: its modules hold each other in more than {_MAX_LAYERS} ways")
     forward = _forward(archive, code)
     notes = [f"the code of {namespace} could not be parsed" for namespace in code.unreadable]
     arguments: tuple[Argument, ...] = ()
@@ -67,7 +77,9 @@ def describe_archive(archive: Archive, name: str) -> Description:
         arguments = arguments_of(forward, values)
         inputs = tuple(specs(values))
         notes += argument_notes(arguments)
-    if not flow.complete:
+    if forward is None:
+        notes.append("the module has no method forward: nothing can be run")
+    elif not flow.complete:
         notes.append("the code could not be followed: how often a layer runs shows only in a run")
     if operators and flow.operators:
         notes.append("no submodules are called (a frozen or functional model): layers are the operators of forward")
@@ -91,7 +103,7 @@ def describe_archive(archive: Archive, name: str) -> Description:
         free_dims=False,
         notes=tuple(notes),
     )
-    return Description(info, arguments, operators, flow.helpers())
+    return Description(info, arguments, operators, flow.helpers(), forward is not None)
 
 
 def _forward(archive: Archive, code: Code) -> ast.FunctionDef | None:
@@ -172,24 +184,27 @@ def _own_parameters(shell: Shell, code: Code) -> Iterator[TensorStub]:
 
 
 def _tensors(state: object) -> Iterator[TensorStub]:
-    if isinstance(state, TensorStub):
-        yield state
-    elif isinstance(state, (list, tuple)):
-        for value in state:
-            yield from _tensors(value)
-    elif isinstance(state, dict):
-        for value in state.values():
-            yield from _tensors(value)
+    """The tensors in nested lists and dictionaries, in order."""
+    return (value for value in _reachable(state) if isinstance(value, TensorStub))
 
 
 def _shells(state: object) -> list[Shell]:
-    if isinstance(state, Shell):
-        return [state]
-    if isinstance(state, dict):
-        state = list(state.values())
-    if isinstance(state, (list, tuple)):
-        return [shell for value in state for shell in _shells(value)]
-    return []
+    return [value for value in _reachable(state) if isinstance(value, Shell)]
+
+
+def _reachable(state: object) -> Iterator[object]:
+    """Everything in nested lists and dictionaries, each object once: a pickle can refer to one many times."""
+    pending, seen = [state], set()
+    while pending:
+        value = pending.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        yield value
+        if isinstance(value, dict):
+            pending.extend(reversed(list(value.values())))
+        elif isinstance(value, (list, tuple)):
+            pending.extend(reversed(value))
 
 
 def _all_parameters(archive: Archive, code: Code, operators: bool) -> list[TensorStub]:

@@ -289,7 +289,7 @@ def _norm(operator: str, tracked: Tracked, arguments: Sequence[Argument]) -> Non
 
 def _result(operator: str, tracked: Tracked, arguments: Sequence[Argument]) -> Tracked | None:
     if operator in _SAME_SHAPE:
-        return tracked if not any(argument.tensor for argument in arguments[1:]) else None
+        return tracked if all(_is_scalar(argument) for argument in arguments[1:]) else None
     if operator in _NEW_DTYPE:
         return Tracked(tracked.facts, tracked.origin, tracked.added, tracked.same_ends, False)
     if operator in ("batch_norm", "layer_norm", "group_norm", "instance_norm"):
@@ -312,6 +312,11 @@ def _result(operator: str, tracked: Tracked, arguments: Sequence[Argument]) -> T
     if operator == "unsqueeze":
         return _unsqueezed(tracked, _constant(arguments, 1, None))
     return None
+
+
+def _is_scalar(argument: Argument) -> bool:
+    """Whether an argument leaves the shape as it is: no tensor, or one without dimensions (tracing makes those)."""
+    return not argument.tensor or (bool(argument.weights) and all(not stub.shape for stub in argument.weights))
 
 
 def _transposed(tracked: Tracked, one: Any, other: Any) -> Tracked | None:

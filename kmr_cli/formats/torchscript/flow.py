@@ -17,7 +17,7 @@ from kmr_cli.formats.torchscript.frame import Frame
 from kmr_cli.formats.torchscript.operators import OperatorNames
 from kmr_cli.formats.torchscript.values import VAGUE, VAGUE_TENSOR, ModuleAt, Value, literal, stored, stubs
 
-_BUDGET = 3_000_000
+_BUDGET = 1_000_000
 """Expressions to look at before giving up: calls can be nested so that their number doubles at every level."""
 _MAX_DEPTH = 150
 

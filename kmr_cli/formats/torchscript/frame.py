@@ -210,7 +210,9 @@ class Frame:
         if owner.items is not None and key is not UNKNOWN:
             if owner.keys is not None and key in owner.keys:
                 return owner.items[owner.keys.index(key)]
-            if owner.keys is None and isinstance(key, int) and -len(owner.items) <= key < len(owner.items):
+            # A named tuple is indexed by position too; no dictionary with text for keys is.
+            by_position = owner.keys is None or all(isinstance(name, str) for name in owner.keys)
+            if by_position and isinstance(key, int) and -len(owner.items) <= key < len(owner.items):
                 return owner.items[key]
         if owner.items is not None:
             modules = tuple(module for item in owner.items for module in item.modules)
@@ -239,6 +241,8 @@ class Frame:
 
     def _call(self, node: ast.Call) -> Value:
         name = dotted(node.func)
+        if name is not None and name.partition(".")[0] in self.scope:
+            name = None  # a variable, even if a layer of that name made it look like torch.something
         if name in ("annotate", "unchecked_cast") and len(node.args) == 2:
             return self.value(node.args[1])
         if name == "uninitialized" and node.args:

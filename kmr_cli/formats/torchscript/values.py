@@ -63,6 +63,7 @@ class InputGroup:
     members: dict[Any, Value] = field(default_factory=dict)
 
 
+_MAX_NESTING = 3
 VAGUE = Value()
 VAGUE_TENSOR = Value(tensor=True)
 
@@ -74,12 +75,12 @@ def stubs(value: Value) -> list[TensorStub]:
     return [stub for item in value.items or () for stub in stubs(item)]
 
 
-def stored(value: Any) -> Value:
+def stored(value: Any, depth: int = 0) -> Value:
     """An attribute or constant of the file."""
     if isinstance(value, TensorStub):
         return Value(tensor=True, stub=value)
-    if isinstance(value, (list, tuple)):
-        items = tuple(stored(item) for item in value)
+    if isinstance(value, (list, tuple)) and depth < _MAX_NESTING:
+        items = tuple(stored(item, depth + 1) for item in value)
         constant = UNKNOWN if any(item.constant is UNKNOWN for item in items) else [item.constant for item in items]
         return Value(tensor=any(item.tensor for item in items), items=items, constant=constant)
     # Attributes can be assigned to while the model runs, so that a stored number is no constant.
