@@ -91,4 +91,12 @@ def _load(source: str | bytes, described: Description) -> Session:
         loaded = Loaded(source)
     except Exception as exc:
         raise failures.while_loading(name, exc) from exc
-    return TorchScriptSession(loaded, described)
+    try:
+        return TorchScriptSession(loaded, described)
+    except (AttributeError, TypeError) as exc:
+        import torch
+
+        raise ModelLoadError(
+            f"{name}: torch {torch.__version__} has other internals than this program knows ({exc})",
+            "install torch 2.13, which is known to work",
+        ) from exc
