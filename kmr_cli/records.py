@@ -138,3 +138,79 @@ class Record:
     shape: tuple[int, ...]
     index: BatchIndex
     sample: int | None = None
+
+
+@dataclass(frozen=True)
+class TapVerdict:
+    """What the check found out about one tap: its shape, dtype and batch index."""
+
+    layer: str
+    call: int
+    port: str
+    shape: tuple[int, ...]
+    dtype: str
+    index: BatchIndex
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One violation of a rule at one layer.
+
+    Attributes:
+        rule: its code, ``KMR101``.
+        severity: ``error``, ``warning`` or ``note``.
+        layer, call, port: where; the layer is ``""`` for the model's own forward code.
+        message: one line.
+        samples: pairs (moved, changed); empty where only groups were replaced.
+        max_ulp: the largest difference where it is a matter of last bits.
+        allowed: accepted by ``--allow``: reported, but no reason to fail.
+    """
+
+    rule: str
+    severity: Literal["error", "warning", "note"]
+    layer: str
+    call: int
+    port: str
+    message: str
+    samples: tuple[tuple[int, int], ...] = ()
+    max_ulp: int | None = None
+    allowed: bool = False
+
+
+@dataclass(frozen=True)
+class Dependence:
+    """Which sample's output moved when which sample's input changed.
+
+    Attributes:
+        output: the output's name.
+        moved: for every replaced sample (row), whether each sample's part of the output changed (column).
+    """
+
+    output: str
+    moved: tuple[tuple[bool, ...], ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """The outcome of a check.
+
+    Attributes:
+        verdict: ``pass``, ``fail`` (an error that is not allowed) or ``unproven`` (something was not shown either way).
+        path, format: of the model.
+        forward_passes: how often the model ran.
+        batch_sizes: every size that was tried, in order.
+        taps: in the order in which they ran; the model's outputs last, with layer ``""``.
+        findings: errors first.
+        dependence: one picture per output.
+        unproven: what was not shown either way, one line each.
+    """
+
+    verdict: Literal["pass", "fail", "unproven"]
+    path: str
+    format: str
+    forward_passes: int
+    batch_sizes: tuple[int, ...]
+    taps: tuple[TapVerdict, ...]
+    findings: tuple[Finding, ...]
+    dependence: tuple[Dependence, ...]
+    unproven: tuple[str, ...]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from kmr_cli.errors import ModelRunError
 from kmr_cli.formats import Sink, Taps
 from kmr_cli.records import Batch, LayerInfo, TensorSpec
 
@@ -45,7 +46,10 @@ class ArraySession:
             wanted = name in taps.layers and (taps.calls is None or call in taps.calls) and sink is not None
             if wanted and "in" in taps.sides:
                 sink(name, call, "in0", value)
-            value = function(value)
+            try:
+                value = function(value)
+            except ValueError as exc:
+                raise ModelRunError(f"{name}: {exc}") from exc
             if wanted and "out" in taps.sides:
                 sink(name, call, "out0", value)
         return None if stop else {"y": value}

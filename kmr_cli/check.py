@@ -1,0 +1,451 @@
+"""Are the samples of a batch independent at every layer? Rules over perturbed passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from typing import Literal
+
+import numpy as np
+
+from kmr_cli import replacement, unkind
+from kmr_cli.batch import batch_size
+from kmr_cli.batch_index import NOBODY, changed
+from kmr_cli.blame import Source, find_sources
+from kmr_cli.errors import KmrError, ModelRunError
+from kmr_cli.evidence import Evidence, Tap, discrete, last_bits
+from kmr_cli.formats import Session, Taps
+from kmr_cli.records import Batch, BatchIndex, Dependence, Finding, ModelInfo, Report, TapVerdict
+from kmr_cli.rules import RULES
+from kmr_cli.sizes import SizeRun, sizes_to_try, try_size
+
+Progress = Callable[[str], None]
+_SEVERITIES = ("error", "warning", "note")
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What to report.
+
+    Attributes:
+        select: only rules whose code starts with one of these; empty for all.
+        ignore: leave out rules whose code starts with one of these.
+        allow: layer globs at which a mix is by design.
+    """
+
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()
+
+    def apply(self, findings: Iterable[Finding]) -> list[Finding]:
+        """The findings that this policy leaves, the allowed ones marked, errors first."""
+        kept = []
+        for finding in findings:
+            if self.select and not finding.rule.startswith(self.select):
+                continue
+            if self.ignore and finding.rule.startswith(self.ignore):
+                continue
+            allowed = any(fnmatchcase(finding.layer, pattern) for pattern in self.allow)
+            kept.append(replace(finding, allowed=allowed))
+        return sorted(kept, key=lambda finding: (_SEVERITIES.index(finding.severity), finding.rule))
+
+
+@dataclass
+class _Run:
+    """A check in progress."""
+
+    session: Session
+    info: ModelInfo
+    batch: Batch
+    taps: Taps
+    evidence: Evidence
+    rng: np.random.Generator
+    progress: Progress
+    passes: int = 0
+    indices: dict[Tap, BatchIndex] = field(default_factory=dict)
+    pushed: set[Tap] = field(default_factory=set)
+    poisoned: set[Tap] = field(default_factory=set)
+    findings: list[Finding] = field(default_factory=list)
+    unproven: list[str] = field(default_factory=list)
+
+    @property
+    def outputs(self) -> list[Tap]:
+        return [tap for tap in self.evidence.order if not tap[0]]
+
+    def mixed(self, tap: Tap) -> bool:
+        """Whether some element here depends on several samples, or on other samples than its own."""
+        index = self.indices.get(tap)
+        return tap in self.pushed or (index is not None and index.kind == "mixed")
+
+    def add(self, code: str, source: Source, message: str, **more: object) -> None:
+        """Report a finding at a layer."""
+        severity = more.pop("severity", RULES[code].severity)
+        finding = Finding(code, severity, source.layer, source.call, source.port, message, **more)  # type: ignore[arg-type]
+        self.findings.append(finding)
+
+
+def check(
+    session: Session,
+    info: ModelInfo,
+    batch: Batch,
+    *,
+    policy: Policy = Policy(),
+    seed: int = 0,
+    spare: Batch | None = None,
+    reopen: Callable[[], Session] | None = None,
+    progress: Progress = lambda _: None,
+) -> Report:
+    """Check that samples do not mix, and where they do, say which layer mixes them.
+
+    The number of forward passes depends on the batch alone: B + 13 at most for up to eight samples,
+    2·⌈log2 B⌉ + 13 above (a model that gives different values every time takes up to six more).
+
+    Args:
+        session: the loaded model.
+        info: its description.
+        batch: the inputs, at least two samples.
+        policy: which rules, and what is by design.
+        seed: of all replacement data.
+        spare: further rows of the same inputs, preferred as replacement data.
+        reopen: loads the model afresh, to tell state from chance; None where that is not possible.
+        progress: told before every pass.
+
+    Raises:
+        ModelRunError: the model does not run on this batch, nor at any other size.
+    """
+    layers = tuple(layer.path for layer in session.layers if not layer.untappable)
+    run = _Run(
+        session, info, batch, Taps(layers), Evidence(batch_size(batch)), np.random.default_rng([seed, 2]), progress
+    )
+    try:
+        _step(run, "running the model")
+        run.evidence.record(session, batch, run.taps)
+    except ModelRunError as exc:
+        return _report(run, policy, _only_some_sizes(run, exc))
+    _step(run, "running the same batch again")
+    run.evidence.repeat(session, batch, run.taps)
+    _judge_determinism(run, reopen)
+    for number, group in enumerate(run.evidence.groups()):
+        _step(run, f"replacing {'sample' if run.evidence.singly else 'group'} {number}")
+        other = replacement.replace(batch, group, session.inputs, run.rng, spare)
+        run.evidence.replaced(session, other, run.taps, number)
+    run.indices = {tap: run.evidence.index(tap) for tap in run.evidence.order}
+    _push(run)
+    _judge_finite(run)
+    _judge_outputs(run)
+    tried = _judge_sizes(run)
+    _judge_inside(run)
+    return _report(run, policy, tried)
+
+
+def _step(run: _Run, doing: str) -> None:
+    run.passes += 1
+    run.progress(doing)
+
+
+# -- determinism -------------------------------------------------------------------------------------------------
+
+
+def _judge_determinism(run: _Run, reopen: Callable[[], Session] | None) -> None:
+    """KMR301, KMR302: what the same batch gives twice, on one loaded instance."""
+    restless = run.evidence.restless
+    if not restless:
+        return
+    code = "KMR302" if reopen is not None and _remembers(run, reopen) else "KMR301"
+    words = {
+        "KMR301": "the same batch twice gives different values",
+        "KMR302": "the same batch gives other values after other calls: something is kept between calls",
+    }
+    for source in find_sources(run.evidence.order, restless.__contains__, run.info.separator):
+        run.add(code, source, words[code])
+    for tap in run.outputs:
+        if tap in restless:
+            run.unproven.append(f"output {tap[2]} changes from run to run, so nothing can be told from it")
+
+
+def _remembers(run: _Run, reopen: Callable[[], Session]) -> bool:
+    """Whether the second result of a fresh model depends on what its first batch was, and on nothing else."""
+    other = replacement.replace(run.batch, range(run.evidence.size), run.session.inputs, run.rng)
+
+    def second_after(first: Batch) -> list[np.ndarray]:
+        fresh = reopen()
+        try:
+            for data in (first, run.batch):
+                _step(run, "telling state from chance")
+                outputs = fresh.capture(data, Taps(()), None)
+        finally:
+            fresh.close()
+        assert outputs is not None
+        return [np.array(value) for value in outputs.values()]
+
+    after_same, after_other = second_after(run.batch), second_after(other)
+    if _alike(after_same, after_other):
+        return False
+    return _alike(after_same, second_after(run.batch))  # the same history gives the same result: it was no chance
+
+
+def _alike(first: list[np.ndarray], second: list[np.ndarray]) -> bool:
+    return all(
+        a.shape == b.shape and not changed(a, b).any() for a, b in zip(first, second, strict=True)
+    )  # fmt: skip
+
+
+# -- unkind passes -----------------------------------------------------------------------------------------------
+
+
+def _push(run: _Run) -> None:
+    """Three passes that leave a stated sample alone and are hard on the others: what shows only under pressure."""
+    size = run.evidence.size
+    if size < 2:
+        return
+    kept = size - 1
+    for doing, data in (
+        ("making the others extreme", unkind.extreme(run.batch, [kept], run.session.inputs, run.rng)),
+        ("making the others alike", unkind.alike(run.batch, [kept])),
+    ):
+        if data is not None:
+            _step(run, doing)
+            run.pushed |= run.evidence.kept(run.session, data, run.taps, [kept], run.indices)
+    poisoned = unkind.poisoned(run.batch, [0])
+    if poisoned is not None:
+        _step(run, "putting NaN into sample 0")
+        others = range(1, size)
+        run.poisoned = run.evidence.kept(run.session, poisoned, run.taps, others, run.indices)
+    run.pushed -= run.evidence.restless | run.evidence.rerouted
+    run.poisoned -= run.evidence.restless | run.evidence.rerouted
+
+
+# -- outputs -----------------------------------------------------------------------------------------------------
+
+
+def _judge_outputs(run: _Run) -> None:
+    """Whether it matters is decided here: at what the model returns."""
+    for tap in run.outputs:
+        if tap in run.evidence.restless:
+            continue
+        index = run.indices[tap]
+        if run.mixed(tap):
+            _mixed_output(run, tap)
+        elif index.kind == "routed":
+            _routed_output(run, tap)
+        elif index.kind == "interleaved":
+            _blame(run, "KMR105", tap, lambda other: run.indices[other].kind in ("interleaved", "mixed"))
+        elif index.kind == "reordered":
+            _blame(run, "KMR106", tap, lambda other: run.indices[other].kind == "reordered")
+        elif index.kind in ("constant", "unproven"):
+            _silent_output(run, tap)
+        elif tap in run.poisoned:
+            pairs = _touched_by_nan(run, tap)
+            _blame(run, "KMR108", tap, run.poisoned.__contains__, samples=pairs)
+        if index.kind in ("separated", "merged", "moved") and discrete(run.evidence.base[tap]):
+            _discrete_output(run, tap)
+
+
+def _mixed_output(run: _Run, tap: Tap) -> None:
+    distance = run.evidence.leak_ulp.get(tap, 0)
+    routed = [other for other in run.evidence.order if other in run.evidence.rerouted]
+    if routed and last_bits(distance) and tap not in run.pushed:
+        layer, call, port = routed[0]
+        message = f"output {tap[2]} differs in its last bits (at most {distance} ULP) with the rows routed here"
+        run.add("KMR303", Source(layer, call, port), message, max_ulp=distance)
+        return
+    movement = run.evidence.movement(tap)
+    if not _carried(run, tap):
+        _blame(run, "KMR104", tap, run.mixed)
+        return
+    pairs = () if movement is None else tuple(
+        (moved, part) for part, movers in enumerate(movement) for moved in sorted(movers) if moved != part
+    )  # fmt: skip
+    _blame(run, "KMR101", tap, run.mixed, samples=pairs)
+
+
+def _carried(run: _Run, tap: Tap) -> bool:
+    """Whether some axis could carry the samples at all."""
+    shape = run.evidence.base[tap].shape
+    return any(length and length % run.evidence.size == 0 for length in shape)
+
+
+def _routed_output(run: _Run, tap: Tap) -> None:
+    message = f"the shape of output {tap[2]} depends on what the samples hold, so no axis tells whose row is whose"
+    for source in find_sources(run.evidence.order, run.evidence.rerouted.__contains__, run.info.separator):
+        run.add("KMR104", source, message)
+
+
+def _silent_output(run: _Run, tap: Tap) -> None:
+    if run.indices[tap].kind == "constant" and not _carried(run, tap):
+        return  # a constant without a batch axis: there is nothing to mix
+    silent = sorted(set(range(run.evidence.size)) - set(run.indices[tap].owners))
+    who = "no sample" if len(silent) == run.evidence.size else f"samples {', '.join(map(str, silent))} never"
+    verb = "ever showed" if len(silent) == run.evidence.size else "showed"
+    run.unproven.append(f"output {tap[2]}: {who} {verb} in it, whatever replaced them")
+
+
+def _discrete_output(run: _Run, tap: Tap) -> None:
+    """A mix before an argmax or a comparison can stay hidden: nothing is proven by values that hardly ever change."""
+    if any(run.mixed(other) for other in run.evidence.order):
+        run.unproven.append(f"output {tap[2]} is discrete and a layer before it mixes samples, which may not show")
+
+
+def _blame(run: _Run, code: str, output: Tap, wrong: Callable[[Tap], bool], **more: object) -> None:
+    """One finding for every source of what is wrong with an output."""
+    seen = {(finding.rule, finding.layer, finding.call) for finding in run.findings}
+    for source in find_sources(run.evidence.order, wrong, run.info.separator):
+        if (code, source.layer, source.call) in seen:
+            continue
+        where = f"in the code before {source.before!r}" if source.before else ""
+        if not source.layer and not where:
+            where = "in the model's own code, after its last layer"
+        text = f"{RULES[code].found_when}{' (' + where + ')' if where else ''}; seen at output {output[2]}"
+        run.add(code, source, text, **more)
+
+
+def _touched_by_nan(run: _Run, tap: Tap) -> tuple[tuple[int, int], ...]:
+    owners = {owner for owner in run.indices[tap].owners if owner not in (0, NOBODY)}
+    return tuple((0, owner) for owner in sorted(owners))
+
+
+# -- sizes -------------------------------------------------------------------------------------------------------
+
+
+def _judge_sizes(run: _Run) -> list[int]:
+    """KMR102, KMR103, KMR303: the same samples in batches of other sizes."""
+    size = run.evidence.size
+    if run.info.fixed_batch is not None:
+        return [size]
+    tried = [size]
+    outputs = {tap: (run.evidence.base[tap], run.indices[tap]) for tap in run.outputs if not _hopeless(run, tap)}
+    for other, coincident in sizes_to_try(size, run.evidence.base):
+        _step(run, f"running a batch of {other}")
+        tried.append(other)
+        found = try_size(run.session, run.batch, other, outputs)
+        _size_finding(run, found, coincident)
+    return tried
+
+
+def _hopeless(run: _Run, tap: Tap) -> bool:
+    """What is mixed or random differs at other sizes too: that is no second finding."""
+    return run.mixed(tap) or tap in run.evidence.restless or tap in run.evidence.rerouted
+
+
+def _size_finding(run: _Run, found: SizeRun, coincident: bool) -> None:
+    known = {finding.rule for finding in run.findings}
+    if found.error is not None:
+        if "KMR102" not in known:
+            run.add("KMR102", Source(found.layer or "", 0, "out0"), f"fails on a batch of {found.size}: {found.error}")
+    elif found.wrong_count is not None:
+        if "KMR102" not in known:
+            run.add("KMR102", Source("", 0, found.wrong_count[0]), found.wrong_count[1])
+    elif found.differs is not None:
+        code = "KMR103" if coincident else "KMR102"
+        if code not in known:
+            run.add(code, Source("", 0, found.differs[0]), f"on a batch of {found.size}: {found.differs[1]}")
+    elif found.ulp and "KMR303" not in known:
+        text = f"the last bits differ on a batch of {found.size} (at most {found.ulp} ULP of the largest value)"
+        run.add("KMR303", Source("", 0, found.at or "out0"), text, max_ulp=found.ulp)
+
+
+def _only_some_sizes(run: _Run, failure: ModelRunError) -> list[int]:
+    """The model fails on the batch itself: does it run at any size?"""
+    size = run.evidence.size
+    works = []
+    for other in dict.fromkeys([1, 2, 3, *_dimensions(run.info), 16, 32]):
+        if other == size:
+            continue
+        _step(run, f"running a batch of {other}")
+        if try_size(run.session, run.batch, other, {}).error is None:
+            works.append(other)
+    if not works:
+        raise failure
+    code = "KMR103" if set(works) & set(_dimensions(run.info)) else "KMR102"
+    listed = ", ".join(map(str, works))
+    run.add(code, Source("", 0, "out0"), f"fails on a batch of {size} and runs only at {listed}: {failure.message}",
+            severity="error")  # fmt: skip
+    return [size, *works]
+
+
+def _dimensions(info: ModelInfo) -> list[int]:
+    """Static sizes of inputs: what a hard-coded or coincident batch size may equal. At most four."""
+    sizes = [length for spec in info.inputs for length in (spec.shape or ())[1:] if length]
+    return list(dict.fromkeys(sizes))[:4]
+
+
+# -- inside ------------------------------------------------------------------------------------------------------
+
+
+def _judge_finite(run: _Run) -> None:
+    """KMR304: NaN or Inf from finite input."""
+    if not all(np.isfinite(value).all() for value in run.batch.values() if value.dtype.kind in "fc"):
+        return
+    bad = {tap for tap, value in run.evidence.base.items() if value.dtype.kind in "fc" and not np.isfinite(value).all()}
+    outputs = [tap for tap in run.outputs if tap in bad]
+    # Masks of minus infinity are a normal thing to have inside of attention.
+    severity = "error" if outputs else "note"
+    for source in find_sources(run.evidence.order, bad.__contains__, run.info.separator):
+        value = run.evidence.base.get((source.layer, source.call, source.port))
+        rows: list[int] = []
+        if value is not None and value.ndim and value.shape[0] == run.evidence.size:
+            rows = np.flatnonzero(~np.isfinite(value).reshape(len(value), -1).all(axis=1)).tolist()
+        who = f", samples {', '.join(map(str, rows))}" if rows else ""
+        run.add("KMR304", source, f"NaN or Inf comes out of finite input{who}", severity=severity)
+
+
+def _judge_inside(run: _Run) -> None:
+    """Notes: where the batch is not axis 0, and mixes that are undone before the outputs."""
+    reported: set[str] = set()
+    for tap in run.evidence.order:
+        layer, call, port = tap
+        index = run.indices[tap]
+        if layer and layer not in reported and port.startswith("out") and index.kind in ("moved", "merged"):
+            reported.add(layer)
+            shape = run.evidence.base[tap].shape
+            words = f"is on axis {index.axis}" if index.kind == "moved" else f"is merged into axis {index.axis}"
+            run.add("KMR107", Source(layer, call, port), f"the batch {words} of {shape}")
+    guilty = {finding.layer for finding in run.findings if finding.rule in ("KMR101", "KMR104", "KMR105")}
+    if guilty or any(tap in run.evidence.restless or run.mixed(tap) for tap in run.outputs):
+        return
+    shown = [tap for tap in run.outputs if run.indices[tap].axis is not None and not discrete(run.evidence.base[tap])]
+    if shown:  # every sample's own change shows in a value that is not discrete, and no other's: proof
+        steady = [tap for tap in run.evidence.order if tap not in run.evidence.restless]
+        for source in find_sources(steady, run.mixed, run.info.separator):
+            run.add("KMR101", source, "samples mix here, and are separated again before the outputs", severity="note")
+
+
+# -- the report --------------------------------------------------------------------------------------------------
+
+
+def _report(run: _Run, policy: Policy, tried: Sequence[int]) -> Report:
+    findings = policy.apply(run.findings)
+    failed = any(finding.severity == "error" and not finding.allowed for finding in findings)
+    verdict: Literal["pass", "fail", "unproven"] = "fail" if failed else "unproven" if run.unproven else "pass"
+    taps = tuple(
+        TapVerdict(*tap, run.evidence.base[tap].shape, _dtype(run.evidence.base[tap]), run.indices[tap])
+        for tap in run.evidence.order
+        if tap in run.indices
+    )
+    pictures = []
+    for tap in run.outputs:
+        movement = run.evidence.movement(tap, run.indices[tap].axis or 0) if tap in run.indices else None
+        if movement is not None and tap not in run.evidence.rerouted:
+            size = range(run.evidence.size)
+            pictures.append(
+                Dependence(tap[2], tuple(tuple(moved in movement[part] for part in size) for moved in size))
+            )
+    return Report(
+        verdict, run.info.path, run.info.format, run.passes, tuple(tried), taps, tuple(findings), tuple(pictures),
+        tuple(dict.fromkeys(run.unproven)),
+    )  # fmt: skip
+
+
+def _dtype(value: np.ndarray) -> str:
+    return "string" if value.dtype == object else value.dtype.name
+
+
+def refuse_batch(batch: Batch) -> None:
+    """A check needs two samples at least.
+
+    Raises:
+        KmrError: there is only one.
+    """
+    if batch_size(batch) < 2:
+        raise KmrError("a batch of one sample cannot mix with anything", "give at least two samples")

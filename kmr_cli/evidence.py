@@ -1,0 +1,224 @@
+"""What perturbed passes of one batch show of every tap, reduced while the passes run.
+
+Held at any time: one copy of every distinct tensor of the unchanged batch, and one byte per element (a bit per
+replaced sample; two bytes or more where the batch has more than eight).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from kmr_cli.batch_index import FAR, NOBODY, SEVERAL, changed, from_owners, ulp_distance
+from kmr_cli.formats import Session, Taps
+from kmr_cli.records import Batch, BatchIndex
+
+Tap = tuple[str, int, str]
+"""(layer, call, port); the model's outputs have the layer ``""``."""
+
+SINGLY = 8
+"""Up to this many samples each is replaced in a pass of its own; above, in groups by the bits of their index."""
+
+
+@dataclass
+class Evidence:
+    """Of one batch of ``size`` samples.
+
+    Attributes:
+        size: number of samples.
+        base: tap -> its value on the unchanged batch; taps that are the same tensor share one array.
+        canonical: tap -> the tap whose array it shares (itself, mostly).
+        reached: canonical tap -> unsigned integers; bit j: the element changed in pass j.
+        reacted: canonical tap -> for every pass, whether anything changed.
+        rerouted: taps whose shape or presence changed with the samples' content.
+        restless: taps that differ between two passes of the same batch.
+        leak_ulp: output -> how far an element moved for the second strongest sample, at most FAR.
+        order: taps in the order in which they ran.
+    """
+
+    size: int
+    base: dict[Tap, np.ndarray] = field(default_factory=dict)
+    canonical: dict[Tap, Tap] = field(default_factory=dict)
+    reached: dict[Tap, np.ndarray] = field(default_factory=dict)
+    rerouted: set[Tap] = field(default_factory=set)
+    restless: set[Tap] = field(default_factory=set)
+    leak_ulp: dict[Tap, int] = field(default_factory=dict)
+    order: list[Tap] = field(default_factory=list)
+    _strongest: dict[Tap, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+
+    @property
+    def singly(self) -> bool:
+        """Whether every sample was replaced in a pass of its own."""
+        return self.size <= SINGLY
+
+    @property
+    def bits(self) -> int:
+        """⌈log2 size⌉: half the number of group passes."""
+        return max(1, int(self.size - 1).bit_length())
+
+    def groups(self) -> list[list[int]]:
+        """The samples to replace in each pass: every sample alone, or by bit set (k), then by bit clear (bits + k)."""
+        everyone = range(self.size)
+        if self.singly:
+            return [[sample] for sample in everyone]
+        with_set = [[sample for sample in everyone if sample >> bit & 1] for bit in range(self.bits)]
+        with_clear = [[sample for sample in everyone if not sample >> bit & 1] for bit in range(self.bits)]
+        return with_set + with_clear
+
+    # -- passes ------------------------------------------------------------------------------------------------
+
+    def record(self, session: Session, batch: Batch, taps: Taps) -> dict[str, np.ndarray]:
+        """The unchanged batch: keep one copy of every distinct tensor. Returns the outputs by name."""
+        homes: dict[tuple[object, ...], Tap] = {}
+
+        def keep(layer: str, call: int, port: str, array: np.ndarray) -> None:
+            tap = (layer, call, port)
+            self.order.append(tap)
+            home = (array.__array_interface__["data"][0], array.shape, array.dtype, array.strides)
+            known = homes.get(home)
+            # The same address may have been used twice: equal content settles it, unless the content says nothing.
+            if known is not None and not _is_flat(array) and np.array_equal(self.base[known], array):
+                self.canonical[tap], self.base[tap] = known, self.base[known]
+                return
+            homes[home] = tap
+            self.canonical[tap], self.base[tap] = tap, np.array(array, copy=True)
+
+        outputs = _with_outputs(session, batch, taps, keep)
+        kind = np.uint8 if self.singly or 2 * self.bits <= 8 else np.uint16 if 2 * self.bits <= 16 else np.uint64
+        for tap in self.order:
+            if self.canonical[tap] == tap:
+                self.reached[tap] = np.zeros(self.base[tap].shape, kind)
+        return outputs
+
+    def repeat(self, session: Session, batch: Batch, taps: Taps) -> None:
+        """The same batch again: what differs is restless."""
+        self.restless |= self.differing(session, batch, taps)
+
+    def differing(self, session: Session, batch: Batch, taps: Taps) -> set[Tap]:
+        """Taps that differ from the unchanged batch in one more pass."""
+        found: set[Tap] = set()
+        seen: set[Tap] = set()
+
+        def compare(layer: str, call: int, port: str, array: np.ndarray) -> None:
+            tap = (layer, call, port)
+            seen.add(tap)
+            before = self.base.get(tap)
+            if before is None or before.shape != array.shape or changed(before, array).any():
+                found.add(tap)
+
+        _with_outputs(session, batch, taps, compare)
+        return found | (self.base.keys() - seen)
+
+    def replaced(self, session: Session, batch: Batch, taps: Taps, number: int) -> None:
+        """Pass ``number`` of :meth:`groups`, whose samples are replaced in ``batch``."""
+        seen: set[Tap] = set()
+
+        def compare(layer: str, call: int, port: str, array: np.ndarray) -> None:
+            tap = (layer, call, port)
+            seen.add(tap)
+            before = self.base.get(tap)
+            if before is None or before.shape != array.shape:
+                self.rerouted.add(tap)
+            elif self.canonical[tap] == tap:
+                moved = changed(before, array)
+                self.reached[tap] |= moved.astype(self.reached[tap].dtype) << self.reached[tap].dtype.type(number)
+                if not layer:
+                    self._strengthen(tap, ulp_distance(before, array))
+
+        _with_outputs(session, batch, taps, compare)
+        self.rerouted |= self.base.keys() - seen
+
+    def kept(
+        self, session: Session, batch: Batch, taps: Taps, samples: Sequence[int], indices: Mapping[Tap, BatchIndex]
+    ) -> set[Tap]:
+        """Taps where slices of ``samples``, which stand unchanged in ``batch``, changed all the same."""
+        found: set[Tap] = set()
+
+        def compare(layer: str, call: int, port: str, array: np.ndarray) -> None:
+            tap = (layer, call, port)
+            before, index = self.base.get(tap), indices.get(tap)
+            if before is None or index is None or index.axis is None or before.shape != array.shape:
+                return
+            places = [place for place, owner in enumerate(index.owners) if owner in samples]
+            if changed(np.take(before, places, index.axis), np.take(array, places, index.axis)).any():
+                found.add(tap)
+
+        _with_outputs(session, batch, taps, compare)
+        return found
+
+    # -- what they show ----------------------------------------------------------------------------------------
+
+    def owners(self, tap: Tap) -> np.ndarray:
+        """Owner of every element: a sample, NOBODY or SEVERAL."""
+        reached = self.reached[self.canonical[tap]]
+        if self.singly:
+            return np.asarray(_OWNER_OF_BITS[reached], np.int32)
+        full = (1 << self.bits) - 1
+        with_set = reached & reached.dtype.type(full)
+        with_clear = (reached >> reached.dtype.type(self.bits)) & reached.dtype.type(full)
+        owners: np.ndarray = np.full(reached.shape, NOBODY, np.int32)
+        exact = (with_set ^ with_clear) == full
+        owners[exact] = with_set[exact].astype(np.int32)
+        owners[(with_set & with_clear) != 0] = SEVERAL
+        return owners
+
+    def index(self, tap: Tap) -> BatchIndex:
+        """The batch index of a tap. ``constant`` here means that nothing reached it."""
+        if tap in self.rerouted:
+            return BatchIndex("routed", proof="the shape here changes with the samples' content")
+        if tap in self.restless:
+            return BatchIndex("unproven", proof="the same batch twice gives different values here")
+        return from_owners(self.owners(tap), self.size, tuple(range(self.size)))
+
+    def movement(self, tap: Tap, axis: int = 0) -> list[set[int]] | None:
+        """For every sample's share of an axis, which samples moved it; None after group passes or for odd shapes."""
+        reached = self.reached[self.canonical[tap]]
+        if not self.singly or reached.ndim <= axis or reached.shape[axis] % self.size:
+            return None
+        rows = np.moveaxis(reached, axis, 0).reshape(self.size, -1)
+        union = np.bitwise_or.reduce(rows, axis=1) if rows.shape[1] else np.zeros(self.size, np.uint8)
+        return [{sample for sample in range(self.size) if bits >> sample & 1} for bits in union.tolist()]
+
+    def _strengthen(self, tap: Tap, distance: np.ndarray) -> None:
+        first, second = self._strongest.get(tap, (np.zeros_like(distance), np.zeros_like(distance)))
+        second = np.maximum(second, np.minimum(first, distance))
+        first = np.maximum(first, distance)
+        self._strongest[tap] = (first, second)
+        self.leak_ulp[tap] = int(second.max(initial=0))
+
+
+def discrete(value: np.ndarray) -> bool:
+    """Whether a tensor's dtype can hide a change: integers, booleans, text."""
+    return value.dtype.kind not in "fcV"
+
+
+def last_bits(distance: int) -> bool:
+    """Whether a distance in ULP is one that kernels make when they get another number of rows."""
+    return 0 < distance <= 64 < FAR
+
+
+def _with_outputs(
+    session: Session, batch: Batch, taps: Taps, sink: Callable[[str, int, str, np.ndarray], None]
+) -> dict[str, np.ndarray]:
+    outputs = session.capture(batch, taps, sink)
+    assert outputs is not None
+    for number, array in enumerate(outputs.values()):
+        sink("", 0, f"out{number}", array)
+    return dict(outputs)
+
+
+def _is_flat(array: np.ndarray) -> bool:
+    return array.size == 0 or bool((array == array.flat[0]).all())
+
+
+def _owner_table() -> np.ndarray:
+    table = np.full(256, SEVERAL, np.int32)
+    table[0] = NOBODY
+    for sample in range(SINGLY):
+        table[1 << sample] = sample
+    return table
+
+
+_OWNER_OF_BITS = _owner_table()

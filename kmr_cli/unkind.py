@@ -1,0 +1,57 @@
+"""Data that is hard on a model: what some dependences need before they show. Stated samples are left alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from kmr_cli.records import Batch, TensorSpec
+
+_SCALE = 10.0
+
+
+def extreme(
+    batch: Batch, kept: Sequence[int], specs: Sequence[TensorSpec], rng: np.random.Generator
+) -> dict[str, np.ndarray] | None:
+    """All samples but ``kept`` ten times as large, with both signs; None where no input is a free float.
+
+    A maximum, a threshold or a branch over the whole batch reacts only to an extreme neighbour.
+    """
+    limits = {spec.name: spec.limit for spec in specs}
+    result, touched = {}, False
+    for name, values in batch.items():
+        values = np.array(values, copy=True)
+        if values.dtype.kind in "fcV" and limits.get(name) is None:
+            others = [row for row in range(len(values)) if row not in kept]
+            wide = values[others].astype(np.complex128 if values.dtype.kind == "c" else np.float64)
+            spread = np.maximum(np.abs(wide).max(initial=0), 1.0)
+            signs = rng.choice([-1.0, 1.0], wide.shape)
+            with np.errstate(over="ignore"):
+                values[others] = (_SCALE * signs * (np.abs(wide) + spread / _SCALE)).astype(values.dtype)
+            touched = True
+        result[name] = values
+    return result if touched else None
+
+
+def alike(batch: Batch, kept: Sequence[int]) -> dict[str, np.ndarray]:
+    """All samples but ``kept`` copies of the first of them: experts and top-k with limited capacity overflow."""
+    result = {}
+    for name, values in batch.items():
+        values = np.array(values, copy=True)
+        others = [row for row in range(len(values)) if row not in kept]
+        values[others] = values[others[0]]
+        result[name] = values
+    return result
+
+
+def poisoned(batch: Batch, samples: Sequence[int]) -> dict[str, np.ndarray] | None:
+    """``samples`` all NaN; None where no input is a float. What is multiplied by zero or averaged carries it on."""
+    result, touched = {}, False
+    for name, values in batch.items():
+        values = np.array(values, copy=True)
+        if values.dtype.kind in "fcV":
+            values[list(samples)] = np.nan
+            touched = True
+        result[name] = values
+    return result if touched else None

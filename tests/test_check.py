@@ -1,0 +1,229 @@
+"""The check, on chains of plain functions: every fault is found and blamed, every clean twin left alone."""
+
+import numpy as np
+import pytest
+from zoo.arrays import ArraySession
+
+from kmr_cli.check import Policy, check
+from kmr_cli.errors import ModelRunError
+from kmr_cli.records import ModelInfo, TensorSpec
+
+B = 6
+WEIGHTS = np.random.default_rng(5).standard_normal((5, 5))
+
+
+def dense(x):
+    return x @ WEIGHTS
+
+
+def softmax(x, axis):
+    e = np.exp(x - x.max(axis, keepdims=True))
+    return e / e.sum(axis, keepdims=True)
+
+
+def leak_into_4(x):
+    return x + 0.1 * np.roll(x, 1, 0) * (np.arange(len(x)) == 4)[:, None]
+
+
+def windows(x):
+    return np.concatenate([x[:, None, :], 2 * x[:, None, :]], axis=1).reshape(-1, x.shape[1])
+
+
+def windows_back(x):
+    return x.reshape(-1, 2, x.shape[1]).sum(axis=1)
+
+
+def verdict(*functions, size=B, width=5, seed=0, policy=None, dtype="float64", fixed=None, data=None, before=dense):
+    steps = [("before", before), *[(f"step{n}", function) for n, function in enumerate(functions)]]
+    session = ArraySession(steps, (None, width), dtype)
+    info = ModelInfo(
+        "m", "keras", "", (TensorSpec("x", (None, width), dtype),), (), session.layers, 0, fixed_batch=fixed
+    )
+    batch = {"x": np.random.default_rng(seed).standard_normal((size, width)) if data is None else data}
+    report = check(
+        session, info, batch, policy=policy or Policy(), reopen=lambda: ArraySession(steps, (None, width), dtype)
+    )
+    assert report.forward_passes <= size + 15 or report.forward_passes <= 2 * int(np.ceil(np.log2(size))) + 19
+    return report
+
+
+def errors(report):
+    return {(finding.rule, finding.layer) for finding in report.findings if finding.severity == "error"}
+
+
+CLEAN = {
+    "dense": (dense,),
+    "softmax over features": (lambda x: softmax(x, 1),),
+    "time-major and back": (lambda x: x.T.copy(), lambda x: np.tanh(x).T.copy()),
+    "windows and back": (windows, dense, windows_back),
+    "flip twice": (lambda x: x[::-1], lambda x: np.tanh(x)[::-1]),
+    "layer norm": (lambda x: (x - x.mean(1, keepdims=True)) / x.std(1, keepdims=True),),
+}
+FAULTY = {
+    "softmax over the batch": ("KMR101", lambda x: softmax(x, 0)),
+    "mean over the batch": ("KMR101", lambda x: x - x.mean(0)),
+    "norm over the batch": ("KMR101", lambda x: x / np.linalg.norm(x, axis=0)),
+    "global norm": ("KMR101", lambda x: x / np.linalg.norm(x)),
+    "cumulative sum over the batch": ("KMR101", lambda x: x.cumsum(0)),
+    "maximum over the batch": ("KMR101", lambda x: x - x.max(0)),
+    "pair scores": ("KMR101", lambda x: x @ x.T),
+    "one sample leaks into another": ("KMR101", leak_into_4),
+    "a threshold that only an extreme neighbour reaches": ("KMR101", lambda x: np.where(np.abs(x).max() > 15, -x, x)),
+    "capacity that only alike neighbours exceed": ("KMR101", lambda x: x * (np.isclose(x[:, 0], x[0, 0]).sum() < 4)),
+    "roll over the batch": ("KMR106", lambda x: np.roll(x, 1, 0)),
+    "sort over the batch": ("KMR101", lambda x: np.sort(x, 0)),
+    "permute and reshape in the wrong order": ("KMR105", lambda x: np.tanh(x).T.reshape(x.shape)),
+    "batch axis reduced away": ("KMR104", lambda x: x.mean(0)),
+    "NaN spread by a product with zero": ("KMR108", lambda x: x + (x * 0).sum(0)),
+    "rows dropped by content": ("KMR104", lambda x: x[x[:, 0] > 0]),
+    "squeeze": ("KMR102", np.squeeze),
+    "hard-coded batch size": ("KMR102", lambda x: np.tanh(x).reshape(B, -1)),
+    "division by zero": ("KMR304", lambda x: x / np.zeros(5)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("functions", CLEAN.values(), ids=CLEAN)
+@pytest.mark.parametrize("size", [B, 11], ids=["one by one", "in groups"])
+def test_clean_models_pass(functions, size):
+    report = verdict(*functions, size=size)
+    assert errors(report) == set()
+    assert report.verdict == "pass", report.unproven
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize(("rule", "function"), FAULTY.values(), ids=FAULTY)
+def test_faults_are_found_and_blamed(rule, function):
+    report = verdict(function, np.positive)
+    assert report.verdict == "fail"
+    named = {layer for code, layer in errors(report) if code == rule}
+    assert named, report.findings
+    if rule != "KMR102":
+        assert named == {"step0"}
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("name", ["mean over the batch", "softmax over the batch", "maximum over the batch"])
+def test_faults_are_found_in_groups_too(name):
+    rule, function = FAULTY[name]
+    report = verdict(function, size=20)
+    assert errors(report) == {(rule, "step0")}
+    assert report.forward_passes <= 2 * 5 + 15
+
+
+def test_the_pairs_are_named():
+    report = verdict(FAULTY["one sample leaks into another"][1])
+    (finding,) = (finding for finding in report.findings if finding.rule == "KMR101")
+    assert finding.samples == ((3, 4),)
+    (picture,) = report.dependence
+    assert picture.moved[3][4]
+    assert sum(map(sum, picture.moved)) == B + 1
+
+
+def test_a_mask_that_meets_the_wrong_axis_shows_only_where_sizes_agree():
+    def masked(x):  # (B, T, F) times (B, T): right shapes only for T == B or F
+        cube = x[:, :, None] * np.ones((1, 1, 5))
+        return (cube * (x > 0)).sum(1) if len(x) == 5 else np.tanh(x)
+
+    report = verdict(masked)
+    assert ("KMR103", "") in errors(report)
+
+
+def test_fails_on_the_batch_but_runs_at_a_coincident_size():
+    report = verdict(lambda x: x[:, :, None] * (x > 0))
+    assert {code for code, _ in errors(report)} == {"KMR103"}
+    assert report.verdict == "fail"
+
+
+def test_a_model_that_never_runs_is_an_error_not_a_finding():
+    def broken(x):
+        raise ModelRunError("no kernel")
+
+    with pytest.raises(ModelRunError):
+        verdict(broken)
+
+
+def test_sort_and_unsort_is_a_note():
+    orders = []
+
+    def sort(x):
+        orders.append(np.argsort(x[:, 0]))
+        return x[orders[-1]]
+
+    def unsort(x):
+        return x[np.argsort(orders[-1])]
+
+    report = verdict(sort, dense, unsort)
+    assert errors(report) == set()
+    assert report.verdict == "pass"
+    assert any(finding.rule == "KMR101" and finding.severity == "note" for finding in report.findings)
+
+
+def test_a_mix_before_an_argmax_is_never_passed():
+    report = verdict(lambda x: x - x.mean(0), lambda x: x.argmax(1))
+    assert report.verdict != "pass"
+
+
+def warnings_of(report):
+    return [(finding.rule, finding.layer) for finding in report.findings if finding.severity == "warning"]
+
+
+def test_chance_is_not_called_state():
+    rng = np.random.default_rng(0)
+    report = verdict(lambda x: x + rng.standard_normal(x.shape))
+    assert warnings_of(report) == [("KMR301", "step0")]
+    assert errors(report) == set()
+    assert report.verdict == "unproven"
+
+
+def test_state_is_not_called_chance():
+    class Running(ArraySession):
+        """A running sum of all batches so far."""
+
+        def __init__(self):
+            self.sum = np.zeros(5)
+            super().__init__([("before", dense), ("state", self.remember)], (None, 5), "float64")
+
+        def remember(self, x):
+            self.sum = self.sum + x.sum(0)
+            return x + self.sum
+
+    session = Running()
+    info = ModelInfo("m", "keras", "", session.inputs, (), session.layers, 0)
+    batch = {"x": np.random.default_rng(0).standard_normal((B, 5))}
+    report = check(session, info, batch, reopen=Running)
+    assert warnings_of(report) == [("KMR302", "state")]
+    assert report.verdict == "unproven"
+
+
+def test_a_dead_output_is_unproven():
+    report = verdict(lambda x: np.maximum(x - 1e9, 0))
+    assert report.verdict == "unproven"
+    assert "no sample ever showed" in report.unproven[0]
+
+
+def test_by_design():
+    policy = Policy(allow=("step0",))
+    report = verdict(FAULTY["pair scores"][1], policy=policy)
+    assert report.verdict != "fail"
+    assert any(finding.allowed for finding in report.findings)
+
+
+def test_select_and_ignore():
+    assert verdict(FAULTY["mean over the batch"][1], policy=Policy(ignore=("KMR1",))).findings == ()
+    report = verdict(FAULTY["mean over the batch"][1], policy=Policy(select=("KMR3",)))
+    assert {finding.rule[:4] for finding in report.findings} <= {"KMR3"}
+
+
+def test_fixed_batch_skips_other_sizes():
+    assert verdict(dense, fixed=B).batch_sizes == (B,)
+
+
+def test_moved_batch_is_noted():
+    report = verdict(lambda x: x.T.copy(), lambda x: np.tanh(x).T.copy())
+    notes = {finding.layer for finding in report.findings if finding.rule == "KMR107"}
+    assert notes == {"step0"}
+
+
+def test_passes_do_not_depend_on_the_number_of_layers():
+    few, many = verdict(np.tanh), verdict(*[np.tanh] * 12)
+    assert few.forward_passes == many.forward_passes
