@@ -19,6 +19,7 @@ from kmr_cli.formats.keras_shared.archive import (
 )
 from kmr_cli.formats.keras_shared.backend import EXTRA as _EXTRA
 from kmr_cli.formats.keras_shared.backend import import_keras
+from kmr_cli.formats.keras_shared.bundled import import_bundled_layers
 from kmr_cli.formats.keras_shared.config import LayerConfig, parse_layer
 from kmr_cli.formats.keras_shared.describe import GroupWeights, Weights, describe_layers
 from kmr_cli.formats.keras_shared.weights import WeightGroup, read_weight_groups
@@ -100,6 +101,7 @@ def open(path: Path, options: OpenOptions) -> Session:  # noqa: A001
         import_user_modules(options.imports)
         return KerasSession(info, config, load=lambda _: load_by_tf_keras(path), framework=Keras2())
     import_keras()
+    import_bundled_layers(entry)
     import_user_modules(options.imports)
     return KerasSession(
         info,

@@ -13,6 +13,7 @@ from kmr_cli.formats import OpenOptions, Session
 from kmr_cli.formats.frameworks import first_line, import_user_modules, installed
 from kmr_cli.formats.keras_shared.backend import EXTRA as _EXTRA
 from kmr_cli.formats.keras_shared.backend import import_keras
+from kmr_cli.formats.keras_shared.bundled import import_bundled_layers
 from kmr_cli.formats.keras_shared.config import LayerConfig, parse_layer
 from kmr_cli.formats.keras_shared.describe import describe_layers
 from kmr_cli.formats.keras_shared.legacy_weights import read_legacy_weights, text_attribute
@@ -103,6 +104,7 @@ def open(path: Path, options: OpenOptions) -> Session:  # noqa: A001
     from kmr_cli.formats.keras_shared.session import KerasSession
 
     import_keras()
+    import_bundled_layers(entry)
     import_user_modules(options.imports)
     old = version is None or version.partition(".")[0] in ("0", "1", "2")
     session: KerasSession
