@@ -87,6 +87,7 @@ def test_shared_layers_of_keras_2_are_taken_apart(model):
         ("sub/first", "Dense", 35, 2),
         ("sub/inner", "Dense", 36, 2),
         ("tower", "Dense", 28, 2),
+        ("act", "ReLU", 0, 2),
         ("cat", "Concatenate", 0, 1),
         ("twice", "Dense", 72, 2),
         ("dense", "Dense", 54, 1),

@@ -182,8 +182,8 @@ def keras2_shared(path: Path) -> Path:
     layers = tf_keras.layers
     left, right = layers.Input((6,), name="left"), layers.Input((6,), name="right")
     inner = tf_keras.Sequential([layers.Dense(5, name="first"), layers.Dense(6, name="inner")], name="sub")
-    tower, twice = layers.Dense(4, name="tower"), layers.Dense(8, name="twice")
-    joined = layers.Concatenate(name="cat")([tower(inner(left)), tower(right)])
+    tower, twice, act = layers.Dense(4, name="tower"), layers.Dense(8, name="twice"), layers.ReLU(name="act")
+    joined = layers.Concatenate(name="cat")([act(tower(inner(left))), act(tower(right))])
     again = inner(layers.Dense(6, name="dense")(twice(twice(joined))))
     return _keras_2_save(tf_keras.Model([left, right], layers.Dense(2, name="dense_1")(again), name="two"), path)
 
