@@ -82,11 +82,10 @@ def load_error(path: Path, exc: Exception, writer: object = None) -> KmrError:
         writer: the version of Keras 3 that the file says it was written by, if it does.
     """
     text = str(exc)
-    too_new = newer_than_installed(writer)
     unknown = re.search(r"Could not locate (?:class|function) '([^']+)'", text) or re.search(
         r"Unknown (?:layer|activation function|initializer|object|[\w ]+?): '?([\w.>]+)'?", text
     )
-    if unknown and not (too_new and re.search(r"Full object config: \{'module': 'keras[.']", text)):
+    if unknown:
         hint = "give the module that defines and registers it: --import MODULE (a file in this folder counts)"
         return ModelLoadError(f"{path.name}: unknown custom class or function {unknown[1]!r}", hint)
     if "lambda" in text.lower() and ("safe_mode" in text or "unsafe" in text):
@@ -96,6 +95,7 @@ def load_error(path: Path, exc: Exception, writer: object = None) -> KmrError:
         return ModelFileError(
             f"{path.name}: the weights are damaged ({first_line(exc)})", "copy or save the file again"
         )
+    too_new = newer_than_installed(writer)
     if too_new:
         needs = " (after 3.12, Keras needs Python 3.11 or later)" if sys.version_info < (3, 11) else ""
         return ModelLoadError(
