@@ -119,7 +119,7 @@ def test_stopping_at_every_layer_gives_the_same_bits(opened):
 
 def test_only_the_part_that_is_needed_is_built(tmp_path, monkeypatch):
     opened = Opened(zoo.saved("sequential", tmp_path))
-    monkeypatch.setattr(load, "_load_by_keras", lambda path: pytest.fail("the quick way was not taken"))
+    monkeypatch.setattr(load, "_load_by_keras", lambda *_: pytest.fail("the quick way was not taken"))
     session = keras_archive.open(opened.path, OPTIONS)
     opened.capture("bn1", session=session, stop=True)
     assert [layer.name for layer in session._cut.model.layers] == ["conv1", "bn1"]
@@ -167,7 +167,7 @@ def test_a_weight_left_unassigned_is_noticed(tmp_path, monkeypatch):
     path = zoo.saved("sequential", tmp_path)
     taken = []
     by_keras = load._load_by_keras
-    monkeypatch.setattr(load, "_load_by_keras", lambda path: taken.append(path) or by_keras(path))
+    monkeypatch.setattr(load, "_load_by_keras", lambda *given: taken.append(given) or by_keras(*given))
     monkeypatch.setattr(keras.layers.BatchNormalization, "load_own_variables", lambda self, store: None)
     keras_archive.open(path, OPTIONS).capture(zoo.batch_for(keras_archive.describe(path, OPTIONS).inputs), Taps(()))
     assert taken == [path]
