@@ -153,6 +153,15 @@ def test_method_other_than_forward(opened):
     assert unused.untappable == "never called in forward"
 
 
+def test_helper_method_beside_forward(opened):
+    """Its call is none of the layer, which is called by forward; the layers that it calls are tapped."""
+    session, made, _ = opened("helper_method")
+    values, outputs = capture(session, made.batch)
+    assert order(values) == [("layer.inner", 0), ("layer.inner", 1), ("layer", 0)]
+    assert same(values["layer", 0, "out0"], outputs["out0"])
+    assert same(values["layer", 0, "in0"], values["layer.inner", 0, "out0"] + 1)
+
+
 @pytest.mark.parametrize("name", ["scripted_lstm", "scripted_gru_time_major", "packed_sequence", "traced_lstm"])
 def test_recurrent_layers(opened, name):
     session, made, _ = opened(name)
@@ -324,6 +333,14 @@ def test_callers_arrays_are_not_written_to(opened):
     session.capture(made.batch, Taps(("conv",)), lambda layer, call, port, array: addresses.append(array.ctypes.data))
     assert all(np.array_equal(made.batch[name], before[name]) for name in before)
     assert addresses[0] % 64 == 0
+
+
+def test_outputs_stay_as_they_were(tmp_path):
+    session = torchscript.open(zoo.save(zoo.script(zoo.Remembers()), tmp_path / "m.pt"), OPTIONS)
+    first = session.capture({"x": np.ones((2, 4), np.float32)}, Taps(()))["out0"]
+    second = session.capture({"x": np.ones((2, 4), np.float32)}, Taps(()))["out0"]
+    assert first.tolist() == [2.0] * 4
+    assert second.tolist() == [4.0] * 4
 
 
 def test_run_errors_are_one_line(opened):

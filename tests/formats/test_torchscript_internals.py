@@ -123,9 +123,16 @@ def test_another_torch_is_one_line(tmp_path, monkeypatch):
 def test_the_optimizer_setting_is_put_back(tmp_path):
     made = zoo.scripted_cnn()
     session = torchscript.open(zoo.save(made.module, tmp_path / "m.pt"), OpenOptions())
+    seen = []
+
+    def note(*_):
+        seen.append(torch._C._get_graph_executor_optimize())
+
     for setting in (True, False):
         with torch.jit.optimized_execution(setting):
-            session.capture(made.batch, Taps(()))
+            seen.clear()
+            session.capture(made.batch, Taps(("conv1",)), note)
+            assert seen == [False, False]  # so that every run rounds as the first one does
             assert torch._C._get_graph_executor_optimize() is setting
     with pytest.raises(ZeroDivisionError):
         session.capture(made.batch, Taps(("conv1",)), lambda *tap: 1 / 0)

@@ -215,6 +215,47 @@ def encode_method() -> Made:
     return scripted(Encoding(), {"x": normal(2, 3, 6, 6)})
 
 
+class Prepared(nn.Module):
+    """A layer whose helper is called from outside, before its forward."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Linear(4, 4)
+
+    def prepare(self, x: Tensor) -> Tensor:
+        return self.inner(x) + 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(x) * 2
+
+
+class Helping(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = Prepared()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(self.layer.prepare(x))
+
+
+def helper_method() -> Made:
+    seed()
+    return scripted(Helping(), {"x": normal(3, 4)})
+
+
+class Remembers(nn.Module):
+    """Returns its own state, which the next call changes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("total", torch.zeros(4))
+        self.keep = nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.total += x.sum(0)
+        return self.keep(self.total)
+
+
 # Containers
 
 
@@ -709,7 +750,8 @@ MODELS: dict[str, Callable[[], Made]] = {
     made.__name__: made
     for made in (
         scripted_cnn, traced_cnn, frozen_cnn, frozen_traced_cnn, in_place_relu, shared_twice, traced_shared_twice,
-        aliased, encode_method, containers, interface_list, interface_variable, interface_function, structures,
+        aliased, encode_method, helper_method, containers, interface_list, interface_variable, interface_function,
+        structures,
         structured_inputs, named_output, branching, early_return, forking, scripted_lstm, scripted_gru_time_major,
         traced_lstm, packed_sequence, attention, transformer_encoder, bfloat16_model, complex_model, sparse_model,
         quantized_values, quantized_dynamic,

@@ -228,6 +228,10 @@ class Follower:
             )
         )
 
+    def note_device(self, device: str) -> None:
+        """Note a device that the code demands."""
+        self.flow.devices.add(device)
+
     def child(self, module: ModuleAt, name: str) -> Value | None:
         """A submodule's or the root's attribute."""
         attributes = module.shell.attributes if module.shell is not None else {}

@@ -5,10 +5,11 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from kmr_cli.formats.torchscript import facts
-from kmr_cli.formats.torchscript.code import dotted
+from kmr_cli.formats.torchscript.archive import Archive
+from kmr_cli.formats.torchscript.code import Code, dotted
 from kmr_cli.formats.torchscript.facts import UNKNOWN, InputFacts, Tracked
 from kmr_cli.formats.torchscript.operators import gives_tensor, is_listed
 from kmr_cli.formats.torchscript.values import (
@@ -23,8 +24,56 @@ from kmr_cli.formats.torchscript.values import (
     stubs,
 )
 
-if TYPE_CHECKING:
-    from kmr_cli.formats.torchscript.flow import Follower
+
+class Followed(Protocol):
+    """What a frame needs from the one that follows a whole model (``flow.Follower`` says what each does)."""
+
+    archive: Archive
+    code: Code
+
+    @property
+    def lists_operators(self) -> bool:
+        """Whether operators are listed."""
+
+    @property
+    def at_top(self) -> bool:
+        """Whether what is followed now is ``forward`` of the root itself."""
+
+    def spend(self) -> None:
+        """Count one expression."""
+
+    def child(self, module: ModuleAt, name: str) -> Value | None:
+        """A module's attribute."""
+
+    def function(self, name: str) -> ast.FunctionDef | None:
+        """A function at the top level of the code."""
+
+    def count(self, module: ModuleAt, method: str, *, certain: bool) -> None:
+        """Note a call of a submodule."""
+
+    def list_operator(self, operator: str, arguments: Sequence[Value], *, certain: bool) -> None:
+        """Give an operator a name."""
+
+    def note_device(self, device: str) -> None:
+        """Note a device that the code demands."""
+
+    def call_module(
+        self, module: ModuleAt, method: str, arguments: list[Value], keywords: dict[str, Value], *, certain: bool
+    ) -> Value:
+        """Follow a method of a module."""
+
+    def run_method(
+        self,
+        method: ast.FunctionDef,
+        arguments: Sequence[Value],
+        keywords: dict[str, Value],
+        *,
+        certain: bool,
+        own: str | None,
+        outer: dict[str, Value] | None = None,
+        nested: bool = True,
+    ) -> Value:
+        """Follow a method or function."""
 
 
 class Frame:
@@ -40,7 +89,7 @@ class Frame:
         result: what it returns, None before the return.
     """
 
-    def __init__(self, follower: Follower, scope: dict[str, Value], certain: bool, own: str | None) -> None:
+    def __init__(self, follower: Followed, scope: dict[str, Value], certain: bool, own: str | None) -> None:
         self.follower = follower
         self.scope = scope
         self.certain = certain
@@ -339,7 +388,7 @@ class Frame:
         if operator == "wait" and arguments:
             return arguments[0]
         if operator == "device" and arguments and isinstance(arguments[0].constant, str):
-            self.follower.flow.devices.add(arguments[0].constant)
+            self.follower.note_device(arguments[0].constant)
         constant = _folded(operator, arguments)
         tracked = facts.apply(operator, [_as_argument(value) for value in arguments]) if namespace == "aten" else None
         if namespace == "quantized" and operator.startswith("linear_dynamic") and arguments and arguments[0].tracked:

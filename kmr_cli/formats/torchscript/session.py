@@ -236,7 +236,7 @@ def flat_tensors(value: Any) -> Iterator[Any]:
 def _named_outputs(result: Any) -> Iterator[tuple[str, np.ndarray]]:
     for name, tensor in name_tensors(result):
         for suffix, array in to_arrays(tensor):
-            yield name + suffix, array
+            yield name + suffix, array.copy()  # it may be the model's own state, which the next pass changes
 
 
 def name_tensors(result: Any) -> Iterator[tuple[str, Any]]:
