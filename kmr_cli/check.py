@@ -13,7 +13,7 @@ from kmr_cli import replacement, unkind
 from kmr_cli.batch import batch_size
 from kmr_cli.batch_index import NOBODY, changed
 from kmr_cli.blame import Source, find_sources
-from kmr_cli.errors import KmrError, ModelRunError
+from kmr_cli.errors import ModelRunError
 from kmr_cli.evidence import Evidence, Tap, discrete, last_bits
 from kmr_cli.formats import Session, Taps
 from kmr_cli.records import Batch, BatchIndex, Dependence, Finding, ModelInfo, Report, TapVerdict
@@ -90,7 +90,7 @@ def check(
     info: ModelInfo,
     batch: Batch,
     *,
-    policy: Policy = Policy(),
+    policy: Policy | None = None,
     seed: int = 0,
     spare: Batch | None = None,
     reopen: Callable[[], Session] | None = None,
@@ -114,6 +114,7 @@ def check(
     Raises:
         ModelRunError: the model does not run on this batch, nor at any other size.
     """
+    policy = policy or Policy()
     layers = tuple(layer.path for layer in session.layers if not layer.untappable)
     run = _Run(
         session, info, batch, Taps(layers), Evidence(batch_size(batch)), np.random.default_rng([seed, 2]), progress
@@ -439,13 +440,3 @@ def _report(run: _Run, policy: Policy, tried: Sequence[int]) -> Report:
 
 def _dtype(value: np.ndarray) -> str:
     return "string" if value.dtype == object else value.dtype.name
-
-
-def refuse_batch(batch: Batch) -> None:
-    """A check needs two samples at least.
-
-    Raises:
-        KmrError: there is only one.
-    """
-    if batch_size(batch) < 2:
-        raise KmrError("a batch of one sample cannot mix with anything", "give at least two samples")

@@ -15,16 +15,17 @@ import numpy as np
 import kmr_cli
 from kmr_cli import tasks
 from kmr_cli.batch import GivenInput, batch_size, fit, from_arrays, read_files
+from kmr_cli.check import Policy
 from kmr_cli.errors import BatchError, KmrError, LayerError
+from kmr_cli.evidence import SINGLY
 from kmr_cli.formats import Format, OpenOptions, Session, all_formats, detect
 from kmr_cli.job import Child
-from kmr_cli.records import LayerInfo, ModelInfo, Record, TensorSpec
+from kmr_cli.records import LayerInfo, ModelInfo, Record, Report, TensorSpec
 from kmr_cli.synthetic import choose_batch_size, synthesize
 from kmr_cli.tap import choose, unknown_layer
 
 Index: TypeAlias = "int | slice | Sequence[int | slice]"
 Data: TypeAlias = "Mapping[str, Any] | np.ndarray | str | Path | Sequence[str | Path] | None"
-Report = Callable[[str, str], None]
 Shapes: TypeAlias = "Mapping[str | None, tuple[int, ...]]"
 
 _PROGRAMS = {
@@ -83,7 +84,7 @@ class Model:
         in_process: bool = False,
         fork: bool = False,
         debug: bool = False,
-        report: Report = lambda _kind, _text: None,
+        report: Callable[[str, str], None] = lambda _kind, _text: None,
     ) -> None:
         self._options, self._in_process = options, in_process
         self._fork, self._debug, self._report = fork, debug, report
@@ -180,6 +181,40 @@ class Model:
         records: tuple[Record, ...] = self._run("sample", arguments)
         return records
 
+    def check_batch_axis(
+        self,
+        batch: Data = None,
+        *,
+        policy: Policy | None = None,
+        size: int | None = None,
+        shapes: Shapes | None = None,
+        seed: int = 0,
+    ) -> Report:
+        """Whether the samples of a batch are independent at every layer; see :func:`kmr_cli.check.check`.
+
+        Args:
+            batch: as in :meth:`sample`. Of more than eight samples the first eight are the batch, and the others
+                replace them, unless ``size`` says otherwise.
+            policy: which rules, and what is by design.
+            size: batch size.
+            shapes: as in :meth:`sample`.
+            seed: of synthetic and replacement data.
+
+        Raises:
+            BatchError, MissingFrameworkError, ModelLoadError, ModelRunError.
+        """
+        if size is None and batch is None and self.info.fixed_batch is None:
+            size = choose_batch_size(self.info, minimum=_CHECKED)
+        arrays, spare = self._batch(batch, 0, size, shapes or {}, seed)
+        if size is None and batch_size(arrays) > SINGLY and self.info.fixed_batch is None:
+            spare = {name: values[SINGLY:] for name, values in arrays.items()}
+            arrays = {name: values[:SINGLY] for name, values in arrays.items()}
+        if batch_size(arrays) < 2:
+            raise BatchError("a batch of one sample has nothing to mix with", "give two samples at least")
+        arguments = {"info": self.info, "batch": arrays, "spare": spare, "policy": policy or Policy(), "seed": seed}
+        report: Report = self._run("check_batch_axis", arguments)
+        return report
+
     def close(self) -> None:
         """End the child process, or free the model."""
         if self._child is not None:
@@ -203,7 +238,9 @@ class Model:
             if self._in_process:
                 if self._session is None:
                     self._session = self._format.open(self._path, self._options)
-                return tasks.sample_session(self._session, report=self._report, **arguments)
+                if task == "sample":
+                    return tasks.sample_session(self._session, report=self._report, **arguments)
+                return tasks.check_session(self._session, None, report=self._report, **arguments)
             if self._child is None:
                 self._child = Child(tasks.TASKS, fork=self._fork, debug=self._debug)
             try:
@@ -308,6 +345,8 @@ def _least_size(index: Index) -> int:
     return min(max(needed), _MOST_SYNTHETIC)
 
 
+_CHECKED = 6
+"""Samples of a synthetic batch that is checked: few, since every one of them is replaced in a pass of its own."""
 _MOST_SYNTHETIC = 64
 """Samples of synthetic data made without being asked: an index beyond is more likely a slip of the finger."""
 

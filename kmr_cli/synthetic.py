@@ -15,7 +15,7 @@ _SEQUENCE, _IMAGE = 12, 64  # sizes for dimensions that may have any
 _UNKNOWN_LIMIT = 8  # integers whose range the file does not tell stay small: they may index anything
 
 
-def choose_batch_size(info: ModelInfo, at_least: int = 1) -> int:
+def choose_batch_size(info: ModelInfo, at_least: int = 1, minimum: int = MINIMUM_BATCH) -> int:
     """The smallest size that holds ``at_least`` samples and equals no other dimension of the inputs.
 
     Where two dimensions are equal, a mistake between them does not show.
@@ -23,7 +23,7 @@ def choose_batch_size(info: ModelInfo, at_least: int = 1) -> int:
     if info.fixed_batch is not None:
         return info.fixed_batch
     taken = {size for spec in info.inputs for size in (spec.shape or ())[1:]} | {_SEQUENCE, _IMAGE}
-    size = max(MINIMUM_BATCH, at_least)
+    size = max(minimum, at_least)
     while size in taken:
         size += 1
     return size

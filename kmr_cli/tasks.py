@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from kmr_cli import check
 from kmr_cli.formats import OpenOptions, Session, Taps, detect
 from kmr_cli.job import Report, Task
-from kmr_cli.records import Record
+from kmr_cli.records import ModelInfo, Record
+from kmr_cli.records import Report as CheckReport
 from kmr_cli.sample import take_samples
 from kmr_cli.tap import choose, unknown_layer
 
@@ -25,11 +27,45 @@ def sample(
     **arguments: Any,
 ) -> tuple[Record, ...]:
     """Open the model at ``path`` (the first time) and take samples; see :func:`sample_session`."""
+    return sample_session(_session(path, options, report), report=report, **arguments)
+
+
+def check_batch_axis(*, path: str, options: OpenOptions, report: Report, **arguments: Any) -> CheckReport:
+    """Open the model at ``path`` (the first time) and check it; see :func:`check_session`."""
+    session = _session(path, options, report)
+    return check_session(session, lambda: detect(Path(path)).open(Path(path), options), report=report, **arguments)
+
+
+def check_session(
+    session: Session,
+    reopen: Callable[[], Session] | None,
+    *,
+    info: ModelInfo,
+    batch: Mapping[str, np.ndarray],
+    spare: Mapping[str, np.ndarray] | None,
+    policy: check.Policy,
+    seed: int,
+    report: Report,
+) -> CheckReport:
+    """Check an open session: :func:`kmr_cli.check.check`."""
+    return check.check(
+        session,
+        info,
+        batch,
+        policy=policy,
+        seed=seed,
+        spare=spare,
+        reopen=reopen,
+        progress=lambda text: report("progress", text),
+    )
+
+
+def _session(path: str, options: OpenOptions, report: Report) -> Session:
     key = (path, options)
     if key not in _sessions:
         report("progress", "loading the model")
         _sessions[key] = detect(Path(path)).open(Path(path), options)
-    return sample_session(_sessions[key], report=report, **arguments)
+    return _sessions[key]
 
 
 def sample_session(
@@ -72,4 +108,4 @@ def sample_session(
     )
 
 
-TASKS: dict[str, Task] = {"sample": sample}
+TASKS: dict[str, Task] = {"sample": sample, "check_batch_axis": check_batch_axis}

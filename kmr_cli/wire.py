@@ -14,10 +14,22 @@ from typing import Any, BinaryIO
 import ml_dtypes  # noqa: F401  (registers bfloat16 and float8 with NumPy)
 import numpy as np
 
+from kmr_cli.check import Policy
 from kmr_cli.formats import OpenOptions, Taps
-from kmr_cli.records import BatchIndex, LayerInfo, ModelInfo, Record, TensorSpec
+from kmr_cli.records import (
+    BatchIndex,
+    Dependence,
+    Finding,
+    LayerInfo,
+    ModelInfo,
+    Record,
+    Report,
+    TapVerdict,
+    TensorSpec,
+)
 
-_CLASSES = {cls.__name__: cls for cls in (BatchIndex, LayerInfo, ModelInfo, OpenOptions, Record, Taps, TensorSpec)}
+_RECORDS = (BatchIndex, Dependence, Finding, LayerInfo, ModelInfo, Record, Report, TapVerdict, TensorSpec)
+_CLASSES = {cls.__name__: cls for cls in (*_RECORDS, OpenOptions, Policy, Taps)}
 _HEADER = struct.Struct("<QI")
 _LENGTH = struct.Struct("<Q")
 

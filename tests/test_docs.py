@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import kmr_cli.model
+from kmr_cli.cli import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -38,7 +39,7 @@ def test_docstring_examples_run(monkeypatch):
 
 def test_every_command_and_option_that_is_named_exists():
     help_text = ""
-    for command in ([], ["layers"], ["sample"]):
+    for command in ([], *([name] for name in COMMANDS)):
         run = subprocess.run(
             [sys.executable, "-m", "kmr_cli", *command, "--help"], capture_output=True, text=True, check=True
         )
@@ -49,8 +50,8 @@ def test_every_command_and_option_that_is_named_exists():
 
 
 def test_screens_are_there_for_every_command():
-    shown = re.findall(r"^\$ kmr-inspect (\w+)", README, re.MULTILINE)
-    assert set(shown) == {"layers", "sample"}
+    shown = re.findall(r"^\$ kmr-inspect ([\w-]+)", README, re.MULTILINE)
+    assert {"layers", "sample", "check-batch-axis"} <= set(shown)
     assert all(len(block.splitlines()) > 5 for block in blocks("console"))
 
 

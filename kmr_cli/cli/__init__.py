@@ -13,7 +13,7 @@ from kmr_cli import __version__
 from kmr_cli.cli.exit_codes import ExitCode
 from kmr_cli.errors import KmrError
 
-COMMANDS = ("layers", "sample")
+COMMANDS = ("layers", "sample", "check-batch-axis", "rules")
 """Modules of this package with a click command of the same name, in the order of the help."""
 
 
@@ -40,6 +40,7 @@ def cli() -> None:
     Examples:
       kmr-inspect layers model.keras
       kmr-inspect sample model.keras --layer conv1 --index 4 --input batch.npz
+      kmr-inspect check-batch-axis model.keras
     """
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -36,6 +36,21 @@ def open_options(imports: tuple[str, ...], signature: str | None, tags: tuple[st
     from kmr_cli.formats import OpenOptions
 
     return OpenOptions(imports, signature, tags or None)
+
+
+def parse_shapes(texts: Sequence[str]) -> dict[str | None, tuple[int, ...]]:
+    """``8,8,1`` or ``image=8,8,1`` as the shape of one sample by input name."""
+    shapes: dict[str | None, tuple[int, ...]] = {}
+    for text in texts:
+        name, equals, sizes = text.rpartition("=")
+        try:
+            shape = tuple(int(size) for size in sizes.split(",")) if sizes else ()
+        except ValueError:
+            shape = (-1,)
+        if any(size < 0 for size in shape):
+            raise click.BadParameter(f"{text!r} is not a shape such as 8,8,1 or image=8,8,1", param_hint="--shape")
+        shapes[name if equals else None] = shape
+    return shapes
 
 
 def console() -> Console:

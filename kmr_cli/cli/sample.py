@@ -90,7 +90,7 @@ def command(
             call=call,
             verify=verify,
             size=batch_size,
-            shapes=_parse_shapes(shapes),
+            shapes=options.parse_shapes(shapes),
             seed=seed,
         )
         info, versions = opened.info, opened.versions
@@ -106,20 +106,6 @@ def command(
         from kmr_cli.render import terminal
 
         terminal.show_samples(options.console(), info, records)
-
-
-def _parse_shapes(texts: Sequence[str]) -> dict[str | None, tuple[int, ...]]:
-    shapes: dict[str | None, tuple[int, ...]] = {}
-    for text in texts:
-        name, equals, sizes = text.rpartition("=")
-        try:
-            shape = tuple(int(size) for size in sizes.split(",")) if sizes else ()
-        except ValueError:
-            shape = (-1,)
-        if any(size < 0 for size in shape):
-            raise click.BadParameter(f"{text!r} is not a shape such as 8,8,1 or image=8,8,1", param_hint="--shape")
-        shapes[name if equals else None] = shape
-    return shapes
 
 
 def _place(path: Path, *, force: bool) -> Path:

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from kmr_cli.records import BatchIndex, LayerInfo, ModelInfo, Record, TensorSpec
+from kmr_cli.records import BatchIndex, LayerInfo, ModelInfo, Record, Report, TensorSpec
+from kmr_cli.rules import RULES
 from kmr_cli.summary import summarize
 
 SCHEMA = 1
@@ -81,6 +82,51 @@ def sample_document(info: ModelInfo, records: Sequence[Record], versions: Mappin
             }
             for record in records
         ],
+    }
+
+
+def check_document(report: Report) -> dict[str, Any]:
+    """What ``kmr-inspect check-batch-axis --format json`` prints; docs/check-batch-axis.schema.json describes it."""
+    return {
+        "schema": SCHEMA,
+        "command": "check-batch-axis",
+        "verdict": report.verdict,
+        "model": {"path": _text(report.path), "format": report.format},
+        "forward_passes": report.forward_passes,
+        "batch_sizes": list(report.batch_sizes),
+        "taps": [
+            {
+                "layer": _text(tap.layer),
+                "call": tap.call,
+                "port": tap.port,
+                "shape": list(tap.shape),
+                "dtype": tap.dtype,
+                "index": tap.index.kind,
+                "axis": tap.index.axis,
+            }
+            for tap in report.taps
+        ],
+        "findings": [
+            {
+                "rule": finding.rule,
+                "name": RULES[finding.rule].name,
+                "severity": finding.severity,
+                "allowed": finding.allowed,
+                "layer": _text(finding.layer),
+                "call": finding.call,
+                "port": finding.port,
+                "samples": [list(pair) for pair in finding.samples],
+                "max_ulp": finding.max_ulp,
+                "message": _text(finding.message),
+                "remedy": RULES[finding.rule].remedy,
+            }
+            for finding in report.findings
+        ],
+        "dependence": [
+            {"output": picture.output, "moved": [[int(moved) for moved in row] for row in picture.moved]}
+            for picture in report.dependence
+        ],
+        "unproven": [_text(reason) for reason in report.unproven],
     }
 
 

@@ -1,0 +1,77 @@
+"""The outcome of a check, for people: 80 columns, readable without colour."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
+from kmr_cli.records import Dependence, Finding, Report
+from kmr_cli.render.escape import for_terminal
+from kmr_cli.rules import RULES
+
+_VERDICTS = {
+    "pass": ("green", "the samples of a batch are independent at every layer"),
+    "fail": ("bold red", "samples of a batch cannot be told apart, or change each other"),
+    "unproven": ("bold yellow", "not everything could be shown either way"),
+}
+_STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold"}
+_NOTES_SHOWN = 6
+
+
+def show_report(console: Console, report: Report) -> None:
+    """Verdict, picture, findings, what stays open."""
+    style, meaning = _VERDICTS[report.verdict]
+    console.print(Text(for_terminal(report.path), "bold"))
+    console.print(Text(report.verdict, style).append(f": {meaning}", "not bold default"))
+    sizes = ", ".join(map(str, report.batch_sizes))
+    layers = len({tap.layer for tap in report.taps if tap.layer})
+    _line(console, f"{report.forward_passes} forward passes, batch sizes {sizes}; {layers} layers tapped")
+    kinds = Counter(tap.index.kind for tap in report.taps)
+    _line(console, "taps: " + ", ".join(f"{count} {kind}" for kind, count in kinds.most_common()))
+    for picture in report.dependence:
+        _picture(console, picture)
+    notes = [finding for finding in report.findings if finding.severity == "note"]
+    for finding in [*(one for one in report.findings if one.severity != "note"), *notes[:_NOTES_SHOWN]]:
+        _finding(console, finding)
+    if len(notes) > _NOTES_SHOWN:
+        console.print()
+        console.print(Text(f"… and {len(notes) - _NOTES_SHOWN} more notes: --format json lists all"))
+    for reason in report.unproven:
+        console.print()
+        console.print(Text("not shown: ", "bold yellow").append(for_terminal(reason, 500), "not bold default"))
+
+
+def _picture(console: Console, picture: Dependence) -> None:
+    """Rows are the samples that were replaced, columns the samples whose output changed."""
+    size = len(picture.moved)
+    console.print()
+    _line(console, f"{for_terminal(picture.output)}: replaced sample (down), changed sample (across)")
+    width = len(str(size - 1))
+    _line(console, " " * (width + 2) + " ".join(str(sample).rjust(width) for sample in range(size)))
+    for sample, row in enumerate(picture.moved):
+        marks = " ".join(("x" if moved else ".").rjust(width) for moved in row)
+        _line(console, f"{str(sample).rjust(width)}  {marks}")
+
+
+def _finding(console: Console, finding: Finding) -> None:
+    rule = RULES[finding.rule]
+    console.print()
+    title = Text(f"{finding.severity} {finding.rule} {rule.name}", _STYLES[finding.severity])
+    call = f" call {finding.call}" if finding.call else ""
+    title.append(f" at {for_terminal(finding.layer) or 'the model itself'}{call}", "bold default")
+    if finding.allowed:
+        title.append(" (allowed: by design)", "not bold default")
+    console.print(title)
+    _line(console, for_terminal(finding.message, 1000))
+    if finding.samples:
+        pairs = ", ".join(f"{moved} moves {changed}" for moved, changed in finding.samples[:6])
+        _line(console, f"samples: {pairs}{', …' if len(finding.samples) > 6 else ''}")
+    if finding.severity != "note":
+        _line(console, f"mend: {rule.remedy}")
+
+
+def _line(console: Console, text: str) -> None:
+    console.print(Padding(Text(text), (0, 0, 0, 2)))
