@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import keras
-from data import SEQUENCE_LENGTH, VOCABULARY
 from keras import layers, ops
+
+from data import SEQUENCE_LENGTH, VOCABULARY
 
 IMAGE_SHAPE = (8, 8, 1)
 CLASSES = 10

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from data import BATCH_SIZE, SEED, Samples, Split, digits, pairs, sequences
 
 # All three are read when the frameworks below are imported.
@@ -50,11 +51,12 @@ def silenced() -> Iterator[None]:
 
 with silenced():
     import keras
-    import keras2_networks
-    import keras_networks
     import tensorflow as tf
     import tf_keras
     import torch
+
+    import keras2_networks
+    import keras_networks
     import torch_networks
 
 Predict = Callable[[dict[str, np.ndarray]], np.ndarray]

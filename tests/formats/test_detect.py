@@ -80,7 +80,7 @@ def test_cut_archive(tmp_path):
 
 
 def test_some_other_archive(tmp_path):
-    with pytest.raises(ModelFileError, match="neither a .keras model nor TorchScript"):
+    with pytest.raises(ModelFileError, match=r"neither a \.keras model nor TorchScript"):
         detect(zipped(tmp_path / "m.keras", "readme.txt"))
 
 
