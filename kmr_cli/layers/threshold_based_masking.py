@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import keras
+import ml_dtypes
 from keras import ops
 
 from kmr_cli.layers.arguments import finite_number
@@ -51,9 +52,11 @@ class ThresholdBasedMasking(keras.layers.Layer):
         """The inputs, with zeros."""
         dtype = keras.backend.standardize_dtype(inputs.dtype)
         if "float" in dtype:
-            return ops.where(inputs >= ops.cast(self.threshold, dtype), inputs, ops.zeros_like(inputs))
+            # A threshold below all finite values of a narrow dtype must not turn into one that -inf passes.
+            threshold = max(self.threshold, float(ml_dtypes.finfo(dtype).min))
+            return ops.where(inputs >= ops.cast(threshold, dtype), inputs, ops.zeros_like(inputs))
         lowest = math.ceil(self.threshold)
-        smallest, largest = (0, 1) if dtype == "bool" else _range(dtype)
+        smallest, largest = _range(dtype)
         if lowest <= smallest:
             return ops.copy(inputs)
         if lowest > largest:
@@ -74,6 +77,8 @@ class ThresholdBasedMasking(keras.layers.Layer):
 
 
 def _range(dtype: str) -> tuple[int, int]:
-    """The smallest and the largest value of an integer dtype such as ``uint8``."""
+    """The smallest value other than 0, and the largest, of a dtype such as ``bool``, ``uint8`` or ``int32``."""
+    if dtype == "bool":
+        return 1, 1
     bits = int(dtype.removeprefix("u").removeprefix("int"))
-    return (0, 2**bits - 1) if dtype.startswith("u") else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+    return (1, 2**bits - 1) if dtype.startswith("u") else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
