@@ -21,7 +21,7 @@ from kmr_cli.evidence import SINGLY
 from kmr_cli.formats import Format, OpenOptions, Session, all_formats, detect
 from kmr_cli.job import Child
 from kmr_cli.records import LayerInfo, ModelInfo, Record, Report, TensorSpec
-from kmr_cli.synthetic import choose_batch_size, synthesize
+from kmr_cli.synthetic import CHECKED, choose_batch_size, synthesize
 from kmr_cli.tap import choose, unknown_layer
 
 Index: TypeAlias = "int | slice | Sequence[int | slice]"
@@ -204,7 +204,7 @@ class Model:
             BatchError, MissingFrameworkError, ModelLoadError, ModelRunError.
         """
         if size is None and batch is None and self.info.fixed_batch is None:
-            size = choose_batch_size(self.info, minimum=_CHECKED)
+            size = choose_batch_size(self.info, minimum=CHECKED)
         arrays, spare = self._batch(batch, 0, size, shapes or {}, seed)
         if size is None and batch_size(arrays) > SINGLY and self.info.fixed_batch is None:
             spare = {name: values[SINGLY:] for name, values in arrays.items()}
@@ -292,6 +292,58 @@ class Model:
         )
 
 
+class LayerClasses:
+    """Checks layer classes, one after the other, in one child process. Close it, or use it as a context manager."""
+
+    def __init__(
+        self, *, fork: bool = False, debug: bool = False, report: Callable[[str, str], None] = lambda _kind, _text: None
+    ) -> None:
+        self._child = Child(tasks.TASKS, fork=fork, debug=debug)
+        self._report = report
+
+    def check(
+        self,
+        target: str,
+        inputs: Sequence[TensorSpec],
+        constructor: Mapping[str, Any] | None = None,
+        *,
+        imports: Sequence[str] = (),
+        size: int | None = None,
+        policy: Policy | None = None,
+        seed: int = 0,
+    ) -> Report:
+        """Check ``PKG.MOD:CLASS``, a ``keras.Layer`` or ``torch.nn.Module``; see :func:`kmr_cli.check.check`.
+
+        Args:
+            target: the class.
+            inputs: shape (None for the batch) and dtype of each argument of its call; the first may be unnamed.
+            constructor: arguments of the class.
+            imports: modules to import first.
+            size: batch size.
+            policy: which rules, and what is by design.
+            seed: of synthetic and replacement data.
+
+        Raises:
+            LayerError, ModelLoadError, ModelRunError.
+        """
+        asked = {
+            "target": target, "constructor": dict(constructor or {}), "inputs": tuple(inputs),
+            "imports": tuple(imports), "size": size, "policy": policy or Policy(), "seed": seed,
+        }  # fmt: skip
+        report: Report = self._child.run("check_layer_class", asked, self._report)
+        return report
+
+    def close(self) -> None:
+        """End the child process."""
+        self._child.close()
+
+    def __enter__(self) -> LayerClasses:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
 def parse_index(text: str) -> list[int | slice]:
     """``4``, ``-1``, ``0:8``, ``1,4,7`` or a mixture, as typed on the command line.
 
@@ -345,8 +397,6 @@ def _least_size(index: Index) -> int:
     return min(max(needed), _MOST_SYNTHETIC)
 
 
-_CHECKED = 6
-"""Samples of a synthetic batch that is checked: few, since every one of them is replaced in a pass of its own."""
 _MOST_SYNTHETIC = 64
 """Samples of synthetic data made without being asked: an index beyond is more likely a slip of the finger."""
 

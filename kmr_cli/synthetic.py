@@ -11,6 +11,8 @@ from kmr_cli.errors import BatchError
 from kmr_cli.records import ModelInfo, Shape, TensorSpec
 
 MINIMUM_BATCH = 8
+CHECKED = 6
+"""Samples of a synthetic batch that is checked: few, since each is replaced in a pass of its own."""
 _SEQUENCE, _IMAGE = 12, 64  # sizes for dimensions that may have any
 _UNKNOWN_LIMIT = 8  # integers whose range the file does not tell stay small: they may index anything
 

@@ -10,10 +10,12 @@ import numpy as np
 
 from kmr_cli import check
 from kmr_cli.formats import OpenOptions, Session, Taps, detect
+from kmr_cli.formats.layer_class import open_class
 from kmr_cli.job import Report, Task
-from kmr_cli.records import ModelInfo, Record
+from kmr_cli.records import ModelInfo, Record, TensorSpec
 from kmr_cli.records import Report as CheckReport
 from kmr_cli.sample import take_samples
+from kmr_cli.synthetic import CHECKED, choose_batch_size, synthesize
 from kmr_cli.tap import choose, unknown_layer
 
 _sessions: dict[tuple[str, OpenOptions], Session] = {}
@@ -58,6 +60,30 @@ def check_session(
         reopen=reopen,
         progress=lambda text: report("progress", text),
     )
+
+
+def check_layer_class(
+    *,
+    target: str,
+    constructor: Mapping[str, Any],
+    inputs: tuple[TensorSpec, ...],
+    imports: tuple[str, ...],
+    size: int | None,
+    policy: check.Policy,
+    seed: int,
+    report: Report,
+) -> CheckReport:
+    """Check a layer class on synthetic data, in the smallest model that holds it."""
+    report("progress", f"building {target}")
+    info, open_session = open_class(target, constructor, inputs, imports)
+    batch = synthesize(info, size or choose_batch_size(info, minimum=CHECKED), seed, {})
+    session = open_session()
+    try:
+        return check_session(
+            session, None, info=info, batch=batch, spare=None, policy=policy, seed=seed, report=report
+        )  # fmt: skip
+    finally:
+        session.close()
 
 
 def _session(path: str, options: OpenOptions, report: Report) -> Session:
@@ -108,4 +134,8 @@ def sample_session(
     )
 
 
-TASKS: dict[str, Task] = {"sample": sample, "check_batch_axis": check_batch_axis}
+TASKS: dict[str, Task] = {
+    "sample": sample,
+    "check_batch_axis": check_batch_axis,
+    "check_layer_class": check_layer_class,
+}

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from kmr_cli.cli import options
 from kmr_cli.cli.exit_codes import ExitCode
 
+if TYPE_CHECKING:
+    from kmr_cli.check import Policy
+    from kmr_cli.records import Report
+
 
 @click.command("check-batch-axis")
-@click.argument("models", metavar="MODEL...", nargs=-1, required=True)
+@click.argument("models", metavar="[MODEL]...", nargs=-1)
+@click.option("--layer-class", metavar="PKG.MOD:CLASS", help="A layer under development; needs --shape.")
+@click.option("--kwargs", "constructor", metavar="JSON", default="{}", help="Its constructor's arguments.")
 @click.option(
     "--input", "inputs", metavar="[NAME=]FILE", multiple=True,
     help="The batch: .npy or .npz, samples along axis 0. Without it: synthetic data.",
@@ -28,6 +36,8 @@ from kmr_cli.cli.exit_codes import ExitCode
 @options.debug
 def command(
     models: tuple[str, ...],
+    layer_class: str | None,
+    constructor: str,
     inputs: tuple[str, ...],
     batch_size: int | None,
     shapes: tuple[str, ...],
@@ -45,48 +55,124 @@ def command(
 
     Runs the model with samples replaced, one by one, made extreme, alike and
     NaN, and at other batch sizes. Names the layer that mixes samples, and how
-    to mend it. Exit code 0: no error, 1: an error was found, 2: nothing could
-    be checked.
+    to mend it. Without MODEL: checks the bundled layers. Exit code 0: no error,
+    1: an error was found, 2: nothing could be checked.
 
     \b
     Examples:
       kmr-inspect check-batch-axis model.keras
       kmr-inspect check-batch-axis model.pt --input batch.npz
       kmr-inspect check-batch-axis exported/ --allow 'scores*' --format json
+      kmr-inspect check-batch-axis --layer-class my_layers:Attention \\
+          --kwargs '{"heads": 4}' --shape 12,32 --shape mask=12:bool
     """
-    from kmr_cli.check import Policy
-    from kmr_cli.model import Model
-
-    policy = Policy(_codes(select), _codes(ignore), allow)
-    opening = options.open_options(imports, signature, tags)
-    reports = []
+    if layer_class and models:
+        raise click.UsageError("--layer-class and MODEL exclude each other")
+    policy = _policy(select, ignore, allow)
     with options.Reporter() as reporter:
-        for path in models:
-            with Model(path, opening, fork=True, debug=debug, report=reporter) as model:
-                report = model.check_batch_axis(
-                    inputs or None, policy=policy, size=batch_size, shapes=options.parse_shapes(shapes), seed=seed
-                )
-            reporter.clear()
-            reports.append(report)
-            if format_ == "terminal":
-                from kmr_cli.render.report import show_report
+        if layer_class:
+            arguments = _constructor(constructor)
+            reports = [_layer_class(layer_class, arguments, shapes, imports, batch_size, policy, seed, reporter, debug)]
+        elif models:
+            opening = options.open_options(imports, signature, tags)
+            reports = []
+            for path in models:
+                from kmr_cli.model import Model
 
-                show_report(options.console(), report)
-    if format_ == "json":
-        from kmr_cli.render import json
-
-        documents = [json.check_document(report) for report in reports]
-        for document in documents:
-            click.echo(json.dumps(document), nl=False)
+                with Model(path, opening, fork=True, debug=debug, report=reporter) as model:
+                    report = model.check_batch_axis(
+                        inputs or None, policy=policy, size=batch_size, shapes=options.parse_shapes(shapes), seed=seed
+                    )
+                reports.append(report)
+                _show(report, format_, reporter)
+        else:
+            reports = _library(format_, policy, seed, reporter, debug)
+    if layer_class:
+        _show(reports[0], format_, reporter)
     failed = any(report.verdict == "fail" for report in reports)
     return ExitCode.FINDINGS if failed else ExitCode.CLEAN
 
 
-def _codes(given: tuple[str, ...]) -> tuple[str, ...]:
-    from kmr_cli.rules import RULES
+def _show(report: Report, format_: str, reporter: options.Reporter) -> None:
+    reporter.clear()
+    if format_ == "json":
+        from kmr_cli.render import json
 
-    codes = tuple(code.upper() for code in given)
-    for code in codes:
-        if not any(rule.startswith(code) for rule in RULES):
-            raise click.BadParameter(f"no rule starts with {code!r}; kmr-inspect rules lists them")
-    return codes
+        click.echo(json.dumps(json.check_document(report)), nl=False)
+    else:
+        from kmr_cli.render.report import show_report
+
+        show_report(options.console(), report)
+
+
+def _policy(select: tuple[str, ...], ignore: tuple[str, ...], allow: tuple[str, ...]) -> Policy:
+    """The options, over what the nearest pyproject.toml says."""
+    from pathlib import Path
+
+    from kmr_cli.check import Policy
+    from kmr_cli.rules import RULES
+    from kmr_cli.settings import read_settings
+
+    settings = read_settings(Path.cwd())
+    codes = []
+    for given in (select or settings.select, (*settings.ignore, *ignore)):
+        codes.append(tuple(code.upper() for code in given))
+        for code in codes[-1]:
+            if not any(rule.startswith(code) for rule in RULES):
+                raise click.BadParameter(f"no rule starts with {code!r}; kmr-inspect rules lists them")
+    return Policy(codes[0], codes[1], (*settings.allow, *allow))
+
+
+def _constructor(text: str) -> dict[str, Any]:
+    import json
+
+    try:
+        arguments = json.loads(text)
+    except ValueError as exc:
+        raise click.BadParameter(f"not JSON: {exc}", param_hint="--kwargs") from exc
+    if not isinstance(arguments, dict):
+        raise click.BadParameter("must be a JSON object, as in '{\"units\": 8}'", param_hint="--kwargs")
+    return arguments
+
+
+def _layer_class(
+    target: str, arguments: dict[str, Any], shapes: tuple[str, ...], imports: tuple[str, ...], size: int | None,
+    policy: Policy, seed: int, reporter: options.Reporter, debug: bool,
+) -> Report:  # fmt: skip
+    from kmr_cli.model import LayerClasses
+    from kmr_cli.records import TensorSpec
+
+    if not shapes:
+        raise click.UsageError("--layer-class needs the shape of one sample for each of its inputs: --shape 8,8,1")
+    specs = []
+    for text in shapes:
+        plain, _, dtype = text.partition(":")
+        ((name, shape),) = options.parse_shapes([plain]).items()
+        specs.append(TensorSpec(name or "", (None, *shape), dtype or "float32"))
+    with LayerClasses(fork=True, debug=debug, report=reporter) as classes:
+        return classes.check(target, specs, arguments, imports=imports, size=size, policy=policy, seed=seed)
+
+
+def _library(format_: str, policy: Policy, seed: int, reporter: options.Reporter, debug: bool) -> list[Report]:
+    """The bundled layers, one line each. Those that mix by design do not count as failed."""
+    from dataclasses import replace
+
+    from kmr_cli.library import CASES
+    from kmr_cli.model import LayerClasses
+
+    checked = []
+    with LayerClasses(fork=True, debug=debug, report=reporter) as classes:
+        for case in CASES:
+            design = replace(policy, allow=(*policy.allow, "*")) if case.by_design else policy
+            checked.append((case, classes.check(case.target, case.inputs, case.arguments, policy=design, seed=seed)))
+    reporter.clear()
+    if format_ == "json":
+        from kmr_cli.render import json
+
+        for _, report in checked:
+            click.echo(json.dumps(json.check_document(report)), nl=False)
+    else:
+        from kmr_cli.render.report import show_library
+
+        show_library(options.console(), checked)
+    return [report for _, report in checked]

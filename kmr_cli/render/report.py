@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
+from kmr_cli.library import Case
 from kmr_cli.records import Dependence, Finding, Report
 from kmr_cli.render.escape import for_terminal
 from kmr_cli.rules import RULES
@@ -42,6 +45,26 @@ def show_report(console: Console, report: Report) -> None:
     for reason in report.unproven:
         console.print()
         console.print(Text("not shown: ", "bold yellow").append(for_terminal(reason, 500), "not bold default"))
+
+
+def show_library(console: Console, checked: Sequence[tuple[Case, Report]]) -> None:
+    """The bundled layers, one line for every form."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for title in ("layer", "form", "verdict"):
+        table.add_column(title, no_wrap=title == "layer", overflow="fold")
+    for case, report in checked:
+        style, _ = _VERDICTS[report.verdict]
+        verdict = Text(report.verdict, style)
+        if case.by_design:
+            verdict = Text(f"by design: {case.by_design}")
+        table.add_row(case.layer, case.form, verdict)
+        for finding in report.findings:
+            if finding.severity == "error" and not finding.allowed:
+                table.add_row("", f"{finding.rule} {finding.message}", "")
+    console.print(table)
+    console.print()
+    sizes = sorted({size for _, report in checked for size in report.batch_sizes})
+    console.print(Text(f"{len(checked)} forms of the bundled layers at batch sizes {', '.join(map(str, sizes))}"))
 
 
 def _picture(console: Console, picture: Dependence) -> None:

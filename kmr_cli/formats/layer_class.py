@@ -1,0 +1,119 @@
+"""A layer under development, given as ``PKG.MOD:CLASS``: built into the smallest model that holds it."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from kmr_cli.errors import KmrError, LayerError, ModelLoadError
+from kmr_cli.formats import Session, load_format
+from kmr_cli.formats.frameworks import first_line, import_user_modules
+from kmr_cli.records import ModelInfo, TensorSpec
+
+NAME = "layer"
+"""The word used in reports."""
+
+
+def open_class(
+    target: str, arguments: Mapping[str, Any], inputs: tuple[TensorSpec, ...], imports: tuple[str, ...] = ()
+) -> tuple[ModelInfo, Callable[[], Session]]:
+    """Construct the layer and say how it is opened.
+
+    Args:
+        target: ``PKG.MOD:CLASS``, a ``keras.Layer`` or a ``torch.nn.Module``.
+        arguments: of its constructor.
+        inputs: shape (with the batch as None) and dtype of every argument of its ``call`` or ``forward``; the first
+            may have the name ``""``.
+        imports: modules to import first.
+
+    Raises:
+        LayerError: no such module or class, or it is no layer.
+        ModelLoadError: its constructor, or building it, failed.
+    """
+    import_user_modules(imports)
+    kind = _find(target)
+    framework = next((base.__module__.split(".")[0] for base in kind.__mro__ if _is_base(base)), None)
+    if framework is None:
+        raise LayerError(f"{target}: neither a keras.Layer nor a torch.nn.Module")
+    build = _keras_model if framework == "keras" else _torch_module
+    try:
+        model = build(kind, arguments, inputs)
+    except KmrError:
+        raise
+    except Exception as exc:  # whatever the user's own code raises
+        raise ModelLoadError(f"{target}: cannot be built ({type(exc).__name__}: {first_line(exc)})") from exc
+    adopting = load_format("keras_archive" if framework == "keras" else "torchscript")
+
+    def open_session() -> Session:
+        session = adopting.adopt(model)
+        assert session is not None
+        return session
+
+    session = open_session()
+    named = tuple(
+        TensorSpec(told.name, asked.shape, asked.dtype) for told, asked in zip(session.inputs, inputs, strict=False)
+    )
+    separator = "/" if framework == "keras" else "."
+    info = ModelInfo(target, NAME, "", named, (), session.layers, None, separator=separator)
+    return info, open_session
+
+
+def _find(target: str) -> type:
+    module_name, colon, class_name = target.partition(":")
+    if not colon:
+        raise LayerError(f"{target!r} is no PKG.MOD:CLASS", "for example my_layers:Attention")
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))  # as `python -m` does: the layer is mostly in the folder one works in
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as exc:
+        raise LayerError(f"no module named {exc.name!r}", "is it installed, or in this folder?") from exc
+    except Exception as exc:
+        raise ModelLoadError(f"{module_name}: importing it failed ({type(exc).__name__}: {first_line(exc)})") from exc
+    kind = getattr(module, class_name, None)
+    if not isinstance(kind, type):
+        raise LayerError(f"{module_name} has no class {class_name!r}")
+    return kind
+
+
+def _is_base(base: type) -> bool:
+    return (base.__module__, base.__qualname__) in (
+        ("keras.src.layers.layer", "Layer"),
+        ("torch.nn.modules.module", "Module"),
+    )
+
+
+def _keras_model(kind: type, arguments: Mapping[str, Any], inputs: tuple[TensorSpec, ...]) -> Any:
+    import keras
+
+    layer = kind(**arguments)
+    tensors = [
+        keras.Input(spec.shape[1:], dtype=spec.dtype, name=spec.name or "inputs") for spec in inputs if spec.shape
+    ]
+    first, *rest = tensors
+    named = dict(zip((spec.name for spec in inputs[1:]), rest, strict=True))
+    return keras.Model(tensors if rest else first, layer(first, **named), name="model")
+
+
+def _torch_module(kind: type, arguments: Mapping[str, Any], inputs: tuple[TensorSpec, ...]) -> Any:
+    import warnings
+
+    import torch
+
+    module = kind(**arguments).eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        try:
+            return torch.jit.script(module)
+        except Exception as scripting:
+            example = tuple(
+                torch.zeros([2, *(spec.shape or ())[1:]], dtype=getattr(torch, spec.dtype or "float32"))
+                for spec in inputs
+            )
+            try:
+                return torch.jit.trace(module, example)
+            except Exception:
+                raise scripting from None
