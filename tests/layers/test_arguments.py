@@ -29,7 +29,7 @@ def test_numpy_integers_are_integers_and_can_be_saved(kind, name):
 
 @pytest.mark.parametrize("value", [1.5, "0", None, False])
 def test_axis_is_no_integer(value):
-    with pytest.raises(ValueError, match="^axis must be an integer"):
+    with pytest.raises(ValueError, match=r"^axis must be an integer"):
         layers.TensorDimensionExpander(axis=value)
 
 
@@ -43,13 +43,13 @@ def test_axis_out_of_range(axis):
 
 @pytest.mark.parametrize("value", ["0.5", None, float("nan"), float("inf"), True, [1]])
 def test_threshold_is_no_finite_number(value):
-    with pytest.raises(ValueError, match="^threshold must be "):
+    with pytest.raises(ValueError, match=r"^threshold must be "):
         layers.ThresholdBasedMasking(value)
 
 
 @pytest.mark.parametrize("value", [0, -1.0, float("nan"), "warm"])
 def test_temperature_is_not_above_zero(value):
-    with pytest.raises(ValueError, match="^temperature must be "):
+    with pytest.raises(ValueError, match=r"^temperature must be "):
         layers.SpatialFeatureClustering(5, temperature=value)
 
 

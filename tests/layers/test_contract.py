@@ -7,8 +7,6 @@ from layers.cases import CASES
 
 from kmr_cli import layers
 
-# TensorFlow's bfloat16 tensors and variables do not know NumPy 2's copy keyword yet.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
 ON_TENSORFLOW = keras.backend.backend() == "tensorflow"
 FLOATS = [case for case in CASES if not case.integers]
 

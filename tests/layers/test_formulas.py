@@ -8,7 +8,6 @@ from keras import ops
 
 from kmr_cli import layers
 
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
 NAN, INF = float("nan"), float("inf")
 
 
