@@ -23,13 +23,12 @@ def command(code: str | None, debug: bool) -> None:  # noqa: ARG001  (read where
 
     if code is None:
         for rule in RULES.values():
-            click.echo(f"{rule.code}  {rule.name:<22} {rule.severity:<8}")
-            click.echo(f"        {rule.found_when}")
+            click.echo(f"{rule.code}  {rule.name:<22} {rule.severity}")
+            click.echo(click.wrap_text(rule.found_when, 78, " " * 8, " " * 8))
         return
     rule_ = RULES.get(code.upper())
     if rule_ is None:
         raise KmrError(f"no rule {code!r}", "kmr-inspect rules lists them")
     click.echo(click.style(f"{rule_.code} {rule_.name}", bold=True) + f" ({rule_.severity})")
-    click.echo(f"  found when: {rule_.found_when}")
-    click.echo(f"  why it matters: {rule_.why}")
-    click.echo(f"  mend: {rule_.remedy}")
+    for title, text in (("found when", rule_.found_when), ("why it matters", rule_.why), ("mend", rule_.remedy)):
+        click.echo(click.wrap_text(f"{title}: {text}", 78, "  ", "    "))

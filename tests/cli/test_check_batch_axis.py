@@ -1,0 +1,162 @@
+"""The ``check-batch-axis`` and ``rules`` commands, run for real."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+from zoo.samples import DATA, HOME
+
+from kmr_cli.rules import RULES
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "check-batch-axis.schema.json").read_text())
+BATCH = HOME / "digits.npz"
+BAD = """
+import keras, torch
+
+class BatchMean(keras.layers.Layer):
+    def call(self, x):
+        return x - keras.ops.mean(x, axis=0)
+
+class Masked(keras.layers.Layer):
+    def call(self, x, mask=None):
+        return x if mask is None else keras.ops.where(mask[..., None], x, 0.0)
+
+class Attention(torch.nn.Module):
+    def __init__(self, width: int):
+        super().__init__()
+        self.mix = torch.nn.Linear(width, width)
+
+    def forward(self, x):
+        return torch.softmax(self.mix(x), 0)
+
+class Broken(torch.nn.Module):
+    def __init__(self):
+        raise RuntimeError("no luck today")
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "my_layers.py").write_text(BAD)
+    return tmp_path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", DATA)
+def test_every_sample_model_is_clean(kmr, name):
+    screen = kmr("check-batch-axis", HOME / name, "--input", HOME / DATA[name], "--format", "json")
+    assert screen.code == 0, screen.err
+    document = json.loads(screen.out)
+    jsonschema.validate(document, SCHEMA)
+    assert document["verdict"] == "pass", document["unproven"]
+    assert [finding for finding in document["findings"] if finding["severity"] == "error"] == []
+    assert document["batch_sizes"][:4] == [8, 1, 2, 3]
+    (picture,) = document["dependence"]
+    assert picture["moved"] == np.eye(8, dtype=int).tolist()
+    assert document["forward_passes"] <= 8 + 15
+
+
+@pytest.mark.slow
+def test_a_bad_layer_class_fails(kmr, folder):
+    arguments = ("check-batch-axis", "--layer-class", "my_layers:BatchMean", "--shape", "7,5")
+    screen = kmr(*arguments, cwd=folder)
+    assert screen.code == 1, screen.err
+    assert "error KMR101 cross-sample-leak at batch_mean" in screen.out
+    assert max(map(len, screen.out.splitlines())) <= 80
+    document = json.loads(kmr(*arguments, "--format", "json", cwd=folder).out)
+    jsonschema.validate(document, SCHEMA)
+    (error,) = (finding for finding in document["findings"] if finding["severity"] == "error")
+    assert (error["rule"], error["layer"]) == ("KMR101", "batch_mean")
+    assert [1, 0] in error["samples"]
+
+
+@pytest.mark.slow
+def test_layer_class_of_torch_with_arguments(kmr, folder):
+    arguments = ("check-batch-axis", "--layer-class", "my_layers:Attention", "--kwargs", '{"width": 5}', "--shape", "5")
+    assert kmr(*arguments, cwd=folder).code == 1
+    assert kmr(*arguments, "--ignore", "KMR101", cwd=folder).code == 0
+
+
+@pytest.mark.slow
+def test_layer_class_with_a_mask(kmr, folder):
+    screen = kmr(
+        "check-batch-axis", "--layer-class", "my_layers:Masked", "--shape", "7,5", "--shape", "mask=7:bool", cwd=folder
+    )
+    assert screen.code == 0, screen.out + screen.err
+
+
+@pytest.mark.slow
+def test_settings_of_the_project(kmr, folder):
+    (folder / "pyproject.toml").write_text('[tool.kmr-inspect]\nallow = ["batch_*"]\n')
+    screen = kmr("check-batch-axis", "--layer-class", "my_layers:BatchMean", "--shape", "7,5", cwd=folder)
+    assert screen.code == 0, screen.err
+    assert "allowed: by design" in screen.out
+
+
+@pytest.mark.slow
+def test_several_models_in_one_call(kmr):
+    screen = kmr("check-batch-axis", HOME / "digits_scripted.pt", HOME / "windows.pt", "--input", BATCH)
+    assert screen.code == 0
+    assert screen.out.count("pass: ") == 2
+
+
+@pytest.mark.slow
+def test_the_bundled_library(kmr):
+    screen = kmr("check-batch-axis")
+    assert screen.code == 0, screen.err
+    lines = screen.out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert len(lines) <= 24
+    assert "fail" not in screen.out
+    for layer in ("DynamicBatchIndexGenerator", "MaskedAverage", "BatchAwareSquare"):
+        assert layer in screen.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--layer-class", "my_layers:BatchMean"], "needs the shape"),
+        (["--layer-class", "my_layers:BatchMean", "x.keras"], "exclude each other"),
+        (["--layer-class", "x:Y", "--shape", "5", "--kwargs", "{"], "not JSON"),
+        (["--layer-class", "x:Y", "--shape", "5", "--kwargs", "[]"], "must be a JSON object"),
+        (["x.keras", "--select", "XYZ"], "no rule starts with 'XYZ'"),
+        (["x.keras"], "no such file"),
+        ([HOME / "digits.keras", "--batch-size", "1"], "nothing to mix with"),
+    ],
+    ids=["no shape", "both", "no JSON", "no object", "no rule", "no file", "one sample"],
+)
+def test_wrong_arguments_are_one_line(kmr, folder, arguments, message):
+    screen = kmr("check-batch-axis", *arguments, cwd=folder)
+    assert screen.code == 2
+    error = next(line for line in screen.err.splitlines() if line.startswith("error: "))
+    assert message in error
+    assert "Traceback" not in screen.err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("my_layers:Nope", "my_layers has no class 'Nope'"),
+        ("nowhere_at_all:X", "no module named 'nowhere_at_all'"),
+        ("my_layers", "is no PKG.MOD:CLASS"),
+        ("json:JSONDecoder", "neither a keras.Layer nor a torch.nn.Module"),
+        ("my_layers:Broken", "no luck today"),
+    ],
+)
+def test_layer_classes_that_cannot_be_built(kmr, folder, target, message):
+    screen = kmr("check-batch-axis", "--layer-class", target, "--shape", "5", cwd=folder)
+    assert screen.code == 2
+    assert message in screen.err.splitlines()[0]
+
+
+def test_rules_lists_and_explains(kmr):
+    listed = kmr("rules").out
+    assert all(code in listed for code in RULES)
+    assert max(map(len, listed.splitlines())) <= 80
+    one = kmr("rules", "kmr105")
+    assert one.code == 0
+    assert RULES["KMR105"].remedy in one.out
+    assert "no rule 'KMR999'" in kmr("rules", "KMR999").err
