@@ -16,18 +16,9 @@ if TYPE_CHECKING:
 
 @click.command("check-batch-axis")
 @click.argument("models", metavar="[MODEL]...", nargs=-1)
+@options.batch
 @click.option("--layer-class", metavar="PKG.MOD:CLASS", help="A layer under development; needs --shape.")
 @click.option("--kwargs", "constructor", metavar="JSON", default="{}", help="Its constructor's arguments.")
-@click.option(
-    "--input", "inputs", metavar="[NAME=]FILE", multiple=True,
-    help="The batch: .npy or .npz, samples along axis 0. Without it: synthetic data.",
-)  # fmt: skip
-@click.option("--batch-size", type=int, metavar="B", help="Samples in the batch; up to 8 are replaced one by one.")
-@click.option(
-    "--shape", "shapes", metavar="[NAME=]N,N,…", multiple=True,
-    help="Shape of ONE sample, for synthetic data where the file does not tell it.",
-)  # fmt: skip
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of all random data.")
 @click.option("--select", metavar="CODE", multiple=True, help="Only rules that start with CODE; repeatable.")
 @click.option("--ignore", metavar="CODE", multiple=True, help="Leave out rules that start with CODE; repeatable.")
 @click.option("--allow", metavar="LAYER", multiple=True, help="Layers (globs) that mix samples by design.")

@@ -18,6 +18,27 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 debug = click.option("--debug", is_flag=True, help="Show tracebacks and all that the framework prints.")
 
 
+def batch(command: Command) -> Command:
+    """``--input``, ``--batch-size``, ``--shape`` and ``--seed``: the data that the model runs on."""
+    for option in (
+        click.option("--seed", type=int, default=0, show_default=True, help="Seed of all random data."),
+        click.option(
+            "--shape", "shapes", metavar="[NAME=]N,N,…", multiple=True,
+            help="Shape of ONE sample, for synthetic data where the file does not tell it.",
+        ),
+        click.option(
+            "--batch-size", type=int, metavar="B", help="Size of the synthetic batch, or only the first B samples."
+        ),
+        click.option(
+            "--input", "inputs", metavar="[NAME=]FILE", multiple=True,
+            help="The batch: .npy or .npz, samples along axis 0; repeatable for several inputs. Without it:"
+            " synthetic data.",
+        ),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
 def opening(command: Command) -> Command:
     """``--import``, ``--signature`` and ``--tag``: how the model is opened."""
     for option in (

@@ -24,18 +24,9 @@ _SUFFIXES = (".npy", ".npz", ".h5", ".hdf5", ".json")
     help="Layer: its path, the unique end of it, or a glob; repeatable. '*' is all.",
 )  # fmt: skip
 @click.option("-i", "--index", metavar="I", required=True, help="Samples, counted from 0: 4, -1, 0:8 or 1,4,7.")
-@click.option(
-    "--input", "inputs", metavar="[NAME=]FILE", multiple=True,
-    help="The batch: .npy or .npz, samples along axis 0; repeatable for several inputs. Without it: synthetic data.",
-)  # fmt: skip
+@options.batch
 @click.option("--side", type=click.Choice(["in", "out", "both"]), default="both", show_default=True)
 @click.option("--call", type=int, metavar="N", help="Only the N-th call of a layer that runs several times, from 0.")
-@click.option("--batch-size", type=int, metavar="B", help="Size of the synthetic batch, or only the first B samples.")
-@click.option(
-    "--shape", "shapes", metavar="[NAME=]N,N,…", multiple=True,
-    help="Shape of ONE sample, for synthetic data where the file does not tell it.",
-)  # fmt: skip
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of all random data.")
 @click.option("--verify/--no-verify", default=True, help="Prove whose the values are (default), or trust the shape.")
 @click.option("-o", "--output", metavar="FILE", help="Write .npy, .npz, .h5 or .json instead of printing.")
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
