@@ -1,4 +1,7 @@
-"""The real data behind the sample models: the 8x8 handwritten digits that ship inside scikit-learn."""
+"""The data behind the sample models: the 8x8 handwritten digits that ship inside scikit-learn.
+
+The recommender alone has other data: choices of places, plainly generated here.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,10 @@ INKED = 0.5
 SEQUENCE_LENGTH = 40
 VOCABULARY = 1 + 8 * 8
 """0 is padding, 1 to 64 are the pixels in reading order."""
+PLACES = 13
+"""Among which a person chooses."""
+KINDS = 3
+"""Of places: say, cafés, museums and parks."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,28 @@ def sequences() -> Split:
     """The inked pixels of every digit in reading order: ``tokens``, ``(N, 40)`` int32, padded with 0 at the end."""
     split = digits()
     return Split(_sequences_of(split.train), _sequences_of(split.held_out))
+
+
+def choices() -> Split:
+    """Generated choices: 6000 people to train on and 2000 held out, each with 13 places of their own.
+
+    ``person`` is ``(N, 5)``: where the person is in a town of size 1 by 1, and how much of their liking goes to each of
+    three kinds of places. ``places`` is ``(N, 13, 5)``: where each place is, and which kind it is, as a one-hot code.
+    The label is the place chosen: that of the highest ``3 * liking - 6 * distance``, with a little Gumbel noise.
+    """
+    return Split(_choices_of(6_000, SEED), _choices_of(2_000, SEED + 1))
+
+
+def _choices_of(count: int, seed: int) -> Samples:
+    random = np.random.default_rng(seed)
+    here, liking = random.uniform(size=(count, 2)), random.dirichlet([0.5] * KINDS, count)
+    there, kind = random.uniform(size=(count, PLACES, 2)), np.eye(KINDS)[random.integers(KINDS, size=(count, PLACES))]
+    distance = np.linalg.norm(there - here[:, np.newaxis], axis=-1)
+    liked = np.einsum("nk,npk->np", liking, kind)
+    appeal = 3 * liked - 6 * distance + 0.2 * random.gumbel(size=distance.shape)
+    person = np.concatenate([here, liking], axis=-1).astype(np.float32)
+    places = np.concatenate([there, kind], axis=-1).astype(np.float32)
+    return Samples({"person": person, "places": places}, appeal.argmax(axis=1))
 
 
 def _pairs_of(samples: Samples, count: int, seed: int) -> Samples:

@@ -1,4 +1,7 @@
-"""The Keras 3 networks. Every layer has a name that a person can guess; none needs a custom class to load."""
+"""The Keras 3 networks. Every layer has a name that a person can guess.
+
+None needs a custom class to load but ``recommender``, which is built from the layers of ``kmr_cli.layers``.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,13 @@ from collections.abc import Sequence
 import keras
 from keras import layers, ops
 
-from data import SEQUENCE_LENGTH, VOCABULARY
+from data import KINDS, PLACES, SEQUENCE_LENGTH, VOCABULARY
+from kmr_cli.layers import (
+    GeospatialScoreRanking,
+    SpatialFeatureClustering,
+    TensorDimensionExpander,
+    TopKRecommendationSelector,
+)
 
 IMAGE_SHAPE = (8, 8, 1)
 CLASSES = 10
@@ -102,9 +111,27 @@ def windows() -> keras.Model:
     return _model(image, probabilities, "windows", operations=names)
 
 
+def recommender() -> keras.Model:
+    """The three places a person likes best: ``person`` (B, 5), ``places`` (B, 13, 5) -> indices and scores (B, 3).
+
+    The person joins the places as one more item of the sample, ``together`` (B, 14, 5). ``clusters`` says which of 32
+    regions of town and taste each belongs to, ``ranking`` scores every pair of them (B, 14, 14), and ``preference``
+    takes the person's row (B, 13) out of it.
+    """
+    person = keras.Input((2 + KINDS,), name="person")
+    places = keras.Input((PLACES, 2 + KINDS), name="places")
+    one_more = TensorDimensionExpander(axis=1, name="one_more")(person)
+    together = layers.Concatenate(axis=1, name="together")([one_more, places])
+    anywhere = keras.initializers.RandomUniform(0, 1)
+    clusters = SpatialFeatureClustering(32, temperature=0.1, initializer=anywhere, name="clusters")(together)
+    scores = GeospatialScoreRanking(16, name="ranking")(clusters)
+    top = TopKRecommendationSelector(3, name="top")(scores[:, 0, 1:])
+    return _model([person, places], top, "recommender", operations=["preference"])
+
+
 def _model(
     inputs: keras.KerasTensor | list[keras.KerasTensor],
-    outputs: keras.KerasTensor,
+    outputs: keras.KerasTensor | tuple[keras.KerasTensor, ...],
     name: str,
     operations: Sequence[str],
 ) -> keras.Model:

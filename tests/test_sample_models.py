@@ -21,13 +21,22 @@ FLOORS = {
     "digits_scripted.pt": 0.97,
     "digits_traced.pt": 0.97,
     "pair.keras": 0.95,
+    "recommender.keras": 0.95,
+    "recommender_savedmodel": 0.95,
     "sequence.keras": 0.90,
     "transformer.keras": 0.95,
     "windows.keras": 0.95,
     "windows.pt": 0.95,
 }
-DATA = {"pair.keras": "pair", "sequence.keras": "sequence"}
+DATA = {
+    "pair.keras": "pair",
+    "recommender.keras": "recommender",
+    "recommender_savedmodel": "recommender",
+    "sequence.keras": "sequence",
+}
 """The .npz of each model; ``digits`` for all that are not here."""
+WIDTHS = {"pair.keras": 1, "recommender.keras": 3, "recommender_savedmodel": 3}
+"""Of each model's first output; 10, for the ten digits, for all that are not here."""
 
 torchscript_is_deprecated = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 
@@ -38,7 +47,7 @@ def batch_of(name: str) -> dict[str, np.ndarray]:
 
 
 def predict(name: str, inputs: dict[str, np.ndarray]) -> np.ndarray:
-    """The outputs of the committed file, computed by the framework that it belongs to."""
+    """The first output of the committed file, computed by the framework that it belongs to."""
     path = FOLDER / name
     if path.suffix == ".pt":
         import torch
@@ -49,18 +58,25 @@ def predict(name: str, inputs: dict[str, np.ndarray]) -> np.ndarray:
         import tensorflow as tf
 
         signature = tf.saved_model.load(path).signatures["serving_default"]
-        (output,) = signature(image=tf.constant(inputs["image"])).values()
-        return np.asarray(output)
+        wanted = signature.structured_input_signature[1]
+        outputs = signature(**{key: tf.constant(inputs[key]) for key in wanted})
+        return np.asarray(outputs[min(outputs)])
     if path.suffix == ".h5":
         import tf_keras as keras
     else:
         import keras
+
+        import kmr_cli.layers  # noqa: F401  # of which the recommender is built
     model = keras.models.load_model(path, compile=False)
     arrays = [inputs[tensor.name] for tensor in model.inputs]
-    return np.asarray(model(arrays if len(arrays) > 1 else arrays[0], training=False))
+    outputs = model(arrays if len(arrays) > 1 else arrays[0], training=False)
+    return np.asarray(outputs[0] if isinstance(outputs, (list, tuple)) else outputs)
 
 
 def share_right(outputs: np.ndarray, label: np.ndarray) -> float:
+    """Of the classes; of recommended indices, how often the chosen one is among them."""
+    if np.issubdtype(outputs.dtype, np.integer):
+        return float(np.mean((outputs == label[:, None]).any(axis=1)))
     predicted = outputs[:, 0] > 0.5 if outputs.shape[1] == 1 else outputs.argmax(axis=1)
     return float(np.mean(predicted == label))
 
@@ -80,7 +96,12 @@ def data() -> ModuleType:
 @pytest.fixture(scope="session")
 def held_out(data: ModuleType) -> Callable[[str], dict[str, np.ndarray]]:
     """Everything that the model of a name was not trained on."""
-    splits = {"digits": data.digits(), "pair": data.pairs(), "sequence": data.sequences()}
+    splits = {
+        "digits": data.digits(),
+        "pair": data.pairs(),
+        "sequence": data.sequences(),
+        "recommender": data.choices(),
+    }
     return lambda name: splits[DATA.get(name, "digits")].held_out.arrays()
 
 
@@ -102,11 +123,11 @@ def test_the_committed_file_is_as_accurate_as_promised(
 def test_the_bundled_batch_fits_the_model_and_is_mostly_right(name: str) -> None:
     batch = batch_of(name)
     outputs = predict(name, batch)
-    assert outputs.shape == (11, 1 if name == "pair.keras" else 10)
+    assert outputs.shape == (11, WIDTHS.get(name, 10))
     assert share_right(outputs, batch["label"]) >= 9 / 11
 
 
-@pytest.mark.parametrize("name", ["digits.keras", "pair.keras", "sequence.keras"])
+@pytest.mark.parametrize("name", ["digits.keras", "pair.keras", "recommender.keras", "sequence.keras"])
 def test_the_bundled_batch_was_not_trained_on(name: str, held_out: Callable[[str], dict[str, np.ndarray]]) -> None:
     batch, samples = batch_of(name), held_out(name)
     assert batch.keys() == samples.keys()
@@ -132,6 +153,26 @@ def test_images_are_float32_between_0_and_1() -> None:
 def test_the_digits_files_of_keras_hold_one_model(twin: str) -> None:
     batch = batch_of(twin)
     np.testing.assert_allclose(predict(twin, batch), predict("digits.keras", batch), rtol=0, atol=1e-5)
+
+
+def test_the_recommender_files_hold_one_model() -> None:
+    batch = batch_of("recommender.keras")
+    outputs = [predict(name, batch) for name in ("recommender.keras", "recommender_savedmodel")]
+    assert outputs[0].dtype == np.int32
+    np.testing.assert_array_equal(*outputs)
+
+
+def test_people_choose_neither_the_nearest_place_nor_the_one_of_their_favourite_kind(data: ModuleType) -> None:
+    """Else the recommender would have nothing to weigh up."""
+    samples = data.choices().held_out
+    person, places = samples.inputs["person"], samples.inputs["places"]
+    distance = np.linalg.norm(places[:, :, :2] - person[:, None, :2], axis=-1)
+    liked = np.einsum("nk,npk->np", person[:, 2:], places[:, :, 2:])
+    assert 0.2 < np.mean(distance.argmin(axis=1) == samples.label) < 0.7
+    best = liked.max(axis=1, keepdims=True)
+    assert 0.3 < np.mean((liked == best)[np.arange(len(liked)), samples.label]) < 0.9
+    np.testing.assert_allclose(person[:, 2:].sum(axis=1), 1, atol=1e-6)
+    assert (places[:, :, 2:].sum(axis=2) == 1).all()
 
 
 @pytest.mark.parametrize("name", [name for name in FLOORS if name.endswith(".keras")])

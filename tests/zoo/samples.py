@@ -18,6 +18,8 @@ DATA = {
     "digits_scripted.pt": "digits.npz",
     "digits_traced.pt": "digits.npz",
     "pair.keras": "pair.npz",
+    "recommender.keras": "recommender.npz",
+    "recommender_savedmodel": "recommender.npz",
     "sequence.keras": "sequence.npz",
     "transformer.keras": "digits.npz",
     "windows.keras": "digits.npz",
@@ -55,6 +57,7 @@ def run_bare(name: str, batch: dict[str, np.ndarray]) -> list[np.ndarray]:
 
         loaded = tf.saved_model.load(path)
         found = loaded.signatures["serving_default"](**{key: tf.constant(values) for key, values in batch.items()})
+        found = dict(sorted(found.items()))  # a signature's outputs come by name, in no order
     return [np.asarray(value) for value in flattened(found)]
 
 
