@@ -36,9 +36,14 @@ def find_sources(order: Iterable[Tap], wrong: Callable[[Tap], bool], separator: 
     """
     taps = list(order)
     entered = {(layer, call) for layer, call, port in taps if port.startswith("in") and wrong((layer, call, port))}
+    fed = {(layer, call) for layer, call, port in taps if port.startswith("in")}
     sources: dict[tuple[str, int], Source] = {}
+    seen = False  # whether anything went wrong before: then a layer that shows no inputs is no suspect
     for layer, call, port in taps:
         mine = (layer, call)
+        if seen and mine not in fed and mine not in sources:
+            continue
+        seen = seen or wrong((layer, call, port))
         if (
             layer
             and port.startswith("out")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Literal
@@ -18,7 +18,7 @@ from kmr_cli.evidence import Evidence, Tap, discrete, last_bits
 from kmr_cli.formats import Session, Taps
 from kmr_cli.records import Batch, BatchIndex, Dependence, Finding, ModelInfo, Report, TapVerdict
 from kmr_cli.rules import RULES
-from kmr_cli.sizes import SizeRun, sizes_to_try, try_size
+from kmr_cli.sizes import SizeRun, sizes_to_try, trace_size, try_size, unfinished
 
 Progress = Callable[[str], None]
 _SEVERITIES = ("error", "warning", "note")
@@ -66,6 +66,7 @@ class _Run:
     indices: dict[Tap, BatchIndex] = field(default_factory=dict)
     pushed: set[Tap] = field(default_factory=set)
     poisoned: set[Tap] = field(default_factory=set)
+    sizes: list[tuple[SizeRun, bool]] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     unproven: list[str] = field(default_factory=list)
 
@@ -77,6 +78,11 @@ class _Run:
         """Whether some element here depends on several samples, or on other samples than its own."""
         index = self.indices.get(tap)
         return tap in self.pushed or (index is not None and index.kind == "mixed")
+
+    def entangled(self, tap: Tap) -> bool:
+        """Mixed, or interleaved: rows with pieces of several samples are mixed by whatever comes next."""
+        index = self.indices.get(tap)
+        return self.mixed(tap) or (index is not None and index.kind == "interleaved")
 
     def add(self, code: str, source: Source, message: str, **more: object) -> None:
         """Report a finding at a layer."""
@@ -133,11 +139,12 @@ def check(
         run.evidence.replaced(session, other, run.taps, number)
     run.indices = {tap: run.evidence.index(tap) for tap in run.evidence.order}
     _push(run)
+    _try_sizes(run)
     _judge_finite(run)
     _judge_outputs(run)
-    tried = _judge_sizes(run)
+    _judge_sizes(run)
     _judge_inside(run)
-    return _report(run, policy, tried)
+    return _report(run, policy, [run.evidence.size, *(found.size for found, _ in run.sizes)])
 
 
 def _step(run: _Run, doing: str) -> None:
@@ -231,7 +238,7 @@ def _judge_outputs(run: _Run) -> None:
         elif index.kind == "routed":
             _routed_output(run, tap)
         elif index.kind == "interleaved":
-            _blame(run, "KMR105", tap, lambda other: run.indices[other].kind in ("interleaved", "mixed"))
+            _blame(run, "KMR105", tap, run.entangled)
         elif index.kind == "reordered":
             _blame(run, "KMR106", tap, lambda other: run.indices[other].kind == "reordered")
         elif index.kind in ("constant", "unproven"):
@@ -253,18 +260,28 @@ def _mixed_output(run: _Run, tap: Tap) -> None:
         return
     movement = run.evidence.movement(tap)
     if not _carried(run, tap):
-        _blame(run, "KMR104", tap, run.mixed)
+        _blame(run, "KMR104", tap, run.entangled)
         return
     pairs = () if movement is None else tuple(
         (moved, part) for part, movers in enumerate(movement) for moved in sorted(movers) if moved != part
     )  # fmt: skip
-    _blame(run, "KMR101", tap, run.mixed, samples=pairs)
+    _blame(run, "KMR101", tap, run.entangled, samples=pairs)
 
 
 def _carried(run: _Run, tap: Tap) -> bool:
-    """Whether some axis could carry the samples at all."""
-    shape = run.evidence.base[tap].shape
-    return any(length and length % run.evidence.size == 0 for length in shape)
+    """Whether some axis could carry the samples at all: it grows and shrinks with the batch."""
+    size, shape = run.evidence.size, run.evidence.base[tap].shape
+    shapes = [(found.size, found.shapes[tap[2]]) for found, _ in run.sizes if tap[2] in found.shapes]
+    return any(
+        length and length % size == 0 and all(
+            len(other) == len(shape) and other[axis] * size == length * number for number, other in shapes
+        )
+        for axis, length in enumerate(shape)
+    )  # fmt: skip
+
+
+def _divides(run: _Run, tap: Tap) -> bool:
+    return any(length and length % run.evidence.size == 0 for length in run.evidence.base[tap].shape)
 
 
 def _routed_output(run: _Run, tap: Tap) -> None:
@@ -277,6 +294,9 @@ def _silent_output(run: _Run, tap: Tap) -> None:
     if run.indices[tap].kind == "constant" and not _carried(run, tap):
         return  # a constant without a batch axis: there is nothing to mix
     silent = sorted(set(range(run.evidence.size)) - set(run.indices[tap].owners))
+    if run.indices[tap].kind == "unproven" and len(silent) < run.evidence.size and not _carried(run, tap):
+        _blame(run, "KMR104", tap, lambda other: run.indices[other].kind == "unproven" and not _divides(run, other))
+        return
     who = "no sample" if len(silent) == run.evidence.size else f"samples {', '.join(map(str, silent))} never"
     verb = "ever showed" if len(silent) == run.evidence.size else "showed"
     run.unproven.append(f"output {tap[2]}: {who} {verb} in it, whatever replaced them")
@@ -309,19 +329,44 @@ def _touched_by_nan(run: _Run, tap: Tap) -> tuple[tuple[int, int], ...]:
 # -- sizes -------------------------------------------------------------------------------------------------------
 
 
-def _judge_sizes(run: _Run) -> list[int]:
-    """KMR102, KMR103, KMR303: the same samples in batches of other sizes."""
-    size = run.evidence.size
+def _try_sizes(run: _Run) -> None:
+    """The same samples in batches of other sizes."""
     if run.info.fixed_batch is not None:
-        return [size]
-    tried = [size]
+        return
+    size = run.evidence.size
     outputs = {tap: (run.evidence.base[tap], run.indices[tap]) for tap in run.outputs if not _hopeless(run, tap)}
     for other, coincident in sizes_to_try(size, run.evidence.base):
         _step(run, f"running a batch of {other}")
-        tried.append(other)
-        found = try_size(run.session, run.batch, other, outputs)
-        _size_finding(run, found, coincident)
-    return tried
+        run.sizes.append((try_size(run.session, run.batch, other, outputs), coincident))
+
+
+def _judge_sizes(run: _Run) -> None:
+    """KMR102, KMR103, KMR303: what other sizes showed. An error costs one more pass, which finds the layer."""
+    known = {finding.rule for finding in run.findings}
+    for found, coincident in run.sizes:
+        code = "KMR103" if found.differs is not None and coincident else "KMR102" if found.wrong else "KMR303"
+        if code in known or not (found.wrong or found.ulp):
+            continue
+        known.add(code)
+        if code == "KMR303":
+            text = f"the last bits differ on a batch of {found.size} (at most {found.ulp} ULP of the largest value)"
+            run.add(code, Source("", 0, found.at or "out0"), text, max_ulp=found.ulp)
+            continue
+        port, text = found.wrong_count or found.differs or ("out0", "")
+        if found.error is not None:
+            text = f"fails on a batch of {found.size}: {found.error}"
+        elif found.differs is not None:
+            text = f"on a batch of {found.size}: {text}"
+        values = {tap: (run.evidence.base[tap], run.indices[tap]) for tap in run.evidence.order}
+        for source in _traced(run, found.size, values) or [Source("", 0, port)]:
+            run.add(code, source, text)
+
+
+def _traced(run: _Run, size: int, known: Mapping[Tap, tuple[np.ndarray, BatchIndex]]) -> list[Source]:
+    """The layers at which a batch of another size goes wrong."""
+    _step(run, f"looking inside at a batch of {size}")
+    order, wrong = trace_size(run.session, run.batch, size, run.taps, known)
+    return find_sources(order, wrong.__contains__, run.info.separator)
 
 
 def _hopeless(run: _Run, tap: Tap) -> bool:
@@ -329,28 +374,12 @@ def _hopeless(run: _Run, tap: Tap) -> bool:
     return run.mixed(tap) or tap in run.evidence.restless or tap in run.evidence.rerouted
 
 
-def _size_finding(run: _Run, found: SizeRun, coincident: bool) -> None:
-    known = {finding.rule for finding in run.findings}
-    if found.error is not None:
-        if "KMR102" not in known:
-            run.add("KMR102", Source(found.layer or "", 0, "out0"), f"fails on a batch of {found.size}: {found.error}")
-    elif found.wrong_count is not None:
-        if "KMR102" not in known:
-            run.add("KMR102", Source("", 0, found.wrong_count[0]), found.wrong_count[1])
-    elif found.differs is not None:
-        code = "KMR103" if coincident else "KMR102"
-        if code not in known:
-            run.add(code, Source("", 0, found.differs[0]), f"on a batch of {found.size}: {found.differs[1]}")
-    elif found.ulp and "KMR303" not in known:
-        text = f"the last bits differ on a batch of {found.size} (at most {found.ulp} ULP of the largest value)"
-        run.add("KMR303", Source("", 0, found.at or "out0"), text, max_ulp=found.ulp)
-
-
 def _only_some_sizes(run: _Run, failure: ModelRunError) -> list[int]:
     """The model fails on the batch itself: does it run at any size?"""
     size = run.evidence.size
     works = []
-    for other in dict.fromkeys([1, 2, 3, *_dimensions(run.info), 16, 32]):
+    dimensions = _dimensions(run.batch)
+    for other in dict.fromkeys([1, 2, 3, *dimensions, 16, 32]):
         if other == size:
             continue
         _step(run, f"running a batch of {other}")
@@ -358,17 +387,16 @@ def _only_some_sizes(run: _Run, failure: ModelRunError) -> list[int]:
             works.append(other)
     if not works:
         raise failure
-    code = "KMR103" if set(works) & set(_dimensions(run.info)) else "KMR102"
+    code = "KMR103" if set(works) & set(dimensions) else "KMR102"
     listed = ", ".join(map(str, works))
-    run.add(code, Source("", 0, "out0"), f"fails on a batch of {size} and runs only at {listed}: {failure.message}",
-            severity="error")  # fmt: skip
+    source = Source(*(unfinished(run.evidence.order) or ("", 0, "out0")))
+    run.add(code, source, f"fails on a batch of {size} and runs only at {listed}: {failure.message}")
     return [size, *works]
 
 
-def _dimensions(info: ModelInfo) -> list[int]:
-    """Static sizes of inputs: what a hard-coded or coincident batch size may equal. At most four."""
-    sizes = [length for spec in info.inputs for length in (spec.shape or ())[1:] if length]
-    return list(dict.fromkeys(sizes))[:4]
+def _dimensions(batch: Batch) -> list[int]:
+    """Other sizes of the inputs: what a hard-coded or coincident batch size may equal. At most four."""
+    return list(dict.fromkeys(length for values in batch.values() for length in values.shape[1:] if length > 1))[:4]
 
 
 # -- inside ------------------------------------------------------------------------------------------------------

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -27,20 +27,26 @@ class SizeRun:
 
     Attributes:
         size: number of samples.
-        error: the model failed: its message; ``layer`` where it is known.
+        error: the model failed: its message.
         wrong_count: (output, message): another number of samples came out.
         differs: (output, message): a sample came out differently, beyond last bits.
         ulp: largest difference, in units in the last place of the tensor's largest value; 0 where all is bitwise equal.
         at: the output with that difference.
+        shapes: of every output, by port; empty where the model failed.
     """
 
     size: int
     error: str | None = None
-    layer: str | None = None
     wrong_count: tuple[str, str] | None = None
     differs: tuple[str, str] | None = None
     ulp: int = 0
     at: str | None = None
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+    @property
+    def wrong(self) -> bool:
+        """Whether this size shows an error."""
+        return self.error is not None or self.wrong_count is not None or self.differs is not None
 
 
 def sizes_to_try(size: int, base: Mapping[Tap, np.ndarray]) -> list[tuple[int, bool]]:
@@ -73,32 +79,96 @@ def try_size(
         size: number of samples.
         outputs: output tap -> its value for the whole batch, and its batch index.
     """
-    whole = batch_size(batch)
-    rows = np.arange(size) % whole
     try:
-        found = session.capture({name: values[rows] for name, values in batch.items()}, Taps(()), None)
+        found = session.capture(_resized(batch, size), Taps(()), None)
     except ModelRunError as exc:
         return SizeRun(size, error=exc.message)
     assert found is not None
-    worst, at = 0, None
+    after = {f"out{number}": np.asarray(value) for number, value in enumerate(found.values())}
+    shapes = {port: value.shape for port, value in after.items()}
+    whole, worst, at = batch_size(batch), 0, None
     for tap, (before, index) in outputs.items():
-        name, after = tap[2], list(found.values())[int(tap[2].removeprefix("out"))]
-        places = _places(index, before, whole, size)
-        if places is None:
+        port = tap[2]
+        expected = _expected(before, index, whole, size)
+        if expected is None:
             continue
-        if index.axis is None or after.ndim != before.ndim or after.shape[index.axis] != len(places):
-            message = f"{size} samples went in and output {name} has shape {after.shape}, not {size} samples"
-            return SizeRun(size, wrong_count=(name, message))
-        expected = np.take(before, places, axis=index.axis)
-        if expected.shape != after.shape:
-            message = f"output {name} has shape {after.shape} where {expected.shape} was expected"
-            return SizeRun(size, wrong_count=(name, message))
-        off = _distance(expected, after)
+        axis = index.axis or 0
+        if after[port].ndim != before.ndim or after[port].shape[axis] != expected.shape[axis]:
+            message = f"{size} samples went in and output {port} has shape {shapes[port]}, not {size} samples"
+            return SizeRun(size, wrong_count=(port, message), shapes=shapes)
+        if expected.shape != after[port].shape:
+            message = f"output {port} has shape {shapes[port]} where {expected.shape} was expected"
+            return SizeRun(size, wrong_count=(port, message), shapes=shapes)
+        off = _distance(expected, after[port])
         if off is None:
-            return SizeRun(size, differs=(name, f"output {name} of the same samples differs beyond rounding"))
+            message = f"output {port} of the same samples differs beyond rounding"
+            return SizeRun(size, differs=(port, message), shapes=shapes)
         if off > worst:
-            worst, at = off, name
-    return SizeRun(size, ulp=worst, at=at)
+            worst, at = off, port
+    return SizeRun(size, ulp=worst, at=at, shapes=shapes)
+
+
+def trace_size(
+    session: Session, batch: Batch, size: int, taps: Taps, known: Mapping[Tap, tuple[np.ndarray, BatchIndex]]
+) -> tuple[list[Tap], set[Tap]]:
+    """Run a batch of another size once more, and look inside for what went wrong.
+
+    Args:
+        session: the loaded model.
+        batch: the batch whose results are known.
+        size: number of samples.
+        taps: what to observe.
+        known: tap -> its value for the whole batch, and its batch index; empty where the whole batch failed too.
+
+    Returns:
+        The taps in the order in which they ran, and those that are wrong: of another shape or with other values than
+        the whole batch demands. Where the model failed, the layer that never returned counts as wrong, with its
+        output as the last tap.
+    """
+    whole, order, wrong = batch_size(batch), list[Tap](), set[Tap]()
+
+    def look(layer: str, call: int, port: str, array: np.ndarray) -> None:
+        tap = (layer, call, port)
+        order.append(tap)
+        if tap in known:
+            expected = _expected(*known[tap], whole, size)
+            if expected is not None and (expected.shape != array.shape or _distance(expected, array) is None):
+                wrong.add(tap)
+
+    try:
+        outputs = session.capture(_resized(batch, size), taps, look)
+        assert outputs is not None
+        for number, value in enumerate(outputs.values()):
+            look("", 0, f"out{number}", np.asarray(value))
+    except ModelRunError:
+        failed = unfinished(order)
+        if failed is not None:
+            order.append(failed)
+            wrong.add(failed)
+    return order, wrong
+
+
+def unfinished(order: Sequence[Tap]) -> Tap | None:
+    """The output of the last layer that was entered and never left: where a pass broke off."""
+    left = {(layer, call) for layer, call, port in order if port.startswith("out")}
+    for layer, call, _ in reversed(order):
+        if layer and (layer, call) not in left:
+            return layer, call, "out0"
+    return None
+
+
+def _resized(batch: Batch, size: int) -> dict[str, np.ndarray]:
+    """The first ``size`` samples, the batch again from its start where it is too short."""
+    rows = np.arange(size) % batch_size(batch)
+    return {name: values[rows] for name, values in batch.items()}
+
+
+def _expected(before: np.ndarray, index: BatchIndex, whole: int, size: int) -> np.ndarray | None:
+    """What a tensor must be for a batch of another size, from its value for the whole batch; None if unknown."""
+    places = _places(index, before, whole, size)
+    if places is None or index.axis is None:
+        return None
+    return np.asarray(np.take(before, places, axis=index.axis))
 
 
 def _places(index: BatchIndex, value: np.ndarray, whole: int, size: int) -> list[int] | None:
@@ -106,6 +176,8 @@ def _places(index: BatchIndex, value: np.ndarray, whole: int, size: int) -> list
     if index.axis is None:
         return None
     length = value.shape[index.axis]
+    if not length or length % whole:
+        return None
     share = length // whole
     if index.owners == tuple(place // share for place in range(length)):
         return [(sample % whole) * share + part for sample in range(size) for part in range(share)]

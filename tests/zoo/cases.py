@@ -1,0 +1,106 @@
+"""Models with a known answer, and what the check says of them."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from kmr_cli.check import check
+from kmr_cli.errors import KmrError
+from kmr_cli.formats import OpenOptions, detect
+from kmr_cli.records import Report
+from kmr_cli.synthetic import choose_batch_size, synthesize
+
+SIZE = 7
+
+
+@dataclass(frozen=True)
+class Case:
+    """One model file.
+
+    Attributes:
+        name: unique within its format.
+        format: ``keras``, ``h5``, ``savedmodel`` or ``torchscript``.
+        build: writes the model into the folder it is given and returns its path.
+        kind: the class of fault; empty for a clean model.
+        rules: any of these must be found; none for a clean model.
+        layer: the path that must be blamed, ``""`` for the model's own code.
+        shapes: shape of one sample by input name, where the file does not tell it.
+        data: the batch by input name, where synthetic data would not do.
+        size: of a synthetic batch; 0 for the size that the command chooses.
+        imports: modules of custom layers.
+    """
+
+    name: str
+    format: str
+    build: Callable[[Path], Path]
+    kind: str = ""
+    rules: tuple[str, ...] = ()
+    layer: str = ""
+    shapes: Mapping[str | None, tuple[int, ...]] = field(default_factory=dict)
+    data: Callable[[], Mapping[str, np.ndarray]] | None = None
+    size: int = SIZE
+    imports: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the check said.
+
+    Attributes:
+        found: a finding of an expected rule, at error level or at the rule's own.
+        blamed: such a finding names the expected layer, and none of them another one.
+        errors: every error-level finding as (rule, layer).
+        named: the layers of the findings of an expected rule.
+        verdict: of the report, or ``crash``.
+        reasons: what was left unproven; the message of a crash.
+        seconds: of the check, without building and loading.
+    """
+
+    found: bool
+    blamed: bool
+    errors: tuple[tuple[str, str], ...]
+    named: tuple[str, ...]
+    verdict: str
+    reasons: tuple[str, ...]
+    seconds: float
+
+
+def run(case: Case) -> Report:
+    """Build the model, open it in this process and check it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = case.build(Path(folder))
+        options = OpenOptions(case.imports)
+        form = detect(path)
+        info = form.describe(path, options)
+        if case.data is not None:
+            batch = dict(case.data())
+        else:
+            size = case.size or choose_batch_size(info)
+            batch = synthesize(info, info.fixed_batch or size, 0, case.shapes)
+        session = form.open(path, options)
+        try:
+            return check(session, info, batch, reopen=lambda: form.open(path, options))
+        finally:
+            session.close()
+
+
+def judge(case: Case) -> Outcome:
+    """Run a case and hold the report against what is known of it."""
+    start = time.perf_counter()
+    try:
+        report = run(case)
+    except KmrError as exc:
+        return Outcome(False, False, (), (), "crash", (exc.message,), time.perf_counter() - start)
+    expected = [finding for finding in report.findings if finding.rule in case.rules and finding.severity != "note"]
+    named = tuple(dict.fromkeys(finding.layer for finding in expected))
+    errors = tuple((finding.rule, finding.layer) for finding in report.findings if finding.severity == "error")
+    return Outcome(
+        bool(expected), named == (case.layer,), errors, named, report.verdict, report.unproven,
+        time.perf_counter() - start,
+    )  # fmt: skip

@@ -1,0 +1,171 @@
+"""Faulty Keras models as ``.keras`` archives, ``.h5`` files and exported SavedModels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import keras
+from keras import layers
+from zoo.cases import Case
+from zoo.faults.keras_layers import Apply, Block, InTraining, MaskedAverage, Running
+from zoo.savedmodel import _quiet
+
+IMPORTS = ("zoo.faults.keras_layers",)
+FLAT, STEPS = (6,), (5, 6)
+
+
+def write(make: Callable[[], keras.Model], form: str, folder: Path) -> Path:
+    """Build a model with names and weights that do not depend on what was built before, and save it."""
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(0)
+    model = make()
+    if form == "savedmodel":
+        path = folder / "exported"
+        with _quiet():
+            model.export(str(path), verbose=False)
+        return path
+    path = folder / f"model.{form}"
+    with _quiet():
+        model.save(path)
+    return path
+
+
+# -- where a fault can sit -----------------------------------------------------------------------------------------
+
+
+def _layer(fault):
+    """Layers are made with the model, so that no two files share one."""
+    return Apply(fault, name="fault") if isinstance(fault, str) else fault()
+
+
+def flat(fault, shape=FLAT, after=True, width=6):
+    x = keras.Input(shape, name="x")
+    y = _layer(fault)(layers.Dense(width, name="before")(x))
+    return keras.Model(x, layers.Dense(4, name="after")(y) if after else y)
+
+
+def nested(fault, shape=FLAT):
+    inner = keras.Input(shape)
+    block = keras.Model(inner, _layer(fault)(layers.Dense(6, name="mid")(inner)), name="block")
+    outer = keras.Input(shape)
+    body = keras.Model(outer, layers.Dense(6, name="last")(block(layers.Dense(6, name="first")(outer))), name="body")
+    x = keras.Input(shape, name="x")
+    return keras.Model(x, layers.Dense(3, name="head")(body(x)))
+
+
+def shared(fault, shape=FLAT):
+    inner = keras.Input(shape)
+    tower = keras.Model(inner, _layer(fault)(layers.Dense(6, name="mid")(inner)), name="tower")
+    x = keras.Input(shape, name="x")
+    return keras.Model(x, layers.Dense(3, name="head")(tower(layers.Dense(6, name="between")(tower(x)))))
+
+
+def repeated(fault, shape=FLAT):
+    x = keras.Input(shape, name="x")
+    y = x
+    for number in range(3):
+        inner = keras.Input(shape)
+        middle = layers.Dense(6, activation="leaky_relu", name="mid")(inner)
+        y = keras.Model(inner, _layer(fault)(middle) if number == 2 else middle, name=f"block{number}")(y)
+    return keras.Model(x, layers.Dense(3, name="head")(y))
+
+
+def in_a_custom_layer(what):
+    x = keras.Input(FLAT, name="x")
+    return keras.Model(x, layers.Dense(3, name="head")(Block(what, name="block")(x)))
+
+
+def two_branches(fault):
+    x = keras.Input(FLAT, name="x")
+    left, right = layers.Dense(6, name="left")(x), _layer(fault)(layers.Dense(6, name="right")(x))
+    return keras.Model(x, {"clean": layers.Dense(2, name="a")(left), "joined": layers.Add(name="join")([left, right])})
+
+
+# -- faults that are more than one function ------------------------------------------------------------------------
+
+
+def time_major_lstm():
+    x = keras.Input(STEPS, name="x")
+    moved = Apply("time-major", name="turn")(layers.Dense(6, name="before")(x))
+    read = layers.LSTM(4, return_sequences=True, name="lstm")(moved)
+    return keras.Model(x, layers.Dense(2, name="after")(Apply("time-major", name="back")(read)))
+
+
+def attention_over_samples():
+    x = keras.Input(STEPS, name="x")
+    moved = Apply("time-major", name="turn")(layers.Dense(6, name="before")(x))
+    seen = layers.MultiHeadAttention(2, 3, name="attention", flash_attention=False)(moved, moved)
+    return keras.Model(x, layers.Dense(2, name="after")(Apply("time-major", name="back")(seen)))
+
+
+def training_mode(make):
+    return flat(lambda: InTraining(make(), name="fault"))
+
+
+def masked_average():
+    values, mask = keras.Input((5, 5), name="values"), keras.Input((5,), name="mask")
+    return keras.Model([values, mask], MaskedAverage(name="average")(layers.Dense(5, name="before")(values), mask))
+
+
+SIMPLE = {
+    "softmax": ("KMR101",), "log softmax": ("KMR101",), "norm": ("KMR101",), "mean": ("KMR101",),
+    "variance": ("KMR101",), "batch maximum": ("KMR101",), "range": ("KMR101",), "cumsum": ("KMR101",), "sort": ("KMR101",),
+    "top-k": ("KMR101",), "roll": ("KMR106",), "flip": ("KMR106",), "difference": ("KMR101",),
+    "global norm": ("KMR101",), "global mean": ("KMR101",), "permute": ("KMR101", "KMR105"),
+    "windows": ("KMR101", "KMR105"), "attention": ("KMR101",), "capacity": ("KMR101",), "branch": ("KMR101",),
+    "clip": ("KMR101",), "zero product": ("KMR108",), "leak into the last": ("KMR101",),
+    "hard-coded": ("KMR102",), "mask": ("KMR103", "KMR101"), "empty": ("KMR304",),
+}  # fmt: skip
+"""Rules by the function of ``keras_layers.FUNCTIONS`` that stands between two dense layers."""
+LAST = {
+    "lost": ("KMR104",),
+    "total": ("KMR104",),
+    "scores": ("KMR101",),
+    "one sample": ("KMR104", "KMR102"),
+    "squeeze": ("KMR102",),
+}
+"""The same, at the end of the model."""
+
+
+def cases() -> Iterator[Case]:
+    """Every faulty Keras model, in every format that can hold it."""
+    for form in ("keras", "h5", "savedmodel"):
+        for name, kind, rules, layer, make in _models():
+            layer = layer.get(form, layer["keras"]) if isinstance(layer, dict) else layer
+            yield Case(name, form, partial(write, make, form), kind, rules, layer, imports=IMPORTS)
+
+
+def _models():
+    for what, rules in SIMPLE.items():
+        shape = STEPS if what == "capacity" else FLAT
+        yield what, what, rules, "fault", partial(flat, what, shape)
+    for what, rules in LAST.items():
+        yield what, what, rules, "fault", partial(flat, what, after=False, width=1 if what == "squeeze" else 6)
+    for what in ("softmax", "batch maximum", "roll", "zero product", "branch"):
+        rules = SIMPLE[what]
+        yield f"{what}, nested", what, rules, "body/block/fault", partial(nested, what)
+        yield f"{what}, repeated", what, rules, "block2/fault", partial(repeated, what)
+    for what in ("softmax", "mean", "cumsum"):
+        yield f"{what}, shared", what, SIMPLE[what], "tower/fault", partial(shared, what)
+        yield f"{what}, in a custom layer", what, SIMPLE[what], "block/mid", partial(in_a_custom_layer, what)
+        yield f"{what}, in one branch", what, SIMPLE[what], "fault", partial(two_branches, what)
+    yield "heads back", "heads back", ("KMR101", "KMR105"), "fault", partial(flat, "heads back", STEPS)
+    yield "lengths", "mask", ("KMR101", "KMR103"), "fault", partial(flat, "lengths", STEPS)
+    yield "LSTM over samples", "recurrence", ("KMR101",), "lstm", time_major_lstm
+    yield "attention over samples", "attention", ("KMR101",), "attention", attention_over_samples
+    for name, kind, rule, layer, make in (
+        (
+            "batch norm in training mode",
+            "batch norm",
+            "KMR101",
+            "norm",
+            partial(layers.BatchNormalization, name="inner"),
+        ),
+        ("dropout left on", "dropout", "KMR301", "fault/inner", partial(layers.Dropout, 0.5, name="inner")),
+        ("noise left on", "dropout", "KMR301", "fault/inner", partial(layers.GaussianNoise, 0.5, name="inner")),
+    ):
+        yield name, kind, (rule,), layer, partial(training_mode, make)
+    yield "running state", "state", ("KMR302",), "state", partial(flat, partial(Running, name="state"))
+    yield "masked average", "mask", ("KMR103",), "average", masked_average

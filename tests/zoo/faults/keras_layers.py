@@ -1,0 +1,164 @@
+"""Custom Keras layers that treat the batch as they must not. Registered, so that ``--import`` makes them known."""
+
+from __future__ import annotations
+
+import keras
+from keras import layers, ops
+
+SIZE = 7  # the size that hard-coded models want
+
+
+def _top_k(x):
+    return x * ops.cast(x >= ops.moveaxis(ops.top_k(ops.moveaxis(x, 0, -1), 2)[0][..., 1:], -1, 0), x.dtype)
+
+
+def _heads_back(x):
+    batch, steps, width = ops.shape(x)
+    heads = ops.transpose(ops.reshape(x, (batch, steps, 2, width // 2)), (2, 0, 1, 3))
+    return ops.reshape(heads, (batch, steps, width))
+
+
+def _capacity(x):
+    """Each token goes to one of two experts, which take three tokens of the whole batch; the others pass unchanged."""
+    tokens = ops.reshape(x, (-1, x.shape[-1]))
+    chosen = ops.one_hot(ops.argmax(tokens[:, :2], axis=-1), 2, dtype=x.dtype)
+    place = ops.sum(ops.cumsum(chosen, axis=0) * chosen, axis=-1)
+    kept = ops.cast(place <= 3, x.dtype)[:, None]
+    return ops.reshape(kept * ops.tanh(tokens) + (1 - kept) * tokens, ops.shape(x))
+
+
+def _windows(x):
+    """Halves of neighbouring samples are exchanged on the way back."""
+    batch, width = ops.shape(x)
+    return ops.reshape(ops.transpose(ops.reshape(x, (batch, 2, width // 2)), (1, 0, 2)), (batch, width))
+
+
+def _lengths(x):
+    """Which steps count: ``(1, T)`` is held against ``(B,)`` instead of ``(B, 1)``."""
+    steps, lengths = ops.arange(5)[None], ops.cast(2 + ops.abs(x[:, 0, 0]), "int32")
+    return x * ops.cast(steps < lengths, x.dtype)[:, :, None]
+
+
+FUNCTIONS = {
+    "softmax": lambda x: ops.softmax(x, axis=0),
+    "log softmax": lambda x: ops.log_softmax(x, axis=0),
+    "norm": lambda x: x / ops.norm(x, axis=0, keepdims=True),
+    "mean": lambda x: x - ops.mean(x, axis=0, keepdims=True),
+    "variance": lambda x: x / (1e-3 + ops.std(x, axis=0, keepdims=True)),
+    "batch maximum": lambda x: x - ops.max(x, axis=0, keepdims=True),
+    "range": lambda x: (x - ops.min(x, axis=0)) / (ops.max(x, axis=0) - ops.min(x, axis=0)),
+    "cumsum": lambda x: ops.cumsum(x, axis=0),
+    "sort": lambda x: ops.sort(x, axis=0),
+    "top-k": _top_k,
+    "roll": lambda x: ops.roll(x, 1, axis=0),
+    "flip": lambda x: ops.flip(x, axis=0),
+    "difference": lambda x: x - ops.roll(x, 1, axis=0),
+    "global norm": lambda x: x / ops.norm(ops.reshape(x, (-1,))),
+    "global mean": lambda x: x - ops.mean(x),
+    "permute": lambda x: ops.reshape(ops.transpose(x), ops.shape(x)),
+    "windows": _windows,
+    "heads back": _heads_back,
+    "attention": lambda x: ops.matmul(ops.softmax(ops.matmul(x, ops.transpose(x))), x),
+    "scores": lambda x: ops.matmul(x, ops.transpose(x)),
+    "capacity": _capacity,
+    "branch": lambda x: ops.where(ops.max(ops.abs(x)) > 12.0, -x, x),
+    "clip": lambda x: x * ops.minimum(1.0, 12.0 / ops.max(ops.abs(x), axis=0, keepdims=True)),
+    "zero product": lambda x: x + ops.sum(x * 0.0, axis=0),
+    "lost": lambda x: ops.mean(x, axis=0),
+    "total": lambda x: ops.sum(x),
+    "hard-coded": lambda x: ops.reshape(ops.reshape(x, (SIZE, -1)), (-1, x.shape[-1])) + ops.zeros((SIZE, 1)),
+    "one sample": lambda x: ops.tanh(x[:1]),
+    "squeeze": lambda x: ops.squeeze(x),
+    "mask": lambda x: x * ops.cast(ops.sum(x, axis=-1) > 0, x.dtype),
+    "time-major": lambda x: ops.transpose(x, (1, 0, 2)),
+    "lengths": _lengths,
+    "empty": lambda x: x / ops.sum(ops.cast(x > 1e9, x.dtype), axis=-1, keepdims=True),
+    "leak into the last": lambda x: x + 0.1 * ops.roll(x, 1, axis=0) * ops.cast(
+        ops.reshape(ops.arange(ops.shape(x)[0]) == ops.shape(x)[0] - 1, (-1,) + (1,) * (len(x.shape) - 1)), x.dtype
+    ),
+}  # fmt: skip
+
+
+@keras.saving.register_keras_serializable("faults")
+class Apply(layers.Layer):
+    """One of :data:`FUNCTIONS` as a layer."""
+
+    def __init__(self, what, **kwargs):
+        super().__init__(**kwargs)
+        self.what = what
+
+    def call(self, x):
+        return FUNCTIONS[self.what](x)
+
+    def compute_output_shape(self, shape):
+        if self.what == "squeeze":  # its own shape cannot be told: that is the fault
+            return shape[:-1]
+        if self.what in ("lost", "total", "scores", "one sample"):
+            return {"lost": shape[1:], "total": (), "scores": (shape[0], shape[0]), "one sample": (1, *shape[1:])}[
+                self.what
+            ]
+        return (shape[1], shape[0], shape[2]) if self.what == "time-major" else shape
+
+    def get_config(self):
+        return {**super().get_config(), "what": self.what}
+
+
+@keras.saving.register_keras_serializable("faults")
+class InTraining(layers.Layer):
+    """Calls a layer in training mode, whatever it is told."""
+
+    def __init__(self, inner, **kwargs):
+        super().__init__(**kwargs)
+        self.inner = keras.saving.deserialize_keras_object(inner) if isinstance(inner, dict) else inner
+
+    def build(self, shape):
+        self.inner.build(shape)
+
+    def call(self, x):
+        return self.inner(x, training=True)
+
+    def get_config(self):
+        return {**super().get_config(), "inner": keras.saving.serialize_keras_object(self.inner)}
+
+
+@keras.saving.register_keras_serializable("faults")
+class Running(layers.Layer):
+    """Adds the sum of all batches so far."""
+
+    def build(self, shape):
+        self.sum = self.add_weight(shape=shape[1:], initializer="zeros", trainable=False, name="sum")
+
+    def call(self, x):
+        self.sum.assign_add(ops.sum(x, axis=0))
+        return x + self.sum
+
+
+@keras.saving.register_keras_serializable("faults")
+class MaskedAverage(layers.Layer):
+    """As it was published: ``(B, T, F)`` times ``(B, T)``."""
+
+    def call(self, values, mask):
+        mask = ops.cast(mask, values.dtype)
+        return ops.sum(values * mask, axis=1) / (1e-6 + ops.sum(mask, axis=1, keepdims=True))
+
+
+@keras.saving.register_keras_serializable("faults")
+class Block(layers.Layer):
+    """Dense, a fault, dense: the fault sits in an attribute of a custom layer."""
+
+    def __init__(self, what, **kwargs):
+        super().__init__(**kwargs)
+        self.what = what
+        self.first = layers.Dense(6)
+        self.mid = Apply(what, name="mid")
+        self.last = layers.Dense(6)
+
+    def build(self, shape):
+        for layer in (self.first, self.mid, self.last):
+            layer.build((*shape[:-1], 6))
+
+    def call(self, x):
+        return self.last(self.mid(self.first(x)))
+
+    def get_config(self):
+        return {**super().get_config(), "what": self.what}
