@@ -12,7 +12,6 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-import kmr_cli
 from kmr_cli import tasks
 from kmr_cli.batch import GivenInput, batch_size, fit, from_arrays, read_files
 from kmr_cli.check import Policy
@@ -21,10 +20,10 @@ from kmr_cli.evidence import SINGLY
 from kmr_cli.formats import Format, OpenOptions, Session, all_formats, detect
 from kmr_cli.job import Child
 from kmr_cli.records import LayerInfo, ModelInfo, Record, Report, TensorSpec
+from kmr_cli.sample_index import Index, least_size, resolve_index
 from kmr_cli.synthetic import CHECKED, choose_batch_size, synthesize
 from kmr_cli.tap import choose, unknown_layer
 
-Index: TypeAlias = "int | slice | Sequence[int | slice]"
 Data: TypeAlias = "Mapping[str, Any] | np.ndarray | str | Path | Sequence[str | Path] | None"
 Shapes: TypeAlias = "Mapping[str | None, tuple[int, ...]]"
 
@@ -112,7 +111,7 @@ class Model:
     @property
     def versions(self) -> dict[str, str]:
         """Versions of the programs involved, for files that outlive this run."""
-        found = {"kmr_inspect": kmr_cli.__version__, "python": platform.python_version()}
+        found = {"kmr_inspect": metadata.version("kmr-inspect"), "python": platform.python_version()}
         for program in ("numpy", *_PROGRAMS[self.info.format]):
             with contextlib.suppress(metadata.PackageNotFoundError):
                 found[program] = metadata.version(program)
@@ -268,7 +267,7 @@ class Model:
         if size is not None and size < 1:
             raise BatchError(f"a batch of {size} samples", "give at least 1")
         if data is None:
-            chosen = size or choose_batch_size(self.info, _least_size(index))
+            chosen = size or choose_batch_size(self.info, least_size(index))
             if self.info.fixed_batch not in (None, chosen):
                 raise BatchError(f"the model takes exactly {self.info.fixed_batch} samples at a time, not {chosen}")
             batch = synthesize(self.info, chosen, seed, shapes)
@@ -342,63 +341,6 @@ class LayerClasses:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
-
-
-def parse_index(text: str) -> list[int | slice]:
-    """``4``, ``-1``, ``0:8``, ``1,4,7`` or a mixture, as typed on the command line.
-
-    Raises:
-        BatchError: it is none of these.
-    """
-    wrong = BatchError(f"not a sample index: {text!r}", "it is 4, -1, 0:8 or 1,4,7, counted from 0")
-    result: list[int | slice] = []
-    for part in text.split(","):
-        start, colon, stop = part.strip().partition(":")
-        try:
-            if colon:
-                result.append(slice(int(start) if start else None, int(stop) if stop else None))
-            else:
-                result.append(int(start))
-        except ValueError:
-            raise wrong from None
-    return result
-
-
-def resolve_index(index: Index, size: int) -> list[int]:
-    """The samples that an index names in a batch of ``size``, each once, in the order given.
-
-    Raises:
-        BatchError: outside the batch, or nothing.
-    """
-    parts = [index] if isinstance(index, (int, np.integer, slice)) else list(index)
-    samples: list[int] = []
-    for part in parts:
-        if isinstance(part, slice):
-            samples.extend(range(size)[part])
-        elif -size <= part < size:
-            samples.append(int(part) % size)
-        else:
-            holds = "1 sample" if size == 1 else f"{size} samples"
-            raise BatchError(
-                f"index {part} is outside the batch, which holds {holds}",
-                f"samples count from 0 to {size - 1}" if size > 1 else "its index is 0",
-            )
-    if not samples:
-        raise BatchError(f"the index names no sample of the batch of {size}")
-    return list(dict.fromkeys(samples))
-
-
-def _least_size(index: Index) -> int:
-    parts = [index] if isinstance(index, (int, np.integer, slice)) else list(index)
-    needed = [1]
-    for part in parts:
-        ends = [part.stop, part.start] if isinstance(part, slice) else [part if part < 0 else part + 1]
-        needed += [abs(end) for end in ends if end is not None]
-    return min(max(needed), _MOST_SYNTHETIC)
-
-
-_MOST_SYNTHETIC = 64
-"""Samples of synthetic data made without being asked: an index beyond is more likely a slip of the finger."""
 
 
 def _given(data: Any) -> list[GivenInput]:

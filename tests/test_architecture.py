@@ -15,9 +15,9 @@ FRAMEWORKS = {"tensorflow", "torch", "keras", "tf_keras", "jax"}
 LEAVES = {"errors", "records", "rules"}
 # Who may import whom: a name may import what stands before it, and members of its own folder.
 ORDER = (
-    "errors", "records", "rules", "layers", "formats", "batch", "synthetic", "replacement", "batch_index", "tap",
-    "evidence", "blame", "unkind", "sizes", "check", "sample", "library", "settings", "summary", "wire", "job", "tasks",
-    "model", "render", "cli", "__main__",
+    "errors", "records", "rules", "layers", "formats", "batch", "synthetic", "replacement", "batch_index",
+    "tap", "sample_index", "evidence", "blame", "unkind", "sizes", "check", "sample", "library", "settings",
+    "summary", "wire", "job", "tasks", "model", "render", "cli", "__main__",
 )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from zoo.samples import HOME, batch_of
 
 from kmr_cli import open_model
 from kmr_cli.errors import BatchError, KmrError, LayerError, ModelFileError, ModelRunError
-from kmr_cli.model import parse_index, resolve_index
+from kmr_cli.sample_index import parse_index, resolve_index
 
 MODEL = HOME / "digits_scripted.pt"
 DATA = HOME / "digits.npz"

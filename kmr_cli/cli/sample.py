@@ -67,7 +67,8 @@ def command(
     """
     from pathlib import Path
 
-    from kmr_cli.model import Model, parse_index
+    from kmr_cli.model import Model
+    from kmr_cli.sample_index import parse_index
 
     indices = parse_index(index)
     place = None if output is None else _place(Path(output), force=force)
