@@ -136,6 +136,15 @@ class TestGeospatialScoreRanking:
         np.testing.assert_allclose(found, found.swapaxes(1, 2), atol=1e-6 if policy == "float32" else 1e-2)
         assert np.diagonal(found, axis1=1, axis2=2).min() >= 0.5
 
+    def test_half_precision_is_added_up_in_float32(self):
+        """The first embedding is more than float16 can hold, and infinity times nothing is NaN."""
+        layer = layers.GeospatialScoreRanking(
+            3, kernel_initializer=keras.initializers.Constant(2), dtype="mixed_float16"
+        )
+        found = numpy(layer(np.array([[[6e4, 6e4], [1, -1]]], np.float32)))
+        assert found.dtype == np.float16
+        assert found[0].tolist() == [[1, 0.5], [0.5, 0.5]]
+
     def test_with_two_axes_the_items_are_axis_0(self):
         layer = layers.GeospatialScoreRanking(5)
         x = np.random.default_rng(5).normal(size=(7, 11)).astype(np.float32)
