@@ -18,7 +18,7 @@ from kmr_cli.evidence import Evidence, Tap, discrete, last_bits
 from kmr_cli.formats import Session, Taps
 from kmr_cli.records import Batch, BatchIndex, Dependence, Finding, ModelInfo, Report, TapVerdict
 from kmr_cli.rules import RULES
-from kmr_cli.sizes import SizeRun, sizes_to_try, trace_size, try_size, unfinished
+from kmr_cli.sizes import SizeRun, broken, sizes_to_try, trace_size, try_size
 
 Progress = Callable[[str], None]
 _SEVERITIES = ("error", "warning", "note")
@@ -311,7 +311,7 @@ def _discrete_output(run: _Run, tap: Tap) -> None:
 def _blame(run: _Run, code: str, output: Tap, wrong: Callable[[Tap], bool], **more: object) -> None:
     """One finding for every source of what is wrong with an output."""
     seen = {(finding.rule, finding.layer, finding.call) for finding in run.findings}
-    for source in find_sources(run.evidence.order, wrong, run.info.separator):
+    for source in _origins(run, wrong):
         if (code, source.layer, source.call) in seen:
             continue
         where = f"in the code before {source.before!r}" if source.before else ""
@@ -319,6 +319,23 @@ def _blame(run: _Run, code: str, output: Tap, wrong: Callable[[Tap], bool], **mo
             where = "in the model's own code, after its last layer"
         text = f"{RULES[code].found_when}{' (' + where + ')' if where else ''}; seen at output {output[2]}"
         run.add(code, source, text, **more)
+
+
+def _origins(run: _Run, wrong: Callable[[Tap], bool]) -> list[Source]:
+    """The sources of what is wrong; of a sum of samples in two orders, the layer that reordered one of them."""
+
+    def reordered(tap: Tap) -> bool:
+        return run.indices[tap].kind == "reordered"
+
+    sources = find_sources(run.evidence.order, wrong, run.info.separator)
+    for source in sources:
+        inside = source.layer + run.info.separator
+        if any(
+            reordered(tap) and ((tap[0] == source.layer and tap[2].startswith("in")) or tap[0].startswith(inside))
+            for tap in run.evidence.order
+        ):
+            return find_sources(run.evidence.order, lambda tap: wrong(tap) or reordered(tap), run.info.separator)
+    return sources
 
 
 def _touched_by_nan(run: _Run, tap: Tap) -> tuple[tuple[int, int], ...]:
@@ -389,7 +406,7 @@ def _only_some_sizes(run: _Run, failure: ModelRunError) -> list[int]:
         raise failure
     code = "KMR103" if set(works) & set(dimensions) else "KMR102"
     listed = ", ".join(map(str, works))
-    source = Source(*(unfinished(run.evidence.order) or ("", 0, "out0")))
+    source = Source(*(broken(failure, run.evidence.order) or ("", 0, "out0")))
     run.add(code, source, f"fails on a batch of {size} and runs only at {listed}: {failure.message}")
     return [size, *works]
 

@@ -38,7 +38,13 @@ class ModelLoadError(KmrError):
 
 
 class ModelRunError(KmrError):
-    """The framework failed while it ran the model."""
+    """The framework failed while it ran the model.
+
+    Attributes:
+        layer: the path of the innermost layer that failed, where the framework tells it.
+    """
+
+    layer: str | None = None
 
 
 class OutputError(KmrError):

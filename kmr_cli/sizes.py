@@ -140,16 +140,18 @@ def trace_size(
         assert outputs is not None
         for number, value in enumerate(outputs.values()):
             look("", 0, f"out{number}", np.asarray(value))
-    except ModelRunError:
-        failed = unfinished(order)
+    except ModelRunError as exc:
+        failed = broken(exc, order)
         if failed is not None:
             order.append(failed)
             wrong.add(failed)
     return order, wrong
 
 
-def unfinished(order: Sequence[Tap]) -> Tap | None:
-    """The output of the last layer that was entered and never left: where a pass broke off."""
+def broken(failure: ModelRunError, order: Sequence[Tap]) -> Tap | None:
+    """The output of the layer that failed: the one that the framework names, or the last that was never left."""
+    if failure.layer is not None:
+        return failure.layer, 0, "out0"
     left = {(layer, call) for layer, call, port in order if port.startswith("out")}
     for layer, call, _ in reversed(order):
         if layer and (layer, call) not in left:

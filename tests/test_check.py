@@ -140,6 +140,29 @@ def test_rows_with_pieces_of_several_samples_are_blamed_not_the_sum_after():
     assert errors(report) == {("KMR101", "step0")}
 
 
+def test_a_sum_of_two_orders_is_the_fault_of_what_reordered():
+    kept = []
+
+    def roll(x):
+        kept.append(x)
+        return np.roll(x, 1, 0)
+
+    session = ArraySession([("roll", roll), ("add", lambda x: x + kept[-1])], (None, 5), "float64")
+
+    def capture(batch, taps, sink=None, *, stop=False, inner=session.capture):
+        def both(layer, call, port, array):
+            sink(layer, call, port, array)
+            if (layer, port) == ("add", "in0"):
+                sink(layer, call, "in1", kept[-1])
+
+        return inner(batch, taps, both if sink else None, stop=stop)
+
+    session.capture = capture
+    info = ModelInfo("m", "keras", "", session.inputs, (), session.layers, 0)
+    report = check(session, info, {"x": np.random.default_rng(0).standard_normal((B, 5))})
+    assert errors(report) == {("KMR101", "roll")}
+
+
 def test_a_lost_batch_is_told_from_a_width_that_equals_it():
     report = verdict(lambda x: x.mean(0), size=5)
     assert errors(report) == {("KMR104", "step0")}

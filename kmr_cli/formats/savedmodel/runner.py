@@ -12,6 +12,7 @@ it, so that buffers are free to be used again as in a run without taps.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -117,12 +118,9 @@ class Runner:
             self._session = v1.Session(graph=self._graph, config=config)
         except Exception as exc:
             raise _refused(self._where, exc) from exc
+        self._initialize = partial(self._start, assignments, plan)
         try:
-            if assignments:
-                self._session.run(assignments)
-            for operation in plan.run:
-                feed = {self._graph.get_tensor_by_name(tensor): text for tensor, text in plan.feed.items()}
-                self._session.run(self._graph.get_operation_by_name(operation), feed)
+            self._initialize(self._session)
         except tf.errors.OpError as exc:
             self.close()
             if "Op type not registered" in str(exc):
@@ -131,6 +129,13 @@ class Runner:
                 f"{self._where}: the weights or tables cannot be read ({failure_text(exc)})",
                 "copy the whole directory again, with everything in variables/ and assets/",
             ) from exc
+
+    def _start(self, assignments: list[Any], plan: restore.Restore, session: Any) -> None:
+        if assignments:
+            session.run(assignments)
+        for operation in plan.run:
+            feed = {self._graph.get_tensor_by_name(tensor): text for tensor, text in plan.feed.items()}
+            session.run(self._graph.get_operation_by_name(operation), feed)
 
     def _assignments(self, plan: restore.Restore) -> list[Any]:
         if not plan.keys:
@@ -171,7 +176,10 @@ class Runner:
         except self._tf.errors.OpError as exc:
             if self._raised:
                 raise self._raised.pop() from None
-            raise ModelRunError(f"{self._where}: {self._failure(exc)}", "check the input's values and shape") from exc
+            failure = ModelRunError(f"{self._where}: {self._failure(exc)}", "check the input's values and shape")
+            if self._last is not None:
+                failure.layer = self._layer_of(self._failed_node(fetches, feed))
+            raise failure from exc
         except (TypeError, ValueError) as exc:  # the feed does not fit the placeholder
             raise ModelRunError(f"{self._where}: {first_line(exc)}", "check the input's values and shape") from exc
         return [as_array(value) for value in values]
@@ -189,6 +197,29 @@ class Runner:
         if node is None or node.name not in self._analysis.graph.nodes:
             return message
         return f"{node.op} at {self._analysis.graph.nodes[node.name].label} failed: {message}"
+
+    def _failed_node(self, fetches: Sequence[Any], feed: Mapping[Any, Any]) -> str | None:
+        """Run once more what failed, to learn where: TensorFlow's executor for one thread does not tell."""
+        with self._tf.compat.v1.Session(graph=self._graph) as session:
+            try:
+                self._initialize(session)
+                session.run(fetches, feed)
+            except self._tf.errors.OpError as exc:
+                return getattr(exc.node_def, "name", None)
+        return None
+
+    def _layer_of(self, node: str | None) -> str | None:
+        """The innermost layer that a node of the graph is in: what makes its outputs, and not its inputs."""
+        graph = self._analysis.graph
+        if node not in graph.nodes:
+            return None
+        around = {}
+        for layer in self._analysis.layers:
+            for call in layer.calls:
+                inside = graph.ancestors(call.outputs) - graph.ancestors(call.inputs)
+                if call.inputs and node in inside:
+                    around[layer.path] = len(inside)
+        return min(around, key=lambda path: around[path], default=None)
 
     def close(self) -> None:
         """Free the session and its variables."""

@@ -160,7 +160,7 @@ def _models():
             "batch norm in training mode",
             "batch norm",
             "KMR101",
-            "norm",
+            "fault/inner",
             partial(layers.BatchNormalization, name="inner"),
         ),
         ("dropout left on", "dropout", "KMR301", "fault/inner", partial(layers.Dropout, 0.5, name="inner")),

@@ -61,8 +61,8 @@ FUNCTIONS = {
     "attention": lambda x: ops.matmul(ops.softmax(ops.matmul(x, ops.transpose(x))), x),
     "scores": lambda x: ops.matmul(x, ops.transpose(x)),
     "capacity": _capacity,
-    "branch": lambda x: ops.where(ops.max(ops.abs(x)) > 12.0, -x, x),
-    "clip": lambda x: x * ops.minimum(1.0, 12.0 / ops.max(ops.abs(x), axis=0, keepdims=True)),
+    "branch": lambda x: ops.where(ops.max(ops.abs(x)) > 6.0, -x, x),
+    "clip": lambda x: x * ops.minimum(1.0, 6.0 / ops.max(ops.abs(x), axis=0, keepdims=True)),
     "zero product": lambda x: x + ops.sum(x * 0.0, axis=0),
     "lost": lambda x: ops.mean(x, axis=0),
     "total": lambda x: ops.sum(x),
@@ -112,7 +112,8 @@ class InTraining(layers.Layer):
         self.inner = keras.saving.deserialize_keras_object(inner) if isinstance(inner, dict) else inner
 
     def build(self, shape):
-        self.inner.build(shape)
+        if not self.inner.built:  # a loaded one is
+            self.inner.build(shape)
 
     def call(self, x):
         return self.inner(x, training=True)

@@ -1,0 +1,177 @@
+"""Hold the check against models whose fault, or lack of one, is known, and write the table in detection.md.
+
+Usage: python benchmarks/detection.py [--only WORD] [--jobs N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from dataclasses import asdict
+from datetime import date
+from importlib import import_module, metadata
+from pathlib import Path
+from subprocess import STDOUT
+from typing import Any
+
+HERE = Path(__file__).parent
+TESTS = HERE.parent / "tests"
+PARTS = {  # name of a process -> modules of cases
+    "faults in Keras": ("zoo.faults.keras_faults",),
+    "faults in tf.Module": ("zoo.faults.tensorflow_faults",),
+    "faults in TorchScript": ("zoo.faults.torch_faults",),
+    "clean Keras": ("zoo.clean.keras_layers", "zoo.clean.keras_networks"),
+    "clean keras.applications": ("zoo.clean.applications",),
+    "clean TorchScript": ("zoo.clean.torch_networks",),
+}
+FORMATS = ("keras", "h5", "savedmodel", "torchscript")
+TITLES = {"keras": "`.keras`", "h5": "`.h5`", "savedmodel": "SavedModel", "torchscript": "TorchScript"}
+PACKAGES = ("kmr-inspect", "keras", "tensorflow", "torch", "numpy")
+ONE_THREAD = {
+    "OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
+    "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "", "PYTHONWARNINGS": "ignore", "KERAS_BACKEND": "tensorflow",
+}  # fmt: skip
+
+
+def run_part(part: str, only: str) -> None:
+    """Check every case of a part, one line of JSON each. Runs in a process of its own."""
+    sys.path.insert(0, str(TESTS))
+    from zoo.cases import judge
+
+    for module in PARTS[part]:
+        for case in import_module(module).cases():
+            if only in f"{case.format}/{case.name}":
+                print(json.dumps({"case": _public(case), **asdict(judge(case))}), flush=True)
+
+
+def _public(case: Any) -> dict[str, Any]:
+    return {name: getattr(case, name) for name in ("name", "format", "kind", "rules", "layer")}
+
+
+def collect(only: str, jobs: int) -> list[dict[str, Any]]:
+    """The outcomes of all parts, a few processes at a time."""
+    waiting, outcomes = list(PARTS), []
+    running: dict[str, tuple[subprocess.Popen[str], Any]] = {}
+    while waiting or running:
+        while waiting and len(running) < jobs:
+            part, said = waiting.pop(0), tempfile.TemporaryFile("w+")
+            command = [sys.executable, __file__, "--part", part, "--only", only]
+            process = subprocess.Popen(command, env={**os.environ, **ONE_THREAD}, stdout=said, stderr=STDOUT, text=True)
+            running[part] = process, said
+        time.sleep(0.2)
+        for part, (process, said) in list(running.items()):
+            if process.poll() is None:
+                continue
+            del running[part]
+            said.seek(0)
+            lines = said.read().splitlines()
+            found = [json.loads(line) for line in lines if line.startswith('{"case"')]
+            if process.returncode:
+                sys.exit(f"{part}: exit code {process.returncode}\n" + "\n".join(lines[-30:]))
+            print(f"{part}: {len(found)} models", file=sys.stderr)
+            outcomes += found
+    return outcomes
+
+
+def document(outcomes: list[dict[str, Any]], seconds: float) -> str:
+    """The page."""
+    faulty = [outcome for outcome in outcomes if outcome["case"]["rules"]]
+    clean = [outcome for outcome in outcomes if not outcome["case"]["rules"]]
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in PACKAGES)
+    found, blamed = (sum(outcome[word] for outcome in faulty) for word in ("found", "blamed"))
+    alarms = [outcome for outcome in clean if outcome["verdict"] in ("fail", "crash")]
+    unproven = [outcome for outcome in clean if outcome["verdict"] == "unproven"]
+    lines = [
+        "# What the check finds",
+        "",
+        f"Written by `make detection` on {date.today().isoformat()} in {seconds / 60:.0f} minutes: Python"
+        f" {platform.python_version()}, {versions}. The models are built by `tests/zoo/faults/` and `tests/zoo/clean/`.",
+        "",
+        f"- Seeded faults: {len(faulty)} models, {found} found by the right rule, in {blamed} of them the right layer"
+        " and no other was named.",
+        f"- Clean models: {len(clean)}, {len(alarms)} false alarms at error level, {len(unproven)} left unproven.",
+        "",
+        "## Seeded faults",
+        "",
+        "Each cell: found by the right rule / right layer named / seeded.",
+        "",
+        f"| what the model does | {' | '.join(TITLES[name] for name in FORMATS)} |",
+        f"| --- | {' | '.join('---' for _ in FORMATS)} |",
+    ]
+    table: dict[str, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
+    for outcome in faulty:
+        table[outcome["case"]["kind"]][outcome["case"]["format"]].append(outcome)
+    for kind, by_format in sorted(table.items()):
+        cells = [_cell(by_format[name]) if name in by_format else "" for name in FORMATS]
+        lines.append(f"| {kind} | {' | '.join(cells)} |")
+    total = {name: [outcome for outcome in faulty if outcome["case"]["format"] == name] for name in FORMATS}
+    lines.append(f"| **all** | {' | '.join(_cell(total[name]) for name in FORMATS)} |")
+    missed = [outcome for outcome in faulty if not (outcome["found"] and outcome["blamed"])]
+    lines += ["", "### Missed, or another layer named", ""]
+    lines += [_missed(outcome) for outcome in missed] or ["None."]
+    lines += ["", "## Clean models", "", "| format | models | passed | false alarms | unproven |"]
+    lines.append("| --- | --- | --- | --- | --- |")
+    for name in FORMATS:
+        mine = [outcome["verdict"] for outcome in clean if outcome["case"]["format"] == name]
+        if mine:
+            alarm = mine.count("fail") + mine.count("crash")
+            row = (TITLES[name], len(mine), mine.count("pass"), alarm, mine.count("unproven"))
+            lines.append(f"| {' | '.join(map(str, row))} |")
+    lines += ["", "### False alarms and unproven", ""]
+    lines += [_alarm(outcome) for outcome in alarms + unproven] or ["None."]
+    lines += ["", "### The clean models", ""]
+    for name in FORMATS:
+        names = [outcome["case"]["name"] for outcome in clean if outcome["case"]["format"] == name]
+        if names:
+            lines += [f"{TITLES[name]}: {', '.join(names)}.", ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _cell(outcomes: list[Any]) -> str:
+    found, blamed = (sum(outcome[word] for outcome in outcomes) for word in ("found", "blamed"))
+    return f"{found} / {blamed} / {len(outcomes)}"
+
+
+def _missed(outcome: dict[str, Any]) -> str:
+    case = outcome["case"]
+    said = "; ".join(f"{rule} at `{layer or 'the model itself'}`" for rule, layer in outcome["errors"])
+    said = said or outcome["verdict"] + "".join(f": {reason}" for reason in outcome["reasons"][:1])
+    return (
+        f"- {TITLES[case['format']]}, {case['name']}: wants {' or '.join(case['rules'])} at `{case['layer']}`; {said}."
+    )
+
+
+def _alarm(outcome: dict[str, Any]) -> str:
+    case = outcome["case"]
+    said = "; ".join(f"{rule} at `{layer or 'the model itself'}`" for rule, layer in outcome["errors"])
+    why = said or "; ".join(outcome["reasons"][:2])
+    return f"- {TITLES[case['format']]}, {case['name']}: {outcome['verdict']}: {why}."
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", metavar="WORD", help="cases whose format/name contains WORD; no page")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.part:
+        run_part(given.part, given.only)
+        return
+    start = time.perf_counter()
+    outcomes = collect(given.only, given.jobs)
+    page = document(outcomes, time.perf_counter() - start)
+    if given.only:
+        print(page)
+    else:
+        (HERE / "detection.md").write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Models in which no sample touches another, one module per family."""
