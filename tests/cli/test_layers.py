@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from zoo.samples import DATA, HOME
+from zoo.samples import DATA, HOME, LAST
 
 
 @pytest.mark.parametrize("name", DATA)
@@ -22,7 +22,7 @@ def test_json_says_the_same(kmr, name):
     assert found["parameters"] > 0
     paths = [layer["path"] for layer in found["layers"]]
     assert len(paths) == len(set(paths))
-    assert any(path.endswith("head") for path in paths)
+    assert any(path.endswith(LAST.get(name, "head")) for path in paths)
     assert all(spec["dtype"] for spec in found["inputs"])
 
 

@@ -26,6 +26,9 @@ DATA = {
     "windows.pt": "digits.npz",
 }
 
+LAST = {"recommender.keras": "top", "recommender_savedmodel": "top"}
+"""The layer that gives each model's outputs; ``head`` for all that are not here."""
+
 
 def batch_of(name: str) -> dict[str, np.ndarray]:
     """The model's real batch, labels left out."""
