@@ -14,14 +14,16 @@ if TYPE_CHECKING:
     from kmr_cli.records import Report
 
 
-@click.command("check-batch-axis")
+@click.command("check-batch-axis", short_help="Check that the samples of a batch do not mix.")
 @click.argument("models", metavar="[MODEL]...", nargs=-1)
 @options.batch
 @click.option("--layer-class", metavar="PKG.MOD:CLASS", help="A layer under development; needs --shape.")
 @click.option("--kwargs", "constructor", metavar="JSON", default="{}", help="Its constructor's arguments.")
 @click.option("--select", metavar="CODE", multiple=True, help="Only rules that start with CODE; repeatable.")
 @click.option("--ignore", metavar="CODE", multiple=True, help="Leave out rules that start with CODE; repeatable.")
-@click.option("--allow", metavar="LAYER", multiple=True, help="Layers (globs) that mix samples by design.")
+@click.option(
+    "--allow", metavar="LAYER", multiple=True, help="Layer (path or glob) that mixes samples by design; repeatable."
+)
 @click.option("--format", "format_", type=click.Choice(["terminal", "json"]), default="terminal", show_default=True)
 @options.opening
 @options.debug
@@ -46,8 +48,8 @@ def command(
 
     Runs the model with samples replaced, one by one, made extreme, alike and
     NaN, and at other batch sizes. Names the layer that mixes samples, and how
-    to mend it. Without MODEL: checks the bundled layers. Exit code 0: no error,
-    1: an error was found, 2: nothing could be checked.
+    to fix it. Without MODEL: checks the layers that come with kmr-inspect.
+    Exit code 0: no error, 1: an error was found, 2: it could not be checked.
 
     \b
     Examples:
@@ -75,16 +77,18 @@ def command(
                         inputs or None, policy=policy, size=batch_size, shapes=options.parse_shapes(shapes), seed=seed
                     )
                 reports.append(report)
-                _show(report, format_, reporter)
+                _show(report, format_, policy, reporter)
         else:
             reports = _library(format_, policy, seed, reporter, debug)
     if layer_class:
-        _show(reports[0], format_, reporter)
+        _show(reports[0], format_, policy, reporter)
+    if models or layer_class:
+        _unused_allowances(allow, reports, reporter)
     failed = any(report.verdict == "fail" for report in reports)
     return ExitCode.FINDINGS if failed else ExitCode.CLEAN
 
 
-def _show(report: Report, format_: str, reporter: options.Reporter) -> None:
+def _show(report: Report, format_: str, policy: Policy, reporter: options.Reporter) -> None:
     reporter.clear()
     if format_ == "json":
         from kmr_cli.render import json
@@ -93,7 +97,18 @@ def _show(report: Report, format_: str, reporter: options.Reporter) -> None:
     else:
         from kmr_cli.render.report import show_report
 
-        show_report(options.console(), report)
+        show_report(options.console(), report, some_rules=bool(policy.select or policy.ignore))
+
+
+def _unused_allowances(allow: tuple[str, ...], reports: list[Report], reporter: options.Reporter) -> None:
+    """A slip in ``--allow`` would otherwise show as a failure that looks as if it had not been allowed."""
+    from fnmatch import fnmatchcase
+
+    layers = {tap.layer for report in reports for tap in report.taps}
+    layers |= {finding.layer for report in reports for finding in report.findings}
+    for pattern in allow:
+        if not any(fnmatchcase(layer, pattern) for layer in layers):
+            reporter("notice", f"--allow {pattern}: no layer has this path")
 
 
 def _policy(select: tuple[str, ...], ignore: tuple[str, ...], allow: tuple[str, ...]) -> Policy:

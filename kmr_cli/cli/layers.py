@@ -7,7 +7,7 @@ import click
 from kmr_cli.cli import options
 
 
-@click.command("layers")
+@click.command("layers", short_help="List the layers of MODEL.")
 @click.argument("model", metavar="MODEL")
 @click.option("--filter", "pattern", metavar="GLOB", help="Only layers whose path matches, as in --filter 'enc*'.")
 @click.option("--depth", type=click.IntRange(min=1), metavar="N", help="Only layers at most N levels deep.")

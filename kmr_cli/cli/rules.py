@@ -30,5 +30,5 @@ def command(code: str | None, debug: bool) -> None:  # noqa: ARG001  (read where
     if rule_ is None:
         raise KmrError(f"no rule {code!r}", "kmr-inspect rules lists them")
     click.echo(click.style(f"{rule_.code} {rule_.name}", bold=True) + f" ({rule_.severity})")
-    for title, text in (("found when", rule_.found_when), ("why it matters", rule_.why), ("mend", rule_.remedy)):
+    for title, text in (("found when", rule_.found_when), ("why it matters", rule_.why), ("fix", rule_.remedy)):
         click.echo(click.wrap_text(f"{title}: {text}", 78, "  ", "    "))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _SUFFIXES = (".npy", ".npz", ".h5", ".hdf5", ".json")
 
 
-@click.command("sample")
+@click.command("sample", short_help="Show one sample's values at any layer of MODEL.")
 @click.argument("model", metavar="MODEL")
 @click.option(
     "-l", "--layer", "layers", metavar="PATH", multiple=True, required=True,
@@ -25,10 +25,17 @@ _SUFFIXES = (".npy", ".npz", ".h5", ".hdf5", ".json")
 )  # fmt: skip
 @click.option("-i", "--index", metavar="I", required=True, help="Samples, counted from 0: 4, -1, 0:8 or 1,4,7.")
 @options.batch
-@click.option("--side", type=click.Choice(["in", "out", "both"]), default="both", show_default=True)
+@click.option(
+    "--side", type=click.Choice(["in", "out", "both"]), default="both", show_default=True,
+    help="What goes in, what comes out, or both.",
+)  # fmt: skip
 @click.option("--call", type=int, metavar="N", help="Only the N-th call of a layer that runs several times, from 0.")
 @click.option("--verify/--no-verify", default=True, help="Prove whose the values are (default), or trust the shape.")
-@click.option("-o", "--output", metavar="FILE", help="Write .npy, .npz, .h5 or .json instead of printing.")
+@click.option(
+    "-o", "--output", metavar="FILE",
+    help="Write .npy, .npz, .h5 or .json instead of printing; whole arrays, named LAYER#CALL.PORT, as in conv1#0.out0"
+    " (with @SAMPLE where there are several; LAYER#CALL/PORT in .h5).",
+)  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 @click.option("--format", "format_", type=click.Choice(["terminal", "json"]), default="terminal", show_default=True)
 @options.opening
@@ -65,6 +72,7 @@ def command(
       kmr-inspect sample model.pt -l 'blocks.*' -i 0:2 --shape 3,32,32
       kmr-inspect sample model.keras -l '*' -i -1 --side out -o sample.h5
     """
+    import shlex
     from pathlib import Path
 
     from kmr_cli.model import Model
@@ -86,6 +94,10 @@ def command(
             seed=seed,
         )
         info, versions = opened.info, opened.versions
+        if any(record.index.kind == "mixed" for record in records):
+            reporter(
+                "notice", f"`kmr-inspect check-batch-axis {shlex.quote(model)}` names the layer that mixes samples"
+            )
         reporter.clear()
     if place is not None:
         _write(place, info, records, versions, force=force)

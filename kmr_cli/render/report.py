@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from kmr_cli.library import Case
 from kmr_cli.records import Dependence, Finding, Report
 from kmr_cli.render.escape import for_terminal
+from kmr_cli.render.lines import print_hanging
 from kmr_cli.rules import RULES
 
 _VERDICTS = {
@@ -22,29 +22,44 @@ _VERDICTS = {
 }
 _STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold"}
 _NOTES_SHOWN = 6
+_PLACES_SHOWN = 8
 
 
-def show_report(console: Console, report: Report) -> None:
-    """Verdict, picture, findings, what stays open."""
-    style, meaning = _VERDICTS[report.verdict]
+def show_report(console: Console, report: Report, *, some_rules: bool = False) -> None:
+    """Verdict, picture, findings, what stays open.
+
+    Args:
+        console: where to.
+        report: what was found.
+        some_rules: rules were left out, so that a pass says nothing about what they look for.
+    """
+    style, _ = _VERDICTS[report.verdict]
     console.print(Text(for_terminal(report.path), "bold"))
-    console.print(Text(report.verdict, style).append(f": {meaning}", "not bold default"))
-    sizes = ", ".join(map(str, report.batch_sizes))
+    console.print(Text(report.verdict, style).append(f": {_meaning(report, some_rules)}", "not bold default"))
+    sizes = ", ".join(map(str, sorted(report.batch_sizes)))
     layers = len({tap.layer for tap in report.taps if tap.layer})
     _line(console, f"{report.forward_passes} forward passes, batch sizes {sizes}; {layers} layers tapped")
     kinds = Counter(tap.index.kind for tap in report.taps)
     _line(console, "taps: " + ", ".join(f"{count} {kind}" for kind, count in kinds.most_common()))
     for picture in report.dependence:
         _picture(console, picture)
-    notes = [finding for finding in report.findings if finding.severity == "note"]
-    for finding in [*(one for one in report.findings if one.severity != "note"), *notes[:_NOTES_SHOWN]]:
-        _finding(console, finding)
-    if len(notes) > _NOTES_SHOWN:
-        console.print()
-        console.print(Text(f"… and {len(notes) - _NOTES_SHOWN} more notes: --format json lists all"))
+    for finding in report.findings:
+        if finding.severity != "note":
+            _finding(console, finding)
+    _notes(console, [finding for finding in report.findings if finding.severity == "note"])
     for reason in report.unproven:
         console.print()
         console.print(Text("not shown: ", "bold yellow").append(for_terminal(reason, 500), "not bold default"))
+
+
+def _meaning(report: Report, some_rules: bool) -> str:
+    """What the verdict claims, and no more than that."""
+    if report.verdict == "pass":
+        if some_rules:
+            return "no error by the rules that --select and --ignore leave"
+        if any(finding.allowed and finding.severity == "error" for finding in report.findings):
+            return "the samples of a batch mix only where that is allowed"
+    return _VERDICTS[report.verdict][1]
 
 
 def show_library(console: Console, checked: Sequence[tuple[Case, Report]]) -> None:
@@ -79,22 +94,51 @@ def _picture(console: Console, picture: Dependence) -> None:
         _line(console, f"{str(sample).rjust(width)}  {marks}")
 
 
+def _notes(console: Console, notes: Sequence[Finding]) -> None:
+    """Notes that say the same of several layers are one."""
+    places: dict[tuple[str, str], list[str]] = {}
+    for note in notes:
+        places.setdefault((note.rule, note.message), []).append(_place(note))
+    # Hiding a single one would take as many lines as it does itself.
+    shown = len(places) if len(places) <= _NOTES_SHOWN + 1 else _NOTES_SHOWN
+    for (rule, message), layers in list(places.items())[:shown]:
+        console.print()
+        distinct = list(dict.fromkeys(layers))
+        at = ", ".join(distinct[:_PLACES_SHOWN])
+        if len(distinct) > _PLACES_SHOWN:
+            at += f" and {len(distinct) - _PLACES_SHOWN} more"
+        title = Text(f"note {rule} {RULES[rule].name}", _STYLES["note"])
+        _print_title(console, title.append(f" at {at}", "not bold default"))
+        _line(console, for_terminal(message, 1000))
+    if len(places) > shown:
+        console.print()
+        console.print(Text(f"… and {len(places) - shown} more notes: --format json lists all"))
+
+
 def _finding(console: Console, finding: Finding) -> None:
     rule = RULES[finding.rule]
     console.print()
     title = Text(f"{finding.severity} {finding.rule} {rule.name}", _STYLES[finding.severity])
-    call = f" call {finding.call}" if finding.call else ""
-    title.append(f" at {for_terminal(finding.layer) or 'the model itself'}{call}", "bold default")
+    title.append(f" at {_place(finding)}", "bold default")
     if finding.allowed:
         title.append(" (allowed: by design)", "not bold default")
-    console.print(title)
+    _print_title(console, title)
     _line(console, for_terminal(finding.message, 1000))
     if finding.samples:
         pairs = ", ".join(f"{moved} moves {changed}" for moved, changed in finding.samples[:6])
         _line(console, f"samples: {pairs}{', …' if len(finding.samples) > 6 else ''}")
-    if finding.severity != "note":
-        _line(console, f"mend: {rule.remedy}")
+    if finding.severity != "note" and not finding.allowed:
+        _line(console, f"fix: {rule.remedy}")
+
+
+def _place(finding: Finding) -> str:
+    call = f" call {finding.call}" if finding.call else ""
+    return f"{for_terminal(finding.layer) or 'the model itself'}{call}"
+
+
+def _print_title(console: Console, title: Text) -> None:
+    print_hanging(console, Text(), title)
 
 
 def _line(console: Console, text: str) -> None:
-    console.print(Padding(Text(text), (0, 0, 0, 2)))
+    print_hanging(console, Text("  "), Text(text))

@@ -97,6 +97,16 @@ def test_settings_of_the_project(kmr, folder):
 
 
 @pytest.mark.slow
+def test_an_allowance_that_fits_no_layer_is_pointed_out(kmr, folder):
+    arguments = ("check-batch-axis", "--layer-class", "my_layers:BatchMean", "--shape", "7,5", "--allow", "batch_*")
+    screen = kmr(*arguments, "--allow", "batch_maen", cwd=folder)
+    assert screen.code == 0, screen.err
+    assert "note:  --allow batch_maen: no layer has this path" in screen.err
+    assert "--allow batch_*:" not in screen.err
+    assert "independent" not in screen.out
+
+
+@pytest.mark.slow
 def test_several_models_in_one_call(kmr):
     screen = kmr("check-batch-axis", HOME / "digits_scripted.pt", HOME / "windows.pt", "--input", BATCH)
     assert screen.code == 0

@@ -137,3 +137,22 @@ def test_data_table_is_complete():
     assert {path.name for path in HOME.iterdir() if path.suffix in (".keras", ".h5", ".pt") or path.is_dir()} - {
         "__pycache__"
     } == set(DATA)
+
+
+def test_a_mix_is_pointed_to_the_command_that_finds_its_cause(kmr, tmp_path):
+    import torch
+
+    class Mix(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.head = torch.nn.Linear(3, 2)
+
+        def forward(self, x):
+            return self.head(x - x.mean(0))
+
+    torch.jit.script(Mix()).save(tmp_path / "my model.pt")
+    screen = kmr("sample", "my model.pt", "--layer", "head", "--index", "0", "--shape", "3", cwd=tmp_path)
+    assert screen.code == 0, screen.err
+    assert "MIXED" in screen.out
+    assert "`kmr-inspect check-batch-axis 'my model.pt'` names the layer that mixes samples" in screen.err
+    assert "check-batch-axis" not in kmr(*BASE).err
