@@ -88,7 +88,16 @@ def by_elimination(kept: np.ndarray, value: np.ndarray, size: int, sample: int) 
 
 
 def _is_flat(row: np.ndarray) -> bool:
-    return bool((row == row[0]).all()) and (row.size > 1 or not row[0])
+    if row.dtype.kind in "fcV":
+        row = row[np.isfinite(row)]  # NaN and Inf swallow whatever is added to them: they show nothing
+    return row.size == 0 or (bool((row == row[0]).all()) and (row.size > 1 or not row[0]))
+
+
+def veiled(part: np.ndarray) -> bool:
+    """Whether a part that stayed as it was proves nothing: NaN and Inf swallow what is added, zero a factor."""
+    if part.dtype == object:
+        return False
+    return not (np.isfinite(part) & (part != 0)).any()
 
 
 def owner_map(others_changed: np.ndarray, own_changed: np.ndarray, sample: int, size: int) -> np.ndarray:
@@ -151,6 +160,36 @@ def from_owners(owners: np.ndarray, size: int, samples: tuple[int, ...]) -> Batc
     if silent:
         return BatchIndex("unproven", axis, _named(along, size))
     return BatchIndex(_kind(axis, along, size, samples), axis, _named(along, size))
+
+
+def unfair(index: BatchIndex, length: int, size: int, samples: tuple[int, ...], others_shown: int) -> str | None:
+    """Why an axis that seems to separate the samples does not: they would have uneven shares of it.
+
+    Every sample has as many slices as any other. Where one has more, or fewer, its NaN has spread over the batch, it
+    won a maximum, or a part of its own is silent.
+
+    Args:
+        index: an index with an axis and owners.
+        length: number of slices along the axis.
+        size: number of samples in the batch.
+        samples: those whose place must be known.
+        others_shown: number of slices that are known to be another sample's, of whichever.
+
+    Returns:
+        One line, or None where the shares are even.
+    """
+    for sample in samples:
+        own = index.owners.count(sample)
+        share = f"{own} of {length} slices on axis {index.axis} changed with sample {sample}"
+        if length % size == 0 and own != length // size:
+            return f"{share}, and its share would be {length // size}"
+        if length % size and (own * size > length or others_shown > own * (size - 1)):
+            return f"{share}, and {others_shown} with the other {size - 1}"
+        start = sample * own
+        in_place = index.axis == 0 and set(index.owners[start : start + own]) == {sample}
+        if len(samples) == 1 and not others_shown and not in_place:
+            return f"{share}, and none with the others, of whom each should have some"
+    return None
 
 
 def _axis_owners(owners: np.ndarray, axis: int) -> tuple[int, np.ndarray] | None:

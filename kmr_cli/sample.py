@@ -8,9 +8,18 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from kmr_cli import replacement
+from kmr_cli import replacement, unkind
 from kmr_cli.batch import Notice, batch_size
-from kmr_cli.batch_index import by_elimination, changed, from_bits, from_owners, owner_map, ulp_distance
+from kmr_cli.batch_index import (
+    by_elimination,
+    changed,
+    from_bits,
+    from_owners,
+    owner_map,
+    ulp_distance,
+    unfair,
+    veiled,
+)
 from kmr_cli.errors import LayerError
 from kmr_cli.formats import Session, Taps
 from kmr_cli.records import Batch, BatchIndex, Record
@@ -28,6 +37,8 @@ class _Comparison:
     distances: dict[Tap, np.ndarray] = field(default_factory=dict)
     rerouted: set[Tap] = field(default_factory=set)
     settled: dict[Tap, BatchIndex] = field(default_factory=dict)
+    batch: Mapping[str, np.ndarray] = field(default_factory=dict)
+    values: dict[Tap, np.ndarray] = field(default_factory=dict)
 
 
 def take_samples(
@@ -45,7 +56,9 @@ def take_samples(
     """Capture the taps, prove whose every slice is, and cut out what belongs to each sample.
 
     One pass captures. With ``verify``, one more per sample (it alone is kept, all others are replaced), and a
-    second one per sample (it alone is replaced) only where the first leaves a doubt; for many samples
+    second one per sample (it alone is replaced) only where the first leaves a doubt, and a third one (both) only where
+    the sample's own part is all NaN, Inf or zero, which hides what the others do, and two with the others
+    made extreme only where a sample stands elsewhere than at its own place on axis 0; for many samples
     2·⌈log2 B⌉ passes find all owners at once. A value found to depend on several samples is checked against one
     unchanged pass, so that chance is not called a dependence.
 
@@ -118,9 +131,17 @@ class _Prover:
             doubtful = [tap for tap in self.base if tap not in first.settled]
             # An in-port that was not asked for only helps to tell a constant out-port: no pass for it alone.
             if any(tap[2].startswith(self.sides) for tap in doubtful):
-                second = self._run([sample], f"replacing sample {sample} alone")
+                second = self._run([sample], f"replacing sample {sample} alone", hold=doubtful)
                 for tap in doubtful:
                     found[tap][sample] = self._from_pair(tap, sample, first, second)
+                hidden = [tap for tap in doubtful if self._hidden(tap, sample, found[tap][sample])]
+                if any(tap[2].startswith(self.sides) for tap in hidden):
+                    third = self._run(
+                        others, f"replacing all samples but {sample} again", hold=hidden, batch=second.batch
+                    )
+                    for tap in hidden:
+                        found[tap][sample] = self._unveiled(tap, sample, found[tap][sample], second, third)
+                self._press(found, sample)
         return self._with_constants(found)
 
     def all_owners(self, samples: tuple[int, ...]) -> dict[Tap, dict[int, BatchIndex]]:
@@ -145,20 +166,36 @@ class _Prover:
             else:
                 owners = from_bits(with_set[tap], with_clear[tap], bits)
                 touched = (with_set[tap] | with_clear[tap]) != 0
-                index = self._judged(tap, from_owners(owners, self.size, samples), leaks[tap])
+                index = self._judged(
+                    tap, self._fair(from_owners(owners, self.size, samples), owners, samples), leaks[tap]
+                )
                 if index.kind == "constant" and touched.any():
                     index = replace(index, kind="unproven")
+                if index.kind in _PROVEN and veiled(self.base[tap]):
+                    silent = "all NaN, Inf or zero for every sample: ask for one at a time, which takes more passes"
+                    index = BatchIndex("unproven", proof=silent)
                 index = replace(index, proof=index.proof or f"{2 * bits} passes with groups of samples replaced")
             found[tap] = dict.fromkeys(samples, index)
+        self._press(found, samples[0])
         return self._with_constants(found)
 
-    def _run(self, rows: Sequence[int], doing: str, *, only_kept: int | None = None) -> _Comparison:
+    def _run(
+        self,
+        rows: Sequence[int],
+        doing: str,
+        *,
+        only_kept: int | None = None,
+        hold: Sequence[Tap] = (),
+        batch: Batch | None = None,
+    ) -> _Comparison:
         self.progress(doing)
-        other = replacement.replace(self.batch, rows, self.session.inputs, self.rng, self.spare)
-        return self._compare(other, only_kept)
+        other = replacement.replace(batch or self.batch, rows, self.session.inputs, self.rng, self.spare)
+        return self._compare(other, only_kept, hold)
 
-    def _compare(self, batch: Mapping[str, np.ndarray], only_kept: int | None = None) -> _Comparison:
-        result = _Comparison()
+    def _compare(
+        self, batch: Mapping[str, np.ndarray], only_kept: int | None = None, hold: Sequence[Tap] = ()
+    ) -> _Comparison:
+        result = _Comparison(batch=batch)
 
         def compare(layer: str, call: int, port: str, array: np.ndarray) -> None:
             tap = (layer, call, port)
@@ -166,6 +203,8 @@ class _Prover:
             if before is None or before.shape != array.shape or before.dtype != array.dtype:
                 result.rerouted.add(tap)
                 return
+            if tap in hold:
+                result.values[tap] = np.array(array, copy=True)
             change = changed(before, array)
             index = None if only_kept is None else by_elimination(~change, before, self.size, only_kept)
             if index is not None:  # nothing else need be known of this tap
@@ -183,7 +222,7 @@ class _Prover:
         if tap in first.rerouted or tap in second.rerouted:
             return _routed()
         owners = owner_map(first.changes[tap], second.changes[tap], sample, self.size)
-        index = from_owners(owners, self.size, (sample,))
+        index = self._fair(from_owners(owners, self.size, (sample,)), owners, (sample,))
         if index.kind == "mixed":
             reached = _rows_of_one(first.changes[tap], second.changes[tap], self.size, sample)
             if reached is not None:
@@ -191,6 +230,63 @@ class _Prover:
         # The smaller of an element's two dependences is the foreign one.
         leak = np.minimum(first.distances[tap], second.distances[tap])
         return self._judged(tap, index, leak, sample)
+
+    def _fair(self, index: BatchIndex, owners: np.ndarray, samples: tuple[int, ...]) -> BatchIndex:
+        """An index that has an axis, unless the samples would have uneven shares of it."""
+        if index.kind not in _PROVEN or index.axis is None:
+            return index
+        along = np.moveaxis(owners, index.axis, 0).reshape(owners.shape[index.axis], -1)
+        others_shown = int((along == self.size).any(axis=1).sum())
+        why = unfair(index, len(along), self.size, samples, others_shown)
+        return index if why is None else BatchIndex("unproven", proof=why)
+
+    def _hidden(self, tap: Tap, sample: int, index: BatchIndex) -> bool:
+        return index.kind in _PROVEN and veiled(_part(self.base[tap], index, sample))
+
+    def _unveiled(
+        self, tap: Tap, sample: int, index: BatchIndex, second: _Comparison, third: _Comparison
+    ) -> BatchIndex:
+        """Whether the sample's part, once it holds other data, stays the same while the others change."""
+        if tap in third.rerouted:
+            return _routed()
+        before, after = (_part(run.values[tap], index, sample) for run in (second, third))
+        if changed(before, after).any():
+            return self._judged(tap, BatchIndex("mixed"), ulp_distance(before, after))
+        if veiled(before):
+            silent = "all NaN, Inf or zero, also with other data, so nothing that others do to it could show"
+            return BatchIndex("unproven", proof=silent)
+        return index
+
+    def _press(self, found: dict[Tap, dict[int, BatchIndex]], sample: int) -> None:
+        """Where a sample seems to stand elsewhere than usual, see whether that holds with the others made extreme.
+
+        A maximum over the batch belongs to one sample here and to another there, and ordinary data leave it so.
+        """
+        odd = [
+            tap
+            for tap, value in self.base.items()
+            if tap[2].startswith(self.sides) and _unusual(found[tap][sample], value, sample, self.size)
+        ]
+        data = unkind.extreme(self.batch, [sample], self.session.inputs, self.rng) if odd else None
+        if data is None:
+            return
+        for batch in (data, unkind.mirrored(data, [sample], self.session.inputs)):
+            self.progress(f"making all samples but {sample} extreme")
+            run = self._compare(batch)
+            for tap in odd:
+                index = found[tap][sample]
+                if index.kind not in _PROVEN:
+                    continue
+                if tap in run.rerouted:
+                    verdict = _routed()
+                elif _part(run.changes[tap], index, sample).any():
+                    row = _slices_text(sample, index)
+                    why = f"{row} changed with sample {sample} alone, but also when the others were made extreme"
+                    verdict = BatchIndex("unproven", proof=why)
+                else:
+                    continue
+                # All samples share one index where all owners were found at once.
+                found[tap].update({other: verdict for other, known in found[tap].items() if known is index})
 
     def _judged(self, tap: Tap, index: BatchIndex, leak: np.ndarray, sample: int | None = None) -> BatchIndex:
         """Put the proof into words; chance is ruled out before anything is called mixed."""
@@ -209,7 +305,7 @@ class _Prover:
             return index
         texts = {
             "interleaved": f"no axis separates sample {sample} from the others",
-            "unproven": f"sample {sample} was replaced and nothing changed here",
+            "unproven": index.proof or f"sample {sample} was replaced and nothing changed here",
         }
         return replace(index, proof=texts.get(index.kind) or _both_ways_text(sample, index))
 
@@ -243,6 +339,7 @@ class _Prover:
         return found
 
 
+_PROVEN = ("separated", "merged", "moved", "reordered")
 _LAST_BITS = 64
 """ULP up to which a difference is reported as one of last bits: kernels that regroup a sum stay well below."""
 
@@ -319,6 +416,22 @@ def show_places(places: Sequence[int]) -> str:
     if len(places) > 1 and list(places) == list(range(places[0], places[-1] + 1)):
         return f"{places[0]}-{places[-1]}"
     return ", ".join(map(str, places[:4])) + (", …" if len(places) > 4 else "")
+
+
+def _unusual(index: BatchIndex, value: np.ndarray, sample: int, size: int) -> bool:
+    """Whether an index claims another place for a sample than its own on axis 0, or has one number to go by."""
+    if index.kind not in _PROVEN:
+        return False
+    if value.ndim == 1:
+        return True
+    share = len(index.owners) // size
+    return index.axis != 0 or set(index.owners[sample * share : (sample + 1) * share]) != {sample}
+
+
+def _part(value: np.ndarray, index: BatchIndex, sample: int) -> np.ndarray:
+    places = [place for place, owner in enumerate(index.owners) if owner == sample]
+    part: np.ndarray = np.take(value, places, axis=index.axis)
+    return part
 
 
 def _cut(tap: Tap, value: np.ndarray, index: BatchIndex, sample: int, size: int) -> Record:

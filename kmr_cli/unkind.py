@@ -25,6 +25,7 @@ def extreme(
         if values.dtype.kind in "fcV" and limits.get(name) is None:
             others = [row for row in range(len(values)) if row not in kept]
             wide = values[others].astype(np.complex128 if values.dtype.kind == "c" else np.float64)
+            wide[~np.isfinite(wide)] = 0  # one NaN in the user's data would make all of it NaN
             spread = np.maximum(np.abs(wide).max(initial=0), 1.0)
             signs = rng.choice([-1.0, 1.0], wide.shape)
             with np.errstate(over="ignore"):
@@ -32,6 +33,19 @@ def extreme(
             touched = True
         result[name] = values
     return result if touched else None
+
+
+def mirrored(batch: Batch, kept: Sequence[int], specs: Sequence[TensorSpec]) -> dict[str, np.ndarray]:
+    """All samples but ``kept`` with the opposite sign: of an extreme batch, extreme on the other side."""
+    limits = {spec.name: spec.limit for spec in specs}
+    result = {}
+    for name, values in batch.items():
+        values = np.array(values, copy=True)
+        if values.dtype.kind in "fcV" and limits.get(name) is None:
+            others = [row for row in range(len(values)) if row not in kept]
+            values[others] = -values[others]
+        result[name] = values
+    return result
 
 
 def alike(batch: Batch, kept: Sequence[int]) -> dict[str, np.ndarray]:

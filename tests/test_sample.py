@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from zoo.arrays import ArraySession
 
+from kmr_cli import unkind
 from kmr_cli.errors import LayerError
 from kmr_cli.formats import Taps
 from kmr_cli.sample import take_samples
@@ -34,7 +35,7 @@ def test_time_major():
     record, passes, x = take(lambda x: np.exp(x).T.copy())
     assert (record.index.kind, record.index.axis) == ("moved", 1)
     assert np.array_equal(record.value, np.exp(x)[2])
-    assert passes == 3
+    assert passes == 5
 
 
 def test_another_dimension_equals_the_batch():
@@ -132,6 +133,60 @@ def test_dead_row_is_not_called_proven():
     assert not record.value.any()
 
 
+PROVEN = ("separated", "merged", "moved", "reordered")
+
+
+def poisoned(size, sample, width=3):
+    data = batch(size, width)
+    data["x"][sample] = np.nan
+    return data
+
+
+@pytest.mark.parametrize("size", [2, 3, 6])
+def test_nan_that_spreads_over_the_batch_is_no_proof(size):
+    """Whatever else changes, NaN stays NaN: the whole batch seems to belong to the sample with NaN."""
+    data = poisoned(size, size - 1)
+    for sample in range(size):
+        record, _, _ = take(lambda x: x - x.mean(axis=0), sample, data)
+        assert record.index.kind not in PROVEN
+
+
+def test_nan_in_the_own_row_hides_no_dependence():
+    record, _, _ = take(lambda x: np.cumsum(x, axis=0), 1, poisoned(2, 1))
+    assert record.index.kind == "mixed"
+
+
+def test_a_row_of_nan_is_proven_by_other_data_in_its_place():
+    record, passes, _ = take(np.tanh, 2, poisoned(B, 2))
+    assert record.index.kind == "separated"
+    assert np.isnan(record.value).all()
+    assert passes == 4
+
+
+def test_a_product_with_zero_hides_no_dependence():
+    data = {"x": np.zeros((B, 3))}
+    record, _, _ = take(lambda x: x @ x.T, 2, data)
+    assert record.index.kind == "mixed"
+    session = ArraySession([("layer", lambda x: x @ x.T)])
+    many = take_samples(session, {"x": np.zeros((8, 3))}, Taps(("layer",), sides=("out",)), range(8))
+    assert {record.index.kind for record in many} <= {"unproven", "mixed"}
+
+
+def test_a_row_that_all_share_is_not_separated():
+    record, _, _ = take(lambda x: x[:1] + 0 * x, 0)
+    assert record.index.kind == "unproven"
+    assert record.index.proof == "6 of 6 slices on axis 0 changed with sample 0, and its share would be 1"
+
+
+def test_a_maximum_over_the_batch_is_never_proven():
+    for seed in range(20):
+        for width in (B, 2 * B, 3):
+            data = batch(width=width, seed=seed)
+            for sample in range(B):
+                record, _, _ = take(lambda x: x.max(axis=0, keepdims=True) + 0 * x, sample, data, seed=seed)
+                assert record.index.kind not in PROVEN
+
+
 def test_one_way_leak_is_seen_from_both_ends():
     def leak(x):
         y = np.tanh(x)
@@ -155,7 +210,7 @@ def test_every_sample_at_once_takes_logarithmically_many_passes():
     session = ArraySession([("layer", lambda x: np.tanh(x).T.copy())])
     data = batch(size=16)
     records = take_samples(session, data, Taps(("layer",), sides=("out",)), range(16))
-    assert session.passes == 1 + 2 * 4
+    assert session.passes == 1 + 2 * 4 + 2
     assert [record.sample for record in records] == list(range(16))
     for record in records:
         assert record.index.kind == "moved"
@@ -233,3 +288,12 @@ def test_spare_rows_are_the_replacement():
     spare = {"x": np.full((9, 3), 7.0) + np.arange(9)[:, None]}
     take(spy, spare=spare)
     assert set(seen[1][[0, 1, 3, 4, 5], 0]) <= set(spare["x"][:, 0])
+
+
+def test_extreme_data_stay_finite_where_the_users_are_not():
+    data = poisoned(B, 1)
+    pushed = unkind.extreme(data, [2], ArraySession([]).inputs, np.random.default_rng(0))
+    assert np.isfinite(pushed["x"]).all()
+    opposite = unkind.mirrored(pushed, [2], ArraySession([]).inputs)
+    assert np.array_equal(opposite["x"][2], data["x"][2])
+    assert np.array_equal(np.delete(opposite["x"], 2, 0), -np.delete(pushed["x"], 2, 0))
