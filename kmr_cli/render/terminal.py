@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from rich.console import Console, Group, RenderableType
-from rich.table import Table
+from rich.cells import cell_len
+from rich.console import Console
 from rich.text import Text
 
 from kmr_cli.batch import show_shape
 from kmr_cli.records import LayerInfo, ModelInfo, Record, TensorSpec
 from kmr_cli.render.escape import for_terminal
 from kmr_cli.render.json import dtype_name
+from kmr_cli.render.lines import print_hanging
 from kmr_cli.summary import Summary, summarize
 
-_PREVIEW_WIDTH = 76
+_LABEL = 12
+_GAP = 2
+_PREVIEW_WIDTH = 80 - _LABEL
 _EDGE = 3
 
 _VERDICTS = {
@@ -36,20 +39,10 @@ def show_layers(console: Console, info: ModelInfo, layers: Sequence[LayerInfo]) 
     console.print(_head(info.path, info.writer))
     for title, specs in (("input", info.inputs), ("output", info.outputs)):
         for spec in specs:
-            console.print(Text(f"{title:<7} ").append(for_terminal(spec.name), "bold").append(f"  {_spec(spec)}"))
+            line = Text(f"{title:<7} ").append(for_terminal(spec.name), "bold").append(f"  {_spec(spec)}")
+            print_hanging(console, Text(), line)
     console.print()
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False, header_style="bold")
-    table.add_column("layer", overflow="fold", ratio=5)
-    table.add_column("type", overflow="fold")
-    table.add_column("output", overflow="fold")
-    table.add_column("parameters", justify="right", no_wrap=True)
-    for layer in layers:
-        depth = layer.path.count(info.separator)
-        name = Text("  " * depth + for_terminal(layer.path), style="dim" if layer.untappable else "")
-        table.add_row(name, for_terminal(layer.type), _outputs(layer), _count(layer.parameters))
-        if layer.untappable:
-            table.add_row(Text(f"{'  ' * depth}  no tap: {for_terminal(layer.untappable)}", style="dim"))
-    console.print(table)
+    _print_table(console, info, layers)
     console.print()
     shown = (
         f"{len(layers)} layers" if len(layers) == len(info.layers) else f"{len(layers)} of {len(info.layers)} layers"
@@ -67,7 +60,48 @@ def show_samples(console: Console, info: ModelInfo, records: Sequence[Record]) -
     console.print(_head(info.path, info.writer))
     for record in records:
         console.print()
-        console.print(_record(record, types.get(record.layer, ""), record.layer in several_calls))
+        _print_record(console, record, types.get(record.layer, ""), record.layer in several_calls)
+
+
+def _print_table(console: Console, info: ModelInfo, layers: Sequence[LayerInfo]) -> None:
+    """One line a layer as far as it fits. A path is there to be copied: it is not broken while it fits a line."""
+    rows = [
+        (_indent(info, layer) + for_terminal(layer.path), for_terminal(layer.type), _outputs(layer),
+         _count(layer.parameters))
+        for layer in layers
+    ]  # fmt: skip
+    titles = ("layer", "type", "output", "params")
+    widths = [max(cell_len(cell) for cell in column) for column in zip(titles, *rows, strict=True)]
+    room = max(console.width, 60) - _GAP * (len(widths) - 1)
+    for column, least in ((2, 20), (1, 12), (0, 20)):
+        widths[column] = max(min(widths[column], least), widths[column] - max(sum(widths) - room, 0))
+    _print_row(console, titles, widths, "bold")
+    for layer, cells in zip(layers, rows, strict=True):
+        row = cells
+        style = "dim" if layer.untappable else ""
+        if cell_len(row[0]) > widths[0]:
+            print_hanging(console, Text(), Text(row[0], style))
+            row = ("", *cells[1:])
+        _print_row(console, row, widths, style)
+        if layer.untappable:
+            label = Text(f"{_indent(info, layer)}  no tap: ", "dim")
+            print_hanging(console, label, Text(for_terminal(layer.untappable), "dim"))
+
+
+def _print_row(console: Console, row: Sequence[str], widths: Sequence[int], style: str) -> None:
+    cells = [list(Text(cell).wrap(console, width, overflow="fold")) for cell, width in zip(row, widths, strict=True)]
+    for number in range(max(map(len, cells))):
+        line = Text(style=style)
+        for column, (cell, width) in enumerate(zip(cells, widths, strict=True)):
+            part = cell[number].plain.rstrip() if number < len(cell) else ""
+            blanks = " " * (width - cell_len(part))
+            line.append(blanks + part if column == len(widths) - 1 else part + blanks + " " * _GAP)
+        line.rstrip()
+        console.print(line, soft_wrap=True)
+
+
+def _indent(info: ModelInfo, layer: LayerInfo) -> str:
+    return "  " * layer.path.count(info.separator)
 
 
 def _head(path: str, writer: str) -> Text:
@@ -91,19 +125,21 @@ def _count(number: int | None) -> str:
     return "?" if number is None else f"{number:,}"
 
 
-def _record(record: Record, type_: str, several_calls: bool) -> RenderableType:
+def _print_record(console: Console, record: Record, type_: str, several_calls: bool) -> None:
     call = f" call {record.call}" if several_calls else ""
     title = Text(f"{for_terminal(record.layer)}{call} {record.port}", "bold cyan")
     if type_:
         title.append(f"  {for_terminal(type_)}", "not bold default")
-    lines: list[RenderableType] = [title, _indented("batch", _tensor(record)), _indented("proof", _verdict(record))]
+    print_hanging(console, Text(), title)
+    lines = [("batch", _tensor(record)), ("proof", _verdict(record))]
     if record.value.size:
         figures = _figures(summarize(record.value))
-        lines += [_indented(label, Text(line)) for label, line in zip(("values", ""), figures, strict=False)]
-        lines += [_indented(label, Text(line)) for label, line in _preview(record.value)]
+        lines += [(label, Text(line)) for label, line in zip(("values", ""), figures, strict=False)]
+        lines += [(label, Text(line)) for label, line in _preview(record.value)]
     else:
-        lines.append(_indented("values", Text("none: an empty tensor")))
-    return Group(*lines)
+        lines.append(("values", Text("none: an empty tensor")))
+    for label, text in lines:
+        print_hanging(console, Text(f"  {label}".ljust(_LABEL), "dim"), text)
 
 
 def _tensor(record: Record) -> Text:
@@ -135,11 +171,11 @@ def _figures(summary: Summary) -> list[str]:
 def _preview(value: np.ndarray) -> list[tuple[str, str]]:
     plane, label = _plane(value)
     if plane.dtype == object:
-        lines = [for_terminal(repr(item), _PREVIEW_WIDTH - 10) for item in plane.ravel()[: 2 * _EDGE].tolist()]
+        lines = [for_terminal(repr(item), _PREVIEW_WIDTH) for item in plane.ravel()[: 2 * _EDGE].tolist()]
     else:
         wide = plane.astype(np.float64) if plane.dtype.kind == "V" else plane
         with np.printoptions(
-            precision=4, suppress=True, edgeitems=_EDGE, threshold=64, linewidth=_PREVIEW_WIDTH - 10, floatmode="fixed"
+            precision=4, suppress=True, edgeitems=_EDGE, threshold=64, linewidth=_PREVIEW_WIDTH, floatmode="fixed"
         ):
             lines = str(wide).splitlines()
     return [(label if number == 0 else "", line) for number, line in enumerate(lines)]
@@ -157,12 +193,3 @@ def _plane(value: np.ndarray) -> tuple[np.ndarray, str]:
 
 def _numbers(shape: Sequence[int]) -> str:
     return f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"
-
-
-def _indented(label: str, text: Text) -> Table:
-    """A label and its text; what is too long continues under the text, not under the label."""
-    grid = Table.grid(padding=0)
-    grid.add_column(width=12)
-    grid.add_column(overflow="fold")
-    grid.add_row(Text(f"  {label}", "dim"), text)
-    return grid

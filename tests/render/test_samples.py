@@ -78,6 +78,43 @@ def test_terminal_names_calls_only_where_there_are_several():
     assert "conv1 call 1 out0" in shown([record([1.0]), record([1.0], call=1)])
 
 
+def test_a_row_of_eight_signed_numbers_is_one_line():
+    text = shown([record(np.linspace(-1, 1, 16, dtype=np.float32).reshape(2, 8))])
+    assert sum("[" in line for line in text.splitlines()) == 2
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_no_line_of_a_sample_ends_in_blanks():
+    index = BatchIndex("separated", 0, (0,), "a proof that is so long that it takes more than one line " * 3)
+    lines = shown([record(value, index=index) for value in VALUES.values()]).splitlines()
+    assert lines == [line.rstrip() for line in lines]
+
+
+PATHS = ("outer", "outer/a_rather_long_name_of_a_layer", "last")
+
+
+def tree(*layers):
+    return shown(layers, ModelInfo("m.keras", "keras", "Keras 3", (), (), layers, 10), terminal.show_layers)
+
+
+def test_paths_stay_whole_where_shapes_and_types_are_too_wide():
+    shape = (TensorSpec("o", (None, *[1234] * 6), "float32"),)
+    layers = [LayerInfo(path, "AVeryLongNameOfAClassOfLayers", outputs=shape, parameters=10**7) for path in PATHS]
+    lines = tree(*layers).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines == [line.rstrip() for line in lines]
+    assert [line.split()[0] for line in lines if line.split()[:1] and line.split()[0] in PATHS] == list(PATHS)
+    assert sum(line.endswith("  10,000,000") for line in lines) == 3
+
+
+def test_why_a_layer_cannot_be_tapped_does_not_widen_the_table():
+    plain = tree(LayerInfo("outer", "Dense"), LayerInfo("outer/cell", "Cell"))
+    text = tree(LayerInfo("outer", "Dense"), LayerInfo("outer/cell", "Cell", untappable="a long reason " * 9))
+    assert [line for line in plain.splitlines() if line not in text.splitlines()] == []
+    assert "    no tap: a long reason" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
 def test_hostile_names_are_shown_harmlessly():
     info = ModelInfo(
         HOSTILE, "keras", HOSTILE, (TensorSpec(HOSTILE, None, None),), (), (LayerInfo(HOSTILE, HOSTILE),), 1
