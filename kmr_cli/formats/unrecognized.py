@@ -76,7 +76,7 @@ def _zip(path: Path) -> ModelFileError:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except (zipfile.BadZipFile, OSError, NotImplementedError):
+    except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError):  # ValueError: a name that is no UTF-8
         return ModelFileError(
             f"{path}: the archive is cut short or damaged (its table of contents cannot be read)",
             "copy or save the model again",

@@ -79,6 +79,13 @@ def test_cut_archive(tmp_path):
         detect(whole)
 
 
+def test_archive_with_a_name_that_is_no_text(tmp_path):
+    whole = zipped(tmp_path / "m.pt", "größe.txt")
+    whole.write_bytes(whole.read_bytes().replace("größe".encode(), b"gr\xff\xff\xff\xffe"))
+    with pytest.raises(ModelFileError, match="cut short or damaged"):
+        detect(whole)
+
+
 def test_some_other_archive(tmp_path):
     with pytest.raises(ModelFileError, match=r"neither a \.keras model nor TorchScript"):
         detect(zipped(tmp_path / "m.keras", "readme.txt"))

@@ -327,6 +327,16 @@ def test_a_missing_function(tmp_path):
         describe(path)
 
 
+def test_a_function_that_waits_for_a_missing_node(tmp_path):
+    def misname(message):
+        for function in message.meta_graphs[0].graph_def.library.function:
+            function.control_ret["late"] = "nobody"
+
+    path = zoo.edit(zoo.module_plain(tmp_path / "holed"), misname)
+    with pytest.raises(ModelFileError, match=r"nobody' leads nowhere"):
+        describe(path)
+
+
 def test_functions_that_call_each_other_without_end(tmp_path):
     def loop(message):
         graph_def = message.meta_graphs[0].graph_def

@@ -333,6 +333,8 @@ class Graph:
             if name in seen:
                 continue
             seen.add(name)
+            if name not in self.nodes:
+                raise ModelFileError(f"{self._where}: {name!r} leads nowhere", "copy or save the model again")
             stack.extend(producer(entry) for entry in self.nodes[name].inputs)
         return seen
 
