@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ def _weights(path: Path, archive: Any) -> WeightGroup | None:
             return None
         try:
             return read_weight_groups(file)
-        except (OSError, KeyError, RuntimeError, ValueError, TypeError) as exc:
+        except (OSError, KeyError, RuntimeError, ValueError, TypeError, zlib.error) as exc:
             raise ModelFileError(
                 f"{path.name}: the weights are damaged ({first_line(exc)})", "copy or save the file again"
             ) from exc

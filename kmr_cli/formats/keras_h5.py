@@ -58,15 +58,16 @@ def _described(path: Path) -> tuple[ModelInfo, LayerConfig, dict[str, Any], str 
             version = text_attribute(file, "keras_version")
             if text is None:
                 raise _without_config(path, file)
-            entry = json.loads(text)
-            config = parse_layer(entry)
             weights = read_legacy_weights(file)
     except KmrError:
         raise
-    except (OSError, RuntimeError, KeyError) as exc:
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as exc:
         raise ModelFileError(
             f"{path.name}: the HDF5 file is damaged or cut short ({first_line(exc)})", "copy or save the file again"
         ) from exc
+    try:
+        entry = json.loads(text)
+        config = parse_layer(entry)
     except (ValueError, TypeError, RecursionError) as exc:
         raise ModelFileError(f"{path.name}: its {CONFIG} does not describe a model ({first_line(exc)})") from exc
     found = describe_layers(config, weights)

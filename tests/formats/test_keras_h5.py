@@ -1,5 +1,6 @@
 """Legacy .h5 files of Keras 2 and 3, and archives that tf_keras wrote."""
 
+import os
 import sys
 
 import h5py
@@ -11,6 +12,7 @@ from zoo import keras2
 
 from kmr_cli.errors import MissingFrameworkError, ModelFileError, ModelLoadError
 from kmr_cli.formats import OpenOptions, Taps, frameworks, keras_archive, keras_h5
+from kmr_cli.formats.keras_shared import legacy_weights
 from kmr_cli.formats.keras_shared.capture import Keras3
 from kmr_cli.formats.keras_shared.config import parse_layer
 from kmr_cli.formats.keras_shared.shapes import output_shapes
@@ -179,6 +181,27 @@ def test_other_hdf5_cut_and_mislabelled(tmp_path):
     (tmp_path / "empty.h5").touch()
     assert not keras_h5.matches(tmp_path / "empty.h5")
     fails(tmp_path / "empty.h5", "damaged or cut short")
+
+
+def test_a_link_to_another_file_is_not_followed(tmp_path):
+    """HDF5 opens whatever an external link names, and waits for ever on a FIFO."""
+    os.mkfifo(tmp_path / "fifo")
+    for number, place in enumerate(("model_weights", "model_weights/dense")):
+        path = tmp_path / f"m{number}.h5"
+        zoo.sequential().save(path)
+        with h5py.File(path, "r+") as file:
+            place = next(name for name in (place, f"model_weights/{next(iter(file['model_weights']))}") if name in file)
+            del file[place]
+            file[place] = h5py.ExternalLink(str(tmp_path / "fifo"), "/x")
+        fails(path, "is a link to another place")
+
+
+def test_an_attribute_that_claims_too_many_names(tmp_path, monkeypatch):
+    """HDF5 makes room for as many as a damaged file claims: 1.4 GB in a file of 68 kB."""
+    monkeypatch.setattr(legacy_weights, "MAX_NAMES", 1)
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2), keras.layers.Dense(1)])
+    model.save(tmp_path / "m.h5")
+    fails(tmp_path / "m.h5", "layer_names claims more than 1 entries")
 
 
 def test_a_lambda_is_refused_before_anything_is_loaded(tmp_path):

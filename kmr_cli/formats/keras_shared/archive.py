@@ -19,8 +19,9 @@ CONFIG = "config.json"
 METADATA = "metadata.json"
 WEIGHTS = "model.weights.h5"
 LOCAL_HEADER = b"PK\x03\x04"
-MAX_JSON = 256 * 1024 * 1024
-"""Bytes. A config larger than this is not one; a small archive can unpack to any size."""
+MAX_JSON = 16 * 1024 * 1024
+"""Bytes. A config larger than this is not one (the largest of Keras' own models has 2 MB); a small archive can unpack
+to any size, and parsed JSON takes twenty times its text."""
 
 
 def looks_like_archive(path: Path) -> bool:
@@ -56,6 +57,10 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
             ) from exc
         raise ModelFileError(
             f"{path.name}: not a Keras archive (no zip file)", "give a file written by model.save('name.keras')"
+        ) from exc
+    except UnicodeDecodeError as exc:
+        raise ModelFileError(
+            f"{path.name}: the archive is damaged (a name in it is no text)", "copy or save the file again"
         ) from exc
     except (OSError, NotImplementedError) as exc:
         raise ModelFileError(f"{path.name}: cannot be read ({exc})") from exc

@@ -239,6 +239,8 @@ def parse_structure(value: Any) -> Any:
     if isinstance(value, dict) and value.get("class_name") == "__tuple__":
         value = value.get("items")
     if _is_ref(value):
+        if min(value[1:3]) < 0:
+            raise ValueError(f"inputs or outputs contain {value!r:.60}")
         return TensorRef(value[0], value[1], value[2])
     if isinstance(value, dict):
         return {str(key): parse_structure(item) for key, item in value.items()}

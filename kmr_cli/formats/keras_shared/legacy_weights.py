@@ -56,16 +56,44 @@ class LegacyWeights(Weights):
         return {weight.key: weight.size for weight in self._weights}
 
 
+MAX_NAMES = 1_000_000
+"""Entries of an attribute. A damaged one may claim any number, and HDF5 makes room for them before it looks."""
+
+
+def member(group: h5py.Group, path: str) -> h5py.Group | h5py.Dataset | None:
+    """What ``path`` names below a group, or None. Links to another place or file are not followed.
+
+    HDF5 itself opens whatever an external link names, and waits for ever on a FIFO.
+
+    Raises:
+        ValueError: a link to another place is on the way.
+    """
+    found: Any = group
+    for part in filter(None, path.split("/")):
+        if not isinstance(found, h5py.Group) or not found.id.links.exists(part.encode()):
+            return None
+        if found.id.links.get_info(part.encode()).type != h5py.h5l.TYPE_HARD:
+            raise ValueError(f"{path!r} is a link to another place")
+        found = found[part]
+    return found if isinstance(found, (h5py.Group, h5py.Dataset)) else None
+
+
 def read_names(group: h5py.Group, attribute: str) -> list[str]:
     """A list of names that may be spread over several attributes (``weight_names0``, ``weight_names1`` …)."""
     if attribute in group.attrs:
-        return list(_texts(group.attrs[attribute]))
+        return list(_texts(_attribute(group, attribute)))
     names: list[str] = []
     chunk = 0
     while f"{attribute}{chunk}" in group.attrs:
-        names += _texts(group.attrs[f"{attribute}{chunk}"])
+        names += _texts(_attribute(group, f"{attribute}{chunk}"))
         chunk += 1
     return names
+
+
+def _attribute(group: h5py.Group, name: str) -> Any:
+    if np.prod(group.attrs.get_id(name).shape or (), dtype=np.float64) > MAX_NAMES:
+        raise ValueError(f"{name} claims more than {MAX_NAMES} entries")
+    return group.attrs[name]
 
 
 def _texts(values: Any) -> Iterator[str]:
@@ -77,7 +105,7 @@ def text_attribute(group: h5py.Group, name: str) -> str | None:
     """One text attribute, or None where it is missing."""
     if name not in group.attrs:
         return None
-    value = group.attrs[name]
+    value = _attribute(group, name)
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
@@ -87,14 +115,14 @@ def read_legacy_weights(file: h5py.File) -> LegacyWeights:
     Raises:
         OSError, KeyError, RuntimeError, ValueError: the file is damaged.
     """
-    group = file.get("model_weights", file)
+    group = member(file, "model_weights") or file
     weights = []
     for layer in [*read_names(group, "layer_names"), "top_level_model_weights"]:
-        if layer not in group:
+        members = member(group, layer) if isinstance(group, h5py.Group) else None
+        if members is None:
             continue
-        members = group[layer]
         for number, name in enumerate(read_names(members, "weight_names")):
-            dataset = members.get(name)
+            dataset = member(members, name) if isinstance(members, h5py.Group) else None
             size = int(np.prod(dataset.shape, dtype=np.int64)) if isinstance(dataset, h5py.Dataset) else 0
             weights.append(StoredWeight(layer, tuple(name.removesuffix(":0").split("/")), number, size))
     return LegacyWeights(weights, top=True)
