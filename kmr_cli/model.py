@@ -264,6 +264,8 @@ class Model:
     def _batch(
         self, data: Data, index: Index, size: int | None, shapes: Shapes, seed: int
     ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray] | None]:
+        if seed < 0:
+            raise BatchError(f"no seed {seed}", "a seed is 0 or more")
         if size is not None and size < 1:
             raise BatchError(f"a batch of {size} samples", "give at least 1")
         if data is None:

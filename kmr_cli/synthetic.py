@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
 
-from kmr_cli.batch import as_bytes
+from kmr_cli.batch import as_bytes, show_shape
 from kmr_cli.errors import BatchError
 from kmr_cli.records import ModelInfo, Shape, TensorSpec
 
@@ -14,6 +15,8 @@ MINIMUM_BATCH = 8
 CHECKED = 6
 """Samples of a synthetic batch that is checked: few, since each is replaced in a pass of its own."""
 _SEQUENCE, _IMAGE = 12, 64  # sizes for dimensions that may have any
+_MOST_NUMBERS = 2**30
+_MOST_AXES = 32  # what the oldest NumPy takes
 _UNKNOWN_LIMIT = 8  # integers whose range the file does not tell stay small: they may index anything
 
 
@@ -53,8 +56,23 @@ def synthesize(
     batch = {}
     for spec in info.inputs:
         sample = shapes.get(spec.name, shapes.get(None))
-        batch[spec.name] = draw(spec, (size, *_sample_shape(info, spec, sample)), rng)
+        shape = (size, *_sample_shape(info, spec, sample))
+        _refuse_monster(spec, shape)
+        batch[spec.name] = draw(spec, shape, rng)
     return batch
+
+
+def _refuse_monster(spec: TensorSpec, shape: tuple[int, ...]) -> None:
+    """A shape from a damaged file, or a slip of the finger, must not fill the memory."""
+    if min(shape) < 0 or len(shape) > _MOST_AXES or math.prod(shape) > _MOST_NUMBERS:
+        shown = show_shape(shape) if len(shape) <= _MOST_AXES else f"{len(shape)} axes"
+        raise BatchError(f"input {spec.name!r}: no synthetic data of shape {shown} can be made")
+    try:
+        np.dtype("bytes" if spec.dtype == "string" else spec.dtype or "float32")
+    except TypeError:
+        raise BatchError(
+            f"input {spec.name!r}: no synthetic data of dtype {spec.dtype!r} can be made", "give your own with --input"
+        ) from None
 
 
 def draw(spec: TensorSpec, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:

@@ -194,6 +194,20 @@ class TestSynthetic:
             synthesize(info(IMAGE), 4, 0, {"img": (8, 8, 1)})
 
 
+@pytest.mark.parametrize(
+    ("shape", "dtype"),
+    [
+        ((None, -8), "float32"),
+        ((None, 10**18, 10**18), "float32"),
+        ((None, *[1] * 100), "int32"),
+        ((None, 2), "flo\x1b"),
+    ],
+)
+def test_synthetic_data_for_an_absurd_input_is_refused(shape, dtype):
+    with pytest.raises(BatchError, match="no synthetic data of"):
+        synthesize(info(TensorSpec("x", shape, dtype)), 8, 0, {})
+
+
 def test_shapes_are_shown_with_the_batch():
     assert show_shape((None, 8, None)) == "(batch, 8, ?)"
     assert show_shape((4,)) == "(4,)"

@@ -112,7 +112,7 @@ def _spec(spec: TensorSpec) -> str:
     if spec.shape is None and spec.dtype is None:
         return ""
     limit = f", below {spec.limit}" if spec.limit is not None else ""
-    return f"{show_shape(spec.shape)} {spec.dtype or '?'}{limit}"
+    return f"{show_shape(spec.shape)} {for_terminal(spec.dtype or '?')}{limit}"
 
 
 def _outputs(layer: LayerInfo) -> str:

@@ -1,10 +1,15 @@
 """What goes wrong is one line, a hint and an exit code, before any framework is imported where that is possible."""
 
+import json
 import os
+import zipfile
 
 import numpy as np
 import pytest
 from zoo.samples import HOME
+
+from kmr_cli import open_model
+from kmr_cli.errors import BatchError
 
 KERAS, SCRIPTED, SAVED, BATCH = (
     HOME / name for name in ("digits.keras", "digits_scripted.pt", "digits_savedmodel", "digits.npz")
@@ -82,6 +87,17 @@ class TestBeforeAnyFramework:
         path = arrays(left=np.zeros((5, 8, 8, 1), np.float32), other=np.zeros(5))
         text = error_of(sample(kmr, HOME / "pair.keras", "--input", path, layer="project", **no_frameworks))
         assert "no data for input 'right'" in text
+
+    def test_what_to_type_for_a_missing_name_uses_the_given_files(self, kmr, no_frameworks, tmp_path):
+        np.save(tmp_path / "left.npy", np.zeros((5, 8, 8, 1), np.float32))
+        path = tmp_path / "left.npy"
+        text = error_of(sample(kmr, HOME / "pair.keras", "--input", path, layer="project", **no_frameworks))
+        assert f"give --input left={path} --input right=FILE.npy, or one npz file with these names" in text
+
+    def test_what_to_give_instead_in_python(self):
+        with open_model(HOME / "pair.keras") as model, pytest.raises(BatchError) as caught:
+            model.sample("project", 0, {"left": np.zeros((5, 8, 8, 1), np.float32)})
+        assert caught.value.hint == "give a mapping: {'left': array, 'right': array}"
 
     def test_extra_input_name(self, kmr, no_frameworks, tmp_path):
         np.save(tmp_path / "a.npy", np.zeros((5, 8, 8, 1), np.float32))
@@ -199,3 +215,49 @@ class TestWhileRunning:
     def test_unwritable_folder(self, kmr, tmp_path):
         tmp_path.chmod(0o500)
         assert "cannot be written" in error_of(sample(kmr, KERAS, "--input", BATCH, "-o", tmp_path / "o.npz"))
+
+
+def test_a_negative_seed(kmr):
+    assert "no seed -1" in error_of(kmr("sample", HOME / "digits.keras", "-l", "head", "-i", "0", "--seed", "-1"))
+
+
+def test_names_and_signs_that_the_terminal_cannot_show(kmr, tmp_path):
+    path = tmp_path / "größe.keras"
+    path.write_bytes((HOME / "digits.keras").read_bytes())
+    screen = kmr("layers", path, PYTHONIOENCODING="ascii")
+    assert (screen.code, screen.err) == (0, "")
+    assert "gr\\xf6\\xdfe.keras" in screen.out
+
+
+@pytest.mark.parametrize("format_", ["terminal", "json"])
+def test_escapes_in_a_dtype_do_not_reach_the_terminal(kmr, tmp_path, format_):
+    with zipfile.ZipFile(HOME / "digits.keras") as old, zipfile.ZipFile(tmp_path / "m.keras", "w") as new:
+        for name in old.namelist():
+            text = old.read(name)
+            if name == "config.json":
+                config = json.loads(text)
+                config["config"]["layers"][0]["config"]["dtype"] = "\x1b[31mfloat"
+                text = json.dumps(config)
+            new.writestr(name, text)
+    screen = kmr("layers", tmp_path / "m.keras", "--format", format_)
+    assert screen.code == 0
+    assert "\x1b" not in screen.out
+
+
+def test_a_small_archive_that_unpacks_to_a_huge_config(kmr, tmp_path):
+    with zipfile.ZipFile(tmp_path / "m.keras", "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("metadata.json", "{}")
+        file.writestr("config.json", "[" + "[]," * 10_000_000 + "[]]")
+    assert "too many for a description" in error_of(kmr("layers", tmp_path / "m.keras"))
+
+
+def test_an_output_tensor_with_a_negative_number(kmr, tmp_path):
+    with zipfile.ZipFile(HOME / "digits.keras") as old, zipfile.ZipFile(tmp_path / "m.keras", "w") as new:
+        for name in old.namelist():
+            text = old.read(name)
+            if name == "config.json":
+                config = json.loads(text)
+                config["config"]["output_layers"] = [["conv1", 0, -5]]
+                text = json.dumps(config)
+            new.writestr(name, text)
+    assert "does not describe a model" in error_of(kmr("layers", tmp_path / "m.keras"))
