@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import shlex
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -131,7 +132,7 @@ def _assign(given: list[GivenInput], specs: tuple[TensorSpec, ...], notice: Noti
         have = _listed(item.name or item.source for item in given)
         raise BatchError(
             f"no data for input {_listed(missing)} (given: {have})",
-            f"the model takes {_listed(wanted)}: name each as --input NAME=FILE, or use these names in an npz file",
+            _how_to_name(given, wanted),
         )
     refused = [item for item in extra if not item.container]
     if refused:
@@ -144,6 +145,16 @@ def _assign(given: list[GivenInput], specs: tuple[TensorSpec, ...], notice: Noti
     if extra:
         notice(f"{extra[0].source.rpartition(':')[0]}: left out {_listed(item.name or '' for item in extra)}")
     return assigned
+
+
+def _how_to_name(given: list[GivenInput], wanted: list[str]) -> str:
+    """What to type instead, with the given files where their names tell which input they are for."""
+    from_files = any(item.source.partition(":")[0].endswith((".npy", ".npz")) for item in given)
+    if given and not from_files:
+        return f"give a mapping: {{{', '.join(f'{name!r}: array' for name in wanted)}}}"
+    files = {Path(item.source).stem: item.source for item in given if item.source.endswith(".npy")}
+    named = (shlex.quote(f"{name}={files.get(name, 'FILE.npy')}") for name in wanted)
+    return f"give {' '.join(f'--input {argument}' for argument in named)}, or one npz file with these names"
 
 
 def _checked(item: GivenInput, spec: TensorSpec, notice: Notice) -> np.ndarray:

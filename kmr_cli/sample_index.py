@@ -9,7 +9,7 @@ import numpy as np
 
 from kmr_cli.errors import BatchError
 
-Index: TypeAlias = "int | slice | Sequence[int | slice]"
+Index: TypeAlias = "int | slice | Sequence[int | slice] | str"
 
 _MOST = 64
 """Samples of synthetic data made without being asked: an index beyond is more likely a slip of the finger."""
@@ -41,7 +41,7 @@ def resolve_index(index: Index, size: int) -> list[int]:
     Raises:
         BatchError: outside the batch, or nothing.
     """
-    parts = [index] if isinstance(index, (int, np.integer, slice)) else list(index)
+    parts = _parts(index)
     samples: list[int] = []
     for part in parts:
         if isinstance(part, slice):
@@ -61,9 +61,15 @@ def resolve_index(index: Index, size: int) -> list[int]:
 
 def least_size(index: Index) -> int:
     """How many samples a synthetic batch needs for an index to lie inside."""
-    parts = [index] if isinstance(index, (int, np.integer, slice)) else list(index)
+    parts = _parts(index)
     needed = [1]
     for part in parts:
         ends = [part.stop, part.start] if isinstance(part, slice) else [part if part < 0 else part + 1]
         needed += [abs(end) for end in ends if end is not None]
     return min(max(needed), _MOST)
+
+
+def _parts(index: Index) -> list[int | slice]:
+    if isinstance(index, str):
+        return parse_index(index)
+    return [index] if isinstance(index, (int, np.integer, slice)) else list(index)

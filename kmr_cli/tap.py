@@ -69,7 +69,8 @@ def unknown_layer(pattern: str, layers: Sequence[LayerInfo]) -> LayerError:
     elif paths and len(paths) <= _SHOWN:
         hint = "it has " + ", ".join(repr(path) for path in paths)
     else:
-        hint = "list the layers with `kmr-inspect layers MODEL`"
+        first = "".join(f"{path!r}, " for path in paths[:_SHOWN])
+        hint = f"it has {first}…: `kmr-inspect layers MODEL` lists all" if paths else "the model has no layer to tap"
     return LayerError(f"no layer matches {pattern!r}", hint)
 
 

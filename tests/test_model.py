@@ -11,7 +11,7 @@ from zoo.samples import HOME, batch_of
 
 from kmr_cli import open_model
 from kmr_cli.errors import BatchError, KmrError, LayerError, ModelFileError, ModelRunError
-from kmr_cli.sample_index import parse_index, resolve_index
+from kmr_cli.sample_index import least_size, parse_index, resolve_index
 
 MODEL = HOME / "digits_scripted.pt"
 DATA = HOME / "digits.npz"
@@ -31,6 +31,7 @@ class TestIndex:
     )
     def test_as_typed(self, text, samples):
         assert resolve_index(parse_index(text), 10) == samples
+        assert resolve_index(text, 10) == samples  # Python takes the same text
 
     @pytest.mark.parametrize("text", ["", "a", "1;2", "1.5", "0:3:2", "1:a"])
     def test_not_an_index(self, text):
@@ -41,6 +42,9 @@ class TestIndex:
         assert resolve_index(np.int64(3), 10) == [3]
         assert resolve_index(slice(None, None, 4), 10) == [0, 4, 8]
         assert resolve_index([0, slice(8, None)], 10) == [0, 8, 9]
+
+    def test_text_asks_for_a_batch_that_holds_it(self):
+        assert least_size("0:3,11") == 12
 
     @pytest.mark.parametrize("index", [10, -11, [0, 99]])
     def test_outside(self, index):

@@ -65,3 +65,13 @@ def test_unknown_layer_names_the_nearest(typed, hint):
 
 def test_a_small_model_lists_all_it_has():
     assert unknown_layer("zzz", LAYERS[:2]).hint == "it has 'conv1', 'tower'"
+
+
+def test_a_large_model_shows_some_and_how_to_list_all():
+    layers = [LayerInfo(f"layer{number}", "Dense") for number in range(40)]
+    hint = unknown_layer("zzz", layers).hint
+    assert hint == "it has 'layer0', 'layer1', 'layer2', 'layer3', 'layer4', …: `kmr-inspect layers MODEL` lists all"
+
+
+def test_a_model_without_layers_says_so():
+    assert unknown_layer("zzz", []).hint == "the model has no layer to tap"

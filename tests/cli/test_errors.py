@@ -224,7 +224,7 @@ def test_a_negative_seed(kmr):
 def test_names_and_signs_that_the_terminal_cannot_show(kmr, tmp_path):
     path = tmp_path / "größe.keras"
     path.write_bytes((HOME / "digits.keras").read_bytes())
-    screen = kmr("layers", path, PYTHONIOENCODING="ascii")
+    screen = kmr("layers", path.name, cwd=tmp_path, PYTHONIOENCODING="ascii")
     assert (screen.code, screen.err) == (0, "")
     assert "gr\\xf6\\xdfe.keras" in screen.out
 
