@@ -210,16 +210,23 @@ def _push(run: _Run) -> None:
     kept = size - 1
     for doing, data in (
         ("making the others extreme", unkind.extreme(run.batch, [kept], run.session.inputs, run.rng)),
-        ("making the others alike", unkind.alike(run.batch, [kept])),
+        ("making the others alike", unkind.alike(run.batch, kept)),
     ):
-        if data is not None:
-            _step(run, doing)
+        if data is None:
+            continue
+        _step(run, doing)
+        try:
             run.pushed |= run.evidence.kept(run.session, data, run.taps, [kept], run.indices)
-    poisoned = unkind.poisoned(run.batch, [0])
+        except ModelRunError:
+            continue  # such values are outside of what the model takes: nothing is learned
+    poisoned = unkind.poisoned(run.batch, [0], run.session.inputs)
     if poisoned is not None:
         _step(run, "putting NaN into sample 0")
-        others = range(1, size)
-        run.poisoned = run.evidence.kept(run.session, poisoned, run.taps, others, run.indices)
+        try:
+            run.poisoned = run.evidence.kept(run.session, poisoned, run.taps, range(1, size), run.indices)
+        except ModelRunError as exc:
+            source = Source(*(broken(exc, run.evidence.last_pass) or ("", 0, "out0")))
+            run.add("KMR108", source, f"NaN in one sample makes the whole batch fail: {exc.message}")
     run.pushed -= run.evidence.restless | run.evidence.rerouted
     run.poisoned -= run.evidence.restless | run.evidence.rerouted
 

@@ -36,6 +36,7 @@ class Evidence:
         restless: taps that differ between two passes of the same batch.
         leak_ulp: output -> how far an element moved for the second strongest sample, at most FAR.
         order: taps in the order in which they ran.
+        last_pass: the same of the last pass of :meth:`kept`, which may have broken off.
     """
 
     size: int
@@ -46,6 +47,7 @@ class Evidence:
     restless: set[Tap] = field(default_factory=set)
     leak_ulp: dict[Tap, int] = field(default_factory=dict)
     order: list[Tap] = field(default_factory=list)
+    last_pass: list[Tap] = field(default_factory=list)
     _strongest: dict[Tap, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
 
     @property
@@ -135,9 +137,11 @@ class Evidence:
     ) -> set[Tap]:
         """Taps where slices of ``samples``, which stand unchanged in ``batch``, changed all the same."""
         found: set[Tap] = set()
+        self.last_pass = []
 
         def compare(layer: str, call: int, port: str, array: np.ndarray) -> None:
             tap = (layer, call, port)
+            self.last_pass.append(tap)
             before, index = self.base.get(tap), indices.get(tap)
             if before is None or index is None or index.axis is None or before.shape != array.shape:
                 return

@@ -48,23 +48,18 @@ def mirrored(batch: Batch, kept: Sequence[int], specs: Sequence[TensorSpec]) -> 
     return result
 
 
-def alike(batch: Batch, kept: Sequence[int]) -> dict[str, np.ndarray]:
-    """All samples but ``kept`` copies of the first of them: experts and top-k with limited capacity overflow."""
-    result = {}
-    for name, values in batch.items():
-        values = np.array(values, copy=True)
-        others = [row for row in range(len(values)) if row not in kept]
-        values[others] = values[others[0]]
-        result[name] = values
-    return result
+def alike(batch: Batch, kept: int) -> dict[str, np.ndarray]:
+    """Every sample a copy of ``kept``: all want the same expert, the same place among the top k, and it is full."""
+    return {name: np.repeat(np.asarray(values)[[kept]], len(values), axis=0) for name, values in batch.items()}
 
 
-def poisoned(batch: Batch, samples: Sequence[int]) -> dict[str, np.ndarray] | None:
-    """``samples`` all NaN; None where no input is a float. What is multiplied by zero or averaged carries it on."""
+def poisoned(batch: Batch, samples: Sequence[int], specs: Sequence[TensorSpec]) -> dict[str, np.ndarray] | None:
+    """``samples`` all NaN; None where no input is a free float. What is multiplied by zero or averaged carries it on."""
+    limits = {spec.name: spec.limit for spec in specs}
     result, touched = {}, False
     for name, values in batch.items():
         values = np.array(values, copy=True)
-        if values.dtype.kind in "fcV":
+        if values.dtype.kind in "fcV" and limits.get(name) is None:
             values[list(samples)] = np.nan
             touched = True
         result[name] = values

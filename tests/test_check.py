@@ -125,6 +125,25 @@ def test_a_mask_that_meets_the_wrong_axis_shows_only_where_sizes_agree():
     assert errors(report) == {("KMR103", "step0")}
 
 
+def test_a_nan_that_makes_the_whole_batch_fail():
+    def strict(x):
+        if np.isnan(x).any():
+            raise ModelRunError("not a number")
+        return x
+
+    assert errors(verdict(np.tanh, strict, np.tanh)) == {("KMR108", "step1")}
+
+
+def test_extreme_values_that_a_model_refuses_are_no_fault():
+    def bounded(x):
+        if (np.abs(x) > 25).any():
+            raise ModelRunError("out of range")
+        return x
+
+    report = verdict(bounded, before=np.positive)
+    assert report.verdict == "pass"
+
+
 def test_a_layer_that_fails_at_some_size_is_named_not_the_one_before():
     def picky(x):
         if len(x) == 3:

@@ -105,8 +105,7 @@ class Runner:
 
     def _import(self, graph_def: Any, plan: restore.Restore) -> None:
         tf, v1 = self._tf, self._tf.compat.v1
-        config = v1.ConfigProto(allow_soft_placement=True)
-        config.graph_options.rewrite_options.disable_meta_optimizer = True
+        config = self._config()
         if not any(node.op in _CONTROL_FLOW or node.op in _REFERENCES for node in graph_def.node):
             # Runs every operation, the taps among them, in the calling thread: half the price of a tap, and the sink
             # is called where the caller waits. Operations still share their own work among all cores.
@@ -129,6 +128,11 @@ class Runner:
                 f"{self._where}: the weights or tables cannot be read ({failure_text(exc)})",
                 "copy the whole directory again, with everything in variables/ and assets/",
             ) from exc
+
+    def _config(self) -> Any:
+        config = self._tf.compat.v1.ConfigProto(allow_soft_placement=True)
+        config.graph_options.rewrite_options.disable_meta_optimizer = True
+        return config
 
     def _start(self, assignments: list[Any], plan: restore.Restore, session: Any) -> None:
         if assignments:
@@ -200,7 +204,7 @@ class Runner:
 
     def _failed_node(self, fetches: Sequence[Any], feed: Mapping[Any, Any]) -> str | None:
         """Run once more what failed, to learn where: TensorFlow's executor for one thread does not tell."""
-        with self._tf.compat.v1.Session(graph=self._graph) as session:
+        with self._tf.compat.v1.Session(graph=self._graph, config=self._config()) as session:
             try:
                 self._initialize(session)
                 session.run(fetches, feed)

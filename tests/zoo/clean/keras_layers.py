@@ -6,11 +6,15 @@ from collections.abc import Iterator
 from functools import partial
 
 import keras
+import numpy as np
 from keras import layers
 from zoo.cases import Case
 from zoo.faults.keras_faults import write
 
 STEPS, IMAGE, VOLUME, FLAT = (9, 4), (10, 9, 3), (6, 5, 8, 2), (5,)
+# Left out:
+MIX = frozenset({"MelSpectrogram", "ContrastLimitedAdaptiveHistogramEqualization"})  # see zoo.faults.keras_faults
+BROKEN = frozenset({"Equalization"})  # Keras 3.15 makes no functional model of it
 WITHOUT_BATCH = frozenset({"InputLayer", "InputSpec", "Layer", "Wrapper", "Pipeline"})  # nothing to run by themselves
 NEEDS_OTHER_BACKENDS = frozenset({"FlaxLayer", "JaxLayer", "TFSMLayer", "TorchModuleWrapper"})
 CODE = frozenset({"Lambda"})  # not loaded from files that nobody vouches for
@@ -29,10 +33,7 @@ WITH_ONE_INPUT: dict[str, tuple[tuple[int, ...], dict[str, object]]] = {
     "GRU": (STEPS, {"units": 3}), "LSTM": (STEPS, {"units": 3, "return_sequences": True}), "SimpleRNN": (STEPS, {"units": 3}),
     "Resizing": (IMAGE, {"height": 5, "width": 6}), "CenterCrop": (IMAGE, {"height": 5, "width": 6}),
     "STFTSpectrogram": ((40, 1), {"frame_length": 16, "frame_step": 8, "fft_length": 16}),
-    "MelSpectrogram": ((600,), {"fft_length": 64, "sequence_stride": 32, "num_mel_bins": 4, "sampling_rate": 4000, "min_freq": 20, "max_freq": 2000}),
     "Solarization": (IMAGE, {"value_range": (-4, 4)}), "AutoContrast": (IMAGE, {"value_range": (-4, 4)}),
-    "Equalization": (IMAGE, {"value_range": (-4, 4)}),
-    "ContrastLimitedAdaptiveHistogramEqualization": ((16, 16, 3), {"value_range": (-4, 4), "tile_grid_size": (2, 2)}),
     **{f"Cropping{rank}D": (shape, {"cropping": 1}) for rank, shape in ((1, STEPS), (2, IMAGE), (3, VOLUME))},
     **{f"ZeroPadding{rank}D": (shape, {"padding": 1}) for rank, shape in ((1, STEPS), (2, IMAGE), (3, VOLUME))},
     **{f"UpSampling{rank}D": (shape, {}) for rank, shape in ((1, STEPS), (2, IMAGE), (3, VOLUME))},
@@ -50,7 +51,7 @@ WITH_ONE_INPUT: dict[str, tuple[tuple[int, ...], dict[str, object]]] = {
     **{name: ((6, 6, 3), options) for name, options in (
         ("RandomBrightness", {"factor": 0.2}), ("RandomContrast", {"factor": 0.2}), ("RandomCrop", {"height": 4, "width": 4}),
         ("RandomFlip", {}), ("RandomRotation", {"factor": 0.2}), ("RandomTranslation", {"height_factor": 0.2, "width_factor": 0.2}),
-        ("RandomZoom", {"height_factor": 0.2}), ("RandomShear", {"x_factor": 0.2}), ("RandomGrayscale", {}), ("RandomHue", {"factor": 0.2}),
+        ("RandomZoom", {"height_factor": 0.2}), ("RandomShear", {"x_factor": (0.0, 0.2)}), ("RandomGrayscale", {}), ("RandomHue", {"factor": 0.2}),
         ("RandomSaturation", {"factor": 0.2}), ("RandomSharpness", {"factor": 0.2}), ("RandomPosterization", {"factor": 4}),
         ("RandomInvert", {}), ("RandomGaussianBlur", {}), ("RandomErasing", {}), ("RandomPerspective", {}), ("RandomColorJitter", {}),
         ("RandomColorDegeneration", {"factor": 0.2}), ("RandomElasticTransform", {}), ("MixUp", {}), ("CutMix", {}))},
@@ -99,9 +100,9 @@ def _text(make):
     return keras.Model(x, make(name="layer")(x))
 
 
-def _dense_after(make, dtype="int32", shape=(5,)):
-    x = keras.Input(shape, dtype=dtype, name="tokens")
-    return keras.Model(x, make(name="layer")(x))
+def _words():
+    words = np.array([b"word1", b"word2", b"neither"], object)
+    return {"words": words[np.random.default_rng(0).integers(0, 3, (7, 3))]}
 
 
 SPECIAL = {
@@ -132,9 +133,10 @@ def cases() -> Iterator[Case]:
     made = {name: partial(_single, name) for name in WITH_ONE_INPUT}
     made |= {name: partial(_merge, name) for name in MERGES}
     made |= SPECIAL
+    data = {"StringLookup": _words}
     for number, (name, make) in enumerate(sorted(made.items())):
-        yield Case(name, "keras", partial(write, make, "keras"))
+        yield Case(name, "keras", partial(write, make, "keras"), data=data.get(name))
         if number % 4 == 0:
-            yield Case(name, "savedmodel", partial(write, make, "savedmodel"))
+            yield Case(name, "savedmodel", partial(write, make, "savedmodel"), data=data.get(name))
         if number % 5 == 0:
-            yield Case(name, "h5", partial(write, make, "h5"))
+            yield Case(name, "h5", partial(write, make, "h5"), data=data.get(name))

@@ -104,6 +104,12 @@ def training_mode(make):
     return flat(lambda: InTraining(make(), name="fault"))
 
 
+def keras_own(name, shape, options):
+    """Layers of Keras 3.15 itself: a maximum over the whole batch, and a lookup that one NaN makes fail for all."""
+    x = keras.Input(shape, name="x")
+    return keras.Model(x, getattr(layers, name)(name="layer", **options)(x))
+
+
 def masked_average():
     values, mask = keras.Input((5, 5), name="values"), keras.Input((5,), name="mask")
     return keras.Model([values, mask], MaskedAverage(name="average")(layers.Dense(5, name="before")(values), mask))
@@ -129,12 +135,25 @@ LAST = {
 """The same, at the end of the model."""
 
 
+KERAS_OWN = {
+    "MelSpectrogram": (
+        (600,),
+        {"fft_length": 64, "sequence_stride": 32, "num_mel_bins": 4, "sampling_rate": 4000, "min_freq": 20, "max_freq": 2000},
+    ),
+    "ContrastLimitedAdaptiveHistogramEqualization": ((16, 16, 3), {"value_range": (-4, 4), "tile_grid_size": (2, 2)}),
+}  # fmt: skip
+
+
 def cases() -> Iterator[Case]:
     """Every faulty Keras model, in every format that can hold it."""
     for form in ("keras", "h5", "savedmodel"):
         for name, kind, rules, layer, make in _models():
             layer = layer.get(form, layer["keras"]) if isinstance(layer, dict) else layer
             yield Case(name, form, partial(write, make, form), kind, rules, layer, imports=IMPORTS)
+
+    for name, (shape, options) in KERAS_OWN.items():
+        make = partial(keras_own, name, shape, options)
+        yield Case(name, "keras", partial(write, make, "keras"), "Keras' own layers", ("KMR101", "KMR108"), "layer")
 
 
 def _models():

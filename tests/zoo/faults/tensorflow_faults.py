@@ -1,0 +1,110 @@
+"""Faulty SavedModels written from ``tf.Module``, each fault in a name scope of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import tensorflow as tf
+from zoo.cases import SIZE, Case
+from zoo.savedmodel import _module, _save, _weights
+
+
+def _moments(module, x):
+    mean, variance = tf.nn.moments(x, 0)
+    return tf.nn.batch_normalization(x, mean, variance, None, None, 1e-3)
+
+
+def _capacity(module, x):
+    """Samples go to one of two experts; each takes the first five and leaves the others as they are."""
+    chosen = tf.one_hot(tf.cast(x[:, 0] > 0, tf.int32), 2)
+    place = tf.reduce_sum(tf.cumsum(chosen, 0) * chosen, 1)
+    return tf.where(place[:, None] <= 5.0, tf.tanh(x @ module.w), x)
+
+
+def _state(module, x):
+    module.sum.assign_add(tf.reduce_sum(x, 0))
+    return x + module.sum
+
+
+def _segments(module, x):
+    kind = tf.cast(x[:, 0] > 0, tf.int32)
+    return tf.gather(tf.math.unsorted_segment_sum(x, kind, 2), kind)
+
+
+def _fft(module, x):
+    return tf.transpose(tf.math.real(tf.signal.fft(tf.cast(tf.transpose(x), tf.complex64))))
+
+
+def _top_k(module, x):
+    return x * tf.cast(x >= tf.transpose(tf.math.top_k(tf.transpose(x), 2)[0])[1:], x.dtype)
+
+
+FAULTS: dict[str, tuple[Callable, tuple[str, ...]]] = {
+    "softmax": (lambda _, x: tf.nn.softmax(x, 0), ("KMR101",)),
+    "cumsum": (lambda _, x: tf.cumsum(x, 0), ("KMR101",)),
+    "batch maximum": (lambda _, x: x - tf.reduce_max(x, 0), ("KMR101",)),
+    "mean": (lambda _, x: x - tf.reduce_mean(x, 0), ("KMR101",)),
+    "global norm": (lambda _, x: tf.clip_by_norm(x, 1.0), ("KMR101",)),
+    "sort": (lambda _, x: tf.sort(x, 0), ("KMR101",)),
+    "top-k": (_top_k, ("KMR101",)),
+    "roll": (lambda _, x: tf.roll(x, 1, 0), ("KMR106",)),
+    "flip": (lambda _, x: tf.reverse(x, [0]), ("KMR106",)),
+    "permute": (lambda _, x: tf.reshape(tf.transpose(x), tf.shape(x)), ("KMR101", "KMR105")),
+    "attention": (lambda _, x: tf.nn.softmax(x @ tf.transpose(x)) @ x, ("KMR101",)),
+    "batch norm": (_moments, ("KMR101",)),
+    "dropout": (lambda _, x: tf.nn.dropout(x, 0.5), ("KMR301",)),
+    "state": (_state, ("KMR302",)),
+    "branch": (lambda _, x: tf.cond(tf.reduce_max(tf.abs(x)) > 20.0, lambda: -x, lambda: x), ("KMR101",)),
+    "capacity": (_capacity, ("KMR101",)),
+    "zero product": (lambda _, x: x + tf.reduce_sum(x * 0.0, 0), ("KMR108",)),
+    "hard-coded": (lambda _, x: tf.reshape(tf.reshape(x, (SIZE, -1)), (-1, 6)), ("KMR102",)),
+    "fft over samples": (_fft, ("KMR101",)),
+    "segments": (_segments, ("KMR101",)),
+}  # fmt: skip
+LAST: dict[str, tuple[Callable, tuple[str, ...]]] = {
+    "lost": (lambda _, x: tf.reduce_mean(x, 0), ("KMR104",)),
+    "scores": (lambda _, x: x @ tf.transpose(x), ("KMR101",)),
+    "rows dropped by content": (lambda _, x: tf.boolean_mask(x, x[:, 0] > 0), ("KMR104",)),
+}  # fmt: skip
+
+
+WITHIN = {
+    "global norm": "/clip_by_norm", "sort": "/sort", "batch norm": "/moments", "dropout": "/dropout", "branch": "/cond",
+    "rows dropped by content": "/boolean_mask",
+}  # fmt: skip
+"""Scopes that TensorFlow itself opens inside the fault: the innermost is named."""
+
+
+def write(fault: Callable, last: bool, folder: Path) -> Path:
+    """Before, the fault, after: three scopes."""
+
+    def run(self, x):
+        with tf.name_scope("before"):
+            x = tf.matmul(x, self.w)
+        with tf.name_scope("fault"):
+            x = fault(self, x)
+        if last:
+            return {"y": x}
+        with tf.name_scope("after"):
+            return {"y": tf.matmul(x, self.v)}
+
+    variables = {
+        "w": tf.Variable(_weights(6, 6), name="w"),
+        "v": tf.Variable(_weights(6, 3, seed=4), name="v"),
+        "sum": tf.Variable(tf.zeros(6), name="sum"),
+    }
+    tf.random.set_seed(0)
+    module = _module(run, variables, [tf.TensorSpec((None, 6), name="x")])
+    return _save(module, folder / "module", signatures=module.run)
+
+
+def cases() -> Iterator[Case]:
+    """Every faulty module."""
+    for what, (fault, rules) in FAULTS.items():
+        layer = "fault" + WITHIN.get(what, "")
+        yield Case(f"{what}, tf.Module", "savedmodel", partial(write, fault, False), what, rules, layer)
+    for what, (fault, rules) in LAST.items():
+        layer = "fault" + WITHIN.get(what, "")
+        yield Case(f"{what}, tf.Module", "savedmodel", partial(write, fault, True), what, rules, layer)
