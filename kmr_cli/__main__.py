@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import signal
 import sys
 
 # NumPy's OpenBLAS starts threads when it is imported, and forking a process with threads is unsafe (and warned of
@@ -13,9 +15,42 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
-    from kmr_cli.cli import run
+    try:
+        _fill_streams()
+        signal.signal(signal.SIGTERM, _terminate)
+        from kmr_cli.cli import run
 
-    sys.exit(run(sys.argv[1:]))
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:  # while the first modules were imported
+        sys.stderr.write("interrupted\n")
+        code = 130
+    except _TerminatedError:  # everything is cleaned up: now die of it as if it had not been caught
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTERM)
+        code = 1
+    sys.exit(code)
+
+
+class _TerminatedError(BaseException):
+    """SIGTERM, as an exception: temporary files are removed and the child is ended on the way out."""
+
+
+def _terminate(_number: int, _frame: object) -> None:
+    raise _TerminatedError
+
+
+def _fill_streams() -> None:
+    """Give every closed standard stream /dev/null, so that no file of ours gets its number."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal without Unicode gets \\u2026, not a failure
 
 
 if __name__ == "__main__":

@@ -128,6 +128,7 @@ class Child:
         try:  # the child never returns from here
             os.close(self._to_child)
             os.close(self._from_child)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
             os.setsid()  # Ctrl-C in the terminal reaches the parent alone, which then ends this process
             _die_with(parent)
             _redirect(None if self._debug else self._chatter.fileno())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 from importlib import import_module
@@ -68,10 +69,30 @@ def run(arguments: list[str]) -> int:
         click.echo("interrupted", err=True)
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
-        # The reader has seen enough. What is still buffered must not raise again at exit.
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence_stdout()  # the reader has seen enough
         return ExitCode.CLEAN
+    except OSError as exc:
+        if "--debug" in arguments or exc.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
+            return _unexpected(exc, arguments)
+        _silence_stdout()
+        _complain(f"the result cannot be written ({exc.strerror})", None)
+        return ExitCode.COULD_NOT
+    except Exception as exc:
+        return _unexpected(exc, arguments)
+
+
+def _silence_stdout() -> None:
+    """What is still buffered must not raise again at exit."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _unexpected(exc: Exception, arguments: list[str]) -> int:
+    if "--debug" in arguments:
+        raise exc
+    line = (str(exc).strip().splitlines() or [""])[0]
+    _complain(f"unexpected {type(exc).__name__}: {line}", "run again with --debug for the traceback")
+    return ExitCode.COULD_NOT
 
 
 def _complain(message: str, hint: str | None) -> None:

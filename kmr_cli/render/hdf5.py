@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -23,7 +24,9 @@ def write(path: Path, info: ModelInfo, records: Sequence[Record], versions: Mapp
     ``batch_axis`` (-1: none), ``owners`` and ``proof``.
     """
     several = len({record.sample for record in records}) > 1
-    with h5py.File(path, "w") as file:
+    # In memory first: where a write fails (full disk, size limit), HDF5 crashes the whole process as it closes.
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
         file.attrs["model"], file.attrs["format"], file.attrs["writer"] = map(
             _text, (info.path, info.format, info.writer)
         )
@@ -44,6 +47,7 @@ def write(path: Path, info: ModelInfo, records: Sequence[Record], versions: Mapp
             if owners.nbytes < 60_000:  # HDF5 keeps an attribute below 64 kB
                 dataset.attrs["owners"] = owners
             dataset.attrs["proof"] = record.index.proof
+    path.write_bytes(content.getbuffer())
 
 
 def _text(text: str) -> str:
