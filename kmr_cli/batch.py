@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import difflib
 import shlex
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,8 +57,27 @@ def read_files(arguments: Iterable[str]) -> list[GivenInput]:
 def from_arrays(data: Mapping[str, object] | object) -> list[GivenInput]:
     """The same for arrays given in Python: one array, or a mapping from input names to arrays."""
     if isinstance(data, Mapping):
-        return [GivenInput(str(name), str(name), np.asarray(value)) for name, value in data.items()]
-    return [GivenInput(None, "the array", np.asarray(data))]
+        return [GivenInput(str(name), str(name), _as_array(value, str(name))) for name, value in data.items()]
+    return [GivenInput(None, "the array", _as_array(data, "the data"))]
+
+
+def _as_array(value: object, name: str) -> np.ndarray:
+    try:
+        return np.asarray(value)
+    except ValueError as exc:
+        raise BatchError(f"{name}: rows of different lengths, so no array", "pad them to one length") from exc
+
+
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    EOFError,
+    RuntimeError,  # encrypted, or compressed in a way that zipfile does not know (NotImplementedError)
+    SyntaxError,  # NumPy reads an array's header as a Python literal
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def _read(path: Path, name: str | None) -> list[GivenInput]:
@@ -73,7 +94,9 @@ def _read(path: Path, name: str | None) -> list[GivenInput]:
             arrays = [(key, archive[key]) for key in keys]
     except FileNotFoundError:
         raise BatchError(f"{path}: no such file", "--input takes FILE.npy, FILE.npz or NAME=FILE") from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as exc:
+    except MemoryError as exc:
+        raise BatchError(f"{path}: claims an array that does not fit into memory") from exc
+    except _UNREADABLE as exc:
         if "allow_pickle" in str(exc):
             problem = "holds Python objects, which are not read from files"
         elif isinstance(exc, OSError) and exc.strerror:
@@ -207,6 +230,8 @@ def _cast(item: GivenInput, spec: TensorSpec, notice: Notice) -> np.ndarray:
     if array.dtype == target:
         return array
     ranks = {"b": 0, "u": 1, "i": 1, "f": 2, "V": 2, "c": 3}
+    if array.dtype.kind not in ranks:
+        raise problem
     if ranks[array.dtype.kind] > ranks[target.kind]:
         problem.hint = f"convert it yourself if that is what you mean: array.astype({dtype!r})"
         raise problem

@@ -194,6 +194,30 @@ class TestSynthetic:
             synthesize(info(IMAGE), 4, 0, {"img": (8, 8, 1)})
 
 
+def test_damaged_files_of_every_kind_are_one_error(tmp_path):
+    """Every byte in turn: whatever NumPy, zipfile and zlib raise, and no array of a terabyte."""
+    np.savez_compressed(tmp_path / "a.npz", x=np.arange(40.0))
+    np.save(tmp_path / "b.npy", np.arange(4.0))
+    outcomes = set()
+    for name in ("a.npz", "b.npy"):
+        whole = (tmp_path / name).read_bytes()
+        for place in range(len(whole)):
+            for other in (b"\xff", b"9999999999", b"("):
+                (tmp_path / "damaged").write_bytes(whole[:place] + other + whole[place + 1 :])
+                try:
+                    read_files([str(tmp_path / "damaged")])
+                except BatchError as exc:
+                    outcomes.add(exc.message.rpartition(": ")[2])
+    assert "not a .npy or .npz file, or cut short" in outcomes
+
+
+def test_rows_of_different_lengths_and_dates():
+    with pytest.raises(BatchError, match="different lengths"):
+        fitted([[1.0], [1.0, 2.0]], TensorSpec("x", (None, 2), "float32"))
+    with pytest.raises(BatchError, match="expected float32, given datetime64"):
+        fitted(np.zeros((2, 2), "M8[s]"), TensorSpec("x", (None, 2), "float32"))
+
+
 @pytest.mark.parametrize(
     ("shape", "dtype"),
     [
