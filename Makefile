@@ -17,10 +17,10 @@ DEMO := kmr-inspect sample sample_models/digits.keras --layer conv1 --index 4 --
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint bench models clean
+.PHONY: help demo test lint bench detection models clean
 
 help: ## show this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf 'make %-8s %s\n' "$$name" "$$what"; done
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf 'make %-9s %s\n' "$$name" "$$what"; done
 
 demo: .venv/demo-installed ## show sample 4 at a layer of a real model
 	@echo '$$ $(DEMO)'
@@ -37,6 +37,9 @@ lint: .venv/dev-installed ## check style, types and the screens in README.md
 
 bench: .venv/dev-installed ## measure speed and write the table in benchmarks/README.md
 	@$(BIN)/python benchmarks/run.py
+
+detection: .venv/dev-installed ## prove the check against known faults and write benchmarks/detection.md
+	@$(BIN)/python benchmarks/detection.py
 
 models: .venv/dev-installed ## train sample_models/ again
 	@$(BIN)/python sample_models/train.py

@@ -24,11 +24,11 @@ from typing import Any
 HERE = Path(__file__).parent
 TESTS = HERE.parent / "tests"
 PARTS = {  # name of a process -> modules of cases
+    "clean keras.applications": ("zoo.clean.applications",),
     "faults in Keras": ("zoo.faults.keras_faults",),
     "faults in tf.Module": ("zoo.faults.tensorflow_faults",),
     "faults in TorchScript": ("zoo.faults.torch_faults",),
     "clean Keras": ("zoo.clean.keras_layers", "zoo.clean.keras_networks"),
-    "clean keras.applications": ("zoo.clean.applications",),
     "clean TorchScript": ("zoo.clean.torch_networks",),
 }
 FORMATS = ("keras", "h5", "savedmodel", "torchscript")
@@ -61,7 +61,7 @@ def collect(only: str, jobs: int) -> list[dict[str, Any]]:
     running: dict[str, tuple[subprocess.Popen[str], Any]] = {}
     while waiting or running:
         while waiting and len(running) < jobs:
-            part, said = waiting.pop(0), tempfile.TemporaryFile("w+")
+            part, said = waiting.pop(0), tempfile.TemporaryFile("w+")  # noqa: SIM115  (closed with the process)
             command = [sys.executable, __file__, "--part", part, "--only", only]
             process = subprocess.Popen(command, env={**os.environ, **ONE_THREAD}, stdout=said, stderr=STDOUT, text=True)
             running[part] = process, said
@@ -91,8 +91,9 @@ def document(outcomes: list[dict[str, Any]], seconds: float) -> str:
     lines = [
         "# What the check finds",
         "",
-        f"Written by `make detection` on {date.today().isoformat()} in {seconds / 60:.0f} minutes: Python"
-        f" {platform.python_version()}, {versions}. The models are built by `tests/zoo/faults/` and `tests/zoo/clean/`.",
+        f"Written by `make detection` on {date.today().isoformat()} in {seconds / 60:.0f} minutes:"
+        f" Python {platform.python_version()}, {versions}.",
+        "The models are built by `tests/zoo/faults/` and `tests/zoo/clean/`.",
         "",
         f"- Seeded faults: {len(faulty)} models, {found} found by the right rule, in {blamed} of them the right layer"
         " and no other was named.",

@@ -64,8 +64,8 @@ class _Run:
     progress: Progress
     passes: int = 0
     indices: dict[Tap, BatchIndex] = field(default_factory=dict)
-    pushed: set[Tap] = field(default_factory=set)
-    poisoned: set[Tap] = field(default_factory=set)
+    pushed: dict[Tap, int] = field(default_factory=dict)
+    poisoned: dict[Tap, int] = field(default_factory=dict)
     sizes: list[tuple[SizeRun, bool]] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     unproven: list[str] = field(default_factory=list)
@@ -216,7 +216,8 @@ def _push(run: _Run) -> None:
             continue
         _step(run, doing)
         try:
-            run.pushed |= run.evidence.kept(run.session, data, run.taps, [kept], run.indices)
+            for tap, distance in run.evidence.kept(run.session, data, run.taps, [kept], run.indices).items():
+                run.pushed[tap] = max(distance, run.pushed.get(tap, 0))
         except ModelRunError:
             continue  # such values are outside of what the model takes: nothing is learned
     poisoned = unkind.poisoned(run.batch, [0], run.session.inputs)
@@ -227,8 +228,16 @@ def _push(run: _Run) -> None:
         except ModelRunError as exc:
             source = Source(*(broken(exc, run.evidence.last_pass) or ("", 0, "out0")))
             run.add("KMR108", source, f"NaN in one sample makes the whole batch fail: {exc.message}")
-    run.pushed -= run.evidence.restless | run.evidence.rerouted
-    run.poisoned -= run.evidence.restless | run.evidence.rerouted
+    for tap in run.evidence.restless | run.evidence.rerouted:
+        run.pushed.pop(tap, None)
+        run.poisoned.pop(tap, None)
+    if _routed(run):  # rows in other groups: last bits are no poison
+        run.poisoned = {tap: distance for tap, distance in run.poisoned.items() if not last_bits(distance)}
+
+
+def _routed(run: _Run) -> list[Tap]:
+    """Taps whose rows the samples' content decides."""
+    return [tap for tap in run.evidence.order if tap in run.evidence.rerouted | run.evidence.regrouped]
 
 
 # -- outputs -----------------------------------------------------------------------------------------------------
@@ -258,9 +267,9 @@ def _judge_outputs(run: _Run) -> None:
 
 
 def _mixed_output(run: _Run, tap: Tap) -> None:
-    distance = run.evidence.leak_ulp.get(tap, 0)
-    routed = [other for other in run.evidence.order if other in run.evidence.rerouted]
-    if routed and last_bits(distance) and tap not in run.pushed:
+    distance = max(run.evidence.leak_ulp.get(tap, 0), run.pushed.get(tap, 0))
+    routed = _routed(run)
+    if routed and last_bits(distance):
         layer, call, port = routed[0]
         message = f"output {tap[2]} differs in its last bits (at most {distance} ULP) with the rows routed here"
         run.add("KMR303", Source(layer, call, port), message, max_ulp=distance)

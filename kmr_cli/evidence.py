@@ -33,6 +33,7 @@ class Evidence:
         reached: canonical tap -> unsigned integers; bit j: the element changed in pass j.
         reacted: canonical tap -> for every pass, whether anything changed.
         rerouted: taps whose shape or presence changed with the samples' content.
+        regrouped: taps whose shape changed in a pass of :meth:`kept`.
         restless: taps that differ between two passes of the same batch.
         leak_ulp: output -> how far an element moved for the second strongest sample, at most FAR.
         order: taps in the order in which they ran.
@@ -44,6 +45,7 @@ class Evidence:
     canonical: dict[Tap, Tap] = field(default_factory=dict)
     reached: dict[Tap, np.ndarray] = field(default_factory=dict)
     rerouted: set[Tap] = field(default_factory=set)
+    regrouped: set[Tap] = field(default_factory=set)
     restless: set[Tap] = field(default_factory=set)
     leak_ulp: dict[Tap, int] = field(default_factory=dict)
     order: list[Tap] = field(default_factory=list)
@@ -134,20 +136,26 @@ class Evidence:
 
     def kept(
         self, session: Session, batch: Batch, taps: Taps, samples: Sequence[int], indices: Mapping[Tap, BatchIndex]
-    ) -> set[Tap]:
-        """Taps where slices of ``samples``, which stand unchanged in ``batch``, changed all the same."""
-        found: set[Tap] = set()
+    ) -> dict[Tap, int]:
+        """Where slices of ``samples``, which stand unchanged in ``batch``, changed all the same.
+
+        Returns:
+            Tap -> by how many units in the last place, at most FAR; inside of the model always FAR.
+        """
+        found: dict[Tap, int] = {}
         self.last_pass = []
 
         def compare(layer: str, call: int, port: str, array: np.ndarray) -> None:
             tap = (layer, call, port)
             self.last_pass.append(tap)
             before, index = self.base.get(tap), indices.get(tap)
-            if before is None or index is None or index.axis is None or before.shape != array.shape:
-                return
-            places = [place for place, owner in enumerate(index.owners) if owner in samples]
-            if changed(np.take(before, places, index.axis), np.take(array, places, index.axis)).any():
-                found.add(tap)
+            if before is not None and before.shape != array.shape:
+                self.regrouped.add(tap)
+            elif before is not None and index is not None and index.axis is not None:
+                places = [place for place, owner in enumerate(index.owners) if owner in samples]
+                old, new = np.take(before, places, index.axis), np.take(array, places, index.axis)
+                if changed(old, new).any():
+                    found[tap] = FAR if layer else int(ulp_distance(old, new).max())
 
         _with_outputs(session, batch, taps, compare)
         return found

@@ -144,6 +144,30 @@ def test_extreme_values_that_a_model_refuses_are_no_fault():
     assert report.verdict == "pass"
 
 
+def test_last_bits_downstream_of_routed_rows_are_a_note_even_under_pressure():
+    groups = []
+
+    def route(x):
+        groups.append(x[:, 0] > 0)
+        return x[groups[-1]]
+
+    def put_back(rows):  # another number of rows, other last bits: as a matrix product does it
+        result = np.ones((len(groups[-1]), 5)) * np.arange(1, 6) + np.arange(1, len(groups[-1]) + 1)[:, None]
+        if len(rows) == len(result) or not len(rows):
+            result = np.nextafter(result, np.inf)
+        return result + kept[-1]
+
+    kept = []
+
+    def keep(x):
+        kept.append(np.round(x * 16) / 16)
+        return x
+
+    report = verdict(keep, route, put_back)
+    assert errors(report) == set()
+    assert [f.rule for f in report.findings if f.rule == "KMR303"] == ["KMR303"]
+
+
 def test_a_layer_that_fails_at_some_size_is_named_not_the_one_before():
     def picky(x):
         if len(x) == 3:

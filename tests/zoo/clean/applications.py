@@ -11,16 +11,25 @@ from zoo.faults.keras_faults import write
 
 LARGE_IMAGES = {"InceptionV3": 75, "InceptionResNetV2": 75, "Xception": 71}
 TOO_LARGE = frozenset(
-    {"ConvNeXtBase", "ConvNeXtLarge", "ConvNeXtXLarge", "EfficientNetB7", "EfficientNetV2L", "NASNetLarge"}
+    {
+        "ConvNeXtBase",
+        "ConvNeXtLarge",
+        "ConvNeXtXLarge",
+        "EfficientNetB6",
+        "EfficientNetB7",
+        "EfficientNetV2M",
+        "EfficientNetV2L",
+        "NASNetLarge",
+    }
 )
-"""More than 60 million weights, or more than a minute: a smaller one of the same architecture is in."""
+"""More than 40 million weights, or more than half a minute: a smaller one of the same architecture is in."""
 SAVED = ("MobileNetV2", "ResNet50", "EfficientNetB0")
 
 
 def _network(name):
     size = LARGE_IMAGES.get(name, 32)
     make = getattr(keras.applications, name)
-    return make(include_top=False, weights=None, input_shape=(size, size, 3), pooling="avg", name="network")
+    return make(include_top=False, weights=None, input_shape=(size, size, 3), pooling="avg")
 
 
 def cases() -> Iterator[Case]:

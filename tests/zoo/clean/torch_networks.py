@@ -1,4 +1,3 @@
-
 """TorchScript models in which samples stay apart: architectures, and the layers of torch.nn one by one."""
 
 from collections.abc import Callable, Iterator

@@ -348,6 +348,7 @@ def cases() -> Iterator[Case]:
         yield _case(f"{what}, traced", what, rules, "fault", lambda function=function: Flat(Apply(function)), "trace")
     for what in ("softmax", "mean", "maximum", "roll", "zero product", "branch", "clip", "global norm"):
         kind, rules = SCRIPTED[what][:2]
+        rules = ("KMR101",) if what == "roll" else rules  # what it rolls is added to what it does not roll
         yield _case(f"{what}, repeated", what, rules, "blocks.2.mid", lambda kind=kind: Repeated(kind()))
     for what in ("softmax", "cumsum", "top-k", "sort"):
         kind, rules = SCRIPTED[what][:2]

@@ -1,0 +1,72 @@
+"""A part of ``make detection``: faults of every format found and blamed, clean models left alone."""
+
+from importlib import import_module
+
+import pytest
+
+KERAS, TENSORFLOW, TORCH = "zoo.faults.keras_faults", "zoo.faults.tensorflow_faults", "zoo.faults.torch_faults"
+LAYERS, NETWORKS, SCRIPTS = "zoo.clean.keras_layers", "zoo.clean.keras_networks", "zoo.clean.torch_networks"
+
+FAULTS = [
+    (KERAS, "keras", "softmax, nested"), (KERAS, "keras", "top-k"), (KERAS, "keras", "cumsum, shared"),
+    (KERAS, "keras", "branch, repeated"), (KERAS, "keras", "zero product"), (KERAS, "keras", "heads back"),
+    (KERAS, "keras", "masked average"), (KERAS, "keras", "MelSpectrogram"), (KERAS, "keras", "running state"),
+    (KERAS, "keras", "squeeze"), (KERAS, "keras", "LSTM over samples"), (KERAS, "keras", "one sample"),
+    (KERAS, "h5", "batch norm in training mode"), (KERAS, "h5", "dropout left on"), (KERAS, "h5", "roll"),
+    (KERAS, "savedmodel", "hard-coded"), (KERAS, "savedmodel", "mean, in a custom layer"), (KERAS, "savedmodel", "lengths"),
+    (TENSORFLOW, "savedmodel", "capacity, tf.Module"), (TENSORFLOW, "savedmodel", "lost, tf.Module"),
+    (TENSORFLOW, "savedmodel", "state, tf.Module"), (TENSORFLOW, "savedmodel", "rows dropped by content, tf.Module"),
+    (TORCH, "torchscript", "LSTM without batch_first"), (TORCH, "torchscript", "attention without batch_first"),
+    (TORCH, "torchscript", "batch norm without statistics"), (TORCH, "torchscript", "squeeze"),
+    (TORCH, "torchscript", "mask"), (TORCH, "torchscript", "capacity"), (TORCH, "torchscript", "roll, repeated"),
+    (TORCH, "torchscript", "clip, repeated"), (TORCH, "torchscript", "scores"), (TORCH, "torchscript", "state"),
+    (TORCH, "torchscript", "dynamic quantization, traced"), (TORCH, "torchscript", "softmax, shared"),
+]  # fmt: skip
+CLEAN = [
+    (LAYERS, "keras", "MultiHeadAttention"), (LAYERS, "keras", "StringLookup"), (LAYERS, "keras", "ConvLSTM1D"),
+    (LAYERS, "keras", "Masking"), (LAYERS, "h5", "Activation"), (NETWORKS, "keras", "sort and unsort"),
+    (NETWORKS, "keras", "encoder decoder"), (NETWORKS, "savedmodel", "shifted windows"),
+    (NETWORKS, "savedmodel", "mixture of experts"), (NETWORKS, "h5", "merged heads"),
+    (NETWORKS, "keras", "operations: there and back"), (SCRIPTS, "torchscript", "packed sequences"),
+    (SCRIPTS, "torchscript", "flip twice"), (SCRIPTS, "torchscript", "mixture of experts"),
+    (SCRIPTS, "torchscript", "architecture Bert"), (SCRIPTS, "torchscript", "transformer encoder"),
+]  # fmt: skip
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::UserWarning"),
+    pytest.mark.filterwarnings("ignore::RuntimeWarning"),
+]
+
+
+def outcome_of(module, form, name):
+    from zoo.cases import judge
+
+    (case,) = [case for case in import_module(module).cases() if (case.format, case.name) == (form, name)]
+    return case, judge(case)
+
+
+@pytest.mark.parametrize(("module", "form", "name"), FAULTS, ids=lambda value: value.rpartition(".")[2])
+def test_the_fault_is_found_and_its_layer_named(module, form, name):
+    case, outcome = outcome_of(module, form, name)
+    assert outcome.found, (outcome.verdict, outcome.errors, outcome.reasons)
+    assert outcome.named == (case.layer,)
+
+
+@pytest.mark.parametrize(("module", "form", "name"), CLEAN, ids=lambda value: value.rpartition(".")[2])
+def test_a_clean_model_passes(module, form, name):
+    _, outcome = outcome_of(module, form, name)
+    assert outcome.errors == ()
+    assert outcome.verdict == "pass", outcome.reasons
+
+
+def test_there_are_enough_of_them():
+    faults = [case for module in (KERAS, TENSORFLOW, TORCH) for case in import_module(module).cases()]
+    clean = [case for module in (LAYERS, NETWORKS, SCRIPTS) for case in import_module(module).cases()]
+    assert len(faults) >= 80
+    assert len(clean) >= 120
+    for cases in (faults, clean):
+        names = [(case.format, case.name) for case in cases]
+        assert len(set(names)) == len(names)
+    assert {case.format for case in faults} == {"keras", "h5", "savedmodel", "torchscript"}
