@@ -155,7 +155,12 @@ class Model:
         """
         if side not in _SIDES:
             raise LayerError(f"no side {side!r}", "it is in, out or both")
-        patterns = (layer,) if isinstance(layer, str) else tuple(layer)
+        patterns = tuple(layer) if isinstance(layer, Sequence) and not isinstance(layer, str) else (layer,)
+        for pattern in patterns:
+            if not isinstance(pattern, str):
+                raise LayerError(f"no layer {pattern!r}: a {type(pattern).__name__}", "give a path, or a list of paths")
+        if not patterns:
+            raise LayerError("no layer is named", "'*' is all of them")
         choice = choose(patterns, self.info.layers, self.info.separator)
         if choice.unmatched and not self.info.opaque:
             raise unknown_layer(choice.unmatched[0], self.info.layers)
@@ -243,7 +248,9 @@ class Model:
             if self._child is None:
                 self._child = Child(tasks.TASKS, fork=self._fork, debug=self._debug)
             try:
-                asked = {"path": str(self._path.resolve()), "options": self._options, **arguments}
+                # A fork lives as long as the command; another child must find the file whatever folder one goes to.
+                path = self._path if self._fork else self._path.resolve()
+                asked = {"path": str(path), "options": self._options, **arguments}
                 return self._child.run(task, asked, self._report)
             except BaseException as exc:
                 if not isinstance(exc, KmrError) or not self._child.alive:

@@ -20,6 +20,8 @@ _LABEL = 12
 _GAP = 2
 _PREVIEW_WIDTH = 80 - _LABEL
 _EDGE = 3
+_IN_FULL = 12
+"""Values up to this many are shown in full; more get a line each."""
 
 _VERDICTS = {
     "separated": "proven",
@@ -58,9 +60,40 @@ def show_samples(console: Console, info: ModelInfo, records: Sequence[Record]) -
     types = {layer.path: layer.type for layer in info.layers}
     several_calls = {record.layer for record in records if record.call}
     console.print(_head(info.path, info.writer))
+    if len(records) > _IN_FULL:
+        _print_many(console, records, several_calls)
+        return
     for record in records:
         console.print()
         _print_record(console, record, types.get(record.layer, ""), record.layer in several_calls)
+
+
+def _print_many(console: Console, records: Sequence[Record], several_calls: set[str]) -> None:
+    """One line a value; whose values are not proven is said below."""
+    rows = []
+    for record in records:
+        call = f" call {record.call}" if record.layer in several_calls else ""
+        summary = summarize(record.value)
+        ends = "" if summary.minimum is None else f"{summary.minimum:.4g} to {summary.maximum:.4g}"
+        whose = "all" if record.sample is None else str(record.sample)
+        name = f"{for_terminal(record.layer)}{call} {record.port}"
+        rows.append((name, whose, _numbers(record.value.shape), _VERDICTS[record.index.kind], ends))
+    titles = ("layer and port", "sample", "shape", "proof", "values")
+    widths = [max(cell_len(cell) for cell in column) for column in zip(titles, *rows, strict=True)]
+    room = max(console.width, 60) - _GAP * (len(widths) - 1)
+    widths[0] = max(min(widths[0], 16), widths[0] - max(sum(widths) - room, 0))
+    console.print()
+    _print_row(console, titles, widths, "bold")
+    for row in rows:
+        _print_row(console, row, widths, "")
+    console.print()
+    for record in records:
+        if _VERDICTS[record.index.kind] not in ("proven", "constant"):
+            label = f"{for_terminal(record.layer)} {record.port}"
+            whose = "" if record.sample is None else f", sample {record.sample}"
+            print_hanging(console, Text(f"{label}{whose}: ", "bold yellow"), Text(record.index.proof))
+    line = f"{len(records)} values, one line each: choose {_IN_FULL} or fewer to see their proofs and numbers, or"
+    print_hanging(console, Text(), Text(f"{line} write all with -o FILE"))
 
 
 def _print_table(console: Console, info: ModelInfo, layers: Sequence[LayerInfo]) -> None:

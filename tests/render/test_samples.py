@@ -115,11 +115,25 @@ def test_why_a_layer_cannot_be_tapped_does_not_widen_the_table():
     assert max(map(len, text.splitlines())) <= 80
 
 
+def test_many_records_get_a_line_each():
+    few, many = [record(VALUES["floats"])] * 12, [record(VALUES["floats"])] * 40
+    many[7] = record([1.0], layer="odd", index=BatchIndex("mixed", proof="depends on several samples"))
+    assert shown(few).count("row 1 stayed the same") == 12
+    text = shown(many)
+    assert len(text.splitlines()) < 50
+    assert max(map(len, text.splitlines())) <= 80
+    assert sum(line.startswith("conv1 out0 ") and "proven" in line for line in text.splitlines()) == 39
+    assert "odd out0, sample 1: depends on several samples" in text
+    assert "40 values" in text
+    assert "-o FILE" in text
+
+
 def test_hostile_names_are_shown_harmlessly():
     info = ModelInfo(
         HOSTILE, "keras", HOSTILE, (TensorSpec(HOSTILE, None, None),), (), (LayerInfo(HOSTILE, HOSTILE),), 1
     )
-    for text in (shown([record([1.0], layer=HOSTILE)], info), shown(info.layers, info, terminal.show_layers)):
+    many = shown([record([1.0], layer=HOSTILE)] * 20, info)
+    for text in (many, shown([record([1.0], layer=HOSTILE)], info), shown(info.layers, info, terminal.show_layers)):
         assert not set(text) & set("\x1b\x00\u202e")
         assert "[bold]" in text
         assert max(len(line) for line in text.splitlines()) <= 80
