@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import errno
 import os
 import sys
@@ -63,7 +64,11 @@ def run(arguments: list[str]) -> int:
         return ExitCode.COULD_NOT
     except click.ClickException as exc:
         context = getattr(exc, "ctx", None)
-        _complain(exc.format_message().rstrip("."), f"see {context.command_path} --help" if context else None)
+        hint = f"see {context.command_path} --help" if context else None
+        near = (
+            [] if context is None or context.parent else difflib.get_close_matches(_command_of(arguments), COMMANDS, 1)
+        )
+        _complain(exc.format_message().rstrip("."), f"did you mean {near[0]}? See kmr-inspect --help" if near else hint)
         return ExitCode.COULD_NOT
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
@@ -79,6 +84,10 @@ def run(arguments: list[str]) -> int:
         return ExitCode.COULD_NOT
     except Exception as exc:
         return _unexpected(exc, arguments)
+
+
+def _command_of(arguments: list[str]) -> str:
+    return next((argument for argument in arguments if not argument.startswith("-")), "")
 
 
 def _silence_stdout() -> None:

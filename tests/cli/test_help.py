@@ -52,3 +52,8 @@ def test_wrong_usage_is_one_line_and_a_hint(kmr, arguments, message):
     assert message in error
     assert "--help" in hint[0]
     assert len(hint) == 1
+
+
+def test_a_slip_in_the_command_is_recognized(kmr):
+    assert "did you mean sample?" in kmr("sampel", "x.keras").err
+    assert "did you mean check-batch-axis?" in kmr("check-batch", "x.keras").err
