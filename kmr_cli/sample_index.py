@@ -72,4 +72,8 @@ def least_size(index: Index) -> int:
 def _parts(index: Index) -> list[int | slice]:
     if isinstance(index, str):
         return parse_index(index)
-    return [index] if isinstance(index, (int, np.integer, slice)) else list(index)
+    parts: list[int | slice] = list(index) if isinstance(index, (Sequence, np.ndarray)) else [index]
+    for part in parts:
+        if isinstance(part, bool) or not isinstance(part, (int, np.integer, slice)):
+            raise BatchError(f"not a sample index: {part!r}", "it is 4, -1, slice(0, 8) or [1, 4, 7], counted from 0")
+    return parts

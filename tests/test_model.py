@@ -77,6 +77,18 @@ def test_data_of_every_kind(model, data):
     assert record.sample == 4
 
 
+@pytest.mark.parametrize("layer", [3, None, [3], []])
+def test_what_is_no_layer(model, layer):
+    with pytest.raises(LayerError, match="no layer"):
+        model.sample(layer, 4, DATA)
+
+
+@pytest.mark.parametrize("index", [1.5, None, True, [0, "1"], "x"])
+def test_what_is_no_index(model, index):
+    with pytest.raises(BatchError, match="not a sample index"):
+        model.sample("conv1", index, DATA)
+
+
 def test_the_child_stays_between_samples(model):
     model.sample("conv1", 0, DATA)
     first = model._child
