@@ -22,7 +22,7 @@ FOR_PYTHON_3_10 = {"tomli"}
 PYTHONS = {"3.10", "3.11", "3.12", "3.13"}
 EXTRAS = {
     "tensorflow": {"keras", "tensorflow"},
-    "torch": {"torch"},
+    "torch": {"keras", "torch"},
     "keras2": {"keras", "tensorflow", "tf-keras"},
     "all": {"keras", "tensorflow", "tf-keras", "torch"},
 }
