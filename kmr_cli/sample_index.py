@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -72,7 +72,8 @@ def least_size(index: Index) -> int:
 def _parts(index: Index) -> list[int | slice]:
     if isinstance(index, str):
         return parse_index(index)
-    parts: list[int | slice] = list(index) if isinstance(index, (Sequence, np.ndarray)) else [index]
+    given: Any = index
+    parts: list[int | slice] = list(given) if isinstance(given, (Sequence, np.ndarray)) else [given]
     for part in parts:
         if isinstance(part, bool) or not isinstance(part, (int, np.integer, slice)):
             raise BatchError(f"not a sample index: {part!r}", "it is 4, -1, slice(0, 8) or [1, 4, 7], counted from 0")
