@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import nn
 from zoo import torchscript as zoo
+from zoo.samples import HOME
 
 from kmr_cli.errors import ModelFileError, ModelLoadError, ModelRunError
 from kmr_cli.formats import Format, OpenOptions, Taps, detect, torchscript
@@ -605,3 +606,22 @@ def test_bytes_in_memory():
     buffer = io.BytesIO()
     zoo.quietly(torch.jit.save, zoo.scripted_cnn().module, buffer)
     assert len(torchscript._describe(buffer, "live").info.layers) == 6
+
+
+def test_damage_inside_a_member_is_one_error(tmp_path):
+    packed = tmp_path / "packed.pt"
+    with zipfile.ZipFile(HOME / "digits_scripted.pt") as source, zipfile.ZipFile(packed, "w", 8) as target:
+        for member in source.namelist():
+            target.writestr(member, source.read(member))
+        start = target.getinfo("digits_scripted/data.pkl").header_offset
+    data = bytearray(packed.read_bytes())
+    damaged = 0
+    for place in range(start, start + 400, 7):
+        data[place] ^= 0xFF
+        packed.write_bytes(data)
+        try:
+            torchscript.describe(packed, OpenOptions())
+        except ModelFileError:
+            damaged += 1
+        data[place] ^= 0xFF
+    assert damaged > 20

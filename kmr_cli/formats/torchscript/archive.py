@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
@@ -160,7 +161,10 @@ def _read(members: zipfile.ZipFile, folder: str, name: str) -> Archive:
         info = members.getinfo(f"{folder}/{member}")
         if info.file_size > _MAX_TEXT:
             raise ModelFileError(f"{name}: {member!r} claims {info.file_size} bytes, too many for a description")
-        return members.read(info)
+        try:
+            return members.read(info)
+        except (zlib.error, zipfile.BadZipFile, UnicodeDecodeError, NotImplementedError, EOFError, OSError) as exc:
+            raise ModelFileError(f"{name}: {member} is damaged", "copy or save the model again") from exc
 
     names = members.namelist()
     if f"{folder}/data.pkl" not in names:
