@@ -2,93 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
 
 from kmr_cli import replacement, unkind
 from kmr_cli.batch import batch_size
-from kmr_cli.batch_index import NOBODY, changed
+from kmr_cli.batch_index import NOBODY
 from kmr_cli.blame import Source, find_sources
+from kmr_cli.check_run import Progress, Run
+from kmr_cli.determinism import judge_determinism
 from kmr_cli.errors import ModelRunError
 from kmr_cli.evidence import Evidence, Tap, discrete, last_bits
 from kmr_cli.formats import Session, Taps
-from kmr_cli.records import Batch, BatchIndex, Dependence, Finding, ModelInfo, Report, TapVerdict
+from kmr_cli.masks import Mask, parse, try_masks
+from kmr_cli.policy import Policy as Policy
+from kmr_cli.records import Batch, BatchIndex, Dependence, ModelInfo, Report, TapVerdict
 from kmr_cli.rules import RULES
-from kmr_cli.sizes import SizeRun, broken, sizes_to_try, trace_size, try_size
-
-Progress = Callable[[str], None]
-_SEVERITIES = ("error", "warning", "note")
-
-
-@dataclass(frozen=True)
-class Policy:
-    """What to report.
-
-    Attributes:
-        select: only rules whose code starts with one of these; empty for all.
-        ignore: leave out rules whose code starts with one of these.
-        allow: layer globs at which a mix is by design.
-    """
-
-    select: tuple[str, ...] = ()
-    ignore: tuple[str, ...] = ()
-    allow: tuple[str, ...] = ()
-
-    def apply(self, findings: Iterable[Finding]) -> list[Finding]:
-        """The findings that this policy leaves, the allowed ones marked, errors first."""
-        kept = []
-        for finding in findings:
-            if self.select and not finding.rule.startswith(self.select):
-                continue
-            if self.ignore and finding.rule.startswith(self.ignore):
-                continue
-            allowed = any(fnmatchcase(finding.layer, pattern) for pattern in self.allow)
-            kept.append(replace(finding, allowed=allowed))
-        return sorted(kept, key=lambda finding: (_SEVERITIES.index(finding.severity), finding.rule))
-
-
-@dataclass
-class _Run:
-    """A check in progress."""
-
-    session: Session
-    info: ModelInfo
-    batch: Batch
-    taps: Taps
-    evidence: Evidence
-    rng: np.random.Generator
-    progress: Progress
-    passes: int = 0
-    indices: dict[Tap, BatchIndex] = field(default_factory=dict)
-    pushed: dict[Tap, int] = field(default_factory=dict)
-    poisoned: dict[Tap, int] = field(default_factory=dict)
-    sizes: list[tuple[SizeRun, bool]] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
-    unproven: list[str] = field(default_factory=list)
-
-    @property
-    def outputs(self) -> list[Tap]:
-        return [tap for tap in self.evidence.order if not tap[0]]
-
-    def mixed(self, tap: Tap) -> bool:
-        """Whether some element here depends on several samples, or on other samples than its own."""
-        index = self.indices.get(tap)
-        return tap in self.pushed or (index is not None and index.kind == "mixed")
-
-    def entangled(self, tap: Tap) -> bool:
-        """Mixed, or interleaved: rows with pieces of several samples are mixed by whatever comes next."""
-        index = self.indices.get(tap)
-        return self.mixed(tap) or (index is not None and index.kind == "interleaved")
-
-    def add(self, code: str, source: Source, message: str, **more: object) -> None:
-        """Report a finding at a layer."""
-        severity = more.pop("severity", RULES[code].severity)
-        finding = Finding(code, severity, source.layer, source.call, source.port, message, **more)  # type: ignore[arg-type]
-        self.findings.append(finding)
+from kmr_cli.sizes import broken, sizes_to_try, trace_size, try_size
 
 
 def check(
@@ -121,20 +53,21 @@ def check(
         ModelRunError: the model does not run on this batch, nor at any other size.
     """
     policy = policy or Policy()
+    masks = parse(policy.masks, session.inputs)
     layers = tuple(layer.path for layer in session.layers if not layer.untappable)
-    run = _Run(
+    run = Run(
         session, info, batch, Taps(layers), Evidence(batch_size(batch)), np.random.default_rng([seed, 2]), progress
     )
     try:
-        _step(run, "running the model")
+        run.step("running the model")
         run.evidence.record(session, batch, run.taps)
     except ModelRunError as exc:
         return _report(run, policy, _only_some_sizes(run, exc))
-    _step(run, "running the same batch again")
+    run.step("running the same batch again")
     run.evidence.repeat(session, batch, run.taps)
-    _judge_determinism(run, reopen)
+    judge_determinism(run, reopen)
     for number, group in enumerate(run.evidence.groups()):
-        _step(run, f"replacing {'sample' if run.evidence.singly else 'group'} {number}")
+        run.step(f"replacing {'sample' if run.evidence.singly else 'group'} {number}")
         other = replacement.replace(batch, group, session.inputs, run.rng, spare)
         run.evidence.replaced(session, other, run.taps, number)
     run.indices = {tap: run.evidence.index(tap) for tap in run.evidence.order}
@@ -143,66 +76,16 @@ def check(
     _judge_finite(run)
     _judge_outputs(run)
     _judge_sizes(run)
+    if masks:
+        _judge_masks(run, masks)
     _judge_inside(run)
     return _report(run, policy, [run.evidence.size, *(found.size for found, _ in run.sizes)])
-
-
-def _step(run: _Run, doing: str) -> None:
-    run.passes += 1
-    run.progress(doing)
-
-
-# -- determinism -------------------------------------------------------------------------------------------------
-
-
-def _judge_determinism(run: _Run, reopen: Callable[[], Session] | None) -> None:
-    """KMR301, KMR302: what the same batch gives twice, on one loaded instance."""
-    restless = run.evidence.restless
-    if not restless:
-        return
-    code = "KMR302" if reopen is not None and _remembers(run, reopen) else "KMR301"
-    words = {
-        "KMR301": "the same batch twice gives different values",
-        "KMR302": "the same batch gives other values after other calls: something is kept between calls",
-    }
-    for source in find_sources(run.evidence.order, restless.__contains__, run.info.separator):
-        run.add(code, source, words[code])
-    for tap in run.outputs:
-        if tap in restless:
-            run.unproven.append(f"output {tap[2]} changes from run to run, so nothing can be told from it")
-
-
-def _remembers(run: _Run, reopen: Callable[[], Session]) -> bool:
-    """Whether the second result of a fresh model depends on what its first batch was, and on nothing else."""
-    other = replacement.replace(run.batch, range(run.evidence.size), run.session.inputs, run.rng)
-
-    def second_after(first: Batch) -> list[np.ndarray]:
-        fresh = reopen()
-        try:
-            for data in (first, run.batch):
-                _step(run, "telling state from chance")
-                outputs = fresh.capture(data, Taps(()), None)
-        finally:
-            fresh.close()
-        assert outputs is not None
-        return [np.array(value) for value in outputs.values()]
-
-    after_same, after_other = second_after(run.batch), second_after(other)
-    if _alike(after_same, after_other):
-        return False
-    return _alike(after_same, second_after(run.batch))  # the same history gives the same result: it was no chance
-
-
-def _alike(first: list[np.ndarray], second: list[np.ndarray]) -> bool:
-    return all(
-        a.shape == b.shape and not changed(a, b).any() for a, b in zip(first, second, strict=True)
-    )  # fmt: skip
 
 
 # -- unkind passes -----------------------------------------------------------------------------------------------
 
 
-def _push(run: _Run) -> None:
+def _push(run: Run) -> None:
     """Three passes that leave a stated sample alone and are hard on the others: what shows only under pressure."""
     size = run.evidence.size
     if size < 2:
@@ -214,7 +97,7 @@ def _push(run: _Run) -> None:
     ):
         if data is None:
             continue
-        _step(run, doing)
+        run.step(doing)
         try:
             for tap, distance in run.evidence.kept(run.session, data, run.taps, [kept], run.indices).items():
                 run.pushed[tap] = max(distance, run.pushed.get(tap, 0))
@@ -222,7 +105,7 @@ def _push(run: _Run) -> None:
             continue  # such values are outside of what the model takes: nothing is learned
     poisoned = unkind.poisoned(run.batch, [0], run.session.inputs)
     if poisoned is not None:
-        _step(run, "putting NaN into sample 0")
+        run.step("putting NaN into sample 0")
         try:
             run.poisoned = run.evidence.kept(run.session, poisoned, run.taps, range(1, size), run.indices)
         except ModelRunError as exc:
@@ -235,7 +118,7 @@ def _push(run: _Run) -> None:
         run.poisoned = {tap: distance for tap, distance in run.poisoned.items() if not last_bits(distance)}
 
 
-def _routed(run: _Run) -> list[Tap]:
+def _routed(run: Run) -> list[Tap]:
     """Taps whose rows the samples' content decides."""
     return [tap for tap in run.evidence.order if tap in run.evidence.rerouted | run.evidence.regrouped]
 
@@ -243,7 +126,7 @@ def _routed(run: _Run) -> list[Tap]:
 # -- outputs -----------------------------------------------------------------------------------------------------
 
 
-def _judge_outputs(run: _Run) -> None:
+def _judge_outputs(run: Run) -> None:
     """Whether it matters is decided here: at what the model returns."""
     for tap in run.outputs:
         if tap in run.evidence.restless:
@@ -266,7 +149,7 @@ def _judge_outputs(run: _Run) -> None:
             _discrete_output(run, tap)
 
 
-def _mixed_output(run: _Run, tap: Tap) -> None:
+def _mixed_output(run: Run, tap: Tap) -> None:
     distance = max(run.evidence.leak_ulp.get(tap, 0), run.pushed.get(tap, 0))
     routed = _routed(run)
     if routed and last_bits(distance):
@@ -284,7 +167,7 @@ def _mixed_output(run: _Run, tap: Tap) -> None:
     _blame(run, "KMR101", tap, run.entangled, samples=pairs)
 
 
-def _carried(run: _Run, tap: Tap) -> bool:
+def _carried(run: Run, tap: Tap) -> bool:
     """Whether some axis could carry the samples at all: it grows and shrinks with the batch."""
     size, shape = run.evidence.size, run.evidence.base[tap].shape
     shapes = [(found.size, found.shapes[tap[2]]) for found, _ in run.sizes if tap[2] in found.shapes]
@@ -296,17 +179,17 @@ def _carried(run: _Run, tap: Tap) -> bool:
     )  # fmt: skip
 
 
-def _divides(run: _Run, tap: Tap) -> bool:
+def _divides(run: Run, tap: Tap) -> bool:
     return any(length and length % run.evidence.size == 0 for length in run.evidence.base[tap].shape)
 
 
-def _routed_output(run: _Run, tap: Tap) -> None:
+def _routed_output(run: Run, tap: Tap) -> None:
     message = f"the shape of output {tap[2]} depends on what the samples hold, so no axis tells whose row is whose"
     for source in find_sources(run.evidence.order, run.evidence.rerouted.__contains__, run.info.separator):
         run.add("KMR104", source, message)
 
 
-def _silent_output(run: _Run, tap: Tap) -> None:
+def _silent_output(run: Run, tap: Tap) -> None:
     if run.indices[tap].kind == "constant" and not _carried(run, tap):
         return  # a constant without a batch axis: there is nothing to mix
     silent = sorted(set(range(run.evidence.size)) - set(run.indices[tap].owners))
@@ -318,13 +201,13 @@ def _silent_output(run: _Run, tap: Tap) -> None:
     run.unproven.append(f"output {tap[2]}: {who} {verb} in it, whatever replaced them")
 
 
-def _discrete_output(run: _Run, tap: Tap) -> None:
+def _discrete_output(run: Run, tap: Tap) -> None:
     """A mix before an argmax or a comparison can stay hidden: nothing is proven by values that hardly ever change."""
     if any(run.mixed(other) for other in run.evidence.order):
         run.unproven.append(f"output {tap[2]} is discrete and a layer before it mixes samples, which may not show")
 
 
-def _blame(run: _Run, code: str, output: Tap, wrong: Callable[[Tap], bool], **more: object) -> None:
+def _blame(run: Run, code: str, output: Tap, wrong: Callable[[Tap], bool], **more: object) -> None:
     """One finding for every source of what is wrong with an output."""
     seen = {(finding.rule, finding.layer, finding.call) for finding in run.findings}
     for source in _origins(run, wrong):
@@ -337,7 +220,7 @@ def _blame(run: _Run, code: str, output: Tap, wrong: Callable[[Tap], bool], **mo
         run.add(code, source, text, **more)
 
 
-def _origins(run: _Run, wrong: Callable[[Tap], bool]) -> list[Source]:
+def _origins(run: Run, wrong: Callable[[Tap], bool]) -> list[Source]:
     """The sources of what is wrong; of a sum of samples in two orders, the layer that reordered one of them."""
 
     def reordered(tap: Tap) -> bool:
@@ -354,7 +237,7 @@ def _origins(run: _Run, wrong: Callable[[Tap], bool]) -> list[Source]:
     return sources
 
 
-def _touched_by_nan(run: _Run, tap: Tap) -> tuple[tuple[int, int], ...]:
+def _touched_by_nan(run: Run, tap: Tap) -> tuple[tuple[int, int], ...]:
     owners = {owner for owner in run.indices[tap].owners if owner not in (0, NOBODY)}
     return tuple((0, owner) for owner in sorted(owners))
 
@@ -362,18 +245,18 @@ def _touched_by_nan(run: _Run, tap: Tap) -> tuple[tuple[int, int], ...]:
 # -- sizes -------------------------------------------------------------------------------------------------------
 
 
-def _try_sizes(run: _Run) -> None:
+def _try_sizes(run: Run) -> None:
     """The same samples in batches of other sizes."""
     if run.info.fixed_batch is not None:
         return
     size = run.evidence.size
     outputs = {tap: (run.evidence.base[tap], run.indices[tap]) for tap in run.outputs if not _hopeless(run, tap)}
     for other, coincident in sizes_to_try(size, run.evidence.base):
-        _step(run, f"running a batch of {other}")
+        run.step(f"running a batch of {other}")
         run.sizes.append((try_size(run.session, run.batch, other, outputs), coincident))
 
 
-def _judge_sizes(run: _Run) -> None:
+def _judge_sizes(run: Run) -> None:
     """KMR102, KMR103, KMR303: what other sizes showed. An error costs one more pass, which finds the layer."""
     known = {finding.rule for finding in run.findings}
     for found, coincident in run.sizes:
@@ -395,19 +278,19 @@ def _judge_sizes(run: _Run) -> None:
             run.add(code, source, text)
 
 
-def _traced(run: _Run, size: int, known: Mapping[Tap, tuple[np.ndarray, BatchIndex]]) -> list[Source]:
+def _traced(run: Run, size: int, known: Mapping[Tap, tuple[np.ndarray, BatchIndex]]) -> list[Source]:
     """The layers at which a batch of another size goes wrong."""
-    _step(run, f"looking inside at a batch of {size}")
+    run.step(f"looking inside at a batch of {size}")
     order, wrong = trace_size(run.session, run.batch, size, run.taps, known)
     return find_sources(order, wrong.__contains__, run.info.separator)
 
 
-def _hopeless(run: _Run, tap: Tap) -> bool:
+def _hopeless(run: Run, tap: Tap) -> bool:
     """What is mixed or random differs at other sizes too: that is no second finding."""
     return run.mixed(tap) or tap in run.evidence.restless or tap in run.evidence.rerouted
 
 
-def _only_some_sizes(run: _Run, failure: ModelRunError) -> list[int]:
+def _only_some_sizes(run: Run, failure: ModelRunError) -> list[int]:
     """The model fails on the batch itself: does it run at any size?"""
     size = run.evidence.size
     works = []
@@ -415,7 +298,7 @@ def _only_some_sizes(run: _Run, failure: ModelRunError) -> list[int]:
     for other in dict.fromkeys([1, 2, 3, *dimensions, 16, 32]):
         if other == size:
             continue
-        _step(run, f"running a batch of {other}")
+        run.step(f"running a batch of {other}")
         if try_size(run.session, run.batch, other, {}).error is None:
             works.append(other)
     if not works:
@@ -432,10 +315,36 @@ def _dimensions(batch: Batch) -> list[int]:
     return list(dict.fromkeys(length for values in batch.values() for length in values.shape[1:] if length > 1))[:4]
 
 
+# -- masks -------------------------------------------------------------------------------------------------------
+
+
+def _judge_masks(run: Run, masks: Sequence[Mask]) -> None:
+    """KMR201, KMR202: what stands in masked positions, a sample that is masked altogether, a longer padding."""
+    run.progress("masking steps")
+    try:
+        found = try_masks(run.session, run.batch, masks, run.taps, run.rng)
+    except ModelRunError as exc:
+        run.unproven.append(f"the model does not run on a padded batch, so its masks are not checked: {exc.message}")
+        return
+    run.passes += found.passes
+    quiet = run.evidence.restless
+    for code, wrong, text in (
+        ("KMR201", found.heard - quiet, "what stands in masked positions changes others"),
+        ("KMR202", found.broken - quiet, "a fully masked sample gives NaN or Inf"),
+    ):
+        if any(not layer for layer, _, _ in wrong):
+            for source in find_sources(found.order, wrong.__contains__, run.info.separator):
+                run.add(code, source, text)
+    if found.failed is not None:
+        run.add("KMR202", Source("", 0, "out0"), f"a fully masked sample makes the batch fail: {found.failed}")
+    if found.longer - quiet and not any(finding.rule == "KMR201" for finding in run.findings):
+        run.add("KMR201", Source(*min(found.longer - quiet)), "a longer padding changes the result")
+
+
 # -- inside ------------------------------------------------------------------------------------------------------
 
 
-def _judge_finite(run: _Run) -> None:
+def _judge_finite(run: Run) -> None:
     """KMR304: NaN or Inf from finite input."""
     if not all(np.isfinite(value).all() for value in run.batch.values() if value.dtype.kind in "fc"):
         return
@@ -452,7 +361,7 @@ def _judge_finite(run: _Run) -> None:
         run.add("KMR304", source, f"NaN or Inf comes out of finite input{who}", severity=severity)
 
 
-def _judge_inside(run: _Run) -> None:
+def _judge_inside(run: Run) -> None:
     """Notes: where the batch is not axis 0, and mixes that are undone before the outputs."""
     reported: set[str] = set()
     for tap in run.evidence.order:
@@ -476,7 +385,7 @@ def _judge_inside(run: _Run) -> None:
 # -- the report --------------------------------------------------------------------------------------------------
 
 
-def _report(run: _Run, policy: Policy, tried: Sequence[int]) -> Report:
+def _report(run: Run, policy: Policy, tried: Sequence[int]) -> Report:
     findings = policy.apply(run.findings)
     failed = any(finding.severity == "error" and not finding.allowed for finding in findings)
     verdict: Literal["pass", "fail", "unproven"] = "fail" if failed else "unproven" if run.unproven else "pass"

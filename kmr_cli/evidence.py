@@ -89,7 +89,7 @@ class Evidence:
             homes[home] = tap
             self.canonical[tap], self.base[tap] = tap, np.array(array, copy=True)
 
-        outputs = _with_outputs(session, batch, taps, keep)
+        outputs = watch(session, batch, taps, keep)
         kind = np.uint8 if self.singly or 2 * self.bits <= 8 else np.uint16 if 2 * self.bits <= 16 else np.uint64
         for tap in self.order:
             if self.canonical[tap] == tap:
@@ -112,7 +112,7 @@ class Evidence:
             if before is None or before.shape != array.shape or changed(before, array).any():
                 found.add(tap)
 
-        _with_outputs(session, batch, taps, compare)
+        watch(session, batch, taps, compare)
         return found | (self.base.keys() - seen)
 
     def replaced(self, session: Session, batch: Batch, taps: Taps, number: int) -> None:
@@ -131,7 +131,7 @@ class Evidence:
                 if not layer:
                     self._strengthen(tap, ulp_distance(before, array))
 
-        _with_outputs(session, batch, taps, compare)
+        watch(session, batch, taps, compare)
         self.rerouted |= self.base.keys() - seen
 
     def kept(
@@ -157,7 +157,7 @@ class Evidence:
                 if changed(old, new).any():
                     found[tap] = FAR if layer else int(ulp_distance(old, new).max())
 
-        _with_outputs(session, batch, taps, compare)
+        watch(session, batch, taps, compare)
         return found
 
     # -- what they show ----------------------------------------------------------------------------------------
@@ -211,9 +211,10 @@ def last_bits(distance: int) -> bool:
     return 0 < distance <= 64 < FAR
 
 
-def _with_outputs(
+def watch(
     session: Session, batch: Batch, taps: Taps, sink: Callable[[str, int, str, np.ndarray], None]
 ) -> dict[str, np.ndarray]:
+    """One pass; the model's outputs go to ``sink`` too, after all taps, as ports of the layer ``""``."""
     outputs = session.capture(batch, taps, sink)
     assert outputs is not None
     for number, array in enumerate(outputs.values()):

@@ -99,7 +99,7 @@ def try_size(
         if expected.shape != after[port].shape:
             message = f"output {port} has shape {shapes[port]} where {expected.shape} was expected"
             return SizeRun(size, wrong_count=(port, message), shapes=shapes)
-        off = _distance(expected, after[port])
+        off = distance(expected, after[port])
         if off is None:
             message = f"output {port} of the same samples differs beyond rounding"
             return SizeRun(size, differs=(port, message), shapes=shapes)
@@ -132,7 +132,7 @@ def trace_size(
         order.append(tap)
         if tap in known:
             expected = _expected(*known[tap], whole, size)
-            if expected is not None and (expected.shape != array.shape or _distance(expected, array) is None):
+            if expected is not None and (expected.shape != array.shape or distance(expected, array) is None):
                 wrong.add(tap)
 
     try:
@@ -188,7 +188,7 @@ def _places(index: BatchIndex, value: np.ndarray, whole: int, size: int) -> list
     return None
 
 
-def _distance(expected: np.ndarray, after: np.ndarray) -> int | None:
+def distance(expected: np.ndarray, after: np.ndarray) -> int | None:
     """In units in the last place of the largest value; None beyond rounding. Discrete values tell nothing here."""
     if discrete(expected):
         return 0

@@ -54,7 +54,7 @@ def alike(batch: Batch, kept: int) -> dict[str, np.ndarray]:
 
 
 def poisoned(batch: Batch, samples: Sequence[int], specs: Sequence[TensorSpec]) -> dict[str, np.ndarray] | None:
-    """``samples`` all NaN; None where no input is a free float. What is multiplied by zero or averaged carries it on."""
+    """``samples`` all NaN; None without a free float input. What is multiplied by zero carries it on."""
     limits = {spec.name: spec.limit for spec in specs}
     result, touched = {}, False
     for name, values in batch.items():

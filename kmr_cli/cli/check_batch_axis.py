@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 @click.option(
     "--allow", metavar="LAYER", multiple=True, help="Layer (path or glob) that mixes samples by design; repeatable."
 )
+@click.option(
+    "--mask-input", "masks", metavar="NAME[=VALUE]", multiple=True,
+    help="Input that is a mask (0: padding), or in which VALUE is padding; repeatable.",
+)  # fmt: skip
 @click.option("--format", "format_", type=click.Choice(["terminal", "json"]), default="terminal", show_default=True)
 @options.opening
 @options.debug
@@ -38,6 +43,7 @@ def command(
     select: tuple[str, ...],
     ignore: tuple[str, ...],
     allow: tuple[str, ...],
+    masks: tuple[str, ...],
     format_: str,
     imports: tuple[str, ...],
     signature: str | None,
@@ -61,7 +67,9 @@ def command(
     """
     if layer_class and models:
         raise click.UsageError("--layer-class and MODEL exclude each other")
-    policy = _policy(select, ignore, allow)
+    if masks and not (models or layer_class):
+        raise click.UsageError("--mask-input needs a MODEL or --layer-class")
+    policy = replace(_policy(select, ignore, allow), masks=masks)
     with options.Reporter() as reporter:
         if layer_class:
             arguments = _constructor(constructor)

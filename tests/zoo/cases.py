@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kmr_cli.check import check
+from kmr_cli.check import Policy, check
 from kmr_cli.errors import KmrError
 from kmr_cli.formats import OpenOptions, detect
 from kmr_cli.records import Report
@@ -34,6 +34,7 @@ class Case:
         data: the batch by input name, where synthetic data would not do.
         size: of a synthetic batch; 0 for the size that the command chooses.
         imports: modules of custom layers.
+        masks: as ``--mask-input`` names them.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Case:
     data: Callable[[], Mapping[str, np.ndarray]] | None = None
     size: int = SIZE
     imports: tuple[str, ...] = ()
+    masks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,8 @@ def run(case: Case) -> Report:
             batch = synthesize(info, info.fixed_batch or size, 0, case.shapes)
         session = form.open(path, options)
         try:
-            return check(session, info, batch, reopen=lambda: form.open(path, options))
+            policy = Policy(masks=case.masks)
+            return check(session, info, batch, policy=policy, reopen=lambda: form.open(path, options))
         finally:
             session.close()
 

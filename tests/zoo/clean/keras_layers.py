@@ -21,41 +21,94 @@ CODE = frozenset({"Lambda"})  # not loaded from files that nobody vouches for
 RANDOM_ALWAYS = frozenset({"RandAugment", "AugMix", "MaxNumBoundingBoxes"})  # augmentation, no part of a served model
 
 WITH_ONE_INPUT: dict[str, tuple[tuple[int, ...], dict[str, object]]] = {
-    "Activation": (FLAT, {"activation": "gelu"}), "ActivityRegularization": (FLAT, {"l2": 0.1}),
-    "AlphaDropout": (FLAT, {"rate": 0.3}), "BatchNormalization": (STEPS, {}), "Dense": (STEPS, {"units": 3}),
-    "Dropout": (FLAT, {"rate": 0.3}), "ELU": (FLAT, {}), "EinsumDense": (STEPS, {"equation": "abc,cd->abd", "output_shape": (None, 5)}),
-    "Flatten": (STEPS, {}), "GaussianDropout": (FLAT, {"rate": 0.3}), "GaussianNoise": (FLAT, {"stddev": 0.3}),
-    "GroupNormalization": (STEPS, {"groups": 2}), "Identity": (FLAT, {}), "LayerNormalization": (STEPS, {}),
-    "LeakyReLU": (FLAT, {}), "Masking": (STEPS, {}), "Normalization": (FLAT, {"mean": 0.5, "variance": 2.0}),
-    "PReLU": (FLAT, {}), "Permute": (STEPS, {"dims": (2, 1)}), "RMSNormalization": (STEPS, {}), "ReLU": (STEPS, {}),
-    "RepeatVector": (FLAT, {"n": 3}), "Rescaling": (FLAT, {"scale": 2.0, "offset": 1.0}), "Reshape": (STEPS, {"target_shape": (3, 12)}),
-    "Softmax": (STEPS, {}), "UnitNormalization": (STEPS, {}), "Discretization": (FLAT, {"bin_boundaries": [-1.0, 0.0, 1.0]}),
-    "GRU": (STEPS, {"units": 3}), "LSTM": (STEPS, {"units": 3, "return_sequences": True}), "SimpleRNN": (STEPS, {"units": 3}),
-    "Resizing": (IMAGE, {"height": 5, "width": 6}), "CenterCrop": (IMAGE, {"height": 5, "width": 6}),
+    "Activation": (FLAT, {"activation": "gelu"}),
+    "ActivityRegularization": (FLAT, {"l2": 0.1}),
+    "AlphaDropout": (FLAT, {"rate": 0.3}),
+    "BatchNormalization": (STEPS, {}),
+    "Dense": (STEPS, {"units": 3}),
+    "Dropout": (FLAT, {"rate": 0.3}),
+    "ELU": (FLAT, {}),
+    "EinsumDense": (STEPS, {"equation": "abc,cd->abd", "output_shape": (None, 5)}),
+    "Flatten": (STEPS, {}),
+    "GaussianDropout": (FLAT, {"rate": 0.3}),
+    "GaussianNoise": (FLAT, {"stddev": 0.3}),
+    "GroupNormalization": (STEPS, {"groups": 2}),
+    "Identity": (FLAT, {}),
+    "LayerNormalization": (STEPS, {}),
+    "LeakyReLU": (FLAT, {}),
+    "Masking": (STEPS, {}),
+    "Normalization": (FLAT, {"mean": 0.5, "variance": 2.0}),
+    "PReLU": (FLAT, {}),
+    "Permute": (STEPS, {"dims": (2, 1)}),
+    "RMSNormalization": (STEPS, {}),
+    "ReLU": (STEPS, {}),
+    "RepeatVector": (FLAT, {"n": 3}),
+    "Rescaling": (FLAT, {"scale": 2.0, "offset": 1.0}),
+    "Reshape": (STEPS, {"target_shape": (3, 12)}),
+    "Softmax": (STEPS, {}),
+    "UnitNormalization": (STEPS, {}),
+    "Discretization": (FLAT, {"bin_boundaries": [-1.0, 0.0, 1.0]}),
+    "GRU": (STEPS, {"units": 3}),
+    "LSTM": (STEPS, {"units": 3, "return_sequences": True}),
+    "SimpleRNN": (STEPS, {"units": 3}),
+    "Resizing": (IMAGE, {"height": 5, "width": 6}),
+    "CenterCrop": (IMAGE, {"height": 5, "width": 6}),
     "STFTSpectrogram": ((40, 1), {"frame_length": 16, "frame_step": 8, "fft_length": 16}),
-    "Solarization": (IMAGE, {"value_range": (-4, 4)}), "AutoContrast": (IMAGE, {"value_range": (-4, 4)}),
+    "Solarization": (IMAGE, {"value_range": (-4, 4)}),
+    "AutoContrast": (IMAGE, {"value_range": (-4, 4)}),
     **{f"Cropping{rank}D": (shape, {"cropping": 1}) for rank, shape in ((1, STEPS), (2, IMAGE), (3, VOLUME))},
     **{f"ZeroPadding{rank}D": (shape, {"padding": 1}) for rank, shape in ((1, STEPS), (2, IMAGE), (3, VOLUME))},
     **{f"UpSampling{rank}D": (shape, {}) for rank, shape in ((1, STEPS), (2, IMAGE), (3, VOLUME))},
     **{f"SpatialDropout{rank}D": (shape, {"rate": 0.3}) for rank, shape in ((1, STEPS), (2, IMAGE), (3, VOLUME))},
-    **{f"{kind}Pooling{rank}D": (shape, {} if "Global" in kind else {"pool_size": 2})
-       for kind in ("Average", "Max", "GlobalAverage", "GlobalMax")
-       for rank, shape in ((1, STEPS), (2, IMAGE), (3, VOLUME))},
-    **{f"Adaptive{kind}Pooling{rank}D": (shape, {"output_size": 2}) for kind in ("Average", "Max")
-       for rank, shape in ((1, STEPS), (2, IMAGE), (3, VOLUME))},
-    **{f"Conv{rank}D{kind}": (shape, {"filters": 3, "kernel_size": 2}) for kind in ("", "Transpose")
-       for rank, shape in ((1, STEPS), (2, IMAGE), (3, VOLUME))},
+    **{
+        f"{kind}Pooling{rank}D": (shape, {} if "Global" in kind else {"pool_size": 2})
+        for kind in ("Average", "Max", "GlobalAverage", "GlobalMax")
+        for rank, shape in ((1, STEPS), (2, IMAGE), (3, VOLUME))
+    },
+    **{
+        f"Adaptive{kind}Pooling{rank}D": (shape, {"output_size": 2})
+        for kind in ("Average", "Max")
+        for rank, shape in ((1, STEPS), (2, IMAGE), (3, VOLUME))
+    },
+    **{
+        f"Conv{rank}D{kind}": (shape, {"filters": 3, "kernel_size": 2})
+        for kind in ("", "Transpose")
+        for rank, shape in ((1, STEPS), (2, IMAGE), (3, VOLUME))
+    },
     **{f"DepthwiseConv{rank}D": (shape, {"kernel_size": 2}) for rank, shape in ((1, STEPS), (2, IMAGE))},
     **{f"SeparableConv{rank}D": (shape, {"filters": 3, "kernel_size": 2}) for rank, shape in ((1, STEPS), (2, IMAGE))},
-    **{f"ConvLSTM{rank}D": (shape, {"filters": 2, "kernel_size": 2}) for rank, shape in ((1, (3, 6, 2)), (2, (3, 5, 6, 2)), (3, (2, 4, 5, 4, 1)))},
-    **{name: ((6, 6, 3), options) for name, options in (
-        ("RandomBrightness", {"factor": 0.2}), ("RandomContrast", {"factor": 0.2}), ("RandomCrop", {"height": 4, "width": 4}),
-        ("RandomFlip", {}), ("RandomRotation", {"factor": 0.2}), ("RandomTranslation", {"height_factor": 0.2, "width_factor": 0.2}),
-        ("RandomZoom", {"height_factor": 0.2}), ("RandomShear", {"x_factor": (0.0, 0.2)}), ("RandomGrayscale", {}), ("RandomHue", {"factor": 0.2}),
-        ("RandomSaturation", {"factor": 0.2}), ("RandomSharpness", {"factor": 0.2}), ("RandomPosterization", {"factor": 4}),
-        ("RandomInvert", {}), ("RandomGaussianBlur", {}), ("RandomErasing", {}), ("RandomPerspective", {}), ("RandomColorJitter", {}),
-        ("RandomColorDegeneration", {"factor": 0.2}), ("RandomElasticTransform", {}), ("MixUp", {}), ("CutMix", {}))},
-}  # fmt: skip
+    **{
+        f"ConvLSTM{rank}D": (shape, {"filters": 2, "kernel_size": 2})
+        for rank, shape in ((1, (3, 6, 2)), (2, (3, 5, 6, 2)), (3, (2, 4, 5, 4, 1)))
+    },
+    **{
+        name: ((6, 6, 3), options)
+        for name, options in (
+            ("RandomBrightness", {"factor": 0.2}),
+            ("RandomContrast", {"factor": 0.2}),
+            ("RandomCrop", {"height": 4, "width": 4}),
+            ("RandomFlip", {}),
+            ("RandomRotation", {"factor": 0.2}),
+            ("RandomTranslation", {"height_factor": 0.2, "width_factor": 0.2}),
+            ("RandomZoom", {"height_factor": 0.2}),
+            ("RandomShear", {"x_factor": (0.0, 0.2)}),
+            ("RandomGrayscale", {}),
+            ("RandomHue", {"factor": 0.2}),
+            ("RandomSaturation", {"factor": 0.2}),
+            ("RandomSharpness", {"factor": 0.2}),
+            ("RandomPosterization", {"factor": 4}),
+            ("RandomInvert", {}),
+            ("RandomGaussianBlur", {}),
+            ("RandomErasing", {}),
+            ("RandomPerspective", {}),
+            ("RandomColorJitter", {}),
+            ("RandomColorDegeneration", {"factor": 0.2}),
+            ("RandomElasticTransform", {}),
+            ("MixUp", {}),
+            ("CutMix", {}),
+        )
+    },
+}
 MERGES = ("Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract")
 
 
@@ -111,13 +164,16 @@ SPECIAL = {
     "AdditiveAttention": partial(_listed_attention, layers.AdditiveAttention),
     "MultiHeadAttention": partial(_attention, partial(layers.MultiHeadAttention, 2, 3)),
     "GroupQueryAttention": partial(_attention, partial(layers.GroupQueryAttention, 4, 4, 2)),
-    "Bidirectional": partial(_wrapped, lambda: layers.Bidirectional(layers.GRU(2, return_sequences=True), name="layer")),
+    "Bidirectional": partial(
+        _wrapped, lambda: layers.Bidirectional(layers.GRU(2, return_sequences=True), name="layer")
+    ),
     "TimeDistributed": partial(_wrapped, lambda: layers.TimeDistributed(layers.Dense(3), name="layer")),
     "SpectralNormalization": partial(_wrapped, lambda: layers.SpectralNormalization(layers.Dense(3), name="layer")),
     "RNN of a GRUCell": partial(_wrapped, lambda: layers.RNN(layers.GRUCell(3), name="layer")),
     "RNN of a LSTMCell": partial(_wrapped, lambda: layers.RNN(layers.LSTMCell(3), return_sequences=True, name="layer")),
     "RNN of StackedRNNCells": partial(
-        _wrapped, lambda: layers.RNN(layers.StackedRNNCells([layers.SimpleRNNCell(3), layers.SimpleRNNCell(2)]), name="layer")
+        _wrapped,
+        lambda: layers.RNN(layers.StackedRNNCells([layers.SimpleRNNCell(3), layers.SimpleRNNCell(2)]), name="layer"),
     ),
     "Embedding": partial(_tokens, partial(layers.Embedding, 11, 4)),
     "ReversibleEmbedding": partial(_tokens, partial(layers.ReversibleEmbedding, 11, 4)),
@@ -125,7 +181,7 @@ SPECIAL = {
     "Hashing": partial(_tokens, partial(layers.Hashing, 7, output_mode="one_hot"), (1,)),
     "IntegerLookup": partial(_tokens, partial(layers.IntegerLookup, vocabulary=[1, 2, 3, 5], output_mode="multi_hot")),
     "StringLookup": partial(_text, partial(layers.StringLookup, vocabulary=["word1", "word2"], output_mode="int")),
-}  # fmt: skip
+}
 
 
 def cases() -> Iterator[Case]:

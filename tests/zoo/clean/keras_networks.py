@@ -9,7 +9,8 @@ import keras
 from keras import layers, ops
 from zoo.cases import Case
 from zoo.clean.custom_layers import Clean, Experts
-from zoo.faults.keras_faults import write
+from zoo.faults.keras_faults import IMPORTS as FAULTY
+from zoo.faults.keras_faults import masked, write
 
 IMPORTS = ("zoo.clean.custom_layers",)
 
@@ -57,6 +58,12 @@ def masked_language_model():
     tokens = keras.Input((6,), dtype="int32", name="tokens")
     x = layers.Embedding(17, 8, mask_zero=True, name="words")(tokens)
     return keras.Model(tokens, layers.Dense(3, name="head")(layers.LSTM(4, name="read")(x)))
+
+
+def masked_reader():
+    tokens = keras.Input((None,), dtype="int32", name="tokens")
+    words = layers.Embedding(9, 4, mask_zero=True, name="words")(tokens)
+    return keras.Model(tokens, layers.LSTM(3, name="read")(words))
 
 
 def vision_transformer():
@@ -186,6 +193,11 @@ def cases() -> Iterator[Case]:
             if (name, form) in CANNOT_BE_SAVED:
                 continue
             yield Case(name, form, partial(write, make, form), imports=IMPORTS)
+    for form in ("keras", "savedmodel", "h5"):
+        mean = partial(write, partial(masked, "masked mean"), form)
+        yield Case("masked mean", form, mean, imports=FAULTY, masks=("counts",))
+        if form != "h5":
+            yield Case("masked reader", form, partial(write, masked_reader, form), masks=("tokens=0",))
     for name, function in OPERATIONS.items():
         for form in ("keras", "savedmodel"):
             yield Case(name, form, partial(write, partial(_operations, function), form), imports=IMPORTS)

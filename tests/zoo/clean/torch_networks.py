@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from zoo import torchscript_architectures as architectures
 from zoo.cases import SIZE, Case
-from zoo.faults.torch_faults import write
+from zoo.faults.torch_faults import MaskedMean, pooled, write
 from zoo.torchscript import save, script, trace
 
 NOT_CLEAN = frozenset({"Counter", "Decoder"})  # the one counts its calls, the other takes no batch
@@ -138,39 +138,103 @@ class First(nn.Module):
 
 
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
-    "merged heads": MergedHeads, "time-major inside": TimeMajor, "shifted windows": ShiftedWindows,
-    "sort and unsort": SortAndUnsort, "flip twice": FlipTwice, "packed sequences": Packed,
-    "mixture of experts": Experts, "instance norm by hand": InstanceNorm, "one by one": OneByOne, "causal attention": Causal,
-    "transformer encoder": lambda: Framed(nn.TransformerEncoder(
-        nn.TransformerEncoderLayer(4, 2, 8, batch_first=True), 2, enable_nested_tensor=False)),
+    "merged heads": MergedHeads,
+    "time-major inside": TimeMajor,
+    "shifted windows": ShiftedWindows,
+    "sort and unsort": SortAndUnsort,
+    "flip twice": FlipTwice,
+    "packed sequences": Packed,
+    "mixture of experts": Experts,
+    "instance norm by hand": InstanceNorm,
+    "one by one": OneByOne,
+    "causal attention": Causal,
+    "transformer encoder": lambda: Framed(
+        nn.TransformerEncoder(nn.TransformerEncoderLayer(4, 2, 8, batch_first=True), 2, enable_nested_tensor=False)
+    ),
     "LSTM": lambda: First(nn.LSTM(4, 3, batch_first=True, bidirectional=True)),
-    "GRU": lambda: First(nn.GRU(4, 3, 2, batch_first=True)), "RNN": lambda: First(nn.RNN(4, 3, batch_first=True)),
-}  # fmt: skip
+    "GRU": lambda: First(nn.GRU(4, 3, 2, batch_first=True)),
+    "RNN": lambda: First(nn.RNN(4, 3, batch_first=True)),
+}
 """All take (B, 6, 4)."""
 LAYERS: dict[tuple[int, ...], tuple[nn.Module, ...]] = {
     FLAT: (
-        nn.Linear(6, 4), nn.BatchNorm1d(6), nn.LayerNorm(6), nn.RMSNorm(6), nn.Dropout(), nn.AlphaDropout(), nn.GLU(), nn.ReLU(),
-        nn.GELU(), nn.SiLU(), nn.Mish(), nn.Tanh(), nn.Softplus(), nn.Softsign(), nn.Hardswish(), nn.LogSigmoid(),
-        nn.PReLU(6), nn.Softmax(1), nn.LogSoftmax(1), nn.Softmin(1), nn.CELU(), nn.SELU(), nn.Tanhshrink(),
-        nn.Unflatten(1, (2, 3)), nn.Identity(), nn.Hardtanh(), nn.Threshold(-1.0, 0.0), nn.ELU(), nn.Sigmoid(),
+        nn.Linear(6, 4),
+        nn.BatchNorm1d(6),
+        nn.LayerNorm(6),
+        nn.RMSNorm(6),
+        nn.Dropout(),
+        nn.AlphaDropout(),
+        nn.GLU(),
+        nn.ReLU(),
+        nn.GELU(),
+        nn.SiLU(),
+        nn.Mish(),
+        nn.Tanh(),
+        nn.Softplus(),
+        nn.Softsign(),
+        nn.Hardswish(),
+        nn.LogSigmoid(),
+        nn.PReLU(6),
+        nn.Softmax(1),
+        nn.LogSoftmax(1),
+        nn.Softmin(1),
+        nn.CELU(),
+        nn.SELU(),
+        nn.Tanhshrink(),
+        nn.Unflatten(1, (2, 3)),
+        nn.Identity(),
+        nn.Hardtanh(),
+        nn.Threshold(-1.0, 0.0),
+        nn.ELU(),
+        nn.Sigmoid(),
     ),
     STEPS: (
-        nn.Conv1d(6, 3, 2), nn.ConvTranspose1d(6, 3, 2), nn.MaxPool1d(2), nn.AvgPool1d(2), nn.AdaptiveAvgPool1d(2),
-        nn.AdaptiveMaxPool1d(2), nn.InstanceNorm1d(6), nn.GroupNorm(2, 6), nn.Flatten(), nn.LPPool1d(2, 2),
-        nn.ReflectionPad1d(1), nn.ConstantPad1d(1, 0.5),
+        nn.Conv1d(6, 3, 2),
+        nn.ConvTranspose1d(6, 3, 2),
+        nn.MaxPool1d(2),
+        nn.AvgPool1d(2),
+        nn.AdaptiveAvgPool1d(2),
+        nn.AdaptiveMaxPool1d(2),
+        nn.InstanceNorm1d(6),
+        nn.GroupNorm(2, 6),
+        nn.Flatten(),
+        nn.LPPool1d(2, 2),
+        nn.ReflectionPad1d(1),
+        nn.ConstantPad1d(1, 0.5),
     ),
     IMAGE: (
-        nn.Conv2d(4, 3, 3), nn.Conv2d(4, 4, 3, groups=4), nn.ConvTranspose2d(4, 3, 2), nn.MaxPool2d(2), nn.AvgPool2d(2),
-        nn.AdaptiveAvgPool2d(2), nn.BatchNorm2d(4), nn.InstanceNorm2d(4, affine=True), nn.GroupNorm(2, 4),
-        nn.LocalResponseNorm(2), nn.Upsample(scale_factor=2.0), nn.PixelShuffle(2), nn.PixelUnshuffle(2),
-        nn.ChannelShuffle(2), nn.Unfold(2), nn.ZeroPad2d(1), nn.Dropout2d(), nn.Softmax2d(), nn.ReplicationPad2d(1),
-        nn.LPPool2d(2, 2), nn.UpsamplingBilinear2d(scale_factor=2),
+        nn.Conv2d(4, 3, 3),
+        nn.Conv2d(4, 4, 3, groups=4),
+        nn.ConvTranspose2d(4, 3, 2),
+        nn.MaxPool2d(2),
+        nn.AvgPool2d(2),
+        nn.AdaptiveAvgPool2d(2),
+        nn.BatchNorm2d(4),
+        nn.InstanceNorm2d(4, affine=True),
+        nn.GroupNorm(2, 4),
+        nn.LocalResponseNorm(2),
+        nn.Upsample(scale_factor=2.0),
+        nn.PixelShuffle(2),
+        nn.PixelUnshuffle(2),
+        nn.ChannelShuffle(2),
+        nn.Unfold(2),
+        nn.ZeroPad2d(1),
+        nn.Dropout2d(),
+        nn.Softmax2d(),
+        nn.ReplicationPad2d(1),
+        nn.LPPool2d(2, 2),
+        nn.UpsamplingBilinear2d(scale_factor=2),
     ),
     VOLUME: (
-        nn.Conv3d(4, 3, 2), nn.ConvTranspose3d(4, 3, 2), nn.MaxPool3d(2), nn.AvgPool3d(2), nn.BatchNorm3d(4),
-        nn.InstanceNorm3d(4), nn.AdaptiveAvgPool3d(2),
+        nn.Conv3d(4, 3, 2),
+        nn.ConvTranspose3d(4, 3, 2),
+        nn.MaxPool3d(2),
+        nn.AvgPool3d(2),
+        nn.BatchNorm3d(4),
+        nn.InstanceNorm3d(4),
+        nn.AdaptiveAvgPool3d(2),
     ),
-}  # fmt: skip
+}
 
 
 def _architecture(kind: type[nn.Module], convert: str, folder: Path) -> Path:
@@ -207,3 +271,4 @@ def cases() -> Iterator[Case]:
         if kind.__name__ not in NOT_CLEAN:
             build = partial(_architecture, kind, "script")
             yield Case(f"architecture {kind.__name__}", "torchscript", build, data=partial(_batch, kind))
+    yield pooled("masked mean", MaskedMean)

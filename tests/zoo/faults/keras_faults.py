@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 from keras import layers
 from zoo.cases import Case
-from zoo.faults.keras_layers import Apply, Block, InTraining, MaskedAverage, Running
+from zoo.faults.keras_layers import Apply, Block, InTraining, MaskedAverage, Mean, Running
 from zoo.savedmodel import _quiet
 
 IMPORTS = ("zoo.faults.keras_layers",)
@@ -116,14 +116,33 @@ def masked_average():
 
 
 SIMPLE = {
-    "softmax": ("KMR101",), "log softmax": ("KMR101",), "norm": ("KMR101",), "mean": ("KMR101",),
-    "variance": ("KMR101",), "batch maximum": ("KMR101",), "range": ("KMR101",), "cumsum": ("KMR101",), "sort": ("KMR101",),
-    "top-k": ("KMR101",), "roll": ("KMR106",), "flip": ("KMR106",), "difference": ("KMR101",),
-    "global norm": ("KMR101",), "global mean": ("KMR101",), "permute": ("KMR101", "KMR105"),
-    "windows": ("KMR101", "KMR105"), "attention": ("KMR101",), "capacity": ("KMR101",), "branch": ("KMR101",),
-    "clip": ("KMR101",), "zero product": ("KMR108",), "leak into the last": ("KMR101",),
-    "hard-coded": ("KMR102",), "mask": ("KMR103", "KMR101"), "empty": ("KMR304",),
-}  # fmt: skip
+    "softmax": ("KMR101",),
+    "log softmax": ("KMR101",),
+    "norm": ("KMR101",),
+    "mean": ("KMR101",),
+    "variance": ("KMR101",),
+    "batch maximum": ("KMR101",),
+    "range": ("KMR101",),
+    "cumsum": ("KMR101",),
+    "sort": ("KMR101",),
+    "top-k": ("KMR101",),
+    "roll": ("KMR106",),
+    "flip": ("KMR106",),
+    "difference": ("KMR101",),
+    "global norm": ("KMR101",),
+    "global mean": ("KMR101",),
+    "permute": ("KMR101", "KMR105"),
+    "windows": ("KMR101", "KMR105"),
+    "attention": ("KMR101",),
+    "capacity": ("KMR101",),
+    "branch": ("KMR101",),
+    "clip": ("KMR101",),
+    "zero product": ("KMR108",),
+    "leak into the last": ("KMR101",),
+    "hard-coded": ("KMR102",),
+    "mask": ("KMR103", "KMR101"),
+    "empty": ("KMR304",),
+}
 """Rules by the function of ``keras_layers.FUNCTIONS`` that stands between two dense layers."""
 LAST = {
     "lost": ("KMR104",),
@@ -135,13 +154,41 @@ LAST = {
 """The same, at the end of the model."""
 
 
+def masked(what):
+    """A mean of steps, told by an input which of them count. Keras passes ``mask`` by keyword."""
+    values, counts = keras.Input((5, 4), name="values"), keras.Input((5,), name="counts")
+    pooled = Mean(what, name="mean")(layers.Dense(4, name="before")(values), counts)
+    return keras.Model([values, counts], layers.Dense(3, name="after")(pooled))
+
+
+def blind_reader():
+    """Padding is told by nothing but the token 0, and nothing asks for it."""
+    tokens = keras.Input((None,), dtype="int32", name="tokens")
+    words = layers.Embedding(9, 4, name="words")(tokens)
+    return keras.Model(tokens, layers.GlobalAveragePooling1D(name="mean")(words))
+
+
+def masked_pooling():
+    """GlobalAveragePooling1D of Keras 3.15 divides by the number of unmasked steps, also where that is 0."""
+    tokens = keras.Input((None,), dtype="int32", name="tokens")
+    words = layers.Embedding(9, 4, mask_zero=True, name="words")(tokens)
+    return keras.Model(tokens, layers.GlobalAveragePooling1D(name="mean")(words))
+
+
 KERAS_OWN = {
     "MelSpectrogram": (
         (600,),
-        {"fft_length": 64, "sequence_stride": 32, "num_mel_bins": 4, "sampling_rate": 4000, "min_freq": 20, "max_freq": 2000},
+        {
+            "fft_length": 64,
+            "sequence_stride": 32,
+            "num_mel_bins": 4,
+            "sampling_rate": 4000,
+            "min_freq": 20,
+            "max_freq": 2000,
+        },
     ),
     "ContrastLimitedAdaptiveHistogramEqualization": ((16, 16, 3), {"value_range": (-4, 4), "tile_grid_size": (2, 2)}),
-}  # fmt: skip
+}
 
 
 def cases() -> Iterator[Case]:
@@ -151,6 +198,16 @@ def cases() -> Iterator[Case]:
             layer = layer.get(form, layer["keras"]) if isinstance(layer, dict) else layer
             yield Case(name, form, partial(write, make, form), kind, rules, layer, imports=IMPORTS)
 
+        for name, rule in (("padding-blind mean", "KMR201"), ("mean over an empty mask", "KMR202")):
+            make = partial(write, partial(masked, name), form)
+            yield Case(name, form, make, name, (rule,), "mean", imports=IMPORTS, masks=("counts",))
+        name = "padding-blind mean"
+        make = partial(write, blind_reader, form)
+        yield Case("padding-blind reader", form, make, name, ("KMR201",), "", masks=("tokens=0",))
+    for form in ("keras", "savedmodel"):
+        make = partial(write, masked_pooling, form)
+        name = "GlobalAveragePooling1D"
+        yield Case(name, form, make, "Keras' own layers", ("KMR202",), "mean", masks=("tokens=0",))
     for name, (shape, options) in KERAS_OWN.items():
         make = partial(keras_own, name, shape, options)
         yield Case(name, "keras", partial(write, make, "keras"), "Keras' own layers", ("KMR101", "KMR108"), "layer")

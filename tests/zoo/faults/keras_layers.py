@@ -163,3 +163,30 @@ class Block(layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "what": self.what}
+
+
+def _counted(x, mask):
+    return ops.sum(x * mask[:, :, None], axis=1)
+
+
+MEANS = {
+    "padding-blind mean": lambda x, mask: _counted(x, mask) + ops.mean(x, axis=1),
+    "mean over an empty mask": lambda x, mask: _counted(x, mask) / ops.sum(mask, axis=1, keepdims=True),
+    "masked mean": lambda x, mask: _counted(x, mask) / ops.maximum(ops.sum(mask, axis=1, keepdims=True), 1.0),
+}
+"""Of steps: two faults and what is right."""
+
+
+@keras.saving.register_keras_serializable("faults")
+class Mean(layers.Layer):
+    """One of :data:`MEANS` as a layer."""
+
+    def __init__(self, what, **kwargs):
+        super().__init__(**kwargs)
+        self.what = what
+
+    def call(self, x, mask):
+        return MEANS[self.what](x, ops.cast(mask, x.dtype))
+
+    def get_config(self):
+        return {**super().get_config(), "what": self.what}

@@ -212,6 +212,31 @@ class Masked(nn.Module):
         return self.masked(self.before(x), mask)
 
 
+class BlindMean(nn.Module):
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        return (x * mask.unsqueeze(-1)).sum(1) + x.mean(1)
+
+
+class EmptyMean(nn.Module):
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        return (x * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True)
+
+
+class MaskedMean(nn.Module):
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        return (x * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True).clamp(min=1.0)
+
+
+class Pooled(nn.Module):
+    def __init__(self, mean: nn.Module) -> None:
+        super().__init__()
+        self.before = nn.Linear(4, 4)
+        self.mean = mean
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        return self.mean(torch.tanh(self.before(x)), mask)
+
+
 # -- traced --------------------------------------------------------------------------------------------------------
 
 
@@ -357,3 +382,14 @@ def cases() -> Iterator[Case]:
     yield Case(
         "mask", "torchscript", partial(write, Masked, "script", ()), "mask", ("KMR103",), "masked", shapes=shapes
     )
+    for name, rule, kind in (
+        ("padding-blind mean", "KMR201", BlindMean), ("mean over an empty mask", "KMR202", EmptyMean),
+    ):  # fmt: skip
+        yield pooled(name, kind, (rule,))
+
+
+def pooled(name: str, kind: type[nn.Module], rules: tuple[str, ...] = ()) -> Case:
+    """A mean of steps, told by an input which of them count."""
+    build = partial(write, lambda: Pooled(kind()), "script", ())
+    shapes = {"x": (5, 4), "mask": (5,)}
+    return Case(name, "torchscript", build, name if rules else "", rules, "mean", shapes, masks=("mask",))

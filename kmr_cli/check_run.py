@@ -1,0 +1,63 @@
+"""What a check in progress knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from kmr_cli.blame import Source
+from kmr_cli.evidence import Evidence, Tap
+from kmr_cli.formats import Session, Taps
+from kmr_cli.records import Batch, BatchIndex, Finding, ModelInfo
+from kmr_cli.rules import RULES
+from kmr_cli.sizes import SizeRun
+
+Progress = Callable[[str], None]
+
+
+@dataclass
+class Run:
+    """A check in progress."""
+
+    session: Session
+    info: ModelInfo
+    batch: Batch
+    taps: Taps
+    evidence: Evidence
+    rng: np.random.Generator
+    progress: Progress
+    passes: int = 0
+    indices: dict[Tap, BatchIndex] = field(default_factory=dict)
+    pushed: dict[Tap, int] = field(default_factory=dict)
+    poisoned: dict[Tap, int] = field(default_factory=dict)
+    sizes: list[tuple[SizeRun, bool]] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    unproven: list[str] = field(default_factory=list)
+
+    @property
+    def outputs(self) -> list[Tap]:
+        """The model's own outputs."""
+        return [tap for tap in self.evidence.order if not tap[0]]
+
+    def mixed(self, tap: Tap) -> bool:
+        """Whether some element here depends on several samples, or on other samples than its own."""
+        index = self.indices.get(tap)
+        return tap in self.pushed or (index is not None and index.kind == "mixed")
+
+    def entangled(self, tap: Tap) -> bool:
+        """Mixed, or interleaved: rows with pieces of several samples are mixed by whatever comes next."""
+        index = self.indices.get(tap)
+        return self.mixed(tap) or (index is not None and index.kind == "interleaved")
+
+    def add(self, code: str, source: Source, message: str, **more: object) -> None:
+        """Report a finding at a layer."""
+        severity = more.pop("severity", RULES[code].severity)
+        finding = Finding(code, severity, source.layer, source.call, source.port, message, **more)  # type: ignore[arg-type]
+        self.findings.append(finding)
+
+    def step(self, doing: str) -> None:
+        """Count a forward pass that is about to begin."""
+        self.passes += 1
+        self.progress(doing)

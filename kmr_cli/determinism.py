@@ -1,0 +1,58 @@
+"""Does the same batch give the same values, and if not: is it chance, or something kept between calls?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from kmr_cli import replacement
+from kmr_cli.batch_index import changed
+from kmr_cli.blame import find_sources
+from kmr_cli.check_run import Run
+from kmr_cli.formats import Session, Taps
+from kmr_cli.records import Batch
+
+
+def judge_determinism(run: Run, reopen: Callable[[], Session] | None) -> None:
+    """KMR301, KMR302: what the same batch gives twice, on one loaded instance."""
+    restless = run.evidence.restless
+    if not restless:
+        return
+    code = "KMR302" if reopen is not None and _remembers(run, reopen) else "KMR301"
+    words = {
+        "KMR301": "the same batch twice gives different values",
+        "KMR302": "the same batch gives other values after other calls: something is kept between calls",
+    }
+    for source in find_sources(run.evidence.order, restless.__contains__, run.info.separator):
+        run.add(code, source, words[code])
+    for tap in run.outputs:
+        if tap in restless:
+            run.unproven.append(f"output {tap[2]} changes from run to run, so nothing can be told from it")
+
+
+def _remembers(run: Run, reopen: Callable[[], Session]) -> bool:
+    """Whether the second result of a fresh model depends on what its first batch was, and on nothing else."""
+    other = replacement.replace(run.batch, range(run.evidence.size), run.session.inputs, run.rng)
+
+    def second_after(first: Batch) -> list[np.ndarray]:
+        fresh = reopen()
+        try:
+            for data in (first, run.batch):
+                run.step("telling state from chance")
+                outputs = fresh.capture(data, Taps(()), None)
+        finally:
+            fresh.close()
+        assert outputs is not None
+        return [np.array(value) for value in outputs.values()]
+
+    after_same, after_other = second_after(run.batch), second_after(other)
+    if _alike(after_same, after_other):
+        return False
+    return _alike(after_same, second_after(run.batch))  # the same history gives the same result: it was no chance
+
+
+def _alike(first: list[np.ndarray], second: list[np.ndarray]) -> bool:
+    return all(
+        a.shape == b.shape and not changed(a, b).any() for a, b in zip(first, second, strict=True)
+    )  # fmt: skip
