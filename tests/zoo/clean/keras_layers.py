@@ -184,6 +184,10 @@ SPECIAL = {
 }
 
 
+AUGMENTS = frozenset(name for name in WITH_ONE_INPUT if name.startswith("Random")) | {"MixUp", "CutMix"}
+"""Random once they are exported; see zoo.faults.keras_faults."""
+
+
 def cases() -> Iterator[Case]:
     """One model per layer, as ``.keras``; every fourth also as a SavedModel, every fifth as ``.h5``."""
     made = {name: partial(_single, name) for name in WITH_ONE_INPUT}
@@ -192,7 +196,7 @@ def cases() -> Iterator[Case]:
     data = {"StringLookup": _words}
     for number, (name, make) in enumerate(sorted(made.items())):
         yield Case(name, "keras", partial(write, make, "keras"), data=data.get(name))
-        if number % 4 == 0:
+        if number % 4 == 0 and name not in AUGMENTS:
             yield Case(name, "savedmodel", partial(write, make, "savedmodel"), data=data.get(name))
         if number % 5 == 0:
             yield Case(name, "h5", partial(write, make, "h5"), data=data.get(name))

@@ -175,6 +175,14 @@ def masked_pooling():
     return keras.Model(tokens, layers.GlobalAveragePooling1D(name="mean")(words))
 
 
+EXPORTED_AUGMENTATION: dict[str, dict[str, object]] = {
+    "RandomRotation": {"factor": 0.2},
+    "RandomHue": {"factor": 0.2},
+    "RandomErasing": {},
+    "RandomTranslation": {"height_factor": 0.2, "width_factor": 0.2},
+    "MixUp": {},
+}
+"""Keras 3.15 does nothing there in inference, and yet exports the random operations."""
 KERAS_OWN = {
     "MelSpectrogram": (
         (600,),
@@ -208,6 +216,9 @@ def cases() -> Iterator[Case]:
         make = partial(write, masked_pooling, form)
         name = "GlobalAveragePooling1D"
         yield Case(name, form, make, "Keras' own layers", ("KMR202",), "mean", masks=("tokens=0",))
+    for name, options in EXPORTED_AUGMENTATION.items():
+        make = partial(write, partial(keras_own, name, (6, 6, 3), options), "savedmodel")
+        yield Case(f"{name}, exported", "savedmodel", make, "augmentation left on by export", ("KMR301",), "layer")
     for name, (shape, options) in KERAS_OWN.items():
         make = partial(keras_own, name, shape, options)
         yield Case(name, "keras", partial(write, make, "keras"), "Keras' own layers", ("KMR101", "KMR108"), "layer")
