@@ -37,7 +37,8 @@ def check(
     """Check that samples do not mix, and where they do, say which layer mixes them.
 
     The number of forward passes depends on the batch alone: B + 13 at most for up to eight samples,
-    2·⌈log2 B⌉ + 13 above (a model that gives different values every time takes up to six more).
+    2·⌈log2 B⌉ + 13 above; up to two more find the layer of what went wrong at another size, four more check
+    masks, and a model that gives different values every time takes up to six more.
 
     Args:
         session: the loaded model.
