@@ -101,8 +101,8 @@ def document(outcomes: list[dict[str, Any]], seconds: float) -> str:
         "",
         "## Seeded faults",
         "",
-        "Each cell: found by the right rule / right layer named / seeded. Where two rules tell the same fault (rows with"
-        " pieces of several samples, which a later layer adds up), either counts.",
+        "Each cell: found by the right rule / right layer named / seeded. Where two rules tell the same fault (rows"
+        " with pieces of several samples, which a later layer adds up), either counts.",
         "",
         f"| what the model does | {' | '.join(TITLES[name] for name in FORMATS)} |",
         f"| --- | {' | '.join('---' for _ in FORMATS)} |",
