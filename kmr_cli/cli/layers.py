@@ -11,6 +11,7 @@ from kmr_cli.cli import options
 @click.argument("model", metavar="MODEL")
 @click.option("--filter", "pattern", metavar="GLOB", help="Only layers whose path matches, as in --filter 'enc*'.")
 @click.option("--depth", type=click.IntRange(min=1), metavar="N", help="Only layers at most N levels deep.")
+@click.option("--long", is_flag=True, help="Also what enters each layer, and its dtype.")
 @click.option("--format", "format_", type=click.Choice(["terminal", "json"]), default="terminal", show_default=True)
 @options.opening
 @options.debug
@@ -18,6 +19,7 @@ def command(
     model: str,
     pattern: str | None,
     depth: int | None,
+    long: bool,
     format_: str,
     imports: tuple[str, ...],
     signature: str | None,
@@ -59,4 +61,4 @@ def command(
     else:
         from kmr_cli.render import terminal
 
-        terminal.show_layers(options.console(), info, shown)
+        terminal.show_layers(options.console(), info, shown, long=long)

@@ -23,6 +23,7 @@ _EDGE = 3
 _IN_FULL = 12
 """Values up to this many are shown in full; more get a line each."""
 
+_TITLES = {"keras": "Keras archive", "h5": "HDF5 file", "savedmodel": "SavedModel", "torchscript": "TorchScript"}
 _VERDICTS = {
     "separated": "proven",
     "merged": "proven",
@@ -36,15 +37,15 @@ _VERDICTS = {
 }
 
 
-def show_layers(console: Console, info: ModelInfo, layers: Sequence[LayerInfo]) -> None:
-    """The tree of a model's layers."""
-    console.print(_head(info.path, info.writer))
+def show_layers(console: Console, info: ModelInfo, layers: Sequence[LayerInfo], *, long: bool = False) -> None:
+    """The tree of a model's layers; ``long`` adds a line to each with what enters, what leaves and the dtype."""
+    console.print(_head(info))
     for title, specs in (("input", info.inputs), ("output", info.outputs)):
         for spec in specs:
             line = Text(f"{title:<7} ").append(for_terminal(spec.name), "bold").append(f"  {_spec(spec)}")
             print_hanging(console, Text(), line)
     console.print()
-    _print_table(console, info, layers)
+    _print_table(console, info, layers, long=long)
     console.print()
     shown = (
         f"{len(layers)} layers" if len(layers) == len(info.layers) else f"{len(layers)} of {len(info.layers)} layers"
@@ -59,7 +60,7 @@ def show_samples(console: Console, info: ModelInfo, records: Sequence[Record]) -
     """Every record: whose it is, its figures, and a look at its values."""
     types = {layer.path: layer.type for layer in info.layers}
     several_calls = {record.layer for record in records if record.call}
-    console.print(_head(info.path, info.writer))
+    console.print(_head(info))
     if len(records) > _IN_FULL:
         _print_many(console, records, several_calls)
         return
@@ -96,7 +97,7 @@ def _print_many(console: Console, records: Sequence[Record], several_calls: set[
     print_hanging(console, Text(), Text(f"{line} write all with -o FILE"))
 
 
-def _print_table(console: Console, info: ModelInfo, layers: Sequence[LayerInfo]) -> None:
+def _print_table(console: Console, info: ModelInfo, layers: Sequence[LayerInfo], *, long: bool) -> None:
     """One line a layer as far as it fits. A path is there to be copied: it is not broken while it fits a line."""
     rows = [
         (_indent(info, layer) + for_terminal(layer.path), for_terminal(layer.type), _outputs(layer),
@@ -116,6 +117,8 @@ def _print_table(console: Console, info: ModelInfo, layers: Sequence[LayerInfo])
             print_hanging(console, Text(), Text(row[0], style))
             row = ("", *cells[1:])
         _print_row(console, row, widths, style)
+        if long:
+            print_hanging(console, Text(f"{_indent(info, layer)}    "), Text(_ends(layer), "dim"))
         if layer.untappable:
             label = Text(f"{_indent(info, layer)}  no tap: ", "dim")
             print_hanging(console, label, Text(for_terminal(layer.untappable), "dim"))
@@ -137,8 +140,19 @@ def _indent(info: ModelInfo, layer: LayerInfo) -> str:
     return "  " * layer.path.count(info.separator)
 
 
-def _head(path: str, writer: str) -> Text:
-    return Text(for_terminal(path), "bold").append(f"  {for_terminal(writer)}", "not bold")
+def _head(info: ModelInfo) -> Text:
+    title = _TITLES.get(info.format, info.format)
+    writer = for_terminal(info.writer)
+    written = writer if title in writer else f"{title}, written by {writer}"
+    return Text(for_terminal(info.path), "bold").append(f"  {written}", "not bold")
+
+
+def _ends(layer: LayerInfo) -> str:
+    """``(batch, 8, 8, 1) -> (batch, 8, 8, 16)  float32``, as far as the file tells."""
+    enters, leaves = (
+        ", ".join(show_shape(spec.shape) for spec in specs) or "?" for specs in (layer.inputs, layer.outputs)
+    )
+    return f"{enters} -> {leaves}  {for_terminal(layer.dtype or 'dtype not told')}"
 
 
 def _spec(spec: TensorSpec) -> str:

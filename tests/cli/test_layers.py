@@ -26,6 +26,25 @@ def test_json_says_the_same(kmr, name):
     assert all(spec["dtype"] for spec in found["inputs"])
 
 
+def test_long_adds_what_enters_and_the_dtype(kmr):
+    short, long = (kmr("layers", HOME / "digits.keras", *more).out for more in ([], ["--long"]))
+    assert "    (batch, 8, 8, 1) -> (batch, 8, 8, 16)  float32" in long.splitlines()
+    assert set(short.splitlines()) < set(long.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("digits.keras", "Keras archive, written by Keras 3"),
+        ("digits.h5", "HDF5 file, written by Keras 2"),
+        ("digits_savedmodel", "SavedModel, written by TensorFlow 2"),
+        ("digits_scripted.pt", "PyTorch (TorchScript archive version"),
+    ],
+)
+def test_the_first_line_names_format_and_writer(kmr, name, title):
+    assert f"{name}  {title}" in kmr("layers", name, cwd=HOME).out.splitlines()[0]
+
+
 def test_filter_and_depth(kmr):
     screen = kmr("layers", HOME / "pair.keras", "--filter", "tower/*", "--format", "json")
     assert {layer["path"].partition("/")[0] for layer in json.loads(screen.out)["layers"]} == {"tower"}
