@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from kmr_cli.batch_index import NOBODY
 from kmr_cli.blame import Source
 from kmr_cli.evidence import Evidence, Tap
 from kmr_cli.formats import Session, Taps
@@ -44,7 +45,12 @@ class Run:
     def mixed(self, tap: Tap) -> bool:
         """Whether some element here depends on several samples, or on other samples than its own."""
         index = self.indices.get(tap)
-        return tap in self.pushed or (index is not None and index.kind == "mixed")
+        return tap in self.pushed or (index is not None and (index.kind == "mixed" or self._usurped(index)))
+
+    def _usurped(self, index: BatchIndex) -> bool:
+        """Whether one of as many rows as samples belongs to a sample that has another row already."""
+        rows = [owner for owner in index.owners if owner != NOBODY]
+        return index.axis == 0 and len(index.owners) == self.evidence.size and len(set(rows)) < len(rows)
 
     def entangled(self, tap: Tap) -> bool:
         """Mixed, or interleaved: rows with pieces of several samples are mixed by whatever comes next."""

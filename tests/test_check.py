@@ -70,6 +70,7 @@ FAULTY = {
     "one sample leaks into another": ("KMR101", leak_into_4),
     "a threshold that only an extreme neighbour reaches": ("KMR101", lambda x: np.where(np.abs(x).max() > 15, -x, x)),
     "capacity that only alike neighbours exceed": ("KMR101", lambda x: x * (np.isclose(x[:, 0], x[0, 0]).sum() < 4)),
+    "the first sample in everybody's row": ("KMR101", lambda x: 0 * x + np.tanh(x[:1])),
     "roll over the batch": ("KMR106", lambda x: np.roll(x, 1, 0)),
     "sort over the batch": ("KMR101", lambda x: np.sort(x, 0)),
     "permute and reshape in the wrong order": ("KMR105", lambda x: np.tanh(x).T.reshape(x.shape)),

@@ -102,10 +102,13 @@ def _until_gone(pid, seconds):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "the parent is killed"])
 def test_the_child_goes_with_its_parent_within_a_second(number):
     with subprocess.Popen([sys.executable, "-c", SCRIPT, "hang", "{}"], stdout=subprocess.PIPE, text=True) as parent:
-        pid = int(parent.stdout.readline().split()[1])
-        parent.send_signal(number)
-        assert _until_gone(pid, 1.0)
-        rest = parent.communicate(timeout=10)[0]
+        try:
+            pid = int(parent.stdout.readline().split()[1])
+            parent.send_signal(number)
+            assert _until_gone(pid, 1.0)
+            rest = parent.communicate(timeout=10)[0]
+        finally:
+            parent.kill()
     assert rest == ("interrupted\n" if number == signal.SIGINT else "")
 
 

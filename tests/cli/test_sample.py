@@ -96,11 +96,14 @@ def test_ctrl_c_ends_it_within_a_second():
     with subprocess.Popen(
         [COMMAND, *map(str, BASE)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
     ) as process:
-        time.sleep(1.2)  # the child is loading the framework now
-        start = time.monotonic()
-        os.killpg(process.pid, signal.SIGINT)
-        out, err = process.communicate(timeout=20)
-        assert time.monotonic() - start < 1
+        try:
+            time.sleep(1.2)  # the child is loading the framework now
+            start = time.monotonic()
+            os.killpg(process.pid, signal.SIGINT)
+            out, err = process.communicate(timeout=20)
+            assert time.monotonic() - start < 1
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert (out, err.splitlines()[-1]) == (b"", b"interrupted")
 
