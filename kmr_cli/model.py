@@ -17,7 +17,7 @@ from kmr_cli.batch import GivenInput, batch_size, fit, from_arrays, read_files
 from kmr_cli.check import Policy
 from kmr_cli.errors import BatchError, KmrError, LayerError
 from kmr_cli.evidence import SINGLY
-from kmr_cli.formats import Format, OpenOptions, Session, all_formats, detect
+from kmr_cli.formats import Format, OpenOptions, Session, all_formats, describe
 from kmr_cli.job import Child
 from kmr_cli.records import LayerInfo, ModelInfo, Record, Report, TensorSpec
 from kmr_cli.sample_index import Index, least_size, resolve_index
@@ -92,8 +92,9 @@ class Model:
         self._session: Session | None = None
         if isinstance(model, (str, Path)):
             self._path = Path(model)
-            self._format: Format = detect(self._path)
-            self.info: ModelInfo = self._format.describe(self._path, options)
+            self._format: Format
+            self.info: ModelInfo
+            self._format, self.info = describe(self._path, options)
         else:
             self._format, self._session = _adopt(model, in_process=in_process)
             self.info = _describe_live(self._format, self._session)

@@ -40,10 +40,10 @@ def command(
     from fnmatch import fnmatchcase
     from pathlib import Path
 
-    from kmr_cli.formats import detect
+    from kmr_cli.formats import describe
 
     path = Path(model)
-    info = detect(path).describe(path, options.open_options(imports, signature, tags))
+    _, info = describe(path, options.open_options(imports, signature, tags))
     shown = [
         layer
         for layer in info.layers

@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeAlias, cast, runtime_checkable
 
 import numpy as np
 
+from kmr_cli.errors import ModelFileError
 from kmr_cli.records import Batch, LayerInfo, ModelInfo, TensorSpec
 
 Sink: TypeAlias = Callable[[str, int, str, np.ndarray], None]
@@ -150,6 +151,20 @@ def load_format(name: str) -> Format:
 def all_formats() -> tuple[Format, ...]:
     """Every known format."""
     return tuple(load_format(name) for name in FORMATS)
+
+
+def describe(path: Path, options: OpenOptions) -> tuple[Format, ModelInfo]:
+    """Detect the format of a file and read its description.
+
+    Raises:
+        ModelFileError: no model, a damaged one, or options that are for another format.
+    """
+    found = detect(path)
+    if found.NAME != "savedmodel" and (options.signature is not None or options.tags is not None):
+        raise ModelFileError(
+            f"{path}: a {found.TITLE} has no signatures and no tag sets", "leave out --signature, --tag"
+        )
+    return found, found.describe(path, options)
 
 
 def detect(path: Path) -> Format:
