@@ -258,6 +258,11 @@ def batch_size(batch: Batch) -> int:
     return int(next(iter(batch.values())).shape[0])
 
 
+def dtype_name(value: np.ndarray) -> str:
+    """NumPy's name, ``string`` for text."""
+    return "string" if value.dtype == object else value.dtype.name
+
+
 def show_shape(shape: Shape | None) -> str:
     """``(batch, 8, 8, 1)`` for ``(None, 8, 8, 1)``: the way shapes appear in messages and tables."""
     if shape is None:

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from kmr_cli import replacement, unkind
-from kmr_cli.batch import batch_size
+from kmr_cli.batch import batch_size, dtype_name
 from kmr_cli.batch_index import NOBODY
 from kmr_cli.blame import Source, find_sources
 from kmr_cli.check_run import Progress, Run
@@ -391,7 +391,7 @@ def _report(run: Run, policy: Policy, tried: Sequence[int]) -> Report:
     failed = any(finding.severity == "error" and not finding.allowed for finding in findings)
     verdict: Literal["pass", "fail", "unproven"] = "fail" if failed else "unproven" if run.unproven else "pass"
     taps = tuple(
-        TapVerdict(*tap, run.evidence.base[tap].shape, _dtype(run.evidence.base[tap]), run.indices[tap])
+        TapVerdict(*tap, run.evidence.base[tap].shape, dtype_name(run.evidence.base[tap]), run.indices[tap])
         for tap in run.evidence.order
         if tap in run.indices
     )
@@ -407,7 +407,3 @@ def _report(run: Run, policy: Policy, tried: Sequence[int]) -> Report:
         verdict, run.info.path, run.info.format, run.passes, tuple(tried), taps, tuple(findings), tuple(pictures),
         tuple(dict.fromkeys(run.unproven)),
     )  # fmt: skip
-
-
-def _dtype(value: np.ndarray) -> str:
-    return "string" if value.dtype == object else value.dtype.name

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from kmr_cli.batch_index import FAR, NOBODY, SEVERAL, changed, from_owners, ulp_distance
+from kmr_cli.batch_index import FAR, NOBODY, SEVERAL, changed, from_bits, from_owners, ulp_distance
 from kmr_cli.formats import Session, Taps
 from kmr_cli.records import Batch, BatchIndex
 
@@ -167,14 +167,8 @@ class Evidence:
         reached = self.reached[self.canonical[tap]]
         if self.singly:
             return np.asarray(_OWNER_OF_BITS[reached], np.int32)
-        full = (1 << self.bits) - 1
-        with_set = reached & reached.dtype.type(full)
-        with_clear = (reached >> reached.dtype.type(self.bits)) & reached.dtype.type(full)
-        owners: np.ndarray = np.full(reached.shape, NOBODY, np.int32)
-        exact = (with_set ^ with_clear) == full
-        owners[exact] = with_set[exact].astype(np.int32)
-        owners[(with_set & with_clear) != 0] = SEVERAL
-        return owners
+        full = reached.dtype.type((1 << self.bits) - 1)
+        return from_bits(reached & full, reached >> reached.dtype.type(self.bits) & full, self.bits)
 
     def index(self, tap: Tap) -> BatchIndex:
         """The batch index of a tap. ``constant`` here means that nothing reached it."""

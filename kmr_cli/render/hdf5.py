@@ -9,9 +9,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from kmr_cli.batch import dtype_name
 from kmr_cli.records import ModelInfo, Record
 from kmr_cli.render.escape import for_key
-from kmr_cli.render.json import dtype_name
 from kmr_cli.render.npz import plain
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from kmr_cli.batch import dtype_name
 from kmr_cli.records import BatchIndex, LayerInfo, ModelInfo, Record, Report, TensorSpec
 from kmr_cli.rules import RULES
 from kmr_cli.summary import summarize
@@ -133,11 +134,6 @@ def check_document(report: Report) -> dict[str, Any]:
 def write_samples(path: Path, info: ModelInfo, records: Sequence[Record], versions: Mapping[str, str]) -> None:
     """The same into a file."""
     path.write_text(dumps(sample_document(info, records, versions)), encoding="ascii")
-
-
-def dtype_name(value: np.ndarray) -> str:
-    """NumPy's name, ``string`` for text."""
-    return "string" if value.dtype == object else value.dtype.name
 
 
 def _model(info: ModelInfo) -> dict[str, Any]:

@@ -9,10 +9,9 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from kmr_cli.batch import show_shape
+from kmr_cli.batch import dtype_name, show_shape
 from kmr_cli.records import LayerInfo, ModelInfo, Record, TensorSpec
 from kmr_cli.render.escape import for_terminal
-from kmr_cli.render.json import dtype_name
 from kmr_cli.render.lines import print_hanging
 from kmr_cli.summary import Summary, summarize
 
