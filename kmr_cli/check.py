@@ -16,7 +16,8 @@ from kmr_cli.determinism import judge_determinism
 from kmr_cli.errors import ModelRunError
 from kmr_cli.evidence import Evidence, Tap, discrete, last_bits
 from kmr_cli.formats import Session, Taps
-from kmr_cli.masks import Mask, parse, try_masks
+from kmr_cli.mask_rules import judge_masks
+from kmr_cli.masks import parse
 from kmr_cli.policy import Policy as Policy
 from kmr_cli.records import Batch, BatchIndex, Dependence, ModelInfo, Report, TapVerdict
 from kmr_cli.rules import RULES
@@ -78,7 +79,7 @@ def check(
     _judge_outputs(run)
     _judge_sizes(run)
     if masks:
-        _judge_masks(run, masks)
+        judge_masks(run, masks)
     _judge_inside(run)
     return _report(run, policy, [run.evidence.size, *(found.size for found, _ in run.sizes)])
 
@@ -314,32 +315,6 @@ def _only_some_sizes(run: Run, failure: ModelRunError) -> list[int]:
 def _dimensions(batch: Batch) -> list[int]:
     """Other sizes of the inputs: what a hard-coded or coincident batch size may equal. At most four."""
     return list(dict.fromkeys(length for values in batch.values() for length in values.shape[1:] if length > 1))[:4]
-
-
-# -- masks -------------------------------------------------------------------------------------------------------
-
-
-def _judge_masks(run: Run, masks: Sequence[Mask]) -> None:
-    """KMR201, KMR202: what stands in masked positions, a sample that is masked altogether, a longer padding."""
-    run.progress("masking steps")
-    try:
-        found = try_masks(run.session, run.batch, masks, run.taps, run.rng)
-    except ModelRunError as exc:
-        run.unproven.append(f"the model does not run on a padded batch, so its masks are not checked: {exc.message}")
-        return
-    run.passes += found.passes
-    quiet = run.evidence.restless
-    for code, wrong, text in (
-        ("KMR201", found.heard - quiet, "what stands in masked positions changes others"),
-        ("KMR202", found.broken - quiet, "a fully masked sample gives NaN or Inf"),
-    ):
-        if any(not layer for layer, _, _ in wrong):
-            for source in find_sources(found.order, wrong.__contains__, run.info.separator):
-                run.add(code, source, text)
-    if found.failed is not None:
-        run.add("KMR202", Source("", 0, "out0"), f"a fully masked sample makes the batch fail: {found.failed}")
-    if found.longer - quiet and not any(finding.rule == "KMR201" for finding in run.findings):
-        run.add("KMR201", Source(*min(found.longer - quiet)), "a longer padding changes the result")
 
 
 # -- inside ------------------------------------------------------------------------------------------------------
