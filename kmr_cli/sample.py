@@ -76,6 +76,32 @@ def take_samples(
     Returns:
         For every tap in the order it ran, one record per sample.
     """
+    base, found = prove(session, batch, taps, samples, verify=verify, seed=seed, spare=spare, progress=progress)
+    size = batch_size(batch)
+    records = []
+    for tap, value in base.items():
+        if tap[2].startswith(taps.sides):
+            records += [_cut(tap, value, found[tap][sample], sample, size) for sample in samples]
+    for line in _warnings(records):
+        notice(line)
+    return tuple(records)
+
+
+def prove(
+    session: Session,
+    batch: Batch,
+    taps: Taps,
+    samples: Sequence[int],
+    *,
+    verify: bool = True,
+    seed: int = 0,
+    spare: Batch | None = None,
+    progress: Progress = lambda _: None,
+) -> tuple[dict[Tap, np.ndarray], dict[Tap, dict[int, BatchIndex]]]:
+    """The whole tensor at every tap, and for each of ``samples`` its batch index; see :func:`take_samples`.
+
+    With ``verify`` both ends of every layer are in the result, whatever ``taps.sides`` says.
+    """
     size = batch_size(batch)
     progress("running the model")
     base: dict[Tap, np.ndarray] = {}
@@ -92,13 +118,7 @@ def take_samples(
         found = prover.all_owners(tuple(samples))
     else:
         found = prover.one_by_one(samples)
-    records = []
-    for tap, value in base.items():
-        if tap[2].startswith(taps.sides):
-            records += [_cut(tap, value, found[tap][sample], sample, size) for sample in samples]
-    for line in _warnings(records):
-        notice(line)
-    return tuple(records)
+    return base, found
 
 
 class _Prover:
