@@ -156,7 +156,7 @@ def _mixed_output(run: Run, tap: Tap) -> None:
     routed = _routed(run)
     if routed and last_bits(distance):
         layer, call, port = routed[0]
-        message = f"output {tap[2]} differs in its last bits (at most {distance} ULP) with the rows routed here"
+        message = f"{run.title(tap)} differs in its last bits (at most {distance} ULP) with the rows routed here"
         run.add("KMR303", Source(layer, call, port), message, max_ulp=distance)
         return
     movement = run.evidence.movement(tap)
@@ -186,7 +186,7 @@ def _divides(run: Run, tap: Tap) -> bool:
 
 
 def _routed_output(run: Run, tap: Tap) -> None:
-    message = f"the shape of output {tap[2]} depends on what the samples hold, so no axis tells whose row is whose"
+    message = f"the shape of {run.title(tap)} depends on what the samples hold, so no axis tells whose row is whose"
     for source in find_sources(run.evidence.order, run.evidence.rerouted.__contains__, run.info.separator):
         run.add("KMR104", source, message)
 
@@ -200,13 +200,13 @@ def _silent_output(run: Run, tap: Tap) -> None:
         return
     who = "no sample" if len(silent) == run.evidence.size else f"samples {', '.join(map(str, silent))} never"
     verb = "ever showed" if len(silent) == run.evidence.size else "showed"
-    run.unproven.append(f"output {tap[2]}: {who} {verb} in it, whatever replaced them")
+    run.unproven.append(f"{run.title(tap)}: {who} {verb} in it, whatever replaced them")
 
 
 def _discrete_output(run: Run, tap: Tap) -> None:
     """A mix before an argmax or a comparison can stay hidden: nothing is proven by values that hardly ever change."""
     if any(run.mixed(other) for other in run.evidence.order):
-        run.unproven.append(f"output {tap[2]} is discrete and a layer before it mixes samples, which may not show")
+        run.unproven.append(f"{run.title(tap)} is discrete and a layer before it mixes samples, which may not show")
 
 
 def _blame(run: Run, code: str, output: Tap, wrong: Callable[[Tap], bool], **more: object) -> None:
@@ -218,7 +218,7 @@ def _blame(run: Run, code: str, output: Tap, wrong: Callable[[Tap], bool], **mor
         where = f"in the code before {source.before!r}" if source.before else ""
         if not source.layer and not where:
             where = "in the model's own code, after its last layer"
-        text = f"{RULES[code].found_when}{' (' + where + ')' if where else ''}; seen at output {output[2]}"
+        text = f"{RULES[code].found_when}{' (' + where + ')' if where else ''}; seen at {run.title(output)}"
         run.add(code, source, text, **more)
 
 
@@ -376,7 +376,11 @@ def _report(run: Run, policy: Policy, tried: Sequence[int]) -> Report:
         if movement is not None and tap not in run.evidence.rerouted:
             size = range(run.evidence.size)
             pictures.append(
-                Dependence(tap[2], tuple(tuple(moved in movement[part] for part in size) for moved in size))
+                Dependence(
+                    tap[2],
+                    tuple(tuple(moved in movement[part] for part in size) for moved in size),
+                    run.title(tap),
+                )
             )
     return Report(
         verdict, run.info.path, run.info.format, run.passes, tuple(tried), taps, tuple(findings), tuple(pictures),

@@ -9,7 +9,7 @@ import numpy as np
 
 from kmr_cli.batch_index import NOBODY
 from kmr_cli.blame import Source
-from kmr_cli.evidence import Evidence, Tap
+from kmr_cli.evidence import Evidence, Tap, output_title
 from kmr_cli.formats import Session, Taps
 from kmr_cli.records import Batch, BatchIndex, Finding, ModelInfo
 from kmr_cli.rules import RULES
@@ -41,6 +41,10 @@ class Run:
     def outputs(self) -> list[Tap]:
         """The model's own outputs."""
         return [tap for tap in self.evidence.order if not tap[0]]
+
+    def title(self, tap: Tap) -> str:
+        """One of them as people know it: ``output 'scores' (out0)``."""
+        return output_title(tap[2], self.evidence.names)
 
     def mixed(self, tap: Tap) -> bool:
         """Whether some element here depends on several samples, or on other samples than its own."""

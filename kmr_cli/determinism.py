@@ -28,7 +28,7 @@ def judge_determinism(run: Run, reopen: Callable[[], Session] | None) -> None:
         run.add(code, source, words[code])
     for tap in run.outputs:
         if tap in restless:
-            run.unproven.append(f"output {tap[2]} changes from run to run, so nothing can be told from it")
+            run.unproven.append(f"{run.title(tap)} changes from run to run, so nothing can be told from it")
 
 
 def _remembers(run: Run, reopen: Callable[[], Session]) -> bool:

@@ -37,6 +37,7 @@ class Evidence:
         restless: taps that differ between two passes of the same batch.
         leak_ulp: output -> how far an element moved for the second strongest sample, at most FAR.
         order: taps in the order in which they ran.
+        names: port of an output -> the model's own name for it.
         last_pass: the same of the last pass of :meth:`kept`, which may have broken off.
     """
 
@@ -49,6 +50,7 @@ class Evidence:
     restless: set[Tap] = field(default_factory=set)
     leak_ulp: dict[Tap, int] = field(default_factory=dict)
     order: list[Tap] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)
     last_pass: list[Tap] = field(default_factory=list)
     _strongest: dict[Tap, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
 
@@ -90,6 +92,7 @@ class Evidence:
             self.canonical[tap], self.base[tap] = tap, np.array(array, copy=True)
 
         outputs = watch(session, batch, taps, keep)
+        self.names = {f"out{number}": name for number, name in enumerate(outputs)}
         kind = np.uint8 if self.singly or 2 * self.bits <= 8 else np.uint16 if 2 * self.bits <= 16 else np.uint64
         for tap in self.order:
             if self.canonical[tap] == tap:
@@ -193,6 +196,12 @@ class Evidence:
         first = np.maximum(first, distance)
         self._strongest[tap] = (first, second)
         self.leak_ulp[tap] = int(second.max(initial=0))
+
+
+def output_title(port: str, names: Mapping[str, str]) -> str:
+    """An output as people know it: ``output 'scores' (out0)``, or ``output out0`` where the model names none."""
+    name = names.get(port, port)
+    return f"output {port}" if name == port else f"output {name!r} ({port})"
 
 
 def discrete(value: np.ndarray) -> bool:

@@ -182,12 +182,14 @@ class Dependence:
     """Which sample's output moved when which sample's input changed.
 
     Attributes:
-        output: the output's name.
+        output: the output's port.
         moved: for every replaced sample (row), whether each sample's part of the output changed (column).
+        title: the output as people know it: ``output 'scores' (out0)``.
     """
 
     output: str
     moved: tuple[tuple[bool, ...], ...]
+    title: str = ""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 
 from kmr_cli.batch import batch_size
 from kmr_cli.errors import ModelRunError
-from kmr_cli.evidence import Tap, discrete
+from kmr_cli.evidence import Tap, discrete, output_title
 from kmr_cli.formats import Session, Taps
 from kmr_cli.records import Batch, BatchIndex
 
@@ -86,22 +86,24 @@ def try_size(
     assert found is not None
     after = {f"out{number}": np.asarray(value) for number, value in enumerate(found.values())}
     shapes = {port: value.shape for port, value in after.items()}
+    names = {f"out{number}": name for number, name in enumerate(found)}
     whole, worst, at = batch_size(batch), 0, None
     for tap, (before, index) in outputs.items():
         port = tap[2]
+        title = output_title(port, names)
         expected = _expected(before, index, whole, size)
         if expected is None:
             continue
         axis = index.axis or 0
         if after[port].ndim != before.ndim or after[port].shape[axis] != expected.shape[axis]:
-            message = f"{size} samples went in and output {port} has shape {shapes[port]}, not {size} samples"
+            message = f"{size} samples went in and {title} has shape {shapes[port]}, not {size} samples"
             return SizeRun(size, wrong_count=(port, message), shapes=shapes)
         if expected.shape != after[port].shape:
-            message = f"output {port} has shape {shapes[port]} where {expected.shape} was expected"
+            message = f"{title} has shape {shapes[port]} where {expected.shape} was expected"
             return SizeRun(size, wrong_count=(port, message), shapes=shapes)
         off = distance(expected, after[port])
         if off is None:
-            message = f"output {port} of the same samples differs beyond rounding"
+            message = f"{title} of the same samples differs beyond rounding"
             return SizeRun(size, differs=(port, message), shapes=shapes)
         if off > worst:
             worst, at = off, port

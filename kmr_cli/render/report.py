@@ -86,7 +86,7 @@ def _picture(console: Console, picture: Dependence) -> None:
     """Rows are the samples that were replaced, columns the samples whose output changed."""
     size = len(picture.moved)
     console.print()
-    _line(console, f"{for_terminal(picture.output)}: replaced sample (down), changed sample (across)")
+    _line(console, f"{for_terminal(picture.title or picture.output)}: replaced sample (down), changed sample (across)")
     width = len(str(size - 1))
     _line(console, " " * (width + 2) + " ".join(str(sample).rjust(width) for sample in range(size)))
     for sample, row in enumerate(picture.moved):

@@ -210,7 +210,7 @@ class KerasSession:
         elif isinstance(outputs, dict) and len(outputs) == len(flat):
             names = sorted(outputs)
         else:
-            names = [f"output_{i}" for i in range(len(flat))]
+            names = [f"out{i}" for i in range(len(flat))]
         return {
             port: np.array(array)
             for name, value in zip(names, flat, strict=True)
