@@ -216,3 +216,187 @@ class Report:
     findings: tuple[Finding, ...]
     dependence: tuple[Dependence, ...]
     unproven: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one command says of one model: all that the formats for CI need, whatever the command.
+
+    Attributes:
+        command: ``check-batch-axis``, ``compare``.
+        path: of the model, as the user gave it.
+        verdict: as in :class:`Report`, or ``error`` where it could not be done.
+        findings: errors first.
+        layers: that were looked at, in the order in which they ran, without repetition.
+        unproven: what was not shown either way, one line each.
+        error, hint: why it could not be done, and what to type instead; None otherwise.
+        seconds: wall time.
+    """
+
+    command: str
+    path: str
+    verdict: Literal["pass", "fail", "unproven", "error"]
+    findings: tuple[Finding, ...] = ()
+    layers: tuple[str, ...] = ()
+    unproven: tuple[str, ...] = ()
+    error: str | None = None
+    hint: str | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class SampleSketch:
+    """Figures of the part of a tensor that belongs to one sample (or group, or to nobody in particular).
+
+    All over finite elements, in float64; None where there are none, and for text.
+
+    Attributes:
+        minimum, maximum, mean, rms: rms is the root of the mean square.
+        nonfinite: how many elements are NaN or Inf.
+        bits: checksum of the exact content.
+        projection: random projection of the elements; the distance of two of them estimates the distance of the two
+            tensors (:mod:`kmr_cli.sketch`). Empty for text.
+    """
+
+    minimum: float | None
+    maximum: float | None
+    mean: float | None
+    rms: float | None
+    nonfinite: int
+    bits: str
+    projection: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class TapSketch:
+    """What a snapshot keeps of one tap.
+
+    Attributes:
+        layer, call, port: the tap; the model's outputs have the layer ``""``.
+        shape: dimensions; the one that carries the samples is ``B``, or ``4*B`` where each has four slices.
+        dtype: NumPy's name.
+        index: kind of batch index.
+        axis: that carries the samples, or None.
+        count: elements per sketch.
+        samples: one sketch per sample (or group of samples, for batches of more than eight), or a single one of the
+            whole tensor where no axis separates them.
+        random: the same batch twice gives different values here, so values say nothing.
+    """
+
+    layer: str
+    call: int
+    port: str
+    shape: tuple[int | str, ...]
+    dtype: str
+    index: BatchIndexKind
+    axis: int | None
+    count: int
+    samples: tuple[SampleSketch, ...]
+    random: bool = False
+
+    @property
+    def tap(self) -> tuple[str, int, str]:
+        """(layer, call, port)."""
+        return self.layer, self.call, self.port
+
+
+@dataclass(frozen=True)
+class InputSketch:
+    """One input of the batch that a snapshot was taken on: its shape with the samples, dtype and a checksum."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    bits: str
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A model's behaviour on one batch, small enough to be kept beside the code.
+
+    Attributes:
+        path, format, writer: of the model.
+        versions: of the programs that took it.
+        source: ``synthetic``, or the names of the files that the batch came from.
+        size: samples in the batch.
+        seed: of synthetic and replacement data.
+        given_shapes: input name (None: the only one) -> shape of one sample, as given by ``--shape``.
+        inputs: in the model's order.
+        outputs: names of the model's outputs, in order.
+        sides: ``in``, ``out`` or both.
+        taps: in the order in which they ran; the model's outputs last.
+        separator: of the parts of a layer's path.
+    """
+
+    path: str
+    format: str
+    writer: str
+    versions: Mapping[str, str]
+    source: str
+    size: int
+    seed: int
+    given_shapes: Mapping[str | None, tuple[int, ...]]
+    inputs: tuple[InputSketch, ...]
+    outputs: tuple[str, ...]
+    sides: tuple[str, ...]
+    taps: tuple[TapSketch, ...]
+    separator: str = "/"
+
+
+@dataclass(frozen=True)
+class Difference(Finding):
+    """A finding of a comparison.
+
+    Attributes:
+        where: samples concerned; empty where it is not a matter of samples.
+        size: of the difference: the largest absolute one, or if not ``exact`` its estimated root mean square.
+        tolerance: what was allowed, in the same terms.
+        exact: from the values themselves, not from sketches.
+    """
+
+    where: tuple[int, ...] = ()
+    size: float | None = None
+    tolerance: float | None = None
+    exact: bool = False
+
+
+@dataclass(frozen=True)
+class OutputAgreement:
+    """How one output of a model compares to the baseline's: figures as in :class:`Difference`."""
+
+    name: str
+    agrees: bool
+    size: float | None
+    tolerance: float | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The outcome of a comparison of a model with a baseline.
+
+    Attributes:
+        verdict: ``pass``, ``fail`` or ``unproven`` (an output could not be compared).
+        path, format: of the model.
+        baseline, baseline_format: the same of what it is compared with; ``snapshot`` is a format here.
+        exact: whether whole tensors were compared, or sketches of them.
+        compared: number of taps on both sides.
+        by_path, by_order: how many layers were matched by their path, and how many by order and shape.
+        findings: errors first, then in the order in which the layers ran.
+        outputs: one for each output of the baseline.
+        layers: that were compared.
+        unproven: what could not be compared, one line each.
+    """
+
+    verdict: Literal["pass", "fail", "unproven"]
+    path: str
+    format: str
+    baseline: str
+    baseline_format: str
+    exact: bool
+    compared: int
+    by_path: int
+    by_order: int
+    findings: tuple[Difference, ...]
+    outputs: tuple[OutputAgreement, ...]
+    layers: tuple[str, ...]
+    unproven: tuple[str, ...] = ()
