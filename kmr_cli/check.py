@@ -52,9 +52,10 @@ def check(
         progress: told before every pass.
 
     Raises:
+        LayerError: what the policy allows is the end of several layers.
         ModelRunError: the model does not run on this batch, nor at any other size.
     """
-    policy = policy or Policy()
+    policy = (policy or Policy()).resolved([layer.path for layer in session.layers], info.separator)
     masks = parse(policy.masks, session.inputs)
     layers = tuple(layer.path for layer in session.layers if not layer.untappable)
     run = Run(
@@ -382,7 +383,8 @@ def _report(run: Run, policy: Policy, tried: Sequence[int]) -> Report:
                     run.title(tap),
                 )
             )
+    known = [layer.path for layer in run.session.layers] + [finding.layer for finding in findings]
     return Report(
         verdict, run.info.path, run.info.format, run.passes, tuple(tried), taps, tuple(findings), tuple(pictures),
-        tuple(dict.fromkeys(run.unproven)),
+        tuple(dict.fromkeys(run.unproven)), policy.unmatched(known),
     )  # fmt: skip

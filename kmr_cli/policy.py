@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
+from kmr_cli.errors import LayerError
 from kmr_cli.records import Finding
+from kmr_cli.tap import match
 
 _SEVERITIES = ("error", "warning", "note")
 
@@ -18,7 +20,7 @@ class Policy:
     Attributes:
         select: only rules whose code starts with one of these; empty for all.
         ignore: leave out rules whose code starts with one of these.
-        allow: layer globs at which a mix is by design.
+        allow: layers at which a mix is by design: path, the unique end of one, or glob.
         masks: inputs that tell which steps count: ``mask``, or ``tokens=0`` where 0 is padding.
     """
 
@@ -26,6 +28,25 @@ class Policy:
     ignore: tuple[str, ...] = ()
     allow: tuple[str, ...] = ()
     masks: tuple[str, ...] = ()
+
+    def resolved(self, layers: Collection[str], separator: str) -> Policy:
+        """The same, with the whole path for every unique end of one.
+
+        Raises:
+            LayerError: a pattern is the end of several layers.
+        """
+        whole = []
+        for pattern in self.allow:
+            try:
+                found = match(pattern, layers, separator)
+            except LayerError as exc:
+                raise LayerError(f"allow: {exc.message}", exc.hint) from exc
+            whole.append(found[0] if len(found) == 1 and found[0].endswith(separator + pattern) else pattern)
+        return replace(self, allow=tuple(whole))
+
+    def unmatched(self, layers: Collection[str]) -> tuple[str, ...]:
+        """What ``allow`` names and is none of these layers."""
+        return tuple(pattern for pattern in self.allow if not any(_fits(layer, pattern) for layer in layers))
 
     def apply(self, findings: Iterable[Finding]) -> list[Finding]:
         """The findings that this policy leaves, the allowed ones marked, errors first."""
@@ -35,6 +56,10 @@ class Policy:
                 continue
             if self.ignore and finding.rule.startswith(self.ignore):
                 continue
-            allowed = any(fnmatchcase(finding.layer, pattern) for pattern in self.allow)
+            allowed = any(_fits(finding.layer, pattern) for pattern in self.allow)
             kept.append(replace(finding, allowed=allowed))
         return sorted(kept, key=lambda finding: (_SEVERITIES.index(finding.severity), finding.rule))
+
+
+def _fits(layer: str, pattern: str) -> bool:
+    return layer == pattern or fnmatchcase(layer, pattern)  # a path may itself hold brackets

@@ -205,6 +205,7 @@ class Report:
         findings: errors first.
         dependence: one picture per output.
         unproven: what was not shown either way, one line each.
+        unmatched: what the policy allows and no layer matches.
     """
 
     verdict: Literal["pass", "fail", "unproven"]
@@ -216,6 +217,7 @@ class Report:
     findings: tuple[Finding, ...]
     dependence: tuple[Dependence, ...]
     unproven: tuple[str, ...]
+    unmatched: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

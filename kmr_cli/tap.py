@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -42,7 +42,7 @@ def choose(patterns: Iterable[str], layers: Sequence[LayerInfo], separator: str)
     unmatched: list[str] = []
     skipped: dict[str, LayerInfo] = {}
     for pattern in patterns:
-        found = _match(pattern, by_path, separator)
+        found = match(pattern, by_path, separator)
         if not found:
             unmatched.append(pattern)
         elif len(found) == 1 and not _is_glob(pattern, by_path):
@@ -74,19 +74,24 @@ def unknown_layer(pattern: str, layers: Sequence[LayerInfo]) -> LayerError:
     return LayerError(f"no layer matches {pattern!r}", hint)
 
 
-def _match(pattern: str, by_path: dict[str, LayerInfo], separator: str) -> list[str]:
-    if pattern in by_path:
+def match(pattern: str, paths: Collection[str], separator: str) -> list[str]:
+    """The paths that one pattern stands for: an exact path, else the unique end of one, else a glob.
+
+    Raises:
+        LayerError: it is the end of several, and no glob.
+    """
+    if pattern in paths:
         return [pattern]
-    ends = [path for path in by_path if path.endswith(separator + pattern)]
+    ends = [path for path in paths if path.endswith(separator + pattern)]
     if len(ends) == 1:
         return ends
-    if _is_glob(pattern, by_path):
-        return [path for path in by_path if fnmatchcase(path, pattern)]
+    if _is_glob(pattern, paths):
+        return [path for path in paths if fnmatchcase(path, pattern)]
     if ends:
         shown = ", ".join(repr(path) for path in ends[:_SHOWN]) + (", …" if len(ends) > _SHOWN else "")
         raise LayerError(f"{pattern!r} is the end of {len(ends)} layers: {shown}", "give a longer part of the path")
     return []
 
 
-def _is_glob(pattern: str, by_path: dict[str, LayerInfo]) -> bool:
-    return pattern not in by_path and any(character in pattern for character in "*?[")
+def _is_glob(pattern: str, paths: Collection[str]) -> bool:
+    return pattern not in paths and any(character in pattern for character in "*?[")

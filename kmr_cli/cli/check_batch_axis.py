@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 @click.option("--select", metavar="CODE", multiple=True, help="Only rules that start with CODE; repeatable.")
 @click.option("--ignore", metavar="CODE", multiple=True, help="Leave out rules that start with CODE; repeatable.")
 @click.option(
-    "--allow", metavar="LAYER", multiple=True, help="Layer (path or glob) that mixes samples by design; repeatable."
-)
+    "--allow", metavar="LAYER", multiple=True,
+    help="Layer that mixes samples by design: its path, the unique end of it, or a glob; repeatable.",
+)  # fmt: skip
 @click.option(
     "--mask-input", "masks", metavar="NAME[=VALUE]", multiple=True,
     help="Input that is a mask (0: padding), or in which VALUE is padding; repeatable.",
@@ -110,13 +111,14 @@ def _show(report: Report, format_: str, policy: Policy, reporter: options.Report
 
 def _unused_allowances(allow: tuple[str, ...], reports: list[Report], reporter: options.Reporter) -> None:
     """A slip in ``--allow`` would otherwise show as a failure that looks as if it had not been allowed."""
-    from fnmatch import fnmatchcase
+    from kmr_cli.records import LayerInfo
+    from kmr_cli.tap import unknown_layer
 
-    layers = {tap.layer for report in reports for tap in report.taps}
-    layers |= {finding.layer for report in reports for finding in report.findings}
+    layers = [LayerInfo(path, "") for path in dict.fromkeys(tap.layer for report in reports for tap in report.taps)]
     for pattern in allow:
-        if not any(fnmatchcase(layer, pattern) for layer in layers):
-            reporter("notice", f"--allow {pattern}: no layer has this path")
+        if all(pattern in report.unmatched for report in reports):
+            hint = unknown_layer(pattern, [layer for layer in layers if layer.path]).hint
+            reporter("notice", f"--allow {pattern}: no layer has this path; {hint}")
 
 
 def _policy(select: tuple[str, ...], ignore: tuple[str, ...], allow: tuple[str, ...]) -> Policy:

@@ -101,7 +101,7 @@ def test_an_allowance_that_fits_no_layer_is_pointed_out(kmr, folder):
     arguments = ("check-batch-axis", "--layer-class", "my_layers:BatchMean", "--shape", "7,5", "--allow", "batch_*")
     screen = kmr(*arguments, "--allow", "batch_maen", cwd=folder)
     assert screen.code == 0, screen.err
-    assert "note:  --allow batch_maen: no layer has this path" in screen.err
+    assert "note:  --allow batch_maen: no layer has this path; did you mean 'batch_mean'?" in screen.err
     assert "--allow batch_*:" not in screen.err
     assert "independent" not in screen.out
 
