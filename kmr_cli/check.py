@@ -18,10 +18,14 @@ from kmr_cli.evidence import Evidence, Tap, discrete, last_bits
 from kmr_cli.formats import Session, Taps
 from kmr_cli.mask_rules import judge_masks
 from kmr_cli.masks import parse
+from kmr_cli.pairs import name_pairs
 from kmr_cli.policy import Policy as Policy
 from kmr_cli.records import Batch, BatchIndex, Dependence, ModelInfo, Report, TapVerdict
 from kmr_cli.rules import RULES
 from kmr_cli.sizes import broken, sizes_to_try, trace_size, try_size
+
+_SIZES_WITH_LEAK = 5
+"""Other batch sizes tried where groups of samples were found to mix."""
 
 
 def check(
@@ -38,8 +42,9 @@ def check(
     """Check that samples do not mix, and where they do, say which layer mixes them.
 
     The number of forward passes depends on the batch alone: B + 13 at most for up to eight samples,
-    2·⌈log2 B⌉ + 13 above; up to two more find the layer of what went wrong at another size, four more check
-    masks, and a model that gives different values every time takes up to six more.
+    2·⌈log2 B⌉ + 13 above; up to two more find the layer of what went wrong at another size, what is then left
+    of 2·⌈log2 B⌉ + 15 names samples that mix where groups found that some do, four more check masks, and a
+    model that gives different values every time takes up to six more.
 
     Args:
         session: the loaded model.
@@ -68,7 +73,9 @@ def check(
         return _report(run, policy, _only_some_sizes(run, exc))
     run.step("running the same batch again")
     run.evidence.repeat(session, batch, run.taps)
+    known = run.passes
     judge_determinism(run, reopen)
+    budget = 2 * run.evidence.bits + 15 + run.passes - known
     for number, group in enumerate(run.evidence.groups()):
         run.step(f"replacing {'sample' if run.evidence.singly else 'group'} {number}")
         other = replacement.replace(batch, group, session.inputs, run.rng, spare)
@@ -79,6 +86,7 @@ def check(
     _judge_finite(run)
     _judge_outputs(run)
     _judge_sizes(run)
+    name_pairs(run, budget - run.passes, spare)
     if masks:
         judge_masks(run, masks)
     _judge_inside(run)
@@ -254,7 +262,10 @@ def _try_sizes(run: Run) -> None:
         return
     size = run.evidence.size
     outputs = {tap: (run.evidence.base[tap], run.indices[tap]) for tap in run.outputs if not _hopeless(run, tap)}
-    for other, coincident in sizes_to_try(size, run.evidence.base):
+    chosen = sizes_to_try(size, run.evidence.base)
+    if not run.evidence.singly and any(run.mixed(tap) for tap in run.outputs):
+        chosen = chosen[:_SIZES_WITH_LEAK]  # what that saves names a pair of samples
+    for other, coincident in chosen:
         run.step(f"running a batch of {other}")
         run.sizes.append((try_size(run.session, run.batch, other, outputs), coincident))
 

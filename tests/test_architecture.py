@@ -17,7 +17,7 @@ LEAVES = {"errors", "records", "rules"}
 ORDER = (
     "errors", "records", "rules", "layers", "formats", "batch", "synthetic", "replacement", "batch_index",
     "tap", "sample_index", "evidence", "blame", "unkind", "sizes", "masks", "policy", "check_run", "determinism",
-    "mask_rules", "check", "sample", "library", "settings",
+    "mask_rules", "pairs", "check", "sample", "library", "settings",
     "summary", "wire", "job", "tasks", "model", "render", "cli", "__main__",
 )  # fmt: skip
 
