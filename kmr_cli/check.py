@@ -17,7 +17,7 @@ from kmr_cli.errors import ModelRunError
 from kmr_cli.evidence import Evidence, Tap, discrete, last_bits
 from kmr_cli.formats import Session, Taps
 from kmr_cli.mask_rules import judge_masks
-from kmr_cli.masks import parse
+from kmr_cli.masks import masks_of
 from kmr_cli.pairs import name_pairs
 from kmr_cli.policy import Policy as Policy
 from kmr_cli.records import Batch, BatchIndex, Dependence, ModelInfo, Report, TapVerdict
@@ -61,7 +61,7 @@ def check(
         ModelRunError: the model does not run on this batch, nor at any other size.
     """
     policy = (policy or Policy()).resolved([layer.path for layer in session.layers], info.separator)
-    masks = parse(policy.masks, session.inputs)
+    masks = masks_of(policy.masks, session.inputs, batch)
     layers = tuple(layer.path for layer in session.layers if not layer.untappable)
     run = Run(
         session, info, batch, Taps(layers), Evidence(batch_size(batch)), np.random.default_rng([seed, 2]), progress

@@ -14,7 +14,7 @@ def judge_masks(run: Run, masks: Sequence[Mask]) -> None:
     """KMR201, KMR202: what stands in masked positions, a sample that is masked altogether, a longer padding."""
     run.progress("masking steps")
     try:
-        found = try_masks(run.session, run.batch, masks, run.taps, run.rng)
+        found = try_masks(run.session, run.batch, masks, run.taps, run.indices, run.rng)
     except ModelRunError as exc:
         run.unproven.append(f"the model does not run on a padded batch, so its masks are not checked: {exc.message}")
         return
@@ -29,5 +29,11 @@ def judge_masks(run: Run, masks: Sequence[Mask]) -> None:
                 run.add(code, source, text)
     if found.failed is not None:
         run.add("KMR202", Source("", 0, "out0"), f"a fully masked sample makes the batch fail: {found.failed}")
-    if found.longer - quiet and not any(finding.rule == "KMR201" for finding in run.findings):
-        run.add("KMR201", Source(*min(found.longer - quiet)), "a longer padding changes the result")
+    longer = found.longer - quiet
+    known = any(finding.rule == "KMR201" for finding in run.findings)
+    if not known and any(not layer for layer, _, _ in longer):
+        for source in find_sources(found.order, longer.__contains__, run.info.separator):
+            run.add("KMR201", source, "a longer padding changes the result")
+    if not found.replaced and not found.lengthened:
+        names = ", ".join(repr(mask.name) for mask in masks)
+        run.unproven.append(f"padding of {names}: nothing else could be put there, and it could not be made longer")

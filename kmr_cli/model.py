@@ -19,6 +19,7 @@ from kmr_cli.errors import BatchError, KmrError, LayerError
 from kmr_cli.evidence import SINGLY
 from kmr_cli.formats import Format, OpenOptions, Session, all_formats, describe
 from kmr_cli.job import Child
+from kmr_cli.masks import masks_of
 from kmr_cli.records import LayerInfo, ModelInfo, Record, Report, TensorSpec
 from kmr_cli.sample_index import Index, least_size, resolve_index
 from kmr_cli.synthetic import CHECKED, choose_batch_size, synthesize
@@ -216,7 +217,11 @@ class Model:
             arrays = {name: values[:SINGLY] for name, values in arrays.items()}
         if batch_size(arrays) < 2:
             raise BatchError("a batch of one sample has nothing to mix with", "give two samples at least")
-        arguments = {"info": self.info, "batch": arrays, "spare": spare, "policy": policy or Policy(), "seed": seed}
+        policy = policy or Policy()
+        for mask in masks_of(policy.masks, self.info.inputs, arrays):
+            if mask.implied:
+                self._report("notice", f"input {mask.name!r}: steps of {mask.value:g} are padding to its layers")
+        arguments = {"info": self.info, "batch": arrays, "spare": spare, "policy": policy, "seed": seed}
         report: Report = self._run("check_batch_axis", arguments)
         return report
 

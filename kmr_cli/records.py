@@ -24,12 +24,15 @@ class TensorSpec:
         shape: with the batch axis, or None where the file does not tell even the rank.
         dtype: NumPy's (or ml_dtypes') name, ``string`` for text, or None where the file does not tell.
         limit: integers must lie in ``[0, limit)`` (rows of the embedding they index); None for no limit.
+        padding: steps (axis 1) that hold nothing but this value are padding to the model's own layers (``Embedding``
+            with ``mask_zero``, ``Masking``); None where nothing in the file says so.
     """
 
     name: str
     shape: Shape | None = None
     dtype: str | None = None
     limit: int | None = None
+    padding: float | None = None
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ LEAVES = {"errors", "records", "rules"}
 # Who may import whom: a name may import what stands before it, and members of its own folder.
 ORDER = (
     "errors", "records", "rules", "layers", "formats", "batch", "synthetic", "replacement", "batch_index",
-    "tap", "sample_index", "evidence", "blame", "unkind", "sizes", "masks", "policy", "check_run", "determinism",
-    "mask_rules", "pairs", "check", "sample", "library", "settings",
+    "tap", "sample_index", "evidence", "blame", "unkind", "sizes", "padding", "masks", "policy", "check_run",
+    "determinism", "mask_rules", "pairs", "check", "sample", "library", "settings",
     "summary", "wire", "job", "tasks", "model", "render", "cli", "__main__",
 )  # fmt: skip
 

@@ -82,7 +82,7 @@ def report_on(function, *inputs, masks):
         (poisoned_by_padding, (VALUES, MASK), "mask", {("KMR201", "pool")}),
         (empty_mean, (VALUES, MASK), "mask", {("KMR202", "pool")}),
         (read, (TOKENS,), "tokens=0", set()),
-        (read_blindly, (TOKENS,), "tokens=0", {("KMR201", "")}),
+        (read_blindly, (TOKENS,), "tokens=0", {("KMR201", "pool")}),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )

@@ -7,6 +7,7 @@ conformance tests (``tests/formats/test_conformance.py``) then run for it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -98,6 +99,22 @@ class Session(Protocol):
 
     def close(self) -> None:
         """Free the model. The session is unusable afterwards."""
+
+
+@runtime_checkable
+class PaddingSession(Session, Protocol):
+    """A session that can reach what the model's own layers put into masked steps, which no input can."""
+
+    def other_padding(self, where: Mapping[int, np.ndarray], seed: int) -> AbstractContextManager[None] | None:
+        """While it is open, passes find other values in masked steps, from the layers on that mask them.
+
+        Args:
+            where: number of steps -> booleans ``(samples, steps)``: only there, and only where the layer masks.
+            seed: of the values.
+
+        Returns:
+            None where the loaded model does not allow it.
+        """
 
 
 class Format(Protocol):

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from kmr_cli.formats import Sink, Taps
 from kmr_cli.formats.keras_shared.config import LayerConfig
+from kmr_cli.formats.keras_shared.masking import OtherPadding
 from kmr_cli.formats.keras_shared.paths import Place, Places, find_places
 from kmr_cli.formats.keras_shared.values import UntappableError, arrays, is_tensor
 
@@ -32,6 +33,7 @@ class Tapper:
         sink: receives the values, or None.
         expected: how often each tapped layer runs in a pass, as far as it is known: what stopping early rests on.
         stop: end the pass after the last tapped value.
+        padding: changes what layers that mask steps put there; None to leave it.
     """
 
     def __init__(
@@ -43,8 +45,10 @@ class Tapper:
         expected: Mapping[str, int],
         *,
         stop: bool,
+        padding: OtherPadding | None = None,
     ) -> None:
         self.framework = framework
+        self.padding = padding
         self.places = places
         self.sink = sink
         self.sides = taps.sides
@@ -96,6 +100,8 @@ class Tapper:
             raise
         finally:
             self.stack.pop()
+        if self.padding is not None:
+            outputs = self.padding.apply(layer, args, kwargs, outputs)
         if tapped and "out" in self.sides:
             self._emit(path, call, "out", self._flatten(outputs))
             self._done(path, call)

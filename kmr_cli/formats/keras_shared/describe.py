@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from kmr_cli.formats.keras_shared.config import LayerConfig
 from kmr_cli.formats.keras_shared.limits import Limits
+from kmr_cli.formats.keras_shared.masking import paddings
 from kmr_cli.formats.keras_shared.names import class_of, class_of_default_name, container_entries
 from kmr_cli.formats.keras_shared.parts import PARTS, loop_reason
 from kmr_cli.formats.keras_shared.weights import WeightGroup
@@ -145,8 +146,10 @@ class _Describer:
             self.found.sizes = self.inside(root, self.weights, "")
             self.found.inputs = built_inputs(root)
         if root.functional or root.sequential:
-            limits = Limits(root).of_inputs()
-            self.found.inputs = tuple(replace(spec, limit=limits.get(spec.name)) for spec in self.found.inputs)
+            limits, padded = Limits(root).of_inputs(), paddings(root)
+            self.found.inputs = tuple(
+                replace(spec, limit=limits.get(spec.name), padding=padded.get(spec.name)) for spec in self.found.inputs
+            )
         return self.found
 
     def model(self, model: LayerConfig, weights: Weights, prefix: str, calls: int | None) -> Sizes | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from kmr_cli.formats.keras_shared.backend import no_gradients
 from kmr_cli.formats.keras_shared.capture import Framework, Keras3, Tapper
 from kmr_cli.formats.keras_shared.config import LayerConfig, TensorRef
 from kmr_cli.formats.keras_shared.load import CannotShortenError, keras_message, quiet_keras
+from kmr_cli.formats.keras_shared.masking import OtherPadding
 from kmr_cli.formats.keras_shared.paths import Places
 from kmr_cli.formats.keras_shared.values import arrays, is_tensor
 from kmr_cli.formats.keras_shared.wiring import named_shapes
@@ -73,6 +75,7 @@ class KerasSession:
         self._whole: Built | None = None
         self._cut: Built | None = None
         self._known = {layer.path: layer for layer in info.layers}
+        self._padding: OtherPadding | None = None
         self.missed: dict[str, str] = {}
         self._all: tuple[LayerInfo, ...] | None = None if info.opaque else info.layers
         self._calls = {layer.path: layer.calls for layer in info.layers if layer.calls is not None}
@@ -102,7 +105,7 @@ class KerasSession:
         if stop and not taps.layers:
             return None
         built = (self._build_part(taps) if stop else None) or self._build_whole()
-        tapper = Tapper(self._framework, built.places, taps, sink, self._calls, stop=stop)
+        tapper = Tapper(self._framework, built.places, taps, sink, self._calls, stop=stop, padding=self._padding)
 
         def forward() -> Any:
             try:
@@ -126,6 +129,18 @@ class KerasSession:
     def close(self) -> None:
         """Free the model."""
         self._whole = self._cut = None
+
+    def other_padding(self, where: Mapping[int, np.ndarray], seed: int) -> AbstractContextManager[None] | None:
+        """See :class:`kmr_cli.formats.PaddingSession`; for models that Keras 3 runs."""
+        return self._with_padding(OtherPadding(where, seed)) if isinstance(self._framework, Keras3) else None
+
+    @contextmanager
+    def _with_padding(self, padding: OtherPadding) -> Iterator[None]:
+        self._padding = padding
+        try:
+            yield
+        finally:
+            self._padding = None
 
     def use(self, framework: Framework) -> None:
         """Tap by another framework's means: the loader found that it takes that one."""
