@@ -49,3 +49,7 @@ class ModelRunError(KmrError):
 
 class OutputError(KmrError):
     """A result cannot be written to the place the user named."""
+
+
+class SnapshotError(KmrError):
+    """A snapshot that cannot be read, or does not fit what it is compared with."""

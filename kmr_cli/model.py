@@ -6,6 +6,7 @@ import contextlib
 import platform
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -20,8 +21,9 @@ from kmr_cli.evidence import SINGLY
 from kmr_cli.formats import Format, OpenOptions, Session, all_formats, describe
 from kmr_cli.job import Child
 from kmr_cli.masks import masks_of
-from kmr_cli.records import LayerInfo, ModelInfo, Record, Report, TensorSpec
+from kmr_cli.records import LayerInfo, ModelInfo, Record, Report, Snapshot, TensorSpec
 from kmr_cli.sample_index import Index, least_size, resolve_index
+from kmr_cli.snapshot import sketch_inputs
 from kmr_cli.synthetic import CHECKED, choose_batch_size, synthesize
 from kmr_cli.tap import choose, unknown_layer
 
@@ -91,6 +93,8 @@ class Model:
         self._lock = threading.Lock()
         self._child: Child | None = None
         self._session: Session | None = None
+        self._trained: Session | None = None
+        self._live: Any = None
         if isinstance(model, (str, Path)):
             self._path = Path(model)
             self._format: Format
@@ -98,6 +102,7 @@ class Model:
             self._format, self.info = describe(self._path, options)
         else:
             self._format, self._session = _adopt(model, in_process=in_process)
+            self._live = model
             self.info = _describe_live(self._format, self._session)
 
     @property
@@ -195,6 +200,7 @@ class Model:
         size: int | None = None,
         shapes: Shapes | None = None,
         seed: int = 0,
+        training: bool = False,
     ) -> Report:
         """Whether the samples of a batch are independent at every layer; see :func:`kmr_cli.check.check`.
 
@@ -205,16 +211,14 @@ class Model:
             size: batch size.
             shapes: as in :meth:`sample`.
             seed: of synthetic and replacement data.
+            training: of the model in training mode; see :func:`kmr_cli.training.check_session`. Its variables stay
+                as they are.
 
         Raises:
             BatchError, MissingFrameworkError, ModelLoadError, ModelRunError.
+            ModelLoadError: the file has no training mode (SavedModel; traced or frozen TorchScript).
         """
-        if size is None and batch is None and self.info.fixed_batch is None:
-            size = choose_batch_size(self.info, minimum=CHECKED)
-        arrays, spare = self._batch(batch, 0, size, shapes or {}, seed)
-        if size is None and batch_size(arrays) > SINGLY and self.info.fixed_batch is None:
-            spare = {name: values[SINGLY:] for name, values in arrays.items()}
-            arrays = {name: values[:SINGLY] for name, values in arrays.items()}
+        arrays, spare = self.take_batch(batch, size, shapes or {}, seed)
         if batch_size(arrays) < 2:
             raise BatchError("a batch of one sample has nothing to mix with", "give two samples at least")
         policy = policy or Policy()
@@ -222,17 +226,78 @@ class Model:
             if mask.implied:
                 self._report("notice", f"input {mask.name!r}: steps of {mask.value:g} are padding to its layers")
         arguments = {"info": self.info, "batch": arrays, "spare": spare, "policy": policy, "seed": seed}
-        report: Report = self._run("check_batch_axis", arguments)
+        report: Report = self._run("check_batch_axis", arguments, training=training)
         return report
+
+    def snapshot(
+        self,
+        batch: Data = None,
+        *,
+        sides: tuple[str, ...] = ("out",),
+        size: int | None = None,
+        shapes: Shapes | None = None,
+        seed: int = 0,
+        folder: Path | None = None,
+    ) -> Snapshot:
+        """Run a batch and keep of every tap its shape, dtype, batch index and a value sketch.
+
+        Args:
+            batch: as in :meth:`check_batch_axis`.
+            sides: ``out``, ``in`` or both: what is kept of every layer.
+            size: batch size.
+            shapes: as in :meth:`sample`.
+            seed: of synthetic and replacement data.
+            folder: save the whole tensors there too; see :func:`kmr_cli.snapshot.take`.
+
+        Raises:
+            BatchError, MissingFrameworkError, ModelLoadError, ModelRunError.
+        """
+        arrays, spare = self.take_batch(batch, size, shapes or {}, seed)
+        return self.snapshot_of(arrays, spare, batch, sides=sides, shapes=shapes or {}, seed=seed, folder=folder)
+
+    def snapshot_of(
+        self,
+        arrays: dict[str, np.ndarray],
+        spare: dict[str, np.ndarray] | None,
+        source: Data,
+        *,
+        sides: tuple[str, ...],
+        shapes: Shapes,
+        seed: int,
+        folder: Path | None,
+    ) -> Snapshot:
+        """The same for a batch that :meth:`take_batch` made; ``source`` is what it was made from."""
+        arguments = {
+            "batch": arrays, "spare": spare, "sides": sides, "seed": seed,
+            "folder": None if folder is None else str(folder.resolve()),
+        }  # fmt: skip
+        taps, outputs = self._run("snapshot", arguments)
+        return Snapshot(
+            self.info.path, self.info.format, self.info.writer, self.versions, _source(source), batch_size(arrays),
+            seed, dict(shapes), sketch_inputs(arrays), outputs, sides, taps, self.info.separator,
+        )  # fmt: skip
+
+    def take_batch(
+        self, data: Data, size: int | None, shapes: Shapes, seed: int
+    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray] | None]:
+        """A small batch from data, or a synthetic one, and the rows that are left over to replace samples with."""
+        if size is None and data is None and self.info.fixed_batch is None:
+            size = choose_batch_size(self.info, minimum=CHECKED)
+        arrays, spare = self._batch(data, 0, size, shapes, seed)
+        if size is None and batch_size(arrays) > SINGLY and self.info.fixed_batch is None:
+            spare = {name: values[SINGLY:] for name, values in arrays.items()}
+            arrays = {name: values[:SINGLY] for name, values in arrays.items()}
+        return arrays, spare
 
     def close(self) -> None:
         """End the child process, or free the model."""
         if self._child is not None:
             self._child.close()
             self._child = None
-        if self._session is not None:
-            self._session.close()
-            self._session = None
+        for session in (self._session, self._trained):
+            if session is not None:
+                session.close()
+        self._session = self._trained = None
 
     def __enter__(self) -> Model:
         return self
@@ -243,25 +308,39 @@ class Model:
     def __repr__(self) -> str:
         return f"<Model {self.info.path} ({self.info.writer}), {len(self.layers)} layers>"
 
-    def _run(self, task: str, arguments: dict[str, Any]) -> Any:
+    def _run(self, task: str, arguments: dict[str, Any], *, training: bool = False) -> Any:
         with self._lock:
+            options = replace(self._options, training=training)
             if self._in_process:
+                if training:
+                    return tasks.check_session(self._in_training(options), None, report=self._report, **arguments)
                 if self._session is None:
-                    self._session = self._format.open(self._path, self._options)
+                    self._session = self._format.open(self._path, options)
                 if task == "sample":
                     return tasks.sample_session(self._session, report=self._report, **arguments)
+                if task == "snapshot":
+                    return tasks.snapshot_session(self._session, report=self._report, **arguments)
                 return tasks.check_session(self._session, None, report=self._report, **arguments)
             if self._child is None:
                 self._child = Child(tasks.TASKS, fork=self._fork, debug=self._debug)
             try:
                 # A fork lives as long as the command; another child must find the file whatever folder one goes to.
                 path = self._path if self._fork else self._path.resolve()
-                asked = {"path": str(path), "options": self._options, **arguments}
+                asked = {"path": str(path), "options": options, **arguments}
                 return self._child.run(task, asked, self._report)
             except BaseException as exc:
                 if not isinstance(exc, KmrError) or not self._child.alive:
                     self._child = None
                 raise
+
+    def _in_training(self, options: OpenOptions) -> Session:
+        """A second session on the same file or live model, in training mode."""
+        if self._trained is None and self._live is not None:
+            self._trained = self._format.adopt(self._live, training=True)
+        elif self._trained is None:
+            self._trained = self._format.open(self._path, options)
+        assert self._trained is not None
+        return self._trained
 
     def _refuse_call(self, paths: Iterable[str], call: int | None) -> None:
         if call is None:
@@ -325,6 +404,7 @@ class LayerClasses:
         size: int | None = None,
         policy: Policy | None = None,
         seed: int = 0,
+        training: bool = False,
     ) -> Report:
         """Check ``PKG.MOD:CLASS``, a ``keras.Layer`` or ``torch.nn.Module``; see :func:`kmr_cli.check.check`.
 
@@ -336,6 +416,7 @@ class LayerClasses:
             size: batch size.
             policy: which rules, and what is by design.
             seed: of synthetic and replacement data.
+            training: in training mode; see :func:`kmr_cli.training.check_session`.
 
         Raises:
             LayerError, ModelLoadError, ModelRunError.
@@ -343,6 +424,7 @@ class LayerClasses:
         asked = {
             "target": target, "constructor": dict(constructor or {}), "inputs": tuple(inputs),
             "imports": tuple(imports), "size": size, "policy": policy or Policy(), "seed": seed,
+            "training": training,
         }  # fmt: skip
         report: Report = self._child.run("check_layer_class", asked, self._report)
         return report
@@ -356,6 +438,17 @@ class LayerClasses:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def _source(data: Any) -> str:
+    """Where a batch came from, for people: ``synthetic``, the names of files, or ``arrays``."""
+    if data is None:
+        return "synthetic"
+    if isinstance(data, (str, Path)):
+        return Path(data).name
+    if isinstance(data, (list, tuple)) and data and all(isinstance(item, (str, Path)) for item in data):
+        return ", ".join(Path(item).name for item in data)
+    return "arrays"
 
 
 def _given(data: Any) -> list[GivenInput]:

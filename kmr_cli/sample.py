@@ -312,7 +312,7 @@ class _Prover:
         """Put the proof into words; chance is ruled out before anything is called mixed."""
         if index.kind == "mixed":
             if tap in self._random_taps():
-                return BatchIndex("unproven", proof="the same batch twice gives different values here")
+                return BatchIndex("unproven", proof=RANDOM)
             ulp = int(leak.max())
             bits_only = ulp <= _LAST_BITS
             size = f", in the last bits only (at most {ulp} ULP)" if bits_only else ""
@@ -359,6 +359,8 @@ class _Prover:
         return found
 
 
+RANDOM = "the same batch twice gives different values here"
+"""The proof of a batch index that is unproven because of chance."""
 _PROVEN = ("separated", "merged", "moved", "reordered")
 _LAST_BITS = 64
 """ULP up to which a difference is reported as one of last bits: kernels that regroup a sum stay well below."""
@@ -374,9 +376,9 @@ def _keep_into(base: dict[Tap, np.ndarray]) -> Callable[[str, int, str, np.ndarr
 def _refuse_missing(base: Mapping[Tap, np.ndarray], taps: Taps) -> None:
     ran: dict[str, set[int]] = {layer: set() for layer in taps.layers}
     for layer, call, _ in base:
-        ran[layer].add(call)
+        ran.setdefault(layer, set()).add(call)
     for layer, calls in ran.items():
-        if calls or len(taps.layers) > 1:
+        if calls or len(ran) > 1:
             continue
         if taps.calls is None:
             raise LayerError(f"layer {layer!r} did not run on this batch, or held no tensors")

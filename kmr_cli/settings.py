@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from kmr_cli.errors import KmrError
+from kmr_cli.tolerance import Tolerance
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -18,11 +20,17 @@ _SECTION = "tool.kmr-inspect"
 
 @dataclass(frozen=True)
 class Settings:
-    """Attributes: ``select``, ``ignore`` and ``allow``, as the options of the same names."""
+    """What the section may hold.
+
+    Attributes:
+        select, ignore, allow: as the options of the same names.
+        tolerance: (layer path or glob, tolerance of its values in ``compare``), in the order of the file.
+    """
 
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     allow: tuple[str, ...] = ()
+    tolerance: tuple[tuple[str, Tolerance], ...] = ()
 
 
 def read_settings(folder: Path) -> Settings:
@@ -43,10 +51,36 @@ def _parse(file: Path) -> Settings:
         section = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("kmr-inspect", {})
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as exc:
         raise KmrError(f"{file}: cannot be read ({exc})") from exc
+    if not isinstance(section, dict):
+        raise KmrError(f"{file}: {_SECTION} must be a table", f"begin it with [{_SECTION}]")
     known = Settings.__dataclass_fields__
+    values: dict[str, Any] = {}
     for key, value in section.items():
         if key not in known:
             raise KmrError(f"{file}: [{_SECTION}] has an unknown key {key!r}", f"it may have {', '.join(known)}")
+        if key == "tolerance":
+            values[key] = _tolerance(file, value)
+            continue
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise KmrError(f"{file}: [{_SECTION}] {key} must be a list of strings", f'{key} = ["…"]')
-    return Settings(**{key: tuple(value) for key, value in section.items()})
+        values[key] = tuple(value)
+    return Settings(**values)
+
+
+def _tolerance(file: Path, table: object) -> tuple[tuple[str, Tolerance], ...]:
+    hint = f'[{_SECTION}.tolerance]\n"dense*" = {{ rtol = 1e-3, atol = 1e-5 }}'
+    problem = f"{file}: [{_SECTION}.tolerance]"
+    if not isinstance(table, dict):
+        raise KmrError(f"{problem} must be a table of layers", hint)
+    found = []
+    for pattern, numbers in table.items():
+        if not isinstance(numbers, dict) or not numbers or not numbers.keys() <= {"rtol", "atol", "ulp"}:
+            raise KmrError(f"{problem} {pattern!r} must give rtol, atol or ulp", hint)
+        for name, number in numbers.items():
+            if isinstance(number, bool) or not isinstance(number, int if name == "ulp" else (int, float)):
+                raise KmrError(f"{problem} {pattern!r}: {name} must be a number, not {number!r}", hint)
+        try:
+            found.append((pattern, Tolerance(**numbers)))
+        except KmrError as exc:
+            raise KmrError(f"{problem} {pattern!r}: {exc.message}", exc.hint) from exc
+    return tuple(found)

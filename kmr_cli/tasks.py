@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 
 from kmr_cli import check
+from kmr_cli import training as training_check
 from kmr_cli.formats import OpenOptions, Session, Taps, detect
 from kmr_cli.formats.layer_class import open_class
 from kmr_cli.job import Report, Task
 from kmr_cli.records import ModelInfo, Record, TensorSpec
 from kmr_cli.records import Report as CheckReport
 from kmr_cli.sample import take_samples
+from kmr_cli.snapshot import Taken, take
 from kmr_cli.synthetic import CHECKED, choose_batch_size, synthesize
 from kmr_cli.tap import choose, unknown_layer
 
@@ -49,8 +51,8 @@ def check_session(
     seed: int,
     report: Report,
 ) -> CheckReport:
-    """Check an open session: :func:`kmr_cli.check.check`."""
-    return check.check(
+    """Check an open session: :func:`kmr_cli.training.check_session`."""
+    return training_check.check_session(
         session,
         info,
         batch,
@@ -71,11 +73,12 @@ def check_layer_class(
     size: int | None,
     policy: check.Policy,
     seed: int,
+    training: bool,
     report: Report,
 ) -> CheckReport:
     """Check a layer class on synthetic data, in the smallest model that holds it."""
     report("progress", f"building {target}")
-    info, open_session = open_class(target, constructor, inputs, imports)
+    info, open_session = open_class(target, constructor, inputs, imports, training=training)
     batch = synthesize(info, size or choose_batch_size(info, minimum=CHECKED), seed, {})
     session = open_session()
     try:
@@ -134,8 +137,36 @@ def sample_session(
     )
 
 
+def snapshot(*, path: str, options: OpenOptions, report: Report, **arguments: Any) -> Taken:
+    """Open the model at ``path`` (the first time) and sketch a run of it; see :func:`snapshot_session`."""
+    return snapshot_session(_session(path, options, report), report=report, **arguments)
+
+
+def snapshot_session(
+    session: Session,
+    *,
+    batch: Mapping[str, np.ndarray],
+    spare: Mapping[str, np.ndarray] | None,
+    sides: tuple[str, ...],
+    seed: int,
+    folder: str | None,
+    report: Report,
+) -> Taken:
+    """Sketch a run of an open session: :func:`kmr_cli.snapshot.take`."""
+    return take(
+        session,
+        batch,
+        sides=sides,
+        seed=seed,
+        spare=spare,
+        folder=None if folder is None else Path(folder),
+        progress=lambda text: report("progress", text),
+    )
+
+
 TASKS: dict[str, Task] = {
     "sample": sample,
+    "snapshot": snapshot,
     "check_batch_axis": check_batch_axis,
     "check_layer_class": check_layer_class,
 }

@@ -24,11 +24,25 @@ from kmr_cli.records import (
     ModelInfo,
     Record,
     Report,
+    SampleSketch,
+    TapSketch,
     TapVerdict,
     TensorSpec,
 )
 
-_RECORDS = (BatchIndex, Dependence, Finding, LayerInfo, ModelInfo, Record, Report, TapVerdict, TensorSpec)
+_RECORDS = (
+    BatchIndex,
+    Dependence,
+    Finding,
+    LayerInfo,
+    ModelInfo,
+    Record,
+    Report,
+    SampleSketch,
+    TapSketch,
+    TapVerdict,
+    TensorSpec,
+)
 _CLASSES = {cls.__name__: cls for cls in (*_RECORDS, OpenOptions, Policy, Taps)}
 _HEADER = struct.Struct("<QI")
 _LENGTH = struct.Struct("<Q")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from kmr_cli.batch import dtype_name
-from kmr_cli.records import BatchIndex, LayerInfo, ModelInfo, Record, Report, TensorSpec
+from kmr_cli.records import BatchIndex, Comparison, LayerInfo, ModelInfo, Record, Report, TensorSpec
 from kmr_cli.rules import RULES
 from kmr_cli.summary import summarize
 
@@ -92,6 +92,7 @@ def check_document(report: Report) -> dict[str, Any]:
         "schema": SCHEMA,
         "command": "check-batch-axis",
         "verdict": report.verdict,
+        "training": report.training,
         "model": {"path": _text(report.path), "format": report.format},
         "forward_passes": report.forward_passes,
         "batch_sizes": list(report.batch_sizes),
@@ -113,6 +114,7 @@ def check_document(report: Report) -> dict[str, Any]:
                 "name": RULES[finding.rule].name,
                 "severity": finding.severity,
                 "allowed": finding.allowed,
+                "by_design": finding.by_design,
                 "layer": _text(finding.layer),
                 "call": finding.call,
                 "port": finding.port,
@@ -128,6 +130,42 @@ def check_document(report: Report) -> dict[str, Any]:
             for picture in report.dependence
         ],
         "unproven": [_text(reason) for reason in report.unproven],
+    }
+
+
+def compare_document(result: Comparison) -> dict[str, Any]:
+    """What ``kmr-inspect compare --format json`` prints; docs/compare.schema.json describes it."""
+    return {
+        "schema": SCHEMA,
+        "command": "compare",
+        "verdict": result.verdict,
+        "model": {"path": _text(result.path), "format": result.format},
+        "baseline": {"path": _text(result.baseline), "format": result.baseline_format},
+        "exact": result.exact,
+        "compared": {"taps": result.compared, "layers_by_path": result.by_path, "layers_by_order": result.by_order},
+        "findings": [
+            {
+                "rule": finding.rule,
+                "name": RULES[finding.rule].name,
+                "severity": finding.severity,
+                "allowed": finding.allowed,
+                "layer": _text(finding.layer),
+                "call": finding.call,
+                "port": finding.port,
+                "samples": list(finding.where),
+                "size": finding.size,
+                "tolerance": finding.tolerance,
+                "exact": finding.exact,
+                "message": _text(finding.message),
+                "remedy": RULES[finding.rule].remedy,
+            }
+            for finding in result.findings
+        ],
+        "outputs": [
+            {"name": _text(output.name), "agrees": output.agrees, "size": output.size, "tolerance": output.tolerance}
+            for output in result.outputs
+        ],
+        "unproven": [_text(reason) for reason in result.unproven],
     }
 
 

@@ -1,0 +1,140 @@
+"""Which layer of one model is which layer of another: by path, then by order, shape and values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from kmr_cli.records import Snapshot, TapSketch
+
+Call = tuple[str, int]
+"""(layer, call)"""
+
+_VALUES, _PATH, _SHAPE = 100, 30, 1  # what speaks for a match: agreeing figures outweigh a name, a name a shape
+_CLOSE = 1e-2  # relative, of figures: an order needs no precision
+_MOST = 2000
+_KERAS = ("keras", "h5")
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Calls of layers that correspond.
+
+    Attributes:
+        pairs: (call in the model, call in the baseline), in the order of the model; the outputs (``""``) included.
+        renamed: those pairs whose paths differ.
+        added: calls that only the model has.
+        removed: calls that only the baseline has.
+        same_kind: both come from the same framework, so that paths mean the same.
+    """
+
+    pairs: tuple[tuple[Call, Call], ...]
+    renamed: tuple[tuple[Call, Call], ...]
+    added: tuple[Call, ...]
+    removed: tuple[Call, ...]
+    same_kind: bool
+
+
+def align(model: Snapshot, baseline: Snapshot) -> Alignment:
+    """Match the calls of layers of two models.
+
+    Within one framework equal paths are the same layer, and what is left is matched by order and shape. Between two
+    frameworks paths are only a hint: the alignment that keeps the order and brings together as many calls with
+    agreeing figures (minimum, maximum, mean, rms: they do not depend on the layout), paths and shapes as possible.
+    """
+    same_kind = model.format == baseline.format or {model.format, baseline.format} <= set(_KERAS)
+    here, there = _calls(model.taps), _calls(baseline.taps)
+    found: dict[Call, Call] = {}
+    if same_kind:
+        found = {call: call for call in here if call in there}
+    left = [call for call in here if call not in found and call[0]]
+    right = [call for call in there if call not in found.values() and call[0]]
+    if len(left) * len(right) <= _MOST * _MOST:
+        found |= _in_order(left, right, here, there)
+    if ("", 0) in here and ("", 0) in there:
+        found["", 0] = ("", 0)
+    pairs = tuple((call, found[call]) for call in here if call in found)
+    return Alignment(
+        pairs,
+        tuple(pair for pair in pairs if pair[0] != pair[1]),
+        tuple(call for call in here if call not in found),
+        tuple(call for call in there if call not in found.values()),
+        same_kind,
+    )
+
+
+def signature(tap: TapSketch) -> tuple[object, ...]:
+    """What two taps of the same thing have in common, whatever the layout: sizes in any order, and kind of dtype."""
+    kind = "float" if "float" in tap.dtype else tap.dtype.rstrip("0123456789")
+    return kind, *sorted(map(str, tap.shape))
+
+
+def _calls(taps: Sequence[TapSketch]) -> dict[Call, list[TapSketch]]:
+    calls: dict[Call, list[TapSketch]] = {}
+    for tap in taps:
+        calls.setdefault((tap.layer, tap.call), []).append(tap)
+    return calls
+
+
+def _in_order(
+    left: Sequence[Call], right: Sequence[Call], here: dict[Call, list[TapSketch]], there: dict[Call, list[TapSketch]]
+) -> dict[Call, Call]:
+    """The best alignment that keeps the order of both (Needleman and Wunsch, 1970, without a price for gaps)."""
+    if not left or not right:
+        return {}
+    score = _scores([here[call] for call in left], [there[call] for call in right])
+    score += _PATH * (np.array([[mine == yours for yours in right] for mine in left]))
+    rows, columns = score.shape
+    best = np.zeros((rows + 1, columns + 1), np.int64)
+    for row in range(rows):
+        # A running maximum takes care of gaps along the row.
+        best[row + 1, 1:] = np.maximum(best[row, 1:], best[row, :-1] + score[row])
+        np.maximum.accumulate(best[row + 1], out=best[row + 1])
+    found = {}
+    row, column = rows, columns
+    while row and column:
+        if best[row, column] == best[row - 1, column]:
+            row -= 1
+        elif best[row, column] == best[row, column - 1]:
+            column -= 1
+        else:
+            row, column = row - 1, column - 1
+            found[left[row]] = right[column]
+    return found
+
+
+def _scores(here: Sequence[list[TapSketch]], there: Sequence[list[TapSketch]]) -> np.ndarray:
+    """(calls here, calls there): how much shapes and figures speak for a match, whatever the paths."""
+    ids: dict[tuple[object, ...], int] = {}
+    mine, yours = (
+        np.array([ids.setdefault(tuple(map(signature, _out(taps))), len(ids)) for taps in side])
+        for side in (here, there)
+    )
+    shapes = mine[:, None] == yours[None, :]
+    figures = [np.array([_figures(_out(taps)) for taps in side]) for side in (here, there)]
+    first, second = figures[0][:, None, :], figures[1][None, :, :]
+    scale = np.maximum(first[..., -1:], second[..., -1:])  # rms
+    with np.errstate(invalid="ignore"):
+        close = (np.abs(first - second) <= _CLOSE * scale).all(axis=-1) & (scale[..., 0] > 0)
+    score: np.ndarray = _SHAPE * shapes.astype(np.int64) + _VALUES * (shapes & close)
+    return score
+
+
+def _out(taps: Sequence[TapSketch]) -> list[TapSketch]:
+    """What leaves, if it was kept; else what enters."""
+    return [tap for tap in taps if tap.port.startswith("out")] or list(taps)
+
+
+def _figures(taps: Sequence[TapSketch]) -> tuple[float, float, float, float]:
+    """Minimum, maximum, mean and rms over all samples of the first tap; NaN where there are none."""
+    samples = [sample for sample in taps[0].samples if sample.rms is not None]
+    if not samples:
+        return (float("nan"),) * 4
+    return (
+        min(sample.minimum or 0.0 for sample in samples),
+        max(sample.maximum or 0.0 for sample in samples),
+        float(np.mean([sample.mean or 0.0 for sample in samples])),
+        float(np.sqrt(np.mean([(sample.rms or 0.0) ** 2 for sample in samples]))),
+    )

@@ -1,0 +1,127 @@
+"""``kmr-inspect snapshot``: keep what a model does to one batch, to notice when that changes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from kmr_cli.cli import options
+
+if TYPE_CHECKING:
+    from kmr_cli.records import Snapshot
+
+
+@click.command("snapshot", short_help="Keep shapes, batch axes and values of MODEL in a file.")
+@click.argument("models", metavar="MODEL...", nargs=-1, required=True)
+@click.option(
+    "-o", "--output", metavar="FILE",
+    help="Where to write it, such as model.kmr.json; a folder for several models. Default: print it.",
+)  # fmt: skip
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
+@options.batch
+@click.option(
+    "--side", type=click.Choice(["out", "in", "both"]), default="out", show_default=True,
+    help="What comes out of layers, what goes in, or both.",
+)  # fmt: skip
+@click.option("--full", is_flag=True, help="Keep the whole tensors too, in FILE with .h5 in place of .json.")
+@options.opening
+@options.debug
+def command(
+    models: tuple[str, ...],
+    output: str | None,
+    force: bool,
+    inputs: tuple[str, ...],
+    batch_size: int | None,
+    shapes: tuple[str, ...],
+    seed: int,
+    side: str,
+    full: bool,
+    imports: tuple[str, ...],
+    signature: str | None,
+    tags: tuple[str, ...],
+    debug: bool,
+) -> None:
+    """Keep what MODEL does to a batch: one small text file to commit beside it.
+
+    For every layer: its shape with the batch axis, dtype, whose slices are
+    whose, and per sample a few figures and a sketch of the values (a random
+    projection), from which `kmr-inspect compare` later tells how far they moved.
+
+    \b
+    Examples:
+      kmr-inspect snapshot model.keras -o model.kmr.json
+      kmr-inspect snapshot exported/ --input batch.npz -o exported.kmr.json
+      kmr-inspect snapshot models/*.keras -o snapshots/
+    """
+    from kmr_cli.baseline import full_snapshot
+    from kmr_cli.model import Model
+    from kmr_cli.render.files import write_whole
+    from kmr_cli.snapshot_file import dump, tensors_path
+
+    places = _places(models, output, force=force, full=full)
+    sides = {"out": ("out",), "in": ("in",), "both": ("in", "out")}[side]
+    asked = {"sides": sides, "size": batch_size, "shapes": options.parse_shapes(shapes), "seed": seed}
+    opening = options.open_options(imports, signature, tags)
+    with options.Reporter() as reporter:
+        for model, place in zip(models, places, strict=True):
+            with Model(model, opening, fork=True, debug=debug, report=reporter) as opened:
+                if place is None:
+                    text = dump(opened.snapshot(inputs or None, **asked))
+                    reporter.clear()
+                    click.echo(text, nl=False)
+                    continue
+                if full:
+                    with full_snapshot(opened, inputs or None, **asked) as (taken, write):
+                        write_whole(tensors_path(place), write, overwrite=force)
+                        _write(place, dump(taken), force=force)
+                else:
+                    taken = opened.snapshot(inputs or None, **asked)
+                    _write(place, dump(taken), force=force)
+            reporter.clear()
+            click.echo(f"wrote {place}: {_contents(taken, place)}", err=True)
+
+
+def _places(models: tuple[str, ...], output: str | None, *, force: bool, full: bool) -> list[Path | None]:
+    """Where each snapshot goes, refused before the model runs rather than after."""
+    from kmr_cli.errors import OutputError
+    from kmr_cli.render.files import refuse_place
+    from kmr_cli.snapshot_file import SUFFIX, file_name, tensors_path
+
+    if output is None:
+        if full:
+            raise click.UsageError("--full needs -o FILE")
+        if len(models) > 1:
+            raise click.UsageError("several models need -o FOLDER")
+        return [None]
+    if len(models) > 1 or Path(output).is_dir() or output.endswith("/"):
+        if not Path(output).is_dir():
+            raise OutputError(f"{output}: there is no such folder", f"make it first: mkdir -p {output}")
+        places = [Path(output) / file_name(model) for model in models]
+        if len(set(places)) < len(places):
+            raise OutputError(f"{output}: two of the models have the same name", "write their snapshots one by one")
+    else:
+        places = [Path(output)]
+        if not output.endswith(".json"):
+            raise OutputError(f"{output}: a snapshot is JSON", f"end the name in {SUFFIX}")
+    for place in places:
+        refuse_place(place, overwrite=force)
+        if full:
+            refuse_place(tensors_path(place), overwrite=force)
+    return [*places]
+
+
+def _contents(taken: Snapshot, place: Path) -> str:
+    layers = len({tap.layer for tap in taken.taps if tap.layer})
+    samples = "1 sample" if taken.size == 1 else f"{taken.size} samples"
+    return f"{layers} layers, {samples}, {place.stat().st_size / 1000:.1f} kB"
+
+
+def _write(place: Path, text: str, *, force: bool) -> None:
+    from kmr_cli.render.files import write_whole
+
+    def fill(temporary: Path) -> None:
+        temporary.write_text(text, encoding="ascii")
+
+    write_whole(place, fill, overwrite=force)

@@ -1,0 +1,279 @@
+"""Snapshots as files: JSON to be read in a diff, and beside it, on request, the whole tensors as HDF5.
+
+docs/snapshot.schema.json describes the JSON. Whatever a snapshot file holds, reading it runs nothing.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, get_args
+
+import h5py
+import ml_dtypes  # noqa: F401  (registers bfloat16 and float8 with NumPy)
+import numpy as np
+
+from kmr_cli.errors import SnapshotError
+from kmr_cli.records import BatchIndexKind, InputSketch, SampleSketch, Snapshot, TapSketch
+from kmr_cli.sketch import WIDTH
+
+SCHEMA = 1
+"""Version of the layout. A reader for every earlier one stays in :data:`_READERS`."""
+SUFFIX = ".kmr.json"
+_LARGEST = 64 * 2**20  # bytes; 200 layers take less than half of one of them
+
+
+def dump(snapshot: Snapshot) -> str:
+    """The text of a snapshot file: ASCII, one line per sample, taps in the order in which they ran."""
+    head = {
+        "schema": SCHEMA,
+        "kind": "kmr-inspect snapshot",
+        "model": {"path": Path(snapshot.path).name, "format": snapshot.format, "writer": snapshot.writer},
+        "versions": dict(sorted(snapshot.versions.items())),
+        "batch": {
+            "source": snapshot.source,
+            "size": snapshot.size,
+            "seed": snapshot.seed,
+            "shapes": [[name, list(shape)] for name, shape in snapshot.given_shapes.items()],
+            "inputs": [asdict(spec) for spec in snapshot.inputs],
+        },
+        "outputs": list(snapshot.outputs),
+        "sides": list(snapshot.sides),
+        "separator": snapshot.separator,
+        "sketch": {"method": "count-sketch", "width": WIDTH},
+    }
+    lines = ["{"]
+    lines += [f" {json.dumps(key)}: {json.dumps(value)}," for key, value in head.items()]
+    lines.append(' "taps": [' + ",".join("\n" + _tap_text(tap) for tap in snapshot.taps) + "\n ]")
+    lines.append("}")
+    return "\n".join(lines) + "\n"
+
+
+def file_name(model: str | Path) -> str:
+    """The name of a model's snapshot in a folder of snapshots: ``model.keras.kmr.json``."""
+    return Path(model).resolve().name + SUFFIX
+
+
+def load(path: Path) -> Snapshot:
+    """Read a snapshot file.
+
+    Raises:
+        SnapshotError: nothing there, or no snapshot, or one of a later version of this program.
+    """
+    return parse(read_text(path), str(path))
+
+
+def read_text(path: Path) -> str:
+    """The text of a file that claims to be a snapshot.
+
+    Raises:
+        SnapshotError: it is missing, no regular file, or larger than any snapshot.
+    """
+    try:
+        if not path.is_file():
+            problem = "is no regular file" if path.exists() else "no such file"
+            raise SnapshotError(f"{path}: {problem}", f"make one first: kmr-inspect snapshot MODEL -o {path}")
+        if path.stat().st_size > _LARGEST:
+            raise SnapshotError(f"{path}: too large for a snapshot ({path.stat().st_size:,} bytes)")
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise SnapshotError(f"{path}: not a snapshot", "kmr-inspect snapshot MODEL -o FILE writes one") from None
+    except OSError as exc:
+        raise SnapshotError(f"{path}: cannot be read ({exc.strerror})") from exc
+
+
+def parse(text: str, name: str) -> Snapshot:
+    """The snapshot in a text; ``name`` is for messages.
+
+    Raises:
+        SnapshotError: it holds none, or one of a later version of this program.
+    """
+    hint = "take it again: kmr-inspect snapshot MODEL -o FILE"
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        raise SnapshotError(f"{name}: not a snapshot, or cut short", hint) from None
+    if not isinstance(document, dict) or document.get("kind") != "kmr-inspect snapshot":
+        raise SnapshotError(f"{name}: not a snapshot", hint)
+    version = document.get("schema")
+    reader = _READERS.get(version) if isinstance(version, int) else None
+    if reader is None:
+        raise SnapshotError(
+            f"{name}: a snapshot of version {version!r:.40}, and this program reads up to {SCHEMA}",
+            "update kmr-inspect, or take the snapshot again",
+        )
+    try:
+        return reader(document)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as exc:
+        raise SnapshotError(f"{name}: damaged ({type(exc).__name__}: {exc})", hint) from None
+
+
+# -- whole tensors -----------------------------------------------------------------------------------------------
+
+
+def tensors_path(path: Path) -> Path:
+    """Where the whole tensors of a snapshot lie: ``model.kmr.h5`` beside ``model.kmr.json``."""
+    return path.with_name(path.name.removesuffix(".json") + ".h5")
+
+
+def write_tensors(path: Path, text: str, snapshot: Snapshot, tensors: Callable[[TapSketch], np.ndarray]) -> None:
+    """Write one dataset per tap, ``0``, ``1``, … in the order of the snapshot, whose text the file is tied to."""
+    # In memory first: where a write fails (full disk, size limit), HDF5 crashes the whole process as it closes.
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
+        file.attrs["snapshot"] = f"{zlib.crc32(text.encode()):08x}"
+        for number, tap in enumerate(snapshot.taps):
+            value = tensors(tap)
+            # HDF5 knows no bfloat16: its bits are kept, and the snapshot has its name.
+            raw = value.view(np.dtype(f"u{value.dtype.itemsize}")) if value.dtype.kind == "V" else value
+            dataset = file.create_dataset(str(number), data=raw)
+            dataset.attrs["port"], dataset.attrs["call"], dataset.attrs["dtype"] = tap.port, tap.call, tap.dtype
+            dataset.attrs["layer"] = tap.layer.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+    path.write_bytes(content.getbuffer())
+
+
+def open_tensors(path: Path, text: str, snapshot: Snapshot) -> Callable[[TapSketch], np.ndarray] | None:
+    """A reader of the whole tensors of the snapshot with this text; None where there are none, or those of another.
+
+    Raises:
+        SnapshotError: the file is damaged.
+    """
+    if not path.is_file():
+        return None
+    numbers = {tap.tap: number for number, tap in enumerate(snapshot.taps)}
+    damaged = SnapshotError(f"{path}: damaged", "delete it to compare sketches only, or take the snapshot again")
+    try:
+        with h5py.File(path, "r") as file:
+            if file.attrs.get("snapshot") != f"{zlib.crc32(text.encode()):08x}":
+                return None
+            if not all(isinstance(file.get(str(number), getlink=True), h5py.HardLink) for number in numbers.values()):
+                raise damaged
+    except OSError as exc:
+        raise damaged from exc
+
+    def read(tap: TapSketch) -> np.ndarray:
+        try:
+            with h5py.File(path, "r") as file:
+                dataset = file[str(numbers[tap.tap])]
+                if dataset.is_virtual or dataset.external:
+                    raise damaged
+                value = np.asarray(dataset[()])
+        except (OSError, KeyError, ValueError) as exc:
+            raise damaged from exc
+        target = None if tap.dtype == "string" else np.dtype(tap.dtype)
+        return value.view(target) if target is not None and target.kind == "V" else value
+
+    return read
+
+
+# -- JSON --------------------------------------------------------------------------------------------------------
+
+
+def _tap_text(tap: TapSketch) -> str:
+    head = {
+        "layer": tap.layer, "call": tap.call, "port": tap.port, "shape": list(tap.shape), "dtype": tap.dtype,
+        "index": tap.index, "axis": tap.axis, "count": tap.count,
+    } | ({"random": True} if tap.random else {})  # fmt: skip
+    samples = ",".join("\n   " + _sample_text(sample) for sample in tap.samples)
+    return "  " + json.dumps(head)[:-1] + ', "samples": [' + samples + "]}"
+
+
+def _sample_text(sample: SampleSketch) -> str:
+    return json.dumps(
+        {
+            "min": sample.minimum, "max": sample.maximum, "mean": sample.mean, "rms": sample.rms,
+            "nonfinite": sample.nonfinite, "bits": sample.bits, "sketch": [_short(x) for x in sample.projection],
+        },
+        separators=(",", ":"),
+    )  # fmt: skip
+
+
+def _short(number: float) -> float | int:
+    """Without the ``.0`` of whole numbers."""
+    return int(number) if number.is_integer() and abs(number) < 1e15 else number
+
+
+def _read_1(document: Mapping[str, Any]) -> Snapshot:
+    batch, model = document["batch"], document["model"]
+    if document["sketch"] != {"method": "count-sketch", "width": WIDTH}:
+        raise ValueError("unknown sketch")
+    return Snapshot(
+        path=_str(model["path"]),
+        format=_str(model["format"]),
+        writer=_str(model["writer"]),
+        versions={_str(name): _str(version) for name, version in document["versions"].items()},
+        source=_str(batch["source"]),
+        size=_int(batch["size"], 1),
+        seed=_int(batch["seed"]),
+        given_shapes={
+            None if name is None else _str(name): tuple(_int(length) for length in shape)
+            for name, shape in batch["shapes"]
+        },
+        inputs=tuple(
+            InputSketch(
+                _str(spec["name"]), tuple(_int(n) for n in spec["shape"]), _str(spec["dtype"]), _str(spec["bits"])
+            )
+            for spec in batch["inputs"]
+        ),
+        outputs=tuple(map(_str, document["outputs"])),
+        sides=tuple(side for side in document["sides"] if side in ("in", "out")),
+        taps=tuple(map(_read_tap, document["taps"])),
+        separator=_str(document["separator"]),
+    )
+
+
+def _read_tap(tap: Mapping[str, Any]) -> TapSketch:
+    if tap["index"] not in get_args(BatchIndexKind):
+        raise ValueError(f"unknown index {tap['index']!r}")
+    return TapSketch(
+        layer=_str(tap["layer"]),
+        call=_int(tap["call"]),
+        port=_str(tap["port"]),
+        shape=tuple(length if isinstance(length, str) else _int(length) for length in tap["shape"]),
+        dtype=_str(tap["dtype"]),
+        index=tap["index"],
+        axis=None if tap["axis"] is None else _int(tap["axis"]),
+        count=_int(tap["count"]),
+        samples=tuple(map(_read_sample, tap["samples"])),
+        random=bool(tap.get("random", False)),
+    )
+
+
+def _read_sample(sample: Mapping[str, Any]) -> SampleSketch:
+    minimum, maximum, mean, rms = (
+        None if sample[key] is None else _float(sample[key]) for key in ("min", "max", "mean", "rms")
+    )
+    return SampleSketch(
+        minimum,
+        maximum,
+        mean,
+        rms,
+        nonfinite=_int(sample["nonfinite"]),
+        bits=_str(sample["bits"]),
+        projection=tuple(_float(number) for number in sample["sketch"]),
+    )
+
+
+def _str(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"text expected, not {value!r:.40}")
+    return value
+
+
+def _int(value: object, least: int = 0) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise TypeError(f"a whole number expected, not {value!r:.40}")
+    return value
+
+
+def _float(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"a number expected, not {value!r:.40}")
+    return float(value)
+
+
+_READERS: Mapping[int, Callable[[Mapping[str, Any]], Snapshot]] = {1: _read_1}

@@ -1,0 +1,86 @@
+"""How far a value may be off before it counts as changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+import ml_dtypes
+import numpy as np
+
+from kmr_cli.errors import KmrError
+
+_DEFAULTS = {
+    "float64": (1e-9, 1e-12),
+    "complex128": (1e-9, 1e-12),
+    "float32": (1e-4, 1e-6),
+    "complex64": (1e-4, 1e-6),
+    "float16": (1e-2, 1e-4),
+    "bfloat16": (5e-2, 1e-3),
+}
+"""dtype -> (rtol, atol). Room for other kernels, another machine, another framework; not for another model."""
+_COARSE = (0.25, 1e-2)  # float8 of any kind
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """Attributes: ``rtol``, ``atol``, ``ulp`` as in :class:`Tolerances`; None for what is not said."""
+
+    rtol: float | None = None
+    atol: float | None = None
+    ulp: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("rtol", "atol", "ulp"):
+            number = getattr(self, name)
+            if number is not None and not 0 <= number < float("inf"):
+                raise KmrError(f"{name} {number} is no tolerance", "it is 0 or more")
+
+    def over(self, other: Tolerance) -> Tolerance:
+        """This one, completed with the other's numbers. An ULP replaces rtol and atol together."""
+        if self.ulp is not None:
+            return self
+        if self.rtol is None and self.atol is None:
+            return other
+        return Tolerance(
+            other.rtol if self.rtol is None else self.rtol, other.atol if self.atol is None else self.atol, None
+        )
+
+
+@dataclass(frozen=True)
+class Tolerances:
+    """A sample's part of a tensor has changed if it is off by more than ``atol + rtol * scale``.
+
+    Off by: the largest absolute difference, and the scale is the largest absolute value; where only sketches are
+    compared, both are root mean squares. ``ulp`` N stands for N units in the last place of the scale.
+
+    Attributes:
+        general: for all layers, as given on the command line.
+        layers: (path or glob, tolerance), the last that fits wins over ``general``.
+    """
+
+    general: Tolerance = Tolerance()
+    layers: tuple[tuple[str, Tolerance], ...] = ()
+
+    def at(self, layer: str, *dtypes: str) -> tuple[float, float]:
+        """(rtol, atol) at a layer, for the coarsest of the dtypes; (0, 0) where one is no float and nothing is said."""
+        chosen = self.general
+        for pattern, tolerance in self.layers:
+            if fnmatchcase(layer, pattern):
+                chosen = tolerance.over(self.general)
+        if chosen.ulp is not None:
+            return chosen.ulp * max((_epsilon(dtype) for dtype in dtypes), default=0.0), 0.0
+        rtol, atol = map(max, zip(*map(_default, dtypes), strict=True))
+        return (rtol if chosen.rtol is None else chosen.rtol), (atol if chosen.atol is None else chosen.atol)
+
+
+def _default(dtype: str) -> tuple[float, float]:
+    if "float" not in dtype and "complex" not in dtype:
+        return 0.0, 0.0
+    return _DEFAULTS.get(dtype, _COARSE)
+
+
+def _epsilon(dtype: str) -> float:
+    if "float" not in dtype and "complex" not in dtype:
+        return 0.0
+    return float(ml_dtypes.finfo(np.dtype(dtype)).eps)
