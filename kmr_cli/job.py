@@ -17,6 +17,7 @@ import tempfile
 import threading
 import time
 import traceback
+import weakref
 from collections.abc import Callable, Mapping
 from typing import IO, Any, BinaryIO
 
@@ -36,6 +37,23 @@ _REPLY_LIMIT = 400  # characters of framework chatter that a crash message repea
 
 
 FRAMEWORKS = ("tensorflow", "keras", "tf_keras", "torch", "jax")
+
+
+_children: weakref.WeakSet[Child] = weakref.WeakSet()
+_children_lock = threading.Lock()
+_ending = False
+
+
+def end_all() -> None:
+    """End every child of this process at once, and start no more: for a program on its way out.
+
+    Safe to call while other threads wait for answers; each of them gets an error. Whoever owns a child cleans up.
+    """
+    global _ending
+    with _children_lock:
+        _ending = True
+        for child in _children:
+            child.signal_kill()
 
 
 def can_fork() -> bool:
@@ -76,6 +94,12 @@ class Child:
             self._spawn(to_child, from_child)
         os.close(to_child)
         os.close(from_child)
+        with _children_lock:
+            _children.add(self)
+            late = _ending
+        if late:
+            self.kill()
+            raise ModelRunError("the program is ending, so no model is run any more")
 
     def run(self, task: str, arguments: Mapping[str, Any], report: Report) -> Any:
         """Run one task and return its result.
@@ -108,6 +132,15 @@ class Child:
         """End the child at once, whatever it is doing."""
         self._wait(kill=True)
         self.close()
+
+    def signal_kill(self) -> None:
+        """Send SIGKILL to the child and what it started, and wait for nothing."""
+        pid = self._pid
+        if pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def close(self) -> None:
         """Let the child end (it does when its pipe closes), or end it if it does not."""
@@ -155,16 +188,15 @@ class Child:
         if self._pid is None:
             return
         if kill:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._pid, signal.SIGKILL)
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._pid, signal.SIGKILL)
+            self.signal_kill()
         if self._process is not None:
             self._status = self._process.wait()
         else:
             _, status = os.waitpid(self._pid, 0)
             self._status = os.waitstatus_to_exitcode(status)
         self._pid = None
+        with _children_lock:
+            _children.discard(self)
 
     def _obituary(self) -> KmrError:
         """The error for a child that went away in the middle of a task."""

@@ -12,6 +12,7 @@ from importlib import import_module
 import click
 
 from kmr_cli import __version__
+from kmr_cli.cli.complaint import complain
 from kmr_cli.cli.exit_codes import ExitCode
 from kmr_cli.errors import KmrError
 
@@ -57,7 +58,7 @@ def run(arguments: list[str]) -> int:
             import traceback
 
             traceback.print_exc()
-        _complain(exc.message, exc.hint)
+        complain(exc.message, exc.hint)
         return ExitCode.COULD_NOT
     except click.exceptions.NoArgsIsHelpError as exc:
         click.echo(exc.format_message())
@@ -68,7 +69,7 @@ def run(arguments: list[str]) -> int:
         near = (
             [] if context is None or context.parent else difflib.get_close_matches(_command_of(arguments), COMMANDS, 1)
         )
-        _complain(exc.format_message().rstrip("."), f"did you mean {near[0]}? See kmr-inspect --help" if near else hint)
+        complain(exc.format_message().rstrip("."), f"did you mean {near[0]}? See kmr-inspect --help" if near else hint)
         return ExitCode.COULD_NOT
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
@@ -80,7 +81,7 @@ def run(arguments: list[str]) -> int:
         if "--debug" in arguments or exc.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
             return _unexpected(exc, arguments)
         _silence_stdout()
-        _complain(f"the result cannot be written ({exc.strerror})", None)
+        complain(f"the result cannot be written ({exc.strerror})", None)
         return ExitCode.COULD_NOT
     except Exception as exc:
         return _unexpected(exc, arguments)
@@ -100,13 +101,5 @@ def _unexpected(exc: Exception, arguments: list[str]) -> int:
     if "--debug" in arguments:
         raise exc
     line = (str(exc).strip().splitlines() or [""])[0]
-    _complain(f"unexpected {type(exc).__name__}: {line}", "run again with --debug for the traceback")
+    complain(f"unexpected {type(exc).__name__}: {line}", "run again with --debug for the traceback")
     return ExitCode.COULD_NOT
-
-
-def _complain(message: str, hint: str | None) -> None:
-    from kmr_cli.render.escape import for_terminal
-
-    click.echo(click.style("error: ", fg="red", bold=True) + for_terminal(message, 1000), err=True)
-    if hint:
-        click.echo(click.style("hint:  ", bold=True) + for_terminal(hint, 1000), err=True)

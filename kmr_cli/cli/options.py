@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -83,9 +84,14 @@ def console() -> Console:
 
 
 class Reporter:
-    """Notices and progress on stderr; progress only on a terminal, on one line that is wiped at the end."""
+    """Notices and progress on stderr; progress only on a terminal, on one line that is wiped at the end.
+
+    Any thread may call it.
+    """
 
     def __init__(self) -> None:
+        self.lock = threading.RLock()
+        """Held while a line is written: what else is shown while models run must take it as well."""
         self._live = sys.stderr.isatty()
         self._shown = 0
 
@@ -93,20 +99,22 @@ class Reporter:
         """Show one line."""
         from kmr_cli.render.escape import for_terminal
 
-        if kind == "notice":
-            self.clear()
-            click.echo(click.style("note:  ", bold=True) + for_terminal(text, 1000), err=True)
-        elif self._live:
-            self.clear()
-            line = f"{for_terminal(text, 70)} …"
-            self._shown = len(line)
-            click.echo(line, err=True, nl=False)
+        with self.lock:
+            if kind == "notice":
+                self.clear()
+                click.echo(click.style("note:  ", bold=True) + for_terminal(text, 1000), err=True)
+            elif self._live:
+                self.clear()
+                line = f"{for_terminal(text, 70)} …"
+                self._shown = len(line)
+                click.echo(line, err=True, nl=False)
 
     def clear(self) -> None:
         """Wipe the progress line."""
-        if self._shown:
-            click.echo("\r" + " " * self._shown + "\r", err=True, nl=False)
-            self._shown = 0
+        with self.lock:
+            if self._shown:
+                click.echo("\r" + " " * self._shown + "\r", err=True, nl=False)
+                self._shown = 0
 
     def __enter__(self) -> Reporter:
         return self
