@@ -12,10 +12,10 @@ from kmr_cli.batch import batch_size, dtype_name
 from kmr_cli.batch_index import NOBODY
 from kmr_cli.blame import Source, find_sources
 from kmr_cli.check_run import Progress, Run
-from kmr_cli.determinism import judge_determinism
+from kmr_cli.determinism import find_noise, judge_determinism
 from kmr_cli.errors import ModelRunError
 from kmr_cli.evidence import Evidence, Tap, discrete, last_bits
-from kmr_cli.formats import Session, Taps
+from kmr_cli.formats import Session, Taps, training_mode
 from kmr_cli.mask_rules import judge_masks
 from kmr_cli.masks import masks_of
 from kmr_cli.pairs import name_pairs
@@ -44,7 +44,7 @@ def check(
     The number of forward passes depends on the batch alone: B + 13 at most for up to eight samples,
     2·⌈log2 B⌉ + 13 above; up to two more find the layer of what went wrong at another size, what is then left
     of 2·⌈log2 B⌉ + 15 names samples that mix where groups found that some do, four more check masks, and a
-    model that gives different values every time takes up to six more.
+    model that gives different values every time takes up to six more, one in training mode takes one more.
 
     Args:
         session: the loaded model.
@@ -75,6 +75,7 @@ def check(
     run.evidence.repeat(session, batch, run.taps)
     known = run.passes
     judge_determinism(run, reopen)
+    find_noise(run)
     budget = 2 * run.evidence.bits + 15 + run.passes - known
     for number, group in enumerate(run.evidence.groups()):
         run.step(f"replacing {'sample' if run.evidence.singly else 'group'} {number}")
@@ -267,7 +268,7 @@ def _try_sizes(run: Run) -> None:
         chosen = chosen[:_SIZES_WITH_LEAK]  # what that saves names a pair of samples
     for other, coincident in chosen:
         run.step(f"running a batch of {other}")
-        run.sizes.append((try_size(run.session, run.batch, other, outputs), coincident))
+        run.sizes.append((try_size(run.session, run.batch, other, outputs, run.noisy), coincident))
 
 
 def _judge_sizes(run: Run) -> None:
@@ -295,7 +296,7 @@ def _judge_sizes(run: Run) -> None:
 def _traced(run: Run, size: int, known: Mapping[Tap, tuple[np.ndarray, BatchIndex]]) -> list[Source]:
     """The layers at which a batch of another size goes wrong."""
     run.step(f"looking inside at a batch of {size}")
-    order, wrong = trace_size(run.session, run.batch, size, run.taps, known)
+    order, wrong = trace_size(run.session, run.batch, size, run.taps, known, run.noisy)
     return find_sources(order, wrong.__contains__, run.info.separator)
 
 
@@ -397,5 +398,5 @@ def _report(run: Run, policy: Policy, tried: Sequence[int]) -> Report:
     known = [layer.path for layer in run.session.layers] + [finding.layer for finding in findings]
     return Report(
         verdict, run.info.path, run.info.format, run.passes, tuple(tried), taps, tuple(findings), tuple(pictures),
-        tuple(dict.fromkeys(run.unproven)), policy.unmatched(known),
+        tuple(dict.fromkeys(run.unproven)), policy.unmatched(known), training_mode(run.session) is not None,
     )  # fmt: skip

@@ -20,7 +20,12 @@ Progress = Callable[[str], None]
 
 @dataclass
 class Run:
-    """A check in progress."""
+    """A check in progress.
+
+    Attributes:
+        noisy: taps whose values depend on random numbers that are drawn for a whole batch (training mode only): at
+            another size they are others.
+    """
 
     session: Session
     info: ModelInfo
@@ -36,6 +41,7 @@ class Run:
     sizes: list[tuple[SizeRun, bool]] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     unproven: list[str] = field(default_factory=list)
+    noisy: set[Tap] = field(default_factory=set)
 
     @property
     def outputs(self) -> list[Tap]:

@@ -10,7 +10,7 @@ from kmr_cli import replacement
 from kmr_cli.batch_index import changed
 from kmr_cli.blame import find_sources
 from kmr_cli.check_run import Run
-from kmr_cli.formats import Session, Taps
+from kmr_cli.formats import Session, Taps, training_mode
 from kmr_cli.records import Batch
 
 
@@ -29,6 +29,19 @@ def judge_determinism(run: Run, reopen: Callable[[], Session] | None) -> None:
     for tap in run.outputs:
         if tap in restless:
             run.unproven.append(f"{run.title(tap)} changes from run to run, so nothing can be told from it")
+
+
+def find_noise(run: Run) -> None:
+    """One pass with other random numbers, if the model is in training mode: what they reach."""
+    mode = training_mode(run.session)
+    if mode is None:
+        return
+    run.step("drawing other random numbers")
+    mode.noise += 1
+    try:
+        run.noisy = run.evidence.differing(run.session, run.batch, run.taps)
+    finally:
+        mode.noise -= 1
 
 
 def _remembers(run: Run, reopen: Callable[[], Session]) -> bool:

@@ -29,7 +29,7 @@ def judge_masks(run: Run, masks: Sequence[Mask]) -> None:
                 run.add(code, source, text)
     if found.failed is not None:
         run.add("KMR202", Source("", 0, "out0"), f"a fully masked sample makes the batch fail: {found.failed}")
-    longer = found.longer - quiet
+    longer = found.longer - quiet - run.noisy
     known = any(finding.rule == "KMR201" for finding in run.findings)
     if not known and any(not layer for layer, _, _ in longer):
         for source in find_sources(found.order, longer.__contains__, run.info.separator):

@@ -56,7 +56,7 @@ class Policy:
                 continue
             if self.ignore and finding.rule.startswith(self.ignore):
                 continue
-            allowed = any(_fits(finding.layer, pattern) for pattern in self.allow)
+            allowed = finding.by_design or any(_fits(finding.layer, pattern) for pattern in self.allow)
             kept.append(replace(finding, allowed=allowed))
         return sorted(kept, key=lambda finding: (_SEVERITIES.index(finding.severity), finding.rule))
 

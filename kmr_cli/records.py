@@ -166,7 +166,8 @@ class Finding:
         message: one line.
         samples: pairs (moved, changed); empty where only groups were replaced.
         max_ulp: the largest difference where it is a matter of last bits.
-        allowed: accepted by ``--allow``: reported, but no reason to fail.
+        allowed: accepted by ``--allow``, or by design: reported, but no reason to fail.
+        by_design: what a layer is there for in training mode; allowed with it.
     """
 
     rule: str
@@ -178,6 +179,7 @@ class Finding:
     samples: tuple[tuple[int, int], ...] = ()
     max_ulp: int | None = None
     allowed: bool = False
+    by_design: bool = False
 
 
 @dataclass(frozen=True)
@@ -209,6 +211,8 @@ class Report:
         dependence: one picture per output.
         unproven: what was not shown either way, one line each.
         unmatched: what the policy allows and no layer matches.
+        training: the model ran in training mode.
+        held_passes: in how many of the passes the layers that mix by design in training mode ran in inference mode.
     """
 
     verdict: Literal["pass", "fail", "unproven"]
@@ -221,6 +225,8 @@ class Report:
     dependence: tuple[Dependence, ...]
     unproven: tuple[str, ...]
     unmatched: tuple[str, ...] = ()
+    training: bool = False
+    held_passes: int = 0
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from kmr_cli.cli.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from kmr_cli.check import Policy
-    from kmr_cli.records import Report
+    from kmr_cli.records import Report, TensorSpec
 
 
 @click.command("check-batch-axis", short_help="Check that the samples of a batch do not mix.")
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     "--mask-input", "masks", metavar="NAME[=VALUE]", multiple=True,
     help="Input that is a mask (0: padding), or in which VALUE is padding; repeatable.",
 )  # fmt: skip
+@click.option(
+    "--training", is_flag=True, help="Check training mode, and tell what mixes by design there (BatchNormalization)."
+)
 @click.option("--format", "format_", type=click.Choice(["terminal", "json"]), default="terminal", show_default=True)
 @options.opening
 @options.debug
@@ -45,6 +48,7 @@ def command(
     ignore: tuple[str, ...],
     allow: tuple[str, ...],
     masks: tuple[str, ...],
+    training: bool,
     format_: str,
     imports: tuple[str, ...],
     signature: str | None,
@@ -63,6 +67,7 @@ def command(
       kmr-inspect check-batch-axis model.keras
       kmr-inspect check-batch-axis model.pt --input batch.npz
       kmr-inspect check-batch-axis exported/ --allow 'scores*' --format json
+      kmr-inspect check-batch-axis model.keras --training
       kmr-inspect check-batch-axis --layer-class my_layers:Attention \\
           --kwargs '{"heads": 4}' --shape 12,32 --shape mask=12:bool
     """
@@ -73,8 +78,16 @@ def command(
     policy = replace(_policy(select, ignore, allow), masks=masks)
     with options.Reporter() as reporter:
         if layer_class:
+            from kmr_cli.model import LayerClasses
+
             arguments = _constructor(constructor)
-            reports = [_layer_class(layer_class, arguments, shapes, imports, batch_size, policy, seed, reporter, debug)]
+            specs = _specs(shapes)
+            with LayerClasses(fork=True, debug=debug, report=reporter) as classes:
+                report = classes.check(
+                    layer_class, specs, arguments, imports=imports, size=batch_size, policy=policy, seed=seed,
+                    training=training,
+                )  # fmt: skip
+            reports = [report]
         elif models:
             opening = options.open_options(imports, signature, tags)
             reports = []
@@ -83,12 +96,13 @@ def command(
 
                 with Model(path, opening, fork=True, debug=debug, report=reporter) as model:
                     report = model.check_batch_axis(
-                        inputs or None, policy=policy, size=batch_size, shapes=options.parse_shapes(shapes), seed=seed
-                    )
+                        inputs or None, policy=policy, size=batch_size, shapes=options.parse_shapes(shapes), seed=seed,
+                        training=training,
+                    )  # fmt: skip
                 reports.append(report)
                 _show(report, format_, policy, reporter)
         else:
-            reports = _library(format_, policy, seed, reporter, debug)
+            reports = _library(format_, policy, seed, training, reporter, debug)
     if layer_class:
         _show(reports[0], format_, policy, reporter)
     if models or layer_class:
@@ -151,11 +165,8 @@ def _constructor(text: str) -> dict[str, Any]:
     return arguments
 
 
-def _layer_class(
-    target: str, arguments: dict[str, Any], shapes: tuple[str, ...], imports: tuple[str, ...], size: int | None,
-    policy: Policy, seed: int, reporter: options.Reporter, debug: bool,
-) -> Report:  # fmt: skip
-    from kmr_cli.model import LayerClasses
+def _specs(shapes: tuple[str, ...]) -> list[TensorSpec]:
+    """What ``--shape`` says of the inputs of a layer class."""
     from kmr_cli.records import TensorSpec
 
     if not shapes:
@@ -165,11 +176,12 @@ def _layer_class(
         plain, _, dtype = text.partition(":")
         ((name, shape),) = options.parse_shapes([plain]).items()
         specs.append(TensorSpec(name or "", (None, *shape), dtype or "float32"))
-    with LayerClasses(fork=True, debug=debug, report=reporter) as classes:
-        return classes.check(target, specs, arguments, imports=imports, size=size, policy=policy, seed=seed)
+    return specs
 
 
-def _library(format_: str, policy: Policy, seed: int, reporter: options.Reporter, debug: bool) -> list[Report]:
+def _library(
+    format_: str, policy: Policy, seed: int, training: bool, reporter: options.Reporter, debug: bool
+) -> list[Report]:
     """The bundled layers, one line each. Those that mix by design do not count as failed."""
     from dataclasses import replace
 
@@ -180,7 +192,10 @@ def _library(format_: str, policy: Policy, seed: int, reporter: options.Reporter
     with LayerClasses(fork=True, debug=debug, report=reporter) as classes:
         for case in CASES:
             design = replace(policy, allow=(*policy.allow, "*")) if case.by_design else policy
-            checked.append((case, classes.check(case.target, case.inputs, case.arguments, policy=design, seed=seed)))
+            report = classes.check(
+                case.target, case.inputs, case.arguments, policy=design, seed=seed, training=training
+            )
+            checked.append((case, report))
     reporter.clear()
     if format_ == "json":
         from kmr_cli.render import json

@@ -31,11 +31,13 @@ class OpenOptions:
         imports: modules to import first, so that the custom layers they register are known.
         signature: SavedModel only: the signature to run; None for the only one or ``serving_default``.
         tags: SavedModel only: the tag set of the meta graph; None for the only one or ``serve``.
+        training: run the model in training mode; the session is a :class:`TrainingSession` then.
     """
 
     imports: tuple[str, ...] = ()
     signature: str | None = None
     tags: tuple[str, ...] | None = None
+    training: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class Session(Protocol):
     def capture(
         self, batch: Batch, taps: Taps, sink: Sink | None = None, *, stop: bool = False
     ) -> Mapping[str, np.ndarray] | None:
-        """Run one forward pass in inference mode and hand every tapped value to ``sink``.
+        """Run one forward pass, in inference mode unless opened for training; hand every tapped value to ``sink``.
 
         Ports are ``in0, in1, …`` and ``out0, out1, …``: nested structures flattened in order, None left out
         without shifting the others. A tensor that NumPy cannot hold as one array comes in parts: sparse as
@@ -117,6 +119,40 @@ class PaddingSession(Session, Protocol):
         """
 
 
+@dataclass
+class TrainingMode:
+    """How the passes to come run a model in training mode; may be changed between passes.
+
+    Attributes:
+        noise: seed of all that the framework draws at random in a pass (dropout): every pass draws the same again.
+        held: layers that normalise over the batch run in inference mode, and all others in training mode.
+        normalizers: paths of the layers that normalise over the batch in training mode and use moving statistics in
+            inference; known after the first pass.
+    """
+
+    noise: int = 0
+    held: bool = False
+    normalizers: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class TrainingSession(Session, Protocol):
+    """A session that can run its model in training mode.
+
+    Every such pass starts with the variables that were loaded (moving statistics, say) and with the same random
+    numbers, and leaves both as they were: passes can be compared bit for bit, and the model is not changed.
+    """
+
+    @property
+    def training(self) -> TrainingMode | None:
+        """None where the session was opened for inference."""
+
+
+def training_mode(session: Session) -> TrainingMode | None:
+    """How a session trains, None where it infers."""
+    return session.training if isinstance(session, TrainingSession) else None
+
+
 class Format(Protocol):
     """What a format's module provides at its top level."""
 
@@ -142,9 +178,10 @@ class Format(Protocol):
 
         Raises:
             MissingFrameworkError, ModelFileError, ModelLoadError.
+            ModelLoadError: training mode is asked for, and was left behind when the file was written.
         """
 
-    def adopt(self, model: Any) -> Session | None:
+    def adopt(self, model: Any, *, training: bool = False) -> Session | None:
         """A session on a live object of this format's framework, or None if it is something else.
 
         Consults frameworks that are loaded already (``sys.modules``); imports none.

@@ -100,7 +100,9 @@ def open(path: Path, options: OpenOptions) -> Session:  # noqa: A001
 
         require("tf_keras", "keras2")
         import_user_modules(options.imports)
-        return KerasSession(info, config, load=lambda _: load_by_tf_keras(path), framework=Keras2())
+        return KerasSession(
+            info, config, load=lambda _: load_by_tf_keras(path), framework=Keras2(), training=options.training
+        )
     import_keras()
     import_bundled_layers(entry)
     import_user_modules(options.imports)
@@ -109,14 +111,15 @@ def open(path: Path, options: OpenOptions) -> Session:  # noqa: A001
         config,
         load=lambda part: load_archive(path, config, part),
         part=lambda wanted: needed_part(entry, config, wanted),
+        training=options.training,
     )
 
 
-def adopt(model: Any) -> Session | None:
+def adopt(model: Any, *, training: bool = False) -> Session | None:
     """A session on a live Keras 3 model."""
     keras = sys.modules.get("keras")
     if keras is None or not hasattr(keras, "Operation") or not isinstance(model, keras.Layer):
         return None
     from kmr_cli.formats.keras_shared.adopt import adopt_model
 
-    return adopt_model(model)
+    return adopt_model(model, training=training)

@@ -120,7 +120,7 @@ def open(path: Path, options: OpenOptions) -> Session:  # noqa: A001
                 raise load_error(path, exc, version) from exc
             return _by_tf_keras(path, session, exc)
 
-    session = KerasSession(info, config, load)
+    session = KerasSession(info, config, load, training=options.training)
     return session
 
 
@@ -163,6 +163,6 @@ def _refuse_lambdas(path: Path, config: LayerConfig) -> None:
         _refuse_lambdas(path, inner)
 
 
-def adopt(model: Any) -> Session | None:  # noqa: ARG001  # part of the protocol
+def adopt(model: Any, *, training: bool = False) -> Session | None:  # noqa: ARG001  # part of the protocol
     """None: live models of Keras 3 belong to the archive's adapter."""
     return None

@@ -18,7 +18,12 @@ NAME = "layer"
 
 
 def open_class(
-    target: str, arguments: Mapping[str, Any], inputs: tuple[TensorSpec, ...], imports: tuple[str, ...] = ()
+    target: str,
+    arguments: Mapping[str, Any],
+    inputs: tuple[TensorSpec, ...],
+    imports: tuple[str, ...] = (),
+    *,
+    training: bool = False,
 ) -> tuple[ModelInfo, Callable[[], Session]]:
     """Construct the layer and say how it is opened.
 
@@ -28,19 +33,22 @@ def open_class(
         inputs: shape (with the batch as None) and dtype of every argument of its ``call`` or ``forward``; the first
             may have the name ``""``.
         imports: modules to import first.
+        training: the session runs it in training mode.
 
     Raises:
         LayerError: no such module or class, or it is no layer.
-        ModelLoadError: its constructor, or building it, failed.
+        ModelLoadError: its constructor, or building it, failed, or it has no training mode.
     """
     import_user_modules(imports)
     kind = _find(target)
     framework = next((base.__module__.split(".")[0] for base in kind.__mro__ if _is_base(base)), None)
     if framework is None:
         raise LayerError(f"{target}: neither a keras.Layer nor a torch.nn.Module")
-    build = _keras_model if framework == "keras" else _torch_module
     try:
-        model = build(kind, arguments, inputs)
+        if framework == "keras":
+            model = _keras_model(kind, arguments, inputs)
+        else:
+            model = _torch_module(kind, arguments, inputs, tracing=not training)
     except KmrError:
         raise
     except Exception as exc:  # whatever the user's own code raises
@@ -48,7 +56,7 @@ def open_class(
     adopting = load_format("keras_archive" if framework == "keras" else "torchscript")
 
     def open_session() -> Session:
-        session = adopting.adopt(model)
+        session = adopting.adopt(model, training=training)
         assert session is not None
         return session
 
@@ -98,7 +106,10 @@ def _keras_model(kind: type, arguments: Mapping[str, Any], inputs: tuple[TensorS
     return keras.Model(tensors if rest else first, layer(first, **named), name="model")
 
 
-def _torch_module(kind: type, arguments: Mapping[str, Any], inputs: tuple[TensorSpec, ...]) -> Any:
+def _torch_module(
+    kind: type, arguments: Mapping[str, Any], inputs: tuple[TensorSpec, ...], *, tracing: bool
+) -> Any:
+    """Scripted, or traced where that fails: a traced module stays in the mode it was traced in."""
     import warnings
 
     import torch
@@ -109,6 +120,11 @@ def _torch_module(kind: type, arguments: Mapping[str, Any], inputs: tuple[Tensor
         try:
             return torch.jit.script(module)
         except Exception as scripting:
+            if not tracing:
+                raise ModelLoadError(
+                    f"{kind.__name__}: has no training mode: torch.jit.script refuses it ({first_line(scripting)})",
+                    "mend what it refuses, or leave out --training",
+                ) from scripting
             example = tuple(
                 torch.zeros([2, *(spec.shape or ())[1:]], dtype=getattr(torch, spec.dtype or "float32"))
                 for spec in inputs

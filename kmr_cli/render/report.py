@@ -34,11 +34,15 @@ def show_report(console: Console, report: Report, *, some_rules: bool = False) -
         some_rules: rules were left out, so that a pass says nothing about what they look for.
     """
     style, _ = _VERDICTS[report.verdict]
-    console.print(Text(for_terminal(report.path), "bold"))
+    title = Text(for_terminal(report.path), "bold")
+    console.print(title.append(", in training mode" if report.training else "", "not bold default"))
     console.print(Text(report.verdict, style).append(f": {_meaning(report, some_rules)}", "not bold default"))
     sizes = ", ".join(map(str, sorted(report.batch_sizes)))
     layers = len({tap.layer for tap in report.taps if tap.layer})
     _line(console, f"{report.forward_passes} forward passes, batch sizes {sizes}; {layers} layers tapped")
+    if report.held_passes:
+        held = f"{report.held_passes} of the passes: what mixes by design held to inference, to see past it"
+        _line(console, held)
     kinds = Counter(tap.index.kind for tap in report.taps)
     _line(console, "taps: " + ", ".join(f"{count} {kind}" for kind, count in kinds.most_common()))
     for picture in report.dependence:
@@ -57,8 +61,11 @@ def _meaning(report: Report, some_rules: bool) -> str:
     if report.verdict == "pass":
         if some_rules:
             return "no error by the rules that --select and --ignore leave"
-        if any(finding.allowed and finding.severity == "error" for finding in report.findings):
-            return "the samples of a batch mix only where that is allowed"
+        mixes = [finding for finding in report.findings if finding.allowed and finding.severity == "error"]
+        reasons = ["by design in training mode"] if any(finding.by_design for finding in mixes) else []
+        reasons += ["allowed"] if any(not finding.by_design for finding in mixes) else []
+        if mixes:
+            return f"the samples of a batch mix only where that is {' or '.join(reasons)}"
     return _VERDICTS[report.verdict][1]
 
 
@@ -79,7 +86,8 @@ def show_library(console: Console, checked: Sequence[tuple[Case, Report]]) -> No
     console.print(table)
     console.print()
     sizes = sorted({size for _, report in checked for size in report.batch_sizes})
-    console.print(Text(f"{len(checked)} forms of the bundled layers at batch sizes {', '.join(map(str, sizes))}"))
+    mode = " in training mode" if any(report.training for _, report in checked) else ""
+    console.print(Text(f"{len(checked)} forms of the bundled layers{mode} at batch sizes {', '.join(map(str, sizes))}"))
 
 
 def _picture(console: Console, picture: Dependence) -> None:
@@ -121,7 +129,8 @@ def _finding(console: Console, finding: Finding) -> None:
     title = Text(f"{finding.severity} {finding.rule} {rule.name}", _STYLES[finding.severity])
     title.append(f" at {_place(finding)}", "bold default")
     if finding.allowed:
-        title.append(" (allowed: by design)", "not bold default")
+        reason = "by design in training mode" if finding.by_design else "allowed: by design"
+        title.append(f" ({reason})", "not bold default")
     _print_title(console, title)
     _line(console, for_terminal(finding.message, 1000))
     if finding.samples:

@@ -13,7 +13,7 @@ from kmr_cli.formats.keras_shared.session import KerasSession, live_info, live_i
 from kmr_cli.records import LayerInfo, ModelInfo, TensorSpec
 
 
-def adopt_model(model: Any) -> Session:
+def adopt_model(model: Any, *, training: bool = False) -> Session:
     """Describe a live model by its own config where it has one, else by walking it."""
     import keras
 
@@ -43,7 +43,7 @@ def adopt_model(model: Any) -> Session:
         opaque=(),  # the walk has listed everything
         fixed_batch=fixed.pop() if len(fixed) == 1 else None,
     )
-    return KerasSession(info, config, load=lambda _: model)
+    return KerasSession(info, config, load=lambda _: model, training=training)
 
 
 def _config_of(model: Any) -> LayerConfig | None:

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, Protocol
 
-from kmr_cli.formats import Sink, Taps
+from kmr_cli.formats import Sink, Taps, TrainingMode
 from kmr_cli.formats.keras_shared.config import LayerConfig
 from kmr_cli.formats.keras_shared.masking import OtherPadding
 from kmr_cli.formats.keras_shared.paths import Place, Places, find_places
+from kmr_cli.formats.keras_shared.training import keras3_pass
 from kmr_cli.formats.keras_shared.values import UntappableError, arrays, is_tensor
 
 
@@ -242,6 +243,12 @@ class Framework(Protocol):
     def signature(self, layer: Any) -> inspect.Signature | None:
         """Of the layer's ``call``, without ``self``."""
 
+    def training_pass(self, model: Any, mode: TrainingMode) -> AbstractContextManager[None]:
+        """Around one pass in training mode: same variables and random numbers as ever, on the way out as before."""
+
+    def normalizers(self, places: Places) -> tuple[str, ...]:
+        """Paths of the layers that normalise over the batch in training mode by design."""
+
 
 class Keras3:
     """Keras 3: every layer, model and functional operation passes through ``Operation.__call__``."""
@@ -299,3 +306,14 @@ class Keras3:
             except (TypeError, ValueError):
                 self._signatures[kind] = None
         return self._signatures[kind]
+
+    def training_pass(self, model: Any, mode: TrainingMode) -> AbstractContextManager[None]:
+        """See :class:`Framework`."""
+        return keras3_pass(model, mode)
+
+    def normalizers(self, places: Places) -> tuple[str, ...]:
+        """See :class:`Framework`. Synchronised ones are of the same class."""
+        import keras
+
+        kind = keras.layers.BatchNormalization
+        return tuple(place.path for place in places.places if isinstance(place.layer, kind))

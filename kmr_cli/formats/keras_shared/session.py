@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from kmr_cli.errors import LayerError, ModelRunError
-from kmr_cli.formats import Sink, Taps
+from kmr_cli.formats import Sink, Taps, TrainingMode
 from kmr_cli.formats.aligned import aligned_copy
 from kmr_cli.formats.keras_shared.backend import no_gradients
 from kmr_cli.formats.keras_shared.capture import Framework, Keras3, Tapper
@@ -54,8 +54,10 @@ class KerasSession:
         load: builds the model when it is first needed.
         part: cuts the config down to some layers, or returns None; None where that is never possible.
         framework: how layers are intercepted; None for Keras 3.
+        training: run the model in training mode.
 
     Attributes:
+        training: see :class:`kmr_cli.formats.TrainingSession`.
         missed: layers tapped in the last pass that gave nothing, and why.
     """
 
@@ -66,7 +68,10 @@ class KerasSession:
         load: Load,
         part: Callable[[set[str]], dict[str, Any] | None] | None = None,
         framework: Framework | None = None,
+        *,
+        training: bool = False,
     ) -> None:
+        self.training: TrainingMode | None = TrainingMode() if training else None
         self._framework = framework or Keras3()
         self._info = info
         self._config = config
@@ -110,7 +115,10 @@ class KerasSession:
         def forward() -> Any:
             try:
                 with no_gradients(), quiet_keras():
-                    return self._call(built, batch)
+                    if self.training is None:
+                        return self._call(built, batch)
+                    with self._framework.training_pass(built.model, self.training):
+                        return self._call(built, batch)
             except Exception as exc:
                 at = f" at layer {tapper.failed_at!r}" if tapper.failed_at else ""
                 raise ModelRunError(f"the model failed{at}: {keras_message(exc)}") from exc
@@ -162,6 +170,8 @@ class KerasSession:
         if self._whole is None:
             model = self._load(None)
             self._whole = Built(model, self._framework.find_places(model, self._config))
+            if self.training is not None:
+                self.training.normalizers = self._framework.normalizers(self._whole.places)
             self._cut = None
         return self._whole
 
@@ -202,20 +212,21 @@ class KerasSession:
     # -- running ---------------------------------------------------------------------------------------------
 
     def _call(self, built: Built, batch: Batch) -> Any:
+        training = self.training is not None
         arrays = {name: fed(array) for name, array in batch.items()}
         if built.inputs:
             values: Any = [arrays[name] for name in built.inputs]
-            return built.model(values[0] if len(values) == 1 else values, training=False)
+            return built.model(values[0] if len(values) == 1 else values, training=training)
         config = self._config
         if config is not None and config.functional:
-            return built.model(_packed(config.inputs, arrays), training=False)
+            return built.model(_packed(config.inputs, arrays), training=training)
         if config is not None and config.layers is None and config.build_by_argument:
-            return built.model(**arrays, training=False)
+            return built.model(**arrays, training=training)
         if len(arrays) == 1:
-            return built.model(next(iter(arrays.values())), training=False)
+            return built.model(next(iter(arrays.values())), training=training)
         if config is not None and isinstance(config.build_shapes, list):
-            return built.model([arrays[spec.name] for spec in self.inputs], training=False)
-        return built.model(arrays, training=False)
+            return built.model([arrays[spec.name] for spec in self.inputs], training=training)
+        return built.model(arrays, training=training)
 
     def _named_outputs(self, outputs: Any) -> dict[str, np.ndarray]:
         flat = [outputs] if is_tensor(outputs) else self._framework.flatten(outputs)

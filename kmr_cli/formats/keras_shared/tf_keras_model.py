@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from kmr_cli.errors import KmrError
+from kmr_cli.formats import TrainingMode
 from kmr_cli.formats.frameworks import require
 from kmr_cli.formats.keras_shared.capture import Tapper
 from kmr_cli.formats.keras_shared.config import LayerConfig
 from kmr_cli.formats.keras_shared.load import load_error, quiet_keras
 from kmr_cli.formats.keras_shared.parts import PARTS, loop_reason
 from kmr_cli.formats.keras_shared.paths import Place, Places
+from kmr_cli.formats.keras_shared.training import in_inference, seeded_tensorflow
 
 EXTRA = "keras2"
 
@@ -85,6 +87,50 @@ class Keras2:
         except (TypeError, ValueError):
             return None
         return signature.replace(parameters=list(signature.parameters.values())[1:])
+
+    @contextmanager
+    def training_pass(self, model: Any, mode: TrainingMode) -> Iterator[None]:
+        """See :class:`kmr_cli.formats.keras_shared.capture.Framework`."""
+        layers = list(model._flatten_layers())
+        generators = [layer._random_generator for layer in layers if hasattr(layer, "_random_generator")]
+        streams = [one._generator for one in generators if getattr(one, "_generator", None) is not None]
+        variables = [*model.variables, *(stream.state for stream in streams)]
+        before = [(variable, variable.read_value()) for variable in variables]
+        with ExitStack() as around:
+            around.callback(lambda: [variable.assign(value) for variable, value in before])
+            around.enter_context(seeded_tensorflow(mode.noise))
+            for stream in streams:
+                stream.reset_from_seed(mode.noise)
+            for generator in generators:  # a seed of a layer's own, which the next pass would find counted up
+                around.callback(setattr, generator, "_seed", generator._seed)
+                if generator._seed is not None:
+                    generator._seed += mode.noise
+            for layer in layers if mode.held else ():
+                if _normalizes(layer):
+                    _override(around, layer, "call", self._held(layer))
+            yield
+
+    def _held(self, layer: Any) -> Callable[..., Any]:
+        original, signature = layer.call, self.signature(layer)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if signature is not None:
+                args, kwargs = in_inference(signature, args, kwargs)
+            return original(*args, **kwargs)
+
+        return call
+
+    def normalizers(self, places: Places) -> tuple[str, ...]:
+        """See :class:`kmr_cli.formats.keras_shared.capture.Framework`."""
+        return tuple(place.path for place in places.places if _normalizes(place.layer))
+
+
+def _normalizes(layer: Any) -> bool:
+    """Whether a layer normalises over the batch in training mode by design, synchronised ones included."""
+    return any(
+        base.__name__ == "BatchNormalizationBase" and base.__module__.startswith("tf_keras.")
+        for base in type(layer).__mro__
+    )
 
 
 def _override(undo: ExitStack, target: Any, name: str, value: Any) -> None:

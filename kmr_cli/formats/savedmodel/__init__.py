@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from kmr_cli.errors import ModelLoadError
 from kmr_cli.formats import OpenOptions, Session
 from kmr_cli.formats.savedmodel import reader
 from kmr_cli.formats.savedmodel.analysis import analyse
@@ -37,12 +38,18 @@ def open(path: Path, options: OpenOptions) -> Session:  # noqa: A001  (the name 
 
     Raises:
         MissingFrameworkError, ModelFileError, ModelLoadError.
+        ModelLoadError: training mode is asked for.
     """
+    if options.training:
+        raise ModelLoadError(
+            f"{path.name}: a SavedModel has no training mode: it was fixed when the model was exported",
+            "check the model it was exported from: a .keras or .h5 file, or scripted TorchScript",
+        )
     from kmr_cli.formats.savedmodel.session import SavedModelSession
 
     return SavedModelSession(analyse(path, options), options)
 
 
-def adopt(model: Any) -> Session | None:  # noqa: ARG001
+def adopt(model: Any, *, training: bool = False) -> Session | None:  # noqa: ARG001
     """Always None: an object that ``tf.saved_model.load`` returned no longer knows the file it came from."""
     return None

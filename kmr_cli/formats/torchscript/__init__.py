@@ -39,20 +39,21 @@ def _describe(source: Path | BinaryIO, name: str) -> Description:
 
 
 def open(path: Path, options: OpenOptions) -> Session:  # noqa: A001  (the protocol's name)
-    """Load the module on the CPU, in eval mode.
+    """Load the module on the CPU, in eval mode unless it is opened for training.
 
     Raises:
         MissingFrameworkError, ModelFileError, ModelLoadError.
+        ModelLoadError: training mode is asked for, and was left behind when the file was written.
     """
     from kmr_cli.formats.frameworks import import_user_modules, require
 
     described = _describe(path, str(path))
     require("torch", EXTRA)
     import_user_modules(options.imports)
-    return _load(str(path), described)
+    return _load(str(path), described, training=options.training)
 
 
-def adopt(model: Any) -> Session | None:
+def adopt(model: Any, *, training: bool = False) -> Session | None:
     """A session on a copy of a live ``torch.jit.ScriptModule``; the object itself is not touched."""
     torch = sys.modules.get("torch")
     if torch is None or not isinstance(model, (torch.jit.ScriptModule, torch.jit.ScriptFunction)):
@@ -67,10 +68,10 @@ def adopt(model: Any) -> Session | None:
         from kmr_cli.formats.torchscript.failures import meaningful_line
 
         raise ModelLoadError(f"{name}: cannot be copied ({meaningful_line(exc)})") from exc
-    return _load(buffer.getvalue(), _describe(buffer, name))
+    return _load(buffer.getvalue(), _describe(buffer, name), training=training)
 
 
-def _load(source: str | bytes, described: Description) -> Session:
+def _load(source: str | bytes, described: Description, *, training: bool) -> Session:
     from kmr_cli.formats.torchscript import failures
     from kmr_cli.formats.torchscript.instrument import Loaded
     from kmr_cli.formats.torchscript.session import TorchScriptSession
@@ -92,7 +93,12 @@ def _load(source: str | bytes, described: Description) -> Session:
     except Exception as exc:
         raise failures.while_loading(name, exc) from exc
     try:
-        return TorchScriptSession(loaded, described)
+        if training and loaded.mode_is_fixed():
+            raise ModelLoadError(
+                f"{name}: has no training mode: it was fixed when the module was traced or frozen",
+                "save it with torch.jit.script, and without torch.jit.freeze or optimize_for_inference",
+            )
+        return TorchScriptSession(loaded, described, training=training)
     except (AttributeError, TypeError) as exc:
         import torch
 

@@ -9,6 +9,7 @@ hold a layer's full path: the stack of names that the operators keep at run time
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from kmr_cli.formats.torchscript.operators import OperatorNames, is_listed_kind
@@ -132,12 +133,90 @@ class Loaded:
             _GraphRewriter(graph, types).calls_in(graph, known)
         return tuple(names.given)
 
+    def mode_is_fixed(self) -> bool:
+        """Whether nothing is left to switch: a frozen module, or one traced in inference mode.
+
+        Tracing turns the mode into constants. A module whose code does not ask for its mode, and that holds no
+        operator which behaves differently in training, is the same in both.
+        """
+        if not self.module._c.hasattr("training"):
+            return True
+        switched_off = False
+        for function in self._unit.get_functions():
+            for node in _nodes(function.graph):
+                if node.kind() == "prim::GetAttr" and node.s("name") == "training":
+                    return False
+                switched_off = switched_off or _is_switched_off(node)
+        return switched_off
+
+    def normalizers(self) -> tuple[str, ...]:
+        """Paths of the submodules that normalise over the batch in training mode by design."""
+        return tuple(path for path, child in _submodules(self.module._c, "") if _normalizes(child))
+
+    @contextmanager
+    def training_pass(self, *, noise: int, held: bool) -> Iterator[None]:
+        """Around one pass in training mode, which starts with the loaded buffers and leaves no trace.
+
+        Args:
+            noise: seed of what torch draws at random meanwhile.
+            held: submodules that normalise over the batch stay in eval mode.
+        """
+        import torch
+
+        handles = [self.module._c, *(child for _, child in _submodules(self.module._c, ""))]
+        buffers = [
+            (handle, name, buffer, buffer.clone())
+            for handle in handles
+            for name, buffer in torch._C.BufferDict(handle).items()
+        ]
+        try:
+            for handle in handles:
+                if handle.hasattr("training"):
+                    handle.setattr("training", not (held and _normalizes(handle)))
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(noise)
+                yield
+        finally:
+            self.module.eval()
+            for handle, name, buffer, value in buffers:
+                buffer.copy_(value)
+                handle.setattr(name, buffer)
+
     def modules_by_identity(self) -> dict[int, str]:
         """Path of every submodule by the hash of any handle of it (its address); the first path of a shared one."""
         paths: dict[int, str] = {}
         for path, child in _submodules(self.module._c, ""):
             paths.setdefault(hash(child), path)
         return paths
+
+
+def _normalizes(handle: Any) -> bool:
+    return str(handle._type().qualified_name()).startswith("__torch__.torch.nn.modules.batchnorm.")
+
+
+def _nodes(block: Any) -> Iterator[Any]:
+    """Every node of a graph, those inside branches, loops and forked tasks included."""
+    for node in block.nodes():
+        yield node
+        for inner in node.blocks():
+            yield from _nodes(inner)
+        if node.kind() == "prim::fork":
+            yield from _nodes(node.g("Subgraph"))
+
+
+def _is_switched_off(node: Any) -> bool:
+    """Whether an operator that behaves differently in training is told, once and for all, not to."""
+    import torch
+
+    if not node.kind().startswith("aten::"):
+        return False
+    arguments = torch._C.parse_schema(node.schema()).arguments
+    return any(
+        argument.name in ("train", "training")
+        and value.node().kind() == "prim::Constant"
+        and value.toIValue() is False
+        for argument, value in zip(arguments, node.inputs(), strict=False)
+    )
 
 
 def _submodules(handle: Any, prefix: str) -> Iterator[tuple[str, Any]]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from kmr_cli.errors import BatchError, LayerError
-from kmr_cli.formats import Sink, Taps
+from kmr_cli.formats import Sink, Taps, TrainingMode
 from kmr_cli.formats.torchscript import failures, instrument
 from kmr_cli.formats.torchscript.arrays import to_arrays, to_tensor
 from kmr_cli.formats.torchscript.description import Description
@@ -33,9 +34,16 @@ class TorchScriptSession:
     Args:
         loaded: freshly loaded, not run yet.
         described: what the file itself tells.
+        training: run the module in training mode.
+
+    Attributes:
+        training: see :class:`kmr_cli.formats.TrainingSession`.
     """
 
-    def __init__(self, loaded: instrument.Loaded, described: Description) -> None:
+    def __init__(self, loaded: instrument.Loaded, described: Description, *, training: bool = False) -> None:
+        self.training: TrainingMode | None = None
+        if training:
+            self.training = TrainingMode(normalizers=loaded.normalizers())
         self._loaded: instrument.Loaded | None = loaded
         self._described = described
         self._info: ModelInfo = described.info
@@ -75,7 +83,7 @@ class TorchScriptSession:
             try:
                 # Every run takes the same path through the executor. With its optimizer on, the first run, which
                 # profiles, and later ones, which use the profile, could round differently.
-                with torch.no_grad(), torch.jit.optimized_execution(False):
+                with torch.no_grad(), torch.jit.optimized_execution(False), self._mode(loaded):
                     result = loaded.module(*arguments, **keywords)
             except BaseException as exc:
                 if isinstance(recorder.raised, _Enough):
@@ -89,6 +97,12 @@ class TorchScriptSession:
                 instrument.listen(before)
                 recorder.close()
         return None if stop else dict(_named_outputs(result))
+
+    def _mode(self, loaded: instrument.Loaded) -> AbstractContextManager[None]:
+        """Around one pass: training mode, which leaves no trace, or nothing."""
+        if self.training is None:
+            return nullcontext()
+        return loaded.training_pass(noise=self.training.noise, held=self.training.held)
 
     def close(self) -> None:
         """Free the module."""
