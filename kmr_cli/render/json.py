@@ -12,16 +12,19 @@ from typing import Any
 import numpy as np
 
 from kmr_cli.batch import dtype_name
-from kmr_cli.records import BatchIndex, Comparison, LayerInfo, ModelInfo, Record, Report, TensorSpec
+from kmr_cli.records import BatchIndex, Comparison, LayerInfo, ModelInfo, Outcome, Record, Report, TensorSpec
 from kmr_cli.rules import RULES
 from kmr_cli.summary import summarize
 
 SCHEMA = 1
 
 
-def dumps(document: Mapping[str, Any]) -> str:
-    """The document as text: ASCII only, so no name can upset a terminal or a parser; ends with a line break."""
-    return _pretty(document, "") + "\n"
+def dumps(document: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> str:
+    """The document (or a list of them) as text: ASCII only, so no name can upset a terminal or a parser.
+
+    Ends with a line break.
+    """
+    return _pretty(document if isinstance(document, Mapping) else list(document), "") + "\n"
 
 
 def _pretty(value: Any, margin: str) -> str:
@@ -166,6 +169,18 @@ def compare_document(result: Comparison) -> dict[str, Any]:
             for output in result.outputs
         ],
         "unproven": [_text(reason) for reason in result.unproven],
+    }
+
+
+def failure_document(outcome: Outcome) -> dict[str, Any]:
+    """What stands for a model that could not be checked."""
+    return {
+        "schema": SCHEMA,
+        "command": outcome.command,
+        "verdict": "error",
+        "model": {"path": _text(outcome.path)},
+        "error": _text(outcome.error or ""),
+        "hint": None if outcome.hint is None else _text(outcome.hint),
     }
 
 

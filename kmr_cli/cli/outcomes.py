@@ -1,0 +1,184 @@
+"""What a command says of its models: shown as it comes, or written in a format for CI; and the exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from kmr_cli.cli.complaint import complain
+from kmr_cli.cli.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from kmr_cli.cli.jobs import Finished
+    from kmr_cli.cli.options import Reporter
+    from kmr_cli.records import Outcome, Report
+
+Command = TypeVar("Command", bound=Callable[..., object])
+FORMATS = ("terminal", "json", "junit", "sarif", "github")
+
+
+def options(command: Command) -> Command:
+    """``--format``, ``--output`` and ``--force``, as ``format_``, ``output`` and ``force``."""
+    for option in (
+        click.option("--force", is_flag=True, help="Replace FILE if it exists."),
+        click.option(
+            "-o", "--output", metavar="FILE", help="Write the format into FILE, and the terminal's report to stdout."
+        ),
+        click.option(
+            "--format", "format_", type=click.Choice(FORMATS), default="terminal", show_default=True,
+            help="junit, sarif and github are for CI: one document for all models.",
+        ),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+class Outcomes:
+    """Gathers the outcome of every model of one call.
+
+    Args:
+        command: its name.
+        format_, output, force: the values of :func:`options`.
+        models: what the command reads, so that it is not written over.
+        several: whether the JSON format is a list.
+        reporter: its progress line is wiped before anything is shown.
+
+    Raises:
+        click.UsageError: ``output`` without a format that can be written.
+        OutputError: the place cannot be written to; found before any work is done.
+    """
+
+    def __init__(
+        self, command: str, format_: str, output: str | None, *, force: bool, models: Sequence[str], several: bool,
+        reporter: Reporter,
+    ) -> None:  # fmt: skip
+        self._command, self._format, self._force, self._several = command, format_, force, several
+        self._reporter = reporter
+        self._place = None if output is None else self._refuse(Path(output), models)
+        self._outcomes: list[Outcome] = []
+        self._documents: list[Mapping[str, Any]] = []
+        self._shown = 0
+
+    @property
+    def for_people(self) -> bool:
+        """Whether reports are shown on the terminal."""
+        return self._format == "terminal" or self._place is not None
+
+    def add(self, outcome: Outcome, document: Mapping[str, Any], show: Callable[[Console], None] | None = None) -> None:
+        """Take the outcome of one model, and show it.
+
+        Args:
+            outcome: for the formats for CI. One without layers and findings says nothing, and counts as an error.
+            document: for ``--format json``.
+            show: prints the report for people; None where the caller does.
+        """
+        from kmr_cli.render.findings import NOTHING_CHECKED, unchecked
+
+        if unchecked(outcome):
+            hint = "no layer could be tapped and no output was seen"
+            with self._reporter.lock:
+                self._reporter.clear()
+                complain(f"{outcome.path}: {NOTHING_CHECKED}", hint)
+            self._failed(outcome.path, NOTHING_CHECKED, hint, outcome.seconds)
+            return
+        self._outcomes.append(outcome)
+        self._documents.append(document)
+        if show is not None and self.for_people:
+            self._print(show)
+
+    def add_failure(self, finished: Finished[Any]) -> None:
+        """Take a model that could not be checked; the user has been told."""
+        assert finished.error is not None
+        self._failed(finished.path, finished.error.message, finished.error.hint, finished.seconds)
+
+    def finish(self) -> ExitCode:
+        """Write the document, if there is one to write, and say how it went.
+
+        Returns:
+            COULD_NOT where any model could not be checked, or none was there; else FINDINGS where any failed.
+        """
+        if self._format != "terminal":
+            self._write(self._document())
+        if self.for_people and self._several:
+            from kmr_cli.render.findings import tally
+
+            self._print(lambda console: console.print(tally(self._outcomes)))
+        return exit_code(self._outcomes)
+
+    def _failed(self, path: str, message: str, hint: str | None, seconds: float) -> None:
+        from kmr_cli.records import Outcome
+        from kmr_cli.render import json
+
+        outcome = Outcome(self._command, path, "error", error=message, hint=hint, seconds=seconds)
+        self._outcomes.append(outcome)
+        self._documents.append(json.failure_document(outcome))
+
+    def _document(self) -> str:
+        from kmr_cli.render import github, json, junit, sarif
+
+        if self._format == "json":
+            return json.dumps(self._documents if self._several else self._documents[0])
+        renderers = {"junit": junit.render, "sarif": sarif.render, "github": github.render}
+        return renderers[self._format](self._outcomes)
+
+    def _write(self, text: str) -> None:
+        if self._place is None:
+            with self._reporter.lock:
+                self._reporter.clear()
+                click.echo(text, nl=False)
+            return
+        from kmr_cli.render.escape import for_terminal
+        from kmr_cli.render.files import write_whole
+
+        content = text.encode("utf-8")
+        write_whole(self._place, lambda temporary: _fill(temporary, content), overwrite=self._force)
+        click.echo(f"wrote {for_terminal(str(self._place), 1000)}", err=True)
+
+    def _print(self, show: Callable[[Console], None]) -> None:
+        from kmr_cli.cli.options import console
+
+        with self._reporter.lock:
+            self._reporter.clear()
+            screen = console()
+            if self._shown:
+                screen.print()
+            show(screen)
+            self._shown += 1
+
+    def _refuse(self, place: Path, models: Sequence[str]) -> Path:
+        from kmr_cli.errors import OutputError
+        from kmr_cli.render.files import refuse_place
+
+        if self._format == "terminal":
+            raise click.UsageError(f"-o needs a format to write: --format {', '.join(FORMATS[1:-1])} or {FORMATS[-1]}")
+        refuse_place(place, overwrite=self._force)
+        if place.exists() and any(Path(model).exists() and place.samefile(model) for model in models):
+            raise OutputError(f"{place}: is the model itself", "give another name")
+        return place
+
+
+def exit_code(outcomes: Sequence[Outcome]) -> ExitCode:
+    """What a run with these outcomes tells its caller: it is clean only where every model was looked at."""
+    from kmr_cli.render.findings import unchecked
+
+    if not outcomes or any(unchecked(outcome) for outcome in outcomes):
+        return ExitCode.COULD_NOT
+    failed = any(outcome.verdict == "fail" for outcome in outcomes)
+    return ExitCode.FINDINGS if failed else ExitCode.CLEAN
+
+
+def check_outcome(report: Report, path: str, seconds: float) -> Outcome:
+    """A check's report as the formats for CI need it. The model's outputs stand for a layer ``""``."""
+    from kmr_cli.records import Outcome
+
+    layers = tuple(dict.fromkeys(tap.layer for tap in report.taps))
+    return Outcome("check-batch-axis", path, report.verdict, report.findings, layers, report.unproven, seconds=seconds)
+
+
+def _fill(temporary: Path, content: bytes) -> None:
+    temporary.write_bytes(content)

@@ -1,0 +1,64 @@
+"""What the formats for CI have in common: the words for a finding, and what became of a run as a whole."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from kmr_cli.records import Finding, Outcome
+from kmr_cli.render.escape import for_terminal
+from kmr_cli.rules import RULES
+
+LONGEST = 20_000
+"""Characters of a name or message that are kept: the formats for machines cut nothing that a file can sensibly hold."""
+NOTHING_CHECKED = "nothing was checked"
+ITSELF = "the model itself"
+"""What stands for the layer ``""``: the model's own forward code and its outputs."""
+
+
+def title(finding: Finding) -> str:
+    """``KMR101 cross-sample-leak``."""
+    return f"{finding.rule} {RULES[finding.rule].name}"
+
+
+def shown(text: str) -> str:
+    """One printable line of a name or message from a file, however long."""
+    return for_terminal(text, LONGEST)
+
+
+def place(finding: Finding) -> str:
+    """The layer, and the call where it runs several times."""
+    return f"{shown(finding.layer) or ITSELF}{f' call {finding.call}' if finding.call else ''}"
+
+
+def failing(finding: Finding) -> bool:
+    """Whether it is a reason to fail."""
+    return finding.severity == "error" and not finding.allowed
+
+
+def unchecked(outcome: Outcome) -> str | None:
+    """Why this outcome says nothing of the model, or None where it does say something."""
+    if outcome.verdict == "error" or outcome.error is not None:
+        return shown(outcome.error or NOTHING_CHECKED)
+    return None if outcome.layers or outcome.findings else NOTHING_CHECKED
+
+
+def tally(outcomes: Sequence[Outcome]) -> str:
+    """``3 models: 1 pass, 1 fail, 1 not checked; 2 errors, 1 warning, 4 notes``. Free of names."""
+    if not outcomes:
+        return NOTHING_CHECKED
+    verdicts = Counter("not checked" if unchecked(outcome) else outcome.verdict for outcome in outcomes)
+    kinds = Counter(
+        "allowed" if finding.allowed else finding.severity for outcome in outcomes for finding in outcome.findings
+    )
+    ran = [
+        f"{verdicts[verdict]} {verdict}" for verdict in ("pass", "fail", "unproven", "not checked") if verdicts[verdict]
+    ]
+    found = [_counted(kinds[kind], kind) for kind in ("error", "warning", "note") if kinds[kind]]
+    if kinds["allowed"]:
+        found.append(f"{kinds['allowed']} allowed")
+    return f"{_counted(len(outcomes), 'model')}: {', '.join(ran)}; {', '.join(found) or 'no findings'}"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'s' if number != 1 else ''}"
