@@ -11,6 +11,14 @@ MOBILENET = CACHE / "mobilenetv2_savedmodel"
 RESNET18 = CACHE / "resnet18.pt"
 IMAGES = CACHE / "images.npy"
 IMAGES_FIRST = CACHE / "images_channels_first.npy"
+CHECKED = {
+    "ResNet50 `.keras`": CACHE / "resnet50_96.keras",
+    "ResNet50 SavedModel": CACHE / "resnet50_96_savedmodel",
+    "MobileNetV2 `.keras`": CACHE / "mobilenetv2_96.keras",
+    "MobileNetV2 SavedModel": CACHE / "mobilenetv2_96_savedmodel",
+    "ResNet-18-sized TorchScript": RESNET18,
+}
+CHECKED_SIDE = 96  # of the images, in pixels: a check runs the model some twenty times
 SCRIPTS = {"resnet50": RESNET50, "mobilenet": MOBILENET, "resnet18": RESNET18, "images": IMAGES}
 
 
@@ -33,6 +41,16 @@ def build_all() -> None:
 
         keras.utils.set_random_seed(0)
         keras.applications.MobileNetV2(weights=None).export(str(MOBILENET), verbose=False)
+    for name, stem in (("ResNet50", "resnet50_96"), ("MobileNetV2", "mobilenetv2_96")):
+        archive, saved = CACHE / f"{stem}.keras", CACHE / f"{stem}_savedmodel"
+        if not (archive.exists() and saved.exists()):
+            import keras
+
+            keras.utils.set_random_seed(0)
+            make = getattr(keras.applications, name)
+            model = make(weights=None, input_shape=(CHECKED_SIDE, CHECKED_SIDE, 3))
+            model.save(archive)
+            model.export(str(saved), verbose=False)
     if not RESNET18.exists():
         _save_resnet18()
 

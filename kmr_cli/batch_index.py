@@ -7,6 +7,8 @@ never a tolerance.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from kmr_cli.records import BatchIndex, BatchIndexKind
@@ -23,6 +25,44 @@ def changed(before: np.ndarray, after: np.ndarray) -> np.ndarray:
         return np.asarray(before != after, dtype=bool)
     with np.errstate(invalid="ignore"):
         return np.asarray((before != after) & ~((before != before) & (after != after)), dtype=bool)
+
+
+_PIECE = 1 << 16
+_UNSIGNED = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
+
+
+def differences(before: np.ndarray, after: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    """What :func:`changed` says of two arrays of one shape, piece by piece, at the speed of memory where they agree.
+
+    Args:
+        before: contiguous in C order.
+        after: any layout.
+
+    Yields:
+        A range of the flattened arrays and the mask there, for every piece in which something changed.
+    """
+    flat = before.reshape(-1)
+    row = before.size // len(before) if before.ndim and before.size else 1
+    whole = after.reshape(-1) if after.flags.c_contiguous else None
+    step = _PIECE if whole is not None else row * max(1, _PIECE // row)
+    kind = None if before.dtype == object or before.dtype != after.dtype else _UNSIGNED.get(before.dtype.itemsize)
+    for start in range(0, flat.size, step):
+        place = slice(start, min(start + step, flat.size))
+        old = flat[place]
+        if whole is not None:
+            new = whole[place]
+        else:  # copied a few rows at a time
+            new = np.ascontiguousarray(after[start // row : place.stop // row]).reshape(-1)
+        if kind is not None and (old.view(kind) == new.view(kind)).all():
+            continue
+        mask = changed(old, new)
+        if mask.any():
+            yield place, mask
+
+
+def differs(before: np.ndarray, after: np.ndarray) -> bool:
+    """Whether anything :func:`changed`; arguments as for :func:`differences`."""
+    return next(differences(before, after), None) is not None
 
 
 FAR = 255
@@ -147,10 +187,50 @@ def from_owners(owners: np.ndarray, size: int, samples: tuple[int, ...]) -> Batc
     """
     if (owners == SEVERAL).any():
         return BatchIndex("mixed")
-    seen = {int(owner) for owner in np.unique(owners)} - {NOBODY}
-    if not seen:
+    if not (owners != NOBODY).any():
         return BatchIndex("constant")
     candidates = [found for axis in range(owners.ndim) if (found := _axis_owners(owners, axis)) is not None]
+    return _from_candidates(candidates, size, samples)
+
+
+def from_reached(reached: np.ndarray, size: int) -> BatchIndex:
+    """The same from bits: bit j of an element says that it changed when sample j was replaced. At most 8 samples."""
+    samples = tuple(range(size))
+    if not reached.any():
+        return BatchIndex("constant")
+    candidates = []
+    for axis in range(reached.ndim):
+        rest = tuple(other for other in range(reached.ndim) if other != axis)
+        if axis == 0:
+            along = _OWNER_OF_BITS[np.bitwise_or.reduce(reached.reshape(len(reached), -1), axis=1)]
+        else:
+            along = _OWNER_OF_BITS[np.bitwise_or.reduce(reached, axis=rest)]
+        if (along != SEVERAL).all():
+            candidates.append((axis, along))
+            if axis == 0 and _even(along, size, samples):
+                break  # no other axis can be a better one
+    if not candidates and (reached & (reached - np.uint8(1))).any():
+        return BatchIndex("mixed")
+    return _from_candidates(candidates, size, samples)
+
+
+def owners_of_bits(reached: np.ndarray) -> np.ndarray:
+    """Owner of every element: int32, the shape of ``reached``, whose bit j stands for sample j."""
+    return np.asarray(_OWNER_OF_BITS[reached])
+
+
+def _owner_table() -> np.ndarray:
+    table = np.full(256, SEVERAL, np.int32)
+    table[0] = NOBODY
+    for sample in range(8):
+        table[1 << sample] = sample
+    return table
+
+
+_OWNER_OF_BITS = _owner_table()
+
+
+def _from_candidates(candidates: list[tuple[int, np.ndarray]], size: int, samples: tuple[int, ...]) -> BatchIndex:
     if not candidates:
         return BatchIndex("interleaved")
     # The axis on which every sample has its even share of slices wins over one that separates by accident.

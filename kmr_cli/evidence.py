@@ -11,7 +11,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from kmr_cli.batch_index import FAR, NOBODY, SEVERAL, changed, from_bits, from_owners, ulp_distance
+from kmr_cli.batch_index import (
+    FAR,
+    differences,
+    differs,
+    from_bits,
+    from_owners,
+    from_reached,
+    owners_of_bits,
+    ulp_distance,
+)
 from kmr_cli.formats import Session, Taps
 from kmr_cli.records import Batch, BatchIndex
 
@@ -85,11 +94,11 @@ class Evidence:
             home = (array.__array_interface__["data"][0], array.shape, array.dtype, array.strides)
             known = homes.get(home)
             # The same address may have been used twice: equal content settles it, unless the content says nothing.
-            if known is not None and not _is_flat(array) and np.array_equal(self.base[known], array):
+            if known is not None and not _is_flat(array) and not differs(self.base[known], array):
                 self.canonical[tap], self.base[tap] = known, self.base[known]
                 return
             homes[home] = tap
-            self.canonical[tap], self.base[tap] = tap, np.array(array, copy=True)
+            self.canonical[tap], self.base[tap] = tap, np.array(array, copy=True, order="C")
 
         outputs = watch(session, batch, taps, keep)
         self.names = {f"out{number}": name for number, name in enumerate(outputs)}
@@ -112,7 +121,7 @@ class Evidence:
             tap = (layer, call, port)
             seen.add(tap)
             before = self.base.get(tap)
-            if before is None or before.shape != array.shape or changed(before, array).any():
+            if before is None or before.shape != array.shape or differs(before, array):
                 found.add(tap)
 
         watch(session, batch, taps, compare)
@@ -129,8 +138,9 @@ class Evidence:
             if before is None or before.shape != array.shape:
                 self.rerouted.add(tap)
             elif self.canonical[tap] == tap:
-                moved = changed(before, array)
-                self.reached[tap] |= moved.astype(self.reached[tap].dtype) << self.reached[tap].dtype.type(number)
+                reached = self.reached[tap].reshape(-1)
+                for place, moved in differences(before, array):
+                    reached[place] |= moved.astype(reached.dtype) << reached.dtype.type(number)
                 if not layer:
                     self._strengthen(tap, ulp_distance(before, array))
 
@@ -138,9 +148,23 @@ class Evidence:
         self.rerouted |= self.base.keys() - seen
 
     def kept(
-        self, session: Session, batch: Batch, taps: Taps, samples: Sequence[int], indices: Mapping[Tap, BatchIndex]
+        self,
+        session: Session,
+        batch: Batch,
+        taps: Taps,
+        samples: Sequence[int],
+        indices: Mapping[Tap, BatchIndex],
+        also: Callable[[Tap, np.ndarray], None] = lambda _tap, _array: None,
     ) -> dict[Tap, int]:
         """Where slices of ``samples``, which stand unchanged in ``batch``, changed all the same.
+
+        Args:
+            session: the loaded model.
+            batch: of the same size.
+            taps: what to observe.
+            samples: those that stand unchanged.
+            indices: whose every slice is.
+            also: sees every value that has the shape it had and an axis for the samples.
 
         Returns:
             Tap -> by how many units in the last place, at most FAR; inside of the model always FAR.
@@ -155,10 +179,14 @@ class Evidence:
             if before is not None and before.shape != array.shape:
                 self.regrouped.add(tap)
             elif before is not None and index is not None and index.axis is not None:
-                places = [place for place, owner in enumerate(index.owners) if owner in samples]
-                old, new = np.take(before, places, index.axis), np.take(array, places, index.axis)
-                if changed(old, new).any():
-                    found[tap] = FAR if layer else int(ulp_distance(old, new).max())
+                kept = [place for place, owner in enumerate(index.owners) if owner in samples]
+                if not layer:
+                    old, new = np.take(before, kept, index.axis), np.take(array, kept, index.axis)
+                    if differs(old, new):
+                        found[tap] = int(ulp_distance(old, new).max())
+                elif _moved_there(before, array, index.axis, kept):
+                    found[tap] = FAR
+                also(tap, array)
 
         watch(session, batch, taps, compare)
         return found
@@ -169,7 +197,7 @@ class Evidence:
         """Owner of every element: a sample, NOBODY or SEVERAL."""
         reached = self.reached[self.canonical[tap]]
         if self.singly:
-            return np.asarray(_OWNER_OF_BITS[reached], np.int32)
+            return owners_of_bits(reached)
         full = reached.dtype.type((1 << self.bits) - 1)
         return from_bits(reached & full, reached >> reached.dtype.type(self.bits) & full, self.bits)
 
@@ -179,6 +207,8 @@ class Evidence:
             return BatchIndex("routed", proof="the shape here changes with the samples' content")
         if tap in self.restless:
             return BatchIndex("unproven", proof="the same batch twice gives different values here")
+        if self.singly:
+            return from_reached(self.reached[self.canonical[tap]], self.size)
         return from_owners(self.owners(tap), self.size, tuple(range(self.size)))
 
     def movement(self, tap: Tap, axis: int = 0) -> list[set[int]] | None:
@@ -225,16 +255,21 @@ def watch(
     return dict(outputs)
 
 
+def _moved_there(before: np.ndarray, after: np.ndarray, axis: int, places: Sequence[int]) -> bool:
+    """Whether a slice at one of these places along an axis changed. Neighbours are looked at together."""
+    outside, wanted = (slice(None),) * axis, set(places)
+    starts = [place for place in places if place - 1 not in wanted]
+    ends = [place + 1 for place in places if place + 1 not in wanted]
+    for start, end in zip(starts, ends, strict=True):
+        there = (*outside, slice(start, end))
+        if differs(np.ascontiguousarray(before[there]), after[there]):
+            return True
+    return False
+
+
 def _is_flat(array: np.ndarray) -> bool:
-    return array.size == 0 or bool((array == array.flat[0]).all())
-
-
-def _owner_table() -> np.ndarray:
-    table = np.full(256, SEVERAL, np.int32)
-    table[0] = NOBODY
-    for sample in range(SINGLY):
-        table[1 << sample] = sample
-    return table
-
-
-_OWNER_OF_BITS = _owner_table()
+    if array.size == 0:
+        return True
+    first = array[(0,) * array.ndim]
+    ends = array.reshape(-1)[-16:] if array.flags.c_contiguous else array
+    return bool((ends == first).all() and (array == first).all())

@@ -1,0 +1,170 @@
+"""In one process: `check-batch-axis` on an opened model, against as many bare forward passes at the same sizes.
+
+Run as ``python checks.py time|memory MODEL PAIRS``; prints one JSON object. Memory: how far the process grows at most
+(``VmHWM``) above what it holds with the model loaded and run (``VmRSS``), over the bytes of all distinct tapped
+tensors of one pass of the same batch. The kernel keeps the peak; it is reset before the check.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import models
+from kmr_cli.check import check
+from kmr_cli.evidence import Evidence
+from kmr_cli.formats import OpenOptions, Session, Sink, Taps, detect
+from kmr_cli.records import ModelInfo
+
+SIZE = 6
+Forward = Callable[[np.ndarray], Any]
+
+
+def _bare_keras(path: Path) -> Forward:
+    import keras
+
+    model = keras.models.load_model(path)
+    return lambda images: model(images, training=False)
+
+
+def _bare_savedmodel(path: Path) -> Forward:
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(str(path))
+    signature = loaded.signatures["serving_default"]
+    (name,) = signature.structured_input_signature[1]
+
+    def forward(images: np.ndarray) -> Any:
+        assert loaded is not None  # stays referenced here: without it the signature loses its variables
+        return {key: value.numpy() for key, value in signature(**{name: tf.constant(images)}).items()}
+
+    return forward
+
+
+def _bare_torchscript(path: Path) -> Forward:
+    import torch
+
+    model = torch.jit.load(str(path)).eval()
+
+    def forward(images: np.ndarray) -> Any:
+        with torch.no_grad():
+            return model(torch.from_numpy(images))
+
+    return forward
+
+
+BARE = {"keras": _bare_keras, "savedmodel": _bare_savedmodel, "torchscript": _bare_torchscript}
+
+
+class Counting:
+    """A session that notes the batch size of every pass."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.inputs, self.layers = session.inputs, session.layers
+        self.sizes: list[int] = []
+
+    def capture(
+        self, batch: Mapping[str, np.ndarray], taps: Taps, sink: Sink | None = None, *, stop: bool = False
+    ) -> Mapping[str, np.ndarray] | None:
+        self.sizes.append(len(next(iter(batch.values()))))
+        return self._session.capture(batch, taps, sink, stop=stop)
+
+    def close(self) -> None:
+        self._session.close()
+
+
+def opened(path: Path) -> tuple[ModelInfo, Counting, dict[str, np.ndarray]]:
+    """The description, the session, a batch."""
+    format_ = detect(path)
+    info = format_.describe(path, OpenOptions())
+    side = models.CHECKED_SIDE
+    shape = (SIZE, 3, side, side) if info.format == "torchscript" else (SIZE, side, side, 3)
+    images = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    return info, Counting(format_.open(path, OpenOptions())), {info.inputs[0].name: images}
+
+
+def measure_time(path: Path, pairs: int) -> dict[str, Any]:
+    """Median of the pairs' ratios; a pair whose CPU time is below 70 % of its wall time is thrown away."""
+    info, session, batch = opened(path)
+    (images,) = batch.values()
+    report = check(session, info, batch)  # the first check warms up, and tells the sizes
+    sizes = list(session.sizes)
+    bare = BARE[info.format](path)
+    data = {size: images[np.arange(size) % SIZE] for size in set(sizes)}
+
+    def all_bare() -> None:
+        for size in sizes:
+            bare(data[size])
+
+    all_bare()
+    ours, theirs, ratios, attempts = [], [], [], 0
+    while len(ratios) < pairs and attempts < 3 * pairs:
+        attempts += 1
+        times, busy = [], True
+        for side in (lambda: check(session, info, batch), all_bare):
+            cpu, wall = time.process_time(), time.perf_counter()
+            side()
+            wall = time.perf_counter() - wall
+            busy &= time.process_time() - cpu >= 0.7 * wall
+            times.append(wall)
+        if busy:
+            ours.append(times[0])
+            theirs.append(times[1])
+            ratios.append(times[0] / times[1])
+    if not ratios:
+        raise RuntimeError("every run was disturbed")
+    return {
+        "ratio": statistics.median(ratios), "low": min(ratios), "high": max(ratios), "pairs": len(ratios),
+        "ours": statistics.median(ours), "theirs": statistics.median(theirs),
+        "passes": len(sizes), "samples": sum(sizes), "verdict": report.verdict,
+    }  # fmt: skip
+
+
+def measure_memory(path: Path) -> dict[str, Any]:
+    """Bytes that a check adds, and the bytes of one set of activations."""
+    info, session, batch = opened(path)
+    session.capture(batch, Taps(()), None)
+    gc.collect()
+    _trim()
+    before = _status("VmRSS")
+    _reset_peak()
+    check(session, info, batch)
+    added = _status("VmHWM") - before
+    evidence = Evidence(SIZE)
+    evidence.record(session, batch, Taps(tuple(layer.path for layer in session.layers if not layer.untappable)))
+    one = sum(evidence.base[tap].nbytes for tap, home in evidence.canonical.items() if tap == home)
+    return {"added": added, "activations": one, "ratio": added / one}
+
+
+def _status(key: str) -> int:
+    """In bytes, from the kernel."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(key + ":"):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError(f"/proc/self/status has no {key}")
+
+
+def _reset_peak() -> None:
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def _trim() -> None:
+    """Give what is freed back to the system: otherwise the check would live on it for nothing."""
+    ctypes.CDLL(None).malloc_trim(0)
+
+
+if __name__ == "__main__":
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    chosen = models.CHECKED[sys.argv[2]]
+    print(json.dumps(measure_time(chosen, int(sys.argv[3])) if sys.argv[1] == "time" else measure_memory(chosen)))
