@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from kmr_cli import replacement, unkind
+from kmr_cli import replacement
 from kmr_cli.batch import batch_size, dtype_name
 from kmr_cli.batch_index import NOBODY
 from kmr_cli.blame import Source, find_sources
@@ -20,12 +20,15 @@ from kmr_cli.mask_rules import judge_masks
 from kmr_cli.masks import masks_of
 from kmr_cli.pairs import name_pairs
 from kmr_cli.policy import Policy as Policy
+from kmr_cli.pressure import push, routed
 from kmr_cli.records import Batch, BatchIndex, Dependence, ModelInfo, Report, TapVerdict
 from kmr_cli.rules import RULES
 from kmr_cli.sizes import broken, sizes_to_try, trace_size, try_size
 
-_SIZES_WITH_LEAK = 5
+_SIZES_WITH_LEAK = 4
 """Other batch sizes tried where groups of samples were found to mix."""
+_SIZES_WITH_TRACE = 7
+"""Other batch sizes tried where one of them failed."""
 
 
 def check(
@@ -41,10 +44,10 @@ def check(
 ) -> Report:
     """Check that samples do not mix, and where they do, say which layer mixes them.
 
-    The number of forward passes depends on the batch alone: B + 13 at most for up to eight samples,
-    2·⌈log2 B⌉ + 13 above; up to two more find the layer of what went wrong at another size, what is then left
-    of 2·⌈log2 B⌉ + 15 names samples that mix where groups found that some do, four more check masks, and a
-    model that gives different values every time takes up to six more, one in training mode takes one more.
+    The number of forward passes depends on the batch alone: at most B + 15 for up to eight samples,
+    2·⌈log2 B⌉ + 15 above. Up to two of them find the layer of what went wrong at another size; what is left names
+    samples that mix, where groups showed that some do. Four more check masks, and a model that gives different
+    values every time takes up to six more, one in training mode takes one more.
 
     Args:
         session: the loaded model.
@@ -82,7 +85,7 @@ def check(
         other = replacement.replace(batch, group, session.inputs, run.rng, spare)
         run.evidence.replaced(session, other, run.taps, number)
     run.indices = {tap: run.evidence.index(tap) for tap in run.evidence.order}
-    _push(run)
+    push(run)
     _try_sizes(run)
     _judge_finite(run)
     _judge_outputs(run)
@@ -92,47 +95,6 @@ def check(
         judge_masks(run, masks)
     _judge_inside(run)
     return _report(run, policy, [run.evidence.size, *(found.size for found, _ in run.sizes)])
-
-
-# -- unkind passes -----------------------------------------------------------------------------------------------
-
-
-def _push(run: Run) -> None:
-    """Three passes that leave a stated sample alone and are hard on the others: what shows only under pressure."""
-    size = run.evidence.size
-    if size < 2:
-        return
-    kept = size - 1
-    for doing, data in (
-        ("making the others extreme", unkind.extreme(run.batch, [kept], run.session.inputs, run.rng)),
-        ("making the others alike", unkind.alike(run.batch, kept)),
-    ):
-        if data is None:
-            continue
-        run.step(doing)
-        try:
-            for tap, distance in run.evidence.kept(run.session, data, run.taps, [kept], run.indices).items():
-                run.pushed[tap] = max(distance, run.pushed.get(tap, 0))
-        except ModelRunError:
-            continue  # such values are outside of what the model takes: nothing is learned
-    poisoned = unkind.poisoned(run.batch, [0], run.session.inputs)
-    if poisoned is not None:
-        run.step("putting NaN into sample 0")
-        try:
-            run.poisoned = run.evidence.kept(run.session, poisoned, run.taps, range(1, size), run.indices)
-        except ModelRunError as exc:
-            source = Source(*(broken(exc, run.evidence.last_pass) or ("", 0, "out0")))
-            run.add("KMR108", source, f"NaN in one sample makes the whole batch fail: {exc.message}")
-    for tap in run.evidence.restless | run.evidence.rerouted:
-        run.pushed.pop(tap, None)
-        run.poisoned.pop(tap, None)
-    if _routed(run):  # rows in other groups: last bits are no poison
-        run.poisoned = {tap: distance for tap, distance in run.poisoned.items() if not last_bits(distance)}
-
-
-def _routed(run: Run) -> list[Tap]:
-    """Taps whose rows the samples' content decides."""
-    return [tap for tap in run.evidence.order if tap in run.evidence.rerouted | run.evidence.regrouped]
 
 
 # -- outputs -----------------------------------------------------------------------------------------------------
@@ -163,9 +125,9 @@ def _judge_outputs(run: Run) -> None:
 
 def _mixed_output(run: Run, tap: Tap) -> None:
     distance = max(run.evidence.leak_ulp.get(tap, 0), run.pushed.get(tap, 0))
-    routed = _routed(run)
-    if routed and last_bits(distance):
-        layer, call, port = routed[0]
+    decided = routed(run)
+    if decided and last_bits(distance):
+        layer, call, port = decided[0]
         message = f"{run.title(tap)} differs in its last bits (at most {distance} ULP) with the rows routed here"
         run.add("KMR303", Source(layer, call, port), message, max_ulp=distance)
         return
@@ -266,7 +228,9 @@ def _try_sizes(run: Run) -> None:
     chosen = sizes_to_try(size, run.evidence.base)
     if not run.evidence.singly and any(run.mixed(tap) for tap in run.outputs):
         chosen = chosen[:_SIZES_WITH_LEAK]  # what that saves names a pair of samples
-    for other, coincident in chosen:
+    for number, (other, coincident) in enumerate(chosen):
+        if number == _SIZES_WITH_TRACE and any(found.wrong for found, _ in run.sizes):
+            return  # two more passes may look for the layers
         run.step(f"running a batch of {other}")
         run.sizes.append((try_size(run.session, run.batch, other, outputs, run.noisy), coincident))
 

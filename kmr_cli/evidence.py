@@ -164,7 +164,7 @@ class Evidence:
             taps: what to observe.
             samples: those that stand unchanged.
             indices: whose every slice is.
-            also: sees every value that has the shape it had and an axis for the samples.
+            also: sees every value that has the shape it had.
 
         Returns:
             Tap -> by how many units in the last place, at most FAR; inside of the model always FAR.
@@ -178,7 +178,10 @@ class Evidence:
             before, index = self.base.get(tap), indices.get(tap)
             if before is not None and before.shape != array.shape:
                 self.regrouped.add(tap)
-            elif before is not None and index is not None and index.axis is not None:
+                return
+            if before is not None:
+                also(tap, array)
+            if before is not None and index is not None and index.axis is not None:
                 kept = [place for place, owner in enumerate(index.owners) if owner in samples]
                 if not layer:
                     old, new = np.take(before, kept, index.axis), np.take(array, kept, index.axis)
@@ -186,7 +189,6 @@ class Evidence:
                         found[tap] = int(ulp_distance(old, new).max())
                 elif _moved_there(before, array, index.axis, kept):
                     found[tap] = FAR
-                also(tap, array)
 
         watch(session, batch, taps, compare)
         return found

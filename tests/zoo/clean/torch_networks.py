@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from zoo import torchscript_architectures as architectures
 from zoo.cases import SIZE, Case
-from zoo.faults.torch_faults import MaskedMean, pooled, write
+from zoo.faults.torch_faults import MaskedMean, one_expert, pooled, write
 from zoo.torchscript import save, script, trace
 
 NOT_CLEAN = frozenset({"Counter", "Decoder"})  # the one counts its calls, the other takes no batch
@@ -272,3 +272,4 @@ def cases() -> Iterator[Case]:
             build = partial(_architecture, kind, "script")
             yield Case(f"architecture {kind.__name__}", "torchscript", build, data=partial(_batch, kind))
     yield pooled("masked mean", MaskedMean)
+    yield one_expert("one expert with room for all", 10**6)

@@ -1,5 +1,6 @@
 """Faulty TorchScript models, traced and scripted."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -145,6 +146,21 @@ class Capacity(nn.Module):
             rows = torch.nonzero(chosen == number).squeeze(1)[:3]
             result[rows] = self.expert(tokens[rows])
         return result.view(x.shape)
+
+
+class OneExpert(nn.Module):
+    """Samples with a positive first feature go to an expert, which takes only the first few of them."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most = most
+        self.expert = nn.Linear(6, 6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = torch.nonzero(x[:, 0] > 0).squeeze(1)[: self.most]
+        result = x.clone()
+        result[rows] = self.expert(x[rows])
+        return result
 
 
 class LastTokens(nn.Module):
@@ -386,6 +402,23 @@ def cases() -> Iterator[Case]:
         ("padding-blind mean", "KMR201", BlindMean), ("mean over an empty mask", "KMR202", EmptyMean),
     ):  # fmt: skip
         yield pooled(name, kind, (rule,))
+    yield one_expert("one full expert", 5, ("KMR101",))
+
+
+def one_expert(name: str, most: int, rules: tuple[str, ...] = ()) -> Case:
+    """Three of seven samples want the expert, and the last one does not: it is full only if more are made to."""
+
+    def make() -> nn.Module:
+        parts = [("fault", OneExpert(most)), ("after", nn.Linear(6, 3))]
+        return nn.Sequential(OrderedDict[str, nn.Module](parts))
+
+    def data() -> dict[str, np.ndarray]:
+        (x,) = _normal((FLAT,))
+        x[:, 0] = np.where(np.isin(np.arange(SIZE), (3, 4, 5)), 1, -1) * (0.5 + np.abs(x[:, 0]))
+        return {"input": x}
+
+    build = partial(write, make, "script", ())
+    return Case(name, "torchscript", build, name if rules else "", rules, "fault", data=data)
 
 
 def pooled(name: str, kind: type[nn.Module], rules: tuple[str, ...] = ()) -> Case:

@@ -1,0 +1,155 @@
+"""Passes that are hard on a model: what shows only when the other samples are extreme, all alike, or NaN."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from kmr_cli import unkind
+from kmr_cli.batch_index import FAR, changed
+from kmr_cli.blame import Source
+from kmr_cli.check_run import Run
+from kmr_cli.errors import ModelRunError
+from kmr_cli.evidence import Tap, discrete, last_bits
+from kmr_cli.records import Batch, BatchIndex
+from kmr_cli.sizes import broken, distance
+
+_SMALL = 64
+"""Numbers of one sample up to which a tap tells how unlike two samples are: gates, scores and decisions are small."""
+
+
+def push(run: Run) -> None:
+    """Four passes that leave a stated sample alone and are hard on the others. Fills in ``pushed`` and ``poisoned``."""
+    size = run.evidence.size
+    if size < 2:
+        return
+    last = size - 1
+    _press(run, "making the others extreme", last, unkind.extreme(run.batch, [last], run.session.inputs, run.rng))
+    _make_alike(run, last)
+    poisoned = unkind.poisoned(run.batch, [0], run.session.inputs)
+    if poisoned is not None:
+        run.step("putting NaN into sample 0")
+        try:
+            run.poisoned = run.evidence.kept(run.session, poisoned, run.taps, range(1, size), run.indices)
+        except ModelRunError as exc:
+            source = Source(*(broken(exc, run.evidence.last_pass) or ("", 0, "out0")))
+            run.add("KMR108", source, f"NaN in one sample makes the whole batch fail: {exc.message}")
+    for tap in run.evidence.restless | run.evidence.rerouted:
+        run.pushed.pop(tap, None)
+        run.poisoned.pop(tap, None)
+    if routed(run):  # rows in other groups: last bits are no poison
+        run.poisoned = {tap: ulp for tap, ulp in run.poisoned.items() if not last_bits(ulp)}
+
+
+def routed(run: Run) -> list[Tap]:
+    """Taps whose rows the samples' content decides."""
+    return [tap for tap in run.evidence.order if tap in run.evidence.rerouted | run.evidence.regrouped]
+
+
+def _press(
+    run: Run, doing: str, kept: int, data: Batch | None, also: Callable[[Tap, np.ndarray], None] = lambda _t, _a: None
+) -> None:
+    """One pass of ``data``, in which sample ``kept`` stands as it is: where it changed all the same."""
+    if data is None:
+        return
+    run.step(doing)
+
+    def look(tap: Tap, array: np.ndarray) -> None:
+        index = _whose(run, tap)
+        if index is not None and run.indices[tap].axis is None:
+            places = [place for place, owner in enumerate(index.owners) if owner == kept]
+            if distance(run.evidence.base[tap][places], array[places]) is None:
+                run.pushed[tap] = FAR
+        also(tap, array)
+
+    try:
+        found = run.evidence.kept(run.session, data, run.taps, [kept], run.indices, look)
+    except ModelRunError:
+        return  # such values are outside of what the model takes: nothing is learned
+    for tap, ulp in found.items():
+        run.pushed[tap] = max(ulp, run.pushed.get(tap, 0))
+
+
+def _make_alike(run: Run, last: int) -> None:
+    """Copies of the last sample; then copies of one that the model treats otherwise, for an expert of its own.
+
+    Who comes too late for a full expert is known for the last sample only. But where all copies of it came out alike,
+    what comes out of a tap does not depend on the place in the batch, and then copies of another must come out alike
+    too.
+    """
+    alike: set[Tap] = set()
+
+    def first(tap: Tap, array: np.ndarray) -> None:
+        if _copies_agree(array, _whose(run, tap), last, run.evidence.size):
+            alike.add(tap)
+
+    _press(run, "making the others alike", last, unkind.alike(run.batch, last), first)
+    other = _most_unlike(run, last)
+    if other is None:
+        return
+
+    def second(tap: Tap, array: np.ndarray) -> None:
+        if tap in alike and not _copies_agree(array, _whose(run, tap), other, run.evidence.size):
+            run.pushed[tap] = FAR
+
+    _press(run, "making the others alike", other, unkind.alike(run.batch, other), second)
+
+
+def _whose(run: Run, tap: Tap) -> BatchIndex | None:
+    """Whose every slice is, as far as it can be told.
+
+    Downstream of routed rows all samples may differ in their last bits, which makes a tap mixed: then axis 0 is
+    taken for the samples, where it may be, to see changes beyond rounding.
+    """
+    index, shape, size = run.indices[tap], run.evidence.base[tap].shape, run.evidence.size
+    if index.axis is not None:
+        return index
+    if index.kind != "mixed" or not shape or not shape[0] or shape[0] % size or not routed(run):
+        return None
+    return BatchIndex("mixed", 0, tuple(place * size // shape[0] for place in range(shape[0])))
+
+
+def _copies_agree(array: np.ndarray, index: BatchIndex | None, sample: int, size: int) -> bool:
+    """Whether the parts of all samples are the same but for rounding."""
+    if index is None or index.axis is None:
+        return False
+    owners = np.asarray(index.owners)
+    order = np.argsort(owners, kind="stable")
+    if (np.bincount(owners[owners >= 0], minlength=size) * size != len(owners)).any():
+        return False
+    if (order != np.arange(len(order))).any():
+        array = np.take(array, order, index.axis)
+    parts = np.moveaxis(array, index.axis, 0).reshape(size, -1)
+    if np.array_equal(parts[:-1], parts[1:]):
+        return True
+    expected = np.broadcast_to(parts[sample], parts.shape)
+    return not changed(expected, parts).any() or distance(expected, parts) is not None
+
+
+def _most_unlike(run: Run, sample: int) -> int | None:
+    """The sample that the model treats most unlike ``sample``: by decisions (integers, booleans), else small floats."""
+    size = run.evidence.size
+    if size < 3:
+        return None
+    decisions, floats = np.zeros(size), np.zeros(size)
+    for tap in run.evidence.order:
+        index, value = run.indices[tap], run.evidence.base[tap]
+        if run.evidence.canonical[tap] != tap or index.kind not in ("separated", "unproven") or value.ndim == 0:
+            continue
+        if len(value) != size or not 0 < value.size <= size * _SMALL:
+            continue
+        if discrete(value):
+            decisions += _shares(value != value[sample])
+        elif value.dtype.kind == "f" and np.isfinite(value).all():
+            apart = np.abs(value.astype(np.float64) - value[sample].astype(np.float64))
+            floats += _shares(apart / max(float(apart.max()), 1e-30))
+    unlike = decisions if decisions.any() else floats
+    unlike[sample] = -1
+    return int(unlike.argmax())
+
+
+def _shares(differences: np.ndarray) -> np.ndarray:
+    """Of every sample, the mean over its elements."""
+    result: np.ndarray = differences.reshape(len(differences), -1).mean(axis=1)
+    return result
