@@ -16,7 +16,7 @@ from kmr_cli.cli.complaint import complain
 from kmr_cli.cli.exit_codes import ExitCode
 from kmr_cli.errors import KmrError
 
-COMMANDS = ("layers", "sample", "check-batch-axis", "rules")
+COMMANDS = ("layers", "sample", "check-batch-axis", "snapshot", "compare", "rules")
 """Modules of this package with a click command of the same name, in the order of the help."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -62,7 +62,7 @@ def command(
 
     places = _places(models, output, force=force, full=full)
     sides = {"out": ("out",), "in": ("in",), "both": ("in", "out")}[side]
-    asked = {"sides": sides, "size": batch_size, "shapes": options.parse_shapes(shapes), "seed": seed}
+    asked: dict[str, Any] = {"sides": sides, "size": batch_size, "shapes": options.parse_shapes(shapes), "seed": seed}
     opening = options.open_options(imports, signature, tags)
     with options.Reporter() as reporter:
         for model, place in zip(models, places, strict=True):

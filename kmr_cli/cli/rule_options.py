@@ -1,0 +1,63 @@
+"""``--select``, ``--ignore`` and ``--allow``, over what the nearest ``pyproject.toml`` says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from kmr_cli.policy import Policy
+    from kmr_cli.settings import Settings
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def rules(what_is_allowed: str) -> Callable[[Command], Command]:
+    """The three options; ``what_is_allowed`` completes "Layer that …" in the help of ``--allow``."""
+
+    def decorate(command: Command) -> Command:
+        for option in (
+            click.option(
+                "--allow", metavar="LAYER", multiple=True,
+                help=f"Layer that {what_is_allowed}: its path, the unique end of it, or a glob; repeatable.",
+            ),
+            click.option(
+                "--ignore", metavar="CODE", multiple=True, help="Leave out rules that start with CODE; repeatable."
+            ),
+            click.option(
+                "--select", metavar="CODE", multiple=True, help="Only rules that start with CODE; repeatable."
+            ),
+        ):  # fmt: skip
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def settings() -> Settings:
+    """``[tool.kmr-inspect]`` of the nearest ``pyproject.toml``."""
+    from pathlib import Path
+
+    from kmr_cli.settings import read_settings
+
+    return read_settings(Path.cwd())
+
+
+def policy(decided: Settings, select: tuple[str, ...], ignore: tuple[str, ...], allow: tuple[str, ...]) -> Policy:
+    """The values of :func:`rules`, over what the project decided.
+
+    Raises:
+        click.BadParameter: a code that no rule starts with.
+    """
+    from kmr_cli.policy import Policy
+    from kmr_cli.rules import RULES
+
+    codes = []
+    for given in (select or decided.select, (*decided.ignore, *ignore)):
+        codes.append(tuple(code.upper() for code in given))
+        for code in codes[-1]:
+            if not any(rule.startswith(code) for rule in RULES):
+                raise click.BadParameter(f"no rule starts with {code!r}; kmr-inspect rules lists them")
+    return Policy(codes[0], codes[1], (*decided.allow, *allow))
