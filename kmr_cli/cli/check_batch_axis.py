@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from kmr_cli.cli import options
+from kmr_cli.cli import options, outcomes
 from kmr_cli.cli.exit_codes import ExitCode
+from kmr_cli.cli.jobs import option as jobs_option
+from kmr_cli.cli.jobs import run_each
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from kmr_cli.check import Policy
     from kmr_cli.records import Report, TensorSpec
 
@@ -33,7 +41,8 @@ if TYPE_CHECKING:
 @click.option(
     "--training", is_flag=True, help="Check training mode, and tell what mixes by design there (BatchNormalization)."
 )
-@click.option("--format", "format_", type=click.Choice(["terminal", "json"]), default="terminal", show_default=True)
+@jobs_option
+@outcomes.options
 @options.opening
 @options.debug
 def command(
@@ -49,12 +58,15 @@ def command(
     allow: tuple[str, ...],
     masks: tuple[str, ...],
     training: bool,
+    jobs: int,
     format_: str,
+    output: str | None,
+    force: bool,
     imports: tuple[str, ...],
     signature: str | None,
     tags: tuple[str, ...],
     debug: bool,
-) -> int:
+) -> ExitCode:
     """Check that the samples of a batch do not mix at any layer of MODEL.
 
     Runs the model with samples replaced, one by one, made extreme, alike and
@@ -76,51 +88,57 @@ def command(
     if masks and not (models or layer_class):
         raise click.UsageError("--mask-input needs a MODEL or --layer-class")
     policy = replace(_policy(select, ignore, allow), masks=masks)
-    with options.Reporter() as reporter:
-        if layer_class:
-            from kmr_cli.model import LayerClasses
+    arguments = _constructor(constructor)
+    specs = _specs(shapes) if layer_class else []
+    given = {} if layer_class else options.parse_shapes(shapes)
+    opening = options.open_options(imports, signature, tags)
 
-            arguments = _constructor(constructor)
-            specs = _specs(shapes)
-            with LayerClasses(fork=True, debug=debug, report=reporter) as classes:
-                report = classes.check(
-                    layer_class, specs, arguments, imports=imports, size=batch_size, policy=policy, seed=seed,
+    def check(path: str, report: Callable[[str, str], None], fork: bool) -> Report:
+        from kmr_cli.model import LayerClasses, Model
+
+        if layer_class:
+            with LayerClasses(fork=fork, debug=debug, report=report) as classes:
+                return classes.check(
+                    path, specs, arguments, imports=imports, size=batch_size, policy=policy, seed=seed,
                     training=training,
                 )  # fmt: skip
-            reports = [report]
-        elif models:
-            opening = options.open_options(imports, signature, tags)
-            reports = []
-            for path in models:
-                from kmr_cli.model import Model
+        with Model(path, opening, fork=fork, debug=debug, report=report) as model:
+            return model.check_batch_axis(
+                inputs or None, policy=policy, size=batch_size, shapes=given, seed=seed, training=training
+            )
 
-                with Model(path, opening, fork=True, debug=debug, report=reporter) as model:
-                    report = model.check_batch_axis(
-                        inputs or None, policy=policy, size=batch_size, shapes=options.parse_shapes(shapes), seed=seed,
-                        training=training,
-                    )  # fmt: skip
-                reports.append(report)
-                _show(report, format_, policy, reporter)
-        else:
-            reports = _library(format_, policy, seed, training, reporter, debug)
-    if layer_class:
-        _show(reports[0], format_, policy, reporter)
-    if models or layer_class:
+    with options.Reporter() as reporter:
+        paths = (layer_class,) if layer_class else models
+        found = outcomes.Outcomes(
+            "check-batch-axis", format_, output, force=force, models=models, several=len(paths) != 1, reporter=reporter
+        )
+        if not paths:
+            _library(found, policy, seed, training, reporter, debug)
+            return found.finish()
+        reports = []
+        with closing(run_each(paths, check, jobs=jobs, reporter=reporter, debug=debug)) as finished:
+            for one in finished:
+                if one.result is None:
+                    found.add_failure(one)
+                    continue
+                reports.append(one.result)
+                _add(found, one.result, one.path, one.seconds, partial(_show, one.result, policy))
         _unused_allowances(allow, reports, reporter)
-    failed = any(report.verdict == "fail" for report in reports)
-    return ExitCode.FINDINGS if failed else ExitCode.CLEAN
+        return found.finish()
 
 
-def _show(report: Report, format_: str, policy: Policy, reporter: options.Reporter) -> None:
-    reporter.clear()
-    if format_ == "json":
-        from kmr_cli.render import json
+def _add(
+    found: outcomes.Outcomes, report: Report, path: str, seconds: float, show: Callable[[Console], None] | None = None
+) -> None:
+    from kmr_cli.render import json
 
-        click.echo(json.dumps(json.check_document(report)), nl=False)
-    else:
-        from kmr_cli.render.report import show_report
+    found.add(outcomes.check_outcome(report, path, seconds), json.check_document(report), show)
 
-        show_report(options.console(), report, some_rules=bool(policy.select or policy.ignore))
+
+def _show(report: Report, policy: Policy, console: Console) -> None:
+    from kmr_cli.render.report import show_report
+
+    show_report(console, report, some_rules=bool(policy.select or policy.ignore))
 
 
 def _unused_allowances(allow: tuple[str, ...], reports: list[Report], reporter: options.Reporter) -> None:
@@ -130,7 +148,7 @@ def _unused_allowances(allow: tuple[str, ...], reports: list[Report], reporter: 
 
     layers = [LayerInfo(path, "") for path in dict.fromkeys(tap.layer for report in reports for tap in report.taps)]
     for pattern in allow:
-        if all(pattern in report.unmatched for report in reports):
+        if reports and all(pattern in report.unmatched for report in reports):
             hint = unknown_layer(pattern, [layer for layer in layers if layer.path]).hint
             reporter("notice", f"--allow {pattern}: no layer has this path; {hint}")
 
@@ -180,30 +198,21 @@ def _specs(shapes: tuple[str, ...]) -> list[TensorSpec]:
 
 
 def _library(
-    format_: str, policy: Policy, seed: int, training: bool, reporter: options.Reporter, debug: bool
-) -> list[Report]:
+    found: outcomes.Outcomes, policy: Policy, seed: int, training: bool, reporter: options.Reporter, debug: bool
+) -> None:
     """The bundled layers, one line each. Those that mix by design do not count as failed."""
-    from dataclasses import replace
-
     from kmr_cli.library import CASES
     from kmr_cli.model import LayerClasses
+    from kmr_cli.render.report import show_library
 
     checked = []
     with LayerClasses(fork=True, debug=debug, report=reporter) as classes:
         for case in CASES:
             design = replace(policy, allow=(*policy.allow, "*")) if case.by_design else policy
+            started = time.monotonic()
             report = classes.check(
                 case.target, case.inputs, case.arguments, policy=design, seed=seed, training=training
             )
             checked.append((case, report))
-    reporter.clear()
-    if format_ == "json":
-        from kmr_cli.render import json
-
-        for _, report in checked:
-            click.echo(json.dumps(json.check_document(report)), nl=False)
-    else:
-        from kmr_cli.render.report import show_library
-
-        show_library(options.console(), checked)
-    return [report for _, report in checked]
+            _add(found, report, f"{case.target} ({case.form})", time.monotonic() - started)
+    found.show(lambda console: show_library(console, checked))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
@@ -51,7 +51,7 @@ def option(command: Command) -> Command:
 
 def run_each(
     paths: Sequence[str], work: Work[Result], *, jobs: int, reporter: Reporter, debug: bool
-) -> Iterator[Finished[Result]]:
+) -> Generator[Finished[Result], None, None]:
     """Do ``work`` for every model, ``jobs`` at a time, and yield what became of each in the order given.
 
     A model that fails is told of when it happens, and the others go on. Close the iterator (``contextlib.closing``):
@@ -96,7 +96,7 @@ def run_each(
 
 def _at_once(
     paths: Sequence[str], one: Callable[[str, bool], Finished[Result]], jobs: int, left: list[bool]
-) -> Iterator[Finished[Result]]:
+) -> Generator[Finished[Result], None, None]:
     from concurrent.futures import ThreadPoolExecutor
 
     from kmr_cli.job import end_all

@@ -63,19 +63,17 @@ class Outcomes:
         self._outcomes: list[Outcome] = []
         self._documents: list[Mapping[str, Any]] = []
         self._shown = 0
+        self._tallied = False
 
-    @property
-    def for_people(self) -> bool:
-        """Whether reports are shown on the terminal."""
-        return self._format == "terminal" or self._place is not None
-
-    def add(self, outcome: Outcome, document: Mapping[str, Any], show: Callable[[Console], None] | None = None) -> None:
+    def add(
+        self, outcome: Outcome, document: Mapping[str, Any], report: Callable[[Console], None] | None = None
+    ) -> None:
         """Take the outcome of one model, and show it.
 
         Args:
             outcome: for the formats for CI. One without layers and findings says nothing, and counts as an error.
             document: for ``--format json``.
-            show: prints the report for people; None where the caller does.
+            report: prints it for people; None where the caller shows one report for all.
         """
         from kmr_cli.render.findings import NOTHING_CHECKED, unchecked
 
@@ -88,13 +86,28 @@ class Outcomes:
             return
         self._outcomes.append(outcome)
         self._documents.append(document)
-        if show is not None and self.for_people:
-            self._print(show)
+        if report is not None:
+            self._tallied = True
+            self.show(report)
 
     def add_failure(self, finished: Finished[Any]) -> None:
         """Take a model that could not be checked; the user has been told."""
         assert finished.error is not None
         self._failed(finished.path, finished.error.message, finished.error.hint, finished.seconds)
+
+    def show(self, report: Callable[[Console], None]) -> None:
+        """Print something for people: nothing where stdout belongs to a format for machines."""
+        if self._format != "terminal" and self._place is None:
+            return
+        from kmr_cli.cli.options import console
+
+        with self._reporter.lock:
+            self._reporter.clear()
+            screen = console()
+            if self._shown:
+                screen.print()
+            report(screen)
+            self._shown += 1
 
     def finish(self) -> ExitCode:
         """Write the document, if there is one to write, and say how it went.
@@ -104,16 +117,17 @@ class Outcomes:
         """
         if self._format != "terminal":
             self._write(self._document())
-        if self.for_people and self._several:
+        if self._several and self._tallied:
             from kmr_cli.render.findings import tally
 
-            self._print(lambda console: console.print(tally(self._outcomes)))
+            self.show(lambda console: console.print(tally(self._outcomes)))
         return exit_code(self._outcomes)
 
     def _failed(self, path: str, message: str, hint: str | None, seconds: float) -> None:
         from kmr_cli.records import Outcome
         from kmr_cli.render import json
 
+        self._tallied = True
         outcome = Outcome(self._command, path, "error", error=message, hint=hint, seconds=seconds)
         self._outcomes.append(outcome)
         self._documents.append(json.failure_document(outcome))
@@ -138,17 +152,6 @@ class Outcomes:
         content = text.encode("utf-8")
         write_whole(self._place, lambda temporary: _fill(temporary, content), overwrite=self._force)
         click.echo(f"wrote {for_terminal(str(self._place), 1000)}", err=True)
-
-    def _print(self, show: Callable[[Console], None]) -> None:
-        from kmr_cli.cli.options import console
-
-        with self._reporter.lock:
-            self._reporter.clear()
-            screen = console()
-            if self._shown:
-                screen.print()
-            show(screen)
-            self._shown += 1
 
     def _refuse(self, place: Path, models: Sequence[str]) -> Path:
         from kmr_cli.errors import OutputError

@@ -31,6 +31,11 @@ def place(finding: Finding) -> str:
     return f"{shown(finding.layer) or ITSELF}{f' call {finding.call}' if finding.call else ''}"
 
 
+def accepted(finding: Finding) -> str:
+    """Why a finding that is allowed is no reason to fail."""
+    return "by design in training mode" if finding.by_design else "allowed: by design"
+
+
 def failing(finding: Finding) -> bool:
     """Whether it is a reason to fail."""
     return finding.severity == "error" and not finding.allowed

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from kmr_cli.records import Finding, Outcome
-from kmr_cli.render.findings import NOTHING_CHECKED, place, shown, tally, title, unchecked
+from kmr_cli.render.findings import NOTHING_CHECKED, accepted, place, shown, tally, title, unchecked
 from kmr_cli.rules import RULES
 
 _LEVELS = {"error": "error", "warning": "warning", "note": "notice"}
@@ -38,7 +38,7 @@ def _annotations(outcome: Outcome) -> Iterator[str]:
             text = f"{place(finding)}: {shown(finding.message)}{fix}"
             yield _command(_LEVELS[finding.severity], outcome.path, title(finding), text)
         else:
-            name = f"{title(finding)} (allowed)" if finding.allowed else title(finding)
+            name = f"{title(finding)} ({accepted(finding)})" if finding.allowed else title(finding)
             alike.setdefault((name, finding.message), []).append(finding)
     for (name, message), findings in alike.items():  # notes of very many layers would hide the others
         places = list(dict.fromkeys(place(finding) for finding in findings))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
 from kmr_cli.records import Finding, Outcome
-from kmr_cli.render.findings import ITSELF, NOTHING_CHECKED, failing, place, shown, title, unchecked
+from kmr_cli.render.findings import ITSELF, NOTHING_CHECKED, accepted, failing, place, shown, title, unchecked
 from kmr_cli.rules import RULES
 
 _PROGRAM = "kmr-inspect"
@@ -71,7 +71,7 @@ def _case(path: str, name: str, findings: Sequence[Finding]) -> ET.Element:
 
 
 def _lines(finding: Finding) -> str:
-    allowed = " (allowed: by design)" if finding.allowed else ""
+    allowed = f" ({accepted(finding)})" if finding.allowed else ""
     lines = [
         f"{finding.severity} {title(finding)} at {place(finding)} {shown(finding.port)}{allowed}",
         shown(finding.message),

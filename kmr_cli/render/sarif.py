@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from kmr_cli import __version__
 from kmr_cli.records import Finding, Outcome
-from kmr_cli.render.findings import NOTHING_CHECKED, shown, unchecked
+from kmr_cli.render.findings import NOTHING_CHECKED, accepted, shown, unchecked
 from kmr_cli.render.json import dumps
 from kmr_cli.rules import RULES
 
@@ -95,9 +95,7 @@ def _result(outcome: Outcome, finding: Finding, rule: int, seen: Counter[str]) -
         "properties": {"call": finding.call, "port": finding.port, "samples": [list(pair) for pair in finding.samples]},
     }
     if finding.allowed:
-        result["suppressions"] = [
-            {"kind": "external", "status": "accepted", "justification": "by design (--allow, or pyproject.toml)"}
-        ]
+        result["suppressions"] = [{"kind": "external", "status": "accepted", "justification": accepted(finding)}]
     return result
 
 
