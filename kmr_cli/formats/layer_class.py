@@ -106,9 +106,7 @@ def _keras_model(kind: type, arguments: Mapping[str, Any], inputs: tuple[TensorS
     return keras.Model(tensors if rest else first, layer(first, **named), name="model")
 
 
-def _torch_module(
-    kind: type, arguments: Mapping[str, Any], inputs: tuple[TensorSpec, ...], *, tracing: bool
-) -> Any:
+def _torch_module(kind: type, arguments: Mapping[str, Any], inputs: tuple[TensorSpec, ...], *, tracing: bool) -> Any:
     """Scripted, or traced where that fails: a traced module stays in the mode it was traced in."""
     import warnings
 

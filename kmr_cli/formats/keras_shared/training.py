@@ -142,4 +142,3 @@ def seeded_tensorflow(noise: int) -> Iterator[None]:
         yield
     finally:
         vars(eager).update(before)
-

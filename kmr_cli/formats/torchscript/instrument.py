@@ -212,9 +212,7 @@ def _is_switched_off(node: Any) -> bool:
         return False
     arguments = torch._C.parse_schema(node.schema()).arguments
     return any(
-        argument.name in ("train", "training")
-        and value.node().kind() == "prim::Constant"
-        and value.toIValue() is False
+        argument.name in ("train", "training") and value.node().kind() == "prim::Constant" and value.toIValue() is False
         for argument, value in zip(arguments, node.inputs(), strict=False)
     )
 
