@@ -202,6 +202,8 @@ def _replace(place: Path, text: str) -> None:
     def fill(temporary: Path) -> None:
         temporary.write_text(text, encoding="ascii")
 
-    same = place.exists() and place.read_text(encoding="ascii", errors="replace") == text
+    if place.read_text(encoding="ascii", errors="replace") == text:
+        click.echo(f"{place} is up to date", err=True)
+        return
     write_whole(place, fill, overwrite=True)
-    click.echo(f"{'rewrote, unchanged:' if same else 'wrote'} {place}", err=True)
+    click.echo(f"wrote {place}", err=True)

@@ -1,0 +1,256 @@
+"""``snapshot`` and ``compare``, run for real."""
+
+import io
+import json
+import shutil
+import zipfile
+from pathlib import Path
+
+import h5py
+import jsonschema
+import numpy as np
+import pytest
+from zoo.samples import HOME
+
+DOCS = Path(__file__).parents[2] / "docs"
+BATCH = HOME / "digits.npz"
+SAME = ("--input", BATCH)
+
+
+def schema(name):
+    return json.loads((DOCS / f"{name}.schema.json").read_text())
+
+
+def edited(source, target, *, config=lambda text: text, weights=lambda file: None):
+    """A copy of a .keras archive with another configuration or other weights; no framework is needed for that."""
+    with zipfile.ZipFile(source) as before, zipfile.ZipFile(target, "w") as after:
+        for name in before.namelist():
+            content = before.read(name)
+            if name == "config.json":
+                content = config(content.decode()).encode()
+            elif name == "model.weights.h5":
+                memory = io.BytesIO(content)
+                with h5py.File(memory, "r+") as file:
+                    weights(file)
+                content = memory.getvalue()
+            after.writestr(name, content)
+    return target
+
+
+def swap_rows(file):
+    kernel = file["layers/conv2d_1/vars/0"]
+    kernel[...] = kernel[...][::-1]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with a model, its snapshot, and a changed copy of the model."""
+    folder = tmp_path_factory.mktemp("compare")
+    shutil.copy(HOME / "digits.keras", folder / "model.keras")
+    edited(folder / "model.keras", folder / "changed.keras", weights=swap_rows)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def baseline(place):
+    import subprocess
+
+    from zoo.samples import COMMAND
+
+    done = subprocess.run(
+        [COMMAND, "snapshot", "model.keras", "--input", BATCH, "-o", "model.kmr.json"],
+        cwd=place, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "wrote model.kmr.json: 8 layers, 8 samples" in done.stderr
+    assert done.stdout == ""
+    return place / "model.kmr.json"
+
+
+def test_a_snapshot_is_small_and_as_its_schema_says(baseline):
+    text = baseline.read_text()
+    document = json.loads(text)
+    jsonschema.validate(document, schema("snapshot"))
+    assert [tap["layer"] for tap in document["taps"]][1:3] == ["conv1", "bn1"]
+    assert document["taps"][1]["shape"] == ["B", 8, 8, 16]
+    assert document["model"]["path"] == "model.keras"
+    assert len(text) / len(document["taps"]) < 2000
+    assert max(map(len, text.splitlines())) < 400  # a changed sample is one line of a diff
+
+
+@pytest.mark.slow
+def test_the_same_model_passes_and_a_changed_one_does_not(kmr, place, baseline):
+    same = kmr("compare", "model.keras", baseline.name, *SAME, "--ulp", 0, cwd=place)
+    assert same.code == 0, same.err
+    assert "pass: nothing changed" in same.out
+    assert "bit for bit" in same.out
+    changed = kmr("compare", "changed.keras", baseline.name, *SAME, cwd=place)
+    assert changed.code == 1, changed.err
+    assert "error KMR406 values-changed at conv2\n" in changed.out
+    assert "4 layers after it" in changed.out
+    assert all(len(line) <= 80 for line in changed.out.splitlines())
+    loose = kmr("compare", "changed.keras", baseline.name, *SAME, "--rtol", 100, cwd=place)
+    assert loose.code == 0, loose.out
+    assert "note KMR408 values-close" in loose.out
+    allowed = kmr("compare", "changed.keras", baseline.name, *SAME, "--allow", "conv2", cwd=place)
+    assert allowed.code == 0
+    assert "KMR406 values-changed at conv2 (allowed)" in allowed.out
+
+
+@pytest.mark.slow
+def test_json_is_as_its_schema_says(kmr, place, baseline):
+    screen = kmr("compare", "changed.keras", baseline.name, *SAME, "--format", "json", cwd=place)
+    assert screen.code == 1
+    document = json.loads(screen.out)
+    jsonschema.validate(document, schema("compare"))
+    (finding,) = document["findings"]
+    assert (finding["rule"], finding["layer"], finding["samples"]) == ("KMR406", "conv2", list(range(8)))
+    assert finding["size"] > 1000 * finding["tolerance"]
+    assert document["baseline"] == {"path": "model.kmr.json", "format": "snapshot"}
+
+
+@pytest.mark.slow
+def test_another_model_as_baseline_is_compared_exactly(kmr, place):
+    against = kmr("compare", HOME / "digits_savedmodel", "model.keras", *SAME, cwd=place)
+    assert against.code == 0, against.out + against.err
+    assert "by whole tensors" in against.out
+    changed = kmr("compare", "changed.keras", "model.keras", *SAME, cwd=place)
+    assert changed.code == 1
+    assert "KMR406 values-changed at conv2" in changed.out
+    assert "off by at most" in changed.out
+
+
+@pytest.mark.slow
+def test_update_shows_the_change_and_takes_it_over(kmr, place, baseline, tmp_path):
+    copy = tmp_path / "model.kmr.json"
+    shutil.copy(baseline, copy)
+    first = kmr("compare", "changed.keras", copy, *SAME, "--update", cwd=place)
+    assert first.code == 0, first.err
+    assert "KMR406 values-changed at conv2" in first.out
+    assert f"wrote {copy}" in first.err
+    second = kmr("compare", "changed.keras", copy, *SAME, "--update", cwd=place)
+    assert second.code == 0
+    assert "pass: nothing changed" in second.out
+    assert "is up to date" in second.err
+    assert [file.name for file in tmp_path.iterdir()] == ["model.kmr.json"]
+
+
+@pytest.mark.slow
+def test_whole_tensors_are_kept_and_used(kmr, place, tmp_path):
+    taken = kmr("snapshot", "model.keras", *SAME, "--full", "-o", tmp_path / "m.kmr.json", cwd=place)
+    assert taken.code == 0, taken.err
+    with h5py.File(tmp_path / "m.kmr.h5") as file:
+        assert file["1"].attrs["layer"] == "conv1"
+        assert file["1"].shape == (8, 8, 8, 16)
+    screen = kmr("compare", "changed.keras", tmp_path / "m.kmr.json", *SAME, cwd=place)
+    assert screen.code == 1
+    assert "by whole tensors" in screen.out
+    refused = kmr("compare", "changed.keras", tmp_path / "m.kmr.json", *SAME, "--update", cwd=place)
+    assert refused.code == 2
+    assert "--full --force" in refused.err
+    again = kmr("snapshot", "model.keras", *SAME, "--full", "-o", tmp_path / "m.kmr.json", cwd=place)
+    assert again.code == 2
+    assert "exists already" in again.err
+
+
+@pytest.mark.slow
+def test_several_models_and_a_folder_of_snapshots(kmr, place, tmp_path):
+    models = ("model.keras", HOME / "windows.keras")
+    taken = kmr("snapshot", *models, *SAME, "-o", tmp_path, cwd=place)
+    assert taken.code == 0, taken.err
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["model.keras.kmr.json", "windows.keras.kmr.json"]
+    (tmp_path / "model.keras.kmr.json").write_text("{}")
+    report = tmp_path / "report.xml"
+    screen = kmr(
+        "compare", *models, tmp_path, *SAME, "--jobs", 2, "--format", "junit", "-o", report, cwd=place
+    )  # fmt: skip
+    assert screen.code == 2
+    assert "model.keras.kmr.json: not a snapshot" in screen.err
+    assert "\npass: nothing changed" in screen.out
+    assert "2 models: 1 pass, 1 not checked" in screen.out
+    assert "<error" in report.read_text()
+
+
+@pytest.mark.slow
+def test_synthetic_data_is_made_again_from_the_snapshot(kmr, tmp_path):
+    model = HOME / "sequence.keras"
+    taken = kmr("snapshot", model, "--seed", 3, "--batch-size", 4, "-o", tmp_path / "s.json")
+    assert taken.code == 0, taken.err
+    assert json.loads((tmp_path / "s.json").read_text())["batch"]["seed"] == 3
+    screen = kmr("compare", model, tmp_path / "s.json", "--ulp", 0)
+    assert screen.code == 0, screen.out + screen.err
+
+
+def test_what_does_not_fit_is_refused_before_anything_runs(kmr, place, baseline, tmp_path):
+    def refused(*arguments):
+        screen = kmr("compare", *arguments, cwd=place)
+        assert screen.code == 2
+        assert screen.out == ""
+        assert "Traceback" not in screen.err
+        return screen.err
+
+    assert "BASELINE" in refused("model.keras")
+    assert "--batch-size is in the snapshot" in refused("model.keras", baseline.name, "--batch-size", 4, *SAME)
+    assert "--seed is in the snapshot" in refused("model.keras", baseline.name, "--seed", 0, *SAME)
+    assert "--input digits.npz" in refused("model.keras", baseline.name)
+    assert "no such file" in refused("model.keras", "none.kmr.json")
+    assert "--update needs a snapshot" in refused("model.keras", "changed.keras", "--update")
+    assert "stands instead of" in refused("model.keras", baseline.name, "--ulp", 1, "--rtol", 1)
+    assert "holds no snapshots" in refused("model.keras", "changed.keras", tmp_path)
+    assert "no rule starts with" in refused("model.keras", baseline.name, "--select", "KMR9")
+    assert "is no tolerance" in refused("model.keras", baseline.name, "--rtol", -1, *SAME)
+    other = tmp_path / "other.npz"
+    np.savez(other, image=np.zeros((8, 8, 8, 1), np.float32))
+    assert "was taken on other data" in refused("model.keras", baseline.name, "--input", other)
+    few = tmp_path / "few.npz"
+    np.savez(few, image=np.zeros((3, 8, 8, 1), np.float32))
+    assert "a batch of 8 samples, but the data holds 3" in refused("model.keras", baseline.name, "--input", few)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "{}", '{"kind": "kmr-inspect snapshot", "schema": 1}', "\xff\xfe", "7"]
+)
+def test_a_damaged_snapshot_is_one_clear_line(kmr, place, tmp_path, text):
+    bad = tmp_path / "bad.kmr.json"
+    bad.write_text(text, encoding="latin-1")
+    screen = kmr("compare", "model.keras", bad, cwd=place)
+    assert screen.code == 2
+    assert screen.err.startswith("error: ")
+    assert "hint:  " in screen.err
+    assert len(screen.err.splitlines()) == 2
+
+
+def test_a_snapshot_of_a_later_version_says_so(kmr, place, baseline, tmp_path):
+    later = tmp_path / "later.kmr.json"
+    later.write_text(baseline.read_text().replace('"schema": 1', '"schema": 2'))
+    screen = kmr("compare", "model.keras", later, *SAME, cwd=place)
+    assert screen.code == 2
+    assert "a snapshot of version 2, and this program reads up to 1" in screen.err
+
+
+def test_snapshot_refuses_places_before_the_model_runs(kmr, place, tmp_path):
+    def refused(*arguments):
+        screen = kmr("snapshot", *arguments, cwd=place, timeout=20)
+        assert screen.code == 2
+        assert screen.out == ""
+        return screen.err
+
+    assert "a snapshot is JSON" in refused("model.keras", "-o", "model.txt")
+    assert "--full needs -o" in refused("model.keras", "--full")
+    assert "several models need -o" in refused("model.keras", "changed.keras")
+    assert "no such folder" in refused("model.keras", "changed.keras", "-o", tmp_path / "none")
+    (tmp_path / "taken.json").write_text("old")
+    assert "exists already" in refused("model.keras", "-o", tmp_path / "taken.json")
+    assert (tmp_path / "taken.json").read_text() == "old"
+
+
+@pytest.mark.slow
+def test_tolerances_of_single_layers_come_from_the_project(kmr, place, baseline, tmp_path):
+    project, table = tmp_path / "pyproject.toml", '[tool.kmr-inspect.tolerance]\n"*" = { rtol = 100.0 }\n'
+    project.write_text(table)
+    loose = kmr("compare", place / "changed.keras", baseline, *SAME, cwd=tmp_path)
+    assert loose.code == 0, loose.out
+    project.write_text(table + "head = { ulp = 0 }\n")
+    strict = kmr("compare", place / "changed.keras", baseline, *SAME, cwd=tmp_path)
+    assert strict.code == 1
+    assert "KMR406 values-changed at head" in strict.out
