@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import platform
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -22,9 +22,10 @@ from kmr_cli.formats import Format, OpenOptions, Session, all_formats, describe
 from kmr_cli.job import Child
 from kmr_cli.masks import masks_of
 from kmr_cli.records import LayerInfo, ModelInfo, Record, Report, Snapshot, TensorSpec
+from kmr_cli.requests import layer_patterns, least_records, refuse_call, refuse_size_and_seed
 from kmr_cli.sample_index import Index, least_size, resolve_index
 from kmr_cli.snapshot import sketch_inputs
-from kmr_cli.synthetic import CHECKED, choose_batch_size, synthesize
+from kmr_cli.synthetic import CHECKED, advised, choose_batch_size, synthesize
 from kmr_cli.tap import choose, unknown_layer
 
 Data: TypeAlias = "Mapping[str, Any] | np.ndarray | str | Path | Sequence[str | Path] | None"
@@ -162,12 +163,7 @@ class Model:
         """
         if side not in _SIDES:
             raise LayerError(f"no side {side!r}", "it is in, out or both")
-        patterns = tuple(layer) if isinstance(layer, Sequence) and not isinstance(layer, str) else (layer,)
-        for pattern in patterns:
-            if not isinstance(pattern, str):
-                raise LayerError(f"no layer {pattern!r}: a {type(pattern).__name__}", "give a path, or a list of paths")
-        if not patterns:
-            raise LayerError("no layer is named", "'*' is all of them")
+        patterns = layer_patterns(layer)
         choice = choose(patterns, self.info.layers, self.info.separator)
         if choice.unmatched and not self.info.opaque:
             raise unknown_layer(choice.unmatched[0], self.info.layers)
@@ -175,7 +171,7 @@ class Model:
             self._report("notice", f"layer {skipped.path!r} is left out: {skipped.untappable}")
         if not choice.paths and not choice.unmatched:
             raise LayerError(f"none of the layers that {', '.join(map(repr, patterns))} matches can be tapped")
-        self._refuse_call(choice.paths, call)
+        refuse_call(self.info.layers, choice.paths, call)
         arrays, spare = self._batch(batch, index, size, shapes or {}, seed)
         arguments = {
             "layers": choice.paths,
@@ -189,8 +185,14 @@ class Model:
             "verify": verify,
             "seed": seed,
         }
-        records: tuple[Record, ...] = self._run("sample", arguments)
+        with advised(self.info, synthetic=batch is None):
+            records: tuple[Record, ...] = self._run("sample", arguments)
         return records
+
+    def least_records(self, layer: str | Sequence[str], *, side: str = "both", call: int | None = None) -> int:
+        """How many records :meth:`sample` returns at least for one sample, as far as the file tells."""
+        choice = choose(layer_patterns(layer), self.info.layers, self.info.separator)
+        return least_records(self.info.layers, choice.paths, _SIDES[side], call)
 
     def check_batch_axis(
         self,
@@ -226,7 +228,8 @@ class Model:
             if mask.implied:
                 self._report("notice", f"input {mask.name!r}: steps of {mask.value:g} are padding to its layers")
         arguments = {"info": self.info, "batch": arrays, "spare": spare, "policy": policy, "seed": seed}
-        report: Report = self._run("check_batch_axis", arguments, training=training)
+        with advised(self.info, synthetic=batch is None):
+            report: Report = self._run("check_batch_axis", arguments, training=training)
         return report
 
     def snapshot(
@@ -271,7 +274,8 @@ class Model:
             "batch": arrays, "spare": spare, "sides": sides, "seed": seed,
             "folder": None if folder is None else str(folder.resolve()),
         }  # fmt: skip
-        taps, outputs = self._run("snapshot", arguments)
+        with advised(self.info, synthetic=source is None):
+            taps, outputs = self._run("snapshot", arguments)
         return Snapshot(
             self.info.path, self.info.format, self.info.writer, self.versions, _source(source), batch_size(arrays),
             seed, dict(shapes), sketch_inputs(arrays), outputs, sides, taps, self.info.separator,
@@ -342,24 +346,10 @@ class Model:
         assert self._trained is not None
         return self._trained
 
-    def _refuse_call(self, paths: Iterable[str], call: int | None) -> None:
-        if call is None:
-            return
-        if call < 0:
-            raise LayerError(f"no call {call}", "calls count from 0")
-        infos = [layer for layer in self.info.layers if layer.path in set(paths)]
-        if infos and all(layer.calls is not None and layer.calls <= call for layer in infos):
-            most = max(layer.calls or 0 for layer in infos)
-            times = "once" if most == 1 else f"{most} times"
-            raise LayerError(f"layer {infos[0].path!r} runs {times}, so it has no call {call}", "calls count from 0")
-
     def _batch(
         self, data: Data, index: Index, size: int | None, shapes: Shapes, seed: int
     ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray] | None]:
-        if seed < 0:
-            raise BatchError(f"no seed {seed}", "a seed is 0 or more")
-        if size is not None and size < 1:
-            raise BatchError(f"a batch of {size} samples", "give at least 1")
+        refuse_size_and_seed(size, seed)
         if data is None:
             chosen = size or choose_batch_size(self.info, least_size(index))
             if self.info.fixed_batch not in (None, chosen):

@@ -69,6 +69,22 @@ def least_size(index: Index) -> int:
     return min(max(needed), _MOST)
 
 
+def least_number(index: Index, *, slices_are_filled: bool) -> int:
+    """How many samples an index names at least, whatever the size of the batch.
+
+    Args:
+        index: as in :func:`resolve_index`.
+        slices_are_filled: the batch is made as large as the index wants it.
+    """
+    parts = _parts(index)
+    singles = {part for part in parts if not isinstance(part, slice)}
+    for part in parts:
+        if isinstance(part, slice) and slices_are_filled and None not in (part.start, part.stop):
+            singles |= set(range(_MOST)[part])
+    from_start = sum(single >= 0 for single in singles)
+    return max(from_start, len(singles) - from_start, 1)  # 4 and -1 may be the same sample
+
+
 def _parts(index: Index) -> list[int | slice]:
     if isinstance(index, str):
         return parse_index(index)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from kmr_cli.batch import as_bytes, show_shape
-from kmr_cli.errors import BatchError
+from kmr_cli.errors import BatchError, ModelRunError
 from kmr_cli.records import ModelInfo, Shape, TensorSpec
 
 MINIMUM_BATCH = 8
@@ -17,6 +18,7 @@ CHECKED = 6
 _SEQUENCE, _IMAGE = 12, 64  # sizes for dimensions that may have any
 _MOST_NUMBERS = 2**30
 _MOST_AXES = 32  # what the oldest NumPy takes
+_VAGUE = ("check the input", "compare the batch")  # hints of the formats that :func:`advice` says better
 _UNKNOWN_LIMIT = 8  # integers whose range the file does not tell stay small: they may index anything
 
 
@@ -123,6 +125,25 @@ def _sample_shape(info: ModelInfo, spec: TensorSpec, given: tuple[int, ...] | No
         )
     usual = _IMAGE if len(known) >= 3 else _SEQUENCE
     return tuple(usual if size is None else size for size in known)
+
+
+def advice(info: ModelInfo) -> str:
+    """What to type where a model does not run on synthetic data."""
+    names = " ".join(f"--input {spec.name}=FILE.npy" for spec in info.inputs)
+    free = any(spec.shape is None or None in spec.shape[1:] for spec in info.inputs)
+    shapes = f", or the shape of one sample with {_shape_options(info, {})}" if free else ""
+    return f"the data was synthetic: give your own with {names}{shapes}"
+
+
+@contextlib.contextmanager
+def advised(info: ModelInfo, *, synthetic: bool) -> Iterator[None]:
+    """Say what to type where a model does not run on data that was made up for it."""
+    try:
+        yield
+    except ModelRunError as exc:
+        if synthetic and (exc.hint is None or exc.hint.startswith(_VAGUE)):
+            exc.hint = advice(info)
+        raise
 
 
 def _shape_options(info: ModelInfo, shapes: Mapping[str | None, tuple[int, ...]]) -> str:

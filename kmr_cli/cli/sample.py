@@ -76,12 +76,18 @@ def command(
     from pathlib import Path
 
     from kmr_cli.model import Model
-    from kmr_cli.sample_index import parse_index
+    from kmr_cli.sample_index import least_number, parse_index
 
     indices = parse_index(index)
     place = None if output is None else _place(Path(output), force=force)
     opening = options.open_options(imports, signature, tags)
     with options.Reporter() as reporter, Model(model, opening, fork=True, debug=debug, report=reporter) as opened:
+        if place is not None and place.suffix.lower() == ".npy":
+            from kmr_cli.render.npz import refuse_several
+
+            synthetic = not inputs and batch_size is None
+            samples = least_number(indices, slices_are_filled=synthetic)
+            refuse_several(samples * opened.least_records(layers, side=side, call=call))
         records = opened.sample(
             layers,
             indices,

@@ -19,7 +19,7 @@ def refuse_place(path: Path, *, overwrite: bool) -> None:
     """
     if path.is_dir():
         raise OutputError(f"{path}: is a directory", "give a file's name")
-    if path.exists() and not overwrite:
+    if os.path.lexists(path) and not overwrite:  # a link to nothing is there too
         raise OutputError(f"{path}: exists already", "give another name, or --force to replace it")
     folder = path.parent
     if not folder.is_dir():

@@ -18,13 +18,22 @@ def write_npy(path: Path, records: Sequence[Record]) -> None:
     Raises:
         OutputError: there is more than one record.
     """
-    if len(records) != 1:
-        raise OutputError(
-            f"a .npy file holds one array, and there are {len(records)}",
-            "write a .npz or .h5 file, or narrow it down with --side, --call and a single --index",
-        )
+    refuse_several(len(records))
     with path.open("wb") as file:
         np.save(file, plain(records[0].value), allow_pickle=False)
+
+
+def refuse_several(records: int) -> None:
+    """Refuse more than one array for a .npy file.
+
+    Raises:
+        OutputError: there is more than one record.
+    """
+    if records > 1:
+        raise OutputError(
+            f"a .npy file holds one array, and there are {records}",
+            "write a .npz or .h5 file, or narrow it down with --side, --call and a single --index",
+        )
 
 
 def write_npz(path: Path, records: Sequence[Record]) -> None:

@@ -80,6 +80,24 @@ def test_npy_holds_one_array(kmr, tmp_path):
     assert "holds one array, and there are 2" in screen.err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "count"),
+    [
+        (["-l", "conv1", "-i", "4"], 2),
+        (["-l", "conv1", "-i", "4,5", "--side", "out"], 2),
+        (["-l", "conv?", "-i", "4", "--side", "in"], 2),
+    ],
+    ids=["sides", "samples", "layers"],
+)
+def test_several_arrays_for_a_npy_file_are_refused_before_the_model_runs(kmr, tmp_path, arguments, count):
+    place = tmp_path / "o.npy"
+    # With no framework to be found, running the model would be another error.
+    screen = kmr("sample", HOME / "digits.keras", *arguments, "--input", BATCH, "-o", place, KERAS_BACKEND="nothing")
+    assert screen.code == 2
+    assert f"holds one array, and there are {count}" in screen.err
+    assert not place.exists()
+
+
 def test_several_samples_and_layers(kmr):
     screen = kmr("sample", MODEL, "-l", "conv?", "-i", "0:2,-1", "--side", "out", "--input", BATCH, "--format", "json")
     found = [(record["layer"], record["sample"]) for record in json.loads(screen.out)["records"]]
