@@ -115,6 +115,10 @@ class Outcomes:
         Returns:
             COULD_NOT where any model could not be checked, or none was there; else FINDINGS where any failed.
         """
+        if not self._outcomes:
+            from kmr_cli.render.findings import NOTHING_CHECKED
+
+            complain(NOTHING_CHECKED, None)
         if self._format != "terminal":
             self._write(self._document())
         if self._several and self._tallied:

@@ -1,0 +1,66 @@
+"""Reports of checks that never ran, for the formats that show them."""
+
+from __future__ import annotations
+
+from kmr_cli.errors import ModelFileError
+from kmr_cli.records import BatchIndex, Dependence, Finding, Report, TapVerdict
+
+HOSTILE = "a\nb\r]]>::error file=x::y,\x1b[2J\x00\x7f\udc80\u202e&<\"' [click](http://evil.example) {0} %0A ##[error]z"
+"""What a name from a file can do to a format that does not escape it."""
+LONG = "n" * 5000
+LEAK = "an output of one sample changes when only other samples change; seen at output out0"
+PATH = "models/scores v2.keras"
+
+
+def report(path, verdict, layers, findings=(), unproven=(), dependence=()) -> Report:
+    """A report on ``layers``, each with one output; the last one is the model itself."""
+    taps = tuple(
+        TapVerdict(layer, 0, "out0", (4, 2), "float32", BatchIndex("separated", 0)) for layer in (*layers, "")
+    ) if layers else ()  # fmt: skip
+    return Report(verdict, path, "keras", 9, (4, 1, 2, 3), taps, tuple(findings), tuple(dependence), tuple(unproven))
+
+
+def own(size: int) -> Dependence:
+    """Every sample moves itself and no other."""
+    moved = tuple(tuple(row == column for column in range(size)) for row in range(size))
+    return Dependence("out0", moved, "output out0")
+
+
+CLEAN = report(PATH, "pass", ("embed", "blocks/0", "head"), dependence=[own(4)])
+FINDINGS = report(
+    PATH,
+    "fail",
+    ("embed", "blocks/0", "blocks/1", "pairs", "head"),
+    [
+        Finding("KMR101", "error", "blocks/0", 0, "out0", LEAK, ((0, 1), (1, 0))),
+        Finding("KMR102", "error", "blocks/0", 1, "out0", "it fails on a batch of 3"),
+        Finding("KMR101", "error", "pairs", 0, "out0", LEAK, ((0, 1),), allowed=True),
+        Finding("KMR301", "warning", "", 0, "out0", "the same batch twice gives different values"),
+        Finding("KMR107", "note", "embed", 0, "out0", "the batch is merged into axis 0 of (8, 2)"),
+        Finding("KMR107", "note", "head", 0, "out0", "the batch is merged into axis 0 of (8, 2)"),
+    ],
+)
+SILENT = "output out1: no sample ever showed in it, whatever replaced them"
+UNPROVEN = report("models/quiet.pt", "unproven", ("gate",), unproven=[SILENT])
+EMPTY = report("models/hollow.pt", "pass", ())
+ALARMING = report(
+    f"models/{HOSTILE}.pt",
+    "fail",
+    (HOSTILE, LONG),
+    [
+        Finding("KMR101", "error", HOSTILE, 0, "out0", f"it comes from {HOSTILE}"),
+        Finding("KMR303", "note", LONG, 0, "out0", "the last bits differ"),
+    ],
+    [f"{HOSTILE}: never showed"],
+)
+GONE = ("models/gone.keras", ModelFileError("models/gone.keras: no such file", "did you mean models/scores v2.keras?"))
+
+CASES = {
+    "clean": [CLEAN],
+    "findings": [FINDINGS],
+    "empty": [EMPTY],
+    "hostile": [ALARMING],
+    "several": [CLEAN, GONE, UNPROVEN],
+    "none": [],
+}
+"""Calls by name: a report for every model, or its path and why it could not be checked."""
