@@ -62,10 +62,11 @@ def _meaning(report: Report, some_rules: bool) -> str:
         if some_rules:
             return "no error by the rules that --select and --ignore leave"
         mixes = [finding for finding in report.findings if finding.allowed and finding.severity == "error"]
-        reasons = ["by design in training mode"] if any(finding.by_design for finding in mixes) else []
-        reasons += ["allowed"] if any(not finding.by_design for finding in mixes) else []
+        if mixes and all(finding.by_design for finding in mixes):
+            return "the samples of a batch mix only where that is by design in training mode"
         if mixes:
-            return f"the samples of a batch mix only where that is {' or '.join(reasons)}"
+            also = " or by design" if any(finding.by_design for finding in mixes) else ""
+            return f"the samples of a batch mix only where that is allowed{also}"
     return _VERDICTS[report.verdict][1]
 
 

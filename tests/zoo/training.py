@@ -59,6 +59,21 @@ class PlainNoise(layers.Layer):
         return x + keras.random.normal(ops.shape(x)) if training else x
 
 
+class FrameworkNoise(layers.Layer):
+    """Draws with the backend's own operation, past Keras."""
+
+    def call(self, x, training=None):
+        if not training:
+            return x
+        if keras.backend.backend() == "torch":
+            import torch
+
+            return x + torch.randn(x.shape)
+        import tensorflow as tf
+
+        return x + tf.random.normal(tf.shape(x))
+
+
 def norm(**options):
     return layers.BatchNormalization(**options)
 
@@ -76,7 +91,7 @@ MODELS = {
     "other norms": lambda: chain(
         layers.LayerNormalization(), layers.Dropout(0.3), layers.GroupNormalization(4), layers.Dense(5)
     ),
-    "noise": lambda: chain(layers.GaussianNoise(0.3), PlainNoise(), layers.Dense(5)),
+    "noise": lambda: chain(layers.GaussianNoise(0.3), PlainNoise(), FrameworkNoise(), layers.Dense(5)),
     "frozen norm": lambda: chain(norm(name="bn1", trainable=False), layers.Dropout(0.4), layers.Dense(5)),
     "own norm": lambda: chain(OwnNorm(name="bn1"), layers.Dense(5)),
     "norm inside": lambda: chain(
