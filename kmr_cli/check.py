@@ -16,8 +16,8 @@ from kmr_cli.determinism import find_noise, judge_determinism
 from kmr_cli.errors import ModelRunError
 from kmr_cli.evidence import Evidence, Tap, discrete, last_bits
 from kmr_cli.formats import Session, Taps, training_mode
-from kmr_cli.mask_rules import judge_masks
-from kmr_cli.masks import masks_of
+from kmr_cli.mask_rules import judge_masks, judge_masks_at
+from kmr_cli.masks import Mask, masks_of
 from kmr_cli.pairs import name_pairs
 from kmr_cli.policy import Policy as Policy
 from kmr_cli.pressure import push, routed
@@ -73,7 +73,7 @@ def check(
         run.step("running the model")
         run.evidence.record(session, batch, run.taps)
     except ModelRunError as exc:
-        return _report(run, policy, _only_some_sizes(run, exc))
+        return _report(run, policy, _only_some_sizes(run, masks, exc))
     run.step("running the same batch again")
     run.evidence.repeat(session, batch, run.taps)
     known = run.passes
@@ -269,7 +269,7 @@ def _hopeless(run: Run, tap: Tap) -> bool:
     return run.mixed(tap) or tap in run.evidence.restless or tap in run.evidence.rerouted
 
 
-def _only_some_sizes(run: Run, failure: ModelRunError) -> list[int]:
+def _only_some_sizes(run: Run, masks: Sequence[Mask], failure: ModelRunError) -> list[int]:
     """The model fails on the batch itself: does it run at any size?"""
     size = run.evidence.size
     works = []
@@ -283,6 +283,8 @@ def _only_some_sizes(run: Run, failure: ModelRunError) -> list[int]:
     if not works:
         raise failure
     code = "KMR103" if set(works) & set(dimensions) else "KMR102"
+    if masks and any(judge_masks_at(run, masks, other) for other in works if other in dimensions):
+        return [size, *works]
     listed = ", ".join(map(str, works))
     source = Source(*(broken(failure, run.evidence.order) or ("", 0, "out0")))
     run.add(code, source, f"fails on a batch of {size} and runs only at {listed}: {failure.message}")

@@ -4,14 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
+from kmr_cli import replacement
+from kmr_cli.batch import batch_size
+from kmr_cli.batch_index import changed, from_owners
 from kmr_cli.blame import Source, find_sources
 from kmr_cli.check_run import Run
 from kmr_cli.errors import ModelRunError
-from kmr_cli.masks import Mask, try_masks
+from kmr_cli.evidence import Tap, watch
+from kmr_cli.masks import Mask, padded, try_masks
+from kmr_cli.misaligned import Axes, Misalignment, find_misaligned
+from kmr_cli.records import Finding
+
+_SEEN_AS = ("KMR101", "KMR102", "KMR103", "KMR104", "KMR201")
+"""What a mask against the wrong axis looks like."""
 
 
 def judge_masks(run: Run, masks: Sequence[Mask]) -> None:
-    """KMR201, KMR202: what stands in masked positions, a sample that is masked altogether, a longer padding."""
+    """KMR201, KMR202: what stands in masked positions, a sample that is masked altogether, a longer padding.
+
+    Where these or the other rules found an error, one more pass looks for a mask against the wrong axis, KMR203.
+    """
     run.progress("masking steps")
     try:
         found = try_masks(run.session, run.batch, masks, run.taps, run.indices, run.rng)
@@ -37,3 +51,65 @@ def judge_masks(run: Run, masks: Sequence[Mask]) -> None:
     if not found.replaced and not found.lengthened:
         names = ", ".join(repr(mask.name) for mask in masks)
         run.unproven.append(f"padding of {names}: nothing else could be put there, and it could not be made longer")
+    if any(finding.rule in _SEEN_AS and finding.severity == "error" for finding in run.findings):
+        run.step("masking one step of one sample")
+        axes = Axes({tap: index.axis for tap, index in run.indices.items() if index.axis}, found.stepwise)
+        for misalignment in find_misaligned(
+            run.session, found.padded, masks, run.taps, found.known, axes, run.info.separator
+        ):
+            _supersede(run, misalignment, found.order)
+
+
+def judge_masks_at(run: Run, masks: Sequence[Mask], size: int) -> bool:
+    """KMR203 in a model that runs at some sizes only, this being one of them. Three passes.
+
+    Returns:
+        Whether a mask against the wrong axis was found.
+    """
+    rows = np.arange(size) % batch_size(run.batch)
+    batch = {name: values[rows] for name, values in run.batch.items()}
+    every = {values.shape[1]: np.full(size, values.shape[1]) for values in batch.values() if values.ndim > 1}
+    batch = padded(batch, masks, every)
+    other = replacement.replace(batch, [0], run.session.inputs, run.rng)
+    other.update({mask.name: batch[mask.name] for mask in masks if mask.value is None})
+    known: dict[Tap, np.ndarray] = {}
+    moved: dict[Tap, int] = {}
+
+    def keep(layer: str, call: int, port: str, array: np.ndarray) -> None:
+        known[layer, call, port] = np.array(array, copy=True)
+
+    def look(layer: str, call: int, port: str, array: np.ndarray) -> None:
+        before = known.get((layer, call, port))
+        if before is not None and before.shape == array.shape:
+            index = from_owners(np.where(changed(before, array), 0, size).astype(np.int32), size, (0,))
+            if index.axis:
+                moved[layer, call, port] = index.axis
+
+    run.step(f"running a batch of {size} without padding")
+    try:
+        watch(run.session, batch, run.taps, keep)
+        run.step(f"replacing sample 0 of {size}")
+        watch(run.session, other, run.taps, look)
+        run.step("masking one step of one sample")
+        found = find_misaligned(run.session, batch, masks, run.taps, known, Axes(moved), run.info.separator)
+    except ModelRunError:
+        return False
+    for misalignment in found:
+        _supersede(run, misalignment, list(known))
+    return bool(found)
+
+
+def _supersede(run: Run, misalignment: Misalignment, order: Sequence[Tap]) -> None:
+    """Report it in place of what it looks like, at this layer and around it, and of padding heard further on."""
+    source, separator = misalignment.source, run.info.separator
+    ran = {layer: place for place, (layer, _, _) in reversed(list(enumerate(order)))}
+    later = {layer for layer, place in ran.items() if place > ran[source.layer]} | {""}
+
+    def explained(finding: Finding) -> bool:
+        if finding.rule not in _SEEN_AS or finding.severity != "error":
+            return False
+        one, two = finding.layer + separator, source.layer + separator
+        return one.startswith(two) or two.startswith(one) or (finding.rule == "KMR201" and finding.layer in later)
+
+    run.findings[:] = [finding for finding in run.findings if not explained(finding)]
+    run.add("KMR203", source, misalignment.message)

@@ -14,7 +14,7 @@ from kmr_cli.batch_index import changed
 from kmr_cli.errors import BatchError, ModelRunError
 from kmr_cli.evidence import Tap, watch
 from kmr_cli.formats import PaddingSession, Session, Taps
-from kmr_cli.padding import Counts, lengths, masked, may_be_padding
+from kmr_cli.padding import Counts, is_padding, lengths, masked, may_be_padding
 from kmr_cli.records import Batch, BatchIndex, TensorSpec
 from kmr_cli.sizes import distance
 
@@ -123,7 +123,7 @@ def try_masks(
     """
     run = MaskRun()
     run.counts = {batch[mask.name].shape[1]: lengths(*batch[mask.name].shape[:2]) for mask in masks}
-    run.padded = _padded(batch, masks, run.counts)
+    run.padded = padded(batch, masks, run.counts)
     homes: dict[tuple[object, ...], Tap] = {}
 
     def keep(layer: str, call: int, port: str, array: np.ndarray) -> None:
@@ -147,10 +147,10 @@ def _try_other(
     rng: np.random.Generator,
 ) -> None:  # fmt: skip
     """Other content in masked positions: in the inputs beside a mask input, and inside, where layers mask."""
-    padded = run.padded
+    other = run.padded
     if any(mask.value is None for mask in masks):
-        padded = _refilled(padded, masks, run.counts, session.inputs, rng)
-        run.replaced = any(changed(run.padded[name], values).any() for name, values in padded.items())
+        other = _refilled(other, masks, run.counts, session.inputs, rng)
+        run.replaced = any(changed(run.padded[name], values).any() for name, values in other.items())
     inside: AbstractContextManager[None] | None = None
     if any(mask.value is not None for mask in masks) and isinstance(session, PaddingSession):
         where = {steps: np.arange(steps)[None] >= count[:, None] for steps, count in run.counts.items()}
@@ -174,7 +174,7 @@ def _try_other(
 
     run.passes += 1
     with inside or nullcontext():
-        watch(session, padded, taps, compare)
+        watch(session, other, taps, compare)
 
 
 def _try_empty(session: Session, masks: Sequence[Mask], taps: Taps, run: MaskRun) -> None:
@@ -246,7 +246,8 @@ def _cuts(shape: tuple[int, ...], longer: np.ndarray, counts: Counts) -> list[np
     return [first] if longer.shape == shape else [first, last]
 
 
-def _padded(batch: Batch, masks: Sequence[Mask], counts: Counts) -> dict[str, np.ndarray]:
+def padded(batch: Batch, masks: Sequence[Mask], counts: Counts) -> dict[str, np.ndarray]:
+    """The batch with as many steps as ``counts`` says, the others padding."""
     result = {name: np.array(values, copy=True) for name, values in batch.items()}
     for mask in masks:
         values = result[mask.name]
@@ -254,19 +255,18 @@ def _padded(batch: Batch, masks: Sequence[Mask], counts: Counts) -> dict[str, np
         if mask.value is None:
             values[...] = np.reshape(~away, away.shape + (1,) * (values.ndim - 2))
         else:
-            real = (values == mask.value).reshape(*values.shape[:2], -1).all(axis=2) & ~away
-            values[real] = mask.value + 1
+            values[is_padding(values, mask.value) & ~away] = mask.value + 1
             values[away] = mask.value
     return result
 
 
 def _refilled(
-    padded: Batch, masks: Sequence[Mask], counts: Counts, specs: Sequence[TensorSpec], rng: np.random.Generator
+    batch: Batch, masks: Sequence[Mask], counts: Counts, specs: Sequence[TensorSpec], rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
     """Other content in the masked positions of everything that has steps and tells no mask itself."""
     names = {mask.name for mask in masks}
-    fresh = replacement.replace(padded, range(batch_size(padded)), tuple(specs), rng)
-    result = {name: np.array(values, copy=True) for name, values in padded.items()}
+    fresh = replacement.replace(batch, range(batch_size(batch)), tuple(specs), rng)
+    result = {name: np.array(values, copy=True) for name, values in batch.items()}
     for name, values in result.items():
         if name not in names and values.ndim > 1 and values.shape[1] in counts:
             away = masked(values, counts)

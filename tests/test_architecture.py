@@ -18,7 +18,7 @@ ORDER = (
     "errors", "records", "rules", "layers", "formats", "batch", "synthetic", "replacement", "batch_index",
     "tap", "requests", "sample_index", "evidence", "blame", "unkind", "sizes", "padding", "masks", "policy",
     "check_run",
-    "determinism", "mask_rules", "pairs", "pressure", "check", "training", "sample", "library",
+    "determinism", "misaligned", "mask_rules", "pairs", "pressure", "check", "training", "sample", "library",
     "sketch", "snapshot", "alignment", "difference", "tolerance", "compare", "snapshot_file", "settings",
     "summary", "wire", "job", "tasks", "model", "baseline", "render", "cli", "__main__",
 )  # fmt: skip
