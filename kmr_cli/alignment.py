@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,27 +40,31 @@ class Alignment:
 def align(model: Snapshot, baseline: Snapshot) -> Alignment:
     """Match the calls of layers of two models.
 
-    Within one framework equal paths are the same layer, and what is left is matched by order and shape. Between two
-    frameworks paths are only a hint: the alignment that keeps the order and brings together as many calls with
-    agreeing figures (minimum, maximum, mean, rms: they do not depend on the layout), paths and shapes as possible.
+    Within one framework equal paths are the same layer, and of what is left, layers of equal shapes at the same place
+    among the others are matched in their order. Between two frameworks paths are only a hint: the alignment that keeps
+    the order and brings together as many calls with agreeing figures (minimum, maximum, mean, rms: they do not depend
+    on the layout), paths and shapes as possible.
     """
     same_kind = model.format == baseline.format or {model.format, baseline.format} <= set(_KERAS)
     here, there = _calls(model.taps), _calls(baseline.taps)
     found: dict[Call, Call] = {}
-    if same_kind:
+    if same_kind or len(here) * len(there) > _MOST * _MOST:
         found = {call: call for call in here if call in there}
-    left = [call for call in here if call not in found and call[0]]
-    right = [call for call in there if call not in found.values() and call[0]]
+    known = {layer for layer, _ in found}
+    left = [call for call in here if call[0] not in known and call[0]]
+    right = [call for call in there if call[0] not in known and call[0]]
     if len(left) * len(right) <= _MOST * _MOST:
-        found |= _in_order(left, right, here, there)
+        places = (_neighbours(here, found), _neighbours(there, {call: call for call in found.values()}))
+        found |= _in_order(left, right, here, there, places)
     if ("", 0) in here and ("", 0) in there:
         found["", 0] = ("", 0)
     pairs = tuple((call, found[call]) for call in here if call in found)
+    taken = set(found.values())
     return Alignment(
         pairs,
         tuple(pair for pair in pairs if pair[0] != pair[1]),
         tuple(call for call in here if call not in found),
-        tuple(call for call in there if call not in found.values()),
+        tuple(call for call in there if call not in taken),
         same_kind,
     )
 
@@ -78,14 +82,39 @@ def _calls(taps: Sequence[TapSketch]) -> dict[Call, list[TapSketch]]:
     return calls
 
 
+def _neighbours(calls: Iterable[Call], found: dict[Call, Call]) -> dict[Call, tuple[Call | None, Call | None]]:
+    """For every call the nearest matched ones before and after it."""
+    order = list(calls)
+    result: dict[Call, tuple[Call | None, Call | None]] = {}
+    before: Call | None = None
+    for call in order:
+        result[call] = before, None
+        before = found.get(call, before)
+    after: Call | None = None
+    for call in reversed(order):
+        result[call] = result[call][0], after
+        after = found.get(call, after)
+    return result
+
+
 def _in_order(
-    left: Sequence[Call], right: Sequence[Call], here: dict[Call, list[TapSketch]], there: dict[Call, list[TapSketch]]
-) -> dict[Call, Call]:
+    left: Sequence[Call], right: Sequence[Call], here: dict[Call, list[TapSketch]], there: dict[Call, list[TapSketch]],
+    places: tuple[dict[Call, tuple[Call | None, Call | None]], dict[Call, tuple[Call | None, Call | None]]],
+) -> dict[Call, Call]:  # fmt: skip
     """The best alignment that keeps the order of both (Needleman and Wunsch, 1970, without a price for gaps)."""
     if not left or not right:
         return {}
     score = _scores([here[call] for call in left], [there[call] for call in right])
     score += _PATH * (np.array([[mine == yours for yours in right] for mine in left]))
+    beside = np.zeros(score.shape, bool)
+    for side in (0, 1):
+        ids: dict[Call | None, int] = {}
+        first, second = (
+            np.array([ids.setdefault(place[call][side], len(ids)) for call in calls])
+            for place, calls in zip(places, (left, right), strict=True)
+        )
+        beside |= first[:, None] == second[None, :]
+    score *= beside
     rows, columns = score.shape
     best = np.zeros((rows + 1, columns + 1), np.int64)
     for row in range(rows):

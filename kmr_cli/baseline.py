@@ -153,7 +153,8 @@ def _refuse_source(before: Snapshot, path: Path, batch: Data) -> None:
     if before.source == "synthetic" and batch is not None:
         raise SnapshotError(f"{path}: was taken on synthetic data", "leave out --input, or take a snapshot with it")
     if before.source != "synthetic" and batch is None:
-        raise SnapshotError(f"{path}: was taken on {before.source}", f"give the same data: --input {before.source}")
+        same = "give the same arrays" if before.source == "arrays" else f"give the same data: --input {before.source}"
+        raise SnapshotError(f"{path}: was taken on {before.source}", same)
 
 
 def _size(info: ModelInfo, before: Snapshot, path: Path) -> int | None:
@@ -167,8 +168,10 @@ def _size(info: ModelInfo, before: Snapshot, path: Path) -> int | None:
 
 def _same_data(now: tuple[InputSketch, ...], before: Snapshot, path: Path, batch: Data) -> bool:
     """Whether both runs get the same values. Where the model's inputs changed they cannot; that is a finding."""
-    if now == before.inputs:
-        return True
+    if [(spec.shape, spec.dtype, spec.bits) for spec in now] == [
+        (spec.shape, spec.dtype, spec.bits) for spec in before.inputs
+    ]:
+        return True  # whatever the inputs are called
     if [(spec.name, spec.shape, spec.dtype) for spec in now] != [
         (spec.name, spec.shape, spec.dtype) for spec in before.inputs
     ]:
@@ -189,6 +192,8 @@ def _batch_for(
     model: Model, other: Model, batch: Data, size: int | None, shapes: Shapes, seed: int
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray] | None]:
     """A batch for ``model``. Where its file tells no shapes, the other model's may."""
+    if size is None and model.info.fixed_batch is None:
+        size = other.info.fixed_batch
     try:
         return model.take_batch(batch, size, shapes, seed)
     except BatchError:
@@ -197,10 +202,10 @@ def _batch_for(
         try:
             arrays, spare = other.take_batch(None, size, {}, seed)
         except BatchError:
-            arrays = {}
+            arrays, spare = {}, None
         if not arrays:
             raise
-        return _fed_like(arrays, model.info), spare
+        return _fed_like(arrays, model.info), None if spare is None else _fed_like(spare, model.info)
 
 
 def _fed_like(arrays: dict[str, np.ndarray], info: ModelInfo) -> dict[str, np.ndarray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, cast
@@ -13,13 +14,22 @@ from kmr_cli.difference import TapDifference, Values, differ
 from kmr_cli.policy import Policy
 from kmr_cli.records import Comparison, Difference, InputSketch, OutputAgreement, Snapshot, TapSketch
 from kmr_cli.rules import RULES, Severity
+from kmr_cli.sketch import MOST_PARTS
 from kmr_cli.tolerance import Tolerances
 
 Tap = tuple[str, int, str]
 
 _PROVEN = ("separated", "merged", "moved", "reordered")
-_UNKNOWN = TapDifference("unknown")
 _OTHER_DATA = "the model takes other inputs than the baseline, so values were not compared"
+_OTHER = TapDifference("unknown", reason=_OTHER_DATA)
+_CALLERS = ("KMR404", "KMR409")  # what callers may notice although the values agree
+_WITHOUT_AXIS = {
+    "mixed": "mixed with each other",
+    "interleaved": "interleaved along no axis",
+    "routed": "routed by their content",
+    "unproven": "nowhere to be told apart",
+    "constant": "without any influence",
+}
 _LISTED = 8  # layers or samples that a message names
 
 
@@ -49,7 +59,7 @@ class _Work:
         severity = severity or RULES[code].severity
         if self.lenient and severity == "error":
             # The outputs agree with the other model's: how either gets there is its own business.
-            severity = "note" if code == "KMR401" else "warning"
+            severity = "warning" if code in _CALLERS else "note"
         found = Difference(code, severity, *tap, message)
         if content is not None:
             size = content.size if math.isfinite(content.size) else None
@@ -84,9 +94,9 @@ def compare(
     any_layout = conversion and not alignment.same_kind
     pairs = list(_pair(model, baseline, alignment, tolerances, values, any_layout=any_layout))
     if not same_data:
-        pairs = [pair if pair.content.kind == "shape" else replace(pair, content=_UNKNOWN) for pair in pairs]
+        pairs = [pair if pair.content.kind == "shape" else replace(pair, content=_OTHER) for pair in pairs]
     outputs = tuple(_agreement(pair, model.outputs) for pair in pairs if not pair.model.layer)
-    agree = bool(outputs) and all(output.agrees for output in outputs)
+    agree = bool(outputs) and all(output.agrees for output in outputs) and len(model.outputs) == len(baseline.outputs)
     work = _Work(model, baseline, alignment, pairs, lenient=conversion and agree)
     _judge_interface(work, named=alignment.same_kind)
     _judge_layers(work)
@@ -144,19 +154,32 @@ def _judge_interface(work: _Work, *, named: bool) -> None:
 
 def _judge_layers(work: _Work) -> None:
     """KMR401 and KMR402: the set of layers and their names."""
-    added, removed = (_layers(calls) for calls in (work.alignment.added, work.alignment.removed))
+    matched = {call[0] for call, _ in work.alignment.pairs}, {call[0] for _, call in work.alignment.pairs}
+    added, removed = (
+        [layer for layer in _layers(calls) if layer not in known]
+        for calls, known in zip((work.alignment.added, work.alignment.removed), matched, strict=True)
+    )
     if not work.alignment.same_kind:
         # Two frameworks cut a network into layers differently: one line says how much has no counterpart.
         for layers, who in ((added, "here only"), (removed, "in the baseline only")):
             if layers:
                 work.add("KMR401", (layers[0], 0, "out0"), f"{who}: {_listed(layers)}", severity="note")
         return
-    for layer in removed:
-        work.add("KMR401", (layer, 0, "out0"), "this layer was removed")
-    for layer in added:
-        work.add("KMR401", (layer, 0, "out0"), "this layer was added")
-    for now, before in dict.fromkeys((now[0], before[0]) for now, before in work.alignment.renamed):
-        work.add("KMR402", (now, 0, "out0"), f"this layer was {before!r} (matched by order and shape)")
+    for layers, what in ((removed, "removed"), (added, "added")):
+        for layer in layers:
+            if not _inside(layer, layers, work.model.separator):
+                inner = sum(other.startswith(layer + work.model.separator) for other in layers)
+                text = f"this layer was {what}" + (f", and the {_count(inner, 'layer')} in it" if inner else "")
+                work.add("KMR401", (layer, 0, "out0"), text)
+    now, before = (_runs(snapshot.taps) for snapshot in (work.model, work.baseline))
+    for layer in dict.fromkeys(call[0] for call, other in work.alignment.pairs if call[0] and call[0] == other[0]):
+        if now[layer] != before[layer]:
+            text = f"it runs {_times(now[layer])} in a pass instead of {_times(before[layer])}"
+            work.add("KMR401", (layer, 0, "out0"), text)
+    renamed = dict.fromkeys((call[0], other[0]) for call, other in work.alignment.renamed)
+    for new, old in renamed:
+        if not _with_container(new, old, renamed, work.model.separator):
+            work.add("KMR402", (new, 0, "out0"), f"this layer was {old!r} (matched by order and shape)")
 
 
 def _judge_content(work: _Work) -> None:
@@ -171,13 +194,16 @@ def _judge_content(work: _Work) -> None:
             shapes = f"shape {_shape(pair.model)} instead of {_shape(pair.baseline)}{order}"
             work.add("KMR403", tap, shapes + later)
         elif content.kind == "reordered":
-            work.add("KMR407", tap, f"the same values in another order{_who(content)}{later}", content)
+            who = _who(content, work.model.size)
+            work.add("KMR407", tap, f"the same values in another order{who}{later}", content)
         else:
-            work.add("KMR406", tap, f"{_how_far(content)}{_who(content)}{later}", content)
+            work.add("KMR406", tap, f"{_how_far(pair)}{_who(content, work.model.size)}{later}", content)
     close = [pair for pair in work.pairs if pair.content.kind == "close" and pair.content.size > 0]
     if close:
         worst = max(close, key=lambda pair: pair.content.size / (pair.content.scale or 1.0))
-        text = f"{_how_far(worst.content)}: the largest of {_count(len(close), 'tensor')} that differ within it"
+        text = f"{_how_far(worst)}, tolerance {worst.content.tolerance:.3g}"
+        if len(close) > 1:
+            text += f"; {len(close)} tensors differ within their tolerances, none by more for its size"
         work.add("KMR408", worst.model.tap, text, worst.content)
 
 
@@ -195,7 +221,7 @@ def _judge_axes(work: _Work) -> None:
         pair = changed[tap]
         later = _later(work, tap, set(changed))
         severity: Severity | None = "warning" if pair.model.index == "unproven" else None
-        text = f"samples are {_index(pair.model)}, and were {_index(pair.baseline)}{later}"
+        text = f"samples are {_index(pair.model)} instead of {_index(pair.baseline)}{later}"
         work.add("KMR405", tap, text, severity=severity)
 
 
@@ -206,6 +232,8 @@ def _axis_moved(pair: Pair) -> bool:
     if now.index in _PROVEN and before.index in _PROVEN:
         # Where the shape says it already, or only the layout of two frameworks differs, it is no second finding.
         return now.axis != before.axis and pair.content.kind != "shape"
+    if now.index == "unproven" and now.axis == before.axis:
+        return False  # nothing speaks against the place where they were: replacing a sample left coarse values alone
     return now.index != before.index and now.index != "constant"
 
 
@@ -237,8 +265,9 @@ def _later(work: _Work, tap: Tap, wrong: set[Tap]) -> str:
     if not tap[0]:
         return ""
     if not count:
-        return "; and the outputs" if outputs else "; at no other layer, and not in the outputs"
-    return f"; and {_count(count, 'layer')} after it" + (", and the outputs" if outputs else ", but not the outputs")
+        return "; also in the outputs" if outputs else "; at no other layer, and not in the outputs"
+    where = " and in the outputs" if outputs else ", but not in the outputs"
+    return f"; also at {_count(count, 'layer')} after it{where}"
 
 
 def _in_order(findings: Sequence[Difference], pairs: Sequence[Pair]) -> list[Difference]:
@@ -253,40 +282,72 @@ def _in_order(findings: Sequence[Difference], pairs: Sequence[Pair]) -> list[Dif
 
 
 def _agreement(pair: Pair, names: Sequence[str]) -> OutputAgreement:
-    number = int(pair.model.port.removeprefix("out").partition(".")[0])
     content = pair.content
-    agrees = content.kind in ("same", "close") and not content.moved
-    known = content.kind in ("same", "close", "off", "reordered") and math.isfinite(content.size)
-    name = names[number] if number < len(names) else pair.model.port
+    agrees: bool | None = None
+    if content.kind != "unknown":
+        agrees = content.kind in ("same", "close") and not content.moved and not _axis_moved(pair)
+    # A size of 0 means equal bits; where only sketches are equal, no number is known.
+    known = content.kind == "same" or (content.size > 0 and math.isfinite(content.size))
+    name = _output_name(pair.model.port, names)
     return OutputAgreement(name, agrees, content.size if known else None, content.tolerance if known else None)
 
 
 def _unproven(work: _Work, outputs: Sequence[OutputAgreement]) -> Iterable[str]:
     if not outputs:
         yield "no output was compared"
-    for pair in work.pairs:
-        if not pair.model.layer and pair.content.kind == "unknown":
-            yield f"output {pair.model.port} changes from run to run, so its values were not compared"
+    unknown = [pair for pair in work.pairs if pair.content.kind == "unknown"]
+    inside = list(dict.fromkeys(pair.model.layer for pair in unknown if pair.model.layer))
+    told = set()
+    for pair in unknown:
+        if not pair.model.layer:
+            title, reason = _output_name(pair.model.port, work.model.outputs), pair.content.reason
+            first = next((one.model.layer for one in unknown if one.model.layer and one.content.reason == reason), None)
+            begins = "" if first is None else f" (from layer {first!r} on)"
+            yield f"output {title!r} {reason}{begins}, so its values were not compared"
+            told.add(reason)
+    rest = [pair for pair in unknown if pair.model.layer and pair.content.reason not in told]
+    if rest:
+        more = f"; nor were those of {_count(len(inside) - 1, 'more layer')}" if len(inside) > 1 else ""
+        yield f"layer {rest[0].model.layer!r} {rest[0].content.reason}, so its values were not compared{more}"
 
 
 # -- words -------------------------------------------------------------------------------------------------------
 
 
-def _how_far(content: TapDifference) -> str:
+def _how_far(pair: Pair) -> str:
+    content = pair.content
     if not math.isfinite(content.size):
-        return "other values, or NaN or Inf at other places"
+        return "other text" if pair.model.dtype == "string" else "NaN or Inf at other places"
     ratio = content.size / content.tolerance if content.tolerance else math.inf
-    times = f", {ratio:.3g} times the tolerance" if ratio > 1 and math.isfinite(ratio) else ""
+    times = f", {_ratio(ratio)} the tolerance" if 1 < ratio < math.inf else ""
     if content.exact:
         return f"off by at most {content.size:.3g} where the largest value is {content.scale:.3g}{times}"
-    return f"off by about {content.size:.3g} where values are about {content.scale:.3g} (root mean squares{times})"
+    return f"off by about {content.size:.3g} where values are about {content.scale:.3g} (root mean squares){times}"
 
 
-def _who(content: TapDifference) -> str:
-    if not content.where:
+def _ratio(ratio: float) -> str:
+    if ratio >= 1e6:
+        return "more than a million times"
+    digits = max(0, 1 - math.floor(math.log10(ratio)))
+    return f"{float(f'{ratio:.2g}'):,.{digits}f} times"
+
+
+def _who(content: TapDifference, size: int) -> str:
+    if not content.where or size == 1:
         return ""
-    listed = ", ".join(map(str, content.where[:_LISTED])) + (", …" if len(content.where) > _LISTED else "")
-    return f" in sample{'s' if len(content.where) > 1 else ''} {listed}"
+    grouped = size > MOST_PARTS and not content.exact
+    if len(content.where) == size:
+        return " in every group of samples" if grouped else " in every sample"
+    runs: list[list[int]] = []
+    for sample in content.where:
+        if runs and sample == runs[-1][-1] + 1:
+            runs[-1].append(sample)
+        else:
+            runs.append([sample])
+    words = [f"{run[0]}-{run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs]
+    listed = ", ".join(words[:_LISTED]) + (", …" if len(words) > _LISTED else "")
+    # Of a larger batch several samples share a sketch: it tells that one of them is off, not which.
+    return f" {'among' if grouped else 'in'} sample{'s' if len(content.where) > 1 else ''} {listed}"
 
 
 def _shape(tap: TapSketch) -> str:
@@ -294,11 +355,41 @@ def _shape(tap: TapSketch) -> str:
 
 
 def _index(tap: TapSketch) -> str:
-    return f"{tap.index} on axis {tap.axis}" if tap.axis is not None else tap.index
+    if tap.axis is None:
+        return _WITHOUT_AXIS.get(tap.index, tap.index)
+    how = {"merged": ", several slices each", "reordered": ", in another order"}.get(tap.index, "")
+    return f"along axis {tap.axis}{how}"
 
 
 def _input(spec: InputSketch) -> str:
     return f"{spec.name!r} ({', '.join(map(str, ('B', *spec.shape[1:])))}) {spec.dtype}"
+
+
+def _output_name(port: str, names: Sequence[str]) -> str:
+    """What the model calls the output behind a port such as ``out1`` or ``out1.values``."""
+    number, _, part = port.removeprefix("out").partition(".")
+    name = names[int(number)] if int(number) < len(names) else f"out{number}"
+    return f"{name}.{part}" if part else name
+
+
+def _inside(layer: str, layers: Iterable[str], separator: str) -> bool:
+    return any(layer.startswith(other + separator) for other in layers)
+
+
+def _with_container(new: str, old: str, renamed: Iterable[tuple[str, str]], separator: str) -> bool:
+    """Whether a layer has another path only because a layer around it was renamed."""
+    return any(
+        new.startswith(outer + separator) and old == was + new[len(outer) :] for outer, was in renamed if outer != new
+    )
+
+
+def _runs(taps: Iterable[TapSketch]) -> dict[str, int]:
+    """Layer -> number of its calls."""
+    return Counter(layer for layer, _ in dict.fromkeys((tap.layer, tap.call) for tap in taps))
+
+
+def _times(number: int) -> str:
+    return {1: "once", 2: "twice"}.get(number, f"{number} times")
 
 
 def _layers(calls: Sequence[Call]) -> list[str]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
 
 from kmr_cli.batch_index import changed
 from kmr_cli.records import SampleSketch, TapSketch
-from kmr_cli.sketch import estimated_rms, groups_of
+from kmr_cli.sketch import checksum, estimated_rms, groups_of, resolution
 
 Values: TypeAlias = Callable[[TapSketch], np.ndarray]
 """The whole tensor at a tap."""
@@ -20,6 +20,9 @@ _SAME_FIGURES = 1e-5
 """Relative: minimum, maximum, mean and rms of the same values in another order agree that well."""
 _MANY = 16
 """Elements from which on four agreeing figures are no chance."""
+RANDOM = "changes from run to run"
+_CUT = "is cut by samples on one side only"
+_FAR = float("inf")
 
 
 @dataclass(frozen=True)
@@ -28,13 +31,15 @@ class TapDifference:
 
     Attributes:
         kind: ``same`` (bit for bit), ``close`` (within the tolerance), ``off`` (beyond it), ``reordered`` (the same
-            values in another order), ``shape`` (another shape), ``unknown`` (nothing can be said: chance is at work).
+            values in another order), ``shape`` (another shape), ``unknown`` (nothing can be said).
         where: samples that are off, or differ if none is off; empty where they cannot be told apart.
-        size: the largest absolute difference, or the estimated root mean square of it where only sketches are at hand.
+        size: the largest absolute difference, or the estimated root mean square of it where only sketches are at hand;
+            infinite where no number says it: other text, NaN or Inf at other places.
         tolerance: what is allowed, in the same terms.
         scale: what rtol refers to: the largest absolute value, or the root mean square.
         exact: from whole tensors.
         moved: the axes stand in another order, which was undone before values were compared.
+        reason: why nothing is known.
     """
 
     kind: Kind
@@ -44,6 +49,7 @@ class TapDifference:
     scale: float = 0.0
     exact: bool = False
     moved: bool = False
+    reason: str = ""
 
 
 def differ(
@@ -66,49 +72,70 @@ def differ(
         any_layout: channels may stand first in one and last in the other.
     """
     if model.random or baseline.random:
-        return TapDifference("unknown")
+        return TapDifference("unknown", reason=RANDOM)
     if values is not None:
         return _exactly(values[0](model), values[1](baseline), model, baseline, size, tolerance, any_layout=any_layout)
-    if model.shape != baseline.shape or model.count != baseline.count:
-        return TapDifference("shape", moved=_permuted(model.shape, baseline.shape))
+    now, before = _sizes(model, size), _sizes(baseline, size)
+    if now != before:
+        return TapDifference("shape", moved=sorted(now) == sorted(before))
+    if len(model.samples) != len(baseline.samples) or model.count != baseline.count:
+        return TapDifference("unknown", reason=_CUT)
     return _by_sketches(model, baseline, size, tolerance)
+
+
+def _badness(found: TapDifference) -> tuple[float, float]:
+    """How far beyond the tolerance, for the worst of several parts."""
+    if not found.size:
+        return 0.0, 0.0
+    return (found.size / found.tolerance if found.tolerance else _FAR), found.size
+
+
+def _sizes(tap: TapSketch, size: int) -> tuple[int, ...]:
+    """The shape in numbers, with the axis that carries the samples first."""
+    shape = [length if isinstance(length, int) else int(length.rpartition("*")[0] or 1) * size for length in tap.shape]
+    if tap.axis is not None:
+        shape.insert(0, shape.pop(tap.axis))
+    return tuple(shape)
 
 
 # -- sketches ----------------------------------------------------------------------------------------------------
 
 
 def _by_sketches(model: TapSketch, baseline: TapSketch, size: int, tolerance: tuple[float, float]) -> TapDifference:
-    if len(model.samples) != len(baseline.samples):
-        return TapDifference("unknown")
     rtol, atol = tolerance
-    groups = groups_of(size) if len(model.samples) > 1 or size == 1 else [range(0)]
+    groups: Sequence[range] = groups_of(size) if len(model.samples) > 1 or size == 1 else [range(0)]
+    same_dtype = model.dtype == baseline.dtype
     off: list[int] = []
     moved: list[int] = []
-    worst = TapDifference("same")
-    for group, now, before in zip(groups, model.samples, baseline.samples, strict=False):
-        if now.bits == before.bits and model.dtype == baseline.dtype:
+    worst: TapDifference | None = None
+    any_off = False
+    for group, now, before in zip(groups, model.samples, baseline.samples, strict=True):
+        if now.bits == before.bits and same_dtype:
             continue
         moved += group
         distance = _estimate(now, before, model.count)
         scale = before.rms or 0.0
         allowed = atol + rtol * scale
-        if distance > allowed or (allowed == 0 and model.dtype == baseline.dtype):
+        if allowed:
+            # What the rounding of the sketches themselves may make is no evidence.
+            allowed = max(allowed, resolution(before.projection, baseline.dtype, model.count))
+        if distance > allowed or (allowed == 0 and same_dtype):
             off += group
-        if worst.kind == "same" or distance - allowed > worst.size - worst.tolerance:
-            worst = TapDifference("close", (), distance, allowed, scale)
-    if worst.kind == "same":
-        return worst
-    if off and model.count >= _MANY and all(map(_same_figures, model.samples, baseline.samples)):
-        return TapDifference("reordered", tuple(off), worst.size, worst.tolerance, worst.scale)
-    kind: Kind = "off" if off else "close"
-    return TapDifference(kind, tuple(off or moved), worst.size, worst.tolerance, worst.scale)
+            any_off = True
+        part = TapDifference("close", (), distance, allowed, scale)
+        worst = part if worst is None else max(worst, part, key=_badness)
+    if worst is None:
+        return TapDifference("same")
+    if any_off and model.count >= _MANY and all(map(_same_figures, model.samples, baseline.samples)):
+        return replace(worst, kind="reordered", where=tuple(off))
+    return replace(worst, kind="off" if any_off else "close", where=tuple(off or moved))
 
 
 def _estimate(now: SampleSketch, before: SampleSketch, count: int) -> float:
     if now.nonfinite != before.nonfinite or len(now.projection) != len(before.projection):
-        return float("inf")
-    if not now.projection:  # text
-        return 0.0 if now.bits == before.bits else float("inf")
+        return _FAR
+    if not now.projection:  # text, or nothing at all
+        return 0.0 if now.bits == before.bits else _FAR
     return estimated_rms(now.projection, before.projection, count)
 
 
@@ -129,69 +156,78 @@ def _exactly(
     tolerance: tuple[float, float], *, any_layout: bool,
 ) -> TapDifference:  # fmt: skip
     now, before = _samples_first(now, model), _samples_first(before, baseline)
-    layouts = list(_layouts(now)) if any_layout else [now]
-    fitting = [layout for layout in layouts if layout.shape == before.shape]
+    fitting = [layout for layout in (_layouts(now) if any_layout else [now]) if layout.shape == before.shape]
     if not fitting:
-        return TapDifference("shape", exact=True, moved=_permuted(now.shape, before.shape))
+        return TapDifference("shape", exact=True, moved=sorted(now.shape) == sorted(before.shape))
     best: TapDifference | None = None
     for layout in fitting:
-        found = _values_differ(layout, before, model, baseline, size, tolerance)
+        found = _values_differ(layout, before, model, size, tolerance)
         if layout is not now:
-            found = TapDifference(
-                found.kind, found.where, found.size, found.tolerance, found.scale, exact=True, moved=True
-            )
-        if best is None or found.size - found.tolerance < best.size - best.tolerance:
-            best = found
+            found = replace(found, moved=True)
+        best = found if best is None else min(best, found, key=_badness)
         if best.kind in ("same", "close"):
-            break
+            return best
     assert best is not None
-    if best.kind == "off" and _same_sorted(now, before, tolerance):
-        return TapDifference("reordered", best.where, best.size, best.tolerance, best.scale, exact=True)
-    return best
+    return replace(best, kind="reordered") if _same_sorted(now, before, tolerance) else best
 
 
 def _values_differ(
-    now: np.ndarray, before: np.ndarray, model: TapSketch, baseline: TapSketch, size: int,
-    tolerance: tuple[float, float],
-) -> TapDifference:  # fmt: skip
+    now: np.ndarray, before: np.ndarray, model: TapSketch, size: int, tolerance: tuple[float, float]
+) -> TapDifference:
     if now.dtype == before.dtype and not changed(before, now).any():
         return TapDifference("same", exact=True)
-    if now.dtype.kind in "SO" or before.dtype.kind in "SO":
-        return TapDifference("off", size=float("inf"), exact=True)
     rtol, atol = tolerance
-    rows = [(range(size if size == 1 else 0), now, before)]
-    if now.ndim and len(now) == size and len(model.samples) > 1:
-        rows = [(range(sample, sample + 1), now[sample], before[sample]) for sample in range(size)]
     off: list[int] = []
     moved: list[int] = []
-    worst = TapDifference("close", exact=True)
-    first = True
-    for samples, mine, yours in rows:
+    any_off = False
+    worst: TapDifference | None = None
+    for samples, mine, yours in _rows(now, before, model, size):
         distance, scale = _largest(mine, yours)
         allowed = atol + rtol * scale
         if distance:
             moved += samples
         if distance > allowed:
             off += samples
-        if first or distance - allowed > worst.size - worst.tolerance:
-            worst, first = TapDifference("close", (), distance, allowed, scale, exact=True), False
-    where = off or moved
-    if not where and len(model.samples) == len(baseline.samples) > 1:  # several slices a sample: their sketches tell
-        for group, new, old in zip(groups_of(size), model.samples, baseline.samples, strict=False):
-            where += group if new.bits != old.bits else ()
-    kind: Kind = "off" if worst.size > worst.tolerance else "close"
-    return TapDifference(kind, tuple(where), worst.size, worst.tolerance, worst.scale, exact=True)
+            any_off = True
+        part = TapDifference("close", (), distance, allowed, scale, exact=True)
+        worst = part if worst is None else max(worst, part, key=_badness)
+    if worst is None:  # other dtypes, and no element
+        return TapDifference("close", exact=True)
+    return replace(worst, kind="off" if any_off else "close", where=tuple(off or moved))
+
+
+def _rows(
+    now: np.ndarray, before: np.ndarray, model: TapSketch, size: int
+) -> Iterator[tuple[Sequence[int], np.ndarray, np.ndarray]]:
+    """The samples' parts, or everything at once where they cannot be told apart."""
+    share = len(now) // size if now.ndim and len(now) % size == 0 else 0
+    if len(model.samples) == 1 or not share:
+        yield (0,) if size == 1 else (), now, before
+        return
+    # Each sample's slices lie together, or one of every sample in turn: its checksum tells which.
+    first = groups_of(size)[0]
+    strided = share > 1 and checksum(now[: len(first) * share]) != model.samples[0].bits
+    for sample in range(size):
+        mine = slice(sample, None, size) if strided else slice(sample * share, (sample + 1) * share)
+        yield (sample,), now[mine], before[mine]
 
 
 def _largest(now: np.ndarray, before: np.ndarray) -> tuple[float, float]:
     """Largest absolute difference and largest absolute value; infinitely far where NaN or Inf stand elsewhere."""
+    if now.dtype.kind in "SUO" or before.dtype.kind in "SUO":
+        return (0.0 if np.array_equal(now, before) else _FAR), 0.0
     wide = np.complex128 if "c" in (now.dtype.kind, before.dtype.kind) else np.float64
     first, second = now.astype(wide), before.astype(wide)
     finite = np.isfinite(second)
-    scale = float(np.abs(second[finite]).max(initial=0.0))
-    if not np.array_equal(finite, np.isfinite(first)) or changed(first[~finite], second[~finite]).any():
-        return float("inf"), scale
-    return float(np.abs(first[finite] - second[finite]).max(initial=0.0)), scale
+    with np.errstate(over="ignore"):
+        scale = float(np.abs(second[finite]).max(initial=0.0))
+        if not np.array_equal(finite, np.isfinite(first)) or changed(first[~finite], second[~finite]).any():
+            return _FAR, scale
+        distance = float(np.abs(first[finite] - second[finite]).max(initial=0.0))
+    if distance == 0 and now.dtype == before.dtype and now.dtype.kind in "iu":
+        # Integers beyond 2**53 may differ where their float64 do not.
+        distance = float((now != before).any())
+    return distance, scale
 
 
 def _samples_first(value: np.ndarray, tap: TapSketch) -> np.ndarray:
@@ -206,16 +242,16 @@ def _layouts(value: np.ndarray) -> Iterator[np.ndarray]:
         yield np.moveaxis(value, 1, -1)
 
 
-def _permuted(first: tuple[int | str, ...], second: tuple[int | str, ...]) -> bool:
-    return first != second and sorted(map(str, first)) == sorted(map(str, second))
-
-
 def _same_sorted(now: np.ndarray, before: np.ndarray, tolerance: tuple[float, float]) -> bool:
     """Whether every sample holds the same values in another order."""
-    if now.dtype.kind in "cSO" or now.ndim == 0 or now.shape[0] == 0 or now[0].size < 2:
+    if now.dtype.kind in "cSUO" or before.dtype.kind in "cSUO" or now.ndim == 0 or now.size < 2 * len(now):
         return False
     rtol, atol = tolerance
     first, second = (np.sort(a.astype(np.float64).reshape(len(a), -1), axis=1) for a in (now, before))
+    if first.shape != second.shape:
+        return False
     distance, scale = _largest(first, second)
+    with np.errstate(invalid="ignore", over="ignore"):
+        spread = float(np.ptp(second))
     # Values that happen to lie close together once sorted are no evidence: the order must account for most of it.
-    return distance <= atol + rtol * scale and float(np.ptp(second)) > 10 * (atol + rtol * scale)
+    return distance <= atol + rtol * scale and spread > 10 * (atol + rtol * scale)

@@ -373,10 +373,17 @@ class Difference(Finding):
 
 @dataclass(frozen=True)
 class OutputAgreement:
-    """How one output of a model compares to the baseline's: figures as in :class:`Difference`."""
+    """How one output of a model compares to the baseline's: figures as in :class:`Difference`.
+
+    Attributes:
+        name: the output's.
+        agrees: None where the values could not be compared.
+        size: 0 where every bit is the same; None where no number says how far it is off.
+        tolerance: None where ``size`` is.
+    """
 
     name: str
-    agrees: bool
+    agrees: bool | None
     size: float | None
     tolerance: float | None
 

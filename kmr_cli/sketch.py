@@ -9,8 +9,10 @@ for ever.
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -64,15 +66,17 @@ def groups_of(size: int) -> list[range]:
 def sketch(value: np.ndarray) -> SampleSketch:
     """Figures, checksum and random projection of one array of any shape and dtype."""
     bits = checksum(value)
-    if value.dtype == object:
+    if value.dtype.kind in "OSU":
         return SampleSketch(None, None, None, None, 0, bits, ())
     flat = np.ascontiguousarray(value).reshape(-1)
     if flat.dtype.kind == "c":
         flat = flat.view(flat.real.dtype)
-    digits = _DIGITS.get(flat.dtype.itemsize, 5) if flat.dtype.kind in "fV" else 12
+    digits = _digits(flat.dtype)
     flat = flat.astype(np.float64) if flat.dtype != np.float32 else flat
     nonfinite = 0
-    if not np.isfinite(flat.sum()):  # one pass that is nearly always enough
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = flat.sum()
+    if not np.isfinite(total):  # one pass that is nearly always enough
         finite = np.isfinite(flat)
         nonfinite = int(flat.size - finite.sum())
         figures = _figures(flat[finite])
@@ -84,8 +88,10 @@ def sketch(value: np.ndarray) -> SampleSketch:
 
 def checksum(value: np.ndarray) -> str:
     """CRC-32 of the exact content (little-endian), as eight hexadecimal digits."""
-    if value.dtype == object:
-        content = b"\0".join(item if isinstance(item, bytes) else repr(item).encode() for item in value.ravel())
+    if value.dtype.kind in "OSU":
+        content = b"\0".join(
+            item if isinstance(item, bytes) else repr(item).encode() for item in value.ravel().tolist()
+        )
         return f"{zlib.crc32(content):08x}"
     flat = np.ascontiguousarray(value).reshape(-1)
     if flat.dtype.byteorder == ">":
@@ -111,18 +117,33 @@ def project(flat: np.ndarray, digits: int = 12) -> tuple[float, ...]:
 
 def estimated_rms(first: Sequence[float], second: Sequence[float], count: int) -> float:
     """The root mean square of the difference of two arrays of ``count`` elements, from their sketches."""
-    distance = np.linalg.norm(np.subtract(first, second))
-    return float(distance) / float(np.sqrt(max(count, 1)))
+    return math.dist(first, second) / math.sqrt(max(count, 1))
+
+
+def resolution(projection: Sequence[float], dtype: str, count: int) -> float:
+    """The largest :func:`estimated_rms` that comes from nothing but the rounding of the projected numbers."""
+    digits = 12 if dtype == "string" else _digits(np.dtype(dtype))
+    return 10.0 ** (1 - digits) * math.hypot(*projection) / math.sqrt(max(count, 1))
 
 
 def _figures(flat: np.ndarray) -> tuple[float | None, float | None, float | None, float | None]:
     if not flat.size:
         return None, None, None, None
-    with np.errstate(over="ignore"):
+    low, high = float(flat.min()), float(flat.max())
+    with np.errstate(over="ignore", invalid="ignore"):
         mean = float(flat.mean(dtype=np.float64))
         square = float(np.einsum("i,i->", flat, flat, dtype=np.float64)) / flat.size
-    rms = float(np.sqrt(square)) if np.isfinite(square) else float(np.abs(flat).max())
-    return tuple(_rounded(number, 6) for number in (float(flat.min()), float(flat.max()), mean, rms))  # type: ignore[return-value]
+    if not np.isfinite(mean):
+        mean = low / 2 + high / 2
+    rms = float(np.sqrt(square)) if np.isfinite(square) else max(-low, high)
+    return tuple(_rounded(number, 6) for number in (low, high, mean, rms))  # type: ignore[return-value]
+
+
+def _digits(dtype: np.dtype[Any]) -> int:
+    """Of projected numbers; complex numbers count by their parts, and integers are exact."""
+    if dtype.kind == "c":
+        return _DIGITS[dtype.itemsize // 2]
+    return _DIGITS.get(dtype.itemsize, 5) if dtype.kind in "fV" else 12
 
 
 def _rounded(number: float, digits: int) -> float:

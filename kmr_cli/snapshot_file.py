@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import io
 import json
+import math
+import re
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import h5py
 import ml_dtypes  # noqa: F401  (registers bfloat16 and float8 with NumPy)
@@ -19,11 +21,12 @@ import numpy as np
 
 from kmr_cli.errors import SnapshotError
 from kmr_cli.records import BatchIndexKind, InputSketch, SampleSketch, Snapshot, TapSketch
-from kmr_cli.sketch import WIDTH
+from kmr_cli.sketch import WIDTH, groups_of
 
 SCHEMA = 1
 """Version of the layout. A reader for every earlier one stays in :data:`_READERS`."""
 SUFFIX = ".kmr.json"
+_FORMATS = ("keras", "h5", "savedmodel", "torchscript")
 _LARGEST = 64 * 2**20  # bytes; 200 layers take less than half of one of them
 
 
@@ -100,7 +103,7 @@ def parse(text: str, name: str) -> Snapshot:
     if not isinstance(document, dict) or document.get("kind") != "kmr-inspect snapshot":
         raise SnapshotError(f"{name}: not a snapshot", hint)
     version = document.get("schema")
-    reader = _READERS.get(version) if isinstance(version, int) else None
+    reader = _READERS.get(version) if isinstance(version, int) and not isinstance(version, bool) else None
     if reader is None:
         raise SnapshotError(
             f"{name}: a snapshot of version {version!r:.40}, and this program reads up to {SCHEMA}",
@@ -201,45 +204,59 @@ def _read_1(document: Mapping[str, Any]) -> Snapshot:
     batch, model = document["batch"], document["model"]
     if document["sketch"] != {"method": "count-sketch", "width": WIDTH}:
         raise ValueError("unknown sketch")
-    return Snapshot(
+    size = _int(batch["size"], 1)
+    snapshot = Snapshot(
         path=_str(model["path"]),
-        format=_str(model["format"]),
+        format=_one_of(model["format"], _FORMATS),
         writer=_str(model["writer"]),
-        versions={_str(name): _str(version) for name, version in document["versions"].items()},
+        versions={name: _str(version) for name, version in _table(document["versions"]).items()},
         source=_str(batch["source"]),
-        size=_int(batch["size"], 1),
+        size=size,
         seed=_int(batch["seed"]),
         given_shapes={
-            None if name is None else _str(name): tuple(_int(length) for length in shape)
-            for name, shape in batch["shapes"]
+            None if name is None else _str(name): tuple(map(_int, _list(shape)))
+            for name, shape in map(_list, _list(batch["shapes"]))
         },
         inputs=tuple(
             InputSketch(
-                _str(spec["name"]), tuple(_int(n) for n in spec["shape"]), _str(spec["dtype"]), _str(spec["bits"])
+                _str(spec["name"]), tuple(map(_int, _list(spec["shape"]))), _dtype(spec["dtype"]), _bits(spec["bits"])
             )
-            for spec in batch["inputs"]
+            for spec in _list(batch["inputs"])
         ),
-        outputs=tuple(map(_str, document["outputs"])),
-        sides=tuple(side for side in document["sides"] if side in ("in", "out")),
-        taps=tuple(map(_read_tap, document["taps"])),
-        separator=_str(document["separator"]),
+        outputs=tuple(map(_str, _list(document["outputs"]))),
+        sides=tuple(_one_of(side, ("in", "out")) for side in _list(document["sides"])),
+        taps=tuple(_read_tap(tap, size) for tap in _list(document["taps"])),
+        separator=_one_of(document["separator"], ("/", ".")),
     )
+    if len({tap.tap for tap in snapshot.taps}) < len(snapshot.taps):
+        raise ValueError("a tap stands in it twice")
+    return snapshot
 
 
-def _read_tap(tap: Mapping[str, Any]) -> TapSketch:
-    if tap["index"] not in get_args(BatchIndexKind):
-        raise ValueError(f"unknown index {tap['index']!r}")
+def _read_tap(tap: Mapping[str, Any], size: int) -> TapSketch:
+    shape = tuple(_length(length) for length in _list(tap["shape"]))
+    axis = None if tap["axis"] is None else _int(tap["axis"])
+    if axis is not None and axis >= len(shape):
+        raise ValueError(f"no axis {axis} in a tensor with {len(shape)}")
+    samples = tuple(map(_read_sample, _list(tap["samples"])))
+    if len(samples) not in (1, len(groups_of(size))):
+        raise ValueError(f"{len(samples)} sketches of {size} samples")
+    port = _str(tap["port"])
+    if not re.match(r"(in|out)[0-9]+", port):
+        raise ValueError(f"no port {port!r:.40}")
+    if not isinstance(tap.get("random", False), bool):
+        raise TypeError("random is true or left out")
     return TapSketch(
         layer=_str(tap["layer"]),
         call=_int(tap["call"]),
-        port=_str(tap["port"]),
-        shape=tuple(length if isinstance(length, str) else _int(length) for length in tap["shape"]),
-        dtype=_str(tap["dtype"]),
-        index=tap["index"],
-        axis=None if tap["axis"] is None else _int(tap["axis"]),
+        port=port,
+        shape=shape,
+        dtype=_dtype(tap["dtype"]),
+        index=cast("BatchIndexKind", _one_of(tap["index"], get_args(BatchIndexKind))),
+        axis=axis,
         count=_int(tap["count"]),
-        samples=tuple(map(_read_sample, tap["samples"])),
-        random=bool(tap.get("random", False)),
+        samples=samples,
+        random=tap.get("random", False),
     )
 
 
@@ -247,15 +264,10 @@ def _read_sample(sample: Mapping[str, Any]) -> SampleSketch:
     minimum, maximum, mean, rms = (
         None if sample[key] is None else _float(sample[key]) for key in ("min", "max", "mean", "rms")
     )
-    return SampleSketch(
-        minimum,
-        maximum,
-        mean,
-        rms,
-        nonfinite=_int(sample["nonfinite"]),
-        bits=_str(sample["bits"]),
-        projection=tuple(_float(number) for number in sample["sketch"]),
-    )
+    projection = tuple(map(_float, _list(sample["sketch"])))
+    if len(projection) > WIDTH:
+        raise ValueError(f"a sketch of {len(projection)} numbers")
+    return SampleSketch(minimum, maximum, mean, rms, _int(sample["nonfinite"]), _bits(sample["bits"]), projection)
 
 
 def _str(value: object) -> str:
@@ -264,16 +276,56 @@ def _str(value: object) -> str:
     return value
 
 
+def _list(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError(f"a list expected, not {value!r:.40}")
+    return value
+
+
+def _table(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError(f"a table expected, not {value!r:.40}")
+    return value
+
+
+def _one_of(value: object, known: Sequence[str]) -> str:
+    if value not in known:
+        raise ValueError(f"{', '.join(known)} expected, not {value!r:.40}")
+    return _str(value)
+
+
 def _int(value: object, least: int = 0) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 2**63:
         raise TypeError(f"a whole number expected, not {value!r:.40}")
     return value
 
 
 def _float(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise TypeError(f"a number expected, not {value!r:.40}")
     return float(value)
+
+
+def _length(value: object) -> int | str:
+    """A dimension: a number, ``B`` or ``4*B``."""
+    if isinstance(value, str):
+        if not re.fullmatch(r"([0-9]{1,15}\*)?B", value):
+            raise ValueError(f"no dimension {value!r:.40}")
+        return value
+    return _int(value)
+
+
+def _bits(value: object) -> str:
+    if not re.fullmatch("[0-9a-f]{8}", _str(value)):
+        raise ValueError(f"no checksum {value!r:.40}")
+    return _str(value)
+
+
+def _dtype(value: object) -> str:
+    name = _str(value)
+    if name != "string" and np.dtype(name).name != name:
+        raise ValueError(f"no dtype {name!r:.40}")
+    return name
 
 
 _READERS: Mapping[int, Callable[[Mapping[str, Any]], Snapshot]] = {1: _read_1}

@@ -16,6 +16,7 @@ _VERDICTS = {
     "unproven": ("bold yellow", "not everything could be compared"),
 }
 _STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold"}
+_INSIDE = ("KMR401", "KMR403", "KMR405", "KMR406", "KMR407")
 _SHOWN = 12
 """Findings of one rule and severity; the JSON has them all."""
 
@@ -29,16 +30,20 @@ def show_comparison(console: Console, result: Comparison, *, some_rules: bool = 
         some_rules: rules were left out, so that a pass says nothing about what they look for.
     """
     style, meaning = _VERDICTS[result.verdict]
-    if result.verdict == "pass" and (some_rules or any(finding.severity == "error" for finding in result.findings)):
-        meaning = "no error by the rules and layers that count"
+    if result.verdict == "pass":
+        if some_rules or any(finding.severity == "error" for finding in result.findings):
+            meaning = "no error by the rules and layers that count"
+        elif any(finding.rule in _INSIDE for finding in result.findings):
+            meaning = "the outputs agree, layers on the way differ"
     title = Text(for_terminal(result.path), "bold").append(" against ", "not bold")
     _print(console, title.append(for_terminal(result.baseline), "bold"))
     _print(console, Text(result.verdict, style).append(f": {meaning}", "not bold default"))
-    how = "whole tensors" if result.exact else "value sketches"
-    matched = f"{result.by_path} layers by path"
+    how = "in full" if result.exact else "by their sketches"
+    matched = f"{result.by_path} matched by path"
     if result.by_order:
-        matched += f", {result.by_order} by order and shape"
-    _line(console, f"{result.compared} tensors compared by {how}; matched {matched}")
+        matched += f" and {result.by_order} by order and shape"
+    layers = _count(result.by_path + result.by_order, "layer")
+    _line(console, f"{_count(result.compared, 'tensor')} of {layers} compared {how}; {matched}")
     for output in result.outputs:
         _line(console, _output(output, exact=result.exact))
     shown: dict[tuple[str, str], int] = {}
@@ -58,13 +63,15 @@ def show_comparison(console: Console, result: Comparison, *, some_rules: bool = 
 
 
 def _output(output: OutputAgreement, *, exact: bool) -> str:
-    name = f"output {for_terminal(output.name)!r}"
+    name = f"output '{for_terminal(output.name)}'"
+    if output.agrees is None:
+        return f"{name} was not compared"
+    verb = "agrees" if output.agrees else "differs"
     if output.size is None:
-        return f"{name} {'agrees' if output.agrees else 'differs'}"
+        return f"{name} {verb}"
     if output.size == 0:
         return f"{name} is the same, bit for bit" if output.agrees else f"{name} differs"
     measure = "at most" if exact else "about"
-    verb = "agrees" if output.agrees else "differs"
     return f"{name} {verb}: off by {measure} {output.size:.3g}, tolerance {output.tolerance or 0:.3g}"
 
 
@@ -80,6 +87,10 @@ def _finding(console: Console, finding: Difference) -> None:
     _line(console, for_terminal(finding.message, 1000))
     if finding.severity != "note" and not finding.allowed:
         _line(console, f"fix: {rule.remedy}")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _print(console: Console, text: Text) -> None:
