@@ -258,6 +258,18 @@ def batch_size(batch: Batch) -> int:
     return int(next(iter(batch.values())).shape[0])
 
 
+def number_samples(batch: Batch) -> np.ndarray:
+    """The number of every sample of an input batch, to which all owners refer: its place on axis 0.
+
+    The same numbers as the layer :class:`kmr_cli.layers.DynamicBatchIndexGenerator` gives inside of a model; a test
+    holds the two together.
+
+    Returns:
+        int32, ``(B,)``: 0, 1, … B-1.
+    """
+    return np.arange(batch_size(batch), dtype=np.int32)
+
+
 def dtype_name(value: np.ndarray) -> str:
     """NumPy's name, ``string`` for text."""
     return "string" if value.dtype == object else value.dtype.name

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from kmr_cli import replacement
-from kmr_cli.batch import batch_size, dtype_name
+from kmr_cli.batch import batch_size, dtype_name, number_samples
 from kmr_cli.batch_index import NOBODY
 from kmr_cli.blame import Source, find_sources
 from kmr_cli.check_run import Progress, Run
@@ -80,7 +80,7 @@ def check(
     judge_determinism(run, reopen)
     find_noise(run)
     budget = 2 * run.evidence.bits + 15 + run.passes - known
-    for number, group in enumerate(run.evidence.groups()):
+    for number, group in enumerate(run.evidence.groups(number_samples(batch).tolist())):
         run.step(f"replacing {'sample' if run.evidence.singly else 'group'} {number}")
         other = replacement.replace(batch, group, session.inputs, run.rng, spare)
         run.evidence.replaced(session, other, run.taps, number)

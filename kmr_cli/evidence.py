@@ -73,9 +73,8 @@ class Evidence:
         """⌈log2 size⌉: half the number of group passes."""
         return max(1, int(self.size - 1).bit_length())
 
-    def groups(self) -> list[list[int]]:
+    def groups(self, everyone: Sequence[int]) -> list[list[int]]:
         """The samples to replace in each pass: every sample alone, or by bit set (k), then by bit clear (bits + k)."""
-        everyone = range(self.size)
         if self.singly:
             return [[sample] for sample in everyone]
         with_set = [[sample for sample in everyone if sample >> bit & 1] for bit in range(self.bits)]

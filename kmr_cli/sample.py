@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from kmr_cli import replacement, unkind
-from kmr_cli.batch import Notice, batch_size
+from kmr_cli.batch import Notice, batch_size, number_samples
 from kmr_cli.batch_index import (
     by_elimination,
     changed,
@@ -136,7 +136,7 @@ class _Prover:
         progress: Progress,
     ) -> None:
         self.session, self.batch, self.taps, self.sides, self.base = session, batch, taps, sides, base
-        self.size = batch_size(batch)
+        self.size, self.numbers = batch_size(batch), number_samples(batch).tolist()
         self.rng = np.random.default_rng([seed, 1])
         self.spare, self.progress = spare, progress
         self._unsteady: set[Tap] | None = None
@@ -144,7 +144,7 @@ class _Prover:
     def one_by_one(self, samples: Sequence[int]) -> dict[Tap, dict[int, BatchIndex]]:
         found: dict[Tap, dict[int, BatchIndex]] = {tap: {} for tap in self.base}
         for sample in samples:
-            others = [other for other in range(self.size) if other != sample]
+            others = [other for other in self.numbers if other != sample]
             first = self._run(others, f"replacing all samples but {sample}", only_kept=sample)
             for tap, index in first.settled.items():
                 found[tap][sample] = replace(index, proof=_by_elimination_text(self.size, sample, index))
@@ -172,8 +172,8 @@ class _Prover:
         rerouted: set[Tap] = set()
         for bit in range(bits):
             doing = f"replacing samples in groups, bit {bit + 1} of {bits}"
-            first = self._run([sample for sample in range(self.size) if sample >> bit & 1], doing)
-            second = self._run([sample for sample in range(self.size) if not sample >> bit & 1], doing)
+            first = self._run([sample for sample in self.numbers if sample >> bit & 1], doing)
+            second = self._run([sample for sample in self.numbers if not sample >> bit & 1], doing)
             rerouted |= first.rerouted | second.rerouted
             for tap in self.base.keys() - rerouted:
                 with_set[tap] |= first.changes[tap].astype(np.uint32) << np.uint32(bit)

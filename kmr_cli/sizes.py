@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from kmr_cli.batch import batch_size
+from kmr_cli.batch import batch_size, number_samples
 from kmr_cli.errors import ModelRunError
 from kmr_cli.evidence import Tap, discrete, output_title
 from kmr_cli.formats import Session, Taps
@@ -176,7 +176,7 @@ def broken(failure: ModelRunError, order: Sequence[Tap]) -> Tap | None:
 
 def _resized(batch: Batch, size: int) -> dict[str, np.ndarray]:
     """The first ``size`` samples, the batch again from its start where it is too short."""
-    rows = np.arange(size) % batch_size(batch)
+    rows = np.resize(number_samples(batch), size)
     return {name: values[rows] for name, values in batch.items()}
 
 
