@@ -1,0 +1,166 @@
+"""``--jobs``: several models at a time, told apart, in order, and ended together."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+from zoo.samples import COMMAND, HOME
+
+from kmr_cli.cli.jobs import run_each
+from kmr_cli.cli.options import Reporter
+from kmr_cli.errors import BatchError
+
+FIRST, LAST = HOME / "digits_scripted.pt", HOME / "windows.pt"
+BATCH = HOME / "digits.npz"
+
+
+@pytest.mark.slow
+def test_two_at_a_time_say_what_one_at_a_time_says(kmr, tmp_path):
+    broken = tmp_path / "broken.pt"
+    broken.write_bytes(FIRST.read_bytes()[:5000])
+    arguments = ("check-batch-axis", FIRST, broken, LAST, "--input", BATCH, "--format", "json")
+    one, two = kmr(*arguments), kmr(*arguments, "--jobs", "2")
+    assert (one.code, two.code) == (2, 2)
+    assert two.out == one.out
+    assert [document["verdict"] for document in json.loads(two.out)] == ["pass", "error", "pass"]
+    assert sorted(two.err.splitlines()) == sorted(one.err.splitlines())
+    notes = [line for line in two.err.splitlines() if line.startswith("note: ")]
+    assert {str(FIRST) in note or str(LAST) in note for note in notes} == {True}
+    assert sum(line.startswith(f"error: {broken}") for line in two.err.splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_the_order_is_the_one_given(kmr, tmp_path):
+    place = tmp_path / "found.xml"
+    models = [LAST, FIRST, LAST, FIRST]
+    screen = kmr("check-batch-axis", *models, "--input", BATCH, "--jobs", "4", "--format", "junit", "-o", place)
+    assert screen.code == 0, screen.err
+    suites = [suite.get("name") for suite in ET.parse(place).getroot()]
+    assert suites == [f"check-batch-axis {model}" for model in models]
+
+
+def children(pid):
+    found = []
+    for place in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            found += map(int, place.read_text().split())
+        except OSError:  # the thread ended
+            continue
+    return found
+
+
+def gone(pid):
+    try:
+        return "State:\tZ" in Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="Linux only")
+def test_ctrl_c_ends_all_of_them_within_two_seconds(tmp_path):
+    models = [HOME / "digits.keras", HOME / "windows.keras", HOME / "digits_savedmodel"]
+    command = [
+        COMMAND,
+        "check-batch-axis",
+        *models,
+        "--input",
+        BATCH,
+        "--jobs",
+        "2",
+        "--format",
+        "junit",
+        "-o",
+        "x.xml",
+    ]
+    with subprocess.Popen(
+        list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
+        start_new_session=True,
+    ) as process:  # fmt: skip
+        try:
+            deadline = time.monotonic() + 30
+            while len(running := children(process.pid)) < 2:
+                assert process.poll() is None, process.stderr.read()
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            time.sleep(0.3)  # both import their framework now
+            start = time.monotonic()
+            os.killpg(process.pid, signal.SIGINT)
+            out, err = process.communicate(timeout=20)
+            assert time.monotonic() - start < 2
+        finally:
+            process.kill()
+    assert process.returncode == 130
+    assert out == ""
+    assert [line for line in err.splitlines() if line and not line.startswith("note: ")] == ["interrupted"]
+    assert len(running) == 2
+    assert all(gone(child) for child in running)
+    assert list(tmp_path.iterdir()) == []
+
+
+class TestRunEach:
+    def done(self, work, paths, jobs, capsys):
+        with Reporter() as reporter:
+            found = list(run_each(paths, work, jobs=jobs, reporter=reporter, debug=False))
+        return found, capsys.readouterr().err
+
+    @pytest.mark.parametrize("jobs", [1, 3])
+    def test_errors_and_notices_name_their_model(self, capsys, jobs):
+        def work(path, report, fork):
+            assert fork == (jobs == 1)
+            report("notice", "something")
+            if path == "b":
+                raise BatchError("no data", "give some")
+            if path == "c":
+                raise ZeroDivisionError("a bug")
+            return path.upper()
+
+        found, err = self.done(work, ["a", "b", "c", "d"], jobs, capsys)
+        assert [(one.path, one.result) for one in found] == [("a", "A"), ("b", None), ("c", None), ("d", "D")]
+        assert sorted(err.splitlines()) == sorted(
+            [
+                *(f"note:  {path}: something" for path in "abcd"),
+                "error: b: no data",
+                "hint:  give some",
+                "error: c: unexpected ZeroDivisionError: a bug",
+                "hint:  run again with --debug for the traceback",
+            ]
+        )
+
+    def test_one_model_is_not_named(self, capsys):
+        def work(path, report, fork):
+            report("notice", "something")
+            raise BatchError("no data")
+
+        (one,), err = self.done(work, ["a"], 4, capsys)
+        assert one.error.message == "no data"
+        assert err == "note:  something\nerror: no data\n"
+
+    def test_a_bug_in_the_work_on_one_model_is_no_result(self, capsys):
+        def work(path, report, fork):
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            self.done(work, ["a"], 1, capsys)
+
+    def test_no_more_than_jobs_at_a_time(self, capsys):
+        import threading
+
+        lock, now, most = threading.Lock(), 0, 0
+
+        def work(path, report, fork):
+            nonlocal now, most
+            with lock:
+                now += 1
+                most = max(most, now)
+            time.sleep(0.05)
+            with lock:
+                now -= 1
+
+        found, _ = self.done(work, list("abcdefg"), 3, capsys)
+        assert most == 3
+        assert [one.path for one in found] == list("abcdefg")
