@@ -48,13 +48,15 @@ class Policy:
         """What ``allow`` names and is none of these layers."""
         return tuple(pattern for pattern in self.allow if not any(_fits(layer, pattern) for layer in layers))
 
+    def counts(self, rule: str) -> bool:
+        """Whether this policy reports a rule at all."""
+        return (not self.select or rule.startswith(self.select)) and not (self.ignore and rule.startswith(self.ignore))
+
     def apply(self, findings: Iterable[Finding]) -> list[Finding]:
         """The findings that this policy leaves, the allowed ones marked, errors first."""
         kept = []
         for finding in findings:
-            if self.select and not finding.rule.startswith(self.select):
-                continue
-            if self.ignore and finding.rule.startswith(self.ignore):
+            if not self.counts(finding.rule):
                 continue
             allowed = finding.by_design or any(_fits(finding.layer, pattern) for pattern in self.allow)
             kept.append(replace(finding, allowed=allowed))

@@ -16,11 +16,10 @@ LEAVES = {"errors", "records", "rules"}
 # Who may import whom: a name may import what stands before it, and members of its own folder.
 ORDER = (
     "errors", "records", "rules", "layers", "formats", "batch", "synthetic", "replacement", "batch_index",
-    "tap", "requests", "sample_index", "evidence", "blame", "unkind", "sizes", "padding", "masks", "policy",
-    "check_run",
-    "determinism", "misaligned", "mask_rules", "pairs", "pressure", "check", "training", "sample", "library",
+    "tap", "requests", "sample_index", "reach", "evidence", "blame", "unkind", "sizes", "padding", "masks", "policy",
+    "check_run", "determinism", "misaligned", "mask_rules", "pairs", "pressure", "check", "training", "sample", "library",
     "sketch", "snapshot", "alignment", "difference", "tolerance", "compare", "snapshot_file", "settings",
-    "summary", "wire", "job", "tasks", "model", "baseline", "render", "cli", "__main__",
+    "summary", "wire", "job", "tasks", "model", "baseline", "render", "pytest_plugin", "cli", "__main__",
 )  # fmt: skip
 
 

@@ -61,18 +61,14 @@ def open_options(imports: tuple[str, ...], signature: str | None, tags: tuple[st
 
 
 def parse_shapes(texts: Sequence[str]) -> dict[str | None, tuple[int, ...]]:
-    """``8,8,1`` or ``image=8,8,1`` as the shape of one sample by input name."""
-    shapes: dict[str | None, tuple[int, ...]] = {}
-    for text in texts:
-        name, equals, sizes = text.rpartition("=")
-        try:
-            shape = tuple(int(size) for size in sizes.split(",")) if sizes else ()
-        except ValueError:
-            shape = (-1,)
-        if any(size < 0 for size in shape):
-            raise click.BadParameter(f"{text!r} is not a shape such as 8,8,1 or image=8,8,1", param_hint="--shape")
-        shapes[name if equals else None] = shape
-    return shapes
+    """:func:`kmr_cli.batch.parse_shapes` for ``--shape``."""
+    from kmr_cli import batch
+    from kmr_cli.errors import BatchError
+
+    try:
+        return batch.parse_shapes(texts)
+    except BatchError as exc:
+        raise click.BadParameter(exc.message, param_hint="--shape") from None
 
 
 def console() -> Console:

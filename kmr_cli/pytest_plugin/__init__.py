@@ -1,0 +1,101 @@
+"""The pytest plugin: ``pytest --kmr-model PATH``, and the fixture ``kmr_model``.
+
+pytest loads this module in every run, so it imports pytest alone; all else comes in with the first model.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from kmr_cli.pytest_plugin.guarded import GuardedModel
+
+_MARKER = (
+    "kmr_model(path, ..., imports=(), signature=None): the model files, relative to rootdir, that the fixture kmr_model"
+    " opens, one test for each"
+)
+UPDATED = "kmr-inspect wrote"
+"""Name of the user property that tells, across processes, of a snapshot that a test wrote."""
+
+
+class KmrWarning(pytest.PytestWarning):
+    """A finding that is a warning. ``-W error::kmr_cli.pytest_plugin.KmrWarning`` makes it a failure."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options, and the settings that may stand in their place."""
+    group = parser.getgroup("kmr-inspect", "kmr-inspect: do the samples of a batch mix, and did a model change?")
+    add = group.addoption
+    add("--kmr-model", dest="kmr_models", metavar="PATH", action="append", default=[],
+        help="Model file to check: one test per layer and rule (repeatable).")  # fmt: skip
+    add("--kmr-input", dest="kmr_inputs", metavar="[NAME=]FILE", action="append", default=[],
+        help="The batch: .npy or .npz, samples along axis 0 (repeatable). Without it: synthetic data.")  # fmt: skip
+    add("--kmr-batch-size", dest="kmr_batch_size", metavar="B", type=int, default=None,
+        help="Size of the synthetic batch, or only the first B samples.")  # fmt: skip
+    add("--kmr-shape", dest="kmr_shapes", metavar="[NAME=]N,N,...", action="append", default=[],
+        help="Shape of ONE sample, for synthetic data where the file does not tell it (repeatable).")  # fmt: skip
+    add("--kmr-mask-input", dest="kmr_mask_inputs", metavar="NAME[=VALUE]", action="append", default=[],
+        help="Input that is a mask (0: padding), or in which VALUE is padding (repeatable).")  # fmt: skip
+    add("--kmr-import", dest="kmr_imports", metavar="MODULE", action="append", default=[],
+        help="Import MODULE first, for custom layers (repeatable).")  # fmt: skip
+    add("--kmr-snapshot", dest="kmr_snapshot", metavar="FILE", default=None,
+        help="Compare with this snapshot too; a folder of them for several models.")  # fmt: skip
+    add("--kmr-update", dest="kmr_update", action="store_true", default=False,
+        help="Write snapshots that are missing or no longer match, instead of failing.")  # fmt: skip
+    parser.addini("kmr_models", "Model files to check in every run that names no tests.", type="paths")
+    parser.addini("kmr_inputs", "As --kmr-input, relative to rootdir, one per line.", type="linelist")
+    parser.addini("kmr_shapes", "As --kmr-shape, one per line.", type="linelist")
+    parser.addini("kmr_mask_inputs", "As --kmr-mask-input, one per line.", type="linelist")
+    parser.addini("kmr_imports", "As --kmr-import, one per line.", type="linelist")
+    parser.addini("kmr_snapshot", "As --kmr-snapshot, relative to rootdir.", default="")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Take up the models that are asked for, if any are."""
+    config.addinivalue_line("markers", _MARKER)
+    if config.getoption("kmr_models") or config.getini("kmr_models"):
+        from kmr_cli.pytest_plugin.asked import asked_of
+        from kmr_cli.pytest_plugin.items import ModelCollection
+
+        config.pluginmanager.register(ModelCollection(asked_of(config)), "kmr_inspect_models")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One test for each model that the marker or the command line names."""
+    if "kmr_model" in metafunc.fixturenames:
+        from kmr_cli.pytest_plugin.guarded import named_models
+
+        named = named_models(metafunc.config, metafunc.definition)
+        if named:
+            metafunc.parametrize("kmr_model", named, indirect=True, ids=[one.title for one in named])
+
+
+@pytest.fixture
+def kmr_model(request: pytest.FixtureRequest) -> GuardedModel:
+    """A saved model to ask questions: ``assert_batch_independent()``, ``assert_matches_snapshot()``, ``sample(...)``.
+
+    It is the one that ``@pytest.mark.kmr_model("path")`` or ``pytest --kmr-model PATH`` names.
+    """
+    from kmr_cli.pytest_plugin.guarded import open_guarded
+
+    return open_guarded(request)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say which snapshots were written."""
+    if not config.getoption("kmr_update"):
+        return
+    written = {
+        str(value): None
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        for name, value in getattr(report, "user_properties", ())
+        if name == UPDATED
+    }
+    terminalreporter.section("kmr-inspect: snapshots")
+    for line in written:
+        terminalreporter.write_line(f"wrote {line}")
+    if not written:
+        terminalreporter.write_line("all match; none was written")

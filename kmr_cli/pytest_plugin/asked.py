@@ -1,0 +1,163 @@
+"""What the command line, the ini file and ``[tool.kmr-inspect]`` ask of the plugin."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from kmr_cli.batch import parse_shapes
+from kmr_cli.errors import KmrError
+from kmr_cli.formats import OpenOptions
+from kmr_cli.model import Shapes
+from kmr_cli.policy import Policy
+from kmr_cli.rules import RULES
+from kmr_cli.settings import Settings, read_settings
+from kmr_cli.tolerance import Tolerance, Tolerances
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What to do with every model.
+
+    Attributes:
+        models: files, absolute.
+        explicit: they stand on the command line, not in the ini file.
+        inputs: npy and npz files, absolute, as ``FILE`` or ``NAME=FILE``.
+        size, shapes: of the batch.
+        opening: how models are opened.
+        snapshot: a file, or a folder of them.
+        policy, tolerances: what counts, from ``[tool.kmr-inspect]``.
+        update: write snapshots.
+    """
+
+    models: tuple[Path, ...]
+    explicit: bool
+    inputs: tuple[str, ...]
+    size: int | None
+    shapes: Shapes
+    opening: OpenOptions
+    snapshot: Path | None
+    policy: Policy
+    tolerances: Tolerances
+    update: bool
+
+    def snapshot_of(self, model: Path) -> Path | None:
+        """The snapshot that a model is compared with, or None."""
+        from kmr_cli.snapshot_file import file_name
+
+        if self.snapshot is None or not self.snapshot.is_dir():
+            return self.snapshot
+        return self.snapshot / file_name(model)
+
+
+_KEY = pytest.StashKey[Asked]()
+
+
+def asked_of(config: pytest.Config) -> Asked:
+    """What this run asks for; read once.
+
+    Raises:
+        pytest.UsageError: a file that is not there, a shape or rule that is none, a bad ``[tool.kmr-inspect]``.
+    """
+    if _KEY not in config.stash:
+        try:
+            config.stash[_KEY] = _read(config)
+        except KmrError as exc:
+            raise pytest.UsageError(*filter(None, (f"kmr-inspect: {exc.message}", exc.hint))) from None
+    return config.stash[_KEY]
+
+
+def shown_path(config: pytest.Config, path: Path) -> str:
+    """A file as people know it: relative to rootdir if it lies below."""
+    try:
+        return path.relative_to(config.rootpath).as_posix()
+    except ValueError:
+        return str(path)
+
+
+def absolute(argument: str, base: Path) -> str:
+    """``FILE`` or ``NAME=FILE`` with an absolute path."""
+    name, equals, file = argument.partition("=")
+    if not equals or (base / argument).exists():
+        return str(base / argument)
+    return f"{name}={base / file}"
+
+
+def relative(config: pytest.Config, argument: str) -> str:
+    """``FILE`` or ``NAME=FILE`` as people know it: relative to rootdir if it lies below."""
+    name, equals, file = argument.partition("=")
+    if not equals or Path(argument).exists():
+        return shown_path(config, Path(argument))
+    return f"{name}={shown_path(config, Path(file))}"
+
+
+def _read(config: pytest.Config) -> Asked:
+    here, root = config.invocation_params.dir, config.rootpath
+    explicit = bool(config.getoption("kmr_models"))
+    given = config.getoption("kmr_models") or config.getini("kmr_models")
+    models = tuple(dict.fromkeys(Path(os.path.normpath(here / path)) for path in given))
+    for model in models:
+        if not model.exists():
+            raise KmrError(f"--kmr-model {shown_path(config, model)}: no such file", "give the path of a model")
+    typed = config.getoption("kmr_inputs")
+    inputs = tuple(absolute(text, here if typed else root) for text in typed or config.getini("kmr_inputs"))
+    for text in inputs:
+        if not Path(text).exists() and not Path(text.partition("=")[2]).is_file():
+            raise KmrError(f"--kmr-input {text}: no such file", "it is FILE or NAME=FILE")
+    settings = read_settings(root)
+    asked = Asked(
+        models,
+        explicit,
+        inputs,
+        config.getoption("kmr_batch_size"),
+        parse_shapes(config.getoption("kmr_shapes") or config.getini("kmr_shapes")),
+        OpenOptions(tuple(config.getoption("kmr_imports") or config.getini("kmr_imports"))),
+        _snapshot(config, models),
+        policy_of(settings, masks=config.getoption("kmr_mask_inputs") or config.getini("kmr_mask_inputs")),
+        Tolerances(Tolerance(), settings.tolerance),
+        bool(config.getoption("kmr_update")),
+    )
+    for name in ("kmr_models", "kmr_inputs", "kmr_snapshot"):  # workers of xdist may stand in another folder
+        value = {"kmr_models": [str(path) for path in models] if explicit else [], "kmr_inputs": list(inputs)}.get(name)
+        setattr(config.option, name, value if value is not None else asked.snapshot and str(asked.snapshot))
+    return asked
+
+
+def policy_of(
+    settings: Settings,
+    *,
+    select: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    allow: Sequence[str] = (),
+    masks: Sequence[str] = (),
+) -> Policy:
+    """What a caller says, over what ``[tool.kmr-inspect]`` says; as the options of ``check-batch-axis`` combine.
+
+    Raises:
+        KmrError: no rule has such a code, or none is left.
+    """
+    codes = []
+    for given in (select or settings.select, (*settings.ignore, *ignore)):
+        codes.append(tuple(code.upper() for code in given))
+        for code in codes[-1]:
+            if not any(rule.startswith(code) for rule in RULES):
+                raise KmrError(f"no rule starts with {code!r}", "kmr-inspect rules lists them")
+    policy = Policy(codes[0], codes[1], (*settings.allow, *allow), tuple(masks))
+    if not any(policy.counts(rule) for rule in RULES):
+        raise KmrError("select and ignore leave no rule, so nothing would be checked", "ignore less")
+    return policy
+
+
+def _snapshot(config: pytest.Config, models: Sequence[Path]) -> Path | None:
+    typed = config.getoption("kmr_snapshot")
+    text = typed or config.getini("kmr_snapshot")
+    if not text:
+        return None
+    path: Path = (config.invocation_params.dir if typed else config.rootpath) / text
+    if len(models) > 1 and not path.is_dir():
+        raise KmrError(f"--kmr-snapshot {text}: one snapshot for {len(models)} models", "give a folder of snapshots")
+    return path

@@ -1,0 +1,272 @@
+"""What the fixture ``kmr_model`` gives: a model, and assertions that say what the commands say."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from kmr_cli.errors import KmrError
+from kmr_cli.formats import OpenOptions
+from kmr_cli.model import Data, Model, Shapes
+from kmr_cli.pytest_plugin import UPDATED
+from kmr_cli.pytest_plugin.asked import absolute, asked_of, policy_of, relative, shown_path
+from kmr_cli.pytest_plugin.models import models_of
+from kmr_cli.pytest_plugin.snapshots import Matched, match_snapshot
+from kmr_cli.pytest_plugin.words import as_text, command_line, of_error
+from kmr_cli.records import Comparison, Record, Report
+from kmr_cli.render.comparison import show_comparison
+from kmr_cli.render.findings import shown
+from kmr_cli.render.report import show_report
+from kmr_cli.sample_index import Index
+from kmr_cli.settings import Settings, read_settings
+from kmr_cli.snapshot_file import file_name
+from kmr_cli.tolerance import Tolerance, Tolerances
+
+_HOW = 'name it with @pytest.mark.kmr_model("model.keras"), or run pytest --kmr-model PATH'
+
+
+@dataclass(frozen=True)
+class Named:
+    """A model that a test is for.
+
+    Attributes:
+        path: absolute.
+        title: as people know it.
+        opening: how it is opened.
+        asked: it is one of ``--kmr-model``, whose other options hold for it as well.
+    """
+
+    path: Path
+    title: str
+    opening: OpenOptions
+    asked: bool = False
+
+
+class GuardedModel:
+    """A saved model under test.
+
+    Attributes:
+        model: the opened :class:`kmr_cli.Model`.
+        path: of its file.
+    """
+
+    def __init__(self, model: Model, named: Named, request: pytest.FixtureRequest, settings: Settings) -> None:
+        self.model, self.path = model, named.path
+        self._named, self._config, self._settings = named, request.config, settings
+        self._nodeid: str = request.node.nodeid
+        self._properties: list[tuple[str, object]] = request.node.user_properties
+
+    def sample(
+        self, layer: str | Sequence[str], index: Index, batch: Data = None, **options: Any
+    ) -> tuple[Record, ...]:
+        """As :meth:`kmr_cli.Model.sample`."""
+        return self.model.sample(layer, index, self._data(batch), **options)
+
+    def assert_batch_independent(
+        self,
+        batch: Data = None,
+        *,
+        allow: Sequence[str] = (),
+        select: Sequence[str] = (),
+        ignore: Sequence[str] = (),
+        masks: Sequence[str] = (),
+        size: int | None = None,
+        shapes: Shapes | None = None,
+        unproven_ok: bool = False,
+    ) -> Report:
+        """Fail where samples of a batch mix, as ``kmr-inspect check-batch-axis`` says; and where that was not shown.
+
+        Args:
+            batch: arrays or files (relative to rootdir), as for :meth:`kmr_cli.Model.check_batch_axis`; None for
+                ``--kmr-input`` where the model is that of ``--kmr-model``, else for synthetic data.
+            allow: layers at which a mix is by design, besides those of ``[tool.kmr-inspect]``.
+            select: only rules that start with one of these.
+            ignore: leave out rules that start with one of these.
+            masks: inputs that are masks, ``NAME`` or ``NAME=VALUE``.
+            size: of the batch.
+            shapes: of one sample by input name, for synthetic data.
+            unproven_ok: pass where nothing is wrong but not everything could be shown.
+
+        Raises:
+            AssertionError: with the report.
+        """
+        __tracebackhide__ = True
+        given = self._asked_for(size=size, shapes=shapes)
+        some_rules = bool(select or ignore or self._settings.select or self._settings.ignore)
+
+        def check() -> Report:
+            policy = policy_of(self._settings, select=select, ignore=ignore, allow=allow, masks=masks or given["masks"])
+            return self.model.check_batch_axis(
+                self._data(batch), policy=policy, size=given["size"], shapes=given["shapes"]
+            )
+
+        report: Report = self._try(check)
+        if not report.taps:
+            raise AssertionError(f"{self._named.title}: nothing was checked: no layer was tapped and no output seen")
+        if report.verdict == "fail" or (report.verdict == "unproven" and not unproven_ok):
+            report = replace(report, path=self._named.title)
+            raise AssertionError(as_text(partial(show_report, report=report, some_rules=some_rules)))
+        return report
+
+    def assert_matches_snapshot(
+        self,
+        path: str | Path | None = None,
+        batch: Data = None,
+        *,
+        rtol: float | None = None,
+        atol: float | None = None,
+        ulp: int | None = None,
+        size: int | None = None,
+        shapes: Shapes | None = None,
+        unproven_ok: bool = False,
+    ) -> Comparison | None:
+        """Fail where the model is not what its snapshot says, as ``kmr-inspect compare`` says.
+
+        ``pytest --kmr-update`` writes a snapshot that is missing or no longer matches, and tells which at the end.
+
+        Args:
+            path: of the snapshot, relative to rootdir; None for ``MODEL.kmr.json`` beside the model.
+            batch: the data that it was taken on, as for :meth:`assert_batch_independent`.
+            rtol: how far values may be off, relative to the largest; :class:`kmr_cli.tolerance.Tolerances`.
+            atol: the same, absolute.
+            ulp: the same in units in the last place, in place of both.
+            size: of the batch that a snapshot is taken on.
+            shapes: of one sample by input name, for synthetic data.
+            unproven_ok: pass where nothing is wrong but an output could not be compared.
+
+        Returns:
+            The comparison, or None where the snapshot was written.
+
+        Raises:
+            AssertionError: with the comparison; or there is no snapshot.
+        """
+        __tracebackhide__ = True
+        place = self.path.with_name(file_name(self.path)) if path is None else self._config.rootpath / path
+        data, given = self._data(batch), self._asked_for(size=size, shapes=shapes)
+        update = self._config.getoption("kmr_update")
+        if not place.exists() and not update:
+            raise AssertionError(self._no_snapshot(place, data, given["size"]))
+        policy = self._try(lambda: policy_of(self._settings))
+        found: Matched = self._try(
+            lambda: match_snapshot(
+                self.model, place, data, size=given["size"], shapes=given["shapes"], update=update, policy=policy,
+                tolerances=Tolerances(Tolerance(rtol, atol, ulp), self._settings.tolerance),
+            )
+        )  # fmt: skip
+        if found.wrote is not None:
+            self._properties.append((UPDATED, f"{shown_path(self._config, place)} ({found.wrote})"))
+        result = found.comparison
+        if result is None:
+            return None
+        if not result.compared:
+            missing = f"no layer of {shown_path(self._config, place)} is in the model"
+            raise AssertionError(f"{self._named.title}: nothing was compared: {missing}")
+        if result.verdict == "fail" or (result.verdict == "unproven" and not unproven_ok):
+            some_rules = bool(policy.select or policy.ignore)
+            result = replace(result, path=self._named.title, baseline=shown_path(self._config, place))
+            raise AssertionError(as_text(partial(show_comparison, result=result, some_rules=some_rules)))
+        return result
+
+    def __repr__(self) -> str:
+        return f"<kmr_model {self._named.title}>"
+
+    def _data(self, batch: Data) -> Data:
+        """The batch, files made absolute, in place of which the command line's may stand."""
+        root = self._config.rootpath
+        if batch is None:
+            return (asked_of(self._config).inputs or None) if self._named.asked else None
+        if isinstance(batch, (str, Path)):
+            return absolute(str(batch), root)
+        if isinstance(batch, (list, tuple)) and all(isinstance(item, (str, Path)) for item in batch):
+            return [absolute(str(item), root) for item in batch]
+        return batch
+
+    def _asked_for(self, *, size: int | None, shapes: Shapes | None) -> dict[str, Any]:
+        """What the caller says, over what the command line says of its models."""
+        if not self._named.asked:
+            return {"size": size, "shapes": shapes or {}, "masks": ()}
+        asked = asked_of(self._config)
+        return {
+            "size": asked.size if size is None else size,
+            "shapes": asked.shapes if shapes is None else shapes,
+            "masks": asked.policy.masks,
+        }
+
+    def _try(self, ask: Callable[[], Any]) -> Any:
+        """Ask; a model that cannot be run is told in one line, not as a traceback."""
+        __tracebackhide__ = True
+        try:
+            return ask()
+        except KmrError as exc:
+            error = exc
+        pytest.fail(of_error(error))
+
+    def _no_snapshot(self, place: Path, data: Data, size: int | None) -> str:
+        there = shown_path(self._config, place)
+        how = f"pytest {shown(shlex.quote(self._nodeid))} --kmr-update"
+        files = [data] if isinstance(data, str) else data
+        if files is None or (isinstance(files, (list, tuple)) and all(isinstance(item, str) for item in files)):
+            arguments = [part for file in files or () for part in ("--input", relative(self._config, str(file)))]
+            arguments += ["--batch-size", str(size)] if size is not None else []
+            how += ", or " + command_line("snapshot", self._named.title, self._named.opening, [*arguments, "-o", there])
+        return f"{shown(there)}: no such snapshot\nhint:  {how}"
+
+
+def named_models(config: pytest.Config, definition: pytest.Item) -> list[Named]:
+    """The models that a test function's marker names, else those of the command line."""
+    marker = definition.get_closest_marker("kmr_model")
+    if marker is not None:
+        return _marked(config, marker)
+    if any(mark.name == "kmr_model" for mark in _marks_of_parameters(definition)):
+        return []  # then each of them names its own
+    asked = asked_of(config)
+    return [Named(path, shown_path(config, path), asked.opening, asked=True) for path in asked.models]
+
+
+def open_guarded(request: pytest.FixtureRequest) -> GuardedModel:
+    """The model of a test. One that has none, or whose model cannot be opened, fails."""
+    named = getattr(request, "param", None)
+    marker = request.node.get_closest_marker("kmr_model")
+    if named is None:
+        of_marker = [] if marker is None else _marked(request.config, marker)
+        if marker is not None and len(of_marker) != 1:
+            _refuse(f"kmr_model: the marker of a parameter must name one model, not {len(of_marker)}")
+        if not of_marker:
+            _refuse(f"kmr_model: no model is named\nhint:  {_HOW}")
+        (named,) = of_marker
+    try:
+        model = models_of(request.config).open(named.path, named.opening)
+        return GuardedModel(model, named, request, read_settings(request.config.rootpath))
+    except KmrError as exc:
+        problem = exc
+    return _refuse(of_error(problem))
+
+
+def _marks_of_parameters(definition: pytest.Item) -> Iterator[pytest.Mark]:
+    """Those of ``pytest.param(..., marks=...)``, which belong to tests that are not made yet."""
+    for parametrize in definition.iter_markers("parametrize"):
+        values = parametrize.args[1] if len(parametrize.args) > 1 else parametrize.kwargs.get("argvalues", ())
+        for value in values if isinstance(values, (list, tuple)) else ():
+            for mark in getattr(value, "marks", ()):
+                yield getattr(mark, "mark", mark)
+
+
+def _marked(config: pytest.Config, marker: pytest.Mark) -> list[Named]:
+    unknown = marker.kwargs.keys() - {"imports", "signature"}
+    if unknown or not all(isinstance(path, (str, os.PathLike)) for path in marker.args):
+        _refuse('kmr_model: the marker takes paths, imports=[...] and signature="..."')
+    opening = OpenOptions(tuple(marker.kwargs.get("imports", ())), marker.kwargs.get("signature"))
+    paths = [Path(os.path.normpath(config.rootpath / path)) for path in marker.args]
+    return [Named(path, shown_path(config, path), opening) for path in paths]
+
+
+def _refuse(text: str) -> NoReturn:
+    __tracebackhide__ = True
+    pytest.fail(text, pytrace=False)

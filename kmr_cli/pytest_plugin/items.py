@@ -1,0 +1,195 @@
+"""One test per layer and rule of every model of ``--kmr-model``: ``model.keras::conv1::KMR101``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+from kmr_cli.errors import KmrError
+from kmr_cli.pytest_plugin import UPDATED, KmrWarning
+from kmr_cli.pytest_plugin.asked import Asked, relative, shown_path
+from kmr_cli.pytest_plugin.models import models_of
+from kmr_cli.pytest_plugin.run import Judgement, Kind, ModelRun, kind_of, needs_proof
+from kmr_cli.pytest_plugin.words import of_error, of_finding, sample_command
+from kmr_cli.records import Finding
+from kmr_cli.render.escape import for_terminal
+from kmr_cli.rules import RULES
+
+_MODEL = "(model)"
+_SHOWN = 20  # findings that one test tells in full
+
+
+class ModelCollection:
+    """Collects the models that are asked for, wherever pytest meets them, and at the end those it did not meet."""
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
+        self._met: set[Path] = set()
+
+    def pytest_report_header(self, config: pytest.Config) -> str:
+        """What is checked, and on what."""
+        models = ", ".join(shown_path(config, path) for path in self._asked.models)
+        data = ", ".join(relative(config, text) for text in self._asked.inputs) or "synthetic data"
+        return f"kmr-inspect: {for_terminal(models)} on {for_terminal(data)}"
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+        """A model file among those that pytest collects, or named in its arguments."""
+        return self._collect(file_path, parent)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collect_directory(self, path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+        """The same for a SavedModel."""
+        return self._collect(path, parent)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(
+        self, session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
+    ) -> None:
+        """Add the models that were not met. Before -k, -m and --lf choose among all."""
+        by_name = config.args_source is pytest.Config.ArgsSource.ARGS
+        if by_name and not self._asked.explicit:
+            return  # a setting for whole runs, and this is a run of chosen tests
+        for path in self._asked.models:
+            if path not in self._met:
+                node = self._collect(path, session)
+                assert node is not None
+                items.extend(session.genitems(node))
+
+    def _collect(self, path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+        if path not in self._asked.models:
+            return None
+        self._met.add(path)
+        shown = shown_path(parent.config, path)
+        run = ModelRun(path, shown, self._asked, models_of(parent.config))
+        return ModelFile.from_parent(parent, path=path, run=run)
+
+
+class ModelFile(pytest.File):
+    """A model."""
+
+    def __init__(self, *, run: ModelRun, **node: object) -> None:
+        super().__init__(**node)  # type: ignore[arg-type]
+        self.run = run
+        if self.config.pluginmanager.hasplugin("xdist"):  # --dist loadgroup: the model runs once
+            self.add_marker(pytest.mark.xdist_group(name=for_terminal(run.shown)))
+
+    def collect(self) -> Iterator[pytest.Collector]:
+        """Its layers, then the model itself."""
+        taken = {_MODEL}
+        for layer, rules in self.run.places():
+            name = _name(layer, taken) if layer else _MODEL
+            yield LayerNode.from_parent(self, name=name, run=self.run, layer=layer, rules=rules)
+
+
+class LayerNode(pytest.Collector):
+    """A layer, or the model itself."""
+
+    def __init__(self, *, run: ModelRun, layer: str, rules: tuple[str, ...], **node: object) -> None:
+        super().__init__(**node)  # type: ignore[arg-type]
+        self.run, self.layer, self.rules = run, layer, rules
+
+    def collect(self) -> Iterator[pytest.Item]:
+        """One test per rule; of the model itself, also whether everything was shown."""
+        for rule in self.rules:
+            yield RuleItem.from_parent(self, name=rule, run=self.run, layer=self.layer, rule=rule)
+        if not self.layer:
+            yield ShownItem.from_parent(self, name="proven", run=self.run, kind="check")
+            if self.run.snapshot is not None:
+                yield ShownItem.from_parent(self, name="compared", run=self.run, kind="snapshot")
+
+
+class ModelItem(pytest.Item):
+    """A test that reads what one run said. A run that failed is an error of each."""
+
+    def __init__(self, *, run: ModelRun, kind: Kind, **node: object) -> None:
+        super().__init__(**node)  # type: ignore[arg-type]
+        self.run, self.kind = run, kind
+
+    def setup(self) -> None:
+        """Run the model, if no test before has."""
+        try:
+            self.run.judgement(self.kind)
+        except KmrError as exc:
+            pytest.fail(of_error(exc), pytrace=False)
+
+    def judgement(self) -> Judgement:
+        """What the run said."""
+        return self.run.judgement(self.kind)
+
+    def tell(self, findings: Iterable[Finding]) -> None:
+        """Fail with the errors that are not allowed, and warn of the warnings."""
+        failing = []
+        for finding in findings:
+            text = of_finding(finding, self._command(finding))
+            if finding.severity == "error" and not finding.allowed:
+                failing.append(text)
+            elif not finding.allowed:
+                try:
+                    self.warn(KmrWarning(f"{for_terminal(self.run.shown)}: {text}"))
+                except KmrWarning as exc:  # -W error
+                    failing.append(str(exc))
+        if failing:
+            more = [f"… and {len(failing) - _SHOWN} more"] if len(failing) > _SHOWN else []
+            pytest.fail("\n\n".join(failing[:_SHOWN] + more), pytrace=False)
+
+    def _command(self, finding: Finding) -> str:
+        asked = self.run.asked
+        data = [part for text in asked.inputs for part in ("--input", relative(self.config, text))]
+        for name, shape in asked.shapes.items():
+            data += ["--shape", f"{name}=" * (name is not None) + ",".join(map(str, shape))]
+        if asked.size is not None:
+            data += ["--batch-size", str(asked.size)]
+        return sample_command(finding, self.run.shown, asked.opening, data)
+
+
+class RuleItem(ModelItem):
+    """Passes where a layer keeps a rule, is skipped where that was not looked at or not shown."""
+
+    def __init__(self, *, run: ModelRun, layer: str, rule: str, **node: object) -> None:
+        super().__init__(run=run, kind=kind_of(rule), **node)
+        self.layer, self.rule = layer, rule
+
+    def runtest(self) -> None:
+        """Judge."""
+        found = self.judgement()
+        findings = found.findings.get((self.layer, self.rule), ())
+        self.tell(findings)
+        if not findings and self.layer not in found.layers:
+            pytest.skip("not looked at: no tap saw it in this run, or the snapshot has none")
+        if not findings and needs_proof(self.rule) and self.layer in found.silent:
+            pytest.skip(f"not shown: {found.silent[self.layer]}")
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        """Where, and what."""
+        return self.path, None, f"{self.parent.name if self.parent else ''} {self.rule} {RULES[self.rule].name}"
+
+
+class ShownItem(ModelItem):
+    """Passes where everything was shown one way or the other; never where something was not."""
+
+    def runtest(self) -> None:
+        """Judge."""
+        found = self.judgement()
+        if found.wrote is not None and self.run.snapshot is not None:
+            self.user_properties.append((UPDATED, f"{shown_path(self.config, self.run.snapshot)} ({found.wrote})"))
+        self.tell(found.findings.get(("", ""), ()))
+        if found.unproven:
+            pytest.skip("not shown: " + "; ".join(for_terminal(reason, 500) for reason in found.unproven))
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        """Where, and what."""
+        return self.path, None, f"{_MODEL} {self.name}"
+
+
+def _name(layer: str, taken: set[str]) -> str:
+    """A layer's name as part of a test's: printable, unique, and without what pytest splits at."""
+    name = unique = for_terminal(layer).replace("::", "\\x3a\\x3a")
+    number = 1
+    while unique in taken:
+        number += 1
+        unique = f"{name}~{number}"
+    taken.add(unique)
+    return unique

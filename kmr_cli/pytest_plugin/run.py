@@ -1,0 +1,167 @@
+"""What became of one model: checked once, and every finding given to one test."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from kmr_cli.errors import KmrError
+from kmr_cli.pytest_plugin.asked import Asked
+from kmr_cli.pytest_plugin.models import Models
+from kmr_cli.pytest_plugin.snapshots import match_snapshot
+from kmr_cli.records import Comparison, Finding, ModelInfo, Report
+from kmr_cli.rules import RULES
+
+Place: TypeAlias = "tuple[str, str]"
+"""(layer, rule): one test."""
+Kind: TypeAlias = Literal["check", "snapshot"]
+
+_MASKED = "KMR2"
+_COMPARED = "KMR4"
+_OF_THE_MODEL = ("KMR401", "KMR409")
+"""Layers that are gone have no test of their own, and inputs and outputs are the model's."""
+_PROVEN = ("KMR101", "KMR103", "KMR104", "KMR105", "KMR106", "KMR108")
+"""Rules that say nothing at a tap where no sample's change showed."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What one run, of the check or of the comparison, says.
+
+    Attributes:
+        layers: that were looked at; ``""`` where the model's outputs were.
+        findings: that are not notes, by the test they belong to; what belongs to none is at ``("", "")``.
+        silent: layer -> why nothing is proven at one of its taps.
+        unproven: what was not shown either way.
+        wrote: why the snapshot was written, or None.
+    """
+
+    layers: frozenset[str]
+    findings: Mapping[Place, tuple[Finding, ...]]
+    silent: Mapping[str, str]
+    unproven: tuple[str, ...]
+    wrote: str | None = None
+
+
+class ModelRun:
+    """One model of ``--kmr-model``.
+
+    Args:
+        path: of the model.
+        shown: the same, as people know it.
+        asked: what to do with it.
+        models: opens it.
+    """
+
+    def __init__(self, path: Path, shown: str, asked: Asked, models: Models) -> None:
+        self.path, self.shown, self.asked = path, shown, asked
+        self.snapshot = asked.snapshot_of(path)
+        self._models = models
+        self._info: ModelInfo | KmrError | None = None
+        self._judgements: dict[Kind, Judgement | KmrError] = {}
+
+    def places(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Every layer that can be tapped with its rules, as the file tells; the model itself, ``""``, comes last.
+
+        A file that cannot be read has no layers.
+        """
+        info = self._describe()
+        rules = [rule for rule in RULES.values() if rule.severity != "note" and self.asked.policy.counts(rule.code)]
+        codes = [rule.code for rule in rules if self._applies(rule.code, info)]
+        if not isinstance(info, KmrError):
+            inside = tuple(code for code in codes if code not in _OF_THE_MODEL)
+            for layer in info.layers:
+                if not layer.untappable:
+                    yield layer.path, inside
+        yield "", tuple(codes)
+
+    def judgement(self, kind: Kind) -> Judgement:
+        """What the run says; the model runs when this is first asked for.
+
+        Raises:
+            KmrError: it could not be done; the same one every time.
+        """
+        if kind not in self._judgements:
+            try:
+                self._judgements[kind] = self._check() if kind == "check" else self._compare()
+            except KmrError as exc:
+                self._judgements[kind] = exc
+        found = self._judgements[kind]
+        if isinstance(found, KmrError):
+            raise found.with_traceback(None)
+        return found
+
+    def _check(self) -> Judgement:
+        asked = self.asked
+        model = self._models.open(self.path, asked.opening)
+        report = model.check_batch_axis(asked.inputs or None, policy=asked.policy, size=asked.size, shapes=asked.shapes)
+        silent = {tap.layer: tap.index.proof for tap in report.taps if tap.index.kind == "unproven"}
+        return self._judge(report, {tap.layer for tap in report.taps}, silent)
+
+    def _compare(self) -> Judgement:
+        asked = self.asked
+        assert self.snapshot is not None
+        model = self._models.open(self.path, asked.opening)
+        found = match_snapshot(
+            model, self.snapshot, asked.inputs or None, size=asked.size, shapes=asked.shapes,
+            tolerances=asked.tolerances, policy=asked.policy, update=asked.update,
+        )  # fmt: skip
+        if found.comparison is None:
+            layers = {layer for layer, _ in self.places()}
+            return Judgement(frozenset(layers), {}, {}, (), found.wrote)
+        layers = {*found.comparison.layers, *([""] if found.comparison.outputs else [])}
+        return replace(self._judge(found.comparison, layers, {}), wrote=found.wrote)
+
+    def _judge(self, result: Report | Comparison, layers: Collection[str], silent: Mapping[str, str]) -> Judgement:
+        info = self._describe()
+        assert isinstance(info, ModelInfo)
+        routed = route(result.findings, dict(self.places()), info.separator)
+        unproven = result.unproven if layers else ("nothing was checked", *result.unproven)
+        return Judgement(frozenset(layers), routed, silent, unproven)
+
+    def _describe(self) -> ModelInfo | KmrError:
+        if self._info is None:
+            try:
+                self._info = self._models.open(self.path, self.asked.opening).info
+            except KmrError as exc:
+                self._info = exc
+        return self._info
+
+    def _applies(self, code: str, info: ModelInfo | KmrError) -> bool:
+        if code.startswith(_COMPARED):
+            return self.snapshot is not None
+        if code.startswith(_MASKED) and not isinstance(info, KmrError):
+            return bool(self.asked.policy.masks) or any(spec.padding is not None for spec in info.inputs)
+        return True
+
+
+def kind_of(rule: str) -> Kind:
+    """Which run judges a rule."""
+    return "snapshot" if rule.startswith(_COMPARED) else "check"
+
+
+def needs_proof(rule: str) -> bool:
+    """Whether a rule says nothing where no sample's change showed."""
+    return rule in _PROVEN
+
+
+def route(
+    findings: Iterable[Finding], places: Mapping[str, tuple[str, ...]], separator: str
+) -> Mapping[Place, tuple[Finding, ...]]:
+    """Give every finding that is not a note to the test of its layer and rule.
+
+    A layer that only the loaded model shows (the inside of a custom class) has no test: then it is the nearest layer
+    above it that has one, at last the model itself; and where even that has none, ``("", "")``.
+    """
+    routed: defaultdict[Place, list[Finding]] = defaultdict(list)
+    for finding in findings:
+        if finding.severity == "note":
+            continue
+        layer = finding.layer
+        while layer and finding.rule not in places.get(layer, ()):
+            layer = layer.rpartition(separator)[0]
+        routed[(layer, finding.rule) if finding.rule in places.get(layer, ()) else ("", "")].append(finding)
+    return {place: tuple(found) for place, found in routed.items()}

@@ -1,0 +1,85 @@
+"""Compare a model with its snapshot, or write the snapshot where that is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from kmr_cli.baseline import compare_with_snapshot, full_snapshot
+from kmr_cli.errors import SnapshotError
+from kmr_cli.model import Data, Model, Shapes
+from kmr_cli.policy import Policy
+from kmr_cli.records import Comparison, Snapshot
+from kmr_cli.render.files import write_whole
+from kmr_cli.snapshot_file import dump, load, tensors_path
+from kmr_cli.tolerance import Tolerances
+
+
+@dataclass(frozen=True)
+class Matched:
+    """Attributes: ``comparison``, None where there was no snapshot; ``wrote``: why it was written, or None."""
+
+    comparison: Comparison | None
+    wrote: str | None = None
+
+
+def match_snapshot(
+    model: Model,
+    path: Path,
+    batch: Data,
+    *,
+    size: int | None,
+    shapes: Shapes,
+    tolerances: Tolerances,
+    policy: Policy,
+    update: bool,
+) -> Matched:
+    """Compare; with ``update``, write the snapshot if it is missing or the model no longer matches it.
+
+    Args:
+        model: the model.
+        path: of the snapshot.
+        batch: the data that it is or will be taken on.
+        size: of the batch, should a snapshot be taken.
+        shapes: of one sample by input name, for synthetic data.
+        tolerances: how far values may be off.
+        policy: which rules count.
+        update: whether to write.
+
+    Raises:
+        SnapshotError: it is missing, damaged, or of other data.
+        OutputError: it cannot be written.
+        BatchError, MissingFrameworkError, ModelLoadError, ModelRunError: as for ``Model.snapshot``.
+    """
+    if update and not path.exists():
+        _write(model.snapshot(batch, size=size, shapes=shapes), path)
+        return Matched(None, "new")
+    try:
+        comparison, _ = compare_with_snapshot(model, path, batch, tolerances=tolerances, policy=policy)
+        if not update or comparison.verdict == "pass":
+            return Matched(comparison)
+        why = ", ".join(dict.fromkeys(finding.rule for finding in comparison.findings if finding.severity == "error"))
+    except SnapshotError:
+        if not update:
+            raise
+        why = "other data"
+    before = load(path)  # a file that is no snapshot is not written over
+    if tensors_path(path).exists():
+        with full_snapshot(model, batch, sides=before.sides, size=size, shapes=shapes, seed=before.seed) as (
+            now,
+            write,
+        ):
+            write_whole(tensors_path(path), write, overwrite=True)
+            _write(now, path)
+    else:
+        _write(model.snapshot(batch, sides=before.sides, size=size, shapes=shapes, seed=before.seed), path)
+    return Matched(None, f"changed: {why or 'not everything could be compared'}")
+
+
+def _write(snapshot: Snapshot, path: Path) -> None:
+    text = dump(snapshot)
+
+    def fill(temporary: Path) -> None:
+        temporary.write_text(text, encoding="ascii")
+
+    write_whole(path, fill, overwrite=True)

@@ -1,0 +1,62 @@
+"""What a failing test says: the words of the terminal, and the command to look further with."""
+
+from __future__ import annotations
+
+import io
+import shlex
+from collections.abc import Callable, Sequence
+
+from rich.console import Console
+
+from kmr_cli.errors import KmrError
+from kmr_cli.formats import OpenOptions
+from kmr_cli.records import Difference, Finding
+from kmr_cli.render.findings import place, shown, title
+from kmr_cli.rules import RULES
+
+
+def as_text(show: Callable[[Console], None]) -> str:
+    """What the command prints, without colour."""
+    screen = io.StringIO()
+    show(Console(file=screen, width=80, highlight=False, markup=False, emoji=False, color_system=None))
+    return screen.getvalue().rstrip("\n")
+
+
+def of_error(error: KmrError) -> str:
+    """A failure as the command tells it: what is wrong, and what to type instead."""
+    return f"error: {shown(error.message)}" + (f"\nhint:  {shown(error.hint)}" if error.hint else "")
+
+
+def of_finding(finding: Finding, command: str) -> str:
+    """One finding, how to mend it and how to look at it."""
+    lines = [f"{finding.severity} {title(finding)} at {place(finding)}", f"  {shown(finding.message)}"]
+    if finding.samples:
+        pairs = ", ".join(f"{moved} moves {changed}" for moved, changed in finding.samples[:6])
+        lines.append(f"  samples: {pairs}{', …' if len(finding.samples) > 6 else ''}")
+    return "\n".join([*lines, f"  fix: {RULES[finding.rule].remedy}", f"  look: {command}"])
+
+
+def sample_command(finding: Finding, model: str, opening: OpenOptions, data: Sequence[str]) -> str:
+    """The command that shows the sample that a finding is about; for the model as a whole, all of its layers.
+
+    Args:
+        finding: what was found.
+        model: its path.
+        opening: how it was opened.
+        data: options that give the batch: ``--input FILE``, ``--shape 8,8,1``.
+    """
+    if isinstance(finding, Difference):
+        index = finding.where[0] if finding.where else 0
+    else:
+        index = finding.samples[0][1] if finding.samples else 0
+    return command_line("sample", model, opening, ("--layer", finding.layer or "*", "--index", str(index), *data))
+
+
+def command_line(command: str, model: str, opening: OpenOptions, arguments: Sequence[str]) -> str:
+    """A command as it is typed."""
+    options = list(arguments)
+    for module in opening.imports:
+        options += ["--import", module]
+    if opening.signature is not None:
+        options += ["--signature", opening.signature]
+    return shown(shlex.join(["kmr-inspect", command, model, *options]))
