@@ -221,7 +221,7 @@ def _judge_axes(work: _Work) -> None:
         pair = changed[tap]
         later = _later(work, tap, set(changed))
         severity: Severity | None = "warning" if pair.model.index == "unproven" else None
-        text = f"samples are {_index(pair.model)} instead of {_index(pair.baseline)}{later}"
+        text = f"samples lie {_index(pair.model)} instead of {_index(pair.baseline)}{later}"
         work.add("KMR405", tap, text, severity=severity)
 
 

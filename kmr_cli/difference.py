@@ -18,6 +18,8 @@ Kind: TypeAlias = Literal["same", "close", "off", "reordered", "shape", "unknown
 
 _SAME_FIGURES = 1e-5
 """Relative: minimum, maximum, mean and rms of the same values in another order agree that well."""
+_REORDERED = 100 * _SAME_FIGURES
+"""Relative: a smaller difference changes the figures too little to tell another order from other values."""
 _MANY = 16
 """Elements from which on four agreeing figures are no chance."""
 RANDOM = "changes from run to run"
@@ -108,7 +110,7 @@ def _by_sketches(model: TapSketch, baseline: TapSketch, size: int, tolerance: tu
     off: list[int] = []
     moved: list[int] = []
     worst: TapDifference | None = None
-    any_off = False
+    any_off = far = False
     for group, now, before in zip(groups, model.samples, baseline.samples, strict=True):
         if now.bits == before.bits and same_dtype:
             continue
@@ -119,14 +121,15 @@ def _by_sketches(model: TapSketch, baseline: TapSketch, size: int, tolerance: tu
         if allowed:
             # What the rounding of the sketches themselves may make is no evidence.
             allowed = max(allowed, resolution(before.projection, baseline.dtype, model.count))
-        if distance > allowed or (allowed == 0 and same_dtype):
+        if distance > allowed or distance == _FAR or (allowed == 0 and same_dtype):
             off += group
             any_off = True
+            far = far or distance > _REORDERED * scale
         part = TapDifference("close", (), distance, allowed, scale)
         worst = part if worst is None else max(worst, part, key=_badness)
     if worst is None:
         return TapDifference("same")
-    if any_off and model.count >= _MANY and all(map(_same_figures, model.samples, baseline.samples)):
+    if far and model.count >= _MANY and all(map(_same_figures, model.samples, baseline.samples)):
         return replace(worst, kind="reordered", where=tuple(off))
     return replace(worst, kind="off" if any_off else "close", where=tuple(off or moved))
 

@@ -58,7 +58,7 @@ def take(
             continue
         if folder is not None:
             np.save(folder / f"{len(taps)}.npy", value.astype(np.bytes_) if value.dtype == object else value)
-        taps.append(_sketched(tap, value, found[tap][sample], size, sample))
+        taps.append(sketch_tap(tap, value, found[tap][sample], size, sample))
     return tuple(taps), tuple(whole.output_names)
 
 
@@ -118,7 +118,16 @@ class _WithEnds:
         self._session.close()
 
 
-def _sketched(tap: tuple[str, int, str], value: np.ndarray, index: BatchIndex, size: int, sample: int) -> TapSketch:
+def sketch_tap(tap: tuple[str, int, str], value: np.ndarray, index: BatchIndex, size: int, sample: int) -> TapSketch:
+    """What is kept of one tensor.
+
+    Args:
+        tap: (layer, call, port).
+        value: the tensor.
+        index: its batch index as proven for one sample.
+        size: number of samples.
+        sample: that sample.
+    """
     parts = parts_of(value, index, size, sample)
     pieces: Sequence[np.ndarray]
     pieces = [value] if parts is None else [parts[group.start : group.stop] for group in groups_of(size)]
