@@ -133,6 +133,7 @@ class TestSourceArchive:
 
     def test_holds_what_is_needed_to_test(self, sdist):
         assert sdist >= {"Makefile", "constraints.txt", "tests/conftest.py", "scripts/readme_screens.py"}
+        assert sdist >= {str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.json")}
         assert {name.split("/")[1] for name in sdist if name.startswith("sample_models/")} >= set(DATA)
 
     def test_holds_no_leftovers(self, sdist):
