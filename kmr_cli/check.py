@@ -27,8 +27,8 @@ from kmr_cli.sizes import broken, sizes_to_try, trace_size, try_size
 
 _SIZES_WITH_LEAK = 4
 """Other batch sizes tried where groups of samples were found to mix."""
-_SIZES_WITH_TRACE = 7
-"""Other batch sizes tried where one of them failed."""
+_TRACES = 2
+"""Passes that may look for the layers of what went wrong at another size."""
 
 
 def check(
@@ -46,8 +46,8 @@ def check(
 
     The number of forward passes depends on the batch alone: at most B + 15 for up to eight samples,
     2·⌈log2 B⌉ + 15 above. Up to two of them find the layer of what went wrong at another size; what is left names
-    samples that mix, where groups showed that some do. Four more check masks, and a model that gives different
-    values every time takes up to six more, one in training mode takes one more.
+    samples that mix, where groups showed that some do. Four more check masks, and one more training mode. A model
+    that gives different values every time takes up to five to tell why, and so is run at fewer sizes.
 
     Args:
         session: the loaded model.
@@ -76,17 +76,17 @@ def check(
         return _report(run, policy, _only_some_sizes(run, masks, exc))
     run.step("running the same batch again")
     run.evidence.repeat(session, batch, run.taps)
-    known = run.passes
     judge_determinism(run, reopen)
-    find_noise(run)
-    budget = 2 * run.evidence.bits + 15 + run.passes - known
-    for number, group in enumerate(run.evidence.groups(number_samples(batch).tolist())):
+    groups = run.evidence.groups(number_samples(batch).tolist())
+    budget = len(groups) + 15 + find_noise(run)
+    for number, group in enumerate(groups):
         run.step(f"replacing {'sample' if run.evidence.singly else 'group'} {number}")
         other = replacement.replace(batch, group, session.inputs, run.rng, spare)
         run.evidence.replaced(session, other, run.taps, number)
     run.indices = {tap: run.evidence.index(tap) for tap in run.evidence.order}
-    push(run)
-    _try_sizes(run)
+    if not run.outputs or set(run.outputs) - run.evidence.restless:  # else nothing could be told from it
+        push(run)
+    _try_sizes(run, budget)
     _judge_finite(run)
     _judge_outputs(run)
     _judge_sizes(run)
@@ -219,18 +219,20 @@ def _touched_by_nan(run: Run, tap: Tap) -> tuple[tuple[int, int], ...]:
 # -- sizes -------------------------------------------------------------------------------------------------------
 
 
-def _try_sizes(run: Run) -> None:
-    """The same samples in batches of other sizes."""
+def _try_sizes(run: Run, budget: int) -> None:
+    """The same samples in batches of other sizes, as many as leave passes of the budget to look for the layers."""
     if run.info.fixed_batch is not None:
         return
     size = run.evidence.size
     outputs = {tap: (run.evidence.base[tap], run.indices[tap]) for tap in run.outputs if not _hopeless(run, tap)}
-    chosen = sizes_to_try(size, run.evidence.base)
+    held = run.info.format in ("keras", "h5")
+    chosen = sizes_to_try(size, run.evidence.base, run.batch, held=held)
     if not run.evidence.singly and any(run.mixed(tap) for tap in run.outputs):
         chosen = chosen[:_SIZES_WITH_LEAK]  # what that saves names a pair of samples
-    for number, (other, coincident) in enumerate(chosen):
-        if number == _SIZES_WITH_TRACE and any(found.wrong for found, _ in run.sizes):
-            return  # two more passes may look for the layers
+    for other, coincident in chosen:
+        left = budget - run.passes
+        if left <= 0 or (left <= _TRACES and any(found.wrong for found, _ in run.sizes)):
+            return
         run.step(f"running a batch of {other}")
         run.sizes.append((try_size(run.session, run.batch, other, outputs, run.noisy), coincident))
 

@@ -31,38 +31,45 @@ def judge_determinism(run: Run, reopen: Callable[[], Session] | None) -> None:
             run.unproven.append(f"{run.title(tap)} changes from run to run, so nothing can be told from it")
 
 
-def find_noise(run: Run) -> None:
-    """One pass with other random numbers, if the model is in training mode: what they reach."""
+def find_noise(run: Run) -> int:
+    """One pass with other random numbers, if the model is in training mode: what they reach. How many were run."""
     mode = training_mode(run.session)
     if mode is None:
-        return
+        return 0
     run.step("drawing other random numbers")
     mode.noise += 1
     try:
         run.noisy = run.evidence.differing(run.session, run.batch, run.taps)
     finally:
         mode.noise -= 1
+    return 1
 
 
 def _remembers(run: Run, reopen: Callable[[], Session]) -> bool:
-    """Whether the second result of a fresh model depends on what its first batch was, and on nothing else."""
-    other = replacement.replace(run.batch, range(run.evidence.size), run.session.inputs, run.rng)
+    """Whether the second result of a fresh model depends on what its first batch was, and on nothing else.
 
-    def second_after(first: Batch) -> list[np.ndarray]:
+    Random numbers that a fresh model draws in the same order every time depend on the number of calls alone.
+    """
+
+    def results_of(*batches: Batch) -> list[list[np.ndarray]]:
         fresh = reopen()
+        results = []
         try:
-            for data in (first, run.batch):
+            for data in batches:
                 run.step("telling state from chance")
                 outputs = fresh.capture(data, Taps(()), None)
+                assert outputs is not None
+                results.append([np.array(value) for value in outputs.values()])
         finally:
             fresh.close()
-        assert outputs is not None
-        return [np.array(value) for value in outputs.values()]
+        return results
 
-    after_same, after_other = second_after(run.batch), second_after(other)
-    if _alike(after_same, after_other):
-        return False
-    return _alike(after_same, second_after(run.batch))  # the same history gives the same result: it was no chance
+    first, second = results_of(run.batch, run.batch)
+    (again,) = results_of(run.batch)
+    if not _alike(first, again):
+        return False  # chance, with no history at all
+    other = replacement.replace(run.batch, range(run.evidence.size), run.session.inputs, run.rng)
+    return not _alike(second, results_of(other, run.batch)[1])
 
 
 def _alike(first: list[np.ndarray], second: list[np.ndarray]) -> bool:

@@ -1,7 +1,7 @@
 """What perturbed passes of one batch show of every tap, reduced while the passes run.
 
-Held at any time: one copy of every distinct tensor of the unchanged batch, and one byte per element (a bit per
-replaced sample; two bytes or more where the batch has more than eight).
+Held at any time: one copy of every distinct tensor of the unchanged batch and, where samples do not stand in rows, one
+byte per element (a bit per replaced sample; two bytes or more where the batch has more than eight).
 """
 
 from __future__ import annotations
@@ -11,24 +11,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from kmr_cli.batch_index import (
-    FAR,
-    differences,
-    differs,
-    from_bits,
-    from_owners,
-    from_reached,
-    owners_of_bits,
-    ulp_distance,
-)
+from kmr_cli.batch_index import FAR, differs, ulp_distance
 from kmr_cli.formats import Session, Taps
+from kmr_cli.reach import SINGLY as SINGLY
+from kmr_cli.reach import Reach
 from kmr_cli.records import Batch, BatchIndex
 
 Tap = tuple[str, int, str]
 """(layer, call, port); the model's outputs have the layer ``""``."""
-
-SINGLY = 8
-"""Up to this many samples each is replaced in a pass of its own; above, in groups by the bits of their index."""
 
 
 @dataclass
@@ -39,8 +29,7 @@ class Evidence:
         size: number of samples.
         base: tap -> its value on the unchanged batch; taps that are the same tensor share one array.
         canonical: tap -> the tap whose array it shares (itself, mostly).
-        reached: canonical tap -> unsigned integers; bit j: the element changed in pass j.
-        reacted: canonical tap -> for every pass, whether anything changed.
+        reached: canonical tap -> which elements changed in which pass.
         rerouted: taps whose shape or presence changed with the samples' content.
         regrouped: taps whose shape changed in a pass of :meth:`kept`.
         restless: taps that differ between two passes of the same batch.
@@ -53,7 +42,7 @@ class Evidence:
     size: int
     base: dict[Tap, np.ndarray] = field(default_factory=dict)
     canonical: dict[Tap, Tap] = field(default_factory=dict)
-    reached: dict[Tap, np.ndarray] = field(default_factory=dict)
+    reached: dict[Tap, Reach] = field(default_factory=dict)
     rerouted: set[Tap] = field(default_factory=set)
     regrouped: set[Tap] = field(default_factory=set)
     restless: set[Tap] = field(default_factory=set)
@@ -101,10 +90,9 @@ class Evidence:
 
         outputs = watch(session, batch, taps, keep)
         self.names = {f"out{number}": name for number, name in enumerate(outputs)}
-        kind = np.uint8 if self.singly or 2 * self.bits <= 8 else np.uint16 if 2 * self.bits <= 16 else np.uint64
         for tap in self.order:
             if self.canonical[tap] == tap:
-                self.reached[tap] = np.zeros(self.base[tap].shape, kind)
+                self.reached[tap] = Reach(self.base[tap].shape, self.size)
         return outputs
 
     def repeat(self, session: Session, batch: Batch, taps: Taps) -> None:
@@ -119,8 +107,11 @@ class Evidence:
         def compare(layer: str, call: int, port: str, array: np.ndarray) -> None:
             tap = (layer, call, port)
             seen.add(tap)
-            before = self.base.get(tap)
-            if before is None or before.shape != array.shape or differs(before, array):
+            before, home = self.base.get(tap), self.canonical.get(tap)
+            if home != tap and home in seen:
+                if home in found:
+                    found.add(tap)
+            elif before is None or before.shape != array.shape or differs(before, array):
                 found.add(tap)
 
         watch(session, batch, taps, compare)
@@ -136,12 +127,11 @@ class Evidence:
             before = self.base.get(tap)
             if before is None or before.shape != array.shape:
                 self.rerouted.add(tap)
-            elif self.canonical[tap] == tap:
-                reached = self.reached[tap].reshape(-1)
-                for place, moved in differences(before, array):
-                    reached[place] |= moved.astype(reached.dtype) << reached.dtype.type(number)
-                if not layer:
-                    self._strengthen(tap, ulp_distance(before, array))
+                return
+            if self.canonical[tap] == tap:
+                self.reached[tap].add(number, before, array)
+            if not layer:
+                self._strengthen(tap, ulp_distance(before, array))
 
         watch(session, batch, taps, compare)
         self.rerouted |= self.base.keys() - seen
@@ -181,6 +171,10 @@ class Evidence:
             if before is not None:
                 also(tap, array)
             if before is not None and index is not None and index.axis is not None:
+                if layer and self.canonical[tap] != tap:
+                    if self.canonical[tap] in found:
+                        found[tap] = FAR
+                    return
                 kept = [place for place, owner in enumerate(index.owners) if owner in samples]
                 if not layer:
                     old, new = np.take(before, kept, index.axis), np.take(array, kept, index.axis)
@@ -194,32 +188,17 @@ class Evidence:
 
     # -- what they show ----------------------------------------------------------------------------------------
 
-    def owners(self, tap: Tap) -> np.ndarray:
-        """Owner of every element: a sample, NOBODY or SEVERAL."""
-        reached = self.reached[self.canonical[tap]]
-        if self.singly:
-            return owners_of_bits(reached)
-        full = reached.dtype.type((1 << self.bits) - 1)
-        return from_bits(reached & full, reached >> reached.dtype.type(self.bits) & full, self.bits)
-
     def index(self, tap: Tap) -> BatchIndex:
         """The batch index of a tap. ``constant`` here means that nothing reached it."""
         if tap in self.rerouted:
             return BatchIndex("routed", proof="the shape here changes with the samples' content")
         if tap in self.restless:
             return BatchIndex("unproven", proof="the same batch twice gives different values here")
-        if self.singly:
-            return from_reached(self.reached[self.canonical[tap]], self.size)
-        return from_owners(self.owners(tap), self.size, tuple(range(self.size)))
+        return self.reached[self.canonical[tap]].index()
 
     def movement(self, tap: Tap, axis: int = 0) -> list[set[int]] | None:
         """For every sample's share of an axis, which samples moved it; None after group passes or for odd shapes."""
-        reached = self.reached[self.canonical[tap]]
-        if not self.singly or reached.ndim <= axis or reached.shape[axis] % self.size:
-            return None
-        rows = np.moveaxis(reached, axis, 0).reshape(self.size, -1)
-        union = np.bitwise_or.reduce(rows, axis=1) if rows.shape[1] else np.zeros(self.size, np.uint8)
-        return [{sample for sample in range(self.size) if bits >> sample & 1} for bits in union.tolist()]
+        return self.reached[self.canonical[tap]].movement(axis)
 
     def _strengthen(self, tap: Tap, distance: np.ndarray) -> None:
         first, second = self._strongest.get(tap, (np.zeros_like(distance), np.zeros_like(distance)))

@@ -72,7 +72,7 @@ class _Hunt:
         evidence = self.run.evidence
         size, bits = evidence.size, evidence.bits
         full = (1 << bits) - 1
-        rows = evidence.reached[evidence.canonical[tap]].reshape(size, -1).astype(np.int64)
+        rows = evidence.reached[evidence.canonical[tap]].elements.reshape(size, -1).astype(np.int64)
         own = np.arange(size, dtype=np.int64)[:, None]
         # Bit b: the row moved in the one of the two passes of bit b that left its own sample alone.
         foreign = (rows & ~own | rows >> bits & own) & full

@@ -16,6 +16,10 @@ from kmr_cli.records import Batch, BatchIndex
 
 _COINCIDENT = 4
 _LARGEST = 64
+_LIGHT = 1 << 26
+"""Bytes of activations: a batch that needs no more costs next to nothing."""
+_HEAVY = 1 << 30
+"""A batch that needs more is not tried because of a coincidence."""
 _TOLERANCE = {8: 1e-9, 4: 2e-4, 2: 4e-2, 1: 0.5}
 """By bytes per number: how far a sample may be off, relative to the tensor's largest value. Kernels that regroup a sum
 at another batch size stay 100 times below; a value of another sample is far above."""
@@ -49,10 +53,17 @@ class SizeRun:
         return self.error is not None or self.wrong_count is not None or self.differs is not None
 
 
-def sizes_to_try(size: int, base: Mapping[Tap, np.ndarray]) -> list[tuple[int, bool]]:
+def sizes_to_try(size: int, base: Mapping[Tap, np.ndarray], batch: Batch, *, held: bool) -> list[tuple[int, bool]]:
     """(size, whether it equals another dimension): 1, 2, 3, a prime that no dimension has, up to four that some have.
 
-    Dimensions of outputs come first: that is where a batch axis is mistaken for another one.
+    Dimensions of outputs and masks come first: that is where a batch axis is mistaken for another one. Those inside
+    are tried as far as that is cheap: batches that no more than double the memory, or need little anyway.
+
+    Args:
+        size: of the batch.
+        base: all taps of the batch.
+        batch: the inputs.
+        held: whether the framework holds all that a pass computes until its end.
     """
     inside: Counter[int] = Counter()
     outside: Counter[int] = Counter()
@@ -60,12 +71,30 @@ def sizes_to_try(size: int, base: Mapping[Tap, np.ndarray]) -> list[tuple[int, b
         for length in value.shape[1:]:
             if 1 < length <= _LARGEST:
                 (inside if layer else outside)[length] += 1
+    for mask in _like_masks(batch):
+        outside.update(length for length in mask.shape[1:] if 1 < length <= _LARGEST)
+    each = sum({id(value): value.nbytes for value in base.values()}.values()) / size
+    near = size if held else 2 * size
+
+    def cheap(number: int) -> bool:
+        return number * each <= _LIGHT or number <= near or (number in outside and number * each <= _HEAVY)
+
     lengths = [length for length, _ in outside.most_common()] + [length for length, _ in inside.most_common()]
     prime = next(number for number in _primes() if number != size and number not in inside and number not in outside)
     plain = [number for number in (1, 2, 3, prime) if number != size]
     coincident = [number for number in dict.fromkeys(lengths) if number != size and number not in plain]
     taken = [(number, number in lengths) for number in plain]
-    return taken + [(number, True) for number in coincident[:_COINCIDENT]]
+    return taken + [(number, True) for number in coincident if cheap(number)][:_COINCIDENT]
+
+
+def _like_masks(batch: Batch) -> Iterator[np.ndarray]:
+    """Inputs that say something of the steps of another: booleans, and shapes that another one's begins with."""
+    for name, values in batch.items():
+        others = [other.shape for key, other in batch.items() if key != name]
+        if values.dtype == bool or any(
+            values.ndim < len(other) and other[: values.ndim] == values.shape for other in others
+        ):
+            yield values
 
 
 def try_size(

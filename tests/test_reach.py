@@ -1,0 +1,124 @@
+"""What passes reached: flags per row say the same as bits per element."""
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from kmr_cli.batch_index import changed, differences, differs, from_reached
+from kmr_cli.reach import Reach
+
+B = 6
+SHAPE = (B, 64, 70)  # large enough for flags per row
+
+
+def reached_by(after_pass, shape=SHAPE):
+    """The reach, and the bits of every element worked out the long way."""
+    before = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    reach, bits = Reach(shape, B), np.zeros(shape, np.uint8)
+    for number in range(B):
+        after = after_pass(before.copy(), number)
+        reach.add(number, before, after)
+        bits |= changed(before, after).astype(np.uint8) << np.uint8(number)
+    return reach, bits
+
+
+def own_row(x, number):
+    x[number] += 1
+    return x
+
+
+def half_a_row(x, number):
+    x[number, :, ::2] += 1
+    return x
+
+
+def silent_in_two(x, number):
+    return x if number == 2 else own_row(x, number)
+
+
+def leak_from_three(x, number):
+    x[number] += 1
+    if number == 3:
+        x[4, 5, 6] += 1
+    return x
+
+
+def cumulative(x, number):
+    x[number:] += 1
+    return x
+
+
+def backwards(x, number):  # the first pass stays in its row
+    x[: number + 1] += 1
+    return x
+
+
+def reordered(x, number):
+    x[(0, 2, 1, 4, 5, 3)[number]] += 1
+    return x
+
+
+def columns(x, number):
+    x[:, number::B] += 1
+    return x
+
+
+def nothing(x, number):
+    return x
+
+
+@pytest.mark.parametrize(
+    "after_pass",
+    [own_row, half_a_row, silent_in_two, leak_from_three, cumulative, backwards, reordered, columns, nothing],
+)
+def test_flags_and_bits_agree(after_pass):
+    reach, bits = reached_by(after_pass)
+    assert reach.index() == from_reached(bits, B)
+    rows = np.bitwise_or.reduce(bits.reshape(B, -1), axis=1)
+    assert reach.movement() == [{j for j in range(B) if row >> j & 1} for row in rows.tolist()]
+    assert ((reach.elements | bits) == reach.elements).all()  # never too little
+
+
+def test_kinds():
+    kinds = {function: reached_by(function)[0].index().kind for function in (own_row, cumulative, reordered, nothing)}
+    assert list(kinds.values()) == ["separated", "mixed", "reordered", "constant"]
+    assert reached_by(leak_from_three)[0].index().kind == "mixed"
+    assert reached_by(silent_in_two)[0].index().owners == (0, 1, -1, 3, 4, 5)
+
+
+def test_no_memory_per_element_while_samples_stay_in_rows():
+    reach, _ = reached_by(own_row)
+    assert reach.elements.strides[1:] == (0, 0)
+    assert reached_by(cumulative)[0].elements.strides[1:] != (0, 0)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int8", "bool", "complex64", "complex128", ml_dtypes.bfloat16])
+@pytest.mark.parametrize("layout", ["rows", "columns", "strided"])
+@pytest.mark.parametrize("shape", [(), (3,), (7, 5), (300, 40, 50), (2, 400000)])
+def test_differences_are_what_changed_says(dtype, layout, shape):
+    rng = np.random.default_rng(len(shape))
+    before = (rng.standard_normal(shape) * 3).astype(dtype)
+    after = before.copy()
+    if after.size:
+        after.reshape(-1)[:: max(1, after.size // 5)] = np.array(1).astype(dtype)
+    if before.dtype.kind == "f":
+        before.reshape(-1)[-1:] = np.nan
+        after.reshape(-1)[-1:] = np.nan
+    if layout == "columns":
+        after = np.asfortranarray(after)
+    elif layout == "strided" and after.ndim:
+        wide = np.zeros((*shape[:-1], 2 * shape[-1]), after.dtype)
+        wide[..., ::2] = after
+        after = wide[..., ::2]
+    expected = changed(before, after).reshape(-1)
+    found = np.zeros(before.size, bool)
+    for place, mask in differences(before, after):
+        found[place] = mask
+    assert (found == expected).all()
+    assert differs(before, after) == bool(expected.any())
+
+
+def test_zero_and_minus_zero_are_equal_and_text_is_compared():
+    assert not differs(np.zeros(9), -np.zeros(9))
+    assert not differs(np.array([b"a", b"b"], object), np.array([b"a", b"b"], object))
+    assert differs(np.array([b"a", b"b"], object), np.array([b"a", b"c"], object))
