@@ -118,15 +118,30 @@ def recommender() -> keras.Model:
     regions of town and taste each belongs to, ``ranking`` scores every pair of them (B, 14, 14), and ``preference``
     takes the person's row (B, 13) out of it.
     """
+    person, places, scores = _scored_places()
+    top = TopKRecommendationSelector(3, name="top")(scores[:, 0, 1:])
+    return _model([person, places], top, "recommender", operations=["preference"])
+
+
+def recommender_of_layers() -> keras.Model:
+    """The same, with layers in the place of the operation ``preference``: a legacy .h5 file holds no operations."""
+    person, places, scores = _scored_places()
+    x = layers.Cropping1D((0, PLACES), name="person_row")(scores)
+    x = layers.Reshape((1 + PLACES, 1), name="items")(x)
+    x = layers.Cropping1D((1, 0), name="places_only")(x)
+    top = TopKRecommendationSelector(3, name="top")(layers.Flatten(name="preference")(x))
+    return keras.Model([person, places], top, name="recommender")
+
+
+def _scored_places() -> tuple[keras.KerasTensor, keras.KerasTensor, keras.KerasTensor]:
+    """Both inputs of the recommender, and the scores of every pair of items (B, 14, 14)."""
     person = keras.Input((2 + KINDS,), name="person")
     places = keras.Input((PLACES, 2 + KINDS), name="places")
     one_more = TensorDimensionExpander(axis=1, name="one_more")(person)
     together = layers.Concatenate(axis=1, name="together")([one_more, places])
     anywhere = keras.initializers.RandomUniform(0, 1)
     clusters = SpatialFeatureClustering(32, temperature=0.1, initializer=anywhere, name="clusters")(together)
-    scores = GeospatialScoreRanking(16, name="ranking")(clusters)
-    top = TopKRecommendationSelector(3, name="top")(scores[:, 0, 1:])
-    return _model([person, places], top, "recommender", operations=["preference"])
+    return person, places, GeospatialScoreRanking(16, name="ranking")(clusters)
 
 
 def _model(

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -160,7 +162,7 @@ def train_windows_torch(folder: Path) -> list[Written]:
 
 
 def train_recommender(folder: Path) -> list[Written]:
-    """The bundled layers, as an archive and as a SavedModel."""
+    """The bundled layers and one set of weights in four formats."""
     split = choices()
     save_batch(folder / "recommender.npz", split.held_out)
     model = fit_recommender(split, epochs=30)
@@ -168,14 +170,27 @@ def train_recommender(folder: Path) -> list[Written]:
     save_archive(model, archive)
     shutil.rmtree(exported, ignore_errors=True)
     model.export(exported, verbose=False)
+    legacy, program = folder / "recommender.h5", folder / "recommender.pt"
+    convert_recommender(model, archive, legacy, program)
     loaded = {
         archive: predict_keras(keras.models.load_model(archive)),
         exported: predict_savedmodel(tf.saved_model.load(exported)),
+        legacy: predict_keras(keras.models.load_model(legacy, compile=False)),
+        program: predict_torch(torch.jit.load(str(program))),
     }
     return [
         Written(path, demand(path, accuracy(predict, split.held_out), 0.95), model.count_params())
         for path, predict in loaded.items()
     ]
+
+
+def convert_recommender(model: keras.Model, archive: Path, legacy: Path, program: Path) -> None:
+    """The weights of a recommender as legacy HDF5, and its archive as TorchScript."""
+    twin = keras_networks.recommender_of_layers()
+    twin.set_weights(model.get_weights())
+    twin.save(legacy, include_optimizer=False)
+    script = Path(__file__).with_name("keras_to_torchscript.py")
+    subprocess.run([sys.executable, script, archive, program], check=True)
 
 
 JOBS: dict[str, Callable[[Path], list[Written]]] = {
@@ -287,11 +302,12 @@ def predict_savedmodel(model: Any) -> Predict:
 
 
 def predict_torch(model: Any) -> Predict:
-    """The output of a TorchScript program."""
+    """The first output of a TorchScript program."""
 
     def predict(inputs: dict[str, np.ndarray]) -> np.ndarray:
         with torch.inference_mode():
-            return np.asarray(model(torch.from_numpy(inputs["image"])))
+            outputs = model(*map(torch.from_numpy, inputs.values()))
+        return np.asarray(outputs[0] if isinstance(outputs, tuple) else outputs)
 
     return predict
 
@@ -342,6 +358,7 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     tf.get_logger().setLevel("ERROR")
+    logging.getLogger("absl").setLevel("ERROR")  # Keras calls its .h5 files legacy; the files remain
     tf.config.experimental.enable_op_determinism()
     torch.use_deterministic_algorithms(True)
 

@@ -23,6 +23,8 @@ FLOORS = {
     "pair.keras": 0.95,
     "recommender.keras": 0.95,
     "recommender_savedmodel": 0.95,
+    "recommender.h5": 0.95,
+    "recommender.pt": 0.95,
     "sequence.keras": 0.90,
     "transformer.keras": 0.95,
     "windows.keras": 0.95,
@@ -32,10 +34,13 @@ DATA = {
     "pair.keras": "pair",
     "recommender.keras": "recommender",
     "recommender_savedmodel": "recommender",
+    "recommender.h5": "recommender",
+    "recommender.pt": "recommender",
     "sequence.keras": "sequence",
 }
 """The .npz of each model; ``digits`` for all that are not here."""
-WIDTHS = {"pair.keras": 1, "recommender.keras": 3, "recommender_savedmodel": 3}
+RECOMMENDERS = ("recommender.keras", "recommender_savedmodel", "recommender.h5", "recommender.pt")
+WIDTHS = {"pair.keras": 1, **dict.fromkeys(RECOMMENDERS, 3)}
 """Of each model's first output; 10, for the ten digits, for all that are not here."""
 
 torchscript_is_deprecated = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
@@ -48,20 +53,27 @@ def batch_of(name: str) -> dict[str, np.ndarray]:
 
 def predict(name: str, inputs: dict[str, np.ndarray]) -> np.ndarray:
     """The first output of the committed file, computed by the framework that it belongs to."""
+    return outputs_of(name, inputs)[0]
+
+
+def outputs_of(name: str, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+    """All of them."""
     path = FOLDER / name
     if path.suffix == ".pt":
         import torch
 
         with torch.inference_mode():
-            return np.asarray(torch.jit.load(str(path))(torch.from_numpy(inputs["image"])))
+            wanted = [array for key, array in inputs.items() if key != "label"]
+            found = torch.jit.load(str(path))(*map(torch.from_numpy, wanted))
+        return [np.asarray(one) for one in (found if isinstance(found, tuple) else (found,))]
     if path.suffix == "":
         import tensorflow as tf
 
         signature = tf.saved_model.load(path).signatures["serving_default"]
         wanted = signature.structured_input_signature[1]
         outputs = signature(**{key: tf.constant(inputs[key]) for key in wanted})
-        return np.asarray(outputs[min(outputs)])
-    if path.suffix == ".h5":
+        return [np.asarray(outputs[key]) for key in sorted(outputs)]
+    if name == "digits.h5":
         import tf_keras as keras
     else:
         import keras
@@ -70,7 +82,7 @@ def predict(name: str, inputs: dict[str, np.ndarray]) -> np.ndarray:
     model = keras.models.load_model(path, compile=False)
     arrays = [inputs[tensor.name] for tensor in model.inputs]
     outputs = model(arrays if len(arrays) > 1 else arrays[0], training=False)
-    return np.asarray(outputs[0] if isinstance(outputs, (list, tuple)) else outputs)
+    return [np.asarray(one) for one in (outputs if isinstance(outputs, (list, tuple)) else (outputs,))]
 
 
 def share_right(outputs: np.ndarray, label: np.ndarray) -> float:
@@ -155,11 +167,36 @@ def test_the_digits_files_of_keras_hold_one_model(twin: str) -> None:
     np.testing.assert_allclose(predict(twin, batch), predict("digits.keras", batch), rtol=0, atol=1e-5)
 
 
-def test_the_recommender_files_hold_one_model() -> None:
-    batch = batch_of("recommender.keras")
-    outputs = [predict(name, batch) for name in ("recommender.keras", "recommender_savedmodel")]
-    assert outputs[0].dtype == np.int32
-    np.testing.assert_array_equal(*outputs)
+@torchscript_is_deprecated
+@pytest.mark.parametrize("twin", RECOMMENDERS[1:])
+@pytest.mark.parametrize("size", [1, 2, 5, 11])
+def test_the_recommender_files_hold_one_model(twin: str, size: int) -> None:
+    batch = {key: array[:size] for key, array in batch_of("recommender.keras").items()}
+    indices, scores = outputs_of("recommender.keras", batch)
+    others, their_scores = outputs_of(twin, batch)
+    assert indices.dtype == others.dtype == np.int32
+    np.testing.assert_array_equal(others, indices)
+    np.testing.assert_allclose(their_scores, scores, rtol=1e-6, atol=0)
+
+
+@torchscript_is_deprecated
+def test_the_recommender_files_hold_the_same_weights() -> None:
+    import keras
+    import torch
+
+    def weights(name: str) -> dict[tuple[int, ...], np.ndarray]:
+        if name.endswith(".pt"):
+            found = [np.asarray(one.detach()) for one in torch.jit.load(str(FOLDER / name)).parameters()]
+        else:
+            found = keras.models.load_model(FOLDER / name, compile=False).get_weights()
+        assert len({one.shape for one in found}) == len(found)
+        return {one.shape: one for one in found}
+
+    archive = weights("recommender.keras")
+    for name in ("recommender.h5", "recommender.pt"):
+        twin = weights(name)
+        assert twin.keys() == archive.keys()
+        assert all((twin[shape] == archive[shape]).all() for shape in archive)
 
 
 def test_people_choose_neither_the_nearest_place_nor_the_one_of_their_favourite_kind(data: ModuleType) -> None:

@@ -19,6 +19,8 @@ DATA = {
     "digits_traced.pt": "digits.npz",
     "pair.keras": "pair.npz",
     "recommender.keras": "recommender.npz",
+    "recommender.h5": "recommender.npz",
+    "recommender.pt": "recommender.npz",
     "recommender_savedmodel": "recommender.npz",
     "sequence.keras": "sequence.npz",
     "transformer.keras": "digits.npz",
@@ -26,7 +28,7 @@ DATA = {
     "windows.pt": "digits.npz",
 }
 
-LAST = {"recommender.keras": "top", "recommender_savedmodel": "top"}
+LAST = dict.fromkeys((name for name in DATA if name.startswith("recommender")), "top")
 """The layer that gives each model's outputs; ``head`` for all that are not here."""
 
 
@@ -45,10 +47,12 @@ def run_bare(name: str, batch: dict[str, np.ndarray]) -> list[np.ndarray]:
         module = torch.jit.load(path).eval()
         with torch.no_grad():
             found = module(*(torch.from_numpy(values) for values in batch.values()))
-    elif name.endswith(".keras"):
+    elif name.endswith(".keras") or name == "recommender.h5":
         import keras
 
-        model = keras.models.load_model(path)
+        import kmr_cli.layers  # noqa: F401  # of which the recommender is built
+
+        model = keras.models.load_model(path, compile=False)
         values = [batch[key.name] for key in model.inputs]
         found = model(values if len(values) > 1 else values[0], training=False)
     elif name.endswith(".h5"):
