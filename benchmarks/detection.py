@@ -25,11 +25,11 @@ HERE = Path(__file__).parent
 TESTS = HERE.parent / "tests"
 PARTS = {  # name of a process -> modules of cases
     "clean keras.applications": ("zoo.clean.applications",),
-    "faults in Keras": ("zoo.faults.keras_faults",),
+    "faults in Keras": ("zoo.faults.keras_faults", "zoo.faults.keras_masks"),
     "faults in tf.Module": ("zoo.faults.tensorflow_faults",),
-    "faults in TorchScript": ("zoo.faults.torch_faults",),
-    "clean Keras": ("zoo.clean.keras_layers", "zoo.clean.keras_networks"),
-    "clean TorchScript": ("zoo.clean.torch_networks",),
+    "faults in TorchScript": ("zoo.faults.torch_faults", "zoo.faults.torch_masks"),
+    "clean Keras": ("zoo.clean.keras_layers", "zoo.clean.keras_networks", "zoo.clean.keras_masks"),
+    "clean TorchScript": ("zoo.clean.torch_networks", "zoo.clean.torch_masks"),
 }
 FORMATS = ("keras", "h5", "savedmodel", "torchscript")
 TITLES = {"keras": "`.keras`", "h5": "`.h5`", "savedmodel": "SavedModel", "torchscript": "TorchScript"}

@@ -18,6 +18,7 @@ class Case:
         arguments: of the constructor.
         inputs: of its call.
         by_design: why samples mix, or nothing reacts, in this form; None where they must be independent.
+        masks: which of the inputs are masks.
     """
 
     layer: str
@@ -25,6 +26,7 @@ class Case:
     arguments: dict[str, Any]
     inputs: tuple[TensorSpec, ...]
     by_design: str | None = None
+    masks: tuple[str, ...] = ()
 
     @property
     def target(self) -> str:
@@ -48,6 +50,6 @@ CASES = (
     Case("BatchAwareSquare", "map_fn", {}, (_floats(10, 5),)),
     Case("WeightedSum", "broadcast weight", {"units": 11}, (_floats(11),)),
     Case("MaskedAverage", "mean, no mask", {}, (_floats(7, 5),)),
-    Case("MaskedAverage", "masked mean", {}, (_floats(7, 5), TensorSpec("mask", (None, 7), "bool"))),
+    Case("MaskedAverage", "masked mean", {}, (_floats(7, 5), TensorSpec("mask", (None, 7), "bool")), masks=("mask",)),
 )
 """In the order of the documentation; sizes are distinct, so that no two axes are mistaken for each other."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import numpy as np
 
@@ -54,10 +55,11 @@ def judge_masks(run: Run, masks: Sequence[Mask]) -> None:
     if any(finding.rule in _SEEN_AS and finding.severity == "error" for finding in run.findings):
         run.step("masking one step of one sample")
         axes = Axes({tap: index.axis for tap, index in run.indices.items() if index.axis}, found.stepwise)
-        for misalignment in find_misaligned(
-            run.session, found.padded, masks, run.taps, found.known, axes, run.info.separator
-        ):
-            _supersede(run, misalignment, found.order)
+        with suppress(ModelRunError):  # of a sample with a single step that counts none is left
+            for misalignment in find_misaligned(
+                run.session, found.padded, masks, run.taps, found.known, axes, run.info.separator
+            ):
+                _supersede(run, misalignment, found.order)
 
 
 def judge_masks_at(run: Run, masks: Sequence[Mask], size: int) -> bool:

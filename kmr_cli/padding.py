@@ -50,7 +50,7 @@ def may_be_padding(shape: tuple[int, ...], index: BatchIndex | None, counts: Cou
     """
     size = len(next(iter(counts.values())))
     axis, owners = _samples(shape, index, size)
-    others = [number for number in range(len(shape)) if number != axis]
+    others = [number for number, length in enumerate(shape) if number != axis and length != 1]
     result, told = np.zeros(shape, bool), False
     for steps, count in counts.items():
         own = count[owners] if axis is not None else np.array([count.min()])

@@ -6,6 +6,8 @@ import pytest
 
 KERAS, TENSORFLOW, TORCH = "zoo.faults.keras_faults", "zoo.faults.tensorflow_faults", "zoo.faults.torch_faults"
 LAYERS, NETWORKS, SCRIPTS = "zoo.clean.keras_layers", "zoo.clean.keras_networks", "zoo.clean.torch_networks"
+KERAS_MASKS, TORCH_MASKS = "zoo.faults.keras_masks", "zoo.faults.torch_masks"
+KERAS_MASKED, TORCH_MASKED = "zoo.clean.keras_masks", "zoo.clean.torch_masks"
 
 FAULTS = [
     (KERAS, "keras", "softmax, nested"),
@@ -46,6 +48,17 @@ FAULTS = [
     (TORCH, "torchscript", "state"),
     (TORCH, "torchscript", "dynamic quantization, traced"),
     (TORCH, "torchscript", "softmax, shared"),
+    (KERAS_MASKS, "keras", "Masking, blind mean"),
+    (KERAS_MASKS, "keras", "mask_zero, flatten and dense"),
+    (KERAS_MASKS, "keras", "mask_zero, mean over an empty mask"),
+    (KERAS_MASKS, "keras", "mask_zero, residual attention"),
+    (KERAS_MASKS, "keras", "mask_zero, against the last axes"),
+    (KERAS_MASKS, "keras", "masked average, mask named, 5 samples"),
+    (KERAS_MASKS, "h5", "mask_zero, LSTM without the mask"),
+    (KERAS_MASKS, "h5", "mask over features"),
+    (KERAS_MASKS, "savedmodel", "masked average, mask named, 7 samples"),
+    (TORCH_MASKS, "torchscript", "mask turned, 5 samples, 3 features"),
+    (TORCH_MASKS, "torchscript", "LSTM over padding"),
 ]
 CLEAN = [
     (LAYERS, "keras", "MultiHeadAttention"),
@@ -67,6 +80,13 @@ CLEAN = [
     (SCRIPTS, "torchscript", "mixture of experts"),
     (SCRIPTS, "torchscript", "architecture Bert"),
     (SCRIPTS, "torchscript", "transformer encoder"),
+    (KERAS_MASKED, "keras", "masked transformer, fixed steps"),
+    (KERAS_MASKED, "keras", "masked translator"),
+    (KERAS_MASKED, "keras", "Masking, GRU, every step"),
+    (KERAS_MASKED, "keras", "mask named, attention, 5 samples, 5 features"),
+    (KERAS_MASKED, "h5", "mask_zero, Bidirectional"),
+    (KERAS_MASKED, "savedmodel", "mask_zero, MaskedAverage"),
+    (TORCH_MASKED, "torchscript", "heeds its mask: TimeMajor, 5 samples, 5 features"),
 ]
 
 pytestmark = [
@@ -99,8 +119,10 @@ def test_a_clean_model_passes(module, form, name):
 
 
 def test_there_are_enough_of_them():
-    faults = [case for module in (KERAS, TENSORFLOW, TORCH) for case in import_module(module).cases()]
-    clean = [case for module in (LAYERS, NETWORKS, SCRIPTS) for case in import_module(module).cases()]
+    wrong = (KERAS, TENSORFLOW, TORCH, KERAS_MASKS, TORCH_MASKS)
+    faults = [case for module in wrong for case in import_module(module).cases()]
+    passing = (LAYERS, NETWORKS, SCRIPTS, KERAS_MASKED, TORCH_MASKED)
+    clean = [case for module in passing for case in import_module(module).cases()]
     assert len(faults) >= 80
     assert len(clean) >= 120
     for cases in (faults, clean):

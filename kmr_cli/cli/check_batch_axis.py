@@ -208,7 +208,8 @@ def _library(
     checked = []
     with LayerClasses(fork=True, debug=debug, report=reporter) as classes:
         for case in CASES:
-            design = replace(policy, allow=(*policy.allow, "*")) if case.by_design else policy
+            allow = (*policy.allow, "*") if case.by_design else policy.allow
+            design = replace(policy, allow=allow, masks=case.masks)
             started = time.monotonic()
             report = classes.check(
                 case.target, case.inputs, case.arguments, policy=design, seed=seed, training=training
