@@ -104,7 +104,10 @@ def _together(whole: Report, rest: Report, mode: TrainingMode, separator: str, p
         whole,
         verdict=verdict,
         findings=tuple(findings),
-        unproven=rest.unproven,
+        unproven=tuple(
+            reason if reason in whole.unproven else f"with what mixes by design held to inference, {reason}"
+            for reason in rest.unproven
+        ),
         forward_passes=whole.forward_passes + rest.forward_passes,
         held_passes=rest.forward_passes,
     )

@@ -128,6 +128,17 @@ def test_noise_of_its_own_is_reported_as_ever():
     assert {(f.rule, f.layer) for f in report.findings} == {("KMR301", "noise")}
 
 
+def test_what_shows_only_through_the_mix_by_design_is_not_proven():
+    model = zoo.chain(zoo.norm(name="bn1"), keras.layers.ReLU(), keras.layers.Dense(5))
+    model.get_layer("bn1").moving_mean.assign(np.full(16, 1e3))  # in inference nothing gets past the ReLU
+    report = check(model)
+    assert report.verdict == "unproven"
+    assert told(report) == {("KMR101", "bn1", True)}
+    (reason,) = report.unproven
+    assert reason.startswith("with what mixes by design held to inference, output")
+    assert "no sample ever showed" in reason
+
+
 def test_rules_that_are_left_out_stay_out():
     model = zoo.MODELS["leak after"]()
     report = check(model, policy=Policy(ignore=("KMR101",)))
