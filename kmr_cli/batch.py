@@ -144,7 +144,10 @@ def fit(
     sizes = {name: array.shape[0] for name, array in batch.items()}
     if len(set(sizes.values())) > 1:
         listed = ", ".join(f"{name} {size}" for name, size in sizes.items())
-        raise BatchError(f"the inputs hold different numbers of samples: {listed}")
+        raise BatchError(
+            f"the inputs hold different numbers of samples: {listed}",
+            "every input has one row for each sample; the parts of a ragged or sparse tensor are no such rows",
+        )
     size = next(iter(sizes.values()))
     if size == 0:
         raise BatchError("the batch holds no samples")
