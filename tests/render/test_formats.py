@@ -1,7 +1,6 @@
 """The formats for CI: valid by their schemas, complete, never green where nothing was shown, and safe with any name."""
 
 import json
-import os
 import re
 import unicodedata
 from dataclasses import replace
@@ -143,11 +142,10 @@ class TestSarif:
         prints = [result["partialFingerprints"]["primaryLocationLineHash"] for result in run["results"]]
         assert len(prints) == len(set(prints))
 
-    @pytest.mark.skipif("KMR_SARIF_SCHEMA" not in os.environ, reason="KMR_SARIF_SCHEMA names no copy of OASIS' schema")
     @pytest.mark.parametrize("case", CASES)
     def test_valid_by_the_standard(self, produce, case):
-        schema = json.loads(Path(os.environ["KMR_SARIF_SCHEMA"]).read_text())
-        assert "2.1.0" in schema["id"]
+        schema = json.loads((SCHEMAS / "sarif-2.1.0-rtm.5.json").read_text())
+        assert schema["additionalProperties"] is False
         cls = jsonschema.validators.validator_for(schema)
         cls(schema, format_checker=cls.FORMAT_CHECKER).validate(json.loads(produce(case, "sarif")[0]))
 
