@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kmr_cli.cli import options, outcomes
+from kmr_cli.cli import options, outcomes, rule_options
 from kmr_cli.cli.exit_codes import ExitCode
 from kmr_cli.cli.jobs import option as jobs_option
 from kmr_cli.cli.jobs import run_each
@@ -28,12 +28,7 @@ if TYPE_CHECKING:
 @options.batch
 @click.option("--layer-class", metavar="PKG.MOD:CLASS", help="A layer under development; needs --shape.")
 @click.option("--kwargs", "constructor", metavar="JSON", default="{}", help="Its constructor's arguments.")
-@click.option("--select", metavar="CODE", multiple=True, help="Only rules that start with CODE; repeatable.")
-@click.option("--ignore", metavar="CODE", multiple=True, help="Leave out rules that start with CODE; repeatable.")
-@click.option(
-    "--allow", metavar="LAYER", multiple=True,
-    help="Layer that mixes samples by design: its path, the unique end of it, or a glob; repeatable.",
-)  # fmt: skip
+@rule_options.rules("mixes samples by design")
 @click.option(
     "--mask-input", "masks", metavar="NAME[=VALUE]", multiple=True,
     help="Input that is a mask (0: padding), or in which VALUE is padding; repeatable.",
@@ -87,7 +82,7 @@ def command(
         raise click.UsageError("--layer-class and MODEL exclude each other")
     if masks and not (models or layer_class):
         raise click.UsageError("--mask-input needs a MODEL or --layer-class")
-    policy = replace(_policy(select, ignore, allow), masks=masks)
+    policy = replace(rule_options.policy(rule_options.settings(), select, ignore, allow), masks=masks)
     arguments = _constructor(constructor)
     specs = _specs(shapes) if layer_class else []
     given = {} if layer_class else options.parse_shapes(shapes)
@@ -151,24 +146,6 @@ def _unused_allowances(allow: tuple[str, ...], reports: list[Report], reporter: 
         if reports and all(pattern in report.unmatched for report in reports):
             hint = unknown_layer(pattern, [layer for layer in layers if layer.path]).hint
             reporter("notice", f"--allow {pattern}: no layer has this path; {hint}")
-
-
-def _policy(select: tuple[str, ...], ignore: tuple[str, ...], allow: tuple[str, ...]) -> Policy:
-    """The options, over what the nearest pyproject.toml says."""
-    from pathlib import Path
-
-    from kmr_cli.check import Policy
-    from kmr_cli.rules import RULES
-    from kmr_cli.settings import read_settings
-
-    settings = read_settings(Path.cwd())
-    codes = []
-    for given in (select or settings.select, (*settings.ignore, *ignore)):
-        codes.append(tuple(code.upper() for code in given))
-        for code in codes[-1]:
-            if not any(rule.startswith(code) for rule in RULES):
-                raise click.BadParameter(f"no rule starts with {code!r}; kmr-inspect rules lists them")
-    return Policy(codes[0], codes[1], (*settings.allow, *allow))
 
 
 def _constructor(text: str) -> dict[str, Any]:
