@@ -88,8 +88,13 @@ def compare(
         conversion: the baseline is another model, not an earlier state of this one: where the outputs agree,
             differences inside are no errors, and where the frameworks differ names mean little.
         same_data: both ran on the same values; if not (the inputs changed), values say nothing.
+
+    Raises:
+        LayerError: what the policy allows is the end of several layers.
     """
-    tolerances, policy = tolerances or Tolerances(), policy or Policy()
+    tolerances = tolerances or Tolerances()
+    layers = dict.fromkeys(tap.layer for tap in (*model.taps, *baseline.taps) if tap.layer)
+    policy = (policy or Policy()).resolved(layers, model.separator)
     alignment = align(model, baseline)
     any_layout = conversion and not alignment.same_kind
     pairs = list(_pair(model, baseline, alignment, tolerances, values, any_layout=any_layout))

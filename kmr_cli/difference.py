@@ -94,7 +94,7 @@ def _badness(found: TapDifference) -> tuple[float, float]:
 
 def _sizes(tap: TapSketch, size: int) -> tuple[int, ...]:
     """The shape in numbers, with the axis that carries the samples first."""
-    shape = [length if isinstance(length, int) else int(length.rpartition("*")[0] or 1) * size for length in tap.shape]
+    shape = list(tap.sizes(size))
     if tap.axis is not None:
         shape.insert(0, shape.pop(tap.axis))
     return tuple(shape)
@@ -124,7 +124,7 @@ def _by_sketches(model: TapSketch, baseline: TapSketch, size: int, tolerance: tu
         if distance > allowed or distance == _FAR or (allowed == 0 and same_dtype):
             off += group
             any_off = True
-            far = far or distance > _REORDERED * scale
+            far = far or _REORDERED * scale < distance < _FAR
         part = TapDifference("close", (), distance, allowed, scale)
         worst = part if worst is None else max(worst, part, key=_badness)
     if worst is None:

@@ -310,6 +310,11 @@ class TapSketch:
         """(layer, call, port)."""
         return self.layer, self.call, self.port
 
+    def sizes(self, batch: int) -> tuple[int, ...]:
+        """The shape in numbers, for a batch of so many samples."""
+        parts = [str(length).rpartition("*") for length in self.shape]
+        return tuple(int(factor or 1) * batch if last == "B" else int(last) for factor, _, last in parts)
+
 
 @dataclass(frozen=True)
 class InputSketch:

@@ -162,15 +162,24 @@ def open_tensors(path: Path, text: str, snapshot: Snapshot) -> Callable[[TapSket
         try:
             with h5py.File(path, "r") as file:
                 dataset = file[str(numbers[tap.tap])]
-                if dataset.is_virtual or dataset.external:
+                if not isinstance(dataset, h5py.Dataset) or dataset.is_virtual or dataset.external:
+                    raise damaged
+                if dataset.shape != tap.sizes(snapshot.size) or not _holds(dataset.dtype, tap.dtype):
                     raise damaged
                 value = np.asarray(dataset[()])
-        except (OSError, KeyError, ValueError) as exc:
+        except (OSError, KeyError, ValueError, TypeError, RuntimeError) as exc:
             raise damaged from exc
-        target = None if tap.dtype == "string" else np.dtype(tap.dtype)
-        return value.view(target) if target is not None and target.kind == "V" else value
+        return value if tap.dtype == "string" else value.view(np.dtype(tap.dtype))
 
     return read
+
+
+def _holds(stored: np.dtype[Any], name: str) -> bool:
+    """Whether a dataset's dtype is how :func:`write_tensors` keeps the dtype of this name."""
+    if name == "string":
+        return stored.kind in "SO"
+    wanted = np.dtype(name)
+    return stored == (np.dtype(f"u{wanted.itemsize}") if wanted.kind == "V" else wanted)
 
 
 # -- JSON --------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ import pytest
 from kmr_cli.errors import KmrError
 from kmr_cli.rules import RULES
 from kmr_cli.settings import Settings, read_settings
+from kmr_cli.tolerance import Tolerance
 
 
 def test_the_nearest_file_counts(tmp_path):
@@ -18,6 +19,39 @@ def test_the_nearest_file_counts(tmp_path):
 
 def test_no_file_at_all(tmp_path):
     assert read_settings(tmp_path) == Settings()
+
+
+def test_tolerances_of_layers_in_the_order_of_the_file(tmp_path):
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.kmr-inspect.tolerance]\n"z*" = { rtol = 1e-3, atol = 1 }\n"a/b" = { ulp = 4 }\n'
+    )
+    assert read_settings(tmp_path).tolerance == (
+        ("z*", Tolerance(rtol=1e-3, atol=1)), ("a/b", Tolerance(ulp=4)),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("tolerance = 1", "must be a table of layers"),
+        ("tolerance = [1]", "must be a table of layers"),
+        ("tolerance.a = 1", "'a' must give rtol, atol or ulp"),
+        ("tolerance.a = {}", "'a' must give rtol, atol or ulp"),
+        ("tolerance.a = { rtool = 1 }", "'a' must give rtol, atol or ulp"),
+        ('tolerance.a = { rtol = "1" }', "'a': rtol must be a number, not '1'"),
+        ("tolerance.a = { rtol = true }", "'a': rtol must be a number, not True"),
+        ("tolerance.a = { ulp = 1.5 }", "'a': ulp must be a number, not 1.5"),
+        ("tolerance.a = { rtol = -1 }", "'a': rtol -1 is no tolerance"),
+        ("tolerance.a = { atol = nan }", "'a': atol nan is no tolerance"),
+        ("tolerance.a = { rtol = inf }", "'a': rtol inf is no tolerance"),
+    ],
+)
+def test_mistakes_in_tolerances_are_named(tmp_path, table, message):
+    (tmp_path / "pyproject.toml").write_text(f"[tool.kmr-inspect]\n{table}\n")
+    with pytest.raises(KmrError) as caught:
+        read_settings(tmp_path)
+    assert message in caught.value.message
+    assert caught.value.hint
 
 
 @pytest.mark.parametrize(
