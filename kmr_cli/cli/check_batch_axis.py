@@ -89,7 +89,8 @@ def command(
     opening = options.open_options(imports, signature, tags)
 
     def check(path: str, report: Callable[[str, str], None], fork: bool) -> Report:
-        from kmr_cli.model import LayerClasses, Model
+        from kmr_cli.layer_classes import LayerClasses
+        from kmr_cli.model import Model
 
         if layer_class:
             with LayerClasses(fork=fork, debug=debug, report=report) as classes:
@@ -178,8 +179,8 @@ def _library(
     found: outcomes.Outcomes, policy: Policy, seed: int, training: bool, reporter: options.Reporter, debug: bool
 ) -> None:
     """The bundled layers, one line each. Those that mix by design do not count as failed."""
+    from kmr_cli.layer_classes import LayerClasses
     from kmr_cli.library import CASES
-    from kmr_cli.model import LayerClasses
     from kmr_cli.render.report import show_library
 
     checked = []
