@@ -112,3 +112,16 @@ def test_a_mask_without_steps():
     info = ModelInfo("m", "keras", "", (flat,), (), session.layers, 0)
     with pytest.raises(BatchError, match="no steps"):
         check(session, info, {"mask": np.arange(7.0)}, policy=Policy(masks=("mask",)))
+
+
+def test_padding_that_nobody_can_vary_is_no_pass():
+    fixed = TensorSpec("tokens", (None, T), "int64", 9)
+    report = report_on(read, fixed, masks=("tokens=0",))
+    assert report.verdict == "unproven"
+    assert any("'tokens'" in reason for reason in report.unproven)
+
+
+def test_a_mask_that_the_model_implies():
+    implied = TensorSpec("tokens", (None, None), "int64", 9, padding=0.0)
+    assert {finding.rule for finding in report_on(read_blindly, implied, masks=()).findings} == {"KMR201"}
+    assert report_on(read, implied, masks=()).verdict == "pass"
