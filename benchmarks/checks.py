@@ -127,7 +127,7 @@ def measure_time(path: Path, pairs: int) -> dict[str, Any]:
     return {
         "ratio": statistics.median(ratios), "low": min(ratios), "high": max(ratios), "pairs": len(ratios),
         "ours": statistics.median(ours), "theirs": statistics.median(theirs),
-        "passes": len(sizes), "samples": sum(sizes), "verdict": report.verdict,
+        "note": f"{report.verdict}: {len(sizes)} passes of batches of {', '.join(map(str, dict.fromkeys(sizes)))}",
     }  # fmt: skip
 
 
@@ -144,7 +144,10 @@ def measure_memory(path: Path) -> dict[str, Any]:
     evidence = Evidence(SIZE)
     evidence.record(session, batch, Taps(tuple(layer.path for layer in session.layers if not layer.untappable)))
     one = sum(evidence.base[tap].nbytes for tap, home in evidence.canonical.items() if tap == home)
-    return {"added": added, "activations": one, "ratio": added / one}
+    ratio = added / one
+    note = f"batch of {SIZE}, {len(evidence.canonical)} values"
+    figures = {"ours": added / 1e6, "theirs": one / 1e6, "ratio": ratio, "low": ratio, "high": ratio, "pairs": 1}
+    return {**figures, "note": note}
 
 
 def _status(key: str) -> int:

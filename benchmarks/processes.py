@@ -33,7 +33,8 @@ class Ratio:
     pairs: int
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """One thread, no GPU, a quiet TensorFlow."""
     one = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     return {**os.environ, **one, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
 
@@ -50,7 +51,7 @@ def run_once(command: Sequence[str]) -> Run:
         command,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        env=_environment(),
+        env=environment(),
         preexec_fn=lambda: os.sched_setaffinity(0, {core}),
     )
     assert process.stderr is not None

@@ -19,7 +19,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 import models  # noqa: E402
-from processes import Ratio, compare, python  # noqa: E402
+from processes import Ratio, compare, environment, python  # noqa: E402
 
 BIN = Path(sys.executable).parent
 OURS = [str(BIN / "kmr-inspect")]
@@ -35,6 +35,7 @@ class Row:
     target: float
     result: Ratio
     note: str = ""
+    unit: str = "s"
 
 
 def process_rows(pairs: int, only: str) -> list[Row]:
@@ -120,6 +121,31 @@ def forward_rows(only: str) -> list[Row]:
     return rows
 
 
+def check_rows(pairs: int, only: str) -> list[Row]:
+    """The check on an opened model: time against bare forward passes, memory against one set of activations."""
+    rows = []
+    for kind, against, unit in (
+        ("time", "as many bare forward passes at the same sizes", "s"),
+        ("memory", "one set of activations", "MB"),
+    ):
+        for model in models.CHECKED:
+            what = f"`check-batch-axis`, {kind}, {model}"
+            if only not in what:
+                continue
+            print(f"{what} …", file=sys.stderr, flush=True)
+            target = 1.3 if kind == "time" else 2.2 if "SavedModel" in model else 1.5
+            count = 1 if kind == "memory" else pairs
+            command = python(str(HERE / "checks.py"), kind, model, str(count))
+            done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise RuntimeError(done.stderr[-3000:])
+            found = json.loads(done.stdout.splitlines()[-1])
+            result = Ratio(*(found[key] for key in ("ours", "theirs", "ratio", "low", "high")), 0, found["pairs"])
+            rows.append(Row(what, against, target, result, found["note"], unit))
+            print(f"  {result.ratio:.3f} (target {target})", file=sys.stderr, flush=True)
+    return rows
+
+
 def table(rows: list[Row]) -> str:
     """Markdown."""
     lines = [
@@ -131,7 +157,8 @@ def table(rows: list[Row]) -> str:
         mark = "" if found.ratio <= row.target else " **missed**"
         lines.append(
             f"| {row.what} | {row.against} | {found.ratio:.3f} ({found.low:.3f} to {found.high:.3f}){mark} |"
-            f" ≤ {row.target:g} | {found.ours:.3f} s | {found.theirs:.3f} s | {found.pairs} | {row.note} |"
+            f" ≤ {row.target:g} | {found.ours:.3f} {row.unit} | {found.theirs:.3f} {row.unit} | {found.pairs}"
+            f" | {row.note} |"
         )
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("keras", "tensorflow", "torch", "numpy"))
     lines += ["", f"Measured {date.today()} on {platform.machine()}, Python {platform.python_version()}, {versions}."]
@@ -155,6 +182,7 @@ def main() -> None:
     # In a process of its own: the peak memory of a command includes what its parent had when it was started.
     subprocess.run(python(str(HERE / "models.py")), check=True)
     rows = process_rows(arguments.pairs, arguments.only) + forward_rows(arguments.only)
+    rows += check_rows(arguments.pairs, arguments.only)
     print(table(rows))
     if not arguments.only:
         write(rows)

@@ -27,6 +27,8 @@ from kmr_cli.sizes import broken, sizes_to_try, trace_size, try_size
 
 _SIZES_WITH_LEAK = 4
 """Other batch sizes tried where groups of samples were found to mix."""
+_SIZES, _UNGROUPED, _MASKED = 8, 14, 4
+"""Passes at other sizes, all passes but those of groups, passes for masks: what a user may expect."""
 _TRACES = 2
 """Passes that may look for the layers of what went wrong at another size."""
 
@@ -69,6 +71,9 @@ def check(
     run = Run(
         session, info, batch, Taps(layers), Evidence(batch_size(batch)), np.random.default_rng([seed, 2]), progress
     )
+    groups = run.evidence.groups(number_samples(batch).tolist())
+    for_masks = _MASKED if masks else 0
+    run.planned = len(groups) + _UNGROUPED - (_SIZES if info.fixed_batch is not None else 0) + for_masks
     try:
         run.step("running the model")
         run.evidence.record(session, batch, run.taps)
@@ -77,7 +82,6 @@ def check(
     run.step("running the same batch again")
     run.evidence.repeat(session, batch, run.taps)
     judge_determinism(run, reopen)
-    groups = run.evidence.groups(number_samples(batch).tolist())
     budget = len(groups) + 15 + find_noise(run)
     for number, group in enumerate(groups):
         run.step(f"replacing {'sample' if run.evidence.singly else 'group'} {number}")
@@ -86,7 +90,7 @@ def check(
     run.indices = {tap: run.evidence.index(tap) for tap in run.evidence.order}
     if not run.outputs or set(run.outputs) - run.evidence.restless:  # else nothing could be told from it
         push(run)
-    _try_sizes(run, budget)
+    _try_sizes(run, budget, for_masks)
     _judge_finite(run)
     _judge_outputs(run)
     _judge_sizes(run)
@@ -219,7 +223,7 @@ def _touched_by_nan(run: Run, tap: Tap) -> tuple[tuple[int, int], ...]:
 # -- sizes -------------------------------------------------------------------------------------------------------
 
 
-def _try_sizes(run: Run, budget: int) -> None:
+def _try_sizes(run: Run, budget: int, later: int) -> None:
     """The same samples in batches of other sizes, as many as leave passes of the budget to look for the layers."""
     if run.info.fixed_batch is not None:
         return
@@ -229,6 +233,7 @@ def _try_sizes(run: Run, budget: int) -> None:
     chosen = sizes_to_try(size, run.evidence.base, run.batch, held=held)
     if not run.evidence.singly and any(run.mixed(tap) for tap in run.outputs):
         chosen = chosen[:_SIZES_WITH_LEAK]  # what that saves names a pair of samples
+    run.planned = min(run.passes + len(chosen), budget) + later
     for other, coincident in chosen:
         left = budget - run.passes
         if left <= 0 or (left <= _TRACES and any(found.wrong for found, _ in run.sizes)):

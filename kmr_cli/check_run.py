@@ -16,6 +16,7 @@ from kmr_cli.rules import RULES
 from kmr_cli.sizes import SizeRun
 
 Progress = Callable[[str], None]
+"""Told what is being done, after the number of the pass and of all that are planned: ``7/21 replacing sample 4``."""
 
 
 @dataclass
@@ -25,6 +26,7 @@ class Run:
     Attributes:
         noisy: taps whose values depend on random numbers that are drawn for a whole batch (training mode only): at
             another size they are others.
+        planned: how many passes there will be, as far as that is known by now.
     """
 
     session: Session
@@ -42,6 +44,7 @@ class Run:
     findings: list[Finding] = field(default_factory=list)
     unproven: list[str] = field(default_factory=list)
     noisy: set[Tap] = field(default_factory=set)
+    planned: int = 0
 
     @property
     def outputs(self) -> list[Tap]:
@@ -76,4 +79,8 @@ class Run:
     def step(self, doing: str) -> None:
         """Count a forward pass that is about to begin."""
         self.passes += 1
-        self.progress(doing)
+        self.tell(doing)
+
+    def tell(self, doing: str) -> None:
+        """Say what is being done."""
+        self.progress(f"{self.passes}/{max(self.passes, self.planned)} {doing}")

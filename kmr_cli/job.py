@@ -25,7 +25,7 @@ from kmr_cli import errors, wire
 from kmr_cli.errors import KmrError, ModelRunError
 
 Report = Callable[[str, str], None]
-"""``report(kind, text)`` with kind ``progress`` or ``notice``."""
+"""``report(kind, text)``: kind ``progress``, with ``7/21`` in front where steps are counted, or ``notice``."""
 Task = Callable[..., Any]
 
 _START = (

@@ -27,7 +27,7 @@ def judge_masks(run: Run, masks: Sequence[Mask]) -> None:
 
     Where these or the other rules found an error, one more pass looks for a mask against the wrong axis, KMR203.
     """
-    run.progress("masking steps")
+    run.tell("masking steps")
     try:
         found = try_masks(run.session, run.batch, masks, run.taps, run.indices, run.rng)
     except ModelRunError as exc:

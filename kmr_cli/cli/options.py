@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from kmr_cli.cli.reporter import Reporter as Reporter
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -77,43 +78,3 @@ def console() -> Console:
 
     width = None if sys.stdout.isatty() else 80
     return Console(width=width, highlight=False, markup=False, emoji=False)
-
-
-class Reporter:
-    """Notices and progress on stderr; progress only on a terminal, on one line that is wiped at the end.
-
-    Any thread may call it.
-    """
-
-    def __init__(self) -> None:
-        self.lock = threading.RLock()
-        """Held while a line is written: what else is shown while models run must take it as well."""
-        self._live = sys.stderr.isatty()
-        self._shown = 0
-
-    def __call__(self, kind: str, text: str) -> None:
-        """Show one line."""
-        from kmr_cli.render.escape import for_terminal
-
-        with self.lock:
-            if kind == "notice":
-                self.clear()
-                click.echo(click.style("note:  ", bold=True) + for_terminal(text, 1000), err=True)
-            elif self._live:
-                self.clear()
-                line = f"{for_terminal(text, 70)} …"
-                self._shown = len(line)
-                click.echo(line, err=True, nl=False)
-
-    def clear(self) -> None:
-        """Wipe the progress line."""
-        with self.lock:
-            if self._shown:
-                click.echo("\r" + " " * self._shown + "\r", err=True, nl=False)
-                self._shown = 0
-
-    def __enter__(self) -> Reporter:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.clear()

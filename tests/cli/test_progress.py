@@ -1,0 +1,109 @@
+"""Progress: a bar on stderr once the work takes longer than a second, on a terminal only, wiped at the end."""
+
+import os
+import pty
+import re
+import subprocess
+import sys
+
+import pytest
+from zoo.samples import COMMAND, HOME
+
+START = "import sys, time; from kmr_cli.cli.options import Reporter\n"
+
+
+def on_a_terminal(command, **environment):
+    """Exit code, stdout and what a terminal at stderr received."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        list(map(str, command)), stdout=subprocess.PIPE, stderr=theirs, env={**os.environ, **environment}
+    ) as process:
+        os.close(theirs)
+        received = b""
+        while True:
+            try:
+                part = os.read(ours, 65536)
+            except OSError:  # the other end is closed
+                break
+            received += part
+            if not part:
+                break
+        out = process.stdout.read()
+    os.close(ours)
+    return process.returncode, out.decode(), received.decode()
+
+
+def reported(code, **environment):
+    """What a terminal receives from a Reporter."""
+    returncode, out, err = on_a_terminal([sys.executable, "-c", START + code], **environment)
+    assert returncode == 0, err
+    assert out == ""
+    return err
+
+
+def left_standing(err):
+    """The last line on the terminal, after all that was written over it."""
+    line = ""
+    for part in err.split("\r"):
+        line = part + line[len(part) :]
+    return line.rstrip()
+
+
+def test_a_check_shows_a_bar():
+    code, out, err = on_a_terminal([COMMAND, "check-batch-axis", HOME / "digits.keras", "--input", HOME / "digits.npz"])
+    assert code == 0, err
+    bars = re.findall(r"(━*)┈* +(\d+)/(\d+)  (\w[\w ]*) …", err)
+    assert len(bars) > 5
+    assert any(text.startswith("replacing sample") for *_, text in bars)
+    steps = [(int(done), len(bar)) for bar, done, _, _ in bars]
+    assert steps == sorted(steps)
+    assert len({total for *_, total, _ in bars}) <= 2  # planned, and corrected once
+    assert all(int(done) <= int(total) for _, done, total, _ in bars)
+    assert left_standing(err.split("\n")[-1]) == ""
+    assert "━" not in out
+    assert "pass" in out
+
+
+def test_nothing_is_drawn_where_stderr_is_no_terminal(kmr):
+    screen = kmr("check-batch-axis", HOME / "digits.keras", "--input", HOME / "digits.npz")
+    assert screen.err.count("\n") == 1  # a note
+    assert not re.search(r"\r|\d/\d|━", screen.err + screen.out)
+
+
+def test_nothing_is_drawn_within_a_second():
+    assert (
+        reported("with Reporter() as report:\n  report('progress', '1/3 looking')\n  report('progress', '2/3 on')")
+        == ""
+    )
+
+
+def test_a_single_long_step_is_shown_without_another_report():
+    err = reported("with Reporter() as report:\n  report('progress', 'loading'); time.sleep(1.5)")
+    assert err.startswith("loading …")
+    assert left_standing(err) == ""
+
+
+def test_a_bar_where_steps_are_counted():
+    err = reported("report = Reporter(); time.sleep(1)\nreport('progress', '13/25 replacing'); report.clear()")
+    assert err.startswith("━" * 12 + "┈" * 12 + " 13/25  replacing …")
+
+
+def test_a_notice_stands_on_a_line_of_its_own():
+    shown = "report('progress', '1/2 looking'); report('notice', 'well'); report.clear()"
+    err = reported(f"report = Reporter(); time.sleep(1)\n{shown}")
+    assert [left_standing(line) for line in err.split("\r\n")][1:] == [""]
+    assert re.sub(r"\x1b\[\d*m", "", left_standing(err.split("\r\n")[0])).startswith("note:  well")
+
+
+def test_a_narrow_terminal_and_one_without_unicode():
+    code = "import shutil; shutil.get_terminal_size = lambda: __import__('os').terminal_size((30, 9))\n"
+    code += "report = Reporter(); time.sleep(1)\nreport('progress', '1/2 ' + 60 * 'x'); report.clear()"
+    err = reported(code, PYTHONIOENCODING="ascii:replace")
+    assert max(map(len, err.split("\r"))) == 29
+    assert err.startswith("." * 24 + " 1/2")
+
+
+@pytest.mark.parametrize("module", ["rich", "numpy"])
+def test_progress_imports_nothing_heavy(module):
+    shown = "report = Reporter(); time.sleep(1)\nreport('progress', '1/2 x'); report.clear()"
+    assert "1/2" in reported(f"{shown}\nassert '{module}' not in sys.modules")
