@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from kmr_cli.library import Case
@@ -72,23 +71,32 @@ def _meaning(report: Report, some_rules: bool) -> str:
 
 def show_library(console: Console, checked: Sequence[tuple[Case, Report]]) -> None:
     """The bundled layers, one line for every form."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for title in ("layer", "form", "verdict"):
-        table.add_column(title, no_wrap=title == "layer", overflow="fold")
-    for case, report in checked:
+    rows = [(case.layer, case.form, " ".join(map(str, sorted(report.batch_sizes)))) for case, report in checked]
+    titles = ("layer", "form", "batch sizes")
+    widths = [max(map(len, column)) + 2 for column in zip(titles, *rows, strict=True)]
+    head = "".join(title.ljust(width) for title, width in zip(titles, widths, strict=True))
+    console.print(Text(f"{head}verdict", "bold"))
+    for row, (case, report) in zip(rows, checked, strict=True):
+        label = Text("".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)))
         style, _ = _VERDICTS[report.verdict]
-        verdict = Text(report.verdict, style)
+        verdict = Text("by design") if case.by_design else Text(report.verdict, style)
+        print_hanging(console, label, verdict.append(_whereabouts(report), "not bold default"))
         if case.by_design:
-            verdict = Text(f"by design: {case.by_design}")
-        table.add_row(case.layer, case.form, verdict)
+            _line(console, f"because {case.by_design}")
         for finding in report.findings:
             if finding.severity == "error" and not finding.allowed:
-                table.add_row("", f"{finding.rule} {finding.message}", "")
-    console.print(table)
+                _line(console, f"{finding.rule} {RULES[finding.rule].name}: {for_terminal(finding.message, 500)}")
+        for reason in report.unproven if not case.by_design else ():
+            _line(console, f"not shown: {for_terminal(reason, 500)}")
     console.print()
-    sizes = sorted({size for _, report in checked for size in report.batch_sizes})
     mode = " in training mode" if any(report.training for _, report in checked) else ""
-    console.print(Text(f"{len(checked)} forms of the bundled layers{mode} at batch sizes {', '.join(map(str, sizes))}"))
+    console.print(Text(f"{len(checked)} forms of the bundled layers checked{mode}"))
+
+
+def _whereabouts(report: Report) -> str:
+    """Where the batch went, if it left axis 0."""
+    axes = {tap.index.axis for tap in report.taps if not tap.layer and tap.index.axis}
+    return f", axis {' or '.join(map(str, sorted(axes)))}" if axes else ""
 
 
 def _picture(console: Console, picture: Dependence) -> None:

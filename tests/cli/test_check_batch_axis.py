@@ -123,6 +123,9 @@ def test_the_bundled_library(kmr):
     assert "fail" not in screen.out
     for layer in ("DynamicBatchIndexGenerator", "MaskedAverage", "BatchAwareSquare"):
         assert layer in screen.out
+    moved = next(line for line in lines if "expand axis 0" in line)
+    assert moved.endswith(" 1 2 3 5 6 7 11     pass, axis 1")
+    assert not any(line.endswith(" ") for line in lines)
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ def test_sample_models_in_training_mode(kmr):
 def test_the_bundled_library_in_training_mode(kmr):
     screen = kmr("check-batch-axis", "--training")
     assert screen.code == 0, screen.err
-    assert "forms of the bundled layers in training mode at batch sizes" in screen.out
+    assert "forms of the bundled layers checked in training mode" in screen.out
     assert max(map(len, screen.out.splitlines())) <= 80
 
 
