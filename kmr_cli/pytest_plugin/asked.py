@@ -67,7 +67,7 @@ def asked_of(config: pytest.Config) -> Asked:
         try:
             config.stash[_KEY] = _read(config)
         except KmrError as exc:
-            raise pytest.UsageError(*filter(None, (f"kmr-inspect: {exc.message}", exc.hint))) from None
+            raise pytest.UsageError(f"{exc.message}\nhint:  {exc.hint}" if exc.hint else exc.message) from None
     return config.stash[_KEY]
 
 

@@ -19,7 +19,7 @@ from kmr_cli.pytest_plugin import UPDATED
 from kmr_cli.pytest_plugin.asked import absolute, asked_of, policy_of, relative, shown_path
 from kmr_cli.pytest_plugin.models import models_of
 from kmr_cli.pytest_plugin.snapshots import Matched, match_snapshot
-from kmr_cli.pytest_plugin.words import as_text, command_line, of_error
+from kmr_cli.pytest_plugin.words import as_text, command_line, of_error, shape_options
 from kmr_cli.records import Comparison, Record, Report
 from kmr_cli.render.comparison import show_comparison
 from kmr_cli.render.findings import shown
@@ -149,10 +149,11 @@ class GuardedModel:
         """
         __tracebackhide__ = True
         place = self.path.with_name(file_name(self.path)) if path is None else self._config.rootpath / path
-        data, given = self._data(batch), self._asked_for(size=size, shapes=shapes)
+        data = self._data(batch)
+        given = self._asked_for(size=size, shapes=shapes)
         update = self._config.getoption("kmr_update")
         if not place.exists() and not update:
-            raise AssertionError(self._no_snapshot(place, data, given["size"]))
+            raise AssertionError(self._no_snapshot(place, data, given["size"], given["shapes"]))
         policy = self._try(lambda: policy_of(self._settings))
         found: Matched = self._try(
             lambda: match_snapshot(
@@ -206,15 +207,15 @@ class GuardedModel:
             return ask()
         except KmrError as exc:
             error = exc
-        pytest.fail(of_error(error))
+        pytest.fail(of_error(error, self.path, self._named.title))
 
-    def _no_snapshot(self, place: Path, data: Data, size: int | None) -> str:
+    def _no_snapshot(self, place: Path, data: Data, size: int | None, shapes: Shapes) -> str:
         there = shown_path(self._config, place)
         how = f"pytest {shown(shlex.quote(self._nodeid))} --kmr-update"
         files = [data] if isinstance(data, str) else data
         if files is None or (isinstance(files, (list, tuple)) and all(isinstance(item, str) for item in files)):
             arguments = [part for file in files or () for part in ("--input", relative(self._config, str(file)))]
-            arguments += ["--batch-size", str(size)] if size is not None else []
+            arguments += [*shape_options(shapes), *(["--batch-size", str(size)] if size is not None else [])]
             how += ", or " + command_line("snapshot", self._named.title, self._named.opening, [*arguments, "-o", there])
         return f"{shown(there)}: no such snapshot\nhint:  {how}"
 
@@ -246,7 +247,7 @@ def open_guarded(request: pytest.FixtureRequest) -> GuardedModel:
         return GuardedModel(model, named, request, read_settings(request.config.rootpath))
     except KmrError as exc:
         problem = exc
-    return _refuse(of_error(problem))
+    return _refuse(of_error(problem, named.path, named.title))
 
 
 def _marks_of_parameters(definition: pytest.Item) -> Iterator[pytest.Mark]:

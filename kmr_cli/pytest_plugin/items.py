@@ -12,9 +12,10 @@ from kmr_cli.pytest_plugin import UPDATED, KmrWarning
 from kmr_cli.pytest_plugin.asked import Asked, relative, shown_path
 from kmr_cli.pytest_plugin.models import models_of
 from kmr_cli.pytest_plugin.run import Judgement, Kind, ModelRun, kind_of, needs_proof
-from kmr_cli.pytest_plugin.words import of_error, of_finding, sample_command
+from kmr_cli.pytest_plugin.words import of_error, of_finding, sample_command, shape_options
 from kmr_cli.records import Finding
 from kmr_cli.render.escape import for_terminal
+from kmr_cli.render.findings import ITSELF, shown
 from kmr_cli.rules import RULES
 
 _MODEL = "(model)"
@@ -22,11 +23,10 @@ _SHOWN = 20  # findings that one test tells in full
 
 
 class ModelCollection:
-    """Collects the models that are asked for, wherever pytest meets them, and at the end those it did not meet."""
+    """Collects the models that are asked for: first those that pytest meets by its arguments, then the others."""
 
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
-        self._met: set[Path] = set()
 
     def pytest_report_header(self, config: pytest.Config) -> str:
         """What is checked, and on what."""
@@ -52,8 +52,9 @@ class ModelCollection:
         by_name = config.args_source is pytest.Config.ArgsSource.ARGS
         if by_name and not self._asked.explicit:
             return  # a setting for whole runs, and this is a run of chosen tests
+        chosen = {item.run.path for item in items if isinstance(item, ModelItem)}
         for path in self._asked.models:
-            if path not in self._met:
+            if path not in chosen:
                 node = self._collect(path, session)
                 assert node is not None
                 items.extend(session.genitems(node))
@@ -61,9 +62,7 @@ class ModelCollection:
     def _collect(self, path: Path, parent: pytest.Collector) -> pytest.Collector | None:
         if path not in self._asked.models:
             return None
-        self._met.add(path)
-        shown = shown_path(parent.config, path)
-        run = ModelRun(path, shown, self._asked, models_of(parent.config))
+        run = ModelRun(path, shown_path(parent.config, path), self._asked, models_of(parent.config))
         return ModelFile.from_parent(parent, path=path, run=run)
 
 
@@ -104,16 +103,27 @@ class LayerNode(pytest.Collector):
 class ModelItem(pytest.Item):
     """A test that reads what one run said. A run that failed is an error of each."""
 
+    about = "(was everything shown?)"
+
     def __init__(self, *, run: ModelRun, kind: Kind, **node: object) -> None:
         super().__init__(**node)  # type: ignore[arg-type]
         self.run, self.kind = run, kind
 
     def setup(self) -> None:
         """Run the model, if no test before has."""
+        problem = None
         try:
-            self.run.judgement(self.kind)
+            wrote = self.run.judgement(self.kind).wrote
+            if wrote is not None and self.run.snapshot is not None:
+                self.user_properties.append((UPDATED, f"{shown_path(self.config, self.run.snapshot)} ({wrote})"))
         except KmrError as exc:
-            pytest.fail(of_error(exc), pytrace=False)
+            problem = of_error(exc, self.run.path, self.run.shown)
+        if problem is not None:  # out here, where no other exception is told along with it
+            pytest.fail(problem, pytrace=False)
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        """Where, and what."""
+        return self.path, 0, f"{self.nodeid} {self.about}"
 
     def judgement(self) -> Judgement:
         """What the run said."""
@@ -138,8 +148,7 @@ class ModelItem(pytest.Item):
     def _command(self, finding: Finding) -> str:
         asked = self.run.asked
         data = [part for text in asked.inputs for part in ("--input", relative(self.config, text))]
-        for name, shape in asked.shapes.items():
-            data += ["--shape", f"{name}=" * (name is not None) + ",".join(map(str, shape))]
+        data += shape_options(asked.shapes)
         if asked.size is not None:
             data += ["--batch-size", str(asked.size)]
         return sample_command(finding, self.run.shown, asked.opening, data)
@@ -151,20 +160,19 @@ class RuleItem(ModelItem):
     def __init__(self, *, run: ModelRun, layer: str, rule: str, **node: object) -> None:
         super().__init__(run=run, kind=kind_of(rule), **node)
         self.layer, self.rule = layer, rule
+        self.about = RULES[rule].name
 
     def runtest(self) -> None:
         """Judge."""
         found = self.judgement()
         findings = found.findings.get((self.layer, self.rule), ())
         self.tell(findings)
+        who = shown(self.layer) or ITSELF
         if not findings and self.layer not in found.layers:
-            pytest.skip("not looked at: no tap saw it in this run, or the snapshot has none")
+            missing = "it did not run" if self.kind == "check" else "it is not in the snapshot"
+            pytest.skip(f"{who}: not looked at: {missing}")
         if not findings and needs_proof(self.rule) and self.layer in found.silent:
-            pytest.skip(f"not shown: {found.silent[self.layer]}")
-
-    def reportinfo(self) -> tuple[Path, int | None, str]:
-        """Where, and what."""
-        return self.path, None, f"{self.parent.name if self.parent else ''} {self.rule} {RULES[self.rule].name}"
+            pytest.skip(f"{who}: not shown: {found.silent[self.layer]}")
 
 
 class ShownItem(ModelItem):
@@ -173,15 +181,9 @@ class ShownItem(ModelItem):
     def runtest(self) -> None:
         """Judge."""
         found = self.judgement()
-        if found.wrote is not None and self.run.snapshot is not None:
-            self.user_properties.append((UPDATED, f"{shown_path(self.config, self.run.snapshot)} ({found.wrote})"))
         self.tell(found.findings.get(("", ""), ()))
         if found.unproven:
             pytest.skip("not shown: " + "; ".join(for_terminal(reason, 500) for reason in found.unproven))
-
-    def reportinfo(self) -> tuple[Path, int | None, str]:
-        """Where, and what."""
-        return self.path, None, f"{_MODEL} {self.name}"
 
 
 def _name(layer: str, taken: set[str]) -> str:

@@ -24,7 +24,7 @@ _COMPARED = "KMR4"
 _OF_THE_MODEL = ("KMR401", "KMR409")
 """Layers that are gone have no test of their own, and inputs and outputs are the model's."""
 _PROVEN = ("KMR101", "KMR103", "KMR104", "KMR105", "KMR106", "KMR108")
-"""Rules that say nothing at a tap where no sample's change showed."""
+"""Rules that say nothing of a layer where no sample's change showed."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Judgement:
     Attributes:
         layers: that were looked at; ``""`` where the model's outputs were.
         findings: that are not notes, by the test they belong to; what belongs to none is at ``("", "")``.
-        silent: layer -> why nothing is proven at one of its taps.
+        silent: layer -> why nothing is proven of what leaves it.
         unproven: what was not shown either way.
         wrote: why the snapshot was written, or None.
     """
@@ -98,7 +98,12 @@ class ModelRun:
         asked = self.asked
         model = self._models.open(self.path, asked.opening)
         report = model.check_batch_axis(asked.inputs or None, policy=asked.policy, size=asked.size, shapes=asked.shapes)
-        silent = {tap.layer: tap.index.proof for tap in report.taps if tap.index.kind == "unproven"}
+        # What enters may well be constant, such as positions; what leaves must tell samples apart, or proves nothing.
+        silent = {
+            tap.layer: tap.index.proof or "no sample ever showed in what leaves it, whatever replaced them"
+            for tap in report.taps
+            if tap.index.kind in ("unproven", "constant") and tap.port.startswith("out")
+        }
         return self._judge(report, {tap.layer for tap in report.taps}, silent)
 
     def _compare(self) -> Judgement:

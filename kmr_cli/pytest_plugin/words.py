@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import shlex
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from rich.console import Console
 
 from kmr_cli.errors import KmrError
 from kmr_cli.formats import OpenOptions
+from kmr_cli.model import Shapes
 from kmr_cli.records import Difference, Finding
 from kmr_cli.render.findings import place, shown, title
 from kmr_cli.rules import RULES
@@ -22,9 +24,19 @@ def as_text(show: Callable[[Console], None]) -> str:
     return screen.getvalue().rstrip("\n")
 
 
-def of_error(error: KmrError) -> str:
-    """A failure as the command tells it: what is wrong, and what to type instead."""
-    return f"error: {shown(error.message)}" + (f"\nhint:  {shown(error.hint)}" if error.hint else "")
+def of_error(error: KmrError, path: Path, title: str) -> str:
+    """A failure as the command tells it: what is wrong and what to type instead. The model's path becomes its title."""
+    lines = [f"error: {error.message}"] + ([f"hint:  {error.hint}"] if error.hint else [])
+    return "\n".join(shown(line.replace(str(path), title)) for line in lines)
+
+
+def shape_options(shapes: Shapes) -> list[str]:
+    """``--shape`` for each of them."""
+    return [
+        part
+        for name, shape in shapes.items()
+        for part in ("--shape", ("" if name is None else f"{name}=") + ",".join(map(str, shape)))
+    ]
 
 
 def of_finding(finding: Finding, command: str) -> str:
