@@ -166,9 +166,9 @@ def _judge_layers(work: _Work) -> None:
     )
     if not work.alignment.same_kind:
         # Two frameworks cut a network into layers differently: one line says how much has no counterpart.
-        for layers, who in ((added, "here only"), (removed, "in the baseline only")):
+        for layers, ours in ((added, True), (removed, False)):
             if layers:
-                work.add("KMR401", (layers[0], 0, "out0"), f"{who}: {_listed(layers)}", severity="note")
+                work.add("KMR401", (layers[0], 0, "out0"), _without_counterpart(layers, ours=ours), severity="note")
         return
     for layers, what in ((removed, "removed"), (added, "added")):
         for layer in layers:
@@ -401,9 +401,10 @@ def _layers(calls: Sequence[Call]) -> list[str]:
     return list(dict.fromkeys(layer for layer, _ in calls if layer))
 
 
-def _listed(layers: Sequence[str]) -> str:
-    shown = ", ".join(map(repr, layers[:_LISTED]))
-    return f"{_count(len(layers), 'layer')} without a counterpart: {shown}" + (", …" if len(layers) > _LISTED else "")
+def _without_counterpart(layers: Sequence[str], *, ours: bool) -> str:
+    count, have = _count(len(layers), "layer"), "has" if len(layers) == 1 else "have"
+    who = f"{count} {have} no counterpart in the baseline" if ours else f"{count} of the baseline {have} no counterpart"
+    return f"{who}: {', '.join(map(repr, layers[:_LISTED]))}" + (", …" if len(layers) > _LISTED else "")
 
 
 def _count(number: int, what: str) -> str:

@@ -264,7 +264,7 @@ def test_two_frameworks_share_no_names():
     result = compare(now, before, conversion=True)
     assert result.verdict == "pass"
     assert told(result) == [("KMR401", "note", "extra")]
-    assert "in the baseline only: 1 layer without a counterpart: 'extra'" in only(result).message
+    assert only(result).message == "1 layer of the baseline has no counterpart: 'extra'"
 
 
 # -- where it begins ---------------------------------------------------------------------------------------------

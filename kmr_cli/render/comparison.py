@@ -16,7 +16,7 @@ _VERDICTS = {
     "unproven": ("bold yellow", "not everything could be compared"),
 }
 _STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold"}
-_INSIDE = ("KMR401", "KMR403", "KMR405", "KMR406", "KMR407")
+_INSIDE = ("KMR403", "KMR405", "KMR406", "KMR407")
 _SHOWN = 12
 """Findings of one rule and severity; the JSON has them all."""
 
@@ -35,6 +35,8 @@ def show_comparison(console: Console, result: Comparison, *, some_rules: bool = 
             meaning = "no error by the rules and layers that count"
         elif any(finding.rule in _INSIDE for finding in result.findings):
             meaning = "the outputs agree, layers on the way differ"
+        elif any(finding.rule == "KMR401" for finding in result.findings):
+            meaning = "the outputs agree, and so do the layers that both have"
     title = Text(for_terminal(result.path), "bold").append(" against ", "not bold")
     _print(console, title.append(for_terminal(result.baseline), "bold"))
     _print(console, Text(result.verdict, style).append(f": {meaning}", "not bold default"))

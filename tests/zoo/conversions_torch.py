@@ -75,7 +75,7 @@ class Steps(nn.Module):
 
 
 class Windows(nn.Module):
-    """Four windows of every sample side by side on axis 0; ``shift`` is added where a sample's first value is above 1."""
+    """Four windows of every sample lie side by side on axis 0; ``shift`` is added where a sample begins above 1."""
 
     def __init__(self, shift: float) -> None:
         super().__init__()
