@@ -16,30 +16,64 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 __all__ = [
     "BatchIndex",
+    "Comparison",
+    "Finding",
     "KmrError",
     "LayerInfo",
     "Model",
     "ModelInfo",
+    "Policy",
     "Record",
+    "Report",
+    "Snapshot",
     "TensorSpec",
+    "Tolerance",
+    "Tolerances",
     "__version__",
+    "compare_models",
+    "compare_with_snapshot",
     "open_model",
+    "write_snapshot",
 ]
 
 if TYPE_CHECKING:
+    from kmr_cli.baseline import compare_models, compare_with_snapshot
     from kmr_cli.errors import KmrError
     from kmr_cli.model import Model, open_model
-    from kmr_cli.records import BatchIndex, LayerInfo, ModelInfo, Record, TensorSpec
+    from kmr_cli.policy import Policy
+    from kmr_cli.records import (
+        BatchIndex,
+        Comparison,
+        Finding,
+        LayerInfo,
+        ModelInfo,
+        Record,
+        Report,
+        Snapshot,
+        TensorSpec,
+    )
+    from kmr_cli.render.snapshots import write_snapshot
+    from kmr_cli.tolerance import Tolerance, Tolerances
 
 _HOMES = {
-    "KmrError": "kmr_cli.errors",
-    "Model": "kmr_cli.model",
-    "open_model": "kmr_cli.model",
     "BatchIndex": "kmr_cli.records",
+    "Comparison": "kmr_cli.records",
+    "Finding": "kmr_cli.records",
+    "KmrError": "kmr_cli.errors",
     "LayerInfo": "kmr_cli.records",
+    "Model": "kmr_cli.model",
     "ModelInfo": "kmr_cli.records",
+    "Policy": "kmr_cli.policy",
     "Record": "kmr_cli.records",
+    "Report": "kmr_cli.records",
+    "Snapshot": "kmr_cli.records",
     "TensorSpec": "kmr_cli.records",
+    "Tolerance": "kmr_cli.tolerance",
+    "Tolerances": "kmr_cli.tolerance",
+    "compare_models": "kmr_cli.baseline",
+    "compare_with_snapshot": "kmr_cli.baseline",
+    "open_model": "kmr_cli.model",
+    "write_snapshot": "kmr_cli.render.snapshots",
 }
 
 

@@ -66,7 +66,6 @@ def command(
     """
     from kmr_cli.baseline import compare_models, compare_with_snapshot
     from kmr_cli.model import Model
-    from kmr_cli.snapshot_file import dump
 
     paths, baselines = _baselines(models)
     decided = rule_options.settings()
@@ -110,7 +109,7 @@ def command(
     if not update:
         return code
     for place, now in changes:
-        _replace(place, dump(now))
+        _replace(place, now)
     return code if code == code.COULD_NOT else code.CLEAN
 
 
@@ -196,14 +195,12 @@ def _show(gathered: outcomes.Outcomes, path: str, result: Comparison, seconds: f
     )
 
 
-def _replace(place: Path, text: str) -> None:
-    from kmr_cli.render.files import write_whole
+def _replace(place: Path, now: Snapshot) -> None:
+    from kmr_cli.render.snapshots import write_snapshot
+    from kmr_cli.snapshot_file import dump
 
-    def fill(temporary: Path) -> None:
-        temporary.write_text(text, encoding="ascii")
-
-    if place.read_text(encoding="ascii", errors="replace") == text:
+    if place.read_text(encoding="ascii", errors="replace") == dump(now):
         click.echo(f"{place} is up to date", err=True)
         return
-    write_whole(place, fill, overwrite=True)
+    write_snapshot(place, now, overwrite=True)
     click.echo(f"wrote {place}", err=True)

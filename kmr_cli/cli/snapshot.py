@@ -58,6 +58,7 @@ def command(
     from kmr_cli.baseline import full_snapshot
     from kmr_cli.model import Model
     from kmr_cli.render.files import write_whole
+    from kmr_cli.render.snapshots import write_snapshot
     from kmr_cli.snapshot_file import dump, tensors_path
 
     places = _places(models, output, force=force, full=full)
@@ -75,10 +76,10 @@ def command(
                 if full:
                     with full_snapshot(opened, inputs or None, **asked) as (taken, write):
                         write_whole(tensors_path(place), write, overwrite=force)
-                        _write(place, dump(taken), force=force)
+                        write_snapshot(place, taken, overwrite=force)
                 else:
                     taken = opened.snapshot(inputs or None, **asked)
-                    _write(place, dump(taken), force=force)
+                    write_snapshot(place, taken, overwrite=force)
             reporter.clear()
             click.echo(f"wrote {place}: {_contents(taken, place)}", err=True)
 
@@ -116,12 +117,3 @@ def _contents(taken: Snapshot, place: Path) -> str:
     layers = len({tap.layer for tap in taken.taps if tap.layer})
     samples = "1 sample" if taken.size == 1 else f"{taken.size} samples"
     return f"{layers} layers, {samples}, {place.stat().st_size / 1000:.1f} kB"
-
-
-def _write(place: Path, text: str, *, force: bool) -> None:
-    from kmr_cli.render.files import write_whole
-
-    def fill(temporary: Path) -> None:
-        temporary.write_text(text, encoding="ascii")
-
-    write_whole(place, fill, overwrite=force)

@@ -113,7 +113,7 @@ def test_json_is_as_its_schema_says(kmr, place, baseline):
 def test_another_model_as_baseline_is_compared_exactly(kmr, place):
     against = kmr("compare", HOME / "digits_savedmodel", "model.keras", *SAME, cwd=place)
     assert against.code == 0, against.out + against.err
-    assert "by whole tensors" in against.out
+    assert "compared in full" in against.out
     changed = kmr("compare", "changed.keras", "model.keras", *SAME, cwd=place)
     assert changed.code == 1
     assert "KMR406 values-changed at conv2" in changed.out
@@ -144,7 +144,7 @@ def test_whole_tensors_are_kept_and_used(kmr, place, tmp_path):
         assert file["1"].shape == (8, 8, 8, 16)
     screen = kmr("compare", "changed.keras", tmp_path / "m.kmr.json", *SAME, cwd=place)
     assert screen.code == 1
-    assert "by whole tensors" in screen.out
+    assert "compared in full" in screen.out
     refused = kmr("compare", "changed.keras", tmp_path / "m.kmr.json", *SAME, "--update", cwd=place)
     assert refused.code == 2
     assert "--full --force" in refused.err
