@@ -117,7 +117,7 @@ def compare(
     return Comparison(
         verdict, model.path, model.format, baseline.path, baseline.format if conversion else "snapshot",
         values is not None, len(pairs), sum(layer not in {call[0] for call in renamed} for layer in matched),
-        len({call[0] for call in renamed}), tuple(_in_order(findings, pairs)), outputs, tuple(matched), unproven,
+        len({call[0] for call in renamed}), tuple(_in_order(findings, work)), outputs, tuple(matched), unproven,
     )  # fmt: skip
 
 
@@ -191,9 +191,10 @@ def _judge_content(work: _Work) -> None:
     """KMR403, KMR406, KMR407: shapes and values, blamed on the layers where they begin; KMR408 once."""
     wrong = {pair.model.tap for pair in work.pairs if pair.content.kind in ("off", "shape", "reordered")}
     by_tap = {pair.model.tap: pair for pair in work.pairs}
-    for tap in _first(work, wrong):
+    sources = _first(work, wrong)
+    for tap in sources:
         pair = by_tap[tap]
-        content, later = pair.content, _later(work, tap, wrong)
+        content, later = pair.content, _later(work, tap, wrong, sources)
         if content.kind == "shape":
             order = " (the axes in another order)" if content.moved else ""
             shapes = f"shape {_shape(pair.model)} instead of {_shape(pair.baseline)}{order}"
@@ -214,17 +215,19 @@ def _judge_content(work: _Work) -> None:
 
 def _judge_dtypes(work: _Work) -> None:
     changed = {pair.model.tap: pair for pair in work.pairs if pair.model.dtype != pair.baseline.dtype}
-    for tap in _first(work, set(changed)):
+    sources = _first(work, set(changed))
+    for tap in sources:
         pair = changed[tap]
-        later = _later(work, tap, set(changed))
+        later = _later(work, tap, set(changed), sources)
         work.add("KMR404", tap, f"{pair.model.dtype} instead of {pair.baseline.dtype}{later}")
 
 
 def _judge_axes(work: _Work) -> None:
     changed = {pair.model.tap: pair for pair in work.pairs if _axis_moved(pair)}
-    for tap in _first(work, set(changed)):
+    sources = _first(work, set(changed))
+    for tap in sources:
         pair = changed[tap]
-        later = _later(work, tap, set(changed))
+        later = _later(work, tap, set(changed), sources)
         severity: Severity | None = "warning" if pair.model.index == "unproven" else None
         text = f"samples lie {_index(pair.model)} instead of {_index(pair.baseline)}{later}"
         work.add("KMR405", tap, text, severity=severity)
@@ -262,28 +265,41 @@ def _first(work: _Work, wrong: set[Tap]) -> list[Tap]:
     return [next(tap for tap in order if tap in wrong)]
 
 
-def _later(work: _Work, tap: Tap, wrong: set[Tap]) -> str:
-    order = [pair.model.tap for pair in work.pairs]
-    after = [other[0] for other in order[order.index(tap) + 1 :] if other in wrong and other[0] not in ("", tap[0])]
-    count = len(dict.fromkeys(after))
-    outputs = any(not other[0] and other in wrong for other in order)
+def _later(work: _Work, tap: Tap, wrong: set[Tap], sources: Sequence[Tap]) -> str:
+    """Where else it is wrong, but for where something begins anew."""
     if not tap[0]:
         return ""
+    order = [pair.model.tap for pair in work.pairs]
+    told = {"", *(source[0] for source in sources)}
+    after = [other[0] for other in order[order.index(tap) + 1 :] if other in wrong and other[0] not in told]
+    count = len(dict.fromkeys(after))
+    outputs = any(not other[0] and other in wrong for other in order)
     if not count:
-        return "; also in the outputs" if outputs else "; at no other layer, and not in the outputs"
+        alone = "; at no other layer, and not in the outputs" if len(sources) == 1 else "; not in the outputs"
+        return "; also in the outputs" if outputs else alone
     where = " and in the outputs" if outputs else ", but not in the outputs"
     return f"; also at {_count(count, 'layer')} after it{where}"
 
 
-def _in_order(findings: Sequence[Difference], pairs: Sequence[Pair]) -> list[Difference]:
-    """Errors first, then in the order in which the layers ran."""
-    places: dict[str, int] = {}
-    for number, pair in enumerate(pairs):
-        places.setdefault(pair.model.layer, number)
+def _in_order(findings: Sequence[Difference], work: _Work) -> list[Difference]:
+    """Errors first, then in the order in which the layers ran; a removed layer behind the one that it ran after."""
+    places: dict[str, float] = {}
+    for number, tap in enumerate(work.model.taps):
+        places.setdefault(tap.layer, number)
+    partner = {before: now for now, before in work.alignment.pairs}
+    last = -0.5
+    for tap in work.baseline.taps:
+        now = partner.get((tap.layer, tap.call))
+        if now is not None:
+            last = places[now[0]] + 0.5
+        else:
+            places.setdefault(tap.layer, last)
+
+    def place(finding: Difference) -> float:
+        return -1 if not finding.layer and finding.port.startswith("in") else places.get(finding.layer, -1)
+
     severities = ("error", "warning", "note")
-    return sorted(
-        findings, key=lambda finding: (severities.index(finding.severity), places.get(finding.layer, -1), finding.rule)
-    )
+    return sorted(findings, key=lambda finding: (severities.index(finding.severity), place(finding), finding.rule))
 
 
 def _agreement(pair: Pair, names: Sequence[str]) -> OutputAgreement:

@@ -382,6 +382,22 @@ def test_errors_come_first_then_the_order_of_the_layers():
     assert told(result) == [("KMR406", "error", "b"), ("KMR402", "warning", "first")]
 
 
+def test_added_and_removed_layers_stand_where_they_run():
+    now = Run().add("a", A + 1, port="in0").add("a", A).add("new", normal(4, 9)).add("c", C + 1).end(Y)
+    before = Run().add("a", A, port="in0").add("a", A).add("old", normal(4, 11)).add("c", C).end(Y)
+    assert [finding.layer for finding in judged(now, before).findings] == ["a", "old", "new"]
+    spec = InputSketch("z", (4, 3), "float32", "00000000")
+    result = compare(chain(a=A + 1).snapshot(inputs=(spec,)), chain().snapshot())
+    assert told(result) == [("KMR409", "error", ""), ("KMR406", "error", "a")]
+
+
+def test_what_begins_elsewhere_is_not_counted_as_following():
+    result = judged(two_branches(A + 1, B + 1), two_branches())
+    assert ["; not in the outputs" in finding.message for finding in result.findings] == [True, True]
+    result = judged(two_branches(A + 1, B + 1, Y + 1), two_branches())
+    assert ["; also in the outputs" in finding.message for finding in result.findings] == [True, True]
+
+
 @WHOLE
 def test_text_and_numbers_that_are_none(whole):
     text, other = np.array([b"a"] * 4, object), np.array([b"a", b"b", b"a", b"a"], object)
