@@ -20,16 +20,20 @@ from kmr_cli.records import Finding
 
 _SEEN_AS = ("KMR101", "KMR102", "KMR103", "KMR104", "KMR201")
 """What a mask against the wrong axis looks like."""
+_PASSES = 4
+"""For masks, the one included that proves such a mask."""
 
 
 def judge_masks(run: Run, masks: Sequence[Mask]) -> None:
     """KMR201, KMR202: what stands in masked positions, a sample that is masked altogether, a longer padding.
 
-    Where these or the other rules found an error, one more pass looks for a mask against the wrong axis, KMR203.
+    Where these or the other rules found an error, one of the four passes looks for a mask against the wrong axis:
+    KMR203.
     """
     run.tell("masking steps")
     try:
-        found = try_masks(run.session, run.batch, masks, run.taps, run.indices, run.rng)
+        suspect = any(_is_suspect(finding) for finding in run.findings)
+        found = try_masks(run.session, run.batch, masks, run.taps, run.indices, run.rng, suspect=suspect)
     except ModelRunError as exc:
         run.unproven.append(f"the model does not run on a padded batch, so its masks are not checked: {exc.message}")
         return
@@ -52,7 +56,7 @@ def judge_masks(run: Run, masks: Sequence[Mask]) -> None:
     if not found.replaced and not found.lengthened:
         names = ", ".join(repr(mask.name) for mask in masks)
         run.unproven.append(f"padding of {names}: nothing else could be put there, and it could not be made longer")
-    if any(finding.rule in _SEEN_AS and finding.severity == "error" for finding in run.findings):
+    if found.passes < _PASSES and any(_is_suspect(finding) for finding in run.findings):
         run.step("masking one step of one sample")
         axes = Axes({tap: index.axis for tap, index in run.indices.items() if index.axis}, found.stepwise)
         with suppress(ModelRunError):  # of a sample with a single step that counts none is left
@@ -101,6 +105,10 @@ def judge_masks_at(run: Run, masks: Sequence[Mask], size: int) -> bool:
     return bool(found)
 
 
+def _is_suspect(finding: Finding) -> bool:
+    return finding.rule in _SEEN_AS and finding.severity == "error"
+
+
 def _supersede(run: Run, misalignment: Misalignment, order: Sequence[Tap]) -> None:
     """Report it in place of what it looks like, at this layer and around it, and of padding heard further on."""
     source, separator = misalignment.source, run.info.separator
@@ -108,7 +116,7 @@ def _supersede(run: Run, misalignment: Misalignment, order: Sequence[Tap]) -> No
     later = {layer for layer, place in ran.items() if place > ran[source.layer]} | {""}
 
     def explained(finding: Finding) -> bool:
-        if finding.rule not in _SEEN_AS or finding.severity != "error":
+        if not _is_suspect(finding):
             return False
         one, two = finding.layer + separator, source.layer + separator
         return one.startswith(two) or two.startswith(one) or (finding.rule == "KMR201" and finding.layer in later)

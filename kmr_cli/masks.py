@@ -114,9 +114,12 @@ def _parse(texts: Sequence[str], specs: Sequence[TensorSpec]) -> list[Mask]:
 
 def try_masks(
     session: Session, batch: Batch, masks: Sequence[Mask], taps: Taps, indices: Mapping[Tap, BatchIndex],
-    rng: np.random.Generator,
+    rng: np.random.Generator, *, suspect: bool = False,
 ) -> MaskRun:  # fmt: skip
     """At most four passes: padded, other content in the padding, one sample empty, a longer padding.
+
+    The last is left out where the second has found something, or tried, and the model is ``suspect`` anyway: one more
+    pass is then wanted to tell why.
 
     Raises:
         ModelRunError: the model does not run on a padded batch.
@@ -138,7 +141,9 @@ def try_masks(
     watch(session, run.padded, taps, keep)
     _try_other(session, masks, taps, indices, run, rng)
     _try_empty(session, masks, taps, run)
-    _try_longer(session, masks, taps, indices, run)
+    heard = any(not layer for layer, _, _ in run.heard)
+    if not (run.replaced and (heard or suspect)):
+        _try_longer(session, masks, taps, indices, run)
     return run
 
 
