@@ -1,4 +1,4 @@
-"""Train the sample models and write them, with the batches that go with them, beside this script.
+"""Train the sample models and write them, with their batches and snapshots, beside this script.
 
 Run ``python sample_models/train.py`` (or ``make models``); ``--only pair`` trains one of them. Everything is
 seeded: a second run gives the same models. It fails where a model is less accurate on held-out data than promised.
@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from data import BATCH_SIZE, SEED, Samples, Split, choices, digits, pairs, sequences
+from take_snapshots import write_snapshots
 
 # All three are read when the frameworks below are imported.
 os.environ["KERAS_BACKEND"] = "tensorflow"
@@ -62,7 +63,7 @@ with silenced():
     import torch_networks
 
 Predict = Callable[[dict[str, np.ndarray]], np.ndarray]
-ENDINGS = (".keras", ".h5", ".pt", ".npz", "_savedmodel")
+ENDINGS = (".keras", ".h5", ".pt", ".npz", "_savedmodel", "snapshots")
 """Of the names that this script writes."""
 YOUNGER = {
     "input_axes": None,
@@ -368,6 +369,9 @@ def main() -> None:
         print(f"{name} …", end=" ", flush=True)
         written += JOBS[name](arguments.folder)
         print(f"{time.monotonic() - started:.0f} s")
+    print("snapshots …", end=" ", flush=True)
+    write_snapshots(arguments.folder, [one.path.name for one in written])
+    print("written")
 
     print(f"\n{'file':<22} {'size':>11} {'held-out accuracy':>18} {'parameters':>11}")
     for one in written:

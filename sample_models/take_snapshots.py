@@ -1,0 +1,48 @@
+"""What every sample model does to its batch, in ``snapshots/``: tests/test_guard.py holds the models to it.
+
+Run ``python sample_models/take_snapshots.py`` after a change that is meant; train.py does so for what it trains.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from kmr_cli import open_model
+from kmr_cli.snapshot_file import dump, file_name
+
+DATA = {
+    "digits.h5": "digits.npz",
+    "digits.keras": "digits.npz",
+    "digits_savedmodel": "digits.npz",
+    "digits_scripted.pt": "digits.npz",
+    "digits_traced.pt": "digits.npz",
+    "pair.keras": "pair.npz",
+    "recommender.h5": "recommender.npz",
+    "recommender.keras": "recommender.npz",
+    "recommender.pt": "recommender.npz",
+    "recommender_savedmodel": "recommender.npz",
+    "sequence.keras": "sequence.npz",
+    "transformer.keras": "digits.npz",
+    "windows.keras": "digits.npz",
+    "windows.pt": "digits.npz",
+}
+"""Every sample model, and the batch that it is for."""
+
+
+def place_of(name: str, folder: Path) -> Path:
+    """Where a model's snapshot is."""
+    return folder / "snapshots" / file_name(folder / name)
+
+
+def write_snapshots(folder: Path, names: Iterable[str]) -> None:
+    """Write the snapshots of models."""
+    (folder / "snapshots").mkdir(exist_ok=True)
+    for name in names:
+        with open_model(folder / name) as model:
+            place_of(name, folder).write_text(dump(model.snapshot(folder / DATA[name])), encoding="ascii")
+
+
+if __name__ == "__main__":
+    write_snapshots(Path(__file__).parent, sys.argv[1:] or DATA)
