@@ -37,11 +37,13 @@ def place_of(name: str, folder: Path) -> Path:
 
 
 def write_snapshots(folder: Path, names: Iterable[str]) -> None:
-    """Write the snapshots of models."""
+    """Write the snapshots of models. A folder without their batches (``--only``) takes those beside this script."""
     (folder / "snapshots").mkdir(exist_ok=True)
     for name in names:
+        batch = folder / DATA[name]
         with open_model(folder / name) as model:
-            place_of(name, folder).write_text(dump(model.snapshot(folder / DATA[name])), encoding="ascii")
+            taken = model.snapshot(batch if batch.exists() else Path(__file__).parent / DATA[name])
+        place_of(name, folder).write_text(dump(taken), encoding="ascii")
 
 
 if __name__ == "__main__":
