@@ -5,15 +5,19 @@ import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 from zoo.torchscript import save, script
 
 # Loaded here, so that the runs inside this process do not load NumPy a second time.
+from kmr_cli import open_model
+from kmr_cli.baseline import compare_with_snapshot, full_snapshot
 from kmr_cli.pytest_plugin import guarded, items  # noqa: F401
 from kmr_cli.pytest_plugin.run import route
 from kmr_cli.records import Finding
+from kmr_cli.snapshot_file import dump
 
 pytest_plugins = ["pytester"]
 SAMPLES = Path(__file__).parent.parent / "sample_models"
@@ -220,6 +224,7 @@ def test_models_of_the_ini_file_are_left_out_where_tests_are_named(project):
     assert len(everything) == 42
     assert ids(project.runpytest("--collect-only", "-q", "test_one.py")) == named
     assert len(ids(project.runpytest("--collect-only", "-q", "test_one.py", "--kmr-model", "clean.pt"))) == 42
+    project.runpytest_subprocess("-n", "1", "-p", "no:cacheprovider").assert_outcomes(passed=42)
 
 
 def test_hostile_names_of_layers_make_harmless_and_distinct_ids(project):
@@ -421,6 +426,28 @@ def test_a_snapshot_is_missing_then_written_then_matched_then_not_then_written_a
     project.runpytest().assert_outcomes(passed=1)
 
 
+def test_update_takes_other_data_and_keeps_whole_tensors_in_step(project):
+    snapshot, tensors = project.path / "clean.pt.kmr.json", project.path / "clean.pt.kmr.h5"
+    with open_model(project.path / "clean.pt") as model, full_snapshot(model, shapes={None: (6,)}) as (taken, write):
+        snapshot.write_text(dump(taken))
+        write(tensors)
+    before = tensors.read_bytes()
+    project.makepyfile(
+        SNAPSHOT.format(arguments="batch={'x': __import__('numpy').ones((4, 6), 'float32')}, ").replace(
+            "shapes={None: (6,)}", ""
+        )
+    )
+    refused = project.runpytest()
+    refused.stdout.fnmatch_lines(["E       Failed: error: *was taken on synthetic data"])
+    written = project.runpytest("--kmr-update")
+    written.stdout.fnmatch_lines(["wrote clean.pt.kmr.json (changed: taken on other data)"])
+    assert tensors.read_bytes() != before
+    project.runpytest().assert_outcomes(passed=1)
+    with open_model(project.path / "clean.pt") as model:
+        found, _ = compare_with_snapshot(model, snapshot, {"x": np.ones((4, 6), "float32")})
+    assert found.exact
+
+
 def test_update_writes_over_nothing_but_snapshots(project):
     project.makepyfile(SNAPSHOT.format(arguments="'settings.json', "))
     settings = project.path / "settings.json"
@@ -440,12 +467,17 @@ def test_tests_of_a_model_include_the_rules_of_its_snapshot(project):
     )
     written = project.runpytest(*arguments, "--kmr-update")
     written.stdout.fnmatch_lines(["wrote clean.kmr.json (new)"])
+    written.assert_outcomes(skipped=27, deselected=41)  # nothing was compared yet
     same = project.runpytest(*arguments)
     same.assert_outcomes(passed=27, deselected=41)  # four places with six rules, two of the model, whether all was
     project.path.joinpath("clean.pt").write_bytes(project.path.joinpath("other.pt").read_bytes())
     changed = project.runpytest(*arguments, "-rf")
     changed.stdout.fnmatch_lines(["error KMR406 values-changed at enc", "FAILED clean.pt::enc::KMR406 - *"])
     assert changed.parseoutcomes()["failed"] == 1
+    project.path.joinpath("clean.pt").write_bytes(project.path.joinpath("dead.pt").read_bytes())
+    rebuilt = project.runpytest(*arguments, "-rs")
+    rebuilt.stdout.fnmatch_lines(["error KMR401 layers-changed at head"])  # it is gone: told by the model's own test
+    assert rebuilt.parseoutcomes()["failed"] >= 1
 
 
 # -- unused ----------------------------------------------------------------------------------------------------------

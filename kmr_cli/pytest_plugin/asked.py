@@ -25,7 +25,8 @@ class Asked:
 
     Attributes:
         models: files, absolute.
-        explicit: they stand on the command line, not in the ini file.
+        collected: they are tests of this run: they stand on the command line, or in the ini file and the run is of no
+            chosen tests.
         inputs: npy and npz files, absolute, as ``FILE`` or ``NAME=FILE``.
         size, shapes: of the batch.
         opening: how models are opened.
@@ -35,7 +36,7 @@ class Asked:
     """
 
     models: tuple[Path, ...]
-    explicit: bool
+    collected: bool
     inputs: tuple[str, ...]
     size: int | None
     shapes: Shapes
@@ -97,7 +98,8 @@ def relative(config: pytest.Config, argument: str) -> str:
 
 def _read(config: pytest.Config) -> Asked:
     here, root = config.invocation_params.dir, config.rootpath
-    explicit = bool(config.getoption("kmr_models"))
+    whole = config.args_source is not pytest.Config.ArgsSource.ARGS
+    collected = whole or bool(config.getoption("kmr_models"))
     given = config.getoption("kmr_models") or config.getini("kmr_models")
     models = tuple(dict.fromkeys(Path(os.path.normpath(here / path)) for path in given))
     for model in models:
@@ -111,7 +113,7 @@ def _read(config: pytest.Config) -> Asked:
     settings = read_settings(root)
     asked = Asked(
         models,
-        explicit,
+        collected,
         inputs,
         config.getoption("kmr_batch_size"),
         parse_shapes(config.getoption("kmr_shapes") or config.getini("kmr_shapes")),
@@ -121,9 +123,10 @@ def _read(config: pytest.Config) -> Asked:
         Tolerances(Tolerance(), settings.tolerance),
         bool(config.getoption("kmr_update")),
     )
-    for name in ("kmr_models", "kmr_inputs", "kmr_snapshot"):  # workers of xdist may stand in another folder
-        value = {"kmr_models": [str(path) for path in models] if explicit else [], "kmr_inputs": list(inputs)}.get(name)
-        setattr(config.option, name, value if value is not None else asked.snapshot and str(asked.snapshot))
+    # Workers of xdist get these: they may stand in another folder, and are always told which tests to run.
+    config.option.kmr_models = [str(path) for path in models] if collected else []
+    config.option.kmr_inputs = list(inputs)
+    config.option.kmr_snapshot = None if asked.snapshot is None else str(asked.snapshot)
     return asked
 
 

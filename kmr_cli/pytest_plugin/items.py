@@ -11,7 +11,7 @@ from kmr_cli.errors import KmrError
 from kmr_cli.pytest_plugin import UPDATED, KmrWarning
 from kmr_cli.pytest_plugin.asked import Asked, relative, shown_path
 from kmr_cli.pytest_plugin.models import models_of
-from kmr_cli.pytest_plugin.run import Judgement, Kind, ModelRun, kind_of, needs_proof
+from kmr_cli.pytest_plugin.run import JUST_WRITTEN, Judgement, Kind, ModelRun, kind_of, needs_proof
 from kmr_cli.pytest_plugin.words import of_error, of_finding, sample_command, shape_options
 from kmr_cli.records import Finding
 from kmr_cli.render.escape import for_terminal
@@ -45,13 +45,10 @@ class ModelCollection:
         return self._collect(path, parent)
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_collection_modifyitems(
-        self, session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
-    ) -> None:
+    def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
         """Add the models that were not met. Before -k, -m and --lf choose among all."""
-        by_name = config.args_source is pytest.Config.ArgsSource.ARGS
-        if by_name and not self._asked.explicit:
-            return  # a setting for whole runs, and this is a run of chosen tests
+        if not self._asked.collected:
+            return
         chosen = {item.run.path for item in items if isinstance(item, ModelItem)}
         for path in self._asked.models:
             if path not in chosen:
@@ -170,7 +167,7 @@ class RuleItem(ModelItem):
         who = shown(self.layer) or ITSELF
         if not findings and self.layer not in found.layers:
             missing = "it did not run" if self.kind == "check" else "it is not in the snapshot"
-            pytest.skip(f"{who}: not looked at: {missing}")
+            pytest.skip(f"{who}: not looked at: {JUST_WRITTEN if found.wrote else missing}")
         if not findings and needs_proof(self.rule) and self.layer in found.silent:
             pytest.skip(f"{who}: not shown: {found.silent[self.layer]}")
 

@@ -19,6 +19,7 @@ Place: TypeAlias = "tuple[str, str]"
 """(layer, rule): one test."""
 Kind: TypeAlias = Literal["check", "snapshot"]
 
+JUST_WRITTEN = "the snapshot was written just now"
 _MASKED = "KMR2"
 _COMPARED = "KMR4"
 _OF_THE_MODEL = ("KMR401", "KMR409")
@@ -115,8 +116,7 @@ class ModelRun:
             tolerances=asked.tolerances, policy=asked.policy, update=asked.update,
         )  # fmt: skip
         if found.comparison is None:
-            layers = {layer for layer, _ in self.places()}
-            return Judgement(frozenset(layers), {}, {}, (), found.wrote)
+            return Judgement(frozenset(), {}, {}, (JUST_WRITTEN,), found.wrote)
         layers = {*found.comparison.layers, *([""] if found.comparison.outputs else [])}
         return replace(self._judge(found.comparison, layers, {}), wrote=found.wrote)
 

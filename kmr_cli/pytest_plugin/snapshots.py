@@ -55,25 +55,25 @@ def match_snapshot(
         _write(model.snapshot(batch, size=size, shapes=shapes), path)
         return Matched(None, "new")
     try:
-        comparison, _ = compare_with_snapshot(model, path, batch, tolerances=tolerances, policy=policy)
-        if not update or comparison.verdict == "pass":
+        comparison, now = compare_with_snapshot(model, path, batch, tolerances=tolerances, policy=policy)
+        if not update or comparison.verdict != "fail":
             return Matched(comparison)
-        why = ", ".join(dict.fromkeys(finding.rule for finding in comparison.findings if finding.severity == "error"))
+        errors = [finding.rule for finding in comparison.findings if finding.severity == "error"]
+        why = ", ".join(dict.fromkeys(errors))
     except SnapshotError:
         if not update:
             raise
-        why = "other data"
-    before = load(path)  # a file that is no snapshot is not written over
+        before = load(path)  # a file that is no snapshot is not written over
+        now = model.snapshot(batch, sides=before.sides, size=size, shapes=shapes, seed=before.seed)
+        why = "taken on other data"
     if tensors_path(path).exists():
-        with full_snapshot(model, batch, sides=before.sides, size=size, shapes=shapes, seed=before.seed) as (
-            now,
-            write,
-        ):
+        again = {"sides": now.sides, "size": now.size, "shapes": now.given_shapes, "seed": now.seed}
+        with full_snapshot(model, batch, **again) as (now, write):
             write_whole(tensors_path(path), write, overwrite=True)
             _write(now, path)
     else:
-        _write(model.snapshot(batch, sides=before.sides, size=size, shapes=shapes, seed=before.seed), path)
-    return Matched(None, f"changed: {why or 'not everything could be compared'}")
+        _write(now, path)
+    return Matched(None, f"changed: {why}")
 
 
 def _write(snapshot: Snapshot, path: Path) -> None:
