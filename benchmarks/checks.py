@@ -134,7 +134,8 @@ def measure_time(path: Path, pairs: int) -> dict[str, Any]:
 def measure_memory(path: Path) -> dict[str, Any]:
     """Bytes that a check adds, and the bytes of one set of activations."""
     info, session, batch = opened(path)
-    session.capture(batch, Taps(()), None)
+    taps = Taps(tuple(layer.path for layer in session.layers if not layer.untappable))
+    session.capture(batch, taps, lambda *_: None)
     gc.collect()
     _trim()
     before = _status("VmRSS")
@@ -142,7 +143,7 @@ def measure_memory(path: Path) -> dict[str, Any]:
     check(session, info, batch)
     added = _status("VmHWM") - before
     evidence = Evidence(SIZE)
-    evidence.record(session, batch, Taps(tuple(layer.path for layer in session.layers if not layer.untappable)))
+    evidence.record(session, batch, taps)
     one = sum(evidence.base[tap].nbytes for tap, home in evidence.canonical.items() if tap == home)
     ratio = added / one
     note = f"batch of {SIZE}, {len(evidence.canonical)} values"

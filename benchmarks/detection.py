@@ -25,6 +25,7 @@ HERE = Path(__file__).parent
 TESTS = HERE.parent / "tests"
 PARTS = {  # name of a process -> modules of cases
     "clean keras.applications": ("zoo.clean.applications",),
+    "clean keras.applications, the large ones": ("zoo.clean.large_applications",),
     "faults in Keras": ("zoo.faults.keras_faults", "zoo.faults.keras_masks"),
     "faults in tf.Module": ("zoo.faults.tensorflow_faults",),
     "faults in TorchScript": ("zoo.faults.torch_faults", "zoo.faults.torch_masks"),

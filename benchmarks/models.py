@@ -12,13 +12,13 @@ RESNET18 = CACHE / "resnet18.pt"
 IMAGES = CACHE / "images.npy"
 IMAGES_FIRST = CACHE / "images_channels_first.npy"
 CHECKED = {
-    "ResNet50 `.keras`": CACHE / "resnet50_96.keras",
-    "ResNet50 SavedModel": CACHE / "resnet50_96_savedmodel",
-    "MobileNetV2 `.keras`": CACHE / "mobilenetv2_96.keras",
-    "MobileNetV2 SavedModel": CACHE / "mobilenetv2_96_savedmodel",
+    "ResNet50 `.keras`": CACHE / "resnet50_128.keras",
+    "ResNet50 SavedModel": CACHE / "resnet50_128_savedmodel",
+    "MobileNetV2 `.keras`": CACHE / "mobilenetv2_128.keras",
+    "MobileNetV2 SavedModel": CACHE / "mobilenetv2_128_savedmodel",
     "ResNet-18-sized TorchScript": RESNET18,
 }
-CHECKED_SIDE = 96  # of the images, in pixels: a check runs the model some twenty times
+CHECKED_SIDE = 128  # of the images, in pixels: a check runs the model some twenty times
 SCRIPTS = {"resnet50": RESNET50, "mobilenet": MOBILENET, "resnet18": RESNET18, "images": IMAGES}
 
 
@@ -41,7 +41,7 @@ def build_all() -> None:
 
         keras.utils.set_random_seed(0)
         keras.applications.MobileNetV2(weights=None).export(str(MOBILENET), verbose=False)
-    for name, stem in (("ResNet50", "resnet50_96"), ("MobileNetV2", "mobilenetv2_96")):
+    for name, stem in (("ResNet50", "resnet50_128"), ("MobileNetV2", "mobilenetv2_128")):
         archive, saved = CACHE / f"{stem}.keras", CACHE / f"{stem}_savedmodel"
         if not (archive.exists() and saved.exists()):
             import keras

@@ -174,8 +174,9 @@ def _silent_output(run: Run, tap: Tap) -> None:
     if run.indices[tap].kind == "unproven" and len(silent) < run.evidence.size and not _carried(run, tap):
         _blame(run, "KMR104", tap, lambda other: run.indices[other].kind == "unproven" and not _divides(run, other))
         return
-    who = "no sample" if len(silent) == run.evidence.size else f"samples {', '.join(map(str, silent))} never"
-    verb = "ever showed" if len(silent) == run.evidence.size else "showed"
+    who, verb = f"sample{'s' if len(silent) > 1 else ''} {', '.join(map(str, silent))} never", "showed"
+    if len(silent) == run.evidence.size:
+        who, verb = "no sample", "ever showed"
     run.unproven.append(f"{run.title(tap)}: {who} {verb} in it, whatever replaced them")
 
 
@@ -229,8 +230,7 @@ def _try_sizes(run: Run, budget: int, later: int) -> None:
         return
     size = run.evidence.size
     outputs = {tap: (run.evidence.base[tap], run.indices[tap]) for tap in run.outputs if not _hopeless(run, tap)}
-    held = run.info.format in ("keras", "h5")
-    chosen = sizes_to_try(size, run.evidence.base, run.batch, held=held)
+    chosen = sizes_to_try(size, run.evidence.base, run.batch)
     if not run.evidence.singly and any(run.mixed(tap) for tap in run.outputs):
         chosen = chosen[:_SIZES_WITH_LEAK]  # what that saves names a pair of samples
     run.planned = min(run.passes + len(chosen), budget) + later
@@ -239,7 +239,7 @@ def _try_sizes(run: Run, budget: int, later: int) -> None:
         if left <= 0 or (left <= _TRACES and any(found.wrong for found, _ in run.sizes)):
             return
         run.step(f"running a batch of {other}")
-        run.sizes.append((try_size(run.session, run.batch, other, outputs, run.noisy), coincident))
+        run.sizes.append((try_size(run.session, run.batch, other, run.taps, outputs, run.noisy), coincident))
 
 
 def _judge_sizes(run: Run) -> None:
@@ -285,7 +285,7 @@ def _only_some_sizes(run: Run, masks: Sequence[Mask], failure: ModelRunError) ->
         if other == size:
             continue
         run.step(f"running a batch of {other}")
-        if try_size(run.session, run.batch, other, {}).error is None:
+        if try_size(run.session, run.batch, other, run.taps, {}).error is None:
             works.append(other)
     if not works:
         raise failure

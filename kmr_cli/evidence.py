@@ -153,7 +153,7 @@ class Evidence:
             taps: what to observe.
             samples: those that stand unchanged.
             indices: whose every slice is.
-            also: sees every value that has the shape it had.
+            also: sees every distinct value that has the shape it had, and all outputs.
 
         Returns:
             Tap -> by how many units in the last place, at most FAR; inside of the model always FAR.
@@ -168,13 +168,13 @@ class Evidence:
             if before is not None and before.shape != array.shape:
                 self.regrouped.add(tap)
                 return
+            if before is not None and layer and self.canonical[tap] != tap:
+                if self.canonical[tap] in found:
+                    found[tap] = FAR
+                return
             if before is not None:
                 also(tap, array)
             if before is not None and index is not None and index.axis is not None:
-                if layer and self.canonical[tap] != tap:
-                    if self.canonical[tap] in found:
-                        found[tap] = FAR
-                    return
                 kept = [place for place, owner in enumerate(index.owners) if owner in samples]
                 if not layer:
                     old, new = np.take(before, kept, index.axis), np.take(array, kept, index.axis)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from kmr_cli import unkind
-from kmr_cli.batch_index import FAR, changed
+from kmr_cli.batch_index import FAR, changed, differs
 from kmr_cli.blame import Source
 from kmr_cli.check_run import Run
 from kmr_cli.errors import ModelRunError
@@ -35,6 +35,9 @@ def push(run: Run) -> None:
         except ModelRunError as exc:
             source = Source(*(broken(exc, run.evidence.last_pass) or ("", 0, "out0")))
             run.add("KMR108", source, f"NaN in one sample makes the whole batch fail: {exc.message}")
+    for tap, home in run.evidence.canonical.items():  # the same tensor was looked at once
+        if home in run.pushed:
+            run.pushed.setdefault(tap, run.pushed[home])
     for tap in run.evidence.restless | run.evidence.rerouted:
         run.pushed.pop(tap, None)
         run.poisoned.pop(tap, None)
@@ -121,7 +124,8 @@ def _copies_agree(array: np.ndarray, index: BatchIndex | None, sample: int, size
     if (order != np.arange(len(order))).any():
         array = np.take(array, order, index.axis)
     parts = np.moveaxis(array, index.axis, 0).reshape(size, -1)
-    if np.array_equal(parts[:-1], parts[1:]):
+    first = np.ascontiguousarray(parts[0])
+    if not any(differs(first, part) for part in parts[1:]):
         return True
     expected = np.broadcast_to(parts[sample], parts.shape)
     return not changed(expected, parts).any() or distance(expected, parts) is not None

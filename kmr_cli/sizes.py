@@ -53,17 +53,16 @@ class SizeRun:
         return self.error is not None or self.wrong_count is not None or self.differs is not None
 
 
-def sizes_to_try(size: int, base: Mapping[Tap, np.ndarray], batch: Batch, *, held: bool) -> list[tuple[int, bool]]:
+def sizes_to_try(size: int, base: Mapping[Tap, np.ndarray], batch: Batch) -> list[tuple[int, bool]]:
     """(size, whether it equals another dimension): 1, 2, 3, a prime that no dimension has, up to four that some have.
 
     Dimensions of outputs and masks come first: that is where a batch axis is mistaken for another one. Those inside
-    are tried as far as that is cheap: batches that no more than double the memory, or need little anyway.
+    are tried as far as that is cheap: batches that are smaller, or need little anyway.
 
     Args:
         size: of the batch.
         base: all taps of the batch.
         batch: the inputs.
-        held: whether the framework holds all that a pass computes until its end.
     """
     inside: Counter[int] = Counter()
     outside: Counter[int] = Counter()
@@ -74,10 +73,9 @@ def sizes_to_try(size: int, base: Mapping[Tap, np.ndarray], batch: Batch, *, hel
     for mask in _like_masks(batch):
         outside.update(length for length in mask.shape[1:] if 1 < length <= _LARGEST)
     each = sum({id(value): value.nbytes for value in base.values()}.values()) / size
-    near = size if held else 2 * size
 
     def cheap(number: int) -> bool:
-        return number * each <= _LIGHT or number <= near or (number in outside and number * each <= _HEAVY)
+        return number <= size or number * each <= (_HEAVY if number in outside else _LIGHT)
 
     lengths = [length for length, _ in outside.most_common()] + [length for length, _ in inside.most_common()]
     prime = next(number for number in _primes() if number != size and number not in inside and number not in outside)
@@ -101,6 +99,7 @@ def try_size(
     session: Session,
     batch: Batch,
     size: int,
+    taps: Taps,
     outputs: Mapping[Tap, tuple[np.ndarray, BatchIndex]],
     noisy: Collection[Tap] = (),
 ) -> SizeRun:
@@ -110,11 +109,13 @@ def try_size(
         session: the loaded model.
         batch: the batch whose results are known.
         size: number of samples.
+        taps: of all other passes.
         outputs: output tap -> its value for the whole batch, and its batch index.
         noisy: of these only the shape is compared.
     """
     try:
-        found = session.capture(_resized(batch, size), Taps(()), None)
+        # With all taps, though none is looked at: so no second copy of the model has to be made ready.
+        found = session.capture(_resized(batch, size), taps, lambda *_: None)
     except ModelRunError as exc:
         return SizeRun(size, error=exc.message)
     assert found is not None

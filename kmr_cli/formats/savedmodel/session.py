@@ -47,6 +47,7 @@ class SavedModelSession:
         self._tf = require("tensorflow", "tensorflow")
         import_user_modules(options.imports)
         self._runners: OrderedDict[tuple[object, ...], tuple[Runner, list[tapping.Group]]] = OrderedDict()
+        self._events: dict[Taps, list[tapping.Event]] = {}  # of the last taps: they are mostly the same again
         self._sink: Sink | None = None
         self._groups: list[tapping.Group] = []
         self._closed = False
@@ -76,7 +77,9 @@ class SavedModelSession:
         missing = [name for name in names if name not in batch]
         if missing:
             raise BatchError(f"{self._analysis.source.path.name}: the input {missing[0]!r} is not in the batch")
-        events = tapping.events(self._analysis, taps)
+        if taps not in self._events:
+            self._events = {taps: tapping.events(self._analysis, taps)}
+        events = self._events[taps]
         if stop and (sink is None or not events):
             return None
         runner, groups = self._runner(events if sink is not None else [], batch, stop=stop)
