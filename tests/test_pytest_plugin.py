@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from zoo.torchscript import save, script
 
 # Loaded here, so that the runs inside this process do not load NumPy a second time.
-from kmr_cli import open_model
+from kmr_cli import job, open_model
 from kmr_cli.baseline import compare_with_snapshot, full_snapshot
+from kmr_cli.model import Model
 from kmr_cli.pytest_plugin import guarded, items  # noqa: F401
 from kmr_cli.pytest_plugin.run import route
 from kmr_cli.records import Finding
@@ -109,6 +110,20 @@ def test_a_clean_model_passes_everywhere_with_one_process(project):
         ]
     )
     assert starts(project) == 1
+
+
+def test_each_model_is_checked_once_with_one_process_at_a_time(project, monkeypatch):
+    alive, check = [], Model.check_batch_axis
+
+    def counted(model, *arguments, **options):
+        alive.append(sum(child.alive for child in job._children))
+        return check(model, *arguments, **options)
+
+    monkeypatch.setattr(Model, "check_batch_axis", counted)
+    both = ("--kmr-model", "clean.pt", "--kmr-model", "other.pt", *SHAPE)
+    project.runpytest_inprocess(*both).assert_outcomes(passed=82)
+    assert alive == [0, 0]  # one check for each, and the process of the first had ended before the second began
+    assert not any(child.alive for child in job._children)
 
 
 def test_a_leak_fails_the_test_of_its_layer_alone(project):
