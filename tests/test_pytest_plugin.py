@@ -333,19 +333,22 @@ def test_the_fixture_takes_models_of_markers_parameters_and_the_command_line(pro
         def test_option(kmr_model):
             assert kmr_model.path.name == "other.pt"
 
+        def test_late(request):
+            assert request.getfixturevalue("kmr_model").path.name == "other.pt"
+
         @pytest.mark.kmr_model("missing.pt")
         def test_missing(kmr_model):
             pass
         """
     )
     result = project.runpytest("--kmr-model", "other.pt", "-v", "-k", "test_")
-    result.assert_outcomes(passed=4, errors=1, deselected=41)
+    result.assert_outcomes(passed=5, errors=1, deselected=41)
     result.stdout.fnmatch_lines(
         ["*::test_marker?clean.pt? PASSED*", "*::test_marker?leaky.pt? PASSED*", "*::test_parameter?1? PASSED*",
          "*::test_option?other.pt? PASSED*", "error: *missing.pt: no such file*"]
     )  # fmt: skip
     without = project.runpytest("-k", "test_option")
-    without.assert_outcomes(errors=1, deselected=4)
+    without.assert_outcomes(errors=1, deselected=5)
     without.stdout.fnmatch_lines(["kmr_model: no model is named", "hint:  name it with @pytest.mark.kmr_model*"])
 
 

@@ -166,13 +166,13 @@ class GuardedModel:
         result = found.comparison
         if result is None:
             return None
-        if not result.compared:
-            missing = f"no layer of {shown_path(self._config, place)} is in the model"
-            raise AssertionError(f"{self._named.title}: nothing was compared: {missing}")
         if result.verdict == "fail" or (result.verdict == "unproven" and not unproven_ok):
             some_rules = bool(policy.select or policy.ignore)
             result = replace(result, path=self._named.title, baseline=shown_path(self._config, place))
             raise AssertionError(as_text(partial(show_comparison, result=result, some_rules=some_rules)))
+        if not result.compared:
+            missing = f"no layer of {shown_path(self._config, place)} is in the model"
+            raise AssertionError(f"{self._named.title}: nothing was compared: {missing}")
         return result
 
     def __repr__(self) -> str:
@@ -220,12 +220,12 @@ class GuardedModel:
         return f"{shown(there)}: no such snapshot\nhint:  {how}"
 
 
-def named_models(config: pytest.Config, definition: pytest.Item) -> list[Named]:
-    """The models that a test function's marker names, else those of the command line."""
-    marker = definition.get_closest_marker("kmr_model")
+def named_models(config: pytest.Config, test: pytest.Item) -> list[Named]:
+    """The models that the marker of a test function, or of a test, names; else those of the command line."""
+    marker = test.get_closest_marker("kmr_model")
     if marker is not None:
         return _marked(config, marker)
-    if any(mark.name == "kmr_model" for mark in _marks_of_parameters(definition)):
+    if any(mark.name == "kmr_model" for mark in _marks_of_parameters(test)):
         return []  # then each of them names its own
     asked = asked_of(config)
     return [Named(path, shown_path(config, path), asked.opening, asked=True) for path in asked.models]
@@ -234,14 +234,13 @@ def named_models(config: pytest.Config, definition: pytest.Item) -> list[Named]:
 def open_guarded(request: pytest.FixtureRequest) -> GuardedModel:
     """The model of a test. One that has none, or whose model cannot be opened, fails."""
     named = getattr(request, "param", None)
-    marker = request.node.get_closest_marker("kmr_model")
-    if named is None:
-        of_marker = [] if marker is None else _marked(request.config, marker)
-        if marker is not None and len(of_marker) != 1:
-            _refuse(f"kmr_model: the marker of a parameter must name one model, not {len(of_marker)}")
-        if not of_marker:
+    if named is None:  # the marker of one of several parameters, or request.getfixturevalue
+        candidates = named_models(request.config, request.node)
+        if not candidates:
             _refuse(f"kmr_model: no model is named\nhint:  {_HOW}")
-        (named,) = of_marker
+        if len(candidates) > 1:
+            _refuse(f"kmr_model: {len(candidates)} models are named, and here only one can be")
+        (named,) = candidates
     try:
         model = models_of(request.config).open(named.path, named.opening)
         return GuardedModel(model, named, request, read_settings(request.config.rootpath))
@@ -250,9 +249,9 @@ def open_guarded(request: pytest.FixtureRequest) -> GuardedModel:
     return _refuse(of_error(problem, named.path, named.title))
 
 
-def _marks_of_parameters(definition: pytest.Item) -> Iterator[pytest.Mark]:
+def _marks_of_parameters(test: pytest.Item) -> Iterator[pytest.Mark]:
     """Those of ``pytest.param(..., marks=...)``, which belong to tests that are not made yet."""
-    for parametrize in definition.iter_markers("parametrize"):
+    for parametrize in test.iter_markers("parametrize"):
         values = parametrize.args[1] if len(parametrize.args) > 1 else parametrize.kwargs.get("argvalues", ())
         for value in values if isinstance(values, (list, tuple)) else ():
             for mark in getattr(value, "marks", ()):
