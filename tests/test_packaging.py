@@ -92,8 +92,10 @@ class TestWheel:
         assert headers["Name"] == "kmr-inspect"
         assert headers["Version"] == __version__
 
-    def test_console_script(self, info):
-        assert info["entry_points.txt"].split() == ["[console_scripts]", "kmr-inspect", "=", "kmr_cli.__main__:main"]
+    def test_console_script_and_pytest_plugin(self, info):
+        command = ["[console_scripts]", "kmr-inspect", "=", "kmr_cli.__main__:main"]
+        plugin = ["[pytest11]", "kmr_inspect", "=", "kmr_cli.pytest_plugin"]
+        assert info["entry_points.txt"].split() == command + plugin
 
     def test_licence(self, headers, info):
         assert headers["License-Expression"] == "Apache-2.0"
