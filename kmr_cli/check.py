@@ -14,7 +14,7 @@ from kmr_cli.blame import Source, find_sources
 from kmr_cli.check_run import Progress, Run
 from kmr_cli.determinism import find_noise, judge_determinism
 from kmr_cli.errors import ModelRunError
-from kmr_cli.evidence import Evidence, Tap, discrete, last_bits
+from kmr_cli.evidence import Evidence, Tap, discrete, last_bits, output_title
 from kmr_cli.formats import Session, Taps, training_mode
 from kmr_cli.mask_rules import judge_masks, judge_masks_at
 from kmr_cli.masks import Mask, masks_of
@@ -22,8 +22,9 @@ from kmr_cli.pairs import name_pairs
 from kmr_cli.policy import Policy as Policy
 from kmr_cli.pressure import push, routed
 from kmr_cli.records import Batch, BatchIndex, Dependence, ModelInfo, Report, TapVerdict
+from kmr_cli.rounding import excuse
 from kmr_cli.rules import RULES
-from kmr_cli.sizes import broken, sizes_to_try, trace_size, try_size
+from kmr_cli.sizes import SizeRun, broken, sizes_to_try, trace_size, try_size
 
 _SIZES_WITH_LEAK = 4
 """Other batch sizes tried where groups of samples were found to mix."""
@@ -239,7 +240,10 @@ def _try_sizes(run: Run, budget: int, later: int) -> None:
         if left <= 0 or (left <= _TRACES and any(found.wrong for found, _ in run.sizes)):
             return
         run.step(f"running a batch of {other}")
-        run.sizes.append((try_size(run.session, run.batch, other, run.taps, outputs, run.noisy), coincident))
+        found = try_size(run.session, run.batch, other, run.taps, outputs, run.noisy)
+        if run.shaken is not None or budget - run.passes > _TRACES:
+            found = excuse(run, found)
+        run.sizes.append((found, coincident))
 
 
 def _judge_sizes(run: Run) -> None:
@@ -247,6 +251,8 @@ def _judge_sizes(run: Run) -> None:
     known = {finding.rule for finding in run.findings}
     for found, coincident in run.sizes:
         code = "KMR103" if found.differs is not None and coincident else "KMR102" if found.wrong else "KMR303"
+        if found.amplified is not None and not found.wrong:
+            _amplified(run, found)
         if code in known or not (found.wrong or found.ulp):
             continue
         known.add(code)
@@ -262,6 +268,18 @@ def _judge_sizes(run: Run) -> None:
         values = {tap: (run.evidence.base[tap], run.indices[tap]) for tap in run.evidence.order}
         for source in _traced(run, found.size, values) or [Source("", 0, port)]:
             run.add(code, source, text)
+
+
+def _amplified(run: Run, found: SizeRun) -> None:
+    """KMR303 as a warning, once: other values, but for no other reason than rounding."""
+    if any(finding.rule == "KMR303" and finding.severity == "warning" for finding in run.findings):
+        return
+    port = found.amplified or "out0"
+    text = (
+        f"{output_title(port, found.names)} differs on a batch of {found.size}, though no more than when the last bits"
+        " of the input change: the model makes rounding larger"
+    )
+    run.add("KMR303", Source("", 0, port), text, severity="warning")
 
 
 def _traced(run: Run, size: int, known: Mapping[Tap, tuple[np.ndarray, BatchIndex]]) -> list[Source]:

@@ -26,6 +26,7 @@ class Run:
     Attributes:
         noisy: taps whose values depend on random numbers that are drawn for a whole batch (training mode only): at
             another size they are others.
+        shaken: output port -> how far the last bits of the input move it; None until that was tried.
         planned: how many passes there will be, as far as that is known by now.
     """
 
@@ -44,6 +45,7 @@ class Run:
     findings: list[Finding] = field(default_factory=list)
     unproven: list[str] = field(default_factory=list)
     noisy: set[Tap] = field(default_factory=set)
+    shaken: dict[str, float] | None = None
     planned: int = 0
 
     @property

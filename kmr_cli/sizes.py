@@ -34,18 +34,24 @@ class SizeRun:
         error: the model failed: its message.
         wrong_count: (output, message): another number of samples came out.
         differs: (output, message): a sample came out differently, beyond last bits.
+        off: output -> how far, in terms of its largest value, for all outputs that differ so.
+        amplified: the output that differs so, where that is no more than rounding which the model makes larger.
         ulp: largest difference, in units in the last place of the tensor's largest value; 0 where all is bitwise equal.
         at: the output with that difference.
         shapes: of every output, by port; empty where the model failed.
+        names: of every output, by port.
     """
 
     size: int
     error: str | None = None
     wrong_count: tuple[str, str] | None = None
     differs: tuple[str, str] | None = None
+    off: Mapping[str, float] = field(default_factory=dict)
+    amplified: str | None = None
     ulp: int = 0
     at: str | None = None
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def wrong(self) -> bool:
@@ -123,6 +129,7 @@ def try_size(
     shapes = {port: value.shape for port, value in after.items()}
     names = {f"out{number}": name for number, name in enumerate(found)}
     whole, worst, at = batch_size(batch), 0, None
+    far: dict[str, float] = {}
     for tap, (before, index) in outputs.items():
         port = tap[2]
         title = output_title(port, names)
@@ -138,11 +145,17 @@ def try_size(
             return SizeRun(size, wrong_count=(port, message), shapes=shapes)
         off = 0 if tap in noisy else distance(expected, after[port])
         if off is None:
-            message = f"{title} of the same samples differs beyond rounding"
-            return SizeRun(size, differs=(port, message), shapes=shapes)
+            far[port] = relative(expected, after[port])
+            continue
         if off > worst:
             worst, at = off, port
-    return SizeRun(size, ulp=worst, at=at, shapes=shapes)
+    differs = (next(iter(far)), beyond_rounding(next(iter(far)), names)) if far else None
+    return SizeRun(size, differs=differs, off=far, ulp=0 if far else worst, at=at, shapes=shapes, names=names)
+
+
+def beyond_rounding(port: str, names: Mapping[str, str]) -> str:
+    """What is said of an output that differs."""
+    return f"{output_title(port, names)} of the same samples differs beyond rounding"
 
 
 def trace_size(
@@ -254,6 +267,18 @@ def distance(expected: np.ndarray, after: np.ndarray) -> int | None:
         return None
     bits = {8: 52, 4: 23, 2: 10, 1: 3}[bytes_each]
     return max(1, round(off / (scale * 2.0**-bits)))
+
+
+def relative(expected: np.ndarray, after: np.ndarray) -> float:
+    """The largest difference in terms of the largest value; infinite where NaN or Inf stand at other places."""
+    wide = np.complex128 if expected.dtype.kind == "c" else np.float64
+    first, second = expected.astype(wide), after.astype(wide)
+    finite = np.isfinite(first)
+    if not np.array_equal(finite, np.isfinite(second)):
+        return float("inf")
+    scale = float(np.abs(first[finite]).max(initial=0.0))
+    off = float(np.abs(first[finite] - second[finite]).max(initial=0.0))
+    return off / scale if scale else (0.0 if off == 0 else float("inf"))
 
 
 def _primes() -> Iterator[int]:

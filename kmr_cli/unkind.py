@@ -35,6 +35,34 @@ def extreme(
     return result if touched else None
 
 
+def shaken(batch: Batch, specs: Sequence[TensorSpec], rng: np.random.Generator) -> dict[str, np.ndarray] | None:
+    """Every free float one unit in the last place up or down; None where no input is one.
+
+    Not unkind but to see how much of a difference is the model's own doing: rounding that it makes larger.
+    """
+    limits = {spec.name: spec.limit for spec in specs}
+    result, touched = {}, False
+    for name, values in batch.items():
+        if values.dtype.kind in "fcV" and limits.get(name) is None:
+            parts = [values.real, values.imag] if values.dtype.kind == "c" else [values]
+            moved = [_one_off(part, rng) for part in parts]
+            values = (moved[0] + 1j * moved[1]).astype(values.dtype) if len(moved) > 1 else moved[0]
+            touched = True
+        result[name] = values
+    return result if touched else None
+
+
+def _one_off(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    if values.dtype.kind != "f":  # bfloat16 and float8 have no nextafter
+        unit = 2.0 ** -(7 if values.dtype.itemsize == 2 else 3)
+        return np.asarray(values.astype(np.float64) * (1 + rng.choice([-unit, unit], values.shape))).astype(
+            values.dtype
+        )
+    ends = np.where(rng.random(values.shape) < 0.5, -np.inf, np.inf).astype(values.dtype)
+    found: np.ndarray = np.where(np.isfinite(values), np.nextafter(values, ends), values)
+    return found
+
+
 def mirrored(batch: Batch, kept: Sequence[int], specs: Sequence[TensorSpec]) -> dict[str, np.ndarray]:
     """All samples but ``kept`` with the opposite sign: of an extreme batch, extreme on the other side."""
     limits = {spec.name: spec.limit for spec in specs}
