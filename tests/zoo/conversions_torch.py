@@ -107,6 +107,89 @@ class Noisy(nn.Module):
         return self.out(nn.functional.dropout(self.hidden(x), 0.5, True))
 
 
+# -- values of every kind, with an Identity as the only layer ----------------------------------------------------
+
+
+class Bare(nn.Module):
+    """No layer and no operation at all."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+
+class Seen(nn.Module):
+    """Shows what passes by."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.clone()
+
+
+class Huge(nn.Module):
+    """Near the end of float64."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen = Seen()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.seen(x.double() * 1e300)
+
+
+class Spectrum(nn.Module):
+    """Complex numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen = Seen()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.abs(self.seen(torch.fft.fft(x)))
+
+
+class Picked(nn.Module):
+    """Rows that the content chooses."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen = Seen()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.seen(x[x[:, 0] > 0]).sum() * 0
+
+
+class Everything(nn.Module):
+    """Every sample sees every other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen = Seen()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x - self.seen(x.mean(0, keepdim=True))
+
+
+class Quantized(nn.Module):
+    """Integers with a scale."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen = Seen()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.seen(torch.quantize_per_tensor(x, 0.05, 10, torch.qint8)).dequantize()
+
+
+class Sparse(nn.Module):
+    """Places and values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen = Seen()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.seen(x.relu().to_sparse()).to_dense()
+
+
 def seeded(kind: type[nn.Module], *arguments: object, seed: int = 5) -> nn.Module:
     """A module with weights from a seed."""
     torch.manual_seed(seed)
