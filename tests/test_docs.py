@@ -20,13 +20,26 @@ def blocks(language):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("code", blocks("python"))
+@pytest.mark.parametrize("code", [code for code in blocks("python") if "def test_" not in code])
 def test_python_examples_run(code):
     run = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120
     )
     assert run.returncode == 0, run.stderr
     assert "separated" in run.stdout
+
+
+@pytest.mark.slow
+def test_example_tests_pass(tmp_path):
+    (example,) = [code for code in blocks("python") if "def test_" in code]
+    file = tmp_path / "test_example.py"
+    file.write_text(example)
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-c", ROOT / "pyproject.toml", "--rootdir", ROOT, file],
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stdout
+    assert "1 passed" in run.stdout
 
 
 @pytest.mark.slow
@@ -44,6 +57,8 @@ def test_every_command_and_option_that_is_named_exists():
             [sys.executable, "-m", "kmr_cli", *command, "--help"], capture_output=True, text=True, check=True
         )
         help_text += run.stdout
+    run = subprocess.run([sys.executable, "-m", "pytest", "--help"], capture_output=True, text=True, check=True)
+    help_text += run.stdout
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README))
     assert named
     assert {option for option in named if not re.search(rf"{option}\b", help_text)} == set()
@@ -51,7 +66,7 @@ def test_every_command_and_option_that_is_named_exists():
 
 def test_screens_are_there_for_every_command():
     shown = re.findall(r"^\$ kmr-inspect ([\w-]+)", README, re.MULTILINE)
-    assert {"layers", "sample", "check-batch-axis"} <= set(shown)
+    assert {"layers", "sample", "check-batch-axis", "compare"} <= set(shown)
     assert all(len(block.splitlines()) > 5 for block in blocks("console"))
 
 

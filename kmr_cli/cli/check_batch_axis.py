@@ -57,6 +57,7 @@ def command(
     format_: str,
     output: str | None,
     force: bool,
+    strict: bool,
     imports: tuple[str, ...],
     signature: str | None,
     tags: tuple[str, ...],
@@ -106,7 +107,14 @@ def command(
     with options.Reporter() as reporter:
         paths = (layer_class,) if layer_class else models
         found = outcomes.Outcomes(
-            "check-batch-axis", format_, output, force=force, models=models, several=len(paths) != 1, reporter=reporter
+            "check-batch-axis",
+            format_,
+            output,
+            force=force,
+            strict=strict and bool(paths),  # of the bundled layers one has nothing to show, by design
+            models=models,
+            several=len(paths) != 1,
+            reporter=reporter,
         )
         if not paths:
             _library(found, policy, seed, training, reporter, debug)

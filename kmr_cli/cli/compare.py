@@ -45,6 +45,7 @@ def command(
     format_: str,
     output: str | None,
     force: bool,
+    strict: bool,
     jobs: int,
     imports: tuple[str, ...],
     signature: str | None,
@@ -89,7 +90,7 @@ def command(
 
     with options.Reporter() as reporter:
         gathered = outcomes.Outcomes(
-            "compare", format_, output, force=force, models=[*paths, *map(str, baselines.values())],
+            "compare", format_, output, force=force, strict=strict, models=[*paths, *map(str, baselines.values())],
             several=len(paths) > 1, reporter=reporter,
         )  # fmt: skip
         changes = []

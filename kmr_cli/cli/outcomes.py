@@ -23,7 +23,7 @@ FORMATS = ("terminal", "json", "junit", "sarif", "github")
 
 
 def options(command: Command) -> Command:
-    """``--format``, ``--output`` and ``--force``, as ``format_``, ``output`` and ``force``."""
+    """``--strict``, ``--format``, ``--output`` and ``--force`` (as ``format_``, ``output`` and so on)."""
     for option in (
         click.option("--force", is_flag=True, help="Replace FILE if it exists."),
         click.option(
@@ -33,6 +33,7 @@ def options(command: Command) -> Command:
             "--format", "format_", type=click.Choice(FORMATS), default="terminal", show_default=True,
             help="junit, sarif and github are for CI: one document for all models.",
         ),
+        click.option("--strict", is_flag=True, help="Exit code 1 also where something stays unproven."),
     ):  # fmt: skip
         command = option(command)
     return command
@@ -43,7 +44,7 @@ class Outcomes:
 
     Args:
         command: its name.
-        format_, output, force: the values of :func:`options`.
+        format_, output, force, strict: the values of :func:`options`.
         models: what the command reads, so that it is not written over.
         several: whether the JSON format is a list.
         reporter: its progress line is wiped before anything is shown.
@@ -54,10 +55,11 @@ class Outcomes:
     """
 
     def __init__(
-        self, command: str, format_: str, output: str | None, *, force: bool, models: Sequence[str], several: bool,
-        reporter: Reporter,
+        self, command: str, format_: str, output: str | None, *, force: bool, strict: bool, models: Sequence[str],
+        several: bool, reporter: Reporter,
     ) -> None:  # fmt: skip
         self._command, self._format, self._force, self._several = command, format_, force, several
+        self._strict = strict
         self._reporter = reporter
         self._place = None if output is None else self._refuse(Path(output), models)
         self._outcomes: list[Outcome] = []
@@ -125,7 +127,7 @@ class Outcomes:
             from kmr_cli.render.findings import tally
 
             self.show(lambda console: console.print(tally(self._outcomes)))
-        return exit_code(self._outcomes)
+        return exit_code(self._outcomes, strict=self._strict)
 
     def _failed(self, path: str, message: str, hint: str | None, seconds: float) -> None:
         from kmr_cli.records import Outcome
@@ -169,14 +171,19 @@ class Outcomes:
         return place
 
 
-def exit_code(outcomes: Sequence[Outcome]) -> ExitCode:
-    """What a run with these outcomes tells its caller: it is clean only where every model was looked at."""
+def exit_code(outcomes: Sequence[Outcome], *, strict: bool = False) -> ExitCode:
+    """What a run with these outcomes tells its caller: it is clean only where every model was looked at.
+
+    Args:
+        outcomes: of all models.
+        strict: what stays unproven is no better than a finding.
+    """
     from kmr_cli.render.findings import unchecked
 
     if not outcomes or any(unchecked(outcome) for outcome in outcomes):
         return ExitCode.COULD_NOT
-    failed = any(outcome.verdict == "fail" for outcome in outcomes)
-    return ExitCode.FINDINGS if failed else ExitCode.CLEAN
+    bad = ("fail", "unproven") if strict else ("fail",)
+    return ExitCode.FINDINGS if any(outcome.verdict in bad for outcome in outcomes) else ExitCode.CLEAN
 
 
 def check_outcome(report: Report, path: str, seconds: float) -> Outcome:

@@ -38,6 +38,8 @@ def test_the_exit_code_is_the_same_in_every_format(produce, case, format_):
 def test_exit_codes():
     clean, bad, open_end, empty = outcomes(CLEAN, FINDINGS, UNPROVEN, EMPTY)
     assert exit_code([clean, open_end]) == ExitCode.CLEAN
+    assert exit_code([clean, open_end], strict=True) == ExitCode.FINDINGS
+    assert exit_code([clean], strict=True) == ExitCode.CLEAN
     assert exit_code([clean, bad]) == ExitCode.FINDINGS
     assert exit_code([bad, FAILED]) == ExitCode.COULD_NOT
     assert exit_code([clean, empty]) == ExitCode.COULD_NOT
