@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 CACHE = Path(__file__).parent / "cache"
@@ -11,6 +13,7 @@ MOBILENET = CACHE / "mobilenetv2_savedmodel"
 RESNET18 = CACHE / "resnet18.pt"
 IMAGES = CACHE / "images.npy"
 IMAGES_FIRST = CACHE / "images_channels_first.npy"
+SNAPSHOT = CACHE / "resnet50.kmr.json"
 CHECKED = {
     "ResNet50 `.keras`": CACHE / "resnet50_128.keras",
     "ResNet50 SavedModel": CACHE / "resnet50_128_savedmodel",
@@ -54,6 +57,9 @@ def build_all() -> None:
             model.export(str(saved), verbose=False)
     if not RESNET18.exists():
         _save_resnet18()
+    # Taken anew each time: a snapshot of an earlier state of this program is another amount of work.
+    command = [str(Path(sys.executable).parent / "kmr-inspect"), "snapshot", str(RESNET50), "--input", str(IMAGES)]
+    subprocess.run([*command, "-o", str(SNAPSHOT), "--force"], check=True)
 
 
 def _save_resnet18() -> None:
