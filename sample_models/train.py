@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 
 from data import BATCH_SIZE, SEED, Samples, Split, choices, digits, pairs, sequences
@@ -105,6 +106,8 @@ def train_digits(folder: Path) -> list[Written]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "You are saving your model as an HDF5 file", UserWarning)
         twin.save(legacy, include_optimizer=False)
+    with h5py.File(legacy, "r+") as file:
+        file.attrs["model_config"] = json.dumps(older(json.loads(file.attrs["model_config"])))
 
     loaded = {
         archive: predict_keras(keras.models.load_model(archive)),
@@ -190,6 +193,8 @@ def convert_recommender(model: keras.Model, archive: Path, legacy: Path, program
     twin = keras_networks.recommender_of_layers()
     twin.set_weights(model.get_weights())
     twin.save(legacy, include_optimizer=False)
+    with h5py.File(legacy, "r+") as file:
+        file.attrs["model_config"] = json.dumps(older(json.loads(file.attrs["model_config"])))
     script = Path(__file__).with_name("keras_to_torchscript.py")
     subprocess.run([sys.executable, script, archive, program], check=True)
 
@@ -250,14 +255,15 @@ def write_keras(path: Path, build: Callable[[], keras.Model], split: Split, *, e
     return Written(path, demand(path, measured, floor), model.count_params())
 
 
+def older(value: Any) -> Any:
+    """A configuration without what Keras 3.12 does not know and this model does not use."""
+    if isinstance(value, dict):
+        return {key: older(one) for key, one in value.items() if key not in YOUNGER or one != YOUNGER[key]}
+    return [older(one) for one in value] if isinstance(value, list) else value
+
+
 def save_archive(model: keras.Model, path: Path) -> None:
     """Save so that Keras 3.12 can load it too: without the settings of ``YOUNGER`` that stand at their defaults."""
-
-    def older(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: older(one) for key, one in value.items() if key not in YOUNGER or one != YOUNGER[key]}
-        return [older(one) for one in value] if isinstance(value, list) else value
-
     model.save(path)
     with zipfile.ZipFile(path) as archive:
         members = {one: archive.read(one) for one in archive.infolist()}
