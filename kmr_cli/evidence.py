@@ -7,7 +7,9 @@ byte per element (a bit per replaced sample; two bytes or more where the batch h
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 
@@ -83,7 +85,8 @@ class Evidence:
             known = homes.get(home)
             # The same address may have been used twice: equal content settles it, unless the content says nothing.
             if known is not None and not _is_flat(array) and not differs(self.base[known], array):
-                self.canonical[tap], self.base[tap] = known, self.base[known]
+                # What the model returns is looked at by itself: no shortcut may hide a leak.
+                self.canonical[tap], self.base[tap] = known if layer else tap, self.base[known]
                 return
             homes[home] = tap
             self.canonical[tap], self.base[tap] = tap, np.array(array, copy=True, order="C")
@@ -102,39 +105,38 @@ class Evidence:
     def differing(self, session: Session, batch: Batch, taps: Taps) -> set[Tap]:
         """Taps that differ from the unchanged batch in one more pass."""
         found: set[Tap] = set()
-        seen: set[Tap] = set()
+        seen: dict[Tap, _Trace] = {}
 
         def compare(layer: str, call: int, port: str, array: np.ndarray) -> None:
             tap = (layer, call, port)
-            seen.add(tap)
-            before, home = self.base.get(tap), self.canonical.get(tap)
-            if home != tap and home in seen:
-                if home in found:
+            before = self.base.get(tap)
+            if self._shared(tap, array, seen):
+                if self.canonical[tap] in found:
                     found.add(tap)
             elif before is None or before.shape != array.shape or differs(before, array):
                 found.add(tap)
 
         watch(session, batch, taps, compare)
-        return found | (self.base.keys() - seen)
+        return found | (self.base.keys() - seen.keys())
 
     def replaced(self, session: Session, batch: Batch, taps: Taps, number: int) -> None:
         """Pass ``number`` of :meth:`groups`, whose samples are replaced in ``batch``."""
-        seen: set[Tap] = set()
+        seen: dict[Tap, _Trace] = {}
 
         def compare(layer: str, call: int, port: str, array: np.ndarray) -> None:
             tap = (layer, call, port)
-            seen.add(tap)
+            shared = self._shared(tap, array, seen)
             before = self.base.get(tap)
             if before is None or before.shape != array.shape:
                 self.rerouted.add(tap)
                 return
-            if self.canonical[tap] == tap:
+            if not shared:
                 self.reached[tap].add(number, before, array)
             if not layer:
                 self._strengthen(tap, ulp_distance(before, array))
 
         watch(session, batch, taps, compare)
-        self.rerouted |= self.base.keys() - seen
+        self.rerouted |= self.base.keys() - seen.keys()
 
     def kept(
         self,
@@ -159,6 +161,7 @@ class Evidence:
             Tap -> by how many units in the last place, at most FAR; inside of the model always FAR.
         """
         found: dict[Tap, int] = {}
+        seen: dict[Tap, _Trace] = {}
         self.last_pass = []
 
         def compare(layer: str, call: int, port: str, array: np.ndarray) -> None:
@@ -168,7 +171,7 @@ class Evidence:
             if before is not None and before.shape != array.shape:
                 self.regrouped.add(tap)
                 return
-            if before is not None and layer and self.canonical[tap] != tap:
+            if self._shared(tap, array, seen):
                 if self.canonical[tap] in found:
                     found[tap] = FAR
                 return
@@ -185,6 +188,21 @@ class Evidence:
 
         watch(session, batch, taps, compare)
         return found
+
+    def _shared(self, tap: Tap, array: np.ndarray, seen: dict[Tap, _Trace]) -> bool:
+        """Whether a tap has the tensor of its home in this pass as well, which was looked at already.
+
+        A branch may hand its input through on one batch and change it on another: from then on it has a home of its
+        own. ``seen`` gathers the taps of the pass.
+        """
+        seen[tap] = _trace(array)
+        home = self.canonical.get(tap)
+        if home is None or home == tap:
+            return False
+        if seen.get(home) == seen[tap] is not None:
+            return True
+        self.canonical[tap], self.reached[tap] = tap, deepcopy(self.reached[home])
+        return False
 
     # -- what they show ----------------------------------------------------------------------------------------
 
@@ -245,6 +263,22 @@ def _moved_there(before: np.ndarray, after: np.ndarray, axis: int, places: Seque
         if differs(np.ascontiguousarray(before[there]), after[there]):
             return True
     return False
+
+
+_Trace: TypeAlias = "tuple[object, ...] | None"
+_LOOKED_AT = 64
+
+
+def _trace(array: np.ndarray) -> _Trace:
+    """Where a tensor lies and some of what is in it; equal for two looks at the same one. None for text.
+
+    The place alone does not tell: frameworks compute in place where nobody needs the input any more.
+    """
+    if array.dtype.hasobject:
+        return None
+    step = max(1, array.size // _LOOKED_AT)
+    flat = array.reshape(-1) if array.flags.c_contiguous else array.flat
+    return array.__array_interface__["data"][0], array.shape, array.strides, flat[::step].tobytes()
 
 
 def _is_flat(array: np.ndarray) -> bool:

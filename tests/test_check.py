@@ -316,3 +316,34 @@ def test_moved_batch_is_noted():
 def test_passes_do_not_depend_on_the_number_of_layers():
     few, many = verdict(np.tanh), verdict(*[np.tanh] * 12)
     assert few.forward_passes == many.forward_passes
+
+
+def handed_through(decide, change):
+    """Returns the very same tensor while the batch as a whole is quiet, and another one when it is not."""
+
+    def step(x):
+        return change(x) if decide(x) else x
+
+    return step
+
+
+def flip(x):
+    return -x
+
+
+def clip_in_place(x):
+    np.minimum(x, x.mean(), out=x)
+    return x
+
+
+@pytest.mark.parametrize("change", [flip, clip_in_place])
+@pytest.mark.parametrize("after", [[], [np.tanh]], ids=["as the output", "inside"])
+@pytest.mark.parametrize("pressed", [False, True], ids=["ordinary data", "extreme data"])
+def test_a_tensor_that_is_handed_through_is_looked_at_in_every_pass(change, after, pressed):
+    """It is one tensor with its neighbour's on the unchanged batch: that must not be taken for granted later."""
+    data = np.random.default_rng(0).standard_normal((B, 5))
+    limit, largest = 5 * np.abs(data).max(), data.max()
+    unquiet = (lambda x: x.max() > limit) if pressed else (lambda x: x.max() != largest)
+    found = errors(verdict(handed_through(unquiet, change), *after, data=data, before=lambda x: x + 0))
+    assert ("KMR101", "step0") in found
+    assert {layer for _, layer in found} == {"step0"}

@@ -19,8 +19,8 @@ def produce(capsys, monkeypatch):
         """(stdout, exit code); for people also stderr, which holds the errors."""
         with Reporter() as reporter:
             found = Outcomes(
-                "check-batch-axis", format_, None, force=False, models=(), several=len(CASES[case]) != 1,
-                reporter=reporter,
+                "check-batch-axis", format_, None, force=False, strict=False, models=(),
+                several=len(CASES[case]) != 1, reporter=reporter,
             )  # fmt: skip
             for item in CASES[case]:
                 if isinstance(item, tuple):
