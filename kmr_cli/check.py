@@ -241,7 +241,7 @@ def _try_sizes(run: Run, budget: int, later: int) -> None:
             return
         run.step(f"running a batch of {other}")
         found = try_size(run.session, run.batch, other, run.taps, outputs, run.noisy)
-        if run.shaken is not None or budget - run.passes > _TRACES:
+        if budget - run.passes > _TRACES + 1:
             found = excuse(run, found)
         run.sizes.append((found, coincident))
 

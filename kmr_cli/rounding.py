@@ -2,8 +2,9 @@
 
 Some models, deep ones with random weights above all, are so sensitive that the last bit of an input moves their
 outputs as far as another input would. Kernels round differently at another batch size, so such a model gives other
-answers there, though no sample ever meets another. The control: the same batch with the last bits of its floats
-changed. A mistake moves outputs far more than that does.
+answers there, though no sample ever meets another. Two things tell it from a mistake: the same batch with the last
+bits of its floats changed moves the outputs as far, and the difference grows from layer to layer out of rounding. A
+mistake leaps: right values enter a layer, or nearly so, and wrong ones leave it.
 """
 
 from __future__ import annotations
@@ -14,28 +15,36 @@ from dataclasses import replace
 import numpy as np
 
 from kmr_cli import unkind
+from kmr_cli.batch import batch_size
 from kmr_cli.check_run import Run
-from kmr_cli.sizes import SizeRun, beyond_rounding, relative
+from kmr_cli.evidence import Tap, discrete, watch
+from kmr_cli.sizes import SizeRun, beyond_rounding, expected_at, relative, resized
 
 _OF_THE_SAME_KIND = 16.0
 """Rounding happens in every layer and the control moves the input alone: a difference so many times as large as the
-control's is still of its kind. In a model that amplifies little, both are far below any tolerance."""
+control's is still of its kind."""
+_LEAP = 1000.0
+"""No layer makes a difference so many times larger by rounding alone."""
+_ROUNDING = 2.0**-20
+"""Relative: what a kernel may add by itself, of the largest value of its output, in float32 and better."""
 
 
 def excuse(run: Run, found: SizeRun) -> SizeRun:
-    """The same, without the difference in values if that is amplified rounding. Takes one pass, the first time."""
+    """The same, without the difference in values if that is amplified rounding. Takes two passes at most."""
     if found.differs is None or not any(map(math.isfinite, found.off.values())):
         return found
     if run.shaken is None:
         run.shaken = _shake(run)
-    far = [port for port, off in found.off.items() if off > _OF_THE_SAME_KIND * run.shaken.get(port, 0.0)]
+    far = [port for port, off in found.off.items() if not off <= _OF_THE_SAME_KIND * run.shaken.get(port, 0.0)]
     if far:
         return replace(found, differs=(far[0], beyond_rounding(far[0], found.names)))
+    if _leaps(run, found.size):
+        return found
     return replace(found, differs=None, amplified=found.differs[0])
 
 
 def _shake(run: Run) -> dict[str, float]:
-    """Output port -> how far the last bits of the input move it, in terms of its largest value."""
+    """Output port -> how far the last bits of the input move it, in terms of its largest value; only finite ones."""
     data = unkind.shaken(run.batch, run.session.inputs, run.rng)
     if data is None:
         return {}
@@ -44,4 +53,35 @@ def _shake(run: Run) -> dict[str, float]:
     assert outputs is not None
     before = {tap[2]: run.evidence.base[tap] for tap in run.outputs}
     after = {f"out{number}": np.asarray(value) for number, value in enumerate(outputs.values())}
-    return {port: relative(before[port], value) for port, value in after.items() if value.shape == before[port].shape}
+    moved = {port: relative(before[port], value) for port, value in after.items() if value.shape == before[port].shape}
+    return {port: off for port, off in moved.items() if math.isfinite(off)}
+
+
+def _leaps(run: Run, size: int) -> bool:
+    """Whether the difference at a batch of this size appears at once somewhere, rather than growing out of rounding."""
+    run.step(f"looking inside at a batch of {size}")
+    whole = batch_size(run.batch)
+    largest = 0.0  # of all that ran so far
+    entered: dict[tuple[str, int], float] = {}
+    leaped = False
+
+    def look(layer: str, call: int, port: str, array: np.ndarray) -> None:
+        nonlocal largest, leaped
+        tap: Tap = (layer, call, port)
+        if tap not in run.indices or discrete(array):
+            return
+        expected = expected_at(run.evidence.base[tap], run.indices[tap], whole, size)
+        if expected is None:
+            return
+        off = relative(expected, array) if expected.shape == array.shape else math.inf
+        here = (layer, call)
+        before = largest
+        if layer and port.startswith("in"):
+            entered[here] = max(off, entered.get(here, 0.0))
+        elif layer and here in entered:
+            before = entered[here]
+        leaped |= not off <= _LEAP * max(before, _ROUNDING)
+        largest = max(largest, off)
+
+    watch(run.session, resized(run.batch, size), run.taps, look)
+    return leaped

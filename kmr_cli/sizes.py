@@ -121,7 +121,7 @@ def try_size(
     """
     try:
         # With all taps, though none is looked at: so no second copy of the model has to be made ready.
-        found = session.capture(_resized(batch, size), taps, lambda *_: None)
+        found = session.capture(resized(batch, size), taps, lambda *_: None)
     except ModelRunError as exc:
         return SizeRun(size, error=exc.message)
     assert found is not None
@@ -133,7 +133,7 @@ def try_size(
     for tap, (before, index) in outputs.items():
         port = tap[2]
         title = output_title(port, names)
-        expected = _expected(before, index, whole, size)
+        expected = expected_at(before, index, whole, size)
         if expected is None:
             continue
         axis = index.axis or 0
@@ -187,14 +187,14 @@ def trace_size(
         tap = (layer, call, port)
         order.append(tap)
         if tap in known:
-            expected = _expected(*known[tap], whole, size)
+            expected = expected_at(*known[tap], whole, size)
             if expected is None:
                 return
             if expected.shape != array.shape or (tap not in noisy and distance(expected, array) is None):
                 wrong.add(tap)
 
     try:
-        outputs = session.capture(_resized(batch, size), taps, look)
+        outputs = session.capture(resized(batch, size), taps, look)
         assert outputs is not None
         for number, value in enumerate(outputs.values()):
             look("", 0, f"out{number}", np.asarray(value))
@@ -217,13 +217,13 @@ def broken(failure: ModelRunError, order: Sequence[Tap]) -> Tap | None:
     return None
 
 
-def _resized(batch: Batch, size: int) -> dict[str, np.ndarray]:
+def resized(batch: Batch, size: int) -> dict[str, np.ndarray]:
     """The first ``size`` samples, the batch again from its start where it is too short."""
     rows = np.resize(number_samples(batch), size)
     return {name: values[rows] for name, values in batch.items()}
 
 
-def _expected(before: np.ndarray, index: BatchIndex, whole: int, size: int) -> np.ndarray | None:
+def expected_at(before: np.ndarray, index: BatchIndex, whole: int, size: int) -> np.ndarray | None:
     """What a tensor must be for a batch of another size, from its value for the whole batch; None if unknown."""
     places = _places(index, before, whole, size)
     if places is None or index.axis is None:

@@ -11,12 +11,16 @@ from kmr_cli.unkind import shaken
 WIDTH = 6
 
 
-def chaotic(x):
-    """Each element by itself, so sensitive that its last bit decides: the logistic map, 60 times."""
-    value = 1 / (1 + np.exp(-x.astype(np.float64)))
-    for _ in range(60):
-        value = 4 * value * (1 - value)
-    return value.astype(np.float32)
+def sigmoid(x):
+    return (1 / (1 + np.exp(-x))).astype(np.float32)
+
+
+def logistic(x):
+    """Each element by itself, so sensitive after some dozens of times that its last bit decides."""
+    return (4 * x * (1 - x)).astype(np.float32)
+
+
+CHAOS = [sigmoid, *[logistic] * 40]
 
 
 def other_kernel(x):
@@ -32,7 +36,8 @@ def outcome(*layers, dtype=np.float32):
     batch = np.random.default_rng(1).standard_normal((5, WIDTH)).astype(dtype)
     if np.issubdtype(dtype, np.integer):
         batch = np.random.default_rng(1).integers(0, 9, (5, WIDTH), dtype)
-    session = ArraySession([(layer.__name__, layer) for layer in layers], (None, WIDTH))
+    names = [f"{layer.__name__}{number or ''}" for number, layer in enumerate(layers)]
+    session = ArraySession(list(zip(names, layers, strict=True)), (None, WIDTH))
     info = ModelInfo("m", "keras", "test", session.inputs, (), session.layers, 0)
     return check(session, info, {session.inputs[0].name: batch})
 
@@ -42,7 +47,7 @@ def rules(report):
 
 
 def test_amplified_rounding_is_a_warning():
-    report = outcome(other_kernel, chaotic)
+    report = outcome(other_kernel, *CHAOS)
     assert rules(report) == {("KMR303", "warning")}
     assert "no more than when the last bits of the input change" in report.findings[0].message
     assert report.verdict == "pass"
@@ -78,3 +83,35 @@ def test_shaking_moves_every_float_by_its_last_bits(dtype):
         distance.max()
         <= 3 * 2.0 ** {"float32": -22, "float64": -51, "float16": -9, "bfloat16": -6, "complex64": -21}[dtype]
     )
+
+
+def floored(x):
+    return np.floor(x).astype(x.dtype)
+
+
+def undefined_beyond_one(x):
+    with np.errstate(invalid="ignore"):
+        return np.arccos(x).astype(x.dtype)
+
+
+def by_batch_size(x):
+    return x / np.float32(len(x))
+
+
+def tame(x):
+    return np.tanh(x).astype(x.dtype)
+
+
+@pytest.mark.parametrize(
+    ("first", "values"),
+    [(floored, np.arange(30).reshape(5, WIDTH)), (undefined_beyond_one, np.full((5, WIDTH), 1.0) - np.eye(5, WIDTH))],
+    ids=["a step at every value", "the edge of what is defined"],
+)
+def test_a_model_that_the_control_upsets_is_not_excused(first, values):
+    """What moves far when the last bits of the input change need not be rounding at another batch size."""
+    steps = [(layer.__name__, layer) for layer in (first, tame, by_batch_size)]
+    session = ArraySession(steps, (None, WIDTH))
+    info = ModelInfo("m", "keras", "test", session.inputs, (), session.layers, 0)
+    report = check(session, info, {"x": values.astype(np.float32)})
+    assert {finding.layer for finding in report.findings if finding.rule in ("KMR102", "KMR103")} == {"by_batch_size"}
+    assert report.verdict == "fail"
