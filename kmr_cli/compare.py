@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, cast
 
@@ -22,6 +22,7 @@ Tap = tuple[str, int, str]
 _PROVEN = ("separated", "merged", "moved", "reordered")
 _OTHER_DATA = "the model takes other inputs than the baseline, so values were not compared"
 _OTHER = TapDifference("unknown", reason=_OTHER_DATA)
+_CONTENT = {"shape": "KMR403", "off": "KMR406", "reordered": "KMR407"}
 _CALLERS = ("KMR404", "KMR409")  # what callers may notice although the values agree
 _WITHOUT_AXIS = {
     "mixed": "mixed with each other",
@@ -51,7 +52,9 @@ class _Work:
     alignment: Alignment
     pairs: list[Pair]
     lenient: bool
+    policy: Policy
     findings: list[Difference] = field(default_factory=list)
+    consequences: list[str] = field(default_factory=list)
 
     def add(
         self, code: str, tap: Tap, message: str, content: TapDifference | None = None, severity: Severity | None = None
@@ -102,14 +105,14 @@ def compare(
         pairs = [pair if pair.content.kind == "shape" else replace(pair, content=_OTHER) for pair in pairs]
     outputs = tuple(_agreement(pair, model.outputs) for pair in pairs if not pair.model.layer)
     agree = bool(outputs) and all(output.agrees for output in outputs) and len(model.outputs) == len(baseline.outputs)
-    work = _Work(model, baseline, alignment, pairs, lenient=conversion and agree)
+    work = _Work(model, baseline, alignment, pairs, lenient=conversion and agree, policy=policy)
     _judge_interface(work, named=alignment.same_kind)
     _judge_layers(work)
     _judge_content(work)
     _judge_dtypes(work)
     _judge_axes(work)
     findings = cast("list[Difference]", policy.apply(work.findings))
-    unproven = tuple(_unproven(work, outputs) if same_data else [_OTHER_DATA])
+    unproven = (*(_unproven(work, outputs) if same_data else [_OTHER_DATA]), *dict.fromkeys(work.consequences))
     failed = any(finding.severity == "error" and not finding.allowed for finding in findings)
     verdict: Literal["pass", "fail", "unproven"] = "fail" if failed else "unproven" if unproven else "pass"
     renamed = {call for call, _ in alignment.renamed}
@@ -189,21 +192,19 @@ def _judge_layers(work: _Work) -> None:
 
 def _judge_content(work: _Work) -> None:
     """KMR403, KMR406, KMR407: shapes and values, blamed on the layers where they begin; KMR408 once."""
-    wrong = {pair.model.tap for pair in work.pairs if pair.content.kind in ("off", "shape", "reordered")}
     by_tap = {pair.model.tap: pair for pair in work.pairs}
-    sources = _first(work, wrong)
-    for tap in sources:
+    codes = {tap: _CONTENT[pair.content.kind] for tap, pair in by_tap.items() if pair.content.kind in _CONTENT}
+    for tap, later, severity in _begins(work, codes):
         pair = by_tap[tap]
-        content, later = pair.content, _later(work, tap, wrong, sources)
+        content = pair.content
         if content.kind == "shape":
             order = " (the axes in another order)" if content.moved else ""
-            shapes = f"shape {_shape(pair.model)} instead of {_shape(pair.baseline)}{order}"
-            work.add("KMR403", tap, shapes + later)
+            text = f"shape {_shape(pair.model)} instead of {_shape(pair.baseline)}{order}"
         elif content.kind == "reordered":
-            who = _who(content, work.model.size)
-            work.add("KMR407", tap, f"the same values in another order{who}{later}", content)
+            text = f"the same values in another order{_who(content, work.model.size)}"
         else:
-            work.add("KMR406", tap, f"{_how_far(pair)}{_who(content, work.model.size)}{later}", content)
+            text = f"{_how_far(pair)}{_who(content, work.model.size)}"
+        work.add(codes[tap], tap, text + later, None if content.kind == "shape" else content, severity)
     close = [pair for pair in work.pairs if pair.content.kind == "close" and pair.content.size > 0]
     if close:
         worst = max(close, key=lambda pair: pair.content.size / (pair.content.scale or 1.0))
@@ -215,20 +216,16 @@ def _judge_content(work: _Work) -> None:
 
 def _judge_dtypes(work: _Work) -> None:
     changed = {pair.model.tap: pair for pair in work.pairs if pair.model.dtype != pair.baseline.dtype}
-    sources = _first(work, set(changed))
-    for tap in sources:
+    for tap, later, severity in _begins(work, dict.fromkeys(changed, "KMR404")):
         pair = changed[tap]
-        later = _later(work, tap, set(changed), sources)
-        work.add("KMR404", tap, f"{pair.model.dtype} instead of {pair.baseline.dtype}{later}")
+        work.add("KMR404", tap, f"{pair.model.dtype} instead of {pair.baseline.dtype}{later}", severity=severity)
 
 
 def _judge_axes(work: _Work) -> None:
     changed = {pair.model.tap: pair for pair in work.pairs if _axis_moved(pair)}
-    sources = _first(work, set(changed))
-    for tap in sources:
+    for tap, later, severity in _begins(work, dict.fromkeys(changed, "KMR405")):
         pair = changed[tap]
-        later = _later(work, tap, set(changed), sources)
-        severity: Severity | None = "warning" if pair.model.index == "unproven" else None
+        severity = "warning" if pair.model.index == "unproven" else severity
         text = f"samples lie {_index(pair.model)} instead of {_index(pair.baseline)}{later}"
         work.add("KMR405", tap, text, severity=severity)
 
@@ -246,6 +243,56 @@ def _axis_moved(pair: Pair) -> bool:
 
 
 # -- where it begins ---------------------------------------------------------------------------------------------
+
+
+def _begins(work: _Work, codes: Mapping[Tap, str]) -> list[tuple[Tap, str, Severity | None]]:
+    """Where something begins, among what the policy counts: (tap, where else, severity if not the rule's).
+
+    A rule that does not count hides nothing of the others. What an allowed layer does to later ones is allowed too,
+    and with outputs alone it cannot be told from a change of their own: then that is reported as a warning, and the
+    comparison stays unproven.
+    """
+    wrong = {tap for tap, code in codes.items() if work.policy.counts(code)}
+    sources = _first(work, wrong)
+    allowed = [tap for tap in sources if work.policy.allows(tap[0])]
+    doubtful: list[Tap] = []
+    if allowed and len(allowed) == len(sources):
+        order = [pair.model.tap for pair in work.pairs]
+        both = any(port.startswith("in") for layer, _, port in order if layer)
+        explained = _given_out(work, bool if both else work.policy.allows)
+        doubtful = [
+            tap for tap in order
+            if tap in wrong and not work.policy.allows(tap[0]) and tap not in explained and not (both and tap[0])
+        ][:1]  # fmt: skip
+        if doubtful and not work.lenient:
+            work.consequences.append(_doubt(allowed[0][0], both=both))
+    found: list[tuple[Tap, str, Severity | None]] = [(tap, _later(work, tap, wrong, sources), None) for tap in sources]
+    after = f"; perhaps only because layer {allowed[0][0]!r}, which may differ, does" if allowed else ""
+    return found + [(tap, after, "warning") for tap in doubtful]
+
+
+def _given_out(work: _Work, layers: Callable[[str], bool]) -> set[Tap]:
+    """The model's outputs that are, bit for bit and in both models, what one of these layers returned."""
+
+    def key(pair: Pair) -> tuple[object, ...]:
+        ends = (pair.model, pair.baseline)
+        return tuple((end.shape, end.dtype, tuple(sample.bits for sample in end.samples)) for end in ends)
+
+    pairs = [pair for pair in work.pairs if pair.model.port.startswith("out")]
+    returned = {key(pair) for pair in pairs if pair.model.layer and layers(pair.model.layer)}
+    return {pair.model.tap for pair in pairs if not pair.model.layer and key(pair) in returned}
+
+
+def _doubt(layer: str, *, both: bool) -> str:
+    if both:
+        return (
+            f"an output that no layer returns as it is differs, and so does layer {layer!r}, which may: whether that is"
+            " all its doing cannot be told"
+        )
+    return (
+        f"layers or outputs after {layer!r}, which may differ, differ too: whether that is all its doing cannot be told"
+        " from outputs alone (take the snapshot with --side both)"
+    )
 
 
 def _first(work: _Work, wrong: set[Tap]) -> list[Tap]:

@@ -52,13 +52,17 @@ class Policy:
         """Whether this policy reports a rule at all."""
         return (not self.select or rule.startswith(self.select)) and not (self.ignore and rule.startswith(self.ignore))
 
+    def allows(self, layer: str) -> bool:
+        """Whether findings at this layer are by design."""
+        return any(_fits(layer, pattern) for pattern in self.allow)
+
     def apply(self, findings: Iterable[Finding]) -> list[Finding]:
         """The findings that this policy leaves, the allowed ones marked, errors first."""
         kept = []
         for finding in findings:
             if not self.counts(finding.rule):
                 continue
-            allowed = finding.by_design or any(_fits(finding.layer, pattern) for pattern in self.allow)
+            allowed = finding.by_design or self.allows(finding.layer)
             kept.append(replace(finding, allowed=allowed))
         return sorted(kept, key=lambda finding: (_SEVERITIES.index(finding.severity), finding.rule))
 

@@ -414,3 +414,50 @@ def test_ports_in_parts(port):
     result = judged(Run().add("a", A, port=port).end(Y, port=port), Run().add("a", A, port=port).end(Y, port=port))
     assert result.verdict == "pass"
     assert result.outputs[0].name.endswith("." + port.partition(".")[2])
+
+
+# -- what counts -------------------------------------------------------------------------------------------------
+
+
+def test_what_follows_an_allowed_layer_is_not_proven_by_outputs_alone():
+    now, before = chain(b=B + 1, c=C + 1, y=Y + 1), chain()
+    result = judged(now, before, policy=Policy(allow=("b",)))
+    assert result.verdict == "unproven"
+    assert [(finding.layer, finding.severity, finding.allowed) for finding in result.findings] == [
+        ("b", "error", True), ("c", "warning", False)
+    ]  # fmt: skip
+    assert "layer 'b', which may differ" in result.findings[1].message
+    assert result.unproven[0].startswith("layers or outputs after 'b', which may differ, differ too")
+
+
+def test_a_change_before_the_allowed_layer_is_an_error():
+    result = judged(chain(a=A + 1, b=B + 1), chain(), policy=Policy(allow=("b",)))
+    assert (result.verdict, told(result)) == ("fail", [("KMR406", "error", "a")])
+
+
+def test_an_output_that_an_allowed_layer_returns_may_differ():
+    result = judged(chain(c=C + 1, y=C + 1), chain(y=C), policy=Policy(allow=("c",)))
+    assert (result.verdict, result.unproven) == ("pass", ())
+    assert judged(chain(c=C + 1, y=Y + 1), chain(), policy=Policy(allow=("c",))).verdict == "unproven"
+
+
+def test_an_allowed_layer_hides_no_dtype():
+    half = C.astype(np.float16)
+    now, before = (Run().add("a", a).add("c", c).end(Y) for a, c in ((A.astype(np.float16), half), (A, C)))
+    assert judged(now, before, policy=Policy(allow=("a",))).verdict == "unproven"
+    assert ("KMR404", "warning", "c") in told(judged(now, before, policy=Policy(allow=("a",))))
+
+
+def test_both_ends_tell_what_an_allowed_layer_does():
+    result = judged(two_branches(A + 1, B + 1, Y), two_branches(), policy=Policy(allow=("left",)))
+    assert result.verdict == "fail"
+    assert [(finding.layer, finding.allowed) for finding in result.findings] == [("left", True), ("right", False)]
+    assert judged(two_branches(A + 1, y=A + 1), two_branches(y=A), policy=Policy(allow=("left",))).verdict == "pass"
+    assert judged(two_branches(A + 1, y=Y + 1), two_branches(), policy=Policy(allow=("left",))).verdict == "unproven"
+
+
+def test_a_rule_that_does_not_count_hides_no_other():
+    now, before = chain(b=B[..., ::-1].copy(), c=C + 1, y=Y + 1), chain()
+    for policy in (Policy(select=("KMR406",)), Policy(ignore=("KMR407",))):
+        result = judged(now, before, policy=policy)
+        assert (result.verdict, told(result)) == ("fail", [("KMR406", "error", "c")])
