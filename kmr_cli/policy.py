@@ -5,12 +5,27 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from typing import Literal, TypeAlias
 
 from kmr_cli.errors import LayerError
 from kmr_cli.records import Finding
+from kmr_cli.rules import RULES
 from kmr_cli.tap import match
 
 _SEVERITIES = ("error", "warning", "note")
+_COMPARED = "KMR4"
+Command: TypeAlias = Literal["check-batch-axis", "compare"]
+"""Who finds a rule: the rules of one command are a family."""
+
+
+def command_of(rule: str) -> Command:
+    """The command that finds a rule."""
+    return "compare" if rule.startswith(_COMPARED) else "check-batch-axis"
+
+
+def rules_of(command: Command) -> tuple[str, ...]:
+    """The rules that a command finds."""
+    return tuple(rule for rule in RULES if command_of(rule) == command)
 
 
 @dataclass(frozen=True)
@@ -18,7 +33,8 @@ class Policy:
     """What to report.
 
     Attributes:
-        select: only rules whose code starts with one of these; empty for all.
+        select: only rules whose code starts with one of these; empty for all. The rules of a command of which none
+            is named all stay: who selects rules of ``check-batch-axis`` has said nothing of ``compare``.
         ignore: leave out rules whose code starts with one of these.
         allow: layers at which a mix is by design: path, the unique end of one, or glob.
         masks: inputs that tell which steps count: ``mask``, or ``tokens=0`` where 0 is padding.
@@ -50,7 +66,19 @@ class Policy:
 
     def counts(self, rule: str) -> bool:
         """Whether this policy reports a rule at all."""
-        return (not self.select or rule.startswith(self.select)) and not (self.ignore and rule.startswith(self.ignore))
+        if self.ignore and rule.startswith(self.ignore):
+            return False
+        family = rules_of(command_of(rule))
+        named = tuple(code for code in self.select if any(other.startswith(code) for other in family))
+        return not named or rule.startswith(named)
+
+    def counting(self, command: Command) -> tuple[str, ...]:
+        """The rules of a command that this policy reports."""
+        return tuple(rule for rule in rules_of(command) if self.counts(rule))
+
+    def some(self, command: Command) -> bool:
+        """Whether it leaves out any rule of a command."""
+        return self.counting(command) != rules_of(command)
 
     def allows(self, layer: str) -> bool:
         """Whether findings at this layer are by design."""

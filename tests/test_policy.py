@@ -3,8 +3,9 @@
 import pytest
 
 from kmr_cli.errors import LayerError
-from kmr_cli.policy import Policy
+from kmr_cli.policy import Policy, rules_of
 from kmr_cli.records import Finding
+from kmr_cli.rules import RULES
 
 LAYERS = ["tower", "tower/scores", "other/dense", "tower/dense", "odd[0]", "scores2"]
 
@@ -54,3 +55,23 @@ def test_what_matches_nothing_is_told():
 def test_a_resolved_policy_keeps_the_rest():
     policy = Policy(("KMR1",), ("KMR107",), ("scores",), ("mask",))
     assert policy.resolved(LAYERS, "/") == Policy(("KMR1",), ("KMR107",), ("tower/scores",), ("mask",))
+
+
+def test_select_restricts_only_the_commands_that_it_names_a_rule_of():
+    policy = Policy(select=("KMR1",))
+    assert set(policy.counting("check-batch-axis")) == {rule for rule in RULES if rule.startswith("KMR1")}
+    assert policy.counting("compare") == rules_of("compare")
+    assert (policy.some("check-batch-axis"), policy.some("compare")) == (True, False)
+    both = Policy(select=("KMR1", "KMR406"))
+    assert both.counting("compare") == ("KMR406",)
+    assert not both.counts("KMR301")
+
+
+def test_ignore_reaches_every_command():
+    assert Policy(ignore=("KMR4",)).counting("compare") == ()
+    assert Policy(select=("KMR4",), ignore=("KMR401",)).counting("compare") == rules_of("compare")[1:]
+
+
+def test_every_rule_is_of_one_command():
+    assert rules_of("check-batch-axis") + rules_of("compare") == tuple(RULES)
+    assert rules_of("compare") == tuple(rule for rule in RULES if rule[3] == "4")

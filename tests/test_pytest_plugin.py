@@ -207,6 +207,7 @@ def test_a_slip_on_the_command_line_ends_the_run_at_once(project, arguments, mes
     ("settings", "message"),
     [
         ("ignore = ['KMR']", "*leave no rule*"),
+        ("ignore = ['KMR1', 'KMR2', 'KMR3']", "*leave no rule of check-batch-axis, so nothing would be checked*"),
         ("select = ['KMR9']", "*no rule starts with 'KMR9'*"),
         ("alow = []", "*unknown key 'alow'*"),
     ],
@@ -216,6 +217,25 @@ def test_settings_under_which_nothing_would_be_checked_end_the_run_at_once(proje
     result = project.runpytest("--kmr-model", "clean.pt")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([message])
+
+
+def test_a_selection_for_the_check_leaves_the_comparison_whole(project):
+    arguments = ("--kmr-model", "clean.pt", *SHAPE, "--kmr-snapshot", "clean.kmr.json", "--collect-only", "-q")
+    project.makepyprojecttoml("[tool.kmr-inspect]\nselect = ['KMR101']\n")
+    collected = project.runpytest(*arguments).stdout
+    collected.fnmatch_lines(["*::KMR101", "*::KMR406", "*::proven", "*::compared"])
+    collected.no_fnmatch_line("*::KMR102")
+    project.makepyprojecttoml("[tool.kmr-inspect]\nignore = ['KMR4']\n")
+    refused = project.runpytest(*arguments)
+    assert refused.ret == pytest.ExitCode.USAGE_ERROR
+    refused.stderr.fnmatch_lines(["*no rule of compare, and --kmr-snapshot asks for it*"])
+
+
+def test_rules_of_which_none_applies_to_the_model_are_no_pass(project):
+    project.makepyprojecttoml("[tool.kmr-inspect]\nselect = ['KMR2']\n")  # masks, and the model has none
+    result = project.runpytest("--kmr-model", "clean.pt", *SHAPE)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*nothing is checked: no rule that select and ignore leave applies to this model*"])
 
 
 def test_collecting_runs_no_model_and_k_chooses_layers_and_rules(project):

@@ -83,7 +83,9 @@ def command(
         raise click.UsageError("--layer-class and MODEL exclude each other")
     if masks and not (models or layer_class):
         raise click.UsageError("--mask-input needs a MODEL or --layer-class")
-    policy = replace(rule_options.policy(rule_options.settings(), select, ignore, allow), masks=masks)
+    policy = replace(
+        rule_options.policy("check-batch-axis", rule_options.settings(), select, ignore, allow), masks=masks
+    )
     arguments = _constructor(constructor)
     specs = _specs(shapes) if layer_class else []
     given = {} if layer_class else options.parse_shapes(shapes)
@@ -142,7 +144,7 @@ def _add(
 def _show(report: Report, policy: Policy, console: Console) -> None:
     from kmr_cli.render.report import show_report
 
-    show_report(console, report, some_rules=bool(policy.select or policy.ignore))
+    show_report(console, report, some_rules=policy.some("check-batch-axis"))
 
 
 def _unused_allowances(allow: tuple[str, ...], reports: list[Report], reporter: options.Reporter) -> None:

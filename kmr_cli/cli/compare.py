@@ -70,7 +70,7 @@ def command(
 
     paths, baselines = _baselines(models)
     decided = rule_options.settings()
-    policy = rule_options.policy(decided, select, ignore, allow)
+    policy = rule_options.policy("compare", decided, select, ignore, allow)
     tolerances = _tolerances(rtol, atol, ulp, decided.tolerance)
     opening = options.open_options(imports, signature, tags)
     given = options.parse_shapes(shapes)
@@ -102,7 +102,7 @@ def command(
                     gathered.add_failure(one)
                     continue
                 result, now = one.result
-                _show(gathered, one.path, result, one.seconds, some_rules=bool(policy.select or policy.ignore))
+                _show(gathered, one.path, result, one.seconds, some_rules=policy.some("compare"))
                 if now is not None:
                     changes.append((baselines[one.path], now))
         code = gathered.finish()

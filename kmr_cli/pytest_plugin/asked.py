@@ -13,7 +13,7 @@ from kmr_cli.batch import parse_shapes
 from kmr_cli.errors import KmrError
 from kmr_cli.formats import OpenOptions
 from kmr_cli.model import Shapes
-from kmr_cli.policy import Policy
+from kmr_cli.policy import Command, Policy, rules_of
 from kmr_cli.rules import RULES
 from kmr_cli.settings import Settings, read_settings
 from kmr_cli.tolerance import Tolerance, Tolerances
@@ -111,6 +111,11 @@ def _read(config: pytest.Config) -> Asked:
         if not Path(text).exists() and not Path(text.partition("=")[2]).is_file():
             raise KmrError(f"--kmr-input {text}: no such file", "it is FILE or NAME=FILE")
     settings = read_settings(root)
+    snapshot = _snapshot(config, models)
+    masks = config.getoption("kmr_mask_inputs") or config.getini("kmr_mask_inputs")
+    policy = policy_of(settings, masks=masks)
+    if collected and models:
+        _refuse_nothing(policy, compared=snapshot is not None)
     asked = Asked(
         models,
         collected,
@@ -118,8 +123,8 @@ def _read(config: pytest.Config) -> Asked:
         config.getoption("kmr_batch_size"),
         parse_shapes(config.getoption("kmr_shapes") or config.getini("kmr_shapes")),
         OpenOptions(tuple(config.getoption("kmr_imports") or config.getini("kmr_imports"))),
-        _snapshot(config, models),
-        policy_of(settings, masks=config.getoption("kmr_mask_inputs") or config.getini("kmr_mask_inputs")),
+        snapshot,
+        policy,
         Tolerances(Tolerance(), settings.tolerance),
         bool(config.getoption("kmr_update")),
     )
@@ -132,6 +137,7 @@ def _read(config: pytest.Config) -> Asked:
 
 def policy_of(
     settings: Settings,
+    command: Command | None = None,
     *,
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
@@ -139,6 +145,14 @@ def policy_of(
     masks: Sequence[str] = (),
 ) -> Policy:
     """What a caller says, over what ``[tool.kmr-inspect]`` says; as the options of ``check-batch-axis`` combine.
+
+    Args:
+        settings: ``[tool.kmr-inspect]``.
+        command: of which a rule must be left; None for any.
+        select: what the caller says.
+        ignore: the same, besides those of ``settings``.
+        allow: the same.
+        masks: inputs that are masks.
 
     Raises:
         KmrError: no rule has such a code, or none is left.
@@ -150,9 +164,26 @@ def policy_of(
             if not any(rule.startswith(code) for rule in RULES):
                 raise KmrError(f"no rule starts with {code!r}", "kmr-inspect rules lists them")
     policy = Policy(codes[0], codes[1], (*settings.allow, *allow), tuple(masks))
-    if not any(policy.counts(rule) for rule in RULES):
-        raise KmrError("select and ignore leave no rule, so nothing would be checked", "ignore less")
+    family = RULES if command is None else rules_of(command)
+    slip = select and not any(rule.startswith(codes[0]) for rule in family)
+    if slip or not any(policy.counts(rule) for rule in family):
+        of = "" if command is None else f" of {command}"
+        raise KmrError(f"select and ignore leave no rule{of}, so nothing would be checked", "ignore less")
     return policy
+
+
+def _refuse_nothing(policy: Policy, *, compared: bool) -> None:
+    """A run without any rule that could fail must not be green."""
+    failing = {
+        command: any(RULES[rule].severity != "note" for rule in policy.counting(command))
+        for command in ("check-batch-axis", "compare")
+    }
+    if compared and not failing["compare"]:
+        raise KmrError("select and ignore leave no rule of compare, and --kmr-snapshot asks for it", "ignore less")
+    if not compared and not failing["check-batch-axis"]:
+        raise KmrError(
+            "select and ignore leave no rule of check-batch-axis, so nothing would be checked", "ignore less"
+        )
 
 
 def _snapshot(config: pytest.Config, models: Sequence[Path]) -> Path | None:

@@ -99,10 +99,15 @@ class GuardedModel:
         """
         __tracebackhide__ = True
         given = self._asked_for(size=size, shapes=shapes)
-        some_rules = bool(select or ignore or self._settings.select or self._settings.ignore)
+        some_rules = False
 
         def check() -> Report:
-            policy = policy_of(self._settings, select=select, ignore=ignore, allow=allow, masks=masks or given["masks"])
+            nonlocal some_rules
+            policy = policy_of(
+                self._settings, "check-batch-axis", select=select, ignore=ignore, allow=allow,
+                masks=masks or given["masks"],
+            )  # fmt: skip
+            some_rules = policy.some("check-batch-axis")
             return self.model.check_batch_axis(
                 self._data(batch), policy=policy, size=given["size"], shapes=given["shapes"]
             )
@@ -154,7 +159,7 @@ class GuardedModel:
         update = self._config.getoption("kmr_update")
         if not place.exists() and not update:
             raise AssertionError(self._no_snapshot(place, data, given["size"], given["shapes"]))
-        policy = self._try(lambda: policy_of(self._settings))
+        policy = self._try(lambda: policy_of(self._settings, "compare"))
         found: Matched = self._try(
             lambda: match_snapshot(
                 self.model, place, data, size=given["size"], shapes=given["shapes"], update=update, policy=policy,
@@ -167,7 +172,7 @@ class GuardedModel:
         if result is None:
             return None
         if result.verdict == "fail" or (result.verdict == "unproven" and not unproven_ok):
-            some_rules = bool(policy.select or policy.ignore)
+            some_rules = policy.some("compare")
             result = replace(result, path=self._named.title, baseline=shown_path(self._config, place))
             raise AssertionError(as_text(partial(show_comparison, result=result, some_rules=some_rules)))
         if not result.compared:

@@ -92,8 +92,10 @@ class LayerNode(pytest.Collector):
         for rule in self.rules:
             yield RuleItem.from_parent(self, name=rule, run=self.run, layer=self.layer, rule=rule)
         if not self.layer:
-            yield ShownItem.from_parent(self, name="proven", run=self.run, kind="check")
-            if self.run.snapshot is not None:
+            kinds = {kind_of(rule) for rule in self.rules}
+            if "check" in kinds or not kinds:
+                yield ShownItem.from_parent(self, name="proven", run=self.run, kind="check", idle=not kinds)
+            if "snapshot" in kinds:
                 yield ShownItem.from_parent(self, name="compared", run=self.run, kind="snapshot")
 
 
@@ -173,10 +175,20 @@ class RuleItem(ModelItem):
 
 
 class ShownItem(ModelItem):
-    """Passes where everything was shown one way or the other; never where something was not."""
+    """Passes where everything was shown one way or the other; never where something was not.
+
+    Args:
+        idle: no rule that counts applies to the model; then it fails, for nothing is checked.
+    """
+
+    def __init__(self, *, run: ModelRun, kind: Kind, idle: bool = False, **node: object) -> None:
+        super().__init__(run=run, kind=kind, **node)
+        self.idle = idle
 
     def runtest(self) -> None:
         """Judge."""
+        if self.idle:
+            pytest.fail("nothing is checked: no rule that select and ignore leave applies to this model", pytrace=False)
         found = self.judgement()
         self.tell(found.findings.get(("", ""), ()))
         if found.unproven:

@@ -254,3 +254,32 @@ def test_tolerances_of_single_layers_come_from_the_project(kmr, place, baseline,
     strict = kmr("compare", place / "changed.keras", baseline, *SAME, cwd=tmp_path)
     assert strict.code == 1
     assert "KMR406 values-changed at head" in strict.out
+
+
+def test_a_selection_for_the_check_does_not_switch_the_comparison_off(kmr, place, baseline, tmp_path):
+    (tmp_path / "pyproject.toml").write_text('[tool.kmr-inspect]\nselect = ["KMR1"]\n')
+    screen = kmr("compare", place / "changed.keras", baseline, *SAME, cwd=tmp_path)
+    assert screen.code == 1
+    assert "KMR406" in screen.out
+
+
+@pytest.mark.parametrize(
+    ("options", "settings", "message"),
+    [
+        (("--select", "kmr1"), "", "--select KMR1 leaves no rule of compare, which has KMR401 to KMR409"),
+        (("--ignore", "KMR4"), "", "--select and --ignore leave no rule of compare, so nothing would be checked"),
+        ((), "ignore = ['KMR4']", "[tool.kmr-inspect] in pyproject.toml leaves no rule of compare"),
+    ],
+)
+def test_no_rule_left_is_a_slip_and_not_a_pass(kmr, tmp_path, options, settings, message):
+    (tmp_path / "pyproject.toml").write_text(f"[tool.kmr-inspect]\n{settings}\n")
+    screen = kmr("compare", "model.pt", "model.kmr.json", *options, cwd=tmp_path)
+    assert screen.code == 2
+    assert message in screen.err
+    assert screen.out == ""
+
+
+def test_the_check_needs_a_rule_of_its_own_too(kmr):
+    screen = kmr("check-batch-axis", "model.pt", "--select", "KMR4")
+    assert screen.code == 2
+    assert "--select KMR4 leaves no rule of check-batch-axis, which has KMR101 to KMR304" in screen.err
