@@ -16,6 +16,7 @@ from kmr_cli.errors import ModelRunError
 from kmr_cli.evidence import Tap, watch
 from kmr_cli.masks import Mask, padded, try_masks
 from kmr_cli.misaligned import Axes, Misalignment, find_misaligned
+from kmr_cli.policy import Policy
 from kmr_cli.records import Finding
 
 _SEEN_AS = ("KMR101", "KMR102", "KMR103", "KMR104", "KMR201")
@@ -24,11 +25,11 @@ _PASSES = 4
 """For masks, the one included that proves such a mask."""
 
 
-def judge_masks(run: Run, masks: Sequence[Mask]) -> None:
+def judge_masks(run: Run, masks: Sequence[Mask], policy: Policy) -> None:
     """KMR201, KMR202: what stands in masked positions, a sample that is masked altogether, a longer padding.
 
     Where these or the other rules found an error, one of the four passes looks for a mask against the wrong axis:
-    KMR203.
+    KMR203, if that is a rule that counts. It takes the place of what it looks like otherwise.
     """
     run.tell("masking steps")
     try:
@@ -56,7 +57,7 @@ def judge_masks(run: Run, masks: Sequence[Mask]) -> None:
     if not found.replaced and not found.lengthened:
         names = ", ".join(repr(mask.name) for mask in masks)
         run.unproven.append(f"padding of {names}: nothing else could be put there, and it could not be made longer")
-    if found.passes < _PASSES and any(_is_suspect(finding) for finding in run.findings):
+    if policy.counts("KMR203") and found.passes < _PASSES and any(_is_suspect(finding) for finding in run.findings):
         run.step("masking one step of one sample")
         axes = Axes({tap: index.axis for tap, index in run.indices.items() if index.axis}, found.stepwise)
         with suppress(ModelRunError):  # of a sample with a single step that counts none is left
@@ -118,8 +119,8 @@ def _supersede(run: Run, misalignment: Misalignment, order: Sequence[Tap]) -> No
     def explained(finding: Finding) -> bool:
         if not _is_suspect(finding):
             return False
-        one, two = finding.layer + separator, source.layer + separator
-        return one.startswith(two) or two.startswith(one) or (finding.rule == "KMR201" and finding.layer in later)
+        inside = finding.layer == source.layer or finding.layer.startswith(source.layer + separator)
+        return inside or (finding.rule == "KMR201" and finding.layer in later)
 
     run.findings[:] = [finding for finding in run.findings if not explained(finding)]
     run.add("KMR203", source, misalignment.message)

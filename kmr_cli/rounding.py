@@ -29,8 +29,14 @@ _ROUNDING = 2.0**-20
 """Relative: what a kernel may add by itself, of the largest value of its output, in float32 and better."""
 
 
-def excuse(run: Run, found: SizeRun) -> SizeRun:
-    """The same, without the difference in values if that is amplified rounding. Takes two passes at most."""
+def excuse(run: Run, found: SizeRun, *, look: bool = True) -> SizeRun:
+    """The same, without the difference in values if that is amplified rounding. Takes two passes at most.
+
+    Args:
+        run: the check.
+        found: what a batch of another size showed.
+        look: see where the difference begins; without it the model is known to amplify from an earlier size.
+    """
     if found.differs is None or not any(map(math.isfinite, found.off.values())):
         return found
     if run.shaken is None:
@@ -38,7 +44,7 @@ def excuse(run: Run, found: SizeRun) -> SizeRun:
     far = [port for port, off in found.off.items() if not off <= _OF_THE_SAME_KIND * run.shaken.get(port, 0.0)]
     if far:
         return replace(found, differs=(far[0], beyond_rounding(far[0], found.names)))
-    if _leaps(run, found.size):
+    if look and _leaps(run, found.size):
         return found
     return replace(found, differs=None, amplified=found.differs[0])
 

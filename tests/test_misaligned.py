@@ -120,11 +120,11 @@ def session_of(model, size, steps, width):
     }
 
 
-def report_on(model, size, steps, width):
+def report_on(model, size, steps, width, **policy):
     session, batch = session_of(model, size, steps, width)
     batch["mask"][:, -1] = np.arange(size) % 2
     info = ModelInfo("m", "keras", "", session.inputs, (), session.layers, 0)
-    report = check(session, info, batch, policy=Policy(masks=("mask",)))
+    report = check(session, info, batch, policy=Policy(masks=("mask",), **policy))
     return report, {(finding.rule, finding.layer) for finding in report.findings if finding.severity == "error"}
 
 
@@ -185,3 +185,12 @@ def test_masks_cost_four_passes_with_the_proof(model):
     info = ModelInfo("m", "keras", "", session.inputs, (), session.layers, 0)
     plain = check(session, info, batch).forward_passes
     assert plain < check(session, info, batch, policy=Policy(masks=("mask",))).forward_passes <= plain + 4
+
+
+@pytest.mark.parametrize("shape", [(5, 5, 5), (7, 5, 5)])
+@pytest.mark.parametrize("policy", [{"select": ("KMR1",)}, {"ignore": ("KMR203",)}, {"ignore": ("KMR2",)}])
+def test_what_it_stands_for_is_reported_where_this_rule_does_not_count(shape, policy):
+    report, errors = report_on(published, *shape, **policy)
+    assert report.verdict == "fail"
+    assert errors
+    assert all(rule.startswith("KMR1") for rule, _ in errors)

@@ -114,4 +114,5 @@ def test_a_model_that_the_control_upsets_is_not_excused(first, values):
     info = ModelInfo("m", "keras", "test", session.inputs, (), session.layers, 0)
     report = check(session, info, {"x": values.astype(np.float32)})
     assert {finding.layer for finding in report.findings if finding.rule in ("KMR102", "KMR103")} == {"by_batch_size"}
+    assert not any(finding.severity == "warning" for finding in report.findings)
     assert report.verdict == "fail"
