@@ -53,6 +53,7 @@ class _Work:
     pairs: list[Pair]
     lenient: bool
     policy: Policy
+    other_data: bool = False
     findings: list[Difference] = field(default_factory=list)
     consequences: list[str] = field(default_factory=list)
 
@@ -105,7 +106,9 @@ def compare(
         pairs = [pair if pair.content.kind == "shape" else replace(pair, content=_OTHER) for pair in pairs]
     outputs = tuple(_agreement(pair, model.outputs) for pair in pairs if not pair.model.layer)
     agree = bool(outputs) and all(output.agrees for output in outputs) and len(model.outputs) == len(baseline.outputs)
-    work = _Work(model, baseline, alignment, pairs, lenient=conversion and agree, policy=policy)
+    work = _Work(
+        model, baseline, alignment, pairs, lenient=conversion and agree, policy=policy, other_data=not same_data
+    )
     _judge_interface(work, named=alignment.same_kind)
     _judge_layers(work)
     _judge_content(work)
@@ -117,10 +120,12 @@ def compare(
     verdict: Literal["pass", "fail", "unproven"] = "fail" if failed else "unproven" if unproven else "pass"
     renamed = {call for call, _ in alignment.renamed}
     matched = list(dict.fromkeys(call[0] for call, _ in alignment.pairs if call[0]))
+    unknown = {pair.model.layer for pair in pairs if pair.content.kind == "unknown"}
     return Comparison(
         verdict, model.path, model.format, baseline.path, baseline.format if conversion else "snapshot",
         values is not None, len(pairs), sum(layer not in {call[0] for call in renamed} for layer in matched),
-        len({call[0] for call in renamed}), tuple(_in_order(findings, work)), outputs, tuple(matched), unproven,
+        len({call[0] for call in renamed}), tuple(_in_order(findings, work)), outputs,
+        tuple(layer for layer in matched if layer not in unknown), unproven,
     )  # fmt: skip
 
 
@@ -148,9 +153,9 @@ def _judge_interface(work: _Work, *, named: bool) -> None:
     problems = []
     if len(now) != len(before):
         problems.append(f"{_count(len(now), 'input')} instead of {len(before)}")
-    elif named:
+    elif named or work.other_data:
         problems += [f"input {_input(old)} is now {_input(new)}" for new, old in zip(now, before, strict=True)
-                     if _input(new) != _input(old)]  # fmt: skip
+                     if (_input if named else _input_kind)(new) != (_input if named else _input_kind)(old)]  # fmt: skip
     outputs = (work.model.outputs, work.baseline.outputs)
     if len(outputs[0]) != len(outputs[1]):
         problems.append(f"{_count(len(outputs[0]), 'output')} instead of {len(outputs[1])}")
@@ -384,6 +389,8 @@ def _unproven(work: _Work, outputs: Sequence[OutputAgreement]) -> Iterable[str]:
 
 def _how_far(pair: Pair) -> str:
     content = pair.content
+    if content.reason:
+        return content.reason
     if not math.isfinite(content.size):
         return "other text" if pair.model.dtype == "string" else "NaN or Inf at other places"
     ratio = content.size / content.tolerance if content.tolerance else math.inf
@@ -431,6 +438,10 @@ def _index(tap: TapSketch) -> str:
 
 def _input(spec: InputSketch) -> str:
     return f"{spec.name!r} ({', '.join(map(str, ('B', *spec.shape[1:])))}) {spec.dtype}"
+
+
+def _input_kind(spec: InputSketch) -> tuple[object, ...]:
+    return spec.shape[1:], spec.dtype
 
 
 def _output_name(port: str, names: Sequence[str]) -> str:

@@ -22,7 +22,11 @@ _REORDERED = 100 * _SAME_FIGURES
 """Relative: a smaller difference changes the figures too little to tell another order from other values."""
 _MANY = 16
 """Elements from which on four agreeing figures are no chance."""
+_ROUNDED = 1e-5
+"""Relative: what rounding to six digits may make of the difference of two figures."""
 RANDOM = "changes from run to run"
+NOW_RANDOM = "gives different values for the same batch from run to run, and did not before"
+_NONFINITE = "NaN or Inf may stand at other places (the sketches cannot tell)"
 _CUT = "is cut by samples on one side only"
 _FAR = float("inf")
 
@@ -41,7 +45,7 @@ class TapDifference:
         scale: what rtol refers to: the largest absolute value, or the root mean square.
         exact: from whole tensors.
         moved: the axes stand in another order, which was undone before values were compared.
-        reason: why nothing is known.
+        reason: why nothing is known, or what is off if ``size`` does not say it.
     """
 
     kind: Kind
@@ -73,6 +77,8 @@ def differ(
         values: where the whole tensors are, for an exact comparison.
         any_layout: channels may stand first in one and last in the other.
     """
+    if model.random and not baseline.random:
+        return TapDifference("off", size=_FAR, reason=NOW_RANDOM)
     if model.random or baseline.random:
         return TapDifference("unknown", reason=RANDOM)
     if values is not None:
@@ -121,11 +127,15 @@ def _by_sketches(model: TapSketch, baseline: TapSketch, size: int, tolerance: tu
         if allowed:
             # What the rounding of the sketches themselves may make is no evidence.
             allowed = max(allowed, resolution(before.projection, baseline.dtype, model.count))
-        if distance > allowed or distance == _FAR or (allowed == 0 and same_dtype):
+        part = TapDifference("close", (), distance, allowed, scale)
+        wrong = distance > allowed or distance == _FAR or (allowed == 0 and same_dtype)
+        far = far or (wrong and _REORDERED * scale < distance < _FAR)
+        if not wrong:
+            finer = _extremes(now, before, tolerance) or _nonfinite(now, same_dtype=same_dtype)
+            wrong, part = finer is not None, finer or part
+        if wrong:
             off += group
             any_off = True
-            far = far or _REORDERED * scale < distance < _FAR
-        part = TapDifference("close", (), distance, allowed, scale)
         worst = part if worst is None else max(worst, part, key=_badness)
     if worst is None:
         return TapDifference("same")
@@ -140,6 +150,25 @@ def _estimate(now: SampleSketch, before: SampleSketch, count: int) -> float:
     if not now.projection:  # text, or nothing at all
         return 0.0 if now.bits == before.bits else _FAR
     return estimated_rms(now.projection, before.projection, count)
+
+
+def _extremes(now: SampleSketch, before: SampleSketch, tolerance: tuple[float, float]) -> TapDifference | None:
+    """What is wrong with the smallest and the largest value: they show an outlier that a root mean square hides."""
+    if now.minimum is None or now.maximum is None or before.minimum is None or before.maximum is None:
+        return None
+    rtol, atol = tolerance
+    distance = max(abs(now.minimum - before.minimum), abs(now.maximum - before.maximum))
+    scale = max(abs(before.minimum), abs(before.maximum))
+    allowed = atol + max(rtol * scale, _ROUNDED * max(scale, abs(now.minimum), abs(now.maximum)))
+    if distance <= allowed:
+        return None
+    reason = f"the smallest or the largest value is off by {distance:.3g}, tolerance {allowed:.3g}"
+    return TapDifference("off", (), distance, allowed, scale, reason=reason)
+
+
+def _nonfinite(now: SampleSketch, *, same_dtype: bool) -> TapDifference | None:
+    """Other bits, as many NaN and Inf, and the rest agrees: which of them stands where is not in a sketch."""
+    return TapDifference("off", size=_FAR, reason=_NONFINITE) if now.nonfinite and same_dtype else None
 
 
 def _same_figures(now: SampleSketch, before: SampleSketch) -> bool:

@@ -55,7 +55,7 @@ class Tolerances:
     compared, both are root mean squares. ``ulp`` N stands for N units in the last place of the scale.
 
     Attributes:
-        general: for all layers, as given on the command line.
+        general: for all layers, as given on the command line; integers, booleans and text it does not loosen.
         layers: (path or glob, tolerance), the last that fits wins over ``general``.
     """
 
@@ -63,24 +63,31 @@ class Tolerances:
     layers: tuple[tuple[str, Tolerance], ...] = ()
 
     def at(self, layer: str, *dtypes: str) -> tuple[float, float]:
-        """(rtol, atol) at a layer, for the coarsest of the dtypes; (0, 0) where one is no float and nothing is said."""
-        chosen = self.general
+        """(rtol, atol) at a layer, for the coarsest of the dtypes.
+
+        Where none is a float they are (0, 0): there only what is said of this very layer gives room.
+        """
+        chosen = general = self.general if any(map(_is_float, dtypes)) else Tolerance()
         for pattern, tolerance in self.layers:
             if fnmatchcase(layer, pattern):
-                chosen = tolerance.over(self.general)
+                chosen = tolerance.over(general)
         if chosen.ulp is not None:
             return chosen.ulp * max((_epsilon(dtype) for dtype in dtypes), default=0.0), 0.0
         rtol, atol = map(max, zip(*map(_default, dtypes), strict=True))
         return (rtol if chosen.rtol is None else chosen.rtol), (atol if chosen.atol is None else chosen.atol)
 
 
+def _is_float(dtype: str) -> bool:
+    return "float" in dtype or "complex" in dtype
+
+
 def _default(dtype: str) -> tuple[float, float]:
-    if "float" not in dtype and "complex" not in dtype:
+    if not _is_float(dtype):
         return 0.0, 0.0
     return _DEFAULTS.get(dtype, _COARSE)
 
 
 def _epsilon(dtype: str) -> float:
-    if "float" not in dtype and "complex" not in dtype:
+    if not _is_float(dtype):
         return 0.0
     return float(ml_dtypes.finfo(np.dtype(dtype)).eps)

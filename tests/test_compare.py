@@ -461,3 +461,45 @@ def test_a_rule_that_does_not_count_hides_no_other():
     for policy in (Policy(select=("KMR406",)), Policy(ignore=("KMR407",))):
         result = judged(now, before, policy=policy)
         assert (result.verdict, told(result)) == ("fail", [("KMR406", "error", "c")])
+
+
+# -- what sketches, chance and other data leave open -------------------------------------------------------------
+
+
+def test_a_model_that_became_random_changed():
+    now, before = (Run().add("a", A).add("b", B, random=random).add("c", C, random=random).end(Y, random=random)
+                   for random in (True, False))  # fmt: skip
+    for whole in (False, True):
+        result = judged(now, before, whole=whole, conversion=whole)
+        assert (result.verdict, told(result)) == ("fail", [("KMR406", "error", "b")])
+        assert "gives different values for the same batch from run to run, and did not before" in only(result).message
+    assert judged(before, now).verdict == "unproven"
+
+
+def test_layers_that_could_not_be_compared_are_not_listed_as_compared():
+    runs = [Run().add("a", A).add("b", value, random=True).end(Y) for value in (B, B + 1)]
+    assert judged(*runs).layers == ("a",)
+    assert judged(chain(), chain(), same_data=False).layers == ()
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (4, 5)])
+def test_other_inputs_are_a_finding_in_every_framework(shape):
+    now = chain().snapshot(format="savedmodel", inputs=(InputSketch("args_0", shape, "float64", "00000000"),))
+    result = compare(now, chain().snapshot(), same_data=False)
+    assert (result.verdict, result.findings[0].rule) == ("fail", "KMR409")
+    assert result.findings[0].message.startswith("input 'x' (B, 3) float32 is now 'args_0' (B, ")
+    same = chain().snapshot(format="savedmodel", inputs=(InputSketch("args_0", (4, 3), "float32", "00000000"),))
+    assert compare(same, chain().snapshot()).findings == ()
+
+
+@pytest.mark.parametrize("number", [np.nan, -np.inf])
+def test_nan_or_inf_that_may_have_moved(number):
+    before = np.zeros((4, 50), np.float32)
+    before[1, 3], before[1, 4], before[2, 5] = np.inf, number, number
+    now = before.copy()
+    now[1, 3], now[1, 4] = number, np.inf
+    finding = only(judged(chain(y=now), chain(y=before)))
+    assert finding.message == "NaN or Inf may stand at other places (the sketches cannot tell) in sample 1"
+    finding = only(judged(chain(y=now), chain(y=before), whole=True))
+    assert finding.message.startswith(("NaN or Inf at other places in sample 1", "the same values in another order in"))
+    assert judged(chain(y=before), chain(y=before)).findings == ()

@@ -308,3 +308,19 @@ def test_rounding_of_sketches_is_no_difference():
         other = value.copy()
         other[:, 0] = np.nextafter(other[:, 0], np.float32(100))
         assert compared(other, value, exact=False, tolerance=(ulp, 0)).kind == "close"
+
+
+def test_a_single_outlier_among_many_is_seen_in_the_extremes():
+    value = normal(4, 40_000)
+    other = value.copy()
+    value[2, 7], other[2, 7] = 5.0, 5.01  # 5e-5 of the root mean square, 2e-3 of the largest value
+    found = compared(other, value, exact=False)
+    assert (found.kind, found.where) == ("off", (2,))
+    assert "the smallest or the largest value is off by 0.01" in found.reason
+    assert compared(value * np.float32(1 + 5e-5), value, exact=False).kind == "close"
+
+
+@pytest.mark.parametrize("scale", [1e-7, 1.0, 1e12])
+def test_the_rounding_of_the_extremes_is_no_evidence(scale):
+    value = normal(4, 200).astype(np.float64) * scale
+    assert compared(value * (1 + 1e-15), value, exact=False, tolerance=(1e-9, 1e-12)).kind == "close"

@@ -30,8 +30,14 @@ def test_defaults_leave_room_for_rounding(name):
 def test_what_is_given_replaces_the_default():
     given = Tolerances(Tolerance(rtol=0.5))
     assert given.at("a", "float32") == (0.5, 1e-6)
-    assert given.at("a", "int32") == (0.5, 0)
     assert Tolerances(Tolerance(atol=2.0)).at("a", "float32") == (1e-4, 2)
+
+
+def test_only_what_is_said_of_a_layer_loosens_integers():
+    given = Tolerances(Tolerance(rtol=0.5, atol=2), (("ids", Tolerance(atol=1.0)),))
+    assert [given.at("a", dtype) for dtype in ("int32", "bool", "string")] == [(0, 0)] * 3
+    assert given.at("ids", "int64") == (0, 1)
+    assert given.at("a", "int32", "float32") == (0.5, 2)
 
 
 def test_ulp_replaces_both():
