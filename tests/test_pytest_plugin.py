@@ -496,6 +496,16 @@ def test_update_writes_over_nothing_but_snapshots(project):
     assert settings.read_text() == "{}"
 
 
+def test_update_never_writes_over_the_model(project):
+    (project.path / "clean.pt").rename(project.path / "clean.h5")  # where the tensors of clean.json would lie
+    before = (project.path / "clean.h5").read_bytes()
+    (project.path / "clean.json").write_text("{}")
+    project.makepyfile(SNAPSHOT.format(arguments="'clean.json', ").replace("clean.pt", "clean.h5"))
+    result = project.runpytest("--kmr-update")
+    assert (project.path / "clean.h5").read_bytes() == before
+    result.assert_outcomes(failed=1)
+
+
 def test_tests_of_a_model_include_the_rules_of_its_snapshot(project):
     arguments = ("--kmr-model", "clean.pt", *SHAPE, "--kmr-snapshot", "clean.kmr.json", "-k", "KMR4 or compared")
     missing = project.runpytest(*arguments)

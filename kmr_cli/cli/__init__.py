@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import errno
-import os
 import sys
 from importlib import import_module
 
 import click
 
 from kmr_cli import __version__
-from kmr_cli.cli.complaint import complain
+from kmr_cli.cli.complaint import complain, silence_stdout
 from kmr_cli.cli.exit_codes import ExitCode
 from kmr_cli.errors import KmrError
 
@@ -75,12 +73,12 @@ def run(arguments: list[str]) -> int:
         click.echo("interrupted", err=True)
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
-        _silence_stdout()  # the reader has seen enough
+        silence_stdout()  # the reader has seen enough
         return ExitCode.CLEAN
     except OSError as exc:
         if "--debug" in arguments or exc.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
             return _unexpected(exc, arguments)
-        _silence_stdout()
+        silence_stdout()
         complain(f"the result cannot be written ({exc.strerror})", None)
         return ExitCode.COULD_NOT
     except Exception as exc:
@@ -89,12 +87,6 @@ def run(arguments: list[str]) -> int:
 
 def _command_of(arguments: list[str]) -> str:
     return next((argument for argument in arguments if not argument.startswith("-")), "")
-
-
-def _silence_stdout() -> None:
-    """What is still buffered must not raise again at exit."""
-    with contextlib.suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _unexpected(exc: Exception, arguments: list[str]) -> int:

@@ -114,7 +114,7 @@ def command(
             output,
             force=force,
             strict=strict and bool(paths),  # of the bundled layers one has nothing to show, by design
-            models=models,
+            sources=[*models, *inputs],
             several=len(paths) != 1,
             reporter=reporter,
         )

@@ -67,6 +67,7 @@ def command(
     """
     from kmr_cli.baseline import compare_models, compare_with_snapshot
     from kmr_cli.model import Model
+    from kmr_cli.snapshot_file import tensors_path
 
     paths, baselines = _baselines(models)
     decided = rule_options.settings()
@@ -88,10 +89,12 @@ def command(
                 )  # fmt: skip
                 return result, None
 
+    read = [*paths, *inputs, *map(str, baselines.values())]
+    read += [str(tensors_path(place)) for place in baselines.values() if _is_snapshot(place)]
     with options.Reporter() as reporter:
         gathered = outcomes.Outcomes(
-            "compare", format_, output, force=force, strict=strict, models=[*paths, *map(str, baselines.values())],
-            several=len(paths) > 1, reporter=reporter,
+            "compare", format_, output, force=force, strict=strict, sources=read, several=len(paths) > 1,
+            reporter=reporter, keep_going=update,
         )  # fmt: skip
         changes = []
         with contextlib.closing(

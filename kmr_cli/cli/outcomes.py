@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from kmr_cli.cli.complaint import complain
+from kmr_cli.cli.complaint import complain, silence_stdout
 from kmr_cli.cli.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -45,9 +45,11 @@ class Outcomes:
     Args:
         command: its name.
         format_, output, force, strict: the values of :func:`options`.
-        models: what the command reads, so that it is not written over.
+        sources: what the command reads (models, data, snapshots), so that it is not written over.
         several: whether the JSON format is a list.
         reporter: its progress line is wiped before anything is shown.
+        keep_going: something is written besides what is shown, so a reader of stdout that leaves early ends nothing;
+            so it is with ``output`` anyway.
 
     Raises:
         click.UsageError: ``output`` without a format that can be written.
@@ -55,13 +57,14 @@ class Outcomes:
     """
 
     def __init__(
-        self, command: str, format_: str, output: str | None, *, force: bool, strict: bool, models: Sequence[str],
-        several: bool, reporter: Reporter,
+        self, command: str, format_: str, output: str | None, *, force: bool, strict: bool,
+        sources: Sequence[str], several: bool, reporter: Reporter, keep_going: bool = False,
     ) -> None:  # fmt: skip
         self._command, self._format, self._force, self._several = command, format_, force, several
         self._strict = strict
         self._reporter = reporter
-        self._place = None if output is None else self._refuse(Path(output), models)
+        self._place = None if output is None else self._refuse(Path(output), sources)
+        self._keep_going = keep_going or output is not None
         self._outcomes: list[Outcome] = []
         self._documents: list[Mapping[str, Any]] = []
         self._shown = 0
@@ -108,8 +111,13 @@ class Outcomes:
             screen = console()
             if self._shown:
                 screen.print()
-            report(screen)
             self._shown += 1
+            try:
+                report(screen)
+            except (BrokenPipeError, SystemExit):  # rich makes an exit of a broken pipe
+                if not self._keep_going:
+                    raise
+                silence_stdout()
 
     def finish(self) -> ExitCode:
         """Write the document, if there is one to write, and say how it went.
@@ -159,15 +167,13 @@ class Outcomes:
         write_whole(self._place, lambda temporary: _fill(temporary, content), overwrite=self._force)
         click.echo(f"wrote {for_terminal(str(self._place), 1000)}", err=True)
 
-    def _refuse(self, place: Path, models: Sequence[str]) -> Path:
-        from kmr_cli.errors import OutputError
-        from kmr_cli.render.files import refuse_place
+    def _refuse(self, place: Path, sources: Sequence[str]) -> Path:
+        from kmr_cli.render.files import refuse_place, refuse_sources
 
         if self._format == "terminal":
             raise click.UsageError(f"-o needs a format to write: --format {', '.join(FORMATS[1:-1])} or {FORMATS[-1]}")
         refuse_place(place, overwrite=self._force)
-        if place.exists() and any(Path(model).exists() and place.samefile(model) for model in models):
-            raise OutputError(f"{place}: is the model itself", "give another name")
+        refuse_sources(place, sources)
         return place
 
 

@@ -79,7 +79,7 @@ def command(
     from kmr_cli.sample_index import least_number, parse_index
 
     indices = parse_index(index)
-    place = None if output is None else _place(Path(output), force=force)
+    place = None if output is None else _place(Path(output), [model, *inputs], force=force)
     opening = options.open_options(imports, signature, tags)
     with options.Reporter() as reporter, Model(model, opening, fork=True, debug=debug, report=reporter) as opened:
         if place is not None and place.suffix.lower() == ".npy":
@@ -118,14 +118,15 @@ def command(
         terminal.show_samples(options.console(), info, records)
 
 
-def _place(path: Path, *, force: bool) -> Path:
+def _place(path: Path, sources: Sequence[str], *, force: bool) -> Path:
     """The output path, refused before the model runs rather than after."""
     from kmr_cli.errors import OutputError
-    from kmr_cli.render.files import refuse_place
+    from kmr_cli.render.files import refuse_place, refuse_sources
 
     if path.suffix.lower() not in _SUFFIXES:
         raise OutputError(f"{path}: cannot tell the format from the name", f"end it in {', '.join(_SUFFIXES)}")
     refuse_place(path, overwrite=force)
+    refuse_sources(path, sources)
     return path
 
 

@@ -61,7 +61,7 @@ def command(
     from kmr_cli.render.snapshots import write_snapshot
     from kmr_cli.snapshot_file import dump, tensors_path
 
-    places = _places(models, output, force=force, full=full)
+    places = _places(models, inputs, output, force=force, full=full)
     sides = {"out": ("out",), "in": ("in",), "both": ("in", "out")}[side]
     asked: dict[str, Any] = {"sides": sides, "size": batch_size, "shapes": options.parse_shapes(shapes), "seed": seed}
     opening = options.open_options(imports, signature, tags)
@@ -84,10 +84,12 @@ def command(
             click.echo(f"wrote {place}: {_contents(taken, place)}", err=True)
 
 
-def _places(models: tuple[str, ...], output: str | None, *, force: bool, full: bool) -> list[Path | None]:
+def _places(
+    models: tuple[str, ...], inputs: tuple[str, ...], output: str | None, *, force: bool, full: bool
+) -> list[Path | None]:
     """Where each snapshot goes, refused before the model runs rather than after."""
     from kmr_cli.errors import OutputError
-    from kmr_cli.render.files import refuse_place
+    from kmr_cli.render.files import refuse_place, refuse_sources
     from kmr_cli.snapshot_file import SUFFIX, file_name, tensors_path
 
     if output is None:
@@ -107,9 +109,9 @@ def _places(models: tuple[str, ...], output: str | None, *, force: bool, full: b
         if not output.endswith(".json"):
             raise OutputError(f"{output}: a snapshot is JSON", f"end the name in {SUFFIX}")
     for place in places:
-        refuse_place(place, overwrite=force)
-        if full:
-            refuse_place(tensors_path(place), overwrite=force)
+        for file in (place, tensors_path(place)) if full else (place,):
+            refuse_sources(file, [*models, *inputs])
+            refuse_place(file, overwrite=force)
     return [*places]
 
 

@@ -10,7 +10,7 @@ from kmr_cli.errors import SnapshotError
 from kmr_cli.model import Data, Model, Shapes
 from kmr_cli.policy import Policy
 from kmr_cli.records import Comparison, Snapshot
-from kmr_cli.render.files import write_whole
+from kmr_cli.render.files import refuse_sources, write_whole
 from kmr_cli.snapshot_file import dump, load, tensors_path
 from kmr_cli.tolerance import Tolerances
 
@@ -48,9 +48,13 @@ def match_snapshot(
 
     Raises:
         SnapshotError: it is missing, damaged, or of other data.
-        OutputError: it cannot be written.
+        OutputError: it cannot be written, or writing it would write over the model.
         BatchError, MissingFrameworkError, ModelLoadError, ModelRunError: as for ``Model.snapshot``.
     """
+    if update:
+        refuse_sources(path, [model.info.path])
+        if tensors_path(path).exists():
+            refuse_sources(tensors_path(path), [model.info.path])
     if update and not path.exists():
         _write(model.snapshot(batch, size=size, shapes=shapes), path)
         return Matched(None, "new")

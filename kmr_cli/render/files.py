@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from kmr_cli.errors import OutputError
@@ -15,23 +15,54 @@ def refuse_place(path: Path, *, overwrite: bool) -> None:
     """Refuse a place where nothing can be written, before any work is done for it.
 
     Raises:
-        OutputError: it exists already, is a directory, or its folder is missing or read-only.
+        OutputError: it exists already, is a directory or a device, or its folder is missing or read-only.
     """
     if path.is_dir():
         raise OutputError(f"{path}: is a directory", "give a file's name")
     if os.path.lexists(path) and not overwrite:  # a link to nothing is there too
         raise OutputError(f"{path}: exists already", "give another name, or --force to replace it")
-    folder = path.parent
+    target = _target(path)
+    if os.path.lexists(target) and not target.is_file():  # a device, a pipe, or a link to itself
+        raise OutputError(f"{path}: is no regular file", "give another name")
+    folder = target.parent
     if not folder.is_dir():
         raise OutputError(f"{path}: there is no folder {folder}", f"make it first: mkdir -p {folder}")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise OutputError(f"{path}: the folder {folder} cannot be written to")
 
 
+def refuse_sources(place: Path, sources: Iterable[str | Path]) -> None:
+    """Refuse a place that is, or lies inside, something that the command reads; no option may lift that.
+
+    Args:
+        place: where something is to be written.
+        sources: models, snapshots and data; ``NAME=FILE`` is the file, and what does not exist is passed over.
+
+    Raises:
+        OutputError: the result would write over what it is the result of.
+    """
+    target = Path(os.path.realpath(place))
+    for source in dict.fromkeys(map(str, sources)):
+        for path in (Path(source), Path(source.partition("=")[2])):
+            if not path.name or not path.exists():
+                continue
+            if target == Path(os.path.realpath(path)) or (target.exists() and target.samefile(path)):
+                what = "is the model itself, or what it is run on or compared with"
+                raise OutputError(f"{place}: {what}", "give another name")
+            if Path(os.path.realpath(path)) in target.parents:
+                raise OutputError(f"{place}: lies inside {source}, which is read", "give another place")
+
+
+def _target(path: Path) -> Path:
+    """The file that a path leads to: links are written through, not replaced."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
 def write_whole(path: Path, write: Callable[[Path], None], *, overwrite: bool) -> None:
     """Have ``write`` fill a temporary file beside ``path``, then move it into place.
 
-    An interruption at any moment leaves the old file or the new one, never half of one.
+    An interruption at any moment leaves the old file or the new one, never half of one. A link stays, and the file
+    that it leads to is replaced.
 
     Args:
         path: the final place.
@@ -42,9 +73,10 @@ def write_whole(path: Path, write: Callable[[Path], None], *, overwrite: bool) -
         OutputError: the system refused (full disk, no permission), or the place was taken meanwhile.
     """
     refuse_place(path, overwrite=overwrite)
+    target = _target(path)
     temporary: Path | None = None
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".tmp", dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{target.name[:100]}.", suffix=".tmp", dir=target.parent)
         temporary = Path(name)
         os.close(handle)
         write(temporary)
@@ -52,9 +84,9 @@ def write_whole(path: Path, write: Callable[[Path], None], *, overwrite: bool) -
             os.fsync(file.fileno())
         temporary.chmod(0o666 & ~_umask())
         if overwrite:
-            temporary.replace(path)
+            temporary.replace(target)
         else:
-            os.link(temporary, path)  # unlike rename, refuses a file that appeared in the meantime
+            os.link(temporary, target)  # unlike rename, refuses a file that appeared in the meantime
     except FileExistsError:
         raise OutputError(f"{path}: exists already", "give another name, or --force to replace it") from None
     except OSError as exc:

@@ -1,6 +1,7 @@
 """``check-batch-axis`` as a CI step: its formats, its files and its exit codes, run for real."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -224,3 +225,17 @@ def test_the_bundled_layers(kmr, tmp_path):
     documents = json.loads((tmp_path / "found.json").read_text())
     jsonschema.validate(documents, DOCUMENTED)
     assert len(documents) == 12
+
+
+def test_a_reader_that_leaves_early_costs_neither_the_file_nor_the_exit_code(tmp_path, bad):
+    place = tmp_path / "found.xml"
+    arguments = [COMMAND, "check-batch-axis", bad, bad, "--input", BATCH, "--format", "junit", "-o", place]
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(arguments, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=120, check=False)
+    finally:
+        os.close(writer)
+    assert done.returncode == 1
+    assert f"wrote {place}" in done.stderr
+    assert cases(place.read_text())[str(bad), "mean"] == ["failure"]

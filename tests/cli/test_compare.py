@@ -283,3 +283,35 @@ def test_the_check_needs_a_rule_of_its_own_too(kmr):
     screen = kmr("check-batch-axis", "model.pt", "--select", "KMR4")
     assert screen.code == 2
     assert "--select KMR4 leaves no rule of check-batch-axis, which has KMR101 to KMR304" in screen.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("snapshot", "legacy.h5", "--full", "-o", "legacy.json"),
+        ("snapshot", "legacy.h5", "--input", "x=data.json", "-o", "data.json"),
+        ("snapshot", "exported", "-o", "exported/exported.kmr.json"),
+        ("snapshot", "exported", "-o", "exported/"),
+        ("compare", "legacy.h5", "full.json", "--format", "json", "-o", "full.json"),
+        ("compare", "legacy.h5", "full.json", "--format", "json", "-o", "full.h5"),
+        ("compare", "legacy.h5", "exported", "--format", "junit", "-o", "exported/found.xml"),
+        ("compare", "legacy.h5", "full.json", "--input", "data.json", "--format", "json", "-o", "data.json"),
+        ("check-batch-axis", "exported", "--format", "junit", "-o", "exported/found.xml"),
+        ("check-batch-axis", "legacy.h5", "--input", "data.json", "--format", "json", "-o", "data.json"),
+        ("sample", "legacy.h5", "-l", "*", "-i", "0", "-o", "legacy.h5"),
+        ("sample", "legacy.h5", "-l", "*", "-i", "0", "--input", "data.json", "-o", "data.json"),
+        ("sample", "exported", "-l", "*", "-i", "0", "-o", "exported/values.h5"),
+    ],
+    ids=lambda arguments: f"{arguments[0]} {arguments[-1]}",
+)
+def test_nothing_that_is_read_is_written_over_even_by_force(kmr, tmp_path, arguments):
+    (tmp_path / "exported").mkdir()
+    files = {"legacy.h5": b"model", "data.json": b"data", "exported/saved_model.pb": b"model", "full.h5": b"tensors"}
+    files["full.json"] = b"{}"
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    screen = kmr(*arguments, "--force", cwd=tmp_path)
+    assert screen.code == 2
+    assert "is the model itself" in screen.err or "lies inside exported" in screen.err
+    assert {name: (tmp_path / name).read_bytes() for name in files} == files
+    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == len(files)

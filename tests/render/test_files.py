@@ -1,11 +1,12 @@
 """Results are written whole or not at all."""
 
+import os
 import stat
 
 import pytest
 
 from kmr_cli.errors import OutputError
-from kmr_cli.render.files import write_whole
+from kmr_cli.render.files import refuse_place, refuse_sources, write_whole
 
 
 def names(folder):
@@ -65,3 +66,57 @@ def test_places_where_nothing_can_be_written(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="there is no folder"):
         write_whole(tmp_path / "file" / "out.txt", lambda path: path.write_text("x"), overwrite=True)
+
+
+def test_a_link_stays_and_its_file_is_replaced(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "out.txt").write_text("old")
+    link = tmp_path / "link.txt"
+    link.symlink_to("real/out.txt")
+    write_whole(link, lambda path: path.write_text("new"), overwrite=True)
+    assert link.is_symlink()
+    assert (tmp_path / "real" / "out.txt").read_text() == "new"
+    assert names(tmp_path / "real") == ["out.txt"]
+    with pytest.raises(OutputError, match="exists already"):
+        write_whole(link, lambda path: path.write_text("no"), overwrite=False)
+
+
+def test_devices_pipes_and_circles_are_no_places(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "circle").symlink_to("circle")
+    (tmp_path / "null").symlink_to("/dev/null")
+    for name in ("pipe", "circle", "null"):
+        with pytest.raises(OutputError, match="is no regular file"):
+            refuse_place(tmp_path / name, overwrite=True)
+
+
+@pytest.fixture
+def sources(tmp_path):
+    (tmp_path / "model.keras").touch()
+    (tmp_path / "batch.npz").touch()
+    (tmp_path / "exported" / "assets").mkdir(parents=True)
+    (tmp_path / "link.json").symlink_to("model.keras")
+    (tmp_path / "current").symlink_to("exported")
+    return [str(tmp_path / "model.keras"), f"x={tmp_path / 'batch.npz'}", str(tmp_path / "current"), "gone="]
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ("model.keras", "is the model itself"),
+        ("link.json", "is the model itself"),
+        ("exported/../model.keras", "is the model itself"),
+        ("batch.npz", "what it is run on"),
+        ("exported/new.json", "lies inside"),
+        ("current/assets/new.json", "lies inside"),
+    ],
+)
+def test_what_is_read_is_not_written(tmp_path, sources, place, message):
+    with pytest.raises(OutputError, match=message):
+        refuse_sources(tmp_path / place, sources)
+
+
+@pytest.mark.parametrize("place", ["model.kmr.json", "exported.json", "batch.npz.json"])
+def test_beside_what_is_read_there_is_room(tmp_path, sources, place):
+    refuse_sources(tmp_path / place, sources)
+    assert not (tmp_path / place).exists()
