@@ -98,8 +98,10 @@ def _together(whole: Report, rest: Report, mode: TrainingMode, separator: str, p
     # At another size the statistics are others anyway: that the last bits differ without them says nothing.
     kept = [finding for finding in rest.findings if finding.rule != "KMR303" or not design]
     findings = replace(policy, select=(), ignore=()).apply([*kept, *design, *alone])
+    silenced = _silenced(whole, rest)
+    open_ends = bool(rest.unproven or silenced)
     failed = any(finding.severity == "error" and not finding.allowed for finding in findings)
-    verdict: Literal["pass", "fail", "unproven"] = "fail" if failed else "unproven" if rest.unproven else "pass"
+    verdict: Literal["pass", "fail", "unproven"] = "fail" if failed else "unproven" if open_ends else "pass"
     return replace(
         whole,
         verdict=verdict,
@@ -107,10 +109,29 @@ def _together(whole: Report, rest: Report, mode: TrainingMode, separator: str, p
         unproven=tuple(
             reason if reason in whole.unproven else f"with what mixes by design held to inference, {reason}"
             for reason in rest.unproven
-        ),
+        )
+        + silenced,
         forward_passes=whole.forward_passes + rest.forward_passes,
         held_passes=rest.forward_passes,
     )
+
+
+def _silenced(whole: Report, rest: Report) -> tuple[str, ...]:
+    """Layers that mix in the model as it trains, and of which holding the others leaves nothing to see."""
+    mixed = {_place(tap) for tap in whole.taps if _mixed(tap)}
+    silent = [
+        tap.layer
+        for tap in rest.taps
+        if tap.layer
+        and tap.port.startswith("out")
+        and _place(tap) in mixed
+        and tap.index.kind in ("constant", "unproven")
+    ]
+    layers = list(dict.fromkeys(silent))
+    if not layers:
+        return ()
+    named = ", ".join(map(repr, layers[:3])) + (", …" if len(layers) > 3 else "")
+    return (f"whether {named} mixes by itself: with what mixes by design held to inference, it never reacts",)
 
 
 def _by_design(whole: Report, rest: Report, mode: TrainingMode, separator: str) -> list[Finding]:

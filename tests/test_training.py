@@ -134,7 +134,8 @@ def test_what_shows_only_through_the_mix_by_design_is_not_proven():
     report = check(model)
     assert report.verdict == "unproven"
     assert told(report) == {("KMR101", "bn1", True)}
-    (reason,) = report.unproven
+    reason, layers = report.unproven
+    assert layers.startswith("whether 're_lu")
     assert reason.startswith("with what mixes by design held to inference, output")
     assert "no sample ever showed" in reason
 

@@ -44,6 +44,9 @@ def show_report(console: Console, report: Report, *, some_rules: bool = False) -
         _line(console, held)
     kinds = Counter(tap.index.kind for tap in report.taps)
     _line(console, "taps: " + ", ".join(f"{count} {kind}" for kind, count in kinds.most_common()))
+    allowed = [finding for finding in report.findings if finding.allowed and not finding.by_design]
+    if any(finding.rule == "KMR101" for finding in allowed):
+        _line(console, "what comes after a layer that is allowed to mix cannot be judged")
     for picture in report.dependence:
         _picture(console, picture)
     for finding in report.findings:
@@ -66,6 +69,10 @@ def _meaning(report: Report, some_rules: bool) -> str:
         if mixes:
             also = " or by design" if any(finding.by_design for finding in mixes) else ""
             return f"the samples of a batch mix only where that is allowed{also}"
+        silent = sum(tap.index.kind == "unproven" for tap in report.taps)
+        if silent:
+            inside = "1 value" if silent == 1 else f"{silent} values"
+            return f"every output depends on its own sample alone; {inside} inside showed nothing either way"
     return _VERDICTS[report.verdict][1]
 
 

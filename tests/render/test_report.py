@@ -35,6 +35,7 @@ def test_a_clean_pass_claims_independence():
 def test_a_pass_with_an_allowed_mix_does_not_claim_independence():
     text = shown(report([replace(LEAK, allowed=True)]))
     assert "pass: the samples of a batch mix only where that is allowed\n" in text
+    assert "what comes after a layer that is allowed to mix cannot be judged" in text
     assert "independent" not in text
     assert "fix: " not in text
 
