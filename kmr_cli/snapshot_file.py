@@ -57,8 +57,12 @@ def dump(snapshot: Snapshot) -> str:
 
 
 def file_name(model: str | Path) -> str:
-    """The name of a model's snapshot in a folder of snapshots: ``model.keras.kmr.json``."""
-    return Path(model).resolve().name + SUFFIX
+    """The name of a model's snapshot in a folder of snapshots: ``model.keras.kmr.json``.
+
+    It is of the name as given: a link that leads to another model tomorrow keeps its snapshot.
+    """
+    name = Path(model).name
+    return (name if name not in ("", "..") else Path(model).resolve().name) + SUFFIX
 
 
 def load(path: Path) -> Snapshot:

@@ -246,6 +246,16 @@ def test_files(tmp_path):
     assert load(path) == varied()
 
 
+def test_a_snapshot_is_called_as_the_model_is_called(tmp_path, monkeypatch):
+    (tmp_path / "v3").mkdir()
+    (tmp_path / "current").symlink_to("v3")
+    assert file_name(tmp_path / "current") == "current.kmr.json"
+    assert file_name(f"{tmp_path}/current/") == "current.kmr.json"
+    monkeypatch.chdir(tmp_path / "v3")
+    assert file_name(".") == "v3.kmr.json"
+    assert file_name("..") == f"{tmp_path.name}.kmr.json"
+
+
 def test_names():
     assert file_name("models/m.keras") == "m.keras.kmr.json"
     assert file_name("exported/") == "exported.kmr.json"
