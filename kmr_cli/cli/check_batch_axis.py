@@ -81,8 +81,8 @@ def command(
     """
     if layer_class and models:
         raise click.UsageError("--layer-class and MODEL exclude each other")
-    if masks and not (models or layer_class):
-        raise click.UsageError("--mask-input needs a MODEL or --layer-class")
+    if not (models or layer_class):
+        _refuse_no_model(masks=bool(masks), format_=format_, output=output, strict=strict)
     policy = replace(
         rule_options.policy("check-batch-axis", rule_options.settings(), select, ignore, allow), masks=masks
     )
@@ -113,7 +113,7 @@ def command(
             format_,
             output,
             force=force,
-            strict=strict and bool(paths),  # of the bundled layers one has nothing to show, by design
+            strict=strict,
             sources=[*models, *inputs],
             several=len(paths) != 1,
             reporter=reporter,
@@ -131,6 +131,27 @@ def command(
                 _add(found, one.result, one.path, one.seconds, partial(_show, one.result, policy))
         _unused_allowances(allow, reports, reporter)
         return found.finish()
+
+
+def _refuse_no_model(*, masks: bool, format_: str, output: str | None, strict: bool) -> None:
+    """What shows that a model was meant: most likely a glob matched nothing, and that must not pass for a check."""
+    from click.core import ParameterSource
+
+    if masks:
+        raise click.UsageError("--mask-input needs a MODEL or --layer-class")
+    jobs = click.get_current_context().get_parameter_source("jobs") == ParameterSource.COMMANDLINE
+    meant = [
+        option
+        for option, given in (
+            (f"--format {format_}", format_ not in ("terminal", "json")),
+            ("-o", output is not None),
+            ("--strict", strict),
+            ("--jobs", jobs),
+        )
+        if given
+    ]
+    if meant:
+        raise click.UsageError(f"no MODEL, and {meant[0]} needs one: did a glob match nothing?")
 
 
 def _add(

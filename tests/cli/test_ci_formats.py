@@ -219,10 +219,9 @@ def test_a_layer_class(kmr, folder):
 
 @pytest.mark.slow
 def test_the_bundled_layers(kmr, tmp_path):
-    screen = kmr("check-batch-axis", "--format", "json", "-o", "found.json", cwd=tmp_path)
+    screen = kmr("check-batch-axis", "--format", "json", cwd=tmp_path)
     assert screen.code == 0
-    assert screen.out == kmr("check-batch-axis").out
-    documents = json.loads((tmp_path / "found.json").read_text())
+    documents = json.loads(screen.out)
     jsonschema.validate(documents, DOCUMENTED)
     assert len(documents) == 12
 
@@ -239,3 +238,19 @@ def test_a_reader_that_leaves_early_costs_neither_the_file_nor_the_exit_code(tmp
     assert done.returncode == 1
     assert f"wrote {place}" in done.stderr
     assert cases(place.read_text())[str(bad), "mean"] == ["failure"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--format", "junit"), ("--format", "sarif"), ("--format", "github"), ("--format", "json", "-o", "found.json"),
+        ("--strict",), ("--jobs", "1"),
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_a_glob_that_matches_nothing_is_no_check(kmr, tmp_path, options):
+    screen = kmr("check-batch-axis", *options, cwd=tmp_path)
+    assert screen.code == 2
+    assert f"no MODEL, and {'-o' if '-o' in options else ' '.join(options).removesuffix(' 1')} needs one" in screen.err
+    assert screen.out == ""
+    assert not list(tmp_path.iterdir())

@@ -19,7 +19,7 @@ def produce(capsys, monkeypatch):
         """(stdout, exit code); for people also stderr, which holds the errors."""
         with Reporter() as reporter:
             found = Outcomes(
-                "check-batch-axis", format_, None, force=False, strict=False, models=(),
+                "check-batch-axis", format_, None, force=False, strict=False, sources=(),
                 several=len(CASES[case]) != 1, reporter=reporter,
             )  # fmt: skip
             for item in CASES[case]:
