@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -56,6 +57,13 @@ def align(model: Snapshot, baseline: Snapshot) -> Alignment:
     if len(left) * len(right) <= _MOST * _MOST:
         places = (_neighbours(here, found), _neighbours(there, {call: call for call in found.values()}))
         found |= _in_order(left, right, here, there, places)
+        if not same_kind:
+            # The other framework may run branches in another order: one name and one content are the same layer.
+            equal = [call for call in left if call in there and _agrees(here[call], there[call])]
+            if any(found.get(call) != call for call in equal):
+                found = {call: call for call in equal}
+                left, right = ([call for call in calls if call not in found] for calls in (left, right))
+                found |= _in_order(left, right, here, there, places)
     if ("", 0) in here and ("", 0) in there:
         found["", 0] = ("", 0)
     pairs = tuple((call, found[call]) for call in here if call in found)
@@ -67,6 +75,37 @@ def align(model: Snapshot, baseline: Snapshot) -> Alignment:
         tuple(call for call in there if call not in taken),
         same_kind,
     )
+
+
+def counterpart(port: str, model: Snapshot, baseline: Snapshot) -> str:
+    """The baseline's port for an output port of the model: the same, unless one side sorted its outputs as text.
+
+    A SavedModel's outputs are sorted by name, so that ``output_10`` comes before ``output_2``.
+    """
+    if model.outputs == baseline.outputs or len(model.outputs) != len(baseline.outputs):
+        return port
+    number, dot, part = port.removeprefix("out").partition(".")
+    mine, yours = _places(model), _places(baseline)
+    if int(number) >= len(mine):
+        return port
+    return f"out{yours[mine.index(int(number))]}{dot}{part}"
+
+
+def _places(snapshot: Snapshot) -> list[int]:
+    """Where the outputs stand, in their natural order."""
+    names = list(snapshot.outputs)
+    found = [re.fullmatch(r"(.*?)([0-9]{1,9})", name, re.DOTALL) for name in names]
+    numbered = [(match[1], int(match[2])) for match in found if match]
+    places = list(range(len(names)))
+    by_text = snapshot.format == "savedmodel" and names == sorted(names)
+    if not by_text or len(numbered) < len(names) or len({prefix for prefix, _ in numbered}) > 1:
+        return places
+    return sorted(places, key=lambda place: numbered[place][1])
+
+
+def _agrees(here: Sequence[TapSketch], there: Sequence[TapSketch]) -> bool:
+    """Whether shapes and figures speak for a match."""
+    return bool(_scores([list(here)], [list(there)])[0, 0] > _SHAPE)
 
 
 def signature(tap: TapSketch) -> tuple[object, ...]:

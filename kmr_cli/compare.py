@@ -8,13 +8,24 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, cast
 
-from kmr_cli.alignment import Alignment, Call, align
+from kmr_cli.alignment import Alignment, Call, align, counterpart
 from kmr_cli.blame import find_sources
+from kmr_cli.compare_words import (
+    LISTED,
+    counted,
+    how_far,
+    how_often,
+    input_kind,
+    input_text,
+    lies,
+    output_name,
+    shape_of,
+    who,
+)  # fmt: skip
 from kmr_cli.difference import TapDifference, Values, differ
 from kmr_cli.policy import Policy
 from kmr_cli.records import Comparison, Difference, InputSketch, OutputAgreement, Snapshot, TapSketch
 from kmr_cli.rules import RULES, Severity
-from kmr_cli.sketch import MOST_PARTS
 from kmr_cli.tolerance import Tolerances
 
 Tap = tuple[str, int, str]
@@ -24,14 +35,6 @@ _OTHER_DATA = "the model takes other inputs than the baseline, so values were no
 _OTHER = TapDifference("unknown", reason=_OTHER_DATA)
 _CONTENT = {"shape": "KMR403", "off": "KMR406", "reordered": "KMR407"}
 _CALLERS = ("KMR404", "KMR409")  # what callers may notice although the values agree
-_WITHOUT_AXIS = {
-    "mixed": "mixed with each other",
-    "interleaved": "interleaved along no axis",
-    "routed": "routed by their content",
-    "unproven": "nowhere to be told apart",
-    "constant": "without any influence",
-}
-_LISTED = 8  # layers or samples that a message names
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,12 @@ class _Work:
     other_data: bool = False
     findings: list[Difference] = field(default_factory=list)
     consequences: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.ports: tuple[dict[Call, list[str]], ...] = ({}, {})
+        for ports, snapshot in zip(self.ports, (self.model, self.baseline), strict=True):
+            for tap in snapshot.taps:
+                ports.setdefault((tap.layer, tap.call), []).append(tap.port)
 
     def add(
         self, code: str, tap: Tap, message: str, content: TapDifference | None = None, severity: Severity | None = None
@@ -137,11 +146,12 @@ def _pair(
     partner = dict(alignment.pairs)
     for tap in model.taps:
         call = partner.get((tap.layer, tap.call))
-        counterpart = there.get((*call, tap.port)) if call is not None else None
-        if counterpart is not None:
-            tolerance = tolerances.at(tap.layer, tap.dtype, counterpart.dtype)
-            content = differ(tap, counterpart, model.size, tolerance, values=values, any_layout=any_layout)
-            yield Pair(tap, counterpart, content)
+        port = tap.port if tap.layer else counterpart(tap.port, model, baseline)
+        other = there.get((*call, port)) if call is not None else None
+        if other is not None:
+            tolerance = tolerances.at(tap.layer, tap.dtype, other.dtype)
+            content = differ(tap, other, model.size, tolerance, values=values, any_layout=any_layout)
+            yield Pair(tap, other, content)
 
 
 # -- rules -------------------------------------------------------------------------------------------------------
@@ -152,15 +162,19 @@ def _judge_interface(work: _Work, *, named: bool) -> None:
     now, before = work.model.inputs, work.baseline.inputs
     problems = []
     if len(now) != len(before):
-        problems.append(f"{_count(len(now), 'input')} instead of {len(before)}")
+        problems.append(f"{counted(len(now), 'input')} instead of {len(before)}")
     elif named or work.other_data:
-        problems += [f"input {_input(old)} is now {_input(new)}" for new, old in zip(now, before, strict=True)
-                     if (_input if named else _input_kind)(new) != (_input if named else _input_kind)(old)]  # fmt: skip
+        told_of: Callable[[InputSketch], object] = input_text if named else input_kind
+        problems += [f"input {input_text(old)} is now {input_text(new)}" for new, old in zip(now, before, strict=True)
+                     if told_of(new) != told_of(old)]  # fmt: skip
     outputs = (work.model.outputs, work.baseline.outputs)
     if len(outputs[0]) != len(outputs[1]):
-        problems.append(f"{_count(len(outputs[0]), 'output')} instead of {len(outputs[1])}")
+        problems.append(f"{counted(len(outputs[0]), 'output')} instead of {len(outputs[1])}")
     elif named and work.model.format == work.baseline.format and outputs[0] != outputs[1]:
         problems.append(f"outputs {', '.join(map(repr, outputs[1]))} are now {', '.join(map(repr, outputs[0]))}")
+    else:
+        gone = _ports(work, ("", 0), ("", 0))
+        problems += [f"output ports {gone[1]} are now {gone[0]}"] if gone else []
     for problem in problems:
         work.add("KMR409", ("", 0, "in0" if "input" in problem else "out0"), problem)
 
@@ -182,17 +196,35 @@ def _judge_layers(work: _Work) -> None:
         for layer in layers:
             if not _inside(layer, layers, work.model.separator):
                 inner = sum(other.startswith(layer + work.model.separator) for other in layers)
-                text = f"this layer was {what}" + (f", and the {_count(inner, 'layer')} in it" if inner else "")
+                text = f"this layer was {what}" + (f", and the {counted(inner, 'layer')} in it" if inner else "")
                 work.add("KMR401", (layer, 0, "out0"), text)
     now, before = (_runs(snapshot.taps) for snapshot in (work.model, work.baseline))
     for layer in dict.fromkeys(call[0] for call, other in work.alignment.pairs if call[0] and call[0] == other[0]):
         if now[layer] != before[layer]:
-            text = f"it runs {_times(now[layer])} in a pass instead of {_times(before[layer])}"
+            text = f"it runs {how_often(now[layer])} in a pass instead of {how_often(before[layer])}"
             work.add("KMR401", (layer, 0, "out0"), text)
+    for call, other in work.alignment.pairs:
+        gone = _ports(work, call, other) if call[0] else None
+        if gone:
+            work.add("KMR401", (*call, "out0"), f"it takes or returns {gone[0]} instead of {gone[1]}")
     renamed = dict.fromkeys((call[0], other[0]) for call, other in work.alignment.renamed)
     for new, old in renamed:
         if not _with_container(new, old, renamed, work.model.separator):
             work.add("KMR402", (new, 0, "out0"), f"this layer was {old!r} (matched by order and shape)")
+
+
+def _ports(work: _Work, call: Call, other: Call) -> tuple[str, str] | None:
+    """The tensors of two calls, (now, before), of the ends that both snapshots kept; None where they correspond."""
+    sides = ("out", *(side for side in work.model.sides if side in work.baseline.sides))
+    now, before = (
+        [port for port in ports.get(which, ()) if port.startswith(sides)]
+        for ports, which in zip(work.ports, (call, other), strict=True)
+    )
+    if call[0]:
+        same = set(now) == set(before)
+    else:
+        same = {counterpart(port, work.model, work.baseline) for port in now} == set(before)
+    return None if same else (", ".join(sorted(now)) or "nothing", ", ".join(sorted(before)) or "nothing")
 
 
 def _judge_content(work: _Work) -> None:
@@ -204,16 +236,16 @@ def _judge_content(work: _Work) -> None:
         content = pair.content
         if content.kind == "shape":
             order = " (the axes in another order)" if content.moved else ""
-            text = f"shape {_shape(pair.model)} instead of {_shape(pair.baseline)}{order}"
+            text = f"shape {shape_of(pair.model)} instead of {shape_of(pair.baseline)}{order}"
         elif content.kind == "reordered":
-            text = f"the same values in another order{_who(content, work.model.size)}"
+            text = f"the same values in another order{who(content, work.model.size)}"
         else:
-            text = f"{_how_far(pair)}{_who(content, work.model.size)}"
+            text = f"{how_far(content, pair.model.dtype)}{who(content, work.model.size)}"
         work.add(codes[tap], tap, text + later, None if content.kind == "shape" else content, severity)
     close = [pair for pair in work.pairs if pair.content.kind == "close" and pair.content.size > 0]
     if close:
         worst = max(close, key=lambda pair: pair.content.size / (pair.content.scale or 1.0))
-        text = f"{_how_far(worst)}, tolerance {worst.content.tolerance:.3g}"
+        text = f"{how_far(worst.content, worst.model.dtype)}, tolerance {worst.content.tolerance:.3g}"
         if len(close) > 1:
             text += f"; {len(close)} tensors differ within their tolerances, none by more for its size"
         work.add("KMR408", worst.model.tap, text, worst.content)
@@ -231,7 +263,7 @@ def _judge_axes(work: _Work) -> None:
     for tap, later, severity in _begins(work, dict.fromkeys(changed, "KMR405")):
         pair = changed[tap]
         severity = "warning" if pair.model.index == "unproven" else severity
-        text = f"samples lie {_index(pair.model)} instead of {_index(pair.baseline)}{later}"
+        text = f"samples lie {lies(pair.model)} instead of {lies(pair.baseline)}{later}"
         work.add("KMR405", tap, text, severity=severity)
 
 
@@ -330,7 +362,7 @@ def _later(work: _Work, tap: Tap, wrong: set[Tap], sources: Sequence[Tap]) -> st
         alone = "; at no other layer, and not in the outputs" if len(sources) == 1 else "; not in the outputs"
         return "; also in the outputs" if outputs else alone
     where = " and in the outputs" if outputs else ", but not in the outputs"
-    return f"; also at {_count(count, 'layer')} after it{where}"
+    return f"; also at {counted(count, 'layer')} after it{where}"
 
 
 def _in_order(findings: Sequence[Difference], work: _Work) -> list[Difference]:
@@ -361,7 +393,7 @@ def _agreement(pair: Pair, names: Sequence[str]) -> OutputAgreement:
         agrees = content.kind in ("same", "close") and not content.moved and not _axis_moved(pair)
     # A size of 0 means equal bits; where only sketches are equal, no number is known.
     known = content.kind == "same" or (content.size > 0 and math.isfinite(content.size))
-    name = _output_name(pair.model.port, names)
+    name = output_name(pair.model.port, names)
     return OutputAgreement(name, agrees, content.size if known else None, content.tolerance if known else None)
 
 
@@ -373,82 +405,18 @@ def _unproven(work: _Work, outputs: Sequence[OutputAgreement]) -> Iterable[str]:
     told = set()
     for pair in unknown:
         if not pair.model.layer:
-            title, reason = _output_name(pair.model.port, work.model.outputs), pair.content.reason
+            title, reason = output_name(pair.model.port, work.model.outputs), pair.content.reason
             first = next((one.model.layer for one in unknown if one.model.layer and one.content.reason == reason), None)
             begins = "" if first is None else f" (from layer {first!r} on)"
             yield f"output {title!r} {reason}{begins}, so its values were not compared"
             told.add(reason)
     rest = [pair for pair in unknown if pair.model.layer and pair.content.reason not in told]
     if rest:
-        more = f"; nor were those of {_count(len(inside) - 1, 'more layer')}" if len(inside) > 1 else ""
+        more = f"; nor were those of {counted(len(inside) - 1, 'more layer')}" if len(inside) > 1 else ""
         yield f"layer {rest[0].model.layer!r} {rest[0].content.reason}, so its values were not compared{more}"
 
 
 # -- words -------------------------------------------------------------------------------------------------------
-
-
-def _how_far(pair: Pair) -> str:
-    content = pair.content
-    if content.reason:
-        return content.reason
-    if not math.isfinite(content.size):
-        return "other text" if pair.model.dtype == "string" else "NaN or Inf at other places"
-    ratio = content.size / content.tolerance if content.tolerance else math.inf
-    times = f", {_ratio(ratio)} the tolerance" if 1 < ratio < math.inf else ""
-    if content.exact:
-        return f"off by at most {content.size:.3g} where the largest value is {content.scale:.3g}{times}"
-    return f"off by about {content.size:.3g} where values are about {content.scale:.3g} (root mean squares){times}"
-
-
-def _ratio(ratio: float) -> str:
-    if ratio >= 1e6:
-        return "more than a million times"
-    digits = max(0, 1 - math.floor(math.log10(ratio)))
-    return f"{float(f'{ratio:.2g}'):,.{digits}f} times"
-
-
-def _who(content: TapDifference, size: int) -> str:
-    if not content.where or size == 1:
-        return ""
-    grouped = size > MOST_PARTS and not content.exact
-    if len(content.where) == size:
-        return " in every group of samples" if grouped else " in every sample"
-    runs: list[list[int]] = []
-    for sample in content.where:
-        if runs and sample == runs[-1][-1] + 1:
-            runs[-1].append(sample)
-        else:
-            runs.append([sample])
-    words = [f"{run[0]}-{run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs]
-    listed = ", ".join(words[:_LISTED]) + (", …" if len(words) > _LISTED else "")
-    # Of a larger batch several samples share a sketch: it tells that one of them is off, not which.
-    return f" {'among' if grouped else 'in'} sample{'s' if len(content.where) > 1 else ''} {listed}"
-
-
-def _shape(tap: TapSketch) -> str:
-    return f"({', '.join(map(str, tap.shape))}{',' if len(tap.shape) == 1 else ''})"
-
-
-def _index(tap: TapSketch) -> str:
-    if tap.axis is None:
-        return _WITHOUT_AXIS.get(tap.index, tap.index)
-    how = {"merged": ", several slices each", "reordered": ", in another order"}.get(tap.index, "")
-    return f"along axis {tap.axis}{how}"
-
-
-def _input(spec: InputSketch) -> str:
-    return f"{spec.name!r} ({', '.join(map(str, ('B', *spec.shape[1:])))}) {spec.dtype}"
-
-
-def _input_kind(spec: InputSketch) -> tuple[object, ...]:
-    return spec.shape[1:], spec.dtype
-
-
-def _output_name(port: str, names: Sequence[str]) -> str:
-    """What the model calls the output behind a port such as ``out1`` or ``out1.values``."""
-    number, _, part = port.removeprefix("out").partition(".")
-    name = names[int(number)] if int(number) < len(names) else f"out{number}"
-    return f"{name}.{part}" if part else name
 
 
 def _inside(layer: str, layers: Iterable[str], separator: str) -> bool:
@@ -467,19 +435,11 @@ def _runs(taps: Iterable[TapSketch]) -> dict[str, int]:
     return Counter(layer for layer, _ in dict.fromkeys((tap.layer, tap.call) for tap in taps))
 
 
-def _times(number: int) -> str:
-    return {1: "once", 2: "twice"}.get(number, f"{number} times")
-
-
 def _layers(calls: Sequence[Call]) -> list[str]:
     return list(dict.fromkeys(layer for layer, _ in calls if layer))
 
 
 def _without_counterpart(layers: Sequence[str], *, ours: bool) -> str:
-    count, have = _count(len(layers), "layer"), "has" if len(layers) == 1 else "have"
+    count, have = counted(len(layers), "layer"), "has" if len(layers) == 1 else "have"
     who = f"{count} {have} no counterpart in the baseline" if ours else f"{count} of the baseline {have} no counterpart"
-    return f"{who}: {', '.join(map(repr, layers[:_LISTED]))}" + (", …" if len(layers) > _LISTED else "")
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
+    return f"{who}: {', '.join(map(repr, layers[:LISTED]))}" + (", …" if len(layers) > LISTED else "")

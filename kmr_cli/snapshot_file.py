@@ -241,6 +241,9 @@ def _read_1(document: Mapping[str, Any]) -> Snapshot:
         taps=tuple(_read_tap(tap, size) for tap in _list(document["taps"])),
         separator=_one_of(document["separator"], ("/", ".")),
     )
+    ends = {tap.port.partition(".")[0] for tap in snapshot.taps if not tap.layer and tap.port.startswith("out")}
+    if ends != {f"out{number}" for number in range(len(snapshot.outputs))}:
+        raise ValueError(f"{len(snapshot.outputs)} outputs, and tensors of {len(ends)}")
     if len({tap.tap for tap in snapshot.taps}) < len(snapshot.taps):
         raise ValueError("a tap stands in it twice")
     return snapshot

@@ -149,3 +149,12 @@ def test_random_text_and_empty_taps_are_no_obstacle():
     )  # fmt: skip
     found = align(snapshot(*taps, format="torchscript", separator="."), snapshot(*taps))
     assert pairs(found) == {("a", "a"), ("b", "b"), ("c", "c")}
+
+
+def test_two_frameworks_may_run_branches_in_another_order():
+    """Same name and same content outweigh the order."""
+    names = [f"b{number}" for number in range(12)]
+    ours = layers(*names)
+    by_name = {one.layer: one for one in ours.taps}
+    theirs = snapshot(*(by_name[name] for name in (*sorted(names), "")), format="savedmodel")
+    assert pairs(align(theirs, ours)) == {(name, name) for name in (*names, "")}

@@ -18,7 +18,8 @@ ORDER = (
     "errors", "records", "rules", "layers", "formats", "batch", "synthetic", "replacement", "batch_index",
     "tap", "requests", "sample_index", "reach", "evidence", "blame", "unkind", "sizes", "padding", "masks", "policy",
     "check_run", "determinism", "misaligned", "rounding", "mask_rules", "pairs", "pressure", "check", "training",
-    "sample", "library", "sketch", "snapshot", "alignment", "difference", "tolerance", "compare", "snapshot_file",
+    "sample", "library", "sketch", "snapshot", "alignment", "difference", "tolerance", "compare_words", "compare",
+    "snapshot_file",
     "settings", "summary", "wire", "job", "tasks", "model", "layer_classes", "baseline", "render", "pytest_plugin",
     "cli", "__main__",
 )  # fmt: skip

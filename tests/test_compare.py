@@ -503,3 +503,38 @@ def test_nan_or_inf_that_may_have_moved(number):
     finding = only(judged(chain(y=now), chain(y=before), whole=True))
     assert finding.message.startswith(("NaN or Inf at other places in sample 1", "the same values in another order in"))
     assert judged(chain(y=before), chain(y=before)).findings == ()
+
+
+def test_outputs_that_one_side_sorts_as_text():
+    values = [normal(4, 3, seed=number) for number in range(12)]
+    ours, theirs = Run(), Run()
+    by_text = sorted(range(12), key=str)
+    for place in range(12):
+        ours.end(values[by_text[place]], port=f"out{place}")
+        theirs.end(values[place], port=f"out{place}")
+    names = tuple(f"output_{number}" for number in by_text)
+    now, before = ours.snapshot(format="savedmodel", outputs=names), theirs.snapshot(outputs=tuple("abcdefghijkl"))
+    for one, other in ((now, before), (before, now), (now, now)):
+        result = compare(one, other, conversion=True)
+        assert (result.verdict, result.findings, len(result.outputs)) == ("pass", (), 12)
+    shuffled = theirs.snapshot(outputs=names)  # in Keras the order is the model's own
+    assert compare(shuffled, before, conversion=True).verdict == "pass"
+    assert compare(replace(shuffled, format="savedmodel"), before, conversion=True).verdict == "fail"
+
+
+def test_a_tensor_that_a_layer_no_longer_returns():
+    two = Run().add("a", A).add("a", B, port="out1").end(Y)
+    for now, before, message in (
+        (Run().add("a", A).end(Y), two, "it takes or returns out0 instead of out0, out1"),
+        (two, Run().add("a", A).end(Y), "it takes or returns out0, out1 instead of out0"),
+    ):  # fmt: skip
+        result = judged(now, before)
+        assert (result.verdict, told(result)) == ("fail", [("KMR401", "error", "a")])
+        assert only(result).message == message
+
+
+def test_an_output_without_a_tensor():
+    two = Run().add("a", A).end(Y).end(Y, port="out1").snapshot(outputs=("y", "z"))
+    result = compare(Run().add("a", A).end(Y).snapshot(outputs=("y", "z")), two)
+    assert (result.verdict, told(result)) == ("fail", [("KMR409", "error", "")])
+    assert only(result).message == "output ports out0, out1 are now out0"
