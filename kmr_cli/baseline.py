@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,6 +17,7 @@ from kmr_cli.errors import BatchError, SnapshotError
 from kmr_cli.model import Data, Model, Shapes
 from kmr_cli.policy import Policy
 from kmr_cli.records import Comparison, InputSketch, ModelInfo, Shape, Snapshot, TapSketch
+from kmr_cli.scratch import Scratch
 from kmr_cli.snapshot import load_saved, sketch_inputs
 from kmr_cli.snapshot_file import dump, open_tensors, parse, read_text, tensors_path, write_tensors
 from kmr_cli.tolerance import Tolerances
@@ -129,8 +129,8 @@ class _Folder:
     """A private place for the whole tensors of one run, gone afterwards."""
 
     def __init__(self, *, needed: bool = True) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="kmr-inspect-") if needed else None
-        self.path = None if self._folder is None else Path(self._folder.name)
+        self._folder = Scratch() if needed else None
+        self.path = None if self._folder is None else self._folder.path
 
     def reader(self, snapshot: Snapshot) -> Callable[[TapSketch], np.ndarray]:
         """Reads the tensor at a tap of the run."""
@@ -143,7 +143,7 @@ class _Folder:
 
     def __exit__(self, *exc: object) -> None:
         if self._folder is not None:
-            self._folder.cleanup()
+            self._folder.remove()
 
 
 # -- the same data -----------------------------------------------------------------------------------------------
@@ -178,8 +178,9 @@ def _same_data(now: tuple[InputSketch, ...], before: Snapshot, path: Path, batch
         return False
     if batch is None:
         was = before.versions.get("numpy", "?")
+        why = f"NumPy {was} then, {np.__version__} now" if was != np.__version__ else "its seed gives other values"
         raise SnapshotError(
-            f"{path}: its synthetic data cannot be made again (NumPy {was} then, {np.__version__} now)",
+            f"{path}: its synthetic data cannot be made again ({why})",
             "take the snapshot again, or on data of your own with --input",
         )
     raise SnapshotError(f"{path}: was taken on other data (checksums differ)", f"it was taken on {before.source}")

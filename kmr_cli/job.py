@@ -23,6 +23,7 @@ from typing import IO, Any, BinaryIO
 
 from kmr_cli import errors, wire
 from kmr_cli.errors import KmrError, ModelRunError
+from kmr_cli.scratch import Scratch
 
 Report = Callable[[str, str], None]
 """``report(kind, text)``: kind ``progress``, with ``7/21`` in front where steps are counted, or ``notice``."""
@@ -80,6 +81,7 @@ class Child:
     def __init__(self, tasks: Mapping[str, Task], *, fork: bool, debug: bool = False) -> None:
         self._tasks = tasks
         self._debug = debug
+        self._scratch = Scratch()
         self._chatter: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the child)
         to_child, self._to_child = os.pipe()
         self._from_child, from_child = os.pipe()
@@ -149,6 +151,7 @@ class Child:
         self._wait(kill=True)
         self._reader.close()
         self._chatter.close()
+        self._scratch.remove()
 
     def _fork(self, to_child: int, from_child: int) -> None:
         sys.stdout.flush()
@@ -164,6 +167,7 @@ class Child:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             os.setsid()  # Ctrl-C in the terminal reaches the parent alone, which then ends this process
             _die_with(parent)
+            os.environ["TMPDIR"] = tempfile.tempdir = str(self._scratch.path)
             _redirect(None if self._debug else self._chatter.fileno())
             code = _serve(self._tasks, to_child, from_child)
         finally:
@@ -181,6 +185,7 @@ class Child:
             stderr=streams,
             pass_fds=(to_child, from_child),
             start_new_session=True,
+            env={**os.environ, "TMPDIR": str(self._scratch.path)},
         )
         self._pid = self._process.pid
 

@@ -20,7 +20,8 @@ ORDER = (
     "check_run", "determinism", "misaligned", "rounding", "mask_rules", "pairs", "pressure", "check", "training",
     "sample", "library", "sketch", "snapshot", "alignment", "difference", "tolerance", "compare_words", "compare",
     "snapshot_file",
-    "settings", "summary", "wire", "job", "tasks", "model", "layer_classes", "baseline", "render", "pytest_plugin",
+    "settings", "summary", "wire", "scratch", "job", "tasks", "hints", "model", "layer_classes", "baseline", "render",
+    "pytest_plugin",
     "cli", "__main__",
 )  # fmt: skip
 
