@@ -18,7 +18,7 @@ from kmr_cli.model import Model
 from kmr_cli.pytest_plugin import guarded, items  # noqa: F401
 from kmr_cli.pytest_plugin.run import route
 from kmr_cli.records import Finding
-from kmr_cli.snapshot_file import dump
+from kmr_cli.snapshot_file import dump, load
 
 pytest_plugins = ["pytester"]
 SAMPLES = Path(__file__).parent.parent / "sample_models"
@@ -484,6 +484,17 @@ def test_update_takes_other_data_and_keeps_whole_tensors_in_step(project):
     with open_model(project.path / "clean.pt") as model:
         found, _ = compare_with_snapshot(model, snapshot, {"x": np.ones((4, 6), "float32")})
     assert found.exact
+
+
+@pytest.mark.parametrize(("rows", "size"), [(20, 5), (3, 3)], ids=["enough", "fewer"])
+def test_update_keeps_the_batch_size_where_the_data_allows(project, rows, size):
+    snapshot = project.path / "clean.pt.kmr.json"
+    with open_model(project.path / "clean.pt") as model:
+        snapshot.write_text(dump(model.snapshot(None, size=5, shapes={None: (6,)})))
+    batch = f"batch={{'x': __import__('numpy').ones(({rows}, 6), 'float32')}}, "
+    project.makepyfile(SNAPSHOT.format(arguments=batch).replace("shapes={None: (6,)}", ""))
+    project.runpytest("--kmr-update").assert_outcomes(passed=1)
+    assert load(snapshot).size == size
 
 
 def test_update_writes_over_nothing_but_snapshots(project):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from kmr_cli.baseline import compare_with_snapshot, full_snapshot
-from kmr_cli.errors import SnapshotError
+from kmr_cli.errors import BatchError, SnapshotError
 from kmr_cli.model import Data, Model, Shapes
 from kmr_cli.policy import Policy
 from kmr_cli.records import Comparison, Snapshot
@@ -40,7 +42,7 @@ def match_snapshot(
         model: the model.
         path: of the snapshot.
         batch: the data that it is or will be taken on.
-        size: of the batch, should a snapshot be taken.
+        size: of the batch, should a snapshot be taken; None for that of the snapshot that is replaced.
         shapes: of one sample by input name, for synthetic data.
         tolerances: how far values may be off.
         policy: which rules count.
@@ -68,7 +70,9 @@ def match_snapshot(
         if not update:
             raise
         before = load(path)  # a file that is no snapshot is not written over
-        now = model.snapshot(batch, sides=before.sides, size=size, shapes=shapes, seed=before.seed)
+        if size is None and model.info.fixed_batch is None:
+            size = before.size
+        now = _as_large(model, batch, size, {"sides": before.sides, "shapes": shapes, "seed": before.seed})
         why = "taken on other data"
     if tensors_path(path).exists():
         again = {"sides": now.sides, "size": now.size, "shapes": now.given_shapes, "seed": now.seed}
@@ -78,6 +82,16 @@ def match_snapshot(
     else:
         _write(now, path)
     return Matched(None, f"changed: {why}")
+
+
+def _as_large(model: Model, batch: Data, size: int | None, options: Mapping[str, Any]) -> Snapshot:
+    """A snapshot on ``size`` samples, or on all where the data has fewer."""
+    try:
+        return model.snapshot(batch, size=size, **options)
+    except BatchError:
+        if batch is None:
+            raise
+        return model.snapshot(batch, **options)
 
 
 def _write(snapshot: Snapshot, path: Path) -> None:
