@@ -155,27 +155,49 @@ def open_tensors(path: Path, text: str, snapshot: Snapshot) -> Callable[[TapSket
     damaged = SnapshotError(f"{path}: damaged", "delete it to compare sketches only, or take the snapshot again")
     try:
         with h5py.File(path, "r") as file:
-            if file.attrs.get("snapshot") != f"{zlib.crc32(text.encode()):08x}":
-                return None
-            if not all(isinstance(file.get(str(number), getlink=True), h5py.HardLink) for number in numbers.values()):
+            tied = file.attrs.get("snapshot")
+            if tied is not None and not isinstance(tied, str):
                 raise damaged
-    except OSError as exc:
+            if tied != f"{zlib.crc32(text.encode()):08x}":
+                return None
+            room = path.stat().st_size
+            for tap, number in zip(snapshot.taps, numbers.values(), strict=True):
+                if not isinstance(file.get(str(number), getlink=True), h5py.HardLink):
+                    raise damaged
+                room -= _check_stored(file[str(number)], tap, snapshot.size)
+            if room < 0:
+                raise damaged
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError, OverflowError) as exc:
         raise damaged from exc
 
     def read(tap: TapSketch) -> np.ndarray:
         try:
             with h5py.File(path, "r") as file:
                 dataset = file[str(numbers[tap.tap])]
-                if not isinstance(dataset, h5py.Dataset) or dataset.is_virtual or dataset.external:
-                    raise damaged
-                if dataset.shape != tap.sizes(snapshot.size) or not _holds(dataset.dtype, tap.dtype):
-                    raise damaged
+                _check_stored(dataset, tap, snapshot.size)
                 value = np.asarray(dataset[()])
         except (OSError, KeyError, ValueError, TypeError, RuntimeError) as exc:
             raise damaged from exc
         return value if tap.dtype == "string" else value.view(np.dtype(tap.dtype))
 
     return read
+
+
+def _check_stored(dataset: object, tap: TapSketch, size: int) -> int:
+    """The bytes that a dataset keeps in its file, without reading it.
+
+    Raises:
+        ValueError: it is not what :func:`write_tensors` writes: another shape or dtype than the snapshot says, links
+            to other files, or less in the file than its shape takes in memory.
+    """
+    if not isinstance(dataset, h5py.Dataset) or dataset.is_virtual or dataset.external:
+        raise ValueError("no dataset of its own")
+    if dataset.shape != tap.sizes(size) or not _holds(dataset.dtype, tap.dtype):
+        raise ValueError("another shape or dtype")
+    stored, needed = dataset.id.get_storage_size(), math.prod(dataset.shape) * dataset.dtype.itemsize
+    if stored < needed:
+        raise ValueError("less in the file than the shape says")
+    return int(needed)
 
 
 def _holds(stored: np.dtype[Any], name: str) -> bool:

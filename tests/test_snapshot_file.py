@@ -3,6 +3,7 @@
 import copy
 import json
 import re
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -375,3 +376,31 @@ def test_tensors_from_elsewhere_are_refused(stored, tmp_path):
         path.write_bytes(whole)
         with pytest.raises(SnapshotError, match="damaged"):
             linked(path, taken, text, make)(taken.taps[0])
+
+
+def test_a_declared_size_without_content_is_refused_before_anything_is_read(tmp_path, monkeypatch):
+    """The snapshot and the file agree on a shape of 64 GiB, and the file is small."""
+    run = Run().end(normal(4, 6))
+    huge = run.snapshot(taps=(replace(run.taps[0], shape=("B", 2**32)),))
+    path = tmp_path / "s.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["snapshot"] = f"{zlib.crc32(dump(huge).encode()):08x}"
+        file.create_dataset("0", (4, 2**32), "f4")
+    monkeypatch.setattr(h5py.Dataset, "__getitem__", lambda *_: pytest.fail("read"))
+    with pytest.raises(SnapshotError, match="damaged"):
+        open_tensors(path, dump(huge), huge)
+
+
+@pytest.mark.parametrize("tied", [["97f9a070"] * 3, 7], ids=["list", "number"])
+def test_a_file_tied_to_no_text_is_damaged(stored, tied):
+    _, taken, text, path = stored
+    with h5py.File(path, "r+") as file:
+        file.attrs["snapshot"] = np.array(tied, dtype=object) if isinstance(tied, list) else tied
+    with pytest.raises(SnapshotError, match="damaged"):
+        open_tensors(path, text, taken)
+
+
+def test_an_output_without_a_tensor_is_damaged():
+    for names in (("y", "z"), ()):
+        with pytest.raises(SnapshotError, match=f"damaged .*{len(names)} outputs, and tensors of 1"):
+            parse(dump(Run().end(normal(4, 2)).snapshot(outputs=names)), "s")
