@@ -19,6 +19,7 @@ from kmr_cli.check import Policy
 from kmr_cli.errors import BatchError, KmrError, LayerError
 from kmr_cli.evidence import SINGLY
 from kmr_cli.formats import Format, OpenOptions, Session, all_formats, describe
+from kmr_cli.hints import hints
 from kmr_cli.job import Child
 from kmr_cli.masks import masks_of
 from kmr_cli.records import LayerInfo, ModelInfo, Record, Report, Snapshot, TensorSpec
@@ -224,7 +225,10 @@ class Model:
         if batch_size(arrays) < 2:
             raise BatchError("a batch of one sample has nothing to mix with", "give two samples at least")
         policy = policy or Policy()
-        for mask in masks_of(policy.masks, self.info.inputs, arrays):
+        masks = masks_of(policy.masks, self.info.inputs, arrays)
+        for line in hints(self.info, arrays, [mask.name for mask in masks]):
+            self._report("notice", line)
+        for mask in masks:
             if mask.implied:
                 self._report("notice", f"input {mask.name!r}: steps of {mask.value:g} are padding to its layers")
         arguments = {"info": self.info, "batch": arrays, "spare": spare, "policy": policy, "seed": seed}
@@ -289,6 +293,11 @@ class Model:
             size = choose_batch_size(self.info, minimum=CHECKED)
         arrays, spare = self._batch(data, 0, size, shapes, seed)
         if size is None and batch_size(arrays) > SINGLY and self.info.fixed_batch is None:
+            self._report(
+                "notice",
+                f"the first {SINGLY} of {batch_size(arrays)} samples are the batch, and the others replace them"
+                f" (--batch-size {batch_size(arrays)} takes all)",
+            )
             spare = {name: values[SINGLY:] for name, values in arrays.items()}
             arrays = {name: values[:SINGLY] for name, values in arrays.items()}
         return arrays, spare

@@ -79,6 +79,7 @@ class ModelInfo:
         free_dims: whether None beyond axis 0 of an input means that any size will do; False where it means that
             the file does not tell.
         notes: facts worth one line each (other signatures, what cannot be tapped).
+        trains: layers that the file says run in training mode, whatever mode the model is run in.
     """
 
     path: str
@@ -93,6 +94,7 @@ class ModelInfo:
     fixed_batch: int | None = None
     free_dims: bool = True
     notes: tuple[str, ...] = ()
+    trains: tuple[str, ...] = ()
 
 
 BatchIndexKind: TypeAlias = Literal[

@@ -23,6 +23,7 @@ from kmr_cli.formats.keras_shared.backend import import_keras
 from kmr_cli.formats.keras_shared.bundled import import_bundled_layers
 from kmr_cli.formats.keras_shared.config import LayerConfig, parse_layer
 from kmr_cli.formats.keras_shared.describe import GroupWeights, Weights, describe_layers
+from kmr_cli.formats.keras_shared.modes import always_training
 from kmr_cli.formats.keras_shared.weights import WeightGroup, read_weight_groups
 from kmr_cli.records import ModelInfo
 
@@ -65,6 +66,7 @@ def _described(path: Path) -> tuple[ModelInfo, LayerConfig, dict[str, Any]]:
         opaque=tuple(found.opaque),
         fixed_batch=fixed.pop() if len(fixed) == 1 else None,
         notes=(*notes, *found.notes),
+        trains=always_training(entry),
     )
     return info, config, entry
 

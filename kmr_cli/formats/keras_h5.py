@@ -17,6 +17,7 @@ from kmr_cli.formats.keras_shared.bundled import import_bundled_layers
 from kmr_cli.formats.keras_shared.config import LayerConfig, parse_layer
 from kmr_cli.formats.keras_shared.describe import describe_layers
 from kmr_cli.formats.keras_shared.legacy_weights import read_legacy_weights, text_attribute
+from kmr_cli.formats.keras_shared.modes import always_training
 from kmr_cli.records import ModelInfo
 
 NAME = "h5"
@@ -82,6 +83,7 @@ def _described(path: Path) -> tuple[ModelInfo, LayerConfig, dict[str, Any], str 
         parameters=found.parameters,
         opaque=tuple(found.opaque),
         fixed_batch=fixed.pop() if len(fixed) == 1 else None,
+        trains=always_training(entry),
     )
     return info, config, entry, version
 

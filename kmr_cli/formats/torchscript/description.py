@@ -102,6 +102,7 @@ def describe_archive(archive: Archive, name: str) -> Description:
         separator=".",
         free_dims=False,
         notes=tuple(notes),
+        trains=tuple(node.path for node in nodes if _trains(node)),
     )
     return Description(info, arguments, operators, flow.helpers(), forward is not None)
 
@@ -143,6 +144,13 @@ def _modules(root: Shell, code: Code) -> Iterator[_Node]:
 
 def _looks_like_module(shell: Shell) -> bool:
     return "training" in shell.attributes and not shell.kind.startswith("__torch__.torch.classes.")
+
+
+def _trains(node: _Node) -> bool:
+    """Whether a layer that behaves differently in training was saved in that mode."""
+    kind = type_name(node.kind)
+    different = "BatchNorm" in kind or "Dropout" in kind
+    return different and node.shell is not None and node.shell.attributes.get("training") is True
 
 
 def _layer(node: _Node, code: Code, flow: Flow) -> LayerInfo:

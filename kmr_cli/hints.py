@@ -1,0 +1,37 @@
+"""What a user may want to know of the data and the model before trusting what a check says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+import numpy as np
+
+from kmr_cli.records import Batch, ModelInfo
+
+
+def hints(info: ModelInfo, batch: Batch, masked: Collection[str]) -> Iterator[str]:
+    """Lines worth a notice.
+
+    Args:
+        info: the model.
+        batch: what it is checked on.
+        masked: inputs that are known to be masks, or to hold padding.
+    """
+    for name, values in batch.items():
+        if values.dtype.kind in "fc" and not np.isfinite(values).all():
+            yield f"input {name!r} holds NaN or Inf, which may hide what samples do to each other"
+    if info.trains:
+        layers = ", ".join(map(repr, info.trains[:3])) + (", …" if len(info.trains) > 3 else "")
+        verb = "is" if len(info.trains) == 1 else "are"
+        yield f"{layers} {verb} saved in training mode, which is off here; a server must turn it off too (--training)"
+    if masked:
+        return
+    for name, values in batch.items():
+        others = [other.shape for key, other in batch.items() if key != name]
+        if values.ndim == 2 and values.dtype == bool and any(shape[:2] == values.shape for shape in others):
+            yield f"input {name!r} looks like a mask: --mask-input {name} checks what it hides"
+    for spec in info.inputs if info.free_dims else ():
+        steps = spec.shape is not None and len(spec.shape) == 2 and spec.shape[1] is None
+        if steps and batch[spec.name].dtype.kind in "iu":
+            name = spec.name
+            yield f"input {name!r} has any number of steps: if 0 is padding, check it with --mask-input {name}=0"
