@@ -508,13 +508,39 @@ def test_update_writes_over_nothing_but_snapshots(project):
 
 
 def test_update_never_writes_over_the_model(project):
-    (project.path / "clean.pt").rename(project.path / "clean.h5")  # where the tensors of clean.json would lie
-    before = (project.path / "clean.h5").read_bytes()
-    (project.path / "clean.json").write_text("{}")
-    project.makepyfile(SNAPSHOT.format(arguments="'clean.json', ").replace("clean.pt", "clean.h5"))
+    model, snapshot = project.path / "clean.pt", project.path / "clean.json"
+    before = model.read_bytes()
+    with open_model(model) as opened:
+        snapshot.write_text(dump(opened.snapshot(None, size=5, shapes={None: (6,)})))
+    (project.path / "clean.h5").symlink_to("clean.pt")  # here the whole tensors of clean.json would lie
+    batch = "'clean.json', batch={'x': __import__('numpy').ones((5, 6), 'float32')}, "
+    project.makepyfile(SNAPSHOT.format(arguments=batch).replace("shapes={None: (6,)}", ""))
     result = project.runpytest("--kmr-update")
-    assert (project.path / "clean.h5").read_bytes() == before
+    assert model.read_bytes() == before
     result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["E       Failed: error: *clean.h5: is the model itself*"])
+
+
+def test_rules_of_a_layer_whose_values_were_not_compared_are_skipped(project):
+    arguments = ("--kmr-model", "clean.pt", *SHAPE, "--kmr-snapshot", "clean.kmr.json", "-k", "KMR4 and enc")
+    project.runpytest(*arguments, "--kmr-update")
+    project.makeconftest(
+        """
+        from dataclasses import replace
+        from kmr_cli.pytest_plugin import run
+
+        def without_enc(*arguments, original=run.match_snapshot, **options):
+            found = original(*arguments, **options)
+            layers = tuple(layer for layer in found.comparison.layers if layer != "enc")
+            assert layers != found.comparison.layers
+            return replace(found, comparison=replace(found.comparison, layers=layers))
+
+        run.match_snapshot = without_enc
+        """
+    )
+    result = project.runpytest_subprocess(*arguments, "-rs")
+    assert result.parseoutcomes().keys() == {"skipped", "deselected"}
+    result.stdout.fnmatch_lines(["SKIPPED*enc: not looked at: *its values could not be compared"])
 
 
 def test_tests_of_a_model_include_the_rules_of_its_snapshot(project):

@@ -168,7 +168,9 @@ class RuleItem(ModelItem):
         self.tell(findings)
         who = shown(self.layer) or ITSELF
         if not findings and self.layer not in found.layers:
-            missing = "it did not run" if self.kind == "check" else "it is not in the snapshot"
+            missing = (
+                "it did not run" if self.kind == "check" else "not in the snapshot, or its values could not be compared"
+            )
             pytest.skip(f"{who}: not looked at: {JUST_WRITTEN if found.wrote else missing}")
         if not findings and needs_proof(self.rule) and self.layer in found.silent:
             pytest.skip(f"{who}: not shown: {found.silent[self.layer]}")

@@ -41,7 +41,8 @@ def _suite(outcome: Outcome) -> ET.Element:
     for finding in outcome.findings:
         by_layer.setdefault(finding.layer, []).append(finding)
     itself = by_layer.pop("", [])
-    cases = [_case(path, shown(layer), findings) for layer, findings in by_layer.items()]
+    looked_at = set(outcome.layers)
+    cases = [_case(path, shown(layer), found, unseen=layer not in looked_at) for layer, found in by_layer.items()]
     whole = _case(path, ITSELF, itself)
     whole.set("time", _seconds(outcome.seconds))
     reason = unchecked(outcome)
@@ -57,13 +58,15 @@ def _suite(outcome: Outcome) -> ET.Element:
     return _counted(f"{outcome.command} {path}", cases, outcome.seconds)
 
 
-def _case(path: str, name: str, findings: Sequence[Finding]) -> ET.Element:
+def _case(path: str, name: str, findings: Sequence[Finding], *, unseen: bool = False) -> ET.Element:
     case = ET.Element("testcase", classname=path, name=name, time=_seconds(0))
     errors = [finding for finding in findings if failing(finding)]
     if errors:  # one element for all: most viewers show the first and leave out the others
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         text = "\n\n".join(_lines(finding) for finding in errors)
         case.append(_element("failure", title(errors[0]), shown(errors[0].message) + more, text))
+    elif unseen:  # something is said of it, and yet it was not compared: that is no pass
+        case.append(_element("skipped", "unproven", "its values could not be compared, or it was not looked at"))
     others = [finding for finding in findings if not failing(finding)]
     if others:
         ET.SubElement(case, "system-out").text = "\n\n".join(_lines(finding) for finding in others)

@@ -122,6 +122,15 @@ class TestJUnit:
         names = {case.get("name") for case in ET.fromstring(junit.render([lost])).iter("testcase")}
         assert {"blocks/0", "pairs", "embed"} <= names
 
+    def test_a_layer_that_was_not_compared_is_no_pass_whatever_else_is_said_of_it(self, schema):
+        report = outcomes(FINDINGS)[0]
+        milder = tuple(replace(finding, severity="warning") for finding in report.findings)
+        text = junit.render([replace(report, verdict="pass", layers=("head",), findings=milder)])
+        schema.validate(text)
+        results = {case.get("name"): [child.tag for child in case] for case in ET.fromstring(text).iter("testcase")}
+        assert results["head"] == ["system-out"]
+        assert results["pairs"] == results["embed"] == ["skipped", "system-out"]
+
     def test_hostile_names_stay_one_line_and_whole(self):
         text = junit.render(outcomes(ALARMING))
         assert text.isascii()
