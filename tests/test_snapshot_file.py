@@ -368,11 +368,14 @@ def test_tensors_from_elsewhere_are_refused(stored, tmp_path):
     def bomb(file):
         file.create_dataset("0", (2**20, 2**20), "f4", chunks=True, fillvalue=1)
 
+    def never_written(file):
+        file.create_dataset("0", (4, 6), "f4", chunks=True)
+
     def other_dtype(file):
         file["0"] = np.zeros((4, 6), "f8")
 
     whole = path.read_bytes()
-    for make in (external, virtual, external_link, soft_link, nothing, group, bomb, other_dtype):
+    for make in (external, virtual, external_link, soft_link, nothing, group, bomb, never_written, other_dtype):
         path.write_bytes(whole)
         with pytest.raises(SnapshotError, match="damaged"):
             linked(path, taken, text, make)(taken.taps[0])
