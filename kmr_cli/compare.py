@@ -149,9 +149,15 @@ def _pair(
         port = tap.port if tap.layer else counterpart(tap.port, model, baseline)
         other = there.get((*call, port)) if call is not None else None
         if other is not None:
-            tolerance = tolerances.at(tap.layer, tap.dtype, other.dtype)
+            tolerance = tolerances.at(tap.layer or _output_name(tap, model), tap.dtype, other.dtype)
             content = differ(tap, other, model.size, tolerance, values=values, any_layout=any_layout)
             yield Pair(tap, other, content)
+
+
+def _output_name(tap: TapSketch, model: Snapshot) -> str:
+    """The name by which tolerances know an output: its own, which in Keras is that of the layer it comes from."""
+    number = int(tap.port.removeprefix("out").partition(".")[0])
+    return model.outputs[number] if number < len(model.outputs) else tap.port
 
 
 # -- rules -------------------------------------------------------------------------------------------------------
@@ -305,7 +311,7 @@ def _begins(work: _Work, codes: Mapping[Tap, str]) -> list[tuple[Tap, str, Sever
             work.consequences.append(_doubt(allowed[0][0], both=both))
     found: list[tuple[Tap, str, Severity | None]] = [(tap, _later(work, tap, wrong, sources), None) for tap in sources]
     after = f"; perhaps only because layer {allowed[0][0]!r}, which may differ, does" if allowed else ""
-    return found + [(tap, after, "warning") for tap in doubtful]
+    return found + [(tap, after, None if work.lenient else "warning") for tap in doubtful]
 
 
 def _given_out(work: _Work, layers: Callable[[str], bool]) -> set[Tap]:

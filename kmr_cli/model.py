@@ -290,7 +290,7 @@ class Model:
     ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray] | None]:
         """A small batch from data, or a synthetic one, and the rows that are left over to replace samples with."""
         if size is None and data is None and self.info.fixed_batch is None:
-            size = choose_batch_size(self.info, minimum=CHECKED)
+            size = choose_batch_size(self.info, minimum=CHECKED, shapes=shapes)
         arrays, spare = self._batch(data, 0, size, shapes, seed)
         if size is None and batch_size(arrays) > SINGLY and self.info.fixed_batch is None:
             self._report(
@@ -360,7 +360,7 @@ class Model:
     ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray] | None]:
         refuse_size_and_seed(size, seed)
         if data is None:
-            chosen = size or choose_batch_size(self.info, least_size(index))
+            chosen = size or choose_batch_size(self.info, least_size(index), shapes=shapes)
             if self.info.fixed_batch not in (None, chosen):
                 raise BatchError(f"the model takes exactly {self.info.fixed_batch} samples at a time, not {chosen}")
             batch = synthesize(self.info, chosen, seed, shapes)

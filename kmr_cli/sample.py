@@ -81,7 +81,10 @@ def take_samples(
     records = []
     for tap, value in base.items():
         if tap[2].startswith(taps.sides):
-            records += [_cut(tap, value, found[tap][sample], sample, size) for sample in samples]
+            mine = [_cut(tap, value, found[tap][sample], sample, size) for sample in samples]
+            # Where no axis separates the samples the whole tensor stands for all of them, once.
+            whole = next((number for number, record in enumerate(mine) if record.sample is None), None)
+            records += [record for number, record in enumerate(mine) if record.sample is not None or number == whole]
     for line in _warnings(records):
         notice(line)
     return tuple(records)

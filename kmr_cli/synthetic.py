@@ -22,7 +22,12 @@ _VAGUE = ("check the input", "compare the batch")  # hints of the formats that :
 _UNKNOWN_LIMIT = 8  # integers whose range the file does not tell stay small: they may index anything
 
 
-def choose_batch_size(info: ModelInfo, at_least: int = 1, minimum: int = MINIMUM_BATCH) -> int:
+def choose_batch_size(
+    info: ModelInfo,
+    at_least: int = 1,
+    minimum: int = MINIMUM_BATCH,
+    shapes: Mapping[str | None, tuple[int, ...]] | None = None,
+) -> int:
     """The smallest size that holds ``at_least`` samples and equals no other dimension of the inputs.
 
     Where two dimensions are equal, a mistake between them does not show.
@@ -30,6 +35,7 @@ def choose_batch_size(info: ModelInfo, at_least: int = 1, minimum: int = MINIMUM
     if info.fixed_batch is not None:
         return info.fixed_batch
     taken = {size for spec in info.inputs for size in (spec.shape or ())[1:]} | {_SEQUENCE, _IMAGE}
+    taken |= {size for shape in (shapes or {}).values() for size in shape}
     size = max(minimum, at_least)
     while size in taken:
         size += 1

