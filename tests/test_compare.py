@@ -538,3 +538,9 @@ def test_an_output_without_a_tensor():
     result = compare(Run().add("a", A).end(Y).snapshot(outputs=("y", "z")), two)
     assert (result.verdict, told(result)) == ("fail", [("KMR409", "error", "")])
     assert only(result).message == "output ports out0, out1 are now out0"
+
+
+def test_what_follows_an_allowed_layer_is_a_note_where_the_outputs_agree():
+    result = judged(chain(b=B + 1, c=C + 1), chain(), policy=Policy(allow=("b",)), conversion=True)
+    assert (result.verdict, result.unproven) == ("pass", ())
+    assert told(result) == [("KMR406", "note", "b"), ("KMR406", "note", "c")]
