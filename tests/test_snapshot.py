@@ -154,7 +154,7 @@ def test_synthetic_data_of_another_numpy_is_told(two):
     document = json.loads(dump(model.snapshot()))
     document["batch"]["inputs"][0]["bits"] = "00000000"
     path.write_text(json.dumps(document))
-    with pytest.raises(SnapshotError, match="cannot be made again .its seed gives other values"):
+    with pytest.raises(SnapshotError, match=r"cannot be made again .its seed gives other values"):
         compare_with_snapshot(model, path)
     document["versions"]["numpy"] = "1.0"
     path.write_text(json.dumps(document))
