@@ -293,11 +293,9 @@ class Model:
             size = choose_batch_size(self.info, minimum=CHECKED, shapes=shapes)
         arrays, spare = self._batch(data, 0, size, shapes, seed)
         if size is None and batch_size(arrays) > SINGLY and self.info.fixed_batch is None:
-            self._report(
-                "notice",
-                f"the first {SINGLY} of {batch_size(arrays)} samples are the batch, and the others replace them"
-                f" (--batch-size {batch_size(arrays)} takes all)",
-            )
+            have = batch_size(arrays)
+            line = f"{SINGLY} of {have} samples are the batch, the rest replace them; --batch-size takes more"
+            self._report("notice", line)
             spare = {name: values[SINGLY:] for name, values in arrays.items()}
             arrays = {name: values[:SINGLY] for name, values in arrays.items()}
         return arrays, spare
