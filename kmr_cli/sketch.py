@@ -24,7 +24,7 @@ MOST_PARTS = 8
 """Sketches per tap: of larger batches, several neighbouring samples share one."""
 _LONG = 4096  # from so many elements on, eight at a time share a bucket: adding them up first is much faster
 _FOLD = 8
-_DIGITS = {2: 5, 4: 7, 8: 12}  # of a projected number, by bytes of the dtype: rounding must not hide a difference
+_DIGITS = {2: 5, 4: 7, 8: 9}  # of a projected number, by bytes of the dtype: rounding must not hide a difference
 
 
 def parts_of(value: np.ndarray, index: BatchIndex, size: int, sample: int) -> np.ndarray | None:

@@ -217,17 +217,17 @@ def _tap_text(tap: TapSketch) -> str:
         "index": tap.index, "axis": tap.axis, "count": tap.count,
     } | ({"random": True} if tap.random else {})  # fmt: skip
     samples = ",".join("\n   " + _sample_text(sample) for sample in tap.samples)
-    return "  " + json.dumps(head)[:-1] + ', "samples": [' + samples + "]}"
+    return "  " + json.dumps(head, separators=(", ", ":"))[:-1] + ', "samples":[' + samples + "]}"
 
 
 def _sample_text(sample: SampleSketch) -> str:
-    return json.dumps(
-        {
-            "min": sample.minimum, "max": sample.maximum, "mean": sample.mean, "rms": sample.rms,
-            "nonfinite": sample.nonfinite, "bits": sample.bits, "sketch": [_short(x) for x in sample.projection],
-        },
-        separators=(",", ":"),
-    )  # fmt: skip
+    figures: dict[str, Any] = {
+        "min": sample.minimum, "max": sample.maximum, "mean": sample.mean, "rms": sample.rms,
+    }  # fmt: skip
+    if sample.nonfinite:
+        figures["nonfinite"] = sample.nonfinite
+    rest = {"bits": sample.bits, "sketch": [_short(number) for number in sample.projection]}
+    return json.dumps(figures | rest, separators=(",", ":"))
 
 
 def _short(number: float) -> float | int:
@@ -305,7 +305,7 @@ def _read_sample(sample: Mapping[str, Any]) -> SampleSketch:
     projection = tuple(map(_float, _list(sample["sketch"])))
     if len(projection) > WIDTH:
         raise ValueError(f"a sketch of {len(projection)} numbers")
-    return SampleSketch(minimum, maximum, mean, rms, _int(sample["nonfinite"]), _bits(sample["bits"]), projection)
+    return SampleSketch(minimum, maximum, mean, rms, _int(sample.get("nonfinite", 0)), _bits(sample["bits"]), projection)
 
 
 def _str(value: object) -> str:

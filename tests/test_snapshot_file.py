@@ -67,7 +67,7 @@ def test_it_is_ascii_sorted_and_has_a_line_per_sample():
     text = dump(varied())
     assert text.isascii()
     assert text.endswith("}\n")
-    assert [line for line in text.splitlines() if '"layer": "conv1"' in line]
+    assert [line for line in text.splitlines() if '"layer":"conv1"' in line]
     assert sum('"sketch"' in line for line in text.splitlines()) == sum(len(tap.samples) for tap in varied().taps) + 1
     versions = {"b": "1", "a": "2"}
     assert '"versions": {"a": "2", "b": "1"}' in dump(replace(varied(), versions=versions))
@@ -83,7 +83,14 @@ def test_only_the_files_name_is_kept():
 
 @pytest.mark.parametrize(
     ("dtype", "scale"),
-    [("float32", 12345.678), ("float32", 1e-5), ("float16", 1e-3), ("float64", 12345.678), ("int64", 12345.678)],
+    [
+        ("float32", 12345.678),
+        ("float32", 1e-5),
+        ("float16", 1e-3),
+        ("float64", 12345.678),
+        ("float64", 1e-5),
+        ("int64", 12345.678),
+    ],
 )
 def test_a_tap_of_eight_samples_takes_two_kilobytes(dtype, scale):
     value = (normal(8, 30, 30, 4) * scale).astype(dtype)
