@@ -305,7 +305,8 @@ def _read_sample(sample: Mapping[str, Any]) -> SampleSketch:
     projection = tuple(map(_float, _list(sample["sketch"])))
     if len(projection) > WIDTH:
         raise ValueError(f"a sketch of {len(projection)} numbers")
-    return SampleSketch(minimum, maximum, mean, rms, _int(sample.get("nonfinite", 0)), _bits(sample["bits"]), projection)
+    nonfinite = _int(sample.get("nonfinite", 0))
+    return SampleSketch(minimum, maximum, mean, rms, nonfinite, _bits(sample["bits"]), projection)
 
 
 def _str(value: object) -> str:
