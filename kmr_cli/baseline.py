@@ -192,21 +192,19 @@ def _same_data(now: tuple[InputSketch, ...], before: Snapshot, path: Path, batch
 def _batch_for(
     model: Model, other: Model, batch: Data, size: int | None, shapes: Shapes, seed: int
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray] | None]:
-    """A batch for ``model``. Where its file tells no shapes, the other model's may."""
+    """A batch for ``model``. Where its file tells no shapes the other's may, and data may fit the other's layout."""
     if size is None and model.info.fixed_batch is None:
         size = other.info.fixed_batch
     try:
         return model.take_batch(batch, size, shapes, seed)
-    except BatchError:
-        if batch is not None or shapes:
+    except BatchError as exc:
+        if shapes:
             raise
         try:
-            arrays, spare = other.take_batch(None, size, {}, seed)
+            arrays, spare = other.take_batch(batch, size, {}, seed)
+            return _fed_like(arrays, model.info), None if spare is None else _fed_like(spare, model.info)
         except BatchError:
-            arrays, spare = {}, None
-        if not arrays:
-            raise
-        return _fed_like(arrays, model.info), None if spare is None else _fed_like(spare, model.info)
+            raise exc from None
 
 
 def _fed_like(arrays: dict[str, np.ndarray], info: ModelInfo) -> dict[str, np.ndarray]:

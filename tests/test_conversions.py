@@ -306,6 +306,8 @@ def test_keras_in_pytorch(keras, torch, against_model, fused, separate):
     assert result.by_order >= 3
     back = against_model(before, now, zoo.images())
     assert (back.verdict, back.compared) == ("pass", result.compared)
+    other_layout = against_model(now, before, zoo.images())  # data for the baseline, channels last
+    assert (other_layout.verdict, other_layout.compared) == ("pass", result.compared)
 
 
 def test_keras_in_pytorch_without_the_reordered_dense_weights(keras, torch, against_model):
