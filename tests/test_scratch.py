@@ -28,6 +28,7 @@ child.run("leave", {}, lambda kind, text: print(text, flush=True))
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")  # as the command does: with a second thread nothing is forked
     monkeypatch.setattr(tempfile, "tempdir", None)
     return tmp_path
 
