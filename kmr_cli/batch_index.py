@@ -27,7 +27,8 @@ def changed(before: np.ndarray, after: np.ndarray) -> np.ndarray:
         return np.asarray((before != after) & ~((before != before) & (after != after)), dtype=bool)
 
 
-_PIECE = 1 << 17  # elements: what is compared at once stays in the processor's cache
+_FIRST, _PIECE = 1 << 12, 1 << 17
+"""Elements that are compared at once: few at first, as a difference mostly shows at once; never more than a cache holds."""
 
 
 def differences(before: np.ndarray, after: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
@@ -43,10 +44,12 @@ def differences(before: np.ndarray, after: np.ndarray) -> Iterator[tuple[slice, 
     flat = before.reshape(-1)
     row = before.size // len(before) if before.ndim and before.size else 1
     whole = after.reshape(-1) if after.flags.c_contiguous else None
-    step = _PIECE if whole is not None else row * max(1, _PIECE // row)
     plain = before.dtype != object and before.dtype == after.dtype
-    for start in range(0, flat.size, step):
-        place = slice(start, min(start + step, flat.size))
+    stop, step = 0, _FIRST
+    while stop < flat.size:
+        start, stop = stop, stop + (step if whole is not None else row * max(1, step // row))
+        step = min(4 * step, _PIECE)
+        place = slice(start, min(stop, flat.size))
         old = flat[place]
         if whole is not None:
             new = whole[place]

@@ -52,6 +52,7 @@ class Evidence:
     order: list[Tap] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
     last_pass: list[Tap] = field(default_factory=list)
+    _handed_on: set[Tap] = field(default_factory=set)
     _strongest: dict[Tap, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
 
     @property
@@ -84,18 +85,18 @@ class Evidence:
             home = (array.__array_interface__["data"][0], array.shape, array.dtype, array.strides)
             known = homes.get(home)
             # The same address may have been used twice: equal content settles it, unless the content says nothing.
-            if known is not None and not _is_flat(array) and not differs(self.base[known], array):
+            if known is not None and not _is_flat(array) and not self._differs(known, array):
                 # What the model returns is looked at by itself: no shortcut may hide a leak.
                 self.canonical[tap], self.base[tap] = known if layer else tap, self.base[known]
+                self.reached[tap] = self.reached[known] if layer else deepcopy(self.reached[known])
+                self._handed_on.add(known)
                 return
             homes[home] = tap
             self.canonical[tap], self.base[tap] = tap, np.array(array, copy=True, order="C")
+            self.reached[tap] = Reach(array, self.size)
 
         outputs = watch(session, batch, taps, keep)
         self.names = {f"out{number}": name for number, name in enumerate(outputs)}
-        for tap in self.order:
-            if self.canonical[tap] == tap:
-                self.reached[tap] = Reach(self.base[tap].shape, self.size)
         return outputs
 
     def repeat(self, session: Session, batch: Batch, taps: Taps) -> None:
@@ -113,7 +114,7 @@ class Evidence:
             if self._shared(tap, array, seen):
                 if self.canonical[tap] in found:
                     found.add(tap)
-            elif before is None or before.shape != array.shape or differs(before, array):
+            elif before is None or before.shape != array.shape or self._differs(tap, array):
                 found.add(tap)
 
         watch(session, batch, taps, compare)
@@ -183,11 +184,23 @@ class Evidence:
                     old, new = np.take(before, kept, index.axis), np.take(array, kept, index.axis)
                     if differs(old, new):
                         found[tap] = int(ulp_distance(old, new).max())
-                elif _moved_there(before, array, index.axis, kept):
+                elif self._moved(tap, array, index.axis, kept):
                     found[tap] = FAR
 
         watch(session, batch, taps, compare)
         return found
+
+    def _differs(self, tap: Tap, array: np.ndarray) -> bool:
+        """Whether a tap with the shape that it had has other values."""
+        return not self.reached[tap].fingerprint.same(array) and differs(self.base[tap], array)
+
+    def _moved(self, tap: Tap, array: np.ndarray, axis: int, places: Sequence[int]) -> bool:
+        """Whether a slice at one of these places along an axis changed."""
+        fingerprint = self.reached[tap].fingerprint
+        if axis == 0 and fingerprint.parts == len(array):
+            same = fingerprint.same_parts(array, places)
+            places = [place for place in places if not same[place]]
+        return bool(places) and _moved_there(self.base[tap], array, axis, places)
 
     def _shared(self, tap: Tap, array: np.ndarray, seen: dict[Tap, _Trace]) -> bool:
         """Whether a tap has the tensor of its home in this pass as well, which was looked at already.
@@ -195,9 +208,10 @@ class Evidence:
         A branch may hand its input through on one batch and change it on another: from then on it has a home of its
         own. ``seen`` gathers the taps of the pass.
         """
-        seen[tap] = _trace(array)
         home = self.canonical.get(tap)
-        if home is None or home == tap:
+        alone = home is None or home == tap
+        seen[tap] = None if alone and tap not in self._handed_on else _trace(array)
+        if home is None or alone:
             return False
         if seen.get(home) == seen[tap] is not None:
             return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from kmr_cli.batch_index import NOBODY, differences, differs, from_bits, from_owners, from_reached, from_rows
+from kmr_cli.fingerprint import Fingerprint
 from kmr_cli.records import BatchIndex
 
 SINGLY = 8
@@ -19,18 +20,23 @@ class Reach:
     place. Where that ends, a row that changed before counts as changed all over.
 
     Args:
-        shape: of the tensor.
+        before: the tensor of the unchanged batch.
         size: samples in the batch.
+
+    Attributes:
+        fingerprint: of that tensor; with a part for every row if there are flags.
     """
 
-    def __init__(self, shape: tuple[int, ...], size: int) -> None:
+    def __init__(self, before: np.ndarray, size: int) -> None:
+        shape = before.shape
         self._shape, self._size = shape, size
         self._bits = max(1, int(size - 1).bit_length())
         passes = size if size <= SINGLY else 2 * self._bits
         self._kind = np.uint8 if passes <= 8 else np.uint16 if passes <= 16 else np.uint64
-        rows = size <= SINGLY and shape[:1] == (size,) and int(np.prod(shape)) > _SMALL
+        rows = size <= SINGLY and shape[:1] == (size,) and before.size > _SMALL
         self._rows: np.ndarray | None = np.zeros(size, bool) if rows else None
         self._elements: np.ndarray | None = None if rows else np.zeros(shape, self._kind)
+        self.fingerprint = Fingerprint(before, size if rows else 1)
 
     def add(self, number: int, before: np.ndarray, after: np.ndarray) -> None:
         """What pass ``number`` changed.
@@ -41,11 +47,14 @@ class Reach:
             after: of the same shape.
         """
         if self._rows is not None:
-            others = (slice(None, number), slice(number + 1, None))
-            if not any(differs(before[place], after[place]) for place in others):
+            others = [row for row in range(self._size) if row != number]
+            same = self.fingerprint.same_parts(after, others)
+            if not any(differs(before[row], after[row]) for row in others if not same[row]):
                 self._rows[number] = differs(before[number], after[number])
                 return
             self._elements, self._rows = np.array(self.elements), None
+        elif self.fingerprint.same(after):
+            return
         assert self._elements is not None
         flat = self._elements.reshape(-1)
         for place, moved in differences(before, after):

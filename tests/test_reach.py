@@ -14,7 +14,7 @@ SHAPE = (B, 64, 70)  # large enough for flags per row
 def reached_by(after_pass, shape=SHAPE):
     """The reach, and the bits of every element worked out the long way."""
     before = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
-    reach, bits = Reach(shape, B), np.zeros(shape, np.uint8)
+    reach, bits = Reach(before, B), np.zeros(shape, np.uint8)
     for number in range(B):
         after = after_pass(before.copy(), number)
         reach.add(number, before, after)

@@ -188,12 +188,13 @@ class Runner:
             raise ModelRunError(f"{self._where}: {first_line(exc)}", "check the input's values and shape") from exc
         return [as_array(value) for value in values]
 
-    def _receive(self, number: Any, *values: Any) -> None:
+    def _receive(self, number: Any, *values: Any) -> list[Any]:
         try:
             self._deliver(int(number), [as_array(value) for value in values])
         except BaseException as exc:
             self._raised.append(exc)
             raise
+        return []  # None would be made into an array first
 
     def _failure(self, exc: Any) -> str:
         node = getattr(exc, "node_def", None)
