@@ -329,7 +329,7 @@ def _judge_finite(run: Run) -> None:
     """KMR304: NaN or Inf from finite input."""
     if not all(np.isfinite(value).all() for value in run.batch.values() if value.dtype.kind in "fc"):
         return
-    bad = {tap for tap, value in run.evidence.base.items() if value.dtype.kind in "fc" and not np.isfinite(value).all()}
+    bad = run.evidence.not_finite
     outputs = [tap for tap in run.outputs if tap in bad]
     # Masks of minus infinity are a normal thing to have inside of attention.
     severity = "error" if outputs else "note"

@@ -35,6 +35,7 @@ class Evidence:
         rerouted: taps whose shape or presence changed with the samples' content.
         regrouped: taps whose shape changed in a pass of :meth:`kept`.
         restless: taps that differ between two passes of the same batch.
+        not_finite: taps with NaN or Inf on the unchanged batch.
         leak_ulp: output -> how far an element moved for the second strongest sample, at most FAR.
         order: taps in the order in which they ran.
         names: port of an output -> the model's own name for it.
@@ -48,6 +49,7 @@ class Evidence:
     rerouted: set[Tap] = field(default_factory=set)
     regrouped: set[Tap] = field(default_factory=set)
     restless: set[Tap] = field(default_factory=set)
+    not_finite: set[Tap] = field(default_factory=set)
     leak_ulp: dict[Tap, int] = field(default_factory=dict)
     order: list[Tap] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
@@ -90,10 +92,14 @@ class Evidence:
                 self.canonical[tap], self.base[tap] = known if layer else tap, self.base[known]
                 self.reached[tap] = self.reached[known] if layer else deepcopy(self.reached[known])
                 self._handed_on.add(known)
+                if known in self.not_finite:
+                    self.not_finite.add(tap)
                 return
             homes[home] = tap
             self.canonical[tap], self.base[tap] = tap, np.array(array, copy=True, order="C")
             self.reached[tap] = Reach(array, self.size)
+            if not _finite(array):
+                self.not_finite.add(tap)
 
         outputs = watch(session, batch, taps, keep)
         self.names = {f"out{number}": name for number, name in enumerate(outputs)}
@@ -301,3 +307,12 @@ def _is_flat(array: np.ndarray) -> bool:
     first = array[(0,) * array.ndim]
     ends = array.reshape(-1)[-16:] if array.flags.c_contiguous else array
     return bool((ends == first).all() and (array == first).all())
+
+
+def _finite(value: np.ndarray) -> bool:
+    if value.dtype.kind not in "fc":
+        return True
+    with np.errstate(all="ignore"):
+        if np.isfinite(value.sum()):  # NaN and Inf would be in it
+            return True
+    return bool(np.isfinite(value).all())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from kmr_cli.batch_index import NOBODY, differences, differs, from_bits, from_owners, from_reached, from_rows
@@ -73,7 +75,7 @@ class Reach:
         """The batch index. ``constant`` here means that nothing reached the tensor."""
         size, full = self._size, self._kind((1 << self._bits) - 1)
         if self._rows is not None:
-            return from_rows(np.where(self._rows, np.arange(size), NOBODY), size)
+            return _index_of_rows(tuple(self._rows.tolist()))
         if size <= SINGLY:
             return from_reached(self.elements, size)
         found = self.elements
@@ -88,3 +90,8 @@ class Reach:
         rows = np.moveaxis(self.elements, axis, 0).reshape(size, -1)
         union = np.bitwise_or.reduce(rows, axis=1) if rows.shape[1] else np.zeros(size, np.uint8)
         return [{sample for sample in range(size) if bits >> sample & 1} for bits in union.tolist()]
+
+
+@lru_cache(maxsize=256)  # nearly all tensors of a model have the same flags
+def _index_of_rows(rows: tuple[bool, ...]) -> BatchIndex:
+    return from_rows(np.where(rows, np.arange(len(rows)), NOBODY), len(rows))

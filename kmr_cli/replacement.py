@@ -74,12 +74,15 @@ def _redraw(values: np.ndarray, rows: np.ndarray, spec: TensorSpec, rng: np.rand
 
 def _other_floats(values: np.ndarray, old: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     wide = values.astype(np.float64)
-    finite = np.where(np.isfinite(wide), wide, np.nan)
-    if np.isnan(finite).all(axis=0).any():
-        finite = np.nan_to_num(finite)
-    low, high = np.nanmin(finite, axis=0), np.nanmax(finite, axis=0)
-    draws = rng.normal(np.nanmean(finite, axis=0), np.nanstd(finite, axis=0), old.shape)
-    fresh = np.clip(draws, low, high)
+    if np.isfinite(wide).all():
+        low, high, mean, deviation = wide.min(axis=0), wide.max(axis=0), wide.mean(axis=0), wide.std(axis=0)
+    else:
+        finite = np.where(np.isfinite(wide), wide, np.nan)
+        if np.isnan(finite).all(axis=0).any():
+            finite = np.nan_to_num(finite)
+        low, high = np.nanmin(finite, axis=0), np.nanmax(finite, axis=0)
+        mean, deviation = np.nanmean(finite, axis=0), np.nanstd(finite, axis=0)
+    fresh = np.clip(mean + deviation * rng.standard_normal(old.shape), low, high)
     with np.errstate(over="ignore"):
         result: np.ndarray = fresh.astype(values.dtype)
     return result
@@ -123,6 +126,9 @@ def _other_rows(values: np.ndarray, rows: np.ndarray, rng: np.random.Generator) 
 
 def _is_one_hot(values: np.ndarray) -> bool:
     if values.shape[-1] < 2 or values.dtype.kind not in "biuf":
+        return False
+    some = values[:1]
+    if not ((some == 0) | (some == 1)).all():
         return False
     return bool(((values == 0) | (values == 1)).all() and (values.sum(axis=-1) == 1).all())
 
