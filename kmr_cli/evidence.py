@@ -6,6 +6,7 @@ byte per element (a bit per replaced sample; two bytes or more where the batch h
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -54,7 +55,7 @@ class Evidence:
     order: list[Tap] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
     last_pass: list[Tap] = field(default_factory=list)
-    _handed_on: set[Tap] = field(default_factory=set)
+    _handed_on: dict[Tap, bool] = field(default_factory=dict)  # home -> whether others came as arrays of their own
     _strongest: dict[Tap, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
 
     @property
@@ -79,23 +80,25 @@ class Evidence:
 
     def record(self, session: Session, batch: Batch, taps: Taps) -> dict[str, np.ndarray]:
         """The unchanged batch: keep one copy of every distinct tensor. Returns the outputs by name."""
-        homes: dict[tuple[object, ...], Tap] = {}
+        homes: dict[tuple[object, ...], tuple[Tap, weakref.ref[np.ndarray]]] = {}
 
         def keep(layer: str, call: int, port: str, array: np.ndarray) -> None:
             tap = (layer, call, port)
             self.order.append(tap)
-            home = (array.__array_interface__["data"][0], array.shape, array.dtype, array.strides)
-            known = homes.get(home)
+            place = (array.__array_interface__["data"][0], array.shape, array.dtype, array.strides)
+            known, handed_over = homes.get(place, (None, None))
+            itself = handed_over is not None and handed_over() is array
             # The same address may have been used twice: equal content settles it, unless the content says nothing.
-            if known is not None and not _is_flat(array) and not self._differs(known, array):
+            if known is not None and (itself or not (_is_flat(array) or self._differs(known, array))):
                 # What the model returns is looked at by itself: no shortcut may hide a leak.
                 self.canonical[tap], self.base[tap] = known if layer else tap, self.base[known]
                 self.reached[tap] = self.reached[known] if layer else deepcopy(self.reached[known])
-                self._handed_on.add(known)
+                if layer:
+                    self._handed_on[known] = self._handed_on.get(known, False) or not itself
                 if known in self.not_finite:
                     self.not_finite.add(tap)
                 return
-            homes[home] = tap
+            homes[place] = tap, weakref.ref(array)
             self.canonical[tap], self.base[tap] = tap, np.array(array, copy=True, order="C")
             self.reached[tap] = Reach(array, self.size)
             if not _finite(array):
@@ -112,7 +115,7 @@ class Evidence:
     def differing(self, session: Session, batch: Batch, taps: Taps) -> set[Tap]:
         """Taps that differ from the unchanged batch in one more pass."""
         found: set[Tap] = set()
-        seen: dict[Tap, _Trace] = {}
+        seen: dict[Tap, _Look | None] = {}
 
         def compare(layer: str, call: int, port: str, array: np.ndarray) -> None:
             tap = (layer, call, port)
@@ -128,7 +131,7 @@ class Evidence:
 
     def replaced(self, session: Session, batch: Batch, taps: Taps, number: int) -> None:
         """Pass ``number`` of :meth:`groups`, whose samples are replaced in ``batch``."""
-        seen: dict[Tap, _Trace] = {}
+        seen: dict[Tap, _Look | None] = {}
 
         def compare(layer: str, call: int, port: str, array: np.ndarray) -> None:
             tap = (layer, call, port)
@@ -168,7 +171,7 @@ class Evidence:
             Tap -> by how many units in the last place, at most FAR; inside of the model always FAR.
         """
         found: dict[Tap, int] = {}
-        seen: dict[Tap, _Trace] = {}
+        seen: dict[Tap, _Look | None] = {}
         self.last_pass = []
 
         def compare(layer: str, call: int, port: str, array: np.ndarray) -> None:
@@ -208,18 +211,19 @@ class Evidence:
             places = [place for place in places if not same[place]]
         return bool(places) and _moved_there(self.base[tap], array, axis, places)
 
-    def _shared(self, tap: Tap, array: np.ndarray, seen: dict[Tap, _Trace]) -> bool:
+    def _shared(self, tap: Tap, array: np.ndarray, seen: dict[Tap, _Look | None]) -> bool:
         """Whether a tap has the tensor of its home in this pass as well, which was looked at already.
 
         A branch may hand its input through on one batch and change it on another: from then on it has a home of its
         own. ``seen`` gathers the taps of the pass.
         """
-        home = self.canonical.get(tap)
-        alone = home is None or home == tap
-        seen[tap] = None if alone and tap not in self._handed_on else _trace(array)
-        if home is None or alone:
+        home, seen[tap] = self.canonical.get(tap), None
+        if home is None or home == tap:
+            if tap in self._handed_on:
+                seen[tap] = _Look(weakref.ref(array), _trace(array) if self._handed_on[tap] else None)
             return False
-        if seen.get(home) == seen[tap] is not None:
+        look = seen.get(home)
+        if look is not None and look.was_of(array):
             return True
         self.canonical[tap], self.reached[tap] = tap, deepcopy(self.reached[home])
         return False
@@ -286,6 +290,19 @@ def _moved_there(before: np.ndarray, after: np.ndarray, axis: int, places: Seque
 
 
 _Trace: TypeAlias = "tuple[object, ...] | None"
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What is remembered of a tensor in a pass: the array, as long as it lives, and its trace where that is needed."""
+
+    array: weakref.ref[np.ndarray]
+    trace: _Trace
+
+    def was_of(self, array: np.ndarray) -> bool:
+        return self.array() is array or self.trace == _trace(array) is not None
+
+
 _LOOKED_AT = 64
 
 

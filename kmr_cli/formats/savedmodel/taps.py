@@ -97,24 +97,26 @@ def _event_key(event: Event) -> tuple[int, bool, str, int, int]:
 
 
 def groups(analysis: Analysis, found: Sequence[Event], batch_size: int) -> list[Group]:
-    """Cut the events into groups of about :data:`GROUP_BYTES`, as far as the file tells the tensors' sizes."""
+    """Cut the events into groups of about :data:`GROUP_BYTES`, as far as the file tells the tensors' sizes.
+
+    What one layer returns and the next one takes is mostly the same tensor: such events stay together.
+    """
     rank = analysis.flow.rank
     cut: list[Group] = []
     pending: list[Event] = []
     held: dict[str, None] = {}
-    size, level = 0, -1
+    size, level, full = 0, -1, False
     for event in found:
+        if full and event.tensor not in held:
+            cut.append(Group(tuple(held), tuple(pending), level))
+            pending, held, size, full = [], {}, 0, False
         pending.append(event)
         level = max(level, rank[producer(event.tensor)])
-        large = False
         if event.tensor not in held:
             held[event.tensor] = None
             width = _bytes(analysis, event.tensor, batch_size)
             size += width
-            large = width >= LARGE_BYTES
-        if large or size >= GROUP_BYTES or len(held) >= GROUP_EVENTS:
-            cut.append(Group(tuple(held), tuple(pending), level))
-            pending, held, size = [], {}, 0
+            full = full or width >= LARGE_BYTES or size >= GROUP_BYTES or len(held) >= GROUP_EVENTS
     if pending:
         cut.append(Group(tuple(held), tuple(pending), level))
     return cut
