@@ -87,7 +87,7 @@ class Evidence:
             self.order.append(tap)
             place = (array.__array_interface__["data"][0], array.shape, array.dtype, array.strides)
             known, handed_over = homes.get(place, (None, None))
-            itself = handed_over is not None and handed_over() is array
+            itself = handed_over is not None and handed_over() is array and not array.flags.writeable
             # The same address may have been used twice: equal content settles it, unless the content says nothing.
             if known is not None and (itself or not (_is_flat(array) or self._differs(known, array))):
                 # What the model returns is looked at by itself: no shortcut may hide a leak.
@@ -300,7 +300,8 @@ class _Look:
     trace: _Trace
 
     def was_of(self, array: np.ndarray) -> bool:
-        return self.array() is array or self.trace == _trace(array) is not None
+        """Whether it is the same: nobody writes to a read-only array."""
+        return (self.array() is array and not array.flags.writeable) or self.trace == _trace(array) is not None
 
 
 _LOOKED_AT = 64

@@ -118,6 +118,8 @@ class SavedModelSession:
 
     def _deliver(self, number: int, values: Sequence[np.ndarray]) -> None:
         group = self._groups[number]
+        for value in values:
+            value.flags.writeable = False  # one array serves all taps of its tensor
         by_tensor = dict(zip(group.tensors, values, strict=True))
         if self._sink is not None:
             for event in group.events:
