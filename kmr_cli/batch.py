@@ -292,9 +292,9 @@ def number_samples(batch: Batch) -> np.ndarray:
     return np.arange(batch_size(batch), dtype=np.int32)
 
 
-def dtype_name(value: np.ndarray) -> str:
+def dtype_name(dtype: np.dtype[np.generic]) -> str:
     """NumPy's name, ``string`` for text."""
-    return "string" if value.dtype == object else value.dtype.name
+    return "string" if dtype.hasobject else dtype.name
 
 
 def show_shape(shape: Shape | None) -> str:

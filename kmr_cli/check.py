@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -21,7 +21,7 @@ from kmr_cli.masks import Mask, masks_of
 from kmr_cli.pairs import name_pairs
 from kmr_cli.policy import Policy as Policy
 from kmr_cli.pressure import push, routed
-from kmr_cli.records import Batch, BatchIndex, Dependence, ModelInfo, Report, TapVerdict
+from kmr_cli.records import Batch, Dependence, ModelInfo, Report, TapVerdict
 from kmr_cli.rounding import excuse
 from kmr_cli.rules import RULES
 from kmr_cli.sizes import SizeRun, broken, sizes_to_try, trace_size, try_size
@@ -83,19 +83,18 @@ def check(
     run.step("running the same batch again")
     run.evidence.repeat(session, batch, run.taps)
     judge_determinism(run, reopen)
-    budget = len(groups) + 15 + find_noise(run)
+    run.budget = len(groups) + 15 + find_noise(run)
     for number, group in enumerate(groups):
-        run.step(f"replacing {'sample' if run.evidence.singly else 'group'} {number}")
-        other = replacement.replace(batch, group, session.inputs, run.rng, spare)
-        run.evidence.replaced(session, other, run.taps, number)
+        doing = f"replacing {'sample' if run.evidence.singly else 'group'} {number}"
+        run.replaced(doing, replacement.replace(batch, group, session.inputs, run.rng, spare), number)
     run.indices = {tap: run.evidence.index(tap) for tap in run.evidence.order}
     if not run.outputs or set(run.outputs) - run.evidence.restless:  # else nothing could be told from it
         push(run)
-    _try_sizes(run, budget, for_masks)
+    _try_sizes(run, for_masks)
     _judge_finite(run)
     _judge_outputs(run)
     _judge_sizes(run)
-    name_pairs(run, budget - run.passes, spare)
+    name_pairs(run, run.budget - run.passes, spare)
     if masks:
         judge_masks(run, masks, policy)
     _judge_inside(run)
@@ -124,7 +123,7 @@ def _judge_outputs(run: Run) -> None:
         elif tap in run.poisoned:
             pairs = _touched_by_nan(run, tap)
             _blame(run, "KMR108", tap, run.poisoned.__contains__, samples=pairs)
-        if index.kind in ("separated", "merged", "moved") and discrete(run.evidence.base[tap]):
+        if index.kind in ("separated", "merged", "moved") and discrete(run.evidence.specs[tap]):
             _discrete_output(run, tap)
 
 
@@ -148,7 +147,7 @@ def _mixed_output(run: Run, tap: Tap) -> None:
 
 def _carried(run: Run, tap: Tap) -> bool:
     """Whether some axis could carry the samples at all: it grows and shrinks with the batch."""
-    size, shape = run.evidence.size, run.evidence.base[tap].shape
+    size, shape = run.evidence.size, run.evidence.specs[tap].shape
     shapes = [(found.size, found.shapes[tap[2]]) for found, _ in run.sizes if tap[2] in found.shapes]
     return any(
         length and length % size == 0 and all(
@@ -159,7 +158,7 @@ def _carried(run: Run, tap: Tap) -> bool:
 
 
 def _divides(run: Run, tap: Tap) -> bool:
-    return any(length and length % run.evidence.size == 0 for length in run.evidence.base[tap].shape)
+    return any(length and length % run.evidence.size == 0 for length in run.evidence.specs[tap].shape)
 
 
 def _routed_output(run: Run, tap: Tap) -> None:
@@ -225,23 +224,23 @@ def _touched_by_nan(run: Run, tap: Tap) -> tuple[tuple[int, int], ...]:
 # -- sizes -------------------------------------------------------------------------------------------------------
 
 
-def _try_sizes(run: Run, budget: int, later: int) -> None:
+def _try_sizes(run: Run, later: int) -> None:
     """The same samples in batches of other sizes, as many as leave passes of the budget to look for the layers."""
     if run.info.fixed_batch is not None:
         return
     size = run.evidence.size
     outputs = {tap: (run.evidence.base[tap], run.indices[tap]) for tap in run.outputs if not _hopeless(run, tap)}
-    chosen = sizes_to_try(size, run.evidence.base, run.batch)
+    chosen = sizes_to_try(size, run.evidence.specs, run.evidence.nbytes, run.batch)
     if not run.evidence.singly and any(run.mixed(tap) for tap in run.outputs):
         chosen = chosen[:_SIZES_WITH_LEAK]  # what that saves names a pair of samples
-    run.planned = min(run.passes + len(chosen), budget) + later
+    run.planned = min(run.passes + len(chosen), run.budget) + later
     for other, coincident in chosen:
-        left = budget - run.passes
-        if left <= 0 or (left <= _TRACES and any(found.wrong for found, _ in run.sizes)):
+        left = run.budget - run.passes
+        if left <= 0 or (left <= _TRACES + run.to_fill and any(found.wrong for found, _ in run.sizes)):
             return
         run.step(f"running a batch of {other}")
         found = try_size(run.session, run.batch, other, run.taps, outputs, run.noisy)
-        room = budget - run.passes > _TRACES + 1
+        room = run.budget - run.passes > _TRACES + 1 + run.to_fill
         if room or any(earlier.amplified for earlier, _ in run.sizes):
             found = excuse(run, found, look=room)
         run.sizes.append((found, coincident))
@@ -266,8 +265,7 @@ def _judge_sizes(run: Run) -> None:
             text = f"fails on a batch of {found.size}: {found.error}"
         elif found.differs is not None:
             text = f"on a batch of {found.size}: {text}"
-        values = {tap: (run.evidence.base[tap], run.indices[tap]) for tap in run.evidence.order}
-        for source in _traced(run, found.size, values) or [Source("", 0, port)]:
+        for source in _traced(run, found) or [Source("", 0, port)]:
             run.add(code, source, text)
 
 
@@ -283,10 +281,15 @@ def _amplified(run: Run, found: SizeRun) -> None:
     run.add("KMR303", Source("", 0, port), text, severity="warning")
 
 
-def _traced(run: Run, size: int, known: Mapping[Tap, tuple[np.ndarray, BatchIndex]]) -> list[Source]:
-    """The layers at which a batch of another size goes wrong."""
-    run.step(f"looking inside at a batch of {size}")
-    order, wrong = trace_size(run.session, run.batch, size, run.taps, known, run.noisy)
+def _traced(run: Run, found: SizeRun) -> list[Source]:
+    """The layers at which a batch of another size goes wrong, where passes are left to look for them."""
+    if run.budget - run.passes > run.to_fill:
+        run.fill()
+    elif found.error is None:
+        return []
+    known = {tap: (value, run.indices[tap]) for tap, value in run.evidence.base.items() if tap in run.indices}
+    run.step(f"looking inside at a batch of {found.size}")
+    order, wrong = trace_size(run.session, run.batch, found.size, run.taps, known, run.noisy)
     return find_sources(order, wrong.__contains__, run.info.separator)
 
 
@@ -350,13 +353,13 @@ def _judge_inside(run: Run) -> None:
         index = run.indices[tap]
         if layer and layer not in reported and port.startswith("out") and index.kind in ("moved", "merged"):
             reported.add(layer)
-            shape = run.evidence.base[tap].shape
+            shape = run.evidence.specs[tap].shape
             words = f"is on axis {index.axis}" if index.kind == "moved" else f"is merged into axis {index.axis}"
             run.add("KMR107", Source(layer, call, port), f"the batch {words} of {shape}")
     guilty = {finding.layer for finding in run.findings if finding.rule in ("KMR101", "KMR104", "KMR105")}
     if guilty or any(tap in run.evidence.restless or run.mixed(tap) for tap in run.outputs):
         return
-    shown = [tap for tap in run.outputs if run.indices[tap].axis is not None and not discrete(run.evidence.base[tap])]
+    shown = [tap for tap in run.outputs if run.indices[tap].axis is not None and not discrete(run.evidence.specs[tap])]
     if shown:  # every sample's own change shows in a value that is not discrete, and no other's: proof
         steady = [tap for tap in run.evidence.order if tap not in run.evidence.restless]
         for source in find_sources(steady, run.mixed, run.info.separator):
@@ -371,7 +374,7 @@ def _report(run: Run, policy: Policy, tried: Sequence[int]) -> Report:
     failed = any(finding.severity == "error" and not finding.allowed for finding in findings)
     verdict: Literal["pass", "fail", "unproven"] = "fail" if failed else "unproven" if run.unproven else "pass"
     taps = tuple(
-        TapVerdict(*tap, run.evidence.base[tap].shape, dtype_name(run.evidence.base[tap]), run.indices[tap])
+        TapVerdict(*tap, run.evidence.specs[tap].shape, dtype_name(run.evidence.specs[tap].dtype), run.indices[tap])
         for tap in run.evidence.order
         if tap in run.indices
     )

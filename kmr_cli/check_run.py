@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -28,6 +28,7 @@ class Run:
             another size they are others.
         shaken: output port -> how far the last bits of the input move it; None until that was tried.
         planned: how many passes there will be, as far as that is known by now.
+        budget: how many there may be, without those for masks.
     """
 
     session: Session
@@ -47,6 +48,7 @@ class Run:
     noisy: set[Tap] = field(default_factory=set)
     shaken: dict[str, float] | None = None
     planned: int = 0
+    budget: int = 0
 
     @property
     def outputs(self) -> list[Tap]:
@@ -77,6 +79,42 @@ class Run:
         severity = more.pop("severity", RULES[code].severity)
         finding = Finding(code, severity, source.layer, source.call, source.port, message, **more)  # type: ignore[arg-type]
         self.findings.append(finding)
+
+    def replaced(self, doing: str, data: Batch, number: int) -> None:
+        """A pass of :meth:`Evidence.replaced`, and two more where that showed what needs all tensors."""
+        self.step(doing)
+        self.evidence.replaced(self.session, data, self.taps, number)
+        if self.evidence.wanting:
+            self.fill()
+            self.step(doing)
+            self.evidence.replaced(self.session, data, self.taps, number)
+
+    def kept(
+        self,
+        doing: str,
+        data: Batch,
+        samples: Sequence[int],
+        also: Callable[[Tap, np.ndarray], None] = lambda _tap, _array: None,
+    ) -> dict[Tap, int]:
+        """The same of :meth:`Evidence.kept`."""
+        self.step(doing)
+        found = self.evidence.kept(self.session, data, self.taps, samples, self.indices, also)
+        if self.evidence.wanting:
+            self.fill()
+            self.step(doing)
+            found = self.evidence.kept(self.session, data, self.taps, samples, self.indices, also)
+        return found
+
+    def fill(self) -> None:
+        """See to it that every tensor of the unchanged batch is kept, with one pass more if need be."""
+        if not self.evidence.filled:
+            self.step("keeping all values of the batch")
+            self.evidence.fill(self.session, self.batch, self.taps)
+
+    @property
+    def to_fill(self) -> int:
+        """How many passes :meth:`fill` would take."""
+        return 0 if self.evidence.filled else 1
 
     def step(self, doing: str) -> None:
         """Count a forward pass that is about to begin."""

@@ -1,11 +1,15 @@
 """What perturbed passes of one batch show of every tap, reduced while the passes run.
 
-Held at any time: one copy of every distinct tensor of the unchanged batch and, where samples do not stand in rows, one
-byte per element (a bit per replaced sample; two bytes or more where the batch has more than eight).
+As long as the samples stay in the rows of a large tensor, digests of the rows are all that is held of it. The first
+pass that shows something else makes :attr:`Evidence.wanting` true: then :meth:`Evidence.fill` runs the unchanged batch
+once more and keeps a copy of every distinct tensor, and the pass has to be run again. Where samples do not stand in
+rows, there is one byte per element besides (a bit per replaced sample; two bytes or more where the batch has more than
+eight).
 """
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
@@ -24,18 +28,34 @@ Tap = tuple[str, int, str]
 """(layer, call, port); the model's outputs have the layer ``""``."""
 
 
+@dataclass(frozen=True)
+class ArraySpec:
+    """Shape and dtype of a tensor."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[np.generic]
+
+    @property
+    def nbytes(self) -> int:
+        """What it takes."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+
 @dataclass
 class Evidence:
     """Of one batch of ``size`` samples.
 
     Attributes:
         size: number of samples.
-        base: tap -> its value on the unchanged batch; taps that are the same tensor share one array.
-        canonical: tap -> the tap whose array it shares (itself, mostly).
+        specs: tap -> shape and dtype on the unchanged batch.
+        base: tap -> its value on the unchanged batch, as far as it is kept: outputs, small tensors, those with NaN or
+            Inf, and all after :meth:`fill`. Taps that are the same tensor share one array.
+        canonical: tap -> the tap whose tensor it shares (itself, mostly).
         reached: canonical tap -> which elements changed in which pass.
         rerouted: taps whose shape or presence changed with the samples' content.
         regrouped: taps whose shape changed in a pass of :meth:`kept`.
         restless: taps that differ between two passes of the same batch.
+        wanting: whether the last pass showed something that only :meth:`fill` can settle.
         not_finite: taps with NaN or Inf on the unchanged batch.
         leak_ulp: output -> how far an element moved for the second strongest sample, at most FAR.
         order: taps in the order in which they ran.
@@ -44,6 +64,7 @@ class Evidence:
     """
 
     size: int
+    specs: dict[Tap, ArraySpec] = field(default_factory=dict)
     base: dict[Tap, np.ndarray] = field(default_factory=dict)
     canonical: dict[Tap, Tap] = field(default_factory=dict)
     reached: dict[Tap, Reach] = field(default_factory=dict)
@@ -51,6 +72,7 @@ class Evidence:
     regrouped: set[Tap] = field(default_factory=set)
     restless: set[Tap] = field(default_factory=set)
     not_finite: set[Tap] = field(default_factory=set)
+    wanting: bool = False
     leak_ulp: dict[Tap, int] = field(default_factory=dict)
     order: list[Tap] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
@@ -62,6 +84,11 @@ class Evidence:
     def singly(self) -> bool:
         """Whether every sample was replaced in a pass of its own."""
         return self.size <= SINGLY
+
+    @property
+    def filled(self) -> bool:
+        """Whether every tensor is kept."""
+        return len(self.base) == len(self.specs)
 
     @property
     def bits(self) -> int:
@@ -76,37 +103,67 @@ class Evidence:
         with_clear = [[sample for sample in everyone if not sample >> bit & 1] for bit in range(self.bits)]
         return with_set + with_clear
 
+    @property
+    def nbytes(self) -> int:
+        """What one copy of every distinct tensor of the batch takes."""
+        return sum(spec.nbytes for tap, spec in self.specs.items() if self.canonical[tap] == tap)
+
     # -- passes ------------------------------------------------------------------------------------------------
 
     def record(self, session: Session, batch: Batch, taps: Taps) -> dict[str, np.ndarray]:
-        """The unchanged batch: keep one copy of every distinct tensor. Returns the outputs by name."""
+        """The unchanged batch. Returns the outputs by name."""
         homes: dict[tuple[object, ...], tuple[Tap, weakref.ref[np.ndarray]]] = {}
 
         def keep(layer: str, call: int, port: str, array: np.ndarray) -> None:
             tap = (layer, call, port)
             self.order.append(tap)
+            self.specs[tap] = ArraySpec(array.shape, array.dtype)
             place = (array.__array_interface__["data"][0], array.shape, array.dtype, array.strides)
             known, handed_over = homes.get(place, (None, None))
             itself = handed_over is not None and handed_over() is array and not array.flags.writeable
             # The same address may have been used twice: equal content settles it, unless the content says nothing.
             if known is not None and (itself or not (_is_flat(array) or self._differs(known, array))):
                 # What the model returns is looked at by itself: no shortcut may hide a leak.
-                self.canonical[tap], self.base[tap] = known if layer else tap, self.base[known]
+                if known in self.not_finite:
+                    self.not_finite.add(tap)
+                self.canonical[tap] = known if layer else tap
                 self.reached[tap] = self.reached[known] if layer else deepcopy(self.reached[known])
                 if layer:
                     self._handed_on[known] = self._handed_on.get(known, False) or not itself
-                if known in self.not_finite:
+            else:
+                homes[place] = tap, weakref.ref(array)
+                self.canonical[tap], self.reached[tap] = tap, Reach(array, self.size)
+                if not _finite(array):
                     self.not_finite.add(tap)
-                return
-            homes[place] = tap, weakref.ref(array)
-            self.canonical[tap], self.base[tap] = tap, np.array(array, copy=True, order="C")
-            self.reached[tap] = Reach(array, self.size)
-            if not _finite(array):
-                self.not_finite.add(tap)
+            if known in self.base and self.canonical[tap] == known:
+                self.base[tap] = self.base[known]
+            elif not layer or tap in self.not_finite or not self.reached[tap].in_rows:
+                self.base[tap] = np.array(array, copy=True, order="C")
 
         outputs = watch(session, batch, taps, keep)
         self.names = {f"out{number}": name for number, name in enumerate(outputs)}
         return outputs
+
+    def fill(self, session: Session, batch: Batch, taps: Taps) -> None:
+        """The unchanged batch once more: keep a copy of every distinct tensor. What differs is restless."""
+        self.wanting = False
+        seen: dict[Tap, _Look | None] = {}
+
+        def keep(layer: str, call: int, port: str, array: np.ndarray) -> None:
+            tap = (layer, call, port)
+            shared = self._shared(tap, array, seen)
+            if tap in self.base or tap not in self.specs:
+                return
+            if shared and self.canonical[tap] in self.base:
+                self.base[tap] = self.base[self.canonical[tap]]
+            elif self.reached[tap].fingerprint.same(array):
+                self.base[tap] = np.array(array, copy=True, order="C")
+
+        watch(session, batch, taps, keep)
+        lost = self.specs.keys() - self.base.keys()
+        self.restless |= lost
+        for tap in lost:  # it changes from run to run: no value is the right one
+            self.base[tap] = np.zeros(self.specs[tap].shape, self.specs[tap].dtype)
 
     def repeat(self, session: Session, batch: Batch, taps: Taps) -> None:
         """The same batch again: what differs is restless."""
@@ -119,7 +176,7 @@ class Evidence:
 
         def compare(layer: str, call: int, port: str, array: np.ndarray) -> None:
             tap = (layer, call, port)
-            before = self.base.get(tap)
+            before = self.specs.get(tap)
             if self._shared(tap, array, seen):
                 if self.canonical[tap] in found:
                     found.add(tap)
@@ -127,26 +184,34 @@ class Evidence:
                 found.add(tap)
 
         watch(session, batch, taps, compare)
-        return found | (self.base.keys() - seen.keys())
+        return found | (self.specs.keys() - seen.keys())
 
     def replaced(self, session: Session, batch: Batch, taps: Taps, number: int) -> None:
-        """Pass ``number`` of :meth:`groups`, whose samples are replaced in ``batch``."""
+        """Pass ``number`` of :meth:`groups`, whose samples are replaced in ``batch``.
+
+        Where it leaves :attr:`wanting` true, it noted only what is certain, and is to be run again after :meth:`fill`.
+        """
         seen: dict[Tap, _Look | None] = {}
+        replaced = self.groups(range(self.size))[number]
+        distances: dict[Tap, np.ndarray] = {}
 
         def compare(layer: str, call: int, port: str, array: np.ndarray) -> None:
             tap = (layer, call, port)
             shared = self._shared(tap, array, seen)
-            before = self.base.get(tap)
+            before = self.specs.get(tap)
             if before is None or before.shape != array.shape:
                 self.rerouted.add(tap)
                 return
-            if not shared:
-                self.reached[tap].add(number, before, array)
+            if not shared and not self.reached[tap].add(number, replaced, self.base.get(tap), array):
+                self.wanting |= tap not in self.restless
             if not layer:
-                self._strengthen(tap, ulp_distance(before, array))
+                distances[tap] = ulp_distance(self.base[tap], array)
 
         watch(session, batch, taps, compare)
-        self.rerouted |= self.base.keys() - seen.keys()
+        self.rerouted |= self.specs.keys() - seen.keys()
+        if not self.wanting:
+            for tap, distance in distances.items():
+                self._strengthen(tap, distance)
 
     def kept(
         self,
@@ -168,7 +233,8 @@ class Evidence:
             also: sees every distinct value that has the shape it had, and all outputs.
 
         Returns:
-            Tap -> by how many units in the last place, at most FAR; inside of the model always FAR.
+            Tap -> by how many units in the last place, at most FAR; inside of the model always FAR. To be run again
+            after :meth:`fill` where it leaves :attr:`wanting` true.
         """
         found: dict[Tap, int] = {}
         seen: dict[Tap, _Look | None] = {}
@@ -177,7 +243,7 @@ class Evidence:
         def compare(layer: str, call: int, port: str, array: np.ndarray) -> None:
             tap = (layer, call, port)
             self.last_pass.append(tap)
-            before, index = self.base.get(tap), indices.get(tap)
+            before, index = self.specs.get(tap), indices.get(tap)
             if before is not None and before.shape != array.shape:
                 self.regrouped.add(tap)
                 return
@@ -190,7 +256,7 @@ class Evidence:
             if before is not None and index is not None and index.axis is not None:
                 kept = [place for place, owner in enumerate(index.owners) if owner in samples]
                 if not layer:
-                    old, new = np.take(before, kept, index.axis), np.take(array, kept, index.axis)
+                    old, new = np.take(self.base[tap], kept, index.axis), np.take(array, kept, index.axis)
                     if differs(old, new):
                         found[tap] = int(ulp_distance(old, new).max())
                 elif self._moved(tap, array, index.axis, kept):
@@ -200,15 +266,20 @@ class Evidence:
         return found
 
     def _differs(self, tap: Tap, array: np.ndarray) -> bool:
-        """Whether a tap with the shape that it had has other values."""
-        return not self.reached[tap].fingerprint.same(array) and differs(self.base[tap], array)
+        """Whether a tap with the shape that it had has other values; other bits, where it is not kept."""
+        return not self.reached[tap].fingerprint.same(array) and (
+            tap not in self.base or differs(self.base[tap], array)
+        )
 
     def _moved(self, tap: Tap, array: np.ndarray, axis: int, places: Sequence[int]) -> bool:
-        """Whether a slice at one of these places along an axis changed."""
+        """Whether a slice at one of these places along an axis changed. If only :meth:`fill` can tell: wanting."""
         fingerprint = self.reached[tap].fingerprint
         if axis == 0 and fingerprint.parts == len(array):
             same = fingerprint.same_parts(array, places)
             places = [place for place in places if not same[place]]
+        if places and tap not in self.base:
+            self.wanting |= tap not in self.restless
+            return False
         return bool(places) and _moved_there(self.base[tap], array, axis, places)
 
     def _shared(self, tap: Tap, array: np.ndarray, seen: dict[Tap, _Look | None]) -> bool:
@@ -256,7 +327,7 @@ def output_title(port: str, names: Mapping[str, str]) -> str:
     return f"output {port}" if name == port else f"output {name!r} ({port})"
 
 
-def discrete(value: np.ndarray) -> bool:
+def discrete(value: np.ndarray | ArraySpec) -> bool:
     """Whether a tensor's dtype can hide a change: integers, booleans, text."""
     return value.dtype.kind not in "fcV"
 

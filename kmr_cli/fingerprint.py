@@ -30,40 +30,36 @@ class Fingerprint:
     def __init__(self, array: np.ndarray, parts: int = 1) -> None:
         self.parts = parts
         self._dtype, self._shape = array.dtype, array.shape
-        data = _bytes(np.ascontiguousarray(array))
-        self._digests = None if data is None else [_digest(data, parts, part) for part in range(parts)]
+        self._digests = digests(array, parts, range(parts))
 
     def same(self, array: np.ndarray) -> bool:
         """Whether a tensor is the same bit by bit, for certain: False if that cannot be told."""
-        return all(self.same_parts(array))
+        return all(self.same_parts(array, range(self.parts)))
 
-    def same_parts(self, array: np.ndarray, only: Collection[int] | None = None) -> list[bool]:
+    def same_parts(self, array: np.ndarray, asked: Collection[int]) -> list[bool]:
         """:meth:`same` of every part; False for those that are not asked for."""
-        parts = self.parts
-        if array.shape != self._shape or array.dtype != self._dtype or self._digests is None:
-            return [False] * parts
-        data = _bytes(array)
-        if data is None:
-            return [False] * parts
-        return [
-            (only is None or part in only) and _digest(data, parts, part) == self._digests[part]
-            for part in range(parts)
-        ]
+        same = [False] * self.parts
+        if self._digests is None or array.shape != self._shape or array.dtype != self._dtype:
+            return same
+        for part, digest in zip(asked, digests(array, self.parts, asked) or (), strict=False):
+            same[part] = digest == self._digests[part]
+        return same
 
 
-def all_alike(array: np.ndarray, parts: int) -> bool:
-    """Whether the parts of a tensor, divided along axis 0, are the same bit by bit; False if that cannot be told."""
-    data = _bytes(array)
-    return data is not None and len({_digest(data, parts, part) for part in range(parts)}) == 1
+def digests(array: np.ndarray, parts: int, asked: Collection[int]) -> list[bytes] | None:
+    """Those of some parts of a tensor, which is divided along axis 0.
 
-
-def _digest(data: memoryview, parts: int, part: int) -> bytes:
-    length = len(data) // parts
-    return xxh3_128_digest(data[part * length : (part + 1) * length], _SEED)
-
-
-def _bytes(array: np.ndarray) -> memoryview | None:
-    """What is in a tensor; None for text, and for memory with gaps."""
-    if array.dtype.hasobject or not array.flags.c_contiguous:
+    Returns:
+        None for text; and for one part whose memory has gaps, as that would have to be copied as a whole.
+    """
+    if array.dtype.hasobject:
         return None
-    return array.reshape(-1).view(np.uint8).data
+    if array.flags.c_contiguous:
+        data = array.reshape(-1).view(np.uint8).data
+        length = len(data) // parts
+        return [xxh3_128_digest(data[part * length : (part + 1) * length], _SEED) for part in asked]
+    if parts == 1:
+        return None
+    length = len(array) // parts
+    pieces = (np.ascontiguousarray(array[part * length : (part + 1) * length]) for part in asked)
+    return [xxh3_128_digest(piece.reshape(-1).view(np.uint8).data, _SEED) for piece in pieces]

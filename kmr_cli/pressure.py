@@ -12,7 +12,7 @@ from kmr_cli.blame import Source
 from kmr_cli.check_run import Run
 from kmr_cli.errors import ModelRunError
 from kmr_cli.evidence import Tap, discrete, last_bits
-from kmr_cli.fingerprint import all_alike
+from kmr_cli.fingerprint import digests
 from kmr_cli.records import Batch, BatchIndex
 from kmr_cli.sizes import broken, distance
 
@@ -30,9 +30,8 @@ def push(run: Run) -> None:
     _make_alike(run, last)
     poisoned = unkind.poisoned(run.batch, [0], run.session.inputs)
     if poisoned is not None:
-        run.step("putting NaN into sample 0")
         try:
-            run.poisoned = run.evidence.kept(run.session, poisoned, run.taps, range(1, size), run.indices)
+            run.poisoned = run.kept("putting NaN into sample 0", poisoned, range(1, size))
         except ModelRunError as exc:
             source = Source(*(broken(exc, run.evidence.last_pass) or ("", 0, "out0")))
             run.add("KMR108", source, f"NaN in one sample makes the whole batch fail: {exc.message}")
@@ -57,7 +56,6 @@ def _press(
     """One pass of ``data``, in which sample ``kept`` stands as it is: where it changed all the same."""
     if data is None:
         return
-    run.step(doing)
 
     def look(tap: Tap, array: np.ndarray) -> None:
         index = _whose(run, tap)
@@ -68,7 +66,7 @@ def _press(
         also(tap, array)
 
     try:
-        found = run.evidence.kept(run.session, data, run.taps, [kept], run.indices, look)
+        found = run.kept(doing, data, [kept], look)
     except ModelRunError:
         return  # such values are outside of what the model takes: nothing is learned
     for tap, ulp in found.items():
@@ -106,7 +104,7 @@ def _whose(run: Run, tap: Tap) -> BatchIndex | None:
     Downstream of routed rows all samples may differ in their last bits, which makes a tap mixed: then axis 0 is
     taken for the samples, where it may be, to see changes beyond rounding.
     """
-    index, shape, size = run.indices[tap], run.evidence.base[tap].shape, run.evidence.size
+    index, shape, size = run.indices[tap], run.evidence.specs[tap].shape, run.evidence.size
     if index.axis is not None:
         return index
     if index.kind != "mixed" or not shape or not shape[0] or shape[0] % size or not routed(run):
@@ -118,7 +116,11 @@ def _copies_agree(array: np.ndarray, index: BatchIndex | None, sample: int, size
     """Whether the parts of all samples are the same but for rounding."""
     if index is None or index.axis is None:
         return False
-    if index.axis == 0 and index.owners == tuple(range(size)) and all_alike(array, size):
+    if (
+        index.axis == 0
+        and index.owners == tuple(range(size))
+        and len(set(digests(array, size, range(size)) or ())) == 1
+    ):
         return True
     owners = np.asarray(index.owners)
     order = np.argsort(owners, kind="stable")
@@ -141,10 +143,10 @@ def _most_unlike(run: Run, sample: int) -> int | None:
         return None
     decisions, floats = np.zeros(size), np.zeros(size)
     for tap in run.evidence.order:
-        index, value = run.indices[tap], run.evidence.base[tap]
-        if run.evidence.canonical[tap] != tap or index.kind not in ("separated", "unproven") or value.ndim == 0:
+        index, value = run.indices[tap], run.evidence.base.get(tap)  # small tensors are always kept
+        if run.evidence.canonical[tap] != tap or index.kind not in ("separated", "unproven"):
             continue
-        if len(value) != size or not 0 < value.size <= size * _SMALL:
+        if value is None or value.ndim == 0 or len(value) != size or not 0 < value.size <= size * _SMALL:
             continue
         if discrete(value):
             decisions += _shares(value != value[sample])

@@ -2,65 +2,98 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import lru_cache
 
 import numpy as np
 
-from kmr_cli.batch_index import NOBODY, differences, differs, from_bits, from_owners, from_reached, from_rows
+from kmr_cli.batch_index import NOBODY, changed, differences, differs, from_bits, from_owners, from_reached, from_rows
 from kmr_cli.fingerprint import Fingerprint
 from kmr_cli.records import BatchIndex
 
 SINGLY = 8
 """Up to this many samples each is replaced in a pass of its own; above, in groups by the bits of their index."""
-_SMALL = 1 << 14  # elements: below, one look at all of them costs less than a look at each row
+_ROW = 1 << 11
+"""Elements of a sample from which on its row is looked at by itself: below, looking at all elements costs less."""
+_PLACES, _SOME = 4, 64
+"""At how many places of a row how many elements are remembered, to see at once that it changed."""
 
 
 class Reach:
     """Passes that reached a tensor: unsigned integers, one per element, whose bit j stands for pass j.
 
-    As long as a pass for sample j changed nothing but row j, which is nearly always, a flag per row takes their
-    place. Where that ends, a row that changed before counts as changed all over.
+    As long as no pass changed anything but rows of samples that it replaced, which is nearly always, bits per row take
+    their place, and the tensor need not be kept: digests tell that a row did not change, and a few of its elements
+    that it did. Where that ends, a row that changed before counts as changed all over.
 
     Args:
         before: the tensor of the unchanged batch.
         size: samples in the batch.
 
     Attributes:
-        fingerprint: of that tensor; with a part for every row if there are flags.
+        fingerprint: of that tensor; with a part for every row as long as there are bits per row.
     """
 
     def __init__(self, before: np.ndarray, size: int) -> None:
-        shape = before.shape
-        self._shape, self._size = shape, size
+        self._shape, self._size = before.shape, size
         self._bits = max(1, int(size - 1).bit_length())
         passes = size if size <= SINGLY else 2 * self._bits
         self._kind = np.uint8 if passes <= 8 else np.uint16 if passes <= 16 else np.uint64
-        rows = size <= SINGLY and shape[:1] == (size,) and before.size > _SMALL
-        self._rows: np.ndarray | None = np.zeros(size, bool) if rows else None
-        self._elements: np.ndarray | None = None if rows else np.zeros(shape, self._kind)
-        self.fingerprint = Fingerprint(before, size if rows else 1)
+        in_rows = before.shape[:1] == (size,) and before.size >= _ROW * size and not before.dtype.hasobject
+        self._rows: np.ndarray | None = np.zeros(size, self._kind) if in_rows else None
+        self._elements: np.ndarray | None = None if in_rows else np.zeros(before.shape, self._kind)
+        self._some = [_some(row) for row in before] if in_rows else []
+        self.fingerprint = Fingerprint(before, size if in_rows else 1)
 
-    def add(self, number: int, before: np.ndarray, after: np.ndarray) -> None:
+    @property
+    def in_rows(self) -> bool:
+        """Whether bits per row still say all: then the tensor need not be kept."""
+        return self._rows is not None
+
+    def add(self, number: int, replaced: Collection[int], before: np.ndarray | None, after: np.ndarray) -> bool:
         """What pass ``number`` changed.
 
         Args:
             number: of the pass.
-            before: the tensor of the unchanged batch, contiguous in C order.
+            replaced: its samples.
+            before: the tensor of the unchanged batch, contiguous in C order; None if it was not kept.
             after: of the same shape.
+
+        Returns:
+            Whether that could be told. Otherwise ``before`` is needed, and nothing was noted.
         """
         if self._rows is not None:
-            others = [row for row in range(self._size) if row != number]
-            same = self.fingerprint.same_parts(after, others)
-            if not any(differs(before[row], after[row]) for row in others if not same[row]):
-                self._rows[number] = differs(before[number], after[number])
-                return
-            self._elements, self._rows = np.array(self.elements), None
+            moved = self._moved_rows(replaced, before, after)
+            if moved is None:
+                return False
+            if moved <= set(replaced):
+                self._rows[list(moved)] |= self._kind(1) << self._kind(number)
+                return True
+            self._elements, self._rows, self._some = np.array(self.elements), None, []
         elif self.fingerprint.same(after):
-            return
+            return True
         assert self._elements is not None
+        assert before is not None  # it may be missing only where bits per row say all
         flat = self._elements.reshape(-1)
-        for place, moved in differences(before, after):
-            flat[place] |= moved.astype(self._kind) << self._kind(number)
+        for place, mask in differences(before, after):
+            flat[place] |= mask.astype(self._kind) << self._kind(number)
+        return True
+
+    def _moved_rows(self, replaced: Collection[int], before: np.ndarray | None, after: np.ndarray) -> set[int] | None:
+        """Rows that changed; of those of other samples one is enough. None if ``before`` is needed to tell."""
+        moved = {row for row in replaced if _surely_changed(self._some[row], _some(after[row]))}
+        doubtful = [row for row in range(self._size) if row not in moved]
+        same = self.fingerprint.same_parts(after, doubtful)
+        for row in doubtful:
+            if same[row]:
+                continue
+            if before is None:
+                return None
+            if differs(before[row], after[row]):
+                moved.add(row)
+                if row not in replaced:
+                    break
+        return moved
 
     @property
     def elements(self) -> np.ndarray:
@@ -68,14 +101,13 @@ class Reach:
         if self._rows is None:
             assert self._elements is not None
             return self._elements
-        bits = self._rows.astype(self._kind) << np.arange(self._size, dtype=self._kind)
-        return np.broadcast_to(bits.reshape(-1, *[1] * (len(self._shape) - 1)), self._shape)
+        return np.broadcast_to(self._rows.reshape(-1, *[1] * (len(self._shape) - 1)), self._shape)
 
     def index(self) -> BatchIndex:
         """The batch index. ``constant`` here means that nothing reached the tensor."""
         size, full = self._size, self._kind((1 << self._bits) - 1)
         if self._rows is not None:
-            return _index_of_rows(tuple(self._rows.tolist()))
+            return _index_of_rows(tuple((self._rows != 0).tolist()))
         if size <= SINGLY:
             return from_reached(self.elements, size)
         found = self.elements
@@ -92,6 +124,21 @@ class Reach:
         return [{sample for sample in range(size) if bits >> sample & 1} for bits in union.tolist()]
 
 
-@lru_cache(maxsize=256)  # nearly all tensors of a model have the same flags
-def _index_of_rows(rows: tuple[bool, ...]) -> BatchIndex:
-    return from_rows(np.where(rows, np.arange(len(rows)), NOBODY), len(rows))
+def _some(row: np.ndarray) -> np.ndarray:
+    """A copy of a few elements, from all over it: neighbours, as memory hands out as many at once."""
+    places = row.reshape(-1)[: row.size // _PLACES * _PLACES].reshape(_PLACES, -1)
+    return np.array(places[:, -_SOME:])
+
+
+def _surely_changed(before: np.ndarray, after: np.ndarray) -> bool:
+    if before.dtype.kind in "fiu":
+        with np.errstate(invalid="ignore"):
+            if (before < after).any():
+                return True
+    return bool(changed(before, after).any())
+
+
+@lru_cache(maxsize=256)  # nearly all tensors of a model have the same
+def _index_of_rows(reached: tuple[bool, ...]) -> BatchIndex:
+    """Row j changed in passes that replaced sample j among others, and never without it: it is that sample's."""
+    return from_rows(np.where(reached, np.arange(len(reached)), NOBODY), len(reached))

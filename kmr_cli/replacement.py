@@ -73,19 +73,25 @@ def _redraw(values: np.ndarray, rows: np.ndarray, spec: TensorSpec, rng: np.rand
 
 
 def _other_floats(values: np.ndarray, old: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    wide = values.astype(np.float64)
-    if np.isfinite(wide).all():
-        low, high, mean, deviation = wide.min(axis=0), wide.max(axis=0), wide.mean(axis=0), wide.std(axis=0)
-    else:
-        finite = np.where(np.isfinite(wide), wide, np.nan)
-        if np.isnan(finite).all(axis=0).any():
-            finite = np.nan_to_num(finite)
-        low, high = np.nanmin(finite, axis=0), np.nanmax(finite, axis=0)
-        mean, deviation = np.nanmean(finite, axis=0), np.nanstd(finite, axis=0)
-    fresh = np.clip(mean + deviation * rng.standard_normal(old.shape), low, high)
+    low, high, mean, deviation = _moments(values)
+    fresh = np.clip(mean + deviation * rng.standard_normal(old.shape, dtype=mean.dtype.type), low, high)
     with np.errstate(over="ignore"):
         result: np.ndarray = fresh.astype(values.dtype)
     return result
+
+
+def _moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Lowest, highest, mean and standard deviation along axis 0, of finite values alone; float32 where that will do."""
+    if values.dtype == np.float32:
+        with np.errstate(all="ignore"):
+            deviation = values.std(axis=0)
+        if np.isfinite(deviation).all():
+            return values.min(axis=0), values.max(axis=0), values.mean(axis=0), deviation
+    wide = values.astype(np.float64)
+    finite = np.where(np.isfinite(wide), wide, np.nan)
+    if np.isnan(finite).all(axis=0).any():
+        finite = np.nan_to_num(finite)
+    return np.nanmin(finite, axis=0), np.nanmax(finite, axis=0), np.nanmean(finite, axis=0), np.nanstd(finite, axis=0)
 
 
 def _other_values(values: np.ndarray, old: np.ndarray, rng: np.random.Generator) -> np.ndarray:

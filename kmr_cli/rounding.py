@@ -65,6 +65,7 @@ def _shake(run: Run) -> dict[str, float]:
 
 def _leaps(run: Run, size: int) -> bool:
     """Whether the difference at a batch of this size appears at once somewhere, rather than growing out of rounding."""
+    run.fill()
     run.step(f"looking inside at a batch of {size}")
     whole = batch_size(run.batch)
     largest = 0.0  # of all that ran so far

@@ -10,7 +10,7 @@ import numpy as np
 
 from kmr_cli.batch import batch_size, number_samples
 from kmr_cli.errors import ModelRunError
-from kmr_cli.evidence import Tap, discrete, output_title
+from kmr_cli.evidence import ArraySpec, Tap, discrete, output_title
 from kmr_cli.formats import Session, Taps
 from kmr_cli.records import Batch, BatchIndex
 
@@ -59,7 +59,7 @@ class SizeRun:
         return self.error is not None or self.wrong_count is not None or self.differs is not None
 
 
-def sizes_to_try(size: int, base: Mapping[Tap, np.ndarray], batch: Batch) -> list[tuple[int, bool]]:
+def sizes_to_try(size: int, specs: Mapping[Tap, ArraySpec], nbytes: int, batch: Batch) -> list[tuple[int, bool]]:
     """(size, whether it equals another dimension): 1, 2, 3, a prime that no dimension has, up to four that some have.
 
     Dimensions of outputs and masks come first: that is where a batch axis is mistaken for another one. Those inside
@@ -67,18 +67,19 @@ def sizes_to_try(size: int, base: Mapping[Tap, np.ndarray], batch: Batch) -> lis
 
     Args:
         size: of the batch.
-        base: all taps of the batch.
+        specs: of all taps of the batch.
+        nbytes: what all of them take.
         batch: the inputs.
     """
     inside: Counter[int] = Counter()
     outside: Counter[int] = Counter()
-    for (layer, _, _), value in base.items():
+    for (layer, _, _), value in specs.items():
         for length in value.shape[1:]:
             if 1 < length <= _LARGEST:
                 (inside if layer else outside)[length] += 1
     for mask in _like_masks(batch):
         outside.update(length for length in mask.shape[1:] if 1 < length <= _LARGEST)
-    each = sum({id(value): value.nbytes for value in base.values()}.values()) / size
+    each = nbytes / size
 
     def cheap(number: int) -> bool:
         return number <= size or number * each <= (_HEAVY if number in outside else _LIGHT)

@@ -64,7 +64,9 @@ def take(
 
 def sketch_inputs(batch: Batch) -> tuple[InputSketch, ...]:
     """Shapes, dtypes and checksums of a batch."""
-    return tuple(InputSketch(name, array.shape, dtype_name(array), checksum(array)) for name, array in batch.items())
+    return tuple(
+        InputSketch(name, array.shape, dtype_name(array.dtype), checksum(array)) for name, array in batch.items()
+    )
 
 
 def load_saved(folder: Path, number: int, dtype: str) -> np.ndarray:
@@ -134,7 +136,7 @@ def sketch_tap(tap: tuple[str, int, str], value: np.ndarray, index: BatchIndex, 
     return TapSketch(
         *tap,
         _symbolic(value.shape, index, size),
-        dtype_name(value),
+        dtype_name(value.dtype),
         index.kind,
         index.axis,
         pieces[0].size,

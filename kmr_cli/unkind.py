@@ -27,7 +27,7 @@ def extreme(
             wide = values[others].astype(np.complex128 if values.dtype.kind == "c" else np.float64)
             wide[~np.isfinite(wide)] = 0  # one NaN in the user's data would make all of it NaN
             spread = np.maximum(np.abs(wide).max(initial=0), 1.0)
-            signs = rng.choice([-1.0, 1.0], wide.shape)
+            signs = 2.0 * rng.integers(0, 2, wide.shape, np.int8) - 1.0
             with np.errstate(over="ignore"):
                 values[others] = (_SCALE * signs * (np.abs(wide) + spread / _SCALE)).astype(values.dtype)
             touched = True

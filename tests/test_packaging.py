@@ -17,7 +17,7 @@ from zoo.samples import DATA, HOME
 from kmr_cli import __version__
 
 ROOT = Path(__file__).resolve().parents[1]
-LIGHT = {"click", "h5py", "ml-dtypes", "numpy", "protobuf", "rich"}
+LIGHT = {"click", "h5py", "ml-dtypes", "numpy", "protobuf", "rich", "xxhash"}
 FOR_PYTHON_3_10 = {"tomli"}
 PYTHONS = {"3.10", "3.11", "3.12", "3.13"}
 EXTRAS = {

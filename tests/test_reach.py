@@ -17,7 +17,7 @@ def reached_by(after_pass, shape=SHAPE):
     reach, bits = Reach(before, B), np.zeros(shape, np.uint8)
     for number in range(B):
         after = after_pass(before.copy(), number)
-        reach.add(number, before, after)
+        assert reach.add(number, [number], before, after)
         bits |= changed(before, after).astype(np.uint8) << np.uint8(number)
     return reach, bits
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from kmr_cli.evidence import ArraySpec
 from kmr_cli.sizes import sizes_to_try
 
 
@@ -11,7 +12,8 @@ def tensor(*shape):
 
 
 def sizes(base, batch=None, *, size=6):
-    return sizes_to_try(size, base, batch or {})
+    specs = {tap: ArraySpec(value.shape, value.dtype) for tap, value in base.items()}
+    return sizes_to_try(size, specs, sum(spec.nbytes for spec in specs.values()), batch or {})
 
 
 def test_plain_sizes_and_a_prime_that_no_dimension_has():

@@ -40,7 +40,7 @@ def write(path: Path, info: ModelInfo, records: Sequence[Record], versions: Mapp
             dataset.attrs["port"] = record.port
             dataset.attrs["sample"] = -1 if record.sample is None else record.sample
             dataset.attrs["shape"] = np.asarray(record.shape, dtype=np.int64)
-            dataset.attrs["dtype"] = dtype_name(record.value)
+            dataset.attrs["dtype"] = dtype_name(record.value.dtype)
             dataset.attrs["batch_index"] = record.index.kind
             dataset.attrs["batch_axis"] = -1 if record.index.axis is None else record.index.axis
             owners = np.asarray(record.index.owners, dtype=np.int64)

@@ -78,7 +78,7 @@ def sample_document(info: ModelInfo, records: Sequence[Record], versions: Mappin
                 "port": record.port,
                 "sample": record.sample,
                 "shape": list(record.shape),
-                "dtype": dtype_name(record.value),
+                "dtype": dtype_name(record.value.dtype),
                 "batch_index": _index(record.index),
                 "summary": {key: _plain(value) for key, value in asdict(summarize(record.value)).items()},
                 "value_shape": list(record.value.shape),

@@ -189,7 +189,7 @@ def _print_record(console: Console, record: Record, type_: str, several_calls: b
 
 
 def _tensor(record: Record) -> Text:
-    text = Text(f"{_numbers(record.shape)} {dtype_name(record.value)}")
+    text = Text(f"{_numbers(record.shape)} {dtype_name(record.value.dtype)}")
     if record.sample is None:
         return text.append("; whole tensor shown")
     return text.append(f"; sample {record.sample} is {_numbers(record.value.shape)}")
