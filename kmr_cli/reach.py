@@ -40,7 +40,7 @@ class Reach:
         passes = size if size <= SINGLY else 2 * self._bits
         self._kind = np.uint8 if passes <= 8 else np.uint16 if passes <= 16 else np.uint64
         in_rows = before.shape[:1] == (size,) and before.size >= _ROW * size and not before.dtype.hasobject
-        self._rows: np.ndarray | None = np.zeros(size, self._kind) if in_rows else None
+        self._rows: list[int] | None = [0] * size if in_rows else None
         self._elements: np.ndarray | None = None if in_rows else np.zeros(before.shape, self._kind)
         self._some = [_some(row) for row in before] if in_rows else []
         self.fingerprint = Fingerprint(before, size if in_rows else 1)
@@ -67,7 +67,8 @@ class Reach:
             if moved is None:
                 return False
             if moved <= set(replaced):
-                self._rows[list(moved)] |= self._kind(1) << self._kind(number)
+                for row in moved:
+                    self._rows[row] |= 1 << number
                 return True
             self._elements, self._rows, self._some = np.array(self.elements), None, []
         elif self.fingerprint.same(after):
@@ -101,13 +102,14 @@ class Reach:
         if self._rows is None:
             assert self._elements is not None
             return self._elements
-        return np.broadcast_to(self._rows.reshape(-1, *[1] * (len(self._shape) - 1)), self._shape)
+        bits = np.array(self._rows, self._kind).reshape(-1, *[1] * (len(self._shape) - 1))
+        return np.broadcast_to(bits, self._shape)
 
     def index(self) -> BatchIndex:
         """The batch index. ``constant`` here means that nothing reached the tensor."""
         size, full = self._size, self._kind((1 << self._bits) - 1)
         if self._rows is not None:
-            return _index_of_rows(tuple((self._rows != 0).tolist()))
+            return _index_of_rows(tuple(map(bool, self._rows)))
         if size <= SINGLY:
             return from_reached(self.elements, size)
         found = self.elements
@@ -126,15 +128,13 @@ class Reach:
 
 def _some(row: np.ndarray) -> np.ndarray:
     """A copy of a few elements, from all over it: neighbours, as memory hands out as many at once."""
-    places = row.reshape(-1)[: row.size // _PLACES * _PLACES].reshape(_PLACES, -1)
+    places = row.reshape(-1)[: row.size // _PLACES * _PLACES].reshape(_PLACES, row.size // _PLACES)
     return np.array(places[:, -_SOME:])
 
 
 def _surely_changed(before: np.ndarray, after: np.ndarray) -> bool:
-    if before.dtype.kind in "fiu":
-        with np.errstate(invalid="ignore"):
-            if (before < after).any():
-                return True
+    if before.dtype.kind in "fiu" and (before < after).any():  # nearly always, and the fastest way to see it
+        return True
     return bool(changed(before, after).any())
 
 
