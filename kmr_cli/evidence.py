@@ -275,8 +275,9 @@ class Evidence:
         """Whether a slice at one of these places along an axis changed. If only :meth:`fill` can tell: wanting."""
         fingerprint = self.reached[tap].fingerprint
         if axis == 0 and fingerprint.parts == len(array):
-            same = fingerprint.same_parts(array, places)
-            places = [place for place in places if not same[place]]
+            if fingerprint.same(array, places):
+                return False
+            places = [place for place in places if not fingerprint.same(array, [place])]
         if places and tap not in self.base:
             self.wanting |= tap not in self.restless
             return False

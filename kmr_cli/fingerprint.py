@@ -11,7 +11,7 @@ values have to be looked at (0.0 and -0.0 are equal, and so are two NaN).
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from xxhash import xxh3_128_digest
@@ -32,21 +32,17 @@ class Fingerprint:
         self._dtype, self._shape = array.dtype, array.shape
         self._digests = digests(array, parts, range(parts))
 
-    def same(self, array: np.ndarray) -> bool:
-        """Whether a tensor is the same bit by bit, for certain: False if that cannot be told."""
-        return all(self.same_parts(array, range(self.parts)))
-
-    def same_parts(self, array: np.ndarray, asked: Collection[int]) -> list[bool]:
-        """:meth:`same` of every part; False for those that are not asked for."""
-        same = [False] * self.parts
-        if self._digests is None or array.shape != self._shape or array.dtype != self._dtype:
-            return same
-        for part, digest in zip(asked, digests(array, self.parts, asked) or (), strict=False):
-            same[part] = digest == self._digests[part]
-        return same
+    def same(self, array: np.ndarray, asked: Sequence[int] | None = None) -> bool:
+        """Whether a tensor, or some parts of it, are the same bit by bit, for certain: False if that cannot be told."""
+        known = self._digests
+        if known is None or array.shape != self._shape or array.dtype != self._dtype:
+            return False
+        if asked is None:
+            return digests(array, self.parts, range(self.parts)) == known
+        return digests(array, self.parts, asked) == [known[part] for part in asked]
 
 
-def digests(array: np.ndarray, parts: int, asked: Collection[int]) -> list[bytes] | None:
+def digests(array: np.ndarray, parts: int, asked: Iterable[int]) -> list[bytes] | None:
     """Those of some parts of a tensor, which is divided along axis 0.
 
     Returns:

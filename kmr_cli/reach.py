@@ -84,9 +84,10 @@ class Reach:
         """Rows that changed; of those of other samples one is enough. None if ``before`` is needed to tell."""
         moved = {row for row in replaced if _surely_changed(self._some[row], _some(after[row]))}
         doubtful = [row for row in range(self._size) if row not in moved]
-        same = self.fingerprint.same_parts(after, doubtful)
+        if self.fingerprint.same(after, doubtful):
+            return moved
         for row in doubtful:
-            if same[row]:
+            if self.fingerprint.same(after, [row]):
                 continue
             if before is None:
                 return None
