@@ -29,6 +29,7 @@ class Run:
         shaken: output port -> how far the last bits of the input move it; None until that was tried.
         planned: how many passes there will be, as far as that is known by now.
         budget: how many there may be, without those for masks.
+        again: how many there were because tensors had not been kept.
     """
 
     session: Session
@@ -49,6 +50,7 @@ class Run:
     shaken: dict[str, float] | None = None
     planned: int = 0
     budget: int = 0
+    again: int = 0
 
     @property
     def outputs(self) -> list[Tap]:
@@ -85,6 +87,7 @@ class Run:
         self.step(doing)
         self.evidence.replaced(self.session, data, self.taps, number)
         if self.evidence.wanting:
+            self.again += self.to_fill + 1
             self.fill()
             self.step(doing)
             self.evidence.replaced(self.session, data, self.taps, number)
@@ -100,6 +103,7 @@ class Run:
         self.step(doing)
         found = self.evidence.kept(self.session, data, self.taps, samples, self.indices, also)
         if self.evidence.wanting:
+            self.again += self.to_fill + 1
             self.fill()
             self.step(doing)
             found = self.evidence.kept(self.session, data, self.taps, samples, self.indices, also)
