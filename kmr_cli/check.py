@@ -140,7 +140,7 @@ def _mixed_output(run: Run, tap: Tap) -> None:
         _blame(run, "KMR104", tap, run.entangled)
         return
     pairs = () if movement is None else tuple(
-        (moved, part) for part, movers in enumerate(movement) for moved in sorted(movers) if moved != part
+        (part, changed) for part, movers in enumerate(movement) for changed in sorted(movers) if changed != part
     )  # fmt: skip
     _blame(run, "KMR101", tap, run.entangled, samples=pairs)
 
@@ -218,7 +218,7 @@ def _origins(run: Run, wrong: Callable[[Tap], bool]) -> list[Source]:
 
 def _touched_by_nan(run: Run, tap: Tap) -> tuple[tuple[int, int], ...]:
     owners = {owner for owner in run.indices[tap].owners if owner not in (0, NOBODY)}
-    return tuple((0, owner) for owner in sorted(owners))
+    return tuple((owner, 0) for owner in sorted(owners))
 
 
 # -- sizes -------------------------------------------------------------------------------------------------------

@@ -110,5 +110,5 @@ class _Hunt:
             (sample,) = samples
             self._cleared.add(sample)
             for tap, rows in moved.items():
-                self.pairs[tap] |= {(sample, row) for row in rows if row != sample}
+                self.pairs[tap] |= {(row, sample) for row in rows if row != sample}
         return moved

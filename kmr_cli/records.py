@@ -166,7 +166,8 @@ class Finding:
         severity: ``error``, ``warning`` or ``note``.
         layer, call, port: where; the layer is ``""`` for the model's own forward code.
         message: one line.
-        samples: pairs (moved, changed); empty where only groups were replaced.
+        samples: pairs (moved, changed): the output of the one moved when the input of the other changed; empty where
+            only groups were replaced.
         max_ulp: the largest difference where it is a matter of last bits.
         allowed: accepted by ``--allow``, or by design: reported, but no reason to fail.
         by_design: what a layer is there for in training mode; allowed with it.

@@ -91,6 +91,7 @@ CLEAN = [
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.usefixtures("tensors"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::UserWarning"),
     pytest.mark.filterwarnings("ignore::RuntimeWarning"),

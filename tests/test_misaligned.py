@@ -11,6 +11,8 @@ from kmr_cli.masks import Mask
 from kmr_cli.misaligned import Axes, find_misaligned
 from kmr_cli.records import LayerInfo, ModelInfo, TensorSpec
 
+pytestmark = pytest.mark.usefixtures("tensors")
+
 
 class Layers:
     """A model whose code calls ``layer(name, function, *inputs)``, as a Session."""

@@ -8,6 +8,8 @@ from kmr_cli.check import check
 from kmr_cli.errors import ModelRunError
 from kmr_cli.records import ModelInfo
 
+pytestmark = pytest.mark.usefixtures("tensors")
+
 WIDTH = 6
 
 

@@ -7,6 +7,8 @@ from zoo.arrays import ArraySession
 from kmr_cli.check import check
 from kmr_cli.records import ModelInfo
 
+pytestmark = pytest.mark.usefixtures("tensors")
+
 SIZE = 7
 
 

@@ -138,7 +138,7 @@ def test_a_leak_fails_the_test_of_its_layer_alone(project):
         [
             "_* leaky.pt::mix::KMR101 cross-sample-leak _*",
             "error KMR101 cross-sample-leak at mix",
-            "  samples: * moves *",
+            "  samples: * depends on *",
             "  fix: compute over the axes of one sample only*",
             "  look: kmr-inspect sample leaky.pt --layer mix --index * --shape 6",
             "FAILED leaky.pt::mix::KMR101 - Failed: error KMR101*",

@@ -122,3 +122,96 @@ def test_zero_and_minus_zero_are_equal_and_text_is_compared():
     assert not differs(np.zeros(9), -np.zeros(9))
     assert not differs(np.array([b"a", b"b"], object), np.array([b"a", b"b"], object))
     assert differs(np.array([b"a", b"b"], object), np.array([b"a", b"c"], object))
+
+
+# -- without the tensor itself ---------------------------------------------------------------------------------------
+
+
+def large(*edits, shape=SHAPE):
+    """The tensor of the unchanged batch, and one with other values at some places."""
+    before = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    after = before.copy()
+    for place, value in edits:
+        after[place] = value
+    return before, after
+
+
+def test_rows_of_replaced_samples_need_no_tensor():
+    reach = Reach(large()[0], B)
+    for sample in range(B):
+        _, after = large((sample, 9.0))
+        assert reach.add(sample, [sample], None, after)
+    assert reach.index().kind == "separated"
+    assert reach.in_rows
+
+
+@pytest.mark.parametrize("place", [(4, 5, 6), (4, 63, 69), (0, 0, 0)])
+def test_one_element_of_another_row_needs_the_tensor(place):
+    before, after = large((2, 9.0), (place, 7.0))
+    reach = Reach(before, B)
+    assert not reach.add(2, [2], None, after)
+    assert not reach.elements.any()  # nothing was noted
+    assert reach.add(2, [2], before, after)
+    assert reach.elements[place] == reach.elements[2, 0, 0] == 4
+    assert not reach.in_rows
+    assert reach.index().kind != "separated"
+
+
+def test_other_bits_in_another_row_are_no_change():
+    before, _ = large()
+    before[3] = 0.0
+    reach = Reach(before, B)
+    after = before.copy()
+    after[3], after[2] = -0.0, 1.0
+    assert not reach.add(2, [2], None, after)
+    assert reach.add(2, [2], before, after)
+    assert reach.in_rows
+    assert set(np.unique(reach.elements[3])) == {0}
+
+
+def test_a_change_that_a_few_elements_do_not_show_needs_the_tensor():
+    before, after = large(((2, 3, 3), 7.0))
+    reach = Reach(before, B)
+    assert not reach.add(2, [2], None, after)
+    assert reach.add(2, [2], before, after)
+    assert reach.index().owners.count(2) == 1
+
+
+def test_a_row_that_stayed_shows_nothing():
+    before, after = large()
+    reach = Reach(before, B)
+    assert reach.add(2, [2], None, after)
+    assert reach.index().kind == "constant"
+
+
+def test_nan_in_a_replaced_row_is_compared_without_a_warning():
+    before, after = large((2, np.nan))
+    reach = Reach(before, B)
+    assert reach.add(2, [2], None, after)
+    assert reach.elements[2].all()
+
+
+@pytest.mark.parametrize("size", [9, 16, 40])
+def test_groups_leave_rows_in_place(size):
+    before = np.random.default_rng(0).standard_normal((size, 3000))
+    reach, bits = Reach(before, size), max(1, (size - 1).bit_length())
+    groups = [[s for s in range(size) if s >> bit & 1 == wanted] for wanted in (1, 0) for bit in range(bits)]
+    for number, group in enumerate(groups):
+        after = before.copy()
+        after[group] += 1
+        assert reach.add(number, group, None, after)
+    assert reach.index().kind == "separated"
+    assert reach.index().owners == tuple(range(size))
+    after = before.copy()
+    after[groups[0]] += 1
+    after[0, 17] += 1
+    assert not reach.add(0, groups[0], None, after)
+    assert reach.add(0, groups[0], before, after)
+    assert reach.index().kind == "mixed"
+
+
+def test_small_tensors_are_compared_as_a_whole():
+    reach = Reach(np.zeros((B, 5)), B)
+    assert not reach.in_rows
+    assert reach.add(0, [0], np.zeros((B, 5)), np.eye(B, 5))
+    assert np.array_equal(reach.elements, np.eye(B, 5))

@@ -8,6 +8,8 @@ from kmr_cli.check import check
 from kmr_cli.records import ModelInfo
 from kmr_cli.unkind import shaken
 
+pytestmark = pytest.mark.usefixtures("tensors")
+
 WIDTH = 6
 
 

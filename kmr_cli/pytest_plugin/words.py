@@ -13,7 +13,7 @@ from kmr_cli.errors import KmrError
 from kmr_cli.formats import OpenOptions
 from kmr_cli.model import Shapes
 from kmr_cli.records import Difference, Finding
-from kmr_cli.render.findings import place, shown, title
+from kmr_cli.render.findings import dependences, place, shown, title
 from kmr_cli.rules import RULES
 
 
@@ -43,8 +43,7 @@ def of_finding(finding: Finding, command: str) -> str:
     """One finding, how to mend it and how to look at it."""
     lines = [f"{finding.severity} {title(finding)} at {place(finding)}", f"  {shown(finding.message)}"]
     if finding.samples:
-        pairs = ", ".join(f"{moved} moves {changed}" for moved, changed in finding.samples[:6])
-        lines.append(f"  samples: {pairs}{', …' if len(finding.samples) > 6 else ''}")
+        lines.append(f"  samples: {dependences(finding, 6)}")
     return "\n".join([*lines, f"  fix: {RULES[finding.rule].remedy}", f"  look: {command}"])
 
 
@@ -60,7 +59,7 @@ def sample_command(finding: Finding, model: str, opening: OpenOptions, data: Seq
     if isinstance(finding, Difference):
         index = finding.where[0] if finding.where else 0
     else:
-        index = finding.samples[0][1] if finding.samples else 0
+        index = finding.samples[0][0] if finding.samples else 0
     return command_line("sample", model, opening, ("--layer", finding.layer or "*", "--index", str(index), *data))
 
 

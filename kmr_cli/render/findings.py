@@ -31,6 +31,13 @@ def place(finding: Finding) -> str:
     return f"{shown(finding.layer) or ITSELF}{f' call {finding.call}' if finding.call else ''}"
 
 
+def dependences(finding: Finding, most: int | None = None) -> str:
+    """``3 depends on 0, 4 on 0, …``: whose output moved with whose input; at most so many."""
+    pairs = [f"{moved} on {changed}" for moved, changed in finding.samples[:most]]
+    pairs[:1] = [pair.replace("on", "depends on") for pair in pairs[:1]]
+    return ", ".join(pairs) + (", …" if len(pairs) < len(finding.samples) else "")
+
+
 def accepted(finding: Finding) -> str:
     """Why a finding that is allowed is no reason to fail."""
     return "by design in training mode" if finding.by_design else "allowed: by design"

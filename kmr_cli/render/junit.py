@@ -6,7 +6,17 @@ from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
 from kmr_cli.records import Finding, Outcome
-from kmr_cli.render.findings import ITSELF, NOTHING_CHECKED, accepted, failing, place, shown, title, unchecked
+from kmr_cli.render.findings import (
+    ITSELF,
+    NOTHING_CHECKED,
+    accepted,
+    dependences,
+    failing,
+    place,
+    shown,
+    title,
+    unchecked,
+)
 from kmr_cli.rules import RULES
 
 _PROGRAM = "kmr-inspect"
@@ -80,7 +90,7 @@ def _lines(finding: Finding) -> str:
         shown(finding.message),
     ]
     if finding.samples:
-        lines.append("samples: " + ", ".join(f"{moved} moves {changed}" for moved, changed in finding.samples))
+        lines.append(f"samples: {dependences(finding)}")
     if finding.severity != "note" and not finding.allowed:
         lines.append(f"fix: {RULES[finding.rule].remedy}")
     return "\n".join(lines)

@@ -11,6 +11,7 @@ from rich.text import Text
 from kmr_cli.library import Case
 from kmr_cli.records import Dependence, Finding, Report
 from kmr_cli.render.escape import for_terminal
+from kmr_cli.render.findings import dependences
 from kmr_cli.render.lines import print_hanging
 from kmr_cli.rules import RULES
 
@@ -150,8 +151,7 @@ def _finding(console: Console, finding: Finding) -> None:
     _print_title(console, title)
     _line(console, for_terminal(finding.message, 1000))
     if finding.samples:
-        pairs = ", ".join(f"{moved} moves {changed}" for moved, changed in finding.samples[:6])
-        _line(console, f"samples: {pairs}{', …' if len(finding.samples) > 6 else ''}")
+        _line(console, f"samples: {dependences(finding, 6)}")
     if finding.severity != "note" and not finding.allowed:
         _line(console, f"fix: {rule.remedy}")
 

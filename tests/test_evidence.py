@@ -1,0 +1,118 @@
+"""What is held of the unchanged batch: digests, until something shows that only the values can settle."""
+
+import numpy as np
+import pytest
+from zoo.arrays import ArraySession
+
+from kmr_cli.check import check
+from kmr_cli.evidence import Evidence
+from kmr_cli.formats import Taps
+from kmr_cli.records import ModelInfo, TensorSpec
+
+B, WIDTH = 6, 3000
+
+
+def wide(*functions):
+    steps = [("first", lambda x: x * 2.0), *[(f"step{n}", function) for n, function in enumerate(functions)]]
+    return ArraySession([*steps, ("last", lambda x: x[:, :4] + x[:, 4:8])], (None, WIDTH))
+
+
+def batch(size=B):
+    return {"x": np.random.default_rng(0).standard_normal((size, WIDTH))}
+
+
+def recorded(session, data):
+    evidence = Evidence(len(data["x"]))
+    taps = Taps(tuple(layer.path for layer in session.layers))
+    evidence.record(session, data, taps)
+    return evidence, taps
+
+
+def report_on(session, size=B):
+    info = ModelInfo("m", "keras", "", (TensorSpec("x", (None, WIDTH), "float64"),), (), session.layers, 0)
+    steps = []
+    return check(session, info, batch(size), progress=steps.append), steps
+
+
+def test_large_tensors_are_not_kept():
+    evidence, _ = recorded(wide(np.tanh), batch())
+    assert set(evidence.specs) - set(evidence.base) == {
+        ("first", 0, "in0"), ("first", 0, "out0"), ("step0", 0, "in0"), ("step0", 0, "out0"), ("last", 0, "in0")
+    }  # fmt: skip
+    assert evidence.specs["step0", 0, "out0"].shape == (B, WIDTH)
+    assert evidence.specs["step0", 0, "out0"].nbytes == B * WIDTH * 8
+    assert sum({id(value): value.nbytes for value in evidence.base.values()}.values()) == 2 * B * 4 * 8
+    assert evidence.nbytes == (3 * WIDTH + 2 * 4) * B * 8
+    assert not evidence.filled
+
+
+def test_outputs_and_what_is_not_finite_are_kept():
+    def log(x):
+        with np.errstate(invalid="ignore"):
+            return np.log(x)
+
+    evidence, _ = recorded(ArraySession([("a", lambda x: x * 2), ("log", log), ("b", np.exp)], (None, WIDTH)), batch())
+    assert {tap for tap in evidence.base if tap[0]} == {("log", 0, "out0"), ("b", 0, "in0"), ("b", 0, "out0")}
+    assert evidence.not_finite == evidence.base.keys()
+    assert ("", 0, "out0") in evidence.base
+
+
+def test_filling_keeps_everything():
+    session, data = wide(np.tanh), batch()
+    evidence, taps = recorded(session, data)
+    evidence.fill(session, data, taps)
+    assert evidence.filled
+    assert np.array_equal(evidence.base["step0", 0, "out0"], np.tanh(2 * data["x"]))
+    assert evidence.base["first", 0, "out0"] is evidence.base["step0", 0, "in0"]
+    assert not evidence.restless
+
+
+def test_what_differs_when_it_is_filled_is_restless():
+    drift = [0.0]
+    session, data = wide(lambda x: x + drift[0]), batch()
+    evidence, taps = recorded(session, data)
+    drift[0] = 1.0
+    evidence.fill(session, data, taps)
+    assert {layer for layer, _, _ in evidence.restless} == {"step0", "last"}
+    assert evidence.index(("step0", 0, "out0")).kind == "unproven"
+    assert evidence.index(("first", 0, "out0")).kind == "constant"
+
+
+def test_a_clean_model_costs_no_further_pass():
+    report, steps = report_on(wide(np.tanh))
+    assert report.verdict == "pass"
+    assert not any("keeping" in step for step in steps)
+
+
+@pytest.mark.parametrize("size", [6, 12])
+def test_a_leak_costs_two_more(size):
+    report, steps = report_on(wide(lambda x: x - x.mean(0)), size)
+    assert [(finding.rule, finding.layer) for finding in report.findings] == [("KMR101", "step0")]
+    assert sum("keeping all values of the batch" in step for step in steps) == 1
+    assert sum("replacing" in step for step in steps) == (7 if size == 6 else 9)
+
+
+def test_a_leak_that_only_extreme_values_show():
+    report, steps = report_on(wide(lambda x: x * (1 + (np.abs(x).max() > 20))))
+    assert ("KMR101", "step0") in {(finding.rule, finding.layer) for finding in report.findings}
+    assert sum("making the others extreme" in step for step in steps) == 2
+
+
+def test_one_leak_is_counted_once_for_the_distance():
+    """The pass that is run again must not count as a second sample that moves the output."""
+
+    def far(x):
+        return x + np.where(np.arange(len(x)) == 4, x[0, 0] * 100, 0)[:, None]
+
+    session = wide(far)
+    report, _ = report_on(session)
+    assert report.findings[0].samples == ((4, 0),)
+
+
+def test_a_wrong_size_is_traced_with_all_values():
+    def padded(x):
+        return x + (len(x) == 3) * np.linspace(0, 1, x.shape[1])
+
+    report, steps = report_on(wide(np.tanh, padded, np.tanh))
+    assert [(finding.rule, finding.layer) for finding in report.findings] == [("KMR102", "step1")]
+    assert sum("keeping" in step for step in steps) == 1
