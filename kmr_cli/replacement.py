@@ -91,7 +91,9 @@ def _moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np
     finite = np.where(np.isfinite(wide), wide, np.nan)
     if np.isnan(finite).all(axis=0).any():
         finite = np.nan_to_num(finite)
-    return np.nanmin(finite, axis=0), np.nanmax(finite, axis=0), np.nanmean(finite, axis=0), np.nanstd(finite, axis=0)
+    unit = max(float(np.nanmax(np.abs(finite), initial=0)), np.finfo(np.float64).tiny)
+    mean, deviation = (unit * of(finite / unit, axis=0) for of in (np.nanmean, np.nanstd))  # squares need room
+    return np.nanmin(finite, axis=0), np.nanmax(finite, axis=0), mean, deviation
 
 
 def _other_values(values: np.ndarray, old: np.ndarray, rng: np.random.Generator) -> np.ndarray:

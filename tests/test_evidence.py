@@ -98,15 +98,34 @@ def test_a_leak_that_only_extreme_values_show():
     assert sum("making the others extreme" in step for step in steps) == 2
 
 
-def test_one_leak_is_counted_once_for_the_distance():
-    """The pass that is run again must not count as a second sample that moves the output."""
+def test_a_pass_that_is_run_again_counts_once():
+    """An output that one sample alone moved is not moved by a second one."""
+    replaced = (np.arange(B) == 2)[:, None]
+    session = ArraySession([("mix", lambda x: x - x.mean(0)), ("own", lambda _: marks[0])], (None, WIDTH))
+    data = batch()
+    other = {"x": np.where(replaced, 3.0, data["x"])}
+    marks = [np.zeros((B, 4))]
+    evidence, taps = recorded(session, data)
+    marks[0] = replaced * np.ones((B, 4))
+    evidence.replaced(session, other, taps, 2)
+    assert evidence.wanting
+    marks[0] = np.zeros((B, 4))
+    evidence.fill(session, data, taps)
+    marks[0] = replaced * np.ones((B, 4))
+    evidence.replaced(session, other, taps, 2)
+    assert not evidence.wanting
+    assert evidence.leak_ulp["", 0, "out0"] == 0
+    assert np.array_equal(evidence.reached["", 0, "out0"].elements, 4 * marks[0])
 
-    def far(x):
-        return x + np.where(np.arange(len(x)) == 4, x[0, 0] * 100, 0)[:, None]
 
-    session = wide(far)
-    report, _ = report_on(session)
-    assert report.findings[0].samples == ((4, 0),)
+def test_chance_inside_costs_no_further_pass():
+    rng = np.random.default_rng(0)
+    session = ArraySession(
+        [("noise", lambda x: x + rng.standard_normal(x.shape)), ("ends", lambda x: x[:, :4])], (None, WIDTH)
+    )
+    report, steps = report_on(session)
+    assert {finding.rule for finding in report.findings} == {"KMR301"}
+    assert not any("keeping" in step for step in steps)
 
 
 def test_a_wrong_size_is_traced_with_all_values():

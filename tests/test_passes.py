@@ -38,6 +38,11 @@ def coincident(x):  # right shapes only where the batch is as large as the width
     return (x[:, :, None] * (x > 0)).sum(1) if len(x) == WIDTH else np.tanh(x)
 
 
+def wrong_at(size):
+    """Right at every other size; of the dimensions of WIDTHS, 15 is the third to be tried and 21 the fourth."""
+    return lambda x: x + (len(x) == size) * np.linspace(0, 1, x.shape[1])
+
+
 MODELS = {
     "clean": [("tanh", np.tanh)],
     "deep": [(f"tanh{number}", np.tanh) for number in range(30)],
@@ -49,6 +54,9 @@ MODELS = {
     "one sample": [("last", lambda x: x + 0.1 * x[-1:] * (np.arange(len(x)) == 0)[:, None])],
     "fails at a size": [("picky", fails_at_three)],
     "coincident": [("masked", coincident)],
+    "coincident, at last": [("wrong", wrong_at(21))],
+    "two kinds": [("picky", fails_at_three), ("wrong", wrong_at(15))],
+    "two kinds, at last": [("picky", fails_at_three), ("wrong", wrong_at(21))],
     "both": [("picky", fails_at_three), ("masked", coincident)],
     "chance": [("noise", noise)],
     "chance, and fails": [("noise", noise), ("picky", fails_at_three), ("masked", coincident)],

@@ -1,5 +1,6 @@
 """The pytest plugin, used as a project uses it: pytest runs pytest, on small TorchScript models."""
 
+import re
 import subprocess
 import sys
 import zipfile
@@ -144,6 +145,8 @@ def test_a_leak_fails_the_test_of_its_layer_alone(project):
             "FAILED leaky.pt::mix::KMR101 - Failed: error KMR101*",
         ]
     )
+    (moved,) = re.findall(r"samples: (\d+) depends on", text_of(result))[:1]
+    assert f"--layer mix --index {moved} " in text_of(result)
     assert "kmr_cli" not in text_of(result).replace("kmr_cli.pytest_plugin", "")
     assert "Traceback" not in text_of(result)
 

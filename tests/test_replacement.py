@@ -49,6 +49,25 @@ def test_floats_stay_in_the_range_seen_per_feature():
     assert (result[:, 2] == 5).all()
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_floats_near_the_end_of_the_range(dtype):
+    """Their squares have no room in the dtype."""
+    values = (np.random.default_rng(1).standard_normal((6, 9)) * (np.finfo(dtype).max / 8)).astype(dtype)
+    result = replaced(values, [0, 1])
+    assert np.isfinite(result).all()
+    assert (result[:2] != values[:2]).all()
+    assert (np.abs(result) <= np.abs(values).max()).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_what_is_not_finite_says_nothing_of_the_range(dtype):
+    values = np.random.default_rng(1).uniform(2, 3, (6, 9)).astype(dtype)
+    values[4, 2], values[5, 3] = np.nan, np.inf
+    result = replaced(values, [0, 1, 4, 5])
+    assert (result >= 2).all()
+    assert (result <= 3).all()
+
+
 def test_never_a_permutation():
     values = np.random.default_rng(0).standard_normal((6, 3))
     result = replaced(values, range(6))

@@ -411,6 +411,21 @@ def test_the_sink_is_called_in_the_callers_thread(opened):
     assert threads == {threading.get_ident()}
 
 
+@pytest.mark.parametrize("large", [False, True])
+def test_what_one_layer_returns_and_the_next_takes_is_one_array_for_both(opened, monkeypatch, large):
+    """Also where that tensor is large, and so the last of its group."""
+    from kmr_cli.formats.savedmodel import taps
+
+    monkeypatch.setattr(taps, "LARGE_BYTES", 1 if large else taps.LARGE_BYTES)
+    session = opened("keras_cnn")
+    named = {}
+    session.capture(
+        batch_for(session), everything(session), lambda layer, _, port, array: named.update({(layer, port): array})
+    )
+    assert named["conv1", "out0"] is named["bn1", "in0"]
+    assert not any(array.flags.writeable for array in named.values())
+
+
 @pytest.mark.parametrize("name", ["keras_cnn", "tf1_variables"])
 def test_what_the_sink_raises_arrives_unchanged_and_leaves_nothing(opened, name):
     class StopHereError(Exception):
