@@ -94,25 +94,34 @@ def passes(make, size):
     info = ModelInfo("m", "keras", "", session.inputs, (), session.layers, 0)
     batch = {"x": np.random.default_rng(1).standard_normal((size, WIDTH))}
     report = check(session, info, batch, reopen=reopen)
-    return report.forward_passes, sum(one.passes for one in sessions)
+    return report.forward_passes, sum(one.passes for one in sessions), report
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("size", [2, 3, 4, 5, 6, 7, 8, 9, 16, 33])
 @pytest.mark.parametrize("name", MODELS)
 def test_the_number_of_passes_is_bounded(name, size):
-    told, counted = passes(lambda: ArraySession(WIDTHS + MODELS[name], (None, WIDTH)), size)
+    told, counted, _ = passes(lambda: ArraySession(WIDTHS + MODELS[name], (None, WIDTH)), size)
     assert told == counted
     assert counted <= most(size)
 
 
+@pytest.mark.parametrize("size", [5, 6, 7, 8, 9])
+@pytest.mark.parametrize("late", [15, 21])
+def test_once_a_size_is_wrong_passes_are_left_to_name_the_layers(late, size):
+    steps = [*WIDTHS, ("picky", fails_at_three), ("wrong", wrong_at(late))]
+    found = passes(lambda: ArraySession(steps, (None, WIDTH)), size)[-1].findings
+    assert ("KMR102", "picky") in {(finding.rule, finding.layer) for finding in found}
+    assert all(finding.layer for finding in found if finding.severity == "error")
+
+
 @pytest.mark.parametrize("size", [2, 3, 8, 9, 33])
 def test_telling_state_from_chance_is_within_the_bound(size):
-    told, counted = passes(Remembering, size)
+    told, counted, _ = passes(Remembering, size)
     assert told == counted
     assert counted <= most(size)
 
 
 def test_layers_cost_no_passes():
-    one = passes(lambda: ArraySession(MODELS["clean"], (None, WIDTH)), 6)
-    assert one == passes(lambda: ArraySession(MODELS["deep"], (None, WIDTH)), 6)
+    one = passes(lambda: ArraySession(MODELS["clean"], (None, WIDTH)), 6)[0]
+    assert one == passes(lambda: ArraySession(MODELS["deep"], (None, WIDTH)), 6)[0]
