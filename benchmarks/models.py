@@ -21,6 +21,10 @@ CHECKED = {
     "MobileNetV2 SavedModel": CACHE / "mobilenetv2_128_savedmodel",
     "ResNet-18-sized TorchScript": RESNET18,
 }
+MIXING = {
+    "MobileNetV2 `.keras` that mixes samples": CACHE / "mobilenetv2_128_mixing.keras",
+    "MobileNetV2 SavedModel that mixes samples": CACHE / "mobilenetv2_128_mixing_savedmodel",
+}
 CHECKED_SIDE = 128  # of the images, in pixels: a check runs the model some twenty times
 SCRIPTS = {"resnet50": RESNET50, "mobilenet": MOBILENET, "resnet18": RESNET18, "images": IMAGES}
 
@@ -55,11 +59,27 @@ def build_all() -> None:
             model = make(weights=None, input_shape=(CHECKED_SIDE, CHECKED_SIDE, 3), classifier_activation=None)
             model.save(archive)
             model.export(str(saved), verbose=False)
+    archive, saved = MIXING.values()
+    if not (archive.exists() and saved.exists()):
+        _save_mixing(archive, saved)
     if not RESNET18.exists():
         _save_resnet18()
     # Taken anew each time: a snapshot of an earlier state of this program is another amount of work.
     command = [str(Path(sys.executable).parent / "kmr-inspect"), "snapshot", str(RESNET50), "--input", str(IMAGES)]
     subprocess.run([*command, "-o", str(SNAPSHOT), "--force"], check=True)
+
+
+def _save_mixing(archive: Path, saved: Path) -> None:
+    """The mean of all samples is taken from each at the very start: no tensor is free of the others."""
+    import keras
+
+    keras.utils.set_random_seed(0)
+    shape = (CHECKED_SIDE, CHECKED_SIDE, 3)
+    images = keras.Input(shape)
+    body = keras.applications.MobileNetV2(weights=None, input_shape=shape, classifier_activation=None)
+    model = keras.Model(images, body(images - keras.ops.mean(images, axis=0, keepdims=True)))
+    model.save(archive)
+    model.export(str(saved), verbose=False)
 
 
 def _save_resnet18() -> None:
