@@ -14,8 +14,18 @@ from kmr_cli.cli.complaint import complain, silence_stdout
 from kmr_cli.cli.exit_codes import ExitCode
 from kmr_cli.errors import KmrError
 
-COMMANDS = ("layers", "sample", "check-batch-axis", "snapshot", "compare", "rules")
-"""Modules of this package with a click command of the same name, in the order of the help."""
+COMMANDS = {
+    "layers": "List the layers of MODEL.",
+    "sample": "Show one sample's values at any layer of MODEL.",
+    "check-batch-axis": "Check that the samples of a batch do not mix.",
+    "snapshot": "Keep shapes, batch axes and values of MODEL in a file.",
+    "compare": "Compare MODEL with a snapshot or another model.",
+    "rules": "List the rules, or explain one.",
+}
+"""Modules of this package with a click command of the same name, in the order of the help.
+
+The first sentence of each stands here too, so that ``kmr-inspect --help`` need not load them all.
+"""
 
 
 class _Group(click.Group):
@@ -27,6 +37,10 @@ class _Group(click.Group):
             return None
         command: click.Command = import_module(f"kmr_cli.cli.{cmd_name.replace('-', '_')}").command
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})

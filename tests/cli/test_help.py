@@ -1,5 +1,9 @@
 """The first screens that anyone sees."""
 
+import subprocess
+import sys
+from importlib import import_module
+
 import pytest
 
 from kmr_cli.cli import COMMANDS
@@ -18,6 +22,23 @@ def test_help_fits_80_columns_and_shows_an_example(kmr, command):
 def test_every_command_is_listed(kmr):
     screen = kmr("--help")
     assert all(f"  {name} " in screen.out for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_listed_with_its_own_words(name):
+    command = import_module(f"kmr_cli.cli.{name.replace('-', '_')}").command
+    assert command.name == name
+    assert COMMANDS[name] == command.get_short_help_str(80)
+
+
+def test_the_list_loads_no_command():
+    script = (
+        "import sys; from kmr_cli.cli import run; run(['--help']); print([m for m in sys.modules if 'kmr_cli' in m])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    loaded = done.stdout.splitlines()[-1]
+    assert "'kmr_cli.cli.complaint'" in loaded
+    assert not any(f"kmr_cli.cli.{name.replace('-', '_')}" in loaded for name in COMMANDS)
 
 
 def test_no_command_shows_the_help_and_fails(kmr):
