@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import functools
 import shlex
 import tokenize
 import zipfile
@@ -292,6 +293,7 @@ def number_samples(batch: Batch) -> np.ndarray:
     return np.arange(batch_size(batch), dtype=np.int32)
 
 
+@functools.lru_cache(maxsize=64)  # NumPy works the name out anew each time
 def dtype_name(dtype: np.dtype[np.generic]) -> str:
     """NumPy's name, ``string`` for text."""
     return "string" if dtype.hasobject else dtype.name

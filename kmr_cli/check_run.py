@@ -68,6 +68,8 @@ class Run:
 
     def _usurped(self, index: BatchIndex) -> bool:
         """Whether one of as many rows as samples belongs to a sample that has another row already."""
+        if index.kind == "separated":
+            return False
         rows = [owner for owner in index.owners if owner != NOBODY]
         return index.axis == 0 and len(index.owners) == self.evidence.size and len(set(rows)) < len(rows)
 

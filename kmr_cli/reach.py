@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -42,7 +42,9 @@ class Reach:
         in_rows = before.shape[:1] == (size,) and before.size >= _ROW * size and not before.dtype.hasobject
         self._rows: list[int] | None = [0] * size if in_rows else None
         self._elements: np.ndarray | None = None if in_rows else np.zeros(before.shape, self._kind)
-        self._some = [_some(row) for row in before] if in_rows else []
+        self._some: Sequence[np.ndarray] | np.ndarray = ()
+        if in_rows:  # memory with gaps is copied, and that a row at a time
+            self._some = _some(before, size) if before.flags.c_contiguous else [_some(row, 1)[0] for row in before]
         self.fingerprint = Fingerprint(before, size if in_rows else 1)
 
     @property
@@ -70,7 +72,7 @@ class Reach:
                 for row in moved:
                     self._rows[row] |= 1 << number
                 return True
-            self._elements, self._rows, self._some = np.array(self.elements), None, []
+            self._elements, self._rows, self._some = np.array(self.elements), None, ()
         elif self.fingerprint.same(after):
             return True
         assert self._elements is not None
@@ -82,7 +84,7 @@ class Reach:
 
     def _moved_rows(self, replaced: Collection[int], before: np.ndarray | None, after: np.ndarray) -> set[int] | None:
         """Rows that changed; of those of other samples one is enough. None if ``before`` is needed to tell."""
-        moved = {row for row in replaced if _surely_changed(self._some[row], _some(after[row]))}
+        moved = {row for row in replaced if _surely_changed(self._some[row], _some(after[row], 1)[0])}
         doubtful = [row for row in range(self._size) if row not in moved]
         if self.fingerprint.same(after, doubtful):
             return moved
@@ -127,10 +129,11 @@ class Reach:
         return [{sample for sample in range(size) if bits >> sample & 1} for bits in union.tolist()]
 
 
-def _some(row: np.ndarray) -> np.ndarray:
-    """A copy of a few elements, from all over it: neighbours, as memory hands out as many at once."""
-    places = row.reshape(-1)[: row.size // _PLACES * _PLACES].reshape(_PLACES, row.size // _PLACES)
-    return np.array(places[:, -_SOME:])
+def _some(array: np.ndarray, rows: int) -> np.ndarray:
+    """A copy of a few elements of every row, from all over it: neighbours, as memory hands out as many at once."""
+    length = array.size // rows
+    flat = array.reshape(rows, length)[:, : length // _PLACES * _PLACES]
+    return np.array(flat.reshape(rows, _PLACES, length // _PLACES)[:, :, -_SOME:])
 
 
 def _surely_changed(before: np.ndarray, after: np.ndarray) -> bool:

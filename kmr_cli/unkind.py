@@ -25,11 +25,13 @@ def extreme(
         if values.dtype.kind in "fcV" and limits.get(name) is None:
             others = [row for row in range(len(values)) if row not in kept]
             wide = values[others].astype(np.complex128 if values.dtype.kind == "c" else np.float64)
-            wide[~np.isfinite(wide)] = 0  # one NaN in the user's data would make all of it NaN
-            spread = np.maximum(np.abs(wide).max(initial=0), 1.0)
-            signs = 2.0 * rng.integers(0, 2, wide.shape, np.int8) - 1.0
+            large = np.abs(wide)
+            large[~np.isfinite(large)] = 0  # one NaN in the user's data would make all of it NaN
+            large += max(float(large.max(initial=0)), 1.0) / _SCALE
             with np.errstate(over="ignore"):
-                values[others] = (_SCALE * signs * (np.abs(wide) + spread / _SCALE)).astype(values.dtype)
+                large *= _SCALE
+                large *= 2 * rng.integers(0, 2, large.shape, np.int8) - 1
+                values[others] = large.astype(values.dtype)
             touched = True
         result[name] = values
     return result if touched else None
