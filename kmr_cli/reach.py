@@ -39,7 +39,8 @@ class Reach:
         self._bits = max(1, int(size - 1).bit_length())
         passes = size if size <= SINGLY else 2 * self._bits
         self._kind = np.uint8 if passes <= 8 else np.uint16 if passes <= 16 else np.uint64
-        in_rows = before.shape[:1] == (size,) and before.size >= _ROW * size and not before.dtype.hasobject
+        large = before.size >= _ROW * size and not before.dtype.hasobject
+        in_rows = large and before.shape[:1] == (size,) and size > 1
         self._rows: list[int] | None = [0] * size if in_rows else None
         self._elements: np.ndarray | None = None if in_rows else np.zeros(before.shape, self._kind)
         self._some: Sequence[np.ndarray] | np.ndarray = ()
