@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,6 +16,8 @@ from kmr_cli.records import ModelInfo, TensorSpec
 
 NAME = "layer"
 """The word used in reports."""
+_NAMED = 6
+"""Arguments of a constructor that a hint lists."""
 
 
 def open_class(
@@ -44,6 +47,7 @@ def open_class(
     framework = next((base.__module__.split(".")[0] for base in kind.__mro__ if _is_base(base)), None)
     if framework is None:
         raise LayerError(f"{target}: neither a keras.Layer nor a torch.nn.Module")
+    _check_arguments(target, kind, arguments)
     try:
         if framework == "keras":
             model = _keras_model(kind, arguments, inputs)
@@ -52,7 +56,12 @@ def open_class(
     except KmrError:
         raise
     except Exception as exc:  # whatever the user's own code raises
-        raise ModelLoadError(f"{target}: cannot be built ({type(exc).__name__}: {first_line(exc)})") from exc
+        if framework == "keras":
+            from kmr_cli.formats.keras_shared.load import keras_message
+        said = keras_message(exc) if framework == "keras" else first_line(exc)
+        shapes = ", ".join(str(spec.shape).replace("None", "batch") for spec in inputs)
+        hint = f"it was given {shapes}: --shape states a single sample, --kwargs the arguments of its constructor"
+        raise ModelLoadError(f"{target}: cannot be built ({type(exc).__name__}: {said})", hint) from exc
     adopting = load_format("keras_archive" if framework == "keras" else "torchscript")
 
     def open_session() -> Session:
@@ -85,6 +94,23 @@ def _find(target: str) -> type:
     if not isinstance(kind, type):
         raise LayerError(f"{module_name} has no class {class_name!r}")
     return kind
+
+
+def _check_arguments(target: str, kind: type, arguments: Mapping[str, Any]) -> None:
+    """Raise LayerError if the constructor does not take these, or wants more."""
+    try:
+        inspect.signature(kind.__init__).bind(None, **arguments)  # type: ignore[misc]
+    except TypeError as exc:
+        named = [
+            one
+            for one in list(inspect.signature(kind.__init__).parameters.values())[1:]  # type: ignore[misc]
+            if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
+        ]
+        needed = [one.name for one in named if one.default is one.empty]
+        listed = ", ".join(one.name for one in named[:_NAMED]) + (", …" if len(named) > _NAMED else "")
+        example = ", ".join(f'"{name}": …' for name in needed or [one.name for one in named[:1]])
+        hint = f"it takes {listed}: --kwargs '{{{example}}}'" if named else "it takes no arguments: leave out --kwargs"
+        raise LayerError(f"{target}: {exc}", hint) from exc
 
 
 def _is_base(base: type) -> bool:

@@ -123,7 +123,7 @@ def keras_message(exc: BaseException) -> str:
     inner = str(exc).rpartition("Exception encountered: ")[2].strip()
     if inner.startswith("''"):
         inner = inner.removeprefix("''").removesuffix("''")
-    text = bold[1] if bold else inner
+    text = bold[1].rpartition("Error encountered:")[2] if bold else inner
     return first_line(ValueError(text)) if text.strip() else type(exc).__name__
 
 
