@@ -166,6 +166,24 @@ def test_layer_classes_that_cannot_be_built(kmr, folder, target, message):
     assert message in screen.err.splitlines()[0]
 
 
+FAILING = """
+import keras
+
+
+class Name(keras.layers.Layer):
+    def call(self, x):
+        return x + undefined
+
+
+class Shape(keras.layers.Layer):
+    def build(self, input_shape):
+        self.size = input_shape[5]
+
+    def call(self, x):
+        return x
+"""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("target", "kwargs", "error", "hint"),
@@ -184,10 +202,7 @@ def test_layer_classes_that_cannot_be_built(kmr, folder, target, message):
     ],
 )
 def test_why_a_layer_class_cannot_be_built(kmr, tmp_path, target, kwargs, error, hint):
-    (tmp_path / "failing.py").write_text(
-        "import keras\n\n\nclass Name(keras.layers.Layer):\n    def call(self, x):\n        return x + undefined\n\n\n"
-        "class Shape(keras.layers.Layer):\n    def build(self, input_shape):\n        self.size = input_shape[5]\n\n    def call(self, x):\n        return x\n"
-    )
+    (tmp_path / "failing.py").write_text(FAILING)
     screen = kmr("check-batch-axis", "--layer-class", target, "--shape", "4", "--kwargs", kwargs, cwd=tmp_path)
     assert screen.code == 2
     told, advice = screen.err.splitlines()
