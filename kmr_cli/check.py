@@ -232,7 +232,7 @@ def _try_sizes(run: Run, later: int) -> None:
     outputs = {tap: (run.evidence.base[tap], run.indices[tap]) for tap in run.outputs if not _hopeless(run, tap)}
     chosen = sizes_to_try(size, run.evidence.specs, run.evidence.nbytes, run.batch)
     if not run.evidence.singly and any(run.mixed(tap) for tap in run.outputs):
-        chosen = chosen[: _SIZES_WITH_LEAK - run.again]  # what that saves names a pair of samples
+        chosen = chosen[: max(1, _SIZES_WITH_LEAK - run.again)]  # what that saves names a pair of samples
     run.planned = min(run.passes + len(chosen), run.budget) + later
     for other, coincident in chosen:
         left = run.budget - run.passes

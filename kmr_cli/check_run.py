@@ -17,6 +17,9 @@ from kmr_cli.sizes import SizeRun
 
 Progress = Callable[[str], None]
 """Told what is being done, after the number of the pass and of all that are planned: ``7/21 replacing sample 4``."""
+_AGAIN, _AGAIN_IN_GROUPS = 8, 3
+"""Passes that are run again at most: with as many the bound of the check still holds, and some are left that name a
+pair of samples. After more, what is mixed is told from rows: inside only, outputs are always looked at by element."""
 
 
 @dataclass
@@ -29,7 +32,7 @@ class Run:
         shaken: output port -> how far the last bits of the input move it; None until that was tried.
         planned: how many passes there will be, as far as that is known by now.
         budget: how many there may be, without those for masks.
-        again: how many there were because tensors had not been kept.
+        again: how many there were because tensors had not been kept, or only seen by rows.
     """
 
     session: Session
@@ -51,6 +54,7 @@ class Run:
     planned: int = 0
     budget: int = 0
     again: int = 0
+    _replaced: list[Batch] = field(default_factory=list)
 
     @property
     def outputs(self) -> list[Tap]:
@@ -85,14 +89,22 @@ class Run:
         self.findings.append(finding)
 
     def replaced(self, doing: str, data: Batch, number: int) -> None:
-        """A pass of :meth:`Evidence.replaced`, and two more where that showed what needs all tensors."""
+        """A pass of :meth:`Evidence.replaced`.
+
+        The first that shows more than rows of replaced samples is followed by one that keeps all tensors, and run
+        again with those before it, element by element; where these are too many, without them.
+        """
+        self._replaced.append(data)
         self.step(doing)
         self.evidence.replaced(self.session, data, self.taps, number)
         if self.evidence.wanting:
-            self.again += self.to_fill + 1
+            begin = 0 if number < (_AGAIN if self.evidence.singly else _AGAIN_IN_GROUPS) else number
+            self.again += self.to_fill + number + 1 - begin
             self.fill()
-            self.step(doing)
-            self.evidence.replaced(self.session, data, self.taps, number)
+            self.evidence.by_element(rows_again=not begin)
+            for earlier in range(begin, number + 1):
+                self.step(f"{doing}, {earlier} once more" if earlier < number else doing)
+                self.evidence.replaced(self.session, self._replaced[earlier], self.taps, earlier, again=True)
 
     def kept(
         self,
@@ -116,6 +128,8 @@ class Run:
         if not self.evidence.filled:
             self.step("keeping all values of the batch")
             self.evidence.fill(self.session, self.batch, self.taps)
+            for tap in self.evidence.restless & self.indices.keys():  # what turned out so only now
+                self.indices[tap] = self.evidence.index(tap)
 
     @property
     def to_fill(self) -> int:

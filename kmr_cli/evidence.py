@@ -55,7 +55,7 @@ class Evidence:
         rerouted: taps whose shape or presence changed with the samples' content.
         regrouped: taps whose shape changed in a pass of :meth:`kept`.
         restless: taps that differ between two passes of the same batch.
-        wanting: whether the last pass showed something that only :meth:`fill` can settle.
+        wanting: whether the last pass showed something that only :meth:`fill` and :meth:`by_element` can settle.
         not_finite: taps with NaN or Inf on the unchanged batch.
         leak_ulp: output -> how far an element moved for the second strongest sample, at most FAR.
         order: taps in the order in which they ran.
@@ -127,12 +127,12 @@ class Evidence:
                 if known in self.not_finite:
                     self.not_finite.add(tap)
                 self.canonical[tap] = known if layer else tap
-                self.reached[tap] = self.reached[known] if layer else deepcopy(self.reached[known])
+                self.reached[tap] = self.reached[known] if layer else Reach(array, self.size, rows=False)
                 if layer:
                     self._handed_on[known] = self._handed_on.get(known, False) or not itself
             else:
                 homes[place] = tap, weakref.ref(array)
-                self.canonical[tap], self.reached[tap] = tap, Reach(array, self.size)
+                self.canonical[tap], self.reached[tap] = tap, Reach(array, self.size, rows=bool(layer))
                 if not _finite(array):
                     self.not_finite.add(tap)
             if known in self.base and self.canonical[tap] == known:
@@ -165,6 +165,11 @@ class Evidence:
         for tap in lost:  # it changes from run to run: no value is the right one
             self.base[tap] = np.zeros(self.specs[tap].shape, self.specs[tap].dtype)
 
+    def by_element(self, *, rows_again: bool) -> None:
+        """See :meth:`Reach.by_element`: for every tensor at once, so that no pass is run a third time."""
+        for reach in {id(reach): reach for reach in self.reached.values()}.values():
+            reach.by_element(rows_again=rows_again)
+
     def repeat(self, session: Session, batch: Batch, taps: Taps) -> None:
         """The same batch again: what differs is restless."""
         self.restless |= self.differing(session, batch, taps)
@@ -186,14 +191,14 @@ class Evidence:
         watch(session, batch, taps, compare)
         return found | (self.specs.keys() - seen.keys())
 
-    def replaced(self, session: Session, batch: Batch, taps: Taps, number: int) -> None:
+    def replaced(self, session: Session, batch: Batch, taps: Taps, number: int, *, again: bool = False) -> None:
         """Pass ``number`` of :meth:`groups`, whose samples are replaced in ``batch``.
 
-        Where it leaves :attr:`wanting` true, it noted only what is certain, and is to be run again after :meth:`fill`.
+        Where it leaves :attr:`wanting` true, it noted only what is certain, and is to be run ``again``.
         """
+        self.wanting = False
         seen: dict[Tap, _Look | None] = {}
         replaced = self.groups(range(self.size))[number]
-        distances: dict[Tap, np.ndarray] = {}
 
         def compare(layer: str, call: int, port: str, array: np.ndarray) -> None:
             tap = (layer, call, port)
@@ -204,14 +209,11 @@ class Evidence:
                 return
             if not shared and not self.reached[tap].add(number, replaced, self.base.get(tap), array):
                 self.wanting |= tap not in self.restless
-            if not layer:
-                distances[tap] = ulp_distance(self.base[tap], array)
+            if not layer and not again:
+                self._strengthen(tap, ulp_distance(self.base[tap], array))
 
         watch(session, batch, taps, compare)
         self.rerouted |= self.specs.keys() - seen.keys()
-        if not self.wanting:
-            for tap, distance in distances.items():
-                self._strengthen(tap, distance)
 
     def kept(
         self,
@@ -238,7 +240,7 @@ class Evidence:
         """
         found: dict[Tap, int] = {}
         seen: dict[Tap, _Look | None] = {}
-        self.last_pass = []
+        self.last_pass, self.wanting = [], False
 
         def compare(layer: str, call: int, port: str, array: np.ndarray) -> None:
             tap = (layer, call, port)

@@ -24,23 +24,24 @@ class Reach:
 
     As long as no pass changed anything but rows of samples that it replaced, which is nearly always, bits per row take
     their place, and the tensor need not be kept: digests tell that a row did not change, and a few of its elements
-    that it did. Where that ends, a row that changed before counts as changed all over.
+    that it did.
 
     Args:
         before: the tensor of the unchanged batch.
         size: samples in the batch.
+        rows: whether bits per row may do.
 
     Attributes:
         fingerprint: of that tensor; with a part for every row as long as there are bits per row.
     """
 
-    def __init__(self, before: np.ndarray, size: int) -> None:
+    def __init__(self, before: np.ndarray, size: int, *, rows: bool = True) -> None:
         self._shape, self._size = before.shape, size
         self._bits = max(1, int(size - 1).bit_length())
         passes = size if size <= SINGLY else 2 * self._bits
         self._kind = np.uint8 if passes <= 8 else np.uint16 if passes <= 16 else np.uint64
         large = before.size >= _ROW * size and not before.dtype.hasobject
-        in_rows = large and before.shape[:1] == (size,) and size > 1
+        in_rows = rows and large and before.shape[:1] == (size,) and size > 1
         self._rows: list[int] | None = [0] * size if in_rows else None
         self._elements: np.ndarray | None = None if in_rows else np.zeros(before.shape, self._kind)
         self._some: Sequence[np.ndarray] | np.ndarray = ()
@@ -63,18 +64,14 @@ class Reach:
             after: of the same shape.
 
         Returns:
-            Whether that could be told. Otherwise ``before`` is needed, and nothing was noted.
+            Whether bits per row can say it. Otherwise nothing was noted: see :meth:`by_element`.
         """
         if self._rows is not None:
             moved = self._moved_rows(replaced, before, after)
-            if moved is None:
-                return False
-            if moved <= set(replaced):
-                for row in moved:
-                    self._rows[row] |= 1 << number
-                return True
-            self._elements, self._rows, self._some = np.array(self.elements), None, ()
-        elif self.fingerprint.same(after):
+            for row in moved or ():
+                self._rows[row] |= 1 << number
+            return moved is not None
+        if self.fingerprint.same(after):
             return True
         assert self._elements is not None
         assert before is not None  # it may be missing only where bits per row say all
@@ -84,21 +81,32 @@ class Reach:
         return True
 
     def _moved_rows(self, replaced: Collection[int], before: np.ndarray | None, after: np.ndarray) -> set[int] | None:
-        """Rows that changed; of those of other samples one is enough. None if ``before`` is needed to tell."""
+        """Rows of replaced samples that changed; None if another row did, or may have.
+
+        Without ``before`` other bits are a change: it is their own sample that these rows then show.
+        """
         moved = {row for row in replaced if _surely_changed(self._some[row], _some(after[row], 1)[0])}
         doubtful = [row for row in range(self._size) if row not in moved]
         if self.fingerprint.same(after, doubtful):
             return moved
         for row in doubtful:
-            if self.fingerprint.same(after, [row]):
+            if self.fingerprint.same(after, [row]) or (before is not None and not differs(before[row], after[row])):
                 continue
-            if before is None:
+            if row not in replaced:
                 return None
-            if differs(before[row], after[row]):
-                moved.add(row)
-                if row not in replaced:
-                    break
+            moved.add(row)
         return moved
+
+    def by_element(self, *, rows_again: bool) -> None:
+        """From now on there are bits for every element.
+
+        Args:
+            rows_again: the passes so far are going to be added again. Otherwise a row that changed in one counts as
+                changed all over.
+        """
+        if self._rows is not None:
+            self._elements = np.zeros(self._shape, self._kind) if rows_again else np.array(self.elements)
+            self._rows, self._some = None, ()
 
     @property
     def elements(self) -> np.ndarray:
@@ -113,12 +121,19 @@ class Reach:
         """The batch index. ``constant`` here means that nothing reached the tensor."""
         size, full = self._size, self._kind((1 << self._bits) - 1)
         if self._rows is not None:
-            return _index_of_rows(tuple(map(bool, self._rows)))
+            return _index_of_rows(tuple(map(self._shown, self._rows)))
         if size <= SINGLY:
             return from_reached(self.elements, size)
         found = self.elements
         owners = from_bits(found & full, found >> self._kind(self._bits) & full, self._bits)
         return from_owners(owners, size, tuple(range(size)))
+
+    def _shown(self, bits: int) -> bool:
+        """Whether a row's sample moved it: after groups only if it moved with every group that the sample was in."""
+        if self._size <= SINGLY:
+            return bits != 0
+        full = (1 << self._bits) - 1
+        return (bits & full) ^ (bits >> self._bits) == full
 
     def movement(self, axis: int = 0) -> list[set[int]] | None:
         """For every sample's share of an axis, which samples moved it; None after group passes or for odd shapes."""
@@ -145,5 +160,5 @@ def _surely_changed(before: np.ndarray, after: np.ndarray) -> bool:
 
 @lru_cache(maxsize=256)  # nearly all tensors of a model have the same
 def _index_of_rows(reached: tuple[bool, ...]) -> BatchIndex:
-    """Row j changed in passes that replaced sample j among others, and never without it: it is that sample's."""
+    """Of rows that never changed without their own sample."""
     return from_rows(np.where(reached, np.arange(len(reached)), NOBODY), len(reached))

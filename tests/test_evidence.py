@@ -111,8 +111,9 @@ def test_a_pass_that_is_run_again_counts_once():
     assert evidence.wanting
     marks[0] = np.zeros((B, 4))
     evidence.fill(session, data, taps)
+    evidence.by_element(rows_again=True)
     marks[0] = replaced * np.ones((B, 4))
-    evidence.replaced(session, other, taps, 2)
+    evidence.replaced(session, other, taps, 2, again=True)
     assert not evidence.wanting
     assert evidence.leak_ulp["", 0, "out0"] == 0
     assert np.array_equal(evidence.reached["", 0, "out0"].elements, 4 * marks[0])
