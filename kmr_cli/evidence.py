@@ -152,9 +152,12 @@ class Evidence:
         def keep(layer: str, call: int, port: str, array: np.ndarray) -> None:
             tap = (layer, call, port)
             shared = self._shared(tap, array, seen)
-            if tap in self.base or tap not in self.specs:
+            if tap not in self.specs:
                 return
-            if shared and self.canonical[tap] in self.base:
+            if tap in self.base:
+                if array.shape != self.specs[tap].shape or self._differs(tap, array):
+                    self.restless.add(tap)
+            elif shared and self.canonical[tap] in self.base:
                 self.base[tap] = self.base[self.canonical[tap]]
             elif self.reached[tap].fingerprint.same(array):
                 self.base[tap] = np.array(array, copy=True, order="C")

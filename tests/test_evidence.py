@@ -73,7 +73,7 @@ def test_what_differs_when_it_is_filled_is_restless():
     evidence, taps = recorded(session, data)
     drift[0] = 1.0
     evidence.fill(session, data, taps)
-    assert {layer for layer, _, _ in evidence.restless} == {"step0", "last"}
+    assert {layer for layer, _, _ in evidence.restless} == {"step0", "last", ""}
     assert evidence.index(("step0", 0, "out0")).kind == "unproven"
     assert evidence.index(("first", 0, "out0")).kind == "constant"
 
@@ -144,3 +144,40 @@ def test_memory_with_gaps_is_no_chance(layout, size):
     report, _ = report_on(wide(layout, np.tanh), size)
     assert report.verdict == "pass"
     assert not [finding for finding in report.findings if finding.severity != "note"]
+
+
+def test_experts_on_axis_0_as_many_as_samples():
+    """Early passes change nothing but 'their own' row, of an expert; later ones show that it is not theirs."""
+
+    def dispatch(x):
+        chosen = x[:, :B].argmax(axis=1)
+        return np.stack([np.where((chosen == expert)[:, None], x, 0.0) for expert in range(B)])
+
+    for seed in range(12):
+        session = ArraySession([("dispatch", dispatch), ("back", lambda x: x.sum(axis=0))], (None, WIDTH))
+        data = {"x": np.random.default_rng(seed).standard_normal((B, WIDTH))}
+        info = ModelInfo("m", "keras", "", (TensorSpec("x", (None, WIDTH), "float64"),), (), session.layers, 0)
+        report = check(session, info, data)
+        assert report.verdict == "pass"
+        assert {finding.rule for finding in report.findings} <= {"KMR107"}
+
+
+def test_what_turns_out_restless_late_is_not_compared_with():
+    passes = [0]
+
+    def jitter(x):
+        return x if passes[0] < 15 else np.nextafter(x, 9)
+
+    def wrong(x):
+        return x + (len(x) == 3)
+
+    class Counting(ArraySession):
+        def capture(self, *arguments, **options):
+            passes[0] += 1
+            return super().capture(*arguments, **options)
+
+    steps = [("jitter", jitter), ("wrong", wrong), ("cut", lambda x: x[:, :4])]
+    report, _ = report_on(Counting(steps, (None, WIDTH)))
+    (error,) = [finding for finding in report.findings if finding.severity == "error"]
+    assert error.rule == "KMR102"
+    assert error.layer in ("wrong", "")  # what comes out of "jitter", and of all after it, is known to differ anyway
