@@ -57,6 +57,13 @@ def test_outputs_and_what_is_not_finite_are_kept():
     assert ("", 0, "out0") in evidence.base
 
 
+@pytest.mark.parametrize("last", [np.tanh, lambda x: x], ids=["its own", "handed through"])
+def test_large_outputs_are_looked_at_by_element(last):
+    evidence, _ = recorded(ArraySession([("first", lambda x: x * 2), ("last", last)], (None, WIDTH)), batch())
+    assert not evidence.reached["", 0, "out0"].in_rows
+    assert evidence.reached["first", 0, "out0"].in_rows
+
+
 def test_filling_keeps_everything():
     session, data = wide(np.tanh), batch()
     evidence, taps = recorded(session, data)
