@@ -2,8 +2,8 @@
 
 As long as the samples stay in the rows of a large tensor, digests of the rows are all that is held of it. The first
 pass that shows something else makes :attr:`Evidence.wanting` true: then :meth:`Evidence.fill` runs the unchanged batch
-once more and keeps a copy of every distinct tensor, and the passes so far are run again, element by element. From then on
-there is one byte per element besides (a bit per replaced sample; two bytes or more where the batch has more than eight).
+once more and keeps a copy of every distinct tensor, and the passes so far are run again, element by element. From then
+on there is a byte per element besides (a bit per replaced sample; two bytes or more for more than eight samples).
 """
 
 from __future__ import annotations
