@@ -7,7 +7,6 @@ from typing import Literal
 
 import numpy as np
 
-from kmr_cli import replacement
 from kmr_cli.batch import batch_size, dtype_name, number_samples
 from kmr_cli.batch_index import NOBODY
 from kmr_cli.blame import Source, find_sources
@@ -86,9 +85,7 @@ def check(
     run.evidence.repeat(session, batch, run.taps)
     judge_determinism(run, reopen)
     run.budget = len(groups) + 15 + find_noise(run)
-    for number, group in enumerate(groups):
-        doing = f"replacing {'sample' if run.evidence.singly else 'group'} {number}"
-        run.replaced(doing, replacement.replace(batch, group, session.inputs, run.rng, spare), number)
+    run.replace_each(groups, spare)
     run.indices = {tap: run.evidence.index(tap) for tap in run.evidence.order}
     if not run.outputs or set(run.outputs) - run.evidence.restless:  # else nothing could be told from it
         push(run)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from kmr_cli import replacement
 from kmr_cli.batch_index import NOBODY
 from kmr_cli.blame import Source
 from kmr_cli.evidence import Evidence, Tap, output_title
@@ -54,7 +55,6 @@ class Run:
     planned: int = 0
     budget: int = 0
     again: int = 0
-    _replaced: list[Batch] = field(default_factory=list)
 
     @property
     def outputs(self) -> list[Tap]:
@@ -88,23 +88,35 @@ class Run:
         finding = Finding(code, severity, source.layer, source.call, source.port, message, **more)  # type: ignore[arg-type]
         self.findings.append(finding)
 
-    def replaced(self, doing: str, data: Batch, number: int) -> None:
-        """A pass of :meth:`Evidence.replaced`.
+    def replace_each(self, groups: Sequence[Sequence[int]], spare: Batch | None) -> None:
+        """The passes of :meth:`Evidence.replaced`, one for every group of samples.
 
         The first that shows more than rows of replaced samples is followed by one that keeps all tensors, and run
         again with those before it, element by element; where these are too many, without them.
+
+        Args:
+            groups: of :meth:`Evidence.groups`.
+            spare: further rows of the inputs, preferred as replacement data.
         """
-        self._replaced.append(data)
-        self.step(doing)
-        self.evidence.replaced(self.session, data, self.taps, number)
-        if self.evidence.wanting:
-            begin = 0 if number < (_AGAIN if self.evidence.singly else _AGAIN_IN_GROUPS) else number
-            self.again += self.to_fill + number + 1 - begin
+        most = _AGAIN if self.evidence.singly else _AGAIN_IN_GROUPS
+        held: list[Batch] = []  # of the passes that may have to be run again
+        for number, group in enumerate(groups):
+            doing = f"replacing {'sample' if self.evidence.singly else 'group'} {number}"
+            data: Batch = replacement.replace(self.batch, group, self.session.inputs, self.rng, spare)
+            if number < most:
+                held.append(data)
+            self.step(doing)
+            self.evidence.replaced(self.session, data, self.taps, number)
+            if not self.evidence.wanting:
+                continue
+            begin, later = (0, held) if number < most else (number, [data])
+            self.again += self.to_fill + len(later)
             self.fill()
-            self.evidence.by_element(rows_again=not begin)
-            for earlier in range(begin, number + 1):
+            self.evidence.by_element(rows_again=begin == 0)
+            for earlier, data in enumerate(later, begin):
                 self.step(f"{doing}, {earlier} once more" if earlier < number else doing)
-                self.evidence.replaced(self.session, self._replaced[earlier], self.taps, earlier, again=True)
+                self.evidence.replaced(self.session, data, self.taps, earlier, again=True)
+            held, most = [], 0
 
     def kept(
         self,

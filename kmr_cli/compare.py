@@ -149,15 +149,14 @@ def _pair(
         port = tap.port if tap.layer else counterpart(tap.port, model, baseline)
         other = there.get((*call, port)) if call is not None else None
         if other is not None:
-            tolerance = tolerances.at(tap.layer or _output_name(tap, model), tap.dtype, other.dtype)
+            tolerance = tolerances.at(tap.layer or _returned_as(tap, model), tap.dtype, other.dtype)
             content = differ(tap, other, model.size, tolerance, values=values, any_layout=any_layout)
             yield Pair(tap, other, content)
 
 
-def _output_name(tap: TapSketch, model: Snapshot) -> str:
+def _returned_as(tap: TapSketch, model: Snapshot) -> str:
     """The name by which tolerances know an output: its own, which in Keras is that of the layer it comes from."""
-    number = int(tap.port.removeprefix("out").partition(".")[0])
-    return model.outputs[number] if number < len(model.outputs) else tap.port
+    return output_name(tap.port.partition(".")[0], model.outputs)
 
 
 # -- rules -------------------------------------------------------------------------------------------------------

@@ -34,12 +34,17 @@ class Fingerprint:
 
     def same(self, array: np.ndarray, asked: Sequence[int] | None = None) -> bool:
         """Whether a tensor, or some parts of it, are the same bit by bit, for certain: False if that cannot be told."""
+        return not self.doubtful(array, range(self.parts) if asked is None else asked)
+
+    def doubtful(self, array: np.ndarray, asked: Sequence[int]) -> list[int]:
+        """Those of the parts asked for that have other bits, or of which that cannot be told."""
         known = self._digests
         if known is None or array.shape != self._shape or array.dtype != self._dtype:
-            return False
-        if asked is None:
-            return digests(array, self.parts, range(self.parts)) == known
-        return digests(array, self.parts, asked) == [known[part] for part in asked]
+            return list(asked)
+        found = digests(array, self.parts, asked)
+        if found is None:
+            return list(asked)
+        return [part for part, digest in zip(asked, found, strict=True) if digest != known[part]]
 
 
 def digests(array: np.ndarray, parts: int, asked: Iterable[int]) -> list[bytes] | None:

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from kmr_cli.batch_index import NOBODY, changed, differences, differs, from_bits, from_owners, from_reached, from_rows
+from kmr_cli.batch_index import NOBODY, differences, differs, from_bits, from_owners, from_reached, from_rows
 from kmr_cli.fingerprint import Fingerprint
 from kmr_cli.records import BatchIndex
 
@@ -85,12 +85,10 @@ class Reach:
 
         Without ``before`` other bits are a change: it is their own sample that these rows then show.
         """
-        moved = {row for row in replaced if _surely_changed(self._some[row], _some(after[row], 1)[0])}
-        doubtful = [row for row in range(self._size) if row not in moved]
-        if self.fingerprint.same(after, doubtful):
-            return moved
-        for row in doubtful:
-            if self.fingerprint.same(after, [row]) or (before is not None and not differs(before[row], after[row])):
+        moved = {row for row in replaced if differs(self._some[row], _some(after[row], 1)[0])}
+        others = [row for row in range(self._size) if row not in moved]
+        for row in self.fingerprint.doubtful(after, others):
+            if before is not None and not differs(before[row], after[row]):
                 continue
             if row not in replaced:
                 return None
@@ -150,12 +148,6 @@ def _some(array: np.ndarray, rows: int) -> np.ndarray:
     length = array.size // rows
     flat = array.reshape(rows, length)[:, : length // _PLACES * _PLACES]
     return np.array(flat.reshape(rows, _PLACES, length // _PLACES)[:, :, -_SOME:])
-
-
-def _surely_changed(before: np.ndarray, after: np.ndarray) -> bool:
-    if before.dtype.kind in "fiu" and (before < after).any():  # nearly always, and the fastest way to see it
-        return True
-    return bool(changed(before, after).any())
 
 
 @lru_cache(maxsize=256)  # nearly all tensors of a model have the same

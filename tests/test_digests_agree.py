@@ -68,21 +68,23 @@ def judged(steps, size, seed, row, monkeypatch):
     return report.verdict, sorted(found), places
 
 
-@pytest.mark.parametrize("seed", range(80))
-def test_the_same_is_found(seed, monkeypatch):
+def kept_and_digests(seed, sizes, monkeypatch):
+    """What is found in one chain of steps, if all tensors are kept, and if all are known by digests."""
     rng = np.random.default_rng(seed)
     steps = rng.choice(list(STEPS), rng.integers(1, 5)).tolist()
-    size = int(rng.integers(2, 9))
-    kept, digests = (judged(steps, size, seed, row, monkeypatch) for row in (1 << 40, 1))
+    size = int(rng.integers(*sizes))
+    return [judged(steps, size, seed, row, monkeypatch) for row in (1 << 40, 1)]
+
+
+@pytest.mark.parametrize("seed", range(80))
+def test_the_same_is_found(seed, monkeypatch):
+    kept, digests = kept_and_digests(seed, (2, 9), monkeypatch)
     assert digests == kept
 
 
 @pytest.mark.parametrize("seed", range(40))
 def test_the_same_verdict_on_groups(seed, monkeypatch):
     """Passes that are run again leave fewer for pairs of samples and other batch sizes."""
-    rng = np.random.default_rng(seed)
-    steps = rng.choice(list(STEPS), rng.integers(1, 5)).tolist()
-    size = int(rng.integers(9, 20))
-    kept, digests = (judged(steps, size, seed, row, monkeypatch) for row in (1 << 40, 1))
+    kept, digests = kept_and_digests(seed, (9, 20), monkeypatch)
     assert digests[0] == kept[0]
     assert {one[::2] for one in digests[1] if one[1] == "error"} <= {one[::2] for one in kept[1]}

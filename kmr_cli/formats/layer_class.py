@@ -98,14 +98,12 @@ def _find(target: str) -> type:
 
 def _check_arguments(target: str, kind: type, arguments: Mapping[str, Any]) -> None:
     """Raise LayerError if the constructor does not take these, or wants more."""
+    signature = inspect.signature(kind.__init__)  # type: ignore[misc]
     try:
-        inspect.signature(kind.__init__).bind(None, **arguments)  # type: ignore[misc]
+        signature.bind(None, **arguments)
     except TypeError as exc:
-        named = [
-            one
-            for one in list(inspect.signature(kind.__init__).parameters.values())[1:]  # type: ignore[misc]
-            if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
-        ]
+        _, *others = signature.parameters.values()
+        named = [one for one in others if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
         needed = [one.name for one in named if one.default is one.empty]
         listed = ", ".join(one.name for one in named[:_NAMED]) + (", …" if len(named) > _NAMED else "")
         example = ", ".join(f'"{name}": …' for name in needed or [one.name for one in named[:1]])

@@ -33,8 +33,8 @@ def place(finding: Finding) -> str:
 
 def dependences(finding: Finding, most: int | None = None) -> str:
     """``3 depends on 0, 4 on 0, …``: whose output moved with whose input; at most so many."""
-    pairs = [f"{moved} on {changed}" for moved, changed in finding.samples[:most]]
-    pairs[:1] = [pair.replace("on", "depends on") for pair in pairs[:1]]
+    words = ("depends on", *["on"] * len(finding.samples))
+    pairs = [f"{moved} {word} {changed}" for word, (moved, changed) in zip(words, finding.samples[:most], strict=False)]
     return ", ".join(pairs) + (", …" if len(pairs) < len(finding.samples) else "")
 
 
