@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import threading
 import time
 from pathlib import Path
 
@@ -100,12 +99,12 @@ def _until_gone(pid, seconds):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "the parent is killed"])
-def test_the_child_goes_with_its_parent_within_a_second(number):
+def test_the_child_goes_with_its_parent(number):
     with subprocess.Popen([sys.executable, "-c", SCRIPT, "hang", "{}"], stdout=subprocess.PIPE, text=True) as parent:
         try:
             pid = int(parent.stdout.readline().split()[1])
             parent.send_signal(number)
-            assert _until_gone(pid, 1.0)
+            assert _until_gone(pid, 10)  # it would hang for ten minutes
             rest = parent.communicate(timeout=10)[0]
         finally:
             parent.kill()
@@ -125,8 +124,8 @@ def test_a_fresh_interpreter_serves_and_says_what_is_wrong(tmp_path):
 
 def test_a_killed_interpreter_is_reported():
     child = Child({}, fork=False)
-    threading.Timer(1.0, os.kill, (child._pid, signal.SIGKILL)).start()
-    time.sleep(1.5)
+    os.kill(child._pid, signal.SIGKILL)
+    assert _until_gone(child._pid, 10)
     with pytest.raises(ModelRunError, match="ended"):
         child.run("sample", {}, lambda kind, text: None)
 

@@ -31,3 +31,16 @@ def kmr():
         return Screen(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     return run
+
+
+@pytest.fixture
+def slowly(tmp_path_factory):
+    """How to make loading take time, however fast the machine: ``slowly(seconds)`` gives arguments and environment."""
+
+    def arranged(seconds):
+        place = tmp_path_factory.mktemp("slow")
+        (place / "kmr_slow_import.py").write_text(f"import time; time.sleep({seconds})\n")
+        known = os.environ.get("PYTHONPATH", "")
+        return ["--import", "kmr_slow_import"], {"PYTHONPATH": f"{place}{os.pathsep if known else ''}{known}"}
+
+    return arranged
