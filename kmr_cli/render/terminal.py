@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
@@ -13,12 +12,11 @@ from kmr_cli.batch import dtype_name, show_shape
 from kmr_cli.records import LayerInfo, ModelInfo, Record, TensorSpec
 from kmr_cli.render.escape import for_terminal
 from kmr_cli.render.lines import print_hanging
+from kmr_cli.render.values import preview
 from kmr_cli.summary import Summary, summarize
 
 _LABEL = 12
 _GAP = 2
-_PREVIEW_WIDTH = 80 - _LABEL
-_EDGE = 3
 _IN_FULL = 12
 """Values up to this many are shown in full; more get a line each."""
 
@@ -181,7 +179,7 @@ def _print_record(console: Console, record: Record, type_: str, several_calls: b
     if record.value.size:
         figures = _figures(summarize(record.value))
         lines += [(label, Text(line)) for label, line in zip(("values", ""), figures, strict=False)]
-        lines += [(label, Text(line)) for label, line in _preview(record.value)]
+        lines += [(label, Text(line)) for label, line in preview(record.value, 80 - _LABEL)]
     else:
         lines.append(("values", Text("none: an empty tensor")))
     for label, text in lines:
@@ -212,29 +210,6 @@ def _figures(summary: Summary) -> list[str]:
         numbers = "  ".join(f"{name} {figure:.4g}" for name, figure in named.items())
     counts = f"zeros {summary.zeros:,} of {summary.size:,}  NaN {summary.nans:,}  Inf {summary.infinities:,}"
     return [numbers, counts]
-
-
-def _preview(value: np.ndarray) -> list[tuple[str, str]]:
-    plane, label = _plane(value)
-    if plane.dtype == object:
-        lines = [for_terminal(repr(item), _PREVIEW_WIDTH) for item in plane.ravel()[: 2 * _EDGE].tolist()]
-    else:
-        wide = plane.astype(np.float64) if plane.dtype.kind == "V" else plane
-        with np.printoptions(
-            precision=4, suppress=True, edgeitems=_EDGE, threshold=64, linewidth=_PREVIEW_WIDTH, floatmode="fixed"
-        ):
-            lines = str(wide).splitlines()
-    return [(label if number == 0 else "", line) for number, line in enumerate(lines)]
-
-
-def _plane(value: np.ndarray) -> tuple[np.ndarray, str]:
-    """At most two axes to look at: an image's first channel, else the first of everything further out."""
-    if value.ndim <= 2:
-        return value, "all"
-    if value.ndim == 3 and value.shape[0] == value.shape[1] != value.shape[2]:
-        return value[:, :, 0], "[:, :, 0]"
-    place = (0,) * (value.ndim - 2)
-    return value[place], f"[{', '.join(['0'] * len(place) + [':', ':'])}]"
 
 
 def _numbers(shape: Sequence[int]) -> str:
