@@ -13,24 +13,19 @@ from kmr_cli.blame import Source, find_sources
 from kmr_cli.check_run import Progress, Run
 from kmr_cli.determinism import find_noise, judge_determinism
 from kmr_cli.errors import ModelRunError
-from kmr_cli.evidence import Evidence, Tap, discrete, last_bits, output_title
+from kmr_cli.evidence import Evidence, Tap, discrete, last_bits
 from kmr_cli.formats import Session, Taps, training_mode
-from kmr_cli.mask_rules import judge_masks, judge_masks_at
-from kmr_cli.masks import Mask, masks_of
+from kmr_cli.mask_rules import judge_masks
+from kmr_cli.masks import masks_of
 from kmr_cli.pairs import name_pairs
 from kmr_cli.policy import Policy as Policy
 from kmr_cli.pressure import push, routed
 from kmr_cli.records import Batch, Dependence, ModelInfo, Report, TapVerdict
-from kmr_cli.rounding import excuse
 from kmr_cli.rules import RULES
-from kmr_cli.sizes import SizeRun, broken, sizes_to_try, trace_size, try_size
+from kmr_cli.size_rules import judge_failure, judge_sizes, mixing, try_sizes
 
-_SIZES_WITH_LEAK = 4
-"""Other batch sizes tried where groups of samples were found to mix."""
 _SIZES, _UNGROUPED, _MASKED = 8, 14, 4
 """Passes at other sizes, all passes but those of groups, passes for masks: what a user may expect."""
-_TRACES = 2
-"""Passes that may look for the layers of what went wrong at another size."""
 
 
 def check(
@@ -75,12 +70,12 @@ def check(
     )
     groups = run.evidence.groups(number_samples(batch).tolist())
     for_masks = _MASKED if masks else 0
-    run.planned = len(groups) + _UNGROUPED - (_SIZES if info.fixed_batch is not None else 0) + for_masks
+    run.planned = len(groups) + _UNGROUPED - (_SIZES - 1 if info.fixed_batch is not None else 0) + for_masks
     try:
         run.step("running the model")
         run.evidence.record(session, batch, run.taps)
     except ModelRunError as exc:
-        return _report(run, policy, _only_some_sizes(run, masks if policy.counts("KMR203") else (), exc))
+        return _report(run, policy, judge_failure(run, masks if policy.counts("KMR203") else (), exc))
     run.step("running the same batch again")
     run.evidence.repeat(session, batch, run.taps)
     judge_determinism(run, reopen)
@@ -89,15 +84,16 @@ def check(
     run.indices = {tap: run.evidence.index(tap) for tap in run.evidence.order}
     if not run.outputs or set(run.outputs) - run.evidence.restless:  # else nothing could be told from it
         push(run)
-    _try_sizes(run, for_masks)
+    try_sizes(run, for_masks)
     _judge_finite(run)
     _judge_outputs(run)
-    _judge_sizes(run)
+    judge_sizes(run)
     name_pairs(run, run.budget - run.passes, spare)
     if masks:
         judge_masks(run, masks, policy)
     _judge_inside(run)
-    return _report(run, policy, [run.evidence.size, *(found.size for found, _ in run.sizes)])
+    others = {found.size for found, _ in run.sizes} - {run.evidence.size}
+    return _report(run, policy, [run.evidence.size, *sorted(others)])
 
 
 # -- outputs -----------------------------------------------------------------------------------------------------
@@ -220,110 +216,6 @@ def _touched_by_nan(run: Run, tap: Tap) -> tuple[tuple[int, int], ...]:
     return tuple((owner, 0) for owner in sorted(owners))
 
 
-# -- sizes -------------------------------------------------------------------------------------------------------
-
-
-def _try_sizes(run: Run, later: int) -> None:
-    """The same samples in batches of other sizes, as many as leave passes of the budget to look for the layers."""
-    if run.info.fixed_batch is not None:
-        return
-    size = run.evidence.size
-    outputs = {tap: (run.evidence.base[tap], run.indices[tap]) for tap in run.outputs if not _hopeless(run, tap)}
-    chosen = sizes_to_try(size, run.evidence.specs, run.evidence.nbytes, run.batch)
-    if not run.evidence.singly and any(run.mixed(tap) for tap in run.outputs):
-        chosen = chosen[: max(1, _SIZES_WITH_LEAK - run.again)]  # what that saves names a pair of samples
-    run.planned = min(run.passes + len(chosen), run.budget) + later
-    for other, coincident in chosen:
-        left = run.budget - run.passes
-        if left <= 0 or (left <= _TRACES + run.to_fill and any(found.wrong for found, _ in run.sizes)):
-            return
-        run.step(f"running a batch of {other}")
-        found = try_size(run.session, run.batch, other, run.taps, outputs, run.noisy)
-        room = run.budget - run.passes > _TRACES + 1 + run.to_fill
-        if room or any(earlier.amplified for earlier, _ in run.sizes):
-            found = excuse(run, found, look=room)
-        run.sizes.append((found, coincident))
-
-
-def _judge_sizes(run: Run) -> None:
-    """KMR102, KMR103, KMR303: what other sizes showed. An error costs one more pass, which finds the layer."""
-    known = {finding.rule for finding in run.findings}
-    for found, coincident in run.sizes:
-        code = "KMR103" if found.differs is not None and coincident else "KMR102" if found.wrong else "KMR303"
-        if found.amplified is not None and not found.wrong:
-            _amplified(run, found)
-        if code in known or not (found.wrong or found.ulp):
-            continue
-        known.add(code)
-        if code == "KMR303":
-            text = f"the last bits differ on a batch of {found.size} (at most {found.ulp} ULP of the largest value)"
-            run.add(code, Source("", 0, found.at or "out0"), text, max_ulp=found.ulp)
-            continue
-        port, text = found.wrong_count or found.differs or ("out0", "")
-        if found.error is not None:
-            text = f"fails on a batch of {found.size}: {found.error}"
-        elif found.differs is not None:
-            text = f"on a batch of {found.size}: {text}"
-        for source in _traced(run, found) or [Source("", 0, port)]:
-            run.add(code, source, text)
-
-
-def _amplified(run: Run, found: SizeRun) -> None:
-    """KMR303 as a warning, once: other values, but for no other reason than rounding."""
-    if any(finding.rule == "KMR303" and finding.severity == "warning" for finding in run.findings):
-        return
-    port = found.amplified or "out0"
-    text = (
-        f"{output_title(port, found.names)} differs on a batch of {found.size}, though no more than when the last bits"
-        " of the input change: the model makes rounding larger"
-    )
-    run.add("KMR303", Source("", 0, port), text, severity="warning")
-
-
-def _traced(run: Run, found: SizeRun) -> list[Source]:
-    """The layers at which a batch of another size goes wrong, where passes are left to look for them."""
-    if run.budget - run.passes > run.to_fill:
-        run.fill()
-    elif found.error is None:
-        return []
-    known = {tap: (value, run.indices[tap]) for tap, value in run.evidence.base.items() if tap in run.indices}
-    run.step(f"looking inside at a batch of {found.size}")
-    order, wrong = trace_size(run.session, run.batch, found.size, run.taps, known, run.noisy)
-    return find_sources(order, wrong.__contains__, run.info.separator)
-
-
-def _hopeless(run: Run, tap: Tap) -> bool:
-    """What is mixed or random differs at other sizes too: that is no second finding."""
-    return run.mixed(tap) or tap in run.evidence.restless or tap in run.evidence.rerouted
-
-
-def _only_some_sizes(run: Run, masks: Sequence[Mask], failure: ModelRunError) -> list[int]:
-    """The model fails on the batch itself: does it run at any size?"""
-    size = run.evidence.size
-    works = []
-    dimensions = _dimensions(run.batch)
-    for other in dict.fromkeys([1, 2, 3, *dimensions, 16, 32]):
-        if other == size:
-            continue
-        run.step(f"running a batch of {other}")
-        if try_size(run.session, run.batch, other, run.taps, {}).error is None:
-            works.append(other)
-    if not works:
-        raise failure
-    code = "KMR103" if set(works) & set(dimensions) else "KMR102"
-    if masks and any(judge_masks_at(run, masks, other) for other in works if other in dimensions):
-        return [size, *works]
-    listed = ", ".join(map(str, works))
-    source = Source(*(broken(failure, run.evidence.order) or ("", 0, "out0")))
-    run.add(code, source, f"fails on a batch of {size} and runs only at {listed}: {failure.message}")
-    return [size, *works]
-
-
-def _dimensions(batch: Batch) -> list[int]:
-    """Other sizes of the inputs: what a hard-coded or coincident batch size may equal. At most four."""
-    return list(dict.fromkeys(length for values in batch.values() for length in values.shape[1:] if length > 1))[:4]
-
-
 # -- inside ------------------------------------------------------------------------------------------------------
 
 
@@ -360,8 +252,7 @@ def _judge_inside(run: Run) -> None:
         return
     shown = [tap for tap in run.outputs if run.indices[tap].axis is not None and not discrete(run.evidence.specs[tap])]
     if shown:  # every sample's own change shows in a value that is not discrete, and no other's: proof
-        steady = [tap for tap in run.evidence.order if tap not in run.evidence.restless]
-        for source in find_sources(steady, run.mixed, run.info.separator):
+        for source in mixing(run):
             run.add("KMR101", source, "samples mix here, and are separated again before the outputs", severity="note")
 
 

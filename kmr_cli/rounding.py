@@ -10,6 +10,7 @@ mistake leaps: right values enter a layer, or nearly so, and wrong ones leave it
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -44,7 +45,7 @@ def excuse(run: Run, found: SizeRun, *, look: bool = True) -> SizeRun:
     far = [port for port, off in found.off.items() if not off <= _OF_THE_SAME_KIND * run.shaken.get(port, 0.0)]
     if far:
         return replace(found, differs=(far[0], beyond_rounding(far[0], found.names)))
-    if look and _leaps(run, found.size):
+    if look and _leaps(run, found.rows):
         return found
     return replace(found, differs=None, amplified=found.differs[0])
 
@@ -63,10 +64,10 @@ def _shake(run: Run) -> dict[str, float]:
     return {port: off for port, off in moved.items() if math.isfinite(off)}
 
 
-def _leaps(run: Run, size: int) -> bool:
-    """Whether the difference at a batch of this size appears at once somewhere, rather than growing out of rounding."""
+def _leaps(run: Run, rows: Sequence[int]) -> bool:
+    """Whether the difference in a batch of these appears at once somewhere, rather than growing out of rounding."""
     run.fill()
-    run.step(f"looking inside at a batch of {size}")
+    run.step(f"looking inside at a batch of {len(rows)}")
     whole = batch_size(run.batch)
     largest = 0.0  # of all that ran so far
     entered: dict[tuple[str, int], float] = {}
@@ -77,7 +78,7 @@ def _leaps(run: Run, size: int) -> bool:
         tap: Tap = (layer, call, port)
         if tap not in run.indices or discrete(array):
             return
-        expected = expected_at(run.evidence.base[tap], run.indices[tap], whole, size)
+        expected = expected_at(run.evidence.base[tap], run.indices[tap], whole, rows)
         if expected is None:
             return
         off = relative(expected, array) if expected.shape == array.shape else math.inf
@@ -90,5 +91,5 @@ def _leaps(run: Run, size: int) -> bool:
         leaped |= not off <= _LEAP * max(before, _ROUNDING)
         largest = max(largest, off)
 
-    watch(run.session, resized(run.batch, size), run.taps, look)
+    watch(run.session, resized(run.batch, rows), run.taps, look)
     return leaped

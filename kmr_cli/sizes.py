@@ -1,14 +1,15 @@
-"""The same samples in batches of other sizes: does each come out as before?"""
+"""The same samples in batches of other sizes, and at other places: does each come out as before?"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
-from kmr_cli.batch import batch_size, number_samples
+from kmr_cli.batch import batch_size
 from kmr_cli.errors import ModelRunError
 from kmr_cli.evidence import ArraySpec, Tap, discrete, output_title
 from kmr_cli.formats import Session, Taps
@@ -25,15 +26,29 @@ _TOLERANCE = {8: 1e-9, 4: 2e-4, 2: 4e-2, 1: 0.5}
 at another batch size stay 100 times below; a value of another sample is far above."""
 
 
+class Trial(NamedTuple):
+    """A batch to try: of ``size`` samples, which may equal another dimension; each at its own place, or at another."""
+
+    size: int
+    coincident: bool
+    shifted: bool = False
+
+    def rows(self, whole: int) -> tuple[int, ...]:
+        """Which sample of a batch of ``whole`` stands at each place: from the first on, again where it is too short."""
+        return tuple((place + self.shifted) % whole for place in range(self.size))
+
+
 @dataclass(frozen=True)
 class SizeRun:
-    """What a batch of another size showed; at most one of the problems is set.
+    """What a batch of another size, or in another order, showed; at most one of the problems is set.
 
     Attributes:
         size: number of samples.
+        rows: which sample stood at each place.
         error: the model failed: its message.
         wrong_count: (output, message): another number of samples came out.
         differs: (output, message): a sample came out differently, beyond last bits.
+        misplaced: whether only samples that did not stand at their own place came out differently.
         off: output -> how far, in terms of its largest value, for all outputs that differ so.
         amplified: the output that differs so, where that is no more than rounding which the model makes larger.
         ulp: largest difference, in units in the last place of the tensor's largest value; 0 where all is bitwise equal.
@@ -43,9 +58,11 @@ class SizeRun:
     """
 
     size: int
+    rows: tuple[int, ...]
     error: str | None = None
     wrong_count: tuple[str, str] | None = None
     differs: tuple[str, str] | None = None
+    misplaced: bool = False
     off: Mapping[str, float] = field(default_factory=dict)
     amplified: str | None = None
     ulp: int = 0
@@ -59,11 +76,12 @@ class SizeRun:
         return self.error is not None or self.wrong_count is not None or self.differs is not None
 
 
-def sizes_to_try(size: int, specs: Mapping[Tap, ArraySpec], nbytes: int, batch: Batch) -> list[tuple[int, bool]]:
-    """(size, whether it equals another dimension): 1, 2, 3, a prime that no dimension has, up to four that some have.
+def sizes_to_try(size: int, specs: Mapping[Tap, ArraySpec], nbytes: int, batch: Batch) -> list[Trial]:
+    """Sizes 1, a prime that no dimension has, 2, 3, up to four that some have.
 
     Dimensions of outputs and masks come first: that is where a batch axis is mistaken for another one. Those inside
-    are tried as far as that is cheap: batches that are smaller, or need little anyway.
+    are tried as far as that is cheap: batches that are smaller, or need little anyway. In the batch of the prime size
+    every sample stands at another place, so that what depends on the place shows as well.
 
     Args:
         size: of the batch.
@@ -86,10 +104,10 @@ def sizes_to_try(size: int, specs: Mapping[Tap, ArraySpec], nbytes: int, batch: 
 
     lengths = [length for length, _ in outside.most_common()] + [length for length, _ in inside.most_common()]
     prime = next(number for number in _primes() if number != size and number not in inside and number not in outside)
-    plain = [number for number in (1, 2, 3, prime) if number != size]
+    plain = [number for number in (1, prime, 2, 3) if number != size]  # what shows most comes first
     coincident = [number for number in dict.fromkeys(lengths) if number != size and number not in plain]
-    taken = [(number, number in lengths) for number in plain]
-    return taken + [(number, True) for number in coincident if cheap(number)][:_COINCIDENT]
+    taken = [Trial(number, number in lengths, shifted=number == prime) for number in plain]
+    return taken + [Trial(number, True) for number in coincident if cheap(number)][:_COINCIDENT]
 
 
 def _like_masks(batch: Batch) -> Iterator[np.ndarray]:
@@ -105,53 +123,71 @@ def _like_masks(batch: Batch) -> Iterator[np.ndarray]:
 def try_size(
     session: Session,
     batch: Batch,
-    size: int,
+    trial: Trial,
     taps: Taps,
     outputs: Mapping[Tap, tuple[np.ndarray, BatchIndex]],
     noisy: Collection[Tap] = (),
 ) -> SizeRun:
-    """Run the first ``size`` samples (the batch again from its start where it is too short) and compare them.
+    """Run some of the samples and compare them.
 
     Args:
         session: the loaded model.
         batch: the batch whose results are known.
-        size: number of samples.
+        trial: how many, and at which places.
         taps: of all other passes.
         outputs: output tap -> its value for the whole batch, and its batch index.
         noisy: of these only the shape is compared.
     """
+    whole = batch_size(batch)
+    size, rows = trial.size, trial.rows(whole)
     try:
         # With all taps, though none is looked at: so no second copy of the model has to be made ready.
-        found = session.capture(resized(batch, size), taps, lambda *_: None)
+        found = session.capture(resized(batch, rows), taps, lambda *_: None)
     except ModelRunError as exc:
-        return SizeRun(size, error=exc.message)
+        return SizeRun(size, rows, error=exc.message)
     assert found is not None
     after = {f"out{number}": np.asarray(value) for number, value in enumerate(found.values())}
     shapes = {port: value.shape for port, value in after.items()}
     names = {f"out{number}": name for number, name in enumerate(found)}
-    whole, worst, at = batch_size(batch), 0, None
+    worst, at, misplaced = 0, None, True
     far: dict[str, float] = {}
     for tap, (before, index) in outputs.items():
         port = tap[2]
         title = output_title(port, names)
-        expected = expected_at(before, index, whole, size)
+        expected = expected_at(before, index, whole, rows)
         if expected is None:
             continue
         axis = index.axis or 0
         if after[port].ndim != before.ndim or after[port].shape[axis] != expected.shape[axis]:
             message = f"{size} samples went in and {title} has shape {shapes[port]}, not {size} samples"
-            return SizeRun(size, wrong_count=(port, message), shapes=shapes)
+            return SizeRun(size, rows, wrong_count=(port, message), shapes=shapes)
         if expected.shape != after[port].shape:
             message = f"{title} has shape {shapes[port]} where {expected.shape} was expected"
-            return SizeRun(size, wrong_count=(port, message), shapes=shapes)
+            return SizeRun(size, rows, wrong_count=(port, message), shapes=shapes)
         off = 0 if tap in noisy else distance(expected, after[port])
         if off is None:
             far[port] = relative(expected, after[port])
+            misplaced = misplaced and _agree_in_place(expected, after[port], index, before.shape, whole, rows)
             continue
         if off > worst:
             worst, at = off, port
     differs = (next(iter(far)), beyond_rounding(next(iter(far)), names)) if far else None
-    return SizeRun(size, differs=differs, off=far, ulp=0 if far else worst, at=at, shapes=shapes, names=names)
+    return SizeRun(
+        size, rows, differs=differs, misplaced=misplaced and bool(far), off=far, ulp=0 if far else worst, at=at,
+        shapes=shapes, names=names,
+    )  # fmt: skip
+
+
+def _agree_in_place(
+    expected: np.ndarray, after: np.ndarray, index: BatchIndex, shape: Sequence[int], whole: int, rows: Sequence[int]
+) -> bool:
+    """Whether samples that stand at their own place came out as they should."""
+    places = _places(index, shape, whole, rows)
+    assert places is not None
+    assert index.axis is not None
+    own = [number for number, (slot, _) in enumerate(places) if rows[slot] == slot]
+    first, second = (np.take(value, own, axis=index.axis) for value in (expected, after))
+    return distance(first, second) is not None
 
 
 def beyond_rounding(port: str, names: Mapping[str, str]) -> str:
@@ -162,17 +198,17 @@ def beyond_rounding(port: str, names: Mapping[str, str]) -> str:
 def trace_size(
     session: Session,
     batch: Batch,
-    size: int,
+    rows: Sequence[int],
     taps: Taps,
     known: Mapping[Tap, tuple[np.ndarray, BatchIndex]],
     noisy: Collection[Tap] = (),
 ) -> tuple[list[Tap], set[Tap]]:
-    """Run a batch of another size once more, and look inside for what went wrong.
+    """Run a batch of another size, or in another order, once more, and look inside for what went wrong.
 
     Args:
         session: the loaded model.
         batch: the batch whose results are known.
-        size: number of samples.
+        rows: which sample stands at each place.
         taps: what to observe.
         known: tap -> its value for the whole batch, and its batch index; empty where the whole batch failed too.
         noisy: of these only the shape is compared.
@@ -188,14 +224,14 @@ def trace_size(
         tap = (layer, call, port)
         order.append(tap)
         if tap in known:
-            expected = expected_at(*known[tap], whole, size)
+            expected = expected_at(*known[tap], whole, rows)
             if expected is None:
                 return
             if expected.shape != array.shape or (tap not in noisy and distance(expected, array) is None):
                 wrong.add(tap)
 
     try:
-        outputs = session.capture(resized(batch, size), taps, look)
+        outputs = session.capture(resized(batch, rows), taps, look)
         assert outputs is not None
         for number, value in enumerate(outputs.values()):
             look("", 0, f"out{number}", np.asarray(value))
@@ -218,32 +254,31 @@ def broken(failure: ModelRunError, order: Sequence[Tap]) -> Tap | None:
     return None
 
 
-def resized(batch: Batch, size: int) -> dict[str, np.ndarray]:
-    """The first ``size`` samples, the batch again from its start where it is too short."""
-    rows = np.resize(number_samples(batch), size)
-    return {name: values[rows] for name, values in batch.items()}
+def resized(batch: Batch, rows: Sequence[int]) -> dict[str, np.ndarray]:
+    """The samples ``rows``, in this order."""
+    return {name: values[list(rows)] for name, values in batch.items()}
 
 
-def expected_at(before: np.ndarray, index: BatchIndex, whole: int, size: int) -> np.ndarray | None:
-    """What a tensor must be for a batch of another size, from its value for the whole batch; None if unknown."""
-    places = _places(index, before, whole, size)
+def expected_at(before: np.ndarray, index: BatchIndex, whole: int, rows: Sequence[int]) -> np.ndarray | None:
+    """What a tensor must be for the samples ``rows``, from its value for the whole batch; None if unknown."""
+    places = _places(index, before.shape, whole, rows)
     if places is None or index.axis is None:
         return None
-    return np.asarray(np.take(before, places, axis=index.axis))
+    return np.asarray(np.take(before, [place for _, place in places], axis=index.axis))
 
 
-def _places(index: BatchIndex, value: np.ndarray, whole: int, size: int) -> list[int] | None:
-    """Where in the whole batch's output each slice of the smaller (or larger) batch's is found; None if unknown."""
+def _places(index: BatchIndex, shape: Sequence[int], whole: int, rows: Sequence[int]) -> list[tuple[int, int]] | None:
+    """Of every slice: for which of ``rows`` it stands, and where it is in the whole batch's tensor; None if unknown."""
     if index.axis is None:
         return None
-    length = value.shape[index.axis]
+    length = shape[index.axis]
     if not length or length % whole:
         return None
     share = length // whole
     if index.owners == tuple(place // share for place in range(length)):
-        return [(sample % whole) * share + part for sample in range(size) for part in range(share)]
+        return [(slot, sample * share + part) for slot, sample in enumerate(rows) for part in range(share)]
     if index.owners == tuple(place % whole for place in range(length)):
-        return [part * whole + sample % whole for part in range(share) for sample in range(size)]
+        return [(slot, part * whole + sample) for part in range(share) for slot, sample in enumerate(rows)]
     return None
 
 

@@ -81,6 +81,10 @@ FAULTY = {
     "rows dropped by content": ("KMR104", lambda x: x[x[:, 0] > 0]),
     "squeeze": ("KMR102", np.squeeze),
     "hard-coded batch size": ("KMR102", lambda x: np.tanh(x).reshape(B, -1)),
+    "divided by the batch size": ("KMR102", lambda x: x / len(x)),
+    "another answer in larger batches": ("KMR102", lambda x: x * (1 + (len(x) == 7))),
+    "weights by the place in the batch": ("KMR109", lambda x: x * (1 + np.arange(len(x)))[:, None]),
+    "positions counted along the batch": ("KMR109", lambda x: x + np.sin(np.arange(99))[: len(x), None]),
     "division by zero": ("KMR304", lambda x: x / np.zeros(5)),
 }  # fmt: skip
 
@@ -223,6 +227,32 @@ def test_fails_on_the_batch_but_runs_at_a_coincident_size():
     report = verdict(lambda x: x[:, :, None] * (x > 0))
     assert {code for code, _ in errors(report)} == {"KMR103"}
     assert report.verdict == "fail"
+
+
+def test_a_size_that_many_others_have_is_no_coincidence():
+    report = verdict(lambda x: np.tanh(x).reshape(2, -1, 5)[0], size=7)
+    ((code, _),) = errors(report)
+    assert code == "KMR102"
+
+
+def test_a_leak_that_shows_in_another_order_only_is_the_fault_of_what_mixes():
+    def leak(x):
+        return np.concatenate([x[:1] + 0.1 * x[-1:], x[1:]])
+
+    report = verdict(leak, lambda x: (x > 1).astype(float), seed=22, before=np.positive)
+    (finding,) = (finding for finding in report.findings if finding.severity == "error")
+    assert (finding.rule, finding.layer) == ("KMR101", "step0")
+    assert "in another order" in finding.message
+
+
+def test_what_a_fixed_batch_leaves_to_try_is_another_order():
+    def placed(x):
+        return x * (1 + np.arange(len(x)))[:, None]
+
+    report = verdict(np.tanh, placed, fixed=B)
+    assert errors(report) == {("KMR109", "step1")}
+    assert report.batch_sizes == (B,)
+    assert verdict(np.tanh, dense, fixed=B).verdict == "pass"
 
 
 def test_a_model_that_never_runs_is_an_error_not_a_finding():
