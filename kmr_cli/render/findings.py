@@ -66,11 +66,12 @@ def tally(outcomes: Sequence[Outcome]) -> str:
     ran = [
         f"{verdicts[verdict]} {verdict}" for verdict in ("pass", "fail", "unproven", "not checked") if verdicts[verdict]
     ]
-    found = [_counted(kinds[kind], kind) for kind in ("error", "warning", "note") if kinds[kind]]
+    found = [counted(kinds[kind], kind) for kind in ("error", "warning", "note") if kinds[kind]]
     if kinds["allowed"]:
         found.append(f"{kinds['allowed']} allowed")
-    return f"{_counted(len(outcomes), 'model')}: {', '.join(ran)}; {', '.join(found) or 'no findings'}"
+    return f"{counted(len(outcomes), 'model')}: {', '.join(ran)}; {', '.join(found) or 'no findings'}"
 
 
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'s' if number != 1 else ''}"
+def counted(number: int, one: str, several: str = "") -> str:
+    """``1 layer``, ``2 layers``; ``several`` where the plural takes more than an s."""
+    return f"{number} {one if number == 1 else several or one + 's'}"

@@ -9,17 +9,15 @@ from rich.console import Console
 from rich.text import Text
 
 from kmr_cli.library import Case
-from kmr_cli.records import Dependence, Finding, Report
+from kmr_cli.records import Finding, Report
 from kmr_cli.render.escape import for_terminal
-from kmr_cli.render.findings import dependences
+from kmr_cli.render.findings import counted, dependences
+from kmr_cli.render.headline import headline
 from kmr_cli.render.lines import print_hanging
+from kmr_cli.render.pictures import pictures
 from kmr_cli.rules import RULES
 
-_VERDICTS = {
-    "pass": ("green", "the samples of a batch are independent at every layer"),
-    "fail": ("bold red", "samples of a batch cannot be told apart, or change each other"),
-    "unproven": ("bold yellow", "not everything could be shown either way"),
-}
+_VERDICTS = {"pass": "green", "fail": "bold red", "unproven": "bold yellow"}
 _STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold"}
 _NOTES_SHOWN = 6
 _PLACES_SHOWN = 8
@@ -33,48 +31,42 @@ def show_report(console: Console, report: Report, *, some_rules: bool = False) -
         report: what was found.
         some_rules: rules were left out, so that a pass says nothing about what they look for.
     """
-    style, _ = _VERDICTS[report.verdict]
     title = Text(for_terminal(report.path), "bold")
-    console.print(title.append(", in training mode" if report.training else "", "not bold default"))
-    console.print(Text(report.verdict, style).append(f": {_meaning(report, some_rules)}", "not bold default"))
-    sizes = ", ".join(map(str, sorted(report.batch_sizes)))
-    layers = len({tap.layer for tap in report.taps if tap.layer})
-    _line(console, f"{report.forward_passes} forward passes, batch sizes {sizes}; {layers} layers tapped")
+    _print(console, title.append(", in training mode" if report.training else "", "not bold default"))
+    verdict = Text(report.verdict, _VERDICTS[report.verdict])
+    _print(console, verdict.append(f": {headline(report, some_rules=some_rules)}", "not bold default"))
+    _line(console, _extent(report))
     if report.held_passes:
         held = f"{report.held_passes} of the passes: what mixes by design held to inference, to see past it"
         _line(console, held)
     kinds = Counter(tap.index.kind for tap in report.taps)
-    _line(console, "taps: " + ", ".join(f"{count} {kind}" for kind, count in kinds.most_common()))
+    if kinds:
+        _line(console, "taps: " + ", ".join(f"{count} {kind}" for kind, count in kinds.most_common()))
+    elif report.verdict == "fail":
+        _line(console, f"it does not run on a batch of {report.batch_sizes[0]}, so that little else could be checked")
     allowed = [finding for finding in report.findings if finding.allowed and not finding.by_design]
     if any(finding.rule == "KMR101" for finding in allowed):
         _line(console, "what comes after a layer that is allowed to mix cannot be judged")
-    for picture in report.dependence:
-        _picture(console, picture)
+    for picture in pictures(report):
+        console.print()
+        for line in picture:
+            _line(console, line)
     for finding in report.findings:
         if finding.severity != "note":
             _finding(console, finding)
     _notes(console, [finding for finding in report.findings if finding.severity == "note"])
     for reason in report.unproven:
         console.print()
-        console.print(Text("not shown: ", "bold yellow").append(for_terminal(reason, 500), "not bold default"))
+        _print(console, Text("not shown: ", "bold yellow").append(for_terminal(reason, 500), "not bold default"))
 
 
-def _meaning(report: Report, some_rules: bool) -> str:
-    """What the verdict claims, and no more than that."""
-    if report.verdict == "pass":
-        if some_rules:
-            return "no error by the rules that --select and --ignore leave"
-        mixes = [finding for finding in report.findings if finding.allowed and finding.severity == "error"]
-        if mixes and all(finding.by_design for finding in mixes):
-            return "the samples of a batch mix only where that is by design in training mode"
-        if mixes:
-            also = " or by design" if any(finding.by_design for finding in mixes) else ""
-            return f"the samples of a batch mix only where that is allowed{also}"
-        silent = sum(tap.index.kind == "unproven" for tap in report.taps)
-        if silent:
-            inside = "1 value" if silent == 1 else f"{silent} values"
-            return f"every output depends on its own sample alone; {inside} inside showed nothing either way"
-    return _VERDICTS[report.verdict][1]
+def _extent(report: Report) -> str:
+    """``18 forward passes, batch sizes 1, 2, 3, 5; 3 layers tapped``."""
+    sizes = sorted(set(report.batch_sizes))
+    tried = f"batch size {sizes[0]} alone" if len(sizes) == 1 else f"batch sizes {', '.join(map(str, sizes))}"
+    passes = counted(report.forward_passes, "forward pass", "forward passes")
+    layers = len({tap.layer for tap in report.taps if tap.layer})
+    return f"{passes}, {tried}; {counted(layers, 'layer') if layers else 'no layer'} tapped"
 
 
 def show_library(console: Console, checked: Sequence[tuple[Case, Report]]) -> None:
@@ -86,7 +78,7 @@ def show_library(console: Console, checked: Sequence[tuple[Case, Report]]) -> No
     console.print(Text(f"{head}verdict", "bold"))
     for row, (case, report) in zip(rows, checked, strict=True):
         label = Text("".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)))
-        style, _ = _VERDICTS[report.verdict]
+        style = _VERDICTS[report.verdict]
         verdict = Text("by design") if case.by_design else Text(report.verdict, style)
         print_hanging(console, label, verdict.append(_whereabouts(report), "not bold default"))
         if case.by_design:
@@ -107,18 +99,6 @@ def _whereabouts(report: Report) -> str:
     return f", axis {' or '.join(map(str, sorted(axes)))}" if axes else ""
 
 
-def _picture(console: Console, picture: Dependence) -> None:
-    """Rows are the samples that were replaced, columns the samples whose output changed."""
-    size = len(picture.moved)
-    console.print()
-    _line(console, f"{for_terminal(picture.title or picture.output)}: replaced sample (down), changed sample (across)")
-    width = len(str(size - 1))
-    _line(console, " " * (width + 2) + " ".join(str(sample).rjust(width) for sample in range(size)))
-    for sample, row in enumerate(picture.moved):
-        marks = " ".join(("x" if moved else ".").rjust(width) for moved in row)
-        _line(console, f"{str(sample).rjust(width)}  {marks}")
-
-
 def _notes(console: Console, notes: Sequence[Finding]) -> None:
     """Notes that say the same of several layers are one."""
     places: dict[tuple[str, str], list[str]] = {}
@@ -133,7 +113,7 @@ def _notes(console: Console, notes: Sequence[Finding]) -> None:
         if len(distinct) > _PLACES_SHOWN:
             at += f" and {len(distinct) - _PLACES_SHOWN} more"
         title = Text(f"note {rule} {RULES[rule].name}", _STYLES["note"])
-        _print_title(console, title.append(f" at {at}", "not bold default"))
+        _print(console, title.append(f" at {at}", "not bold default"))
         _line(console, for_terminal(message, 1000))
     if len(places) > shown:
         console.print()
@@ -148,7 +128,7 @@ def _finding(console: Console, finding: Finding) -> None:
     if finding.allowed:
         reason = "by design in training mode" if finding.by_design else "allowed: by design"
         title.append(f" ({reason})", "not bold default")
-    _print_title(console, title)
+    _print(console, title)
     _line(console, for_terminal(finding.message, 1000))
     if finding.samples:
         _line(console, f"samples: {dependences(finding, 6)}")
@@ -161,8 +141,8 @@ def _place(finding: Finding) -> str:
     return f"{for_terminal(finding.layer) or 'the model itself'}{call}"
 
 
-def _print_title(console: Console, title: Text) -> None:
-    print_hanging(console, Text(), title)
+def _print(console: Console, text: Text) -> None:
+    print_hanging(console, Text(), text)
 
 
 def _line(console: Console, text: str) -> None:

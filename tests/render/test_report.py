@@ -46,7 +46,7 @@ def test_a_pass_by_some_rules_says_so():
 
 def test_a_failure_says_what_to_fix():
     text = shown(report([LEAK], "fail"), some_rules=True)
-    assert "fail: samples of a batch cannot be told apart" in text
+    assert "fail: samples of a batch change each other\n" in text
     assert "error KMR101 cross-sample-leak at mixer\n" in text
     assert "  fix: compute over the axes of one sample" in text
 
@@ -71,9 +71,22 @@ def test_many_notes_are_cut_but_never_for_the_sake_of_one(notes, left):
     assert (left or "") in text
 
 
+def test_one_of_a_kind_is_not_several():
+    assert "9 forward passes, batch sizes 1, 2, 4; 1 layer tapped\n" in shown(report())
+    assert "; no layer tapped\n" in shown(replace(report(), taps=(replace(report().taps[0], layer=""),)))
+    assert "1 forward pass, batch size 4 alone; 1 layer" in shown(replace(report(), forward_passes=1, batch_sizes=(4,)))
+
+
+def test_a_batch_that_does_not_run_leaves_no_empty_line_of_taps():
+    text = shown(replace(report([LEAK], "fail"), taps=()))
+    assert "taps:" not in text
+    assert "it does not run on a batch of 4" in text
+
+
 def test_no_line_is_too_long_or_ends_in_blanks():
     findings = [moved(f"a_rather_long_path/number{number}") for number in range(20)]
     findings.append(moved("x" * 120, "words " * 40))
-    lines = shown(report(findings)).splitlines()
+    silent = ("output 'dynamic_batch_index_generator' (out2): no sample ever showed in it, whatever replaced them",)
+    lines = shown(replace(report(findings), unproven=silent)).splitlines()
     assert max(map(len, lines)) <= 80
     assert lines == [line.rstrip() for line in lines]
