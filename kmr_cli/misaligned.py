@@ -147,7 +147,7 @@ def _messages(
             rest = [length for number, length in enumerate(data.shape) if number != axis]
             place = _one_place(np.moveaxis(moved, axis, 0)[~own], (sample, step)) if size in rest else None
             if place is not None:
-                where = f"place {place} of other samples, {value.shape}"
+                where = f"place {place} of other samples in an output of shape {value.shape}"
                 yield port, f"masking step {step} of sample {sample} changes {where}"
             elif (
                 data.shape == value.shape == (size, data.shape[2], data.shape[2])
@@ -155,7 +155,8 @@ def _messages(
                 and _in_one_column((moved & ~entered)[sample], step)
                 and not moved[~own].any()
             ):
-                yield port, f"masking step {step} changes place {step} of the last axis at other steps, {value.shape}"
+                where = f"place {step} of the last axis at other steps in an output of shape {value.shape}"
+                yield port, f"masking step {step} changes {where}"
 
 
 def _one_place(moved: np.ndarray, places: Sequence[int]) -> int | None:

@@ -19,6 +19,7 @@ class Rule:
         found_when: the condition, one line.
         why: what goes wrong in practice, one line.
         remedy: what to change, one line.
+        others: (other severity that a finding may have, when); empty where it is always the same.
     """
 
     code: str
@@ -27,6 +28,7 @@ class Rule:
     found_when: str
     why: str
     remedy: str
+    others: tuple[tuple[Severity, str], ...] = ()
 
 
 _TABLE = (
@@ -37,6 +39,7 @@ _TABLE = (
         "an output of one sample changes when only other samples change",
         "one user's request changes, or reveals something of, another user's answer",
         "compute over the axes of one sample only: no statistic, softmax, sort or attention over the batch axis",
+        (("note", "the samples are separated again before the outputs"),),
     ),
     Rule(
         "KMR102",
@@ -117,7 +120,7 @@ _TABLE = (
         "error",
         "a fully masked sample gives NaN or Inf",
         "an empty sequence divides by zero",
-        "divide by the larger of the number of unmasked steps and one",
+        "divide by max(unmasked steps, 1); where a softmax or attention has no step left, put zeros with where()",
     ),
     Rule(
         "KMR203",
@@ -150,14 +153,19 @@ _TABLE = (
         "the last bits differ between batch sizes, or downstream of routed rows",
         "bitwise reproducibility across batch sizes is lost; the values are the same for practical purposes",
         "nothing to mend, unless you compare bit for bit: then fix the batch size",
+        (("warning", "the model makes last bits so large that other values come out"),),
     ),
     Rule(
         "KMR304",
         "non-finite",
-        "warning",
+        "error",
         "NaN or Inf comes out of finite input",
         "a value overflowed or was divided by zero",
         "look at the named layer's input with kmr-inspect sample",
+        (
+            ("warning", "the outputs hold -Inf and no other such value: it may forbid something (an action, a token)"),
+            ("note", "the outputs are finite"),
+        ),
     ),
     Rule(
         "KMR401",

@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import importlib.util
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -78,12 +79,25 @@ def import_user_modules(modules: Sequence[str]) -> None:
 
 
 def first_line(exc: BaseException) -> str:
-    """The first line of a framework's message that says something, without terminal colours."""
+    """The first line of a framework's message that says something, without terminal colours and node marks."""
     for line in str(exc).splitlines():
         text = "".join(part.split("m", 1)[-1] if i else part for i, part in enumerate(line.split("\x1b["))).strip()
+        text = without_marks(text)
         if text:
             return text.rstrip(".")
     return type(exc).__name__
+
+
+_BEFORE = re.compile(r"\{\{(?:function_)?node [^{}]*\}\}\s*")
+_BEHIND = re.compile(r"\s*(?:\[\[[^\[\]]*\]\]\s*|\[Op:\w+\](?:\s*name:.*)?)+$")
+
+
+def without_marks(line: str) -> str:
+    """A line of a TensorFlow error without the marks of where in its graph it arose.
+
+    ``{{function_node __wrapped__Mul_device_/job:localhost/…}} Incompatible shapes [Op:Mul] name:``.
+    """
+    return _BEHIND.sub("", _BEFORE.sub("", line)).strip()
 
 
 @contextlib.contextmanager

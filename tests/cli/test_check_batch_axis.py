@@ -1,6 +1,7 @@
 """The ``check-batch-axis`` and ``rules`` commands, run for real."""
 
 import json
+import re
 from pathlib import Path
 
 import jsonschema
@@ -220,6 +221,26 @@ def test_rules_lists_and_explains(kmr):
     assert one.code == 0
     assert RULES["KMR105"].remedy in " ".join(one.out.split())
     assert "no rule 'KMR999'" in kmr("rules", "KMR999").err
+
+
+def test_rules_explains_all_that_start_with_a_code(kmr):
+    shown = kmr("rules", "kmr2")
+    assert shown.code == 0
+    titles = [line for line in shown.out.splitlines() if line.startswith("KMR")]
+    assert titles == [
+        f"{code} {rule.name} ({rule.severity})" for code, rule in RULES.items() if code.startswith("KMR2")
+    ]
+    assert len(titles) > 1
+    assert kmr("rules", "").code == 2
+
+
+def test_rules_says_which_severity_a_finding_has_when(kmr):
+    assert re.search(r"^KMR304 +non-finite +error or warning or note$", kmr("rules").out, re.MULTILINE)
+    shown = " ".join(kmr("rules", "KMR304").out.split())
+    assert "KMR304 non-finite (error)" in shown
+    assert "warning where: the outputs hold -Inf and no other such value" in shown
+    assert "note where: the outputs are finite" in shown
+    assert "where:" not in kmr("rules", "KMR102").out
 
 
 @pytest.mark.slow

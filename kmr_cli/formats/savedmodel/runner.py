@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from kmr_cli.errors import KmrError, ModelLoadError, ModelRunError
-from kmr_cli.formats.frameworks import first_line
+from kmr_cli.formats.frameworks import first_line, without_marks
 from kmr_cli.formats.savedmodel import dtypes, restore
 from kmr_cli.formats.savedmodel.analysis import Analysis
 from kmr_cli.formats.savedmodel.graph import producer
@@ -266,7 +266,7 @@ def _varint(number: int) -> bytes:
 def failure_text(exc: BaseException) -> str:
     """What TensorFlow says went wrong, without its headings and stack traces."""
     text = str(getattr(exc, "message", None) or exc)
-    lines = [line.strip() for line in text.splitlines()]
+    lines = [without_marks(line) for line in text.splitlines()]
     told = [line for line in lines if line and not line.startswith(_HEADINGS)]
     return (told[0] if told else first_line(exc)).rstrip(".")
 
