@@ -101,6 +101,25 @@ def ulp_distance(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     return distance
 
 
+def scaled_distance(before: np.ndarray, after: np.ndarray, scale: float) -> np.ndarray:
+    """The same in units in the last place of ``scale``: rounding is as large as the terms of a sum, not as the sum.
+
+    Args:
+        before: of the unchanged batch.
+        after: of the same shape and dtype.
+        scale: the largest value around, as an absolute number; the result is never above :func:`ulp_distance`.
+    """
+    distance = ulp_distance(before, after)
+    if before.dtype.kind != "f" or not np.isfinite(scale):
+        return distance
+    unit = float(np.spacing(before.dtype.type(scale)))
+    with np.errstate(invalid="ignore", over="ignore"):
+        off = np.abs(before.astype(np.float64) - after.astype(np.float64)) / unit
+    small = np.isfinite(off) & (off < FAR)
+    distance[small] = np.minimum(distance[small], np.ceil(off[small]).astype(np.uint8))
+    return distance
+
+
 def _ordered(raw: np.ndarray, bits: int) -> np.ndarray:
     """Bit patterns of IEEE floats as integers in the order of the floats: sign and magnitude to two's complement."""
     magnitude = (raw & ((1 << (bits - 1)) - 1)).astype(np.int64)

@@ -17,8 +17,9 @@ from typing import TypeAlias
 
 import numpy as np
 
-from kmr_cli.batch_index import FAR, differs, ulp_distance
+from kmr_cli.batch_index import FAR, differs, scaled_distance
 from kmr_cli.formats import Session, Taps
+from kmr_cli.permutation import same_rows_elsewhere
 from kmr_cli.reach import SINGLY as SINGLY
 from kmr_cli.reach import Reach
 from kmr_cli.records import Batch, BatchIndex
@@ -53,10 +54,12 @@ class Evidence:
         reached: canonical tap -> which elements changed in which pass.
         rerouted: taps whose shape or presence changed with the samples' content.
         regrouped: taps whose shape changed in a pass of :meth:`kept`.
+        rearranged: whether a tap's rows came back in another order when others were replaced; not for all taps.
         restless: taps that differ between two passes of the same batch.
         wanting: whether the last pass showed something that only :meth:`fill` and :meth:`by_element` can settle.
         not_finite: taps with NaN or Inf on the unchanged batch.
-        leak_ulp: output -> how far an element moved for the second strongest sample, at most FAR.
+        leak_ulp: output -> how far an element moved for the second strongest sample, in units in the last place of
+            the largest value, at most FAR; in groups, how far samples moved that were not replaced.
         order: taps in the order in which they ran.
         names: port of an output -> the model's own name for it.
         last_pass: the same of the last pass of :meth:`kept`, which may have broken off.
@@ -69,6 +72,7 @@ class Evidence:
     reached: dict[Tap, Reach] = field(default_factory=dict)
     rerouted: set[Tap] = field(default_factory=set)
     regrouped: set[Tap] = field(default_factory=set)
+    rearranged: dict[Tap, bool] = field(default_factory=dict)
     restless: set[Tap] = field(default_factory=set)
     not_finite: set[Tap] = field(default_factory=set)
     wanting: bool = False
@@ -211,8 +215,10 @@ class Evidence:
                 return
             if not shared and not self.reached[tap].add(number, replaced, self.base.get(tap), array):
                 self.wanting |= tap not in self.restless
+            elif not shared:
+                self._look_for_order(tap, number, len(replaced), array)
             if not layer and not again:
-                self._strengthen(tap, ulp_distance(self.base[tap], array))
+                self._strengthen(tap, scaled_distance(self.base[tap], array, _largest(self.base[tap])), replaced)
 
         watch(session, batch, taps, compare)
         self.rerouted |= self.specs.keys() - seen.keys()
@@ -237,8 +243,8 @@ class Evidence:
             also: sees every distinct value that has the shape it had, and all outputs.
 
         Returns:
-            Tap -> by how many units in the last place, at most FAR; inside of the model always FAR. To be run again
-            after :meth:`fill` where it leaves :attr:`wanting` true.
+            Tap -> by how many units in the last place of the largest value, at most FAR; inside of the model always
+            FAR. To be run again after :meth:`fill` where it leaves :attr:`wanting` true.
         """
         found: dict[Tap, int] = {}
         seen: dict[Tap, _Look | None] = {}
@@ -262,12 +268,23 @@ class Evidence:
                 if not layer:
                     old, new = np.take(self.base[tap], kept, index.axis), np.take(array, kept, index.axis)
                     if differs(old, new):
-                        found[tap] = int(ulp_distance(old, new).max())
+                        found[tap] = int(scaled_distance(old, new, _largest(self.base[tap])).max())
                 elif self._moved(tap, array, index.axis, kept):
                     found[tap] = FAR
 
         watch(session, batch, taps, compare)
         return found
+
+    def _look_for_order(self, tap: Tap, number: int, replaced: int, array: np.ndarray) -> None:
+        """Note whether rows came back in another order, the first time that more of them changed than should have."""
+        reach = self.reached[tap]
+        if tap in self.rearranged or reach.in_rows or discrete(array) or not array.size or len(array) % self.size:
+            return
+        share = len(array) // self.size
+        if reach.rows_changed(number) > replaced * share:
+            order = same_rows_elsewhere(self.base[tap], array, replaced * share)
+            if order is not None:
+                self.rearranged[tap] = order
 
     def _differs(self, tap: Tap, array: np.ndarray) -> bool:
         """Whether a tap with the shape that it had has other values; other bits, where it is not kept."""
@@ -316,7 +333,12 @@ class Evidence:
         """For every sample's share of an axis, which samples moved it; None after group passes or for odd shapes."""
         return self.reached[self.canonical[tap]].movement(axis)
 
-    def _strengthen(self, tap: Tap, distance: np.ndarray) -> None:
+    def _strengthen(self, tap: Tap, distance: np.ndarray, replaced: Sequence[int]) -> None:
+        if not self.singly:  # an element's own sample is in several groups: told by its place
+            if distance.ndim and len(distance) and len(distance) % self.size == 0:
+                distance = np.delete(distance.reshape(self.size, -1), replaced, axis=0)
+            self.leak_ulp[tap] = max(self.leak_ulp.get(tap, 0), int(distance.max(initial=0)))
+            return
         first, second = self._strongest.get(tap, (np.zeros_like(distance), np.zeros_like(distance)))
         second = np.maximum(second, np.minimum(first, distance))
         first = np.maximum(first, distance)
@@ -391,6 +413,14 @@ def _trace(array: np.ndarray) -> _Trace:
     step = max(1, array.size // _LOOKED_AT)
     flat = array.reshape(-1) if array.flags.c_contiguous else array.flat
     return array.__array_interface__["data"][0], array.shape, array.strides, flat[::step].tobytes()
+
+
+def _largest(value: np.ndarray) -> float:
+    """The largest absolute number of a float tensor."""
+    if value.dtype.kind != "f":
+        return math.nan
+    finite = value[np.isfinite(value)]
+    return float(np.abs(finite).max(initial=0.0))
 
 
 def _is_flat(array: np.ndarray) -> bool:

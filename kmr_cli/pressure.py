@@ -47,7 +47,12 @@ def push(run: Run) -> None:
 
 def routed(run: Run) -> list[Tap]:
     """Taps whose rows the samples' content decides."""
-    return [tap for tap in run.evidence.order if tap in run.evidence.rerouted | run.evidence.regrouped]
+    evidence = run.evidence
+    return [
+        tap
+        for tap in evidence.order
+        if tap in evidence.rerouted or tap in evidence.regrouped or evidence.rearranged.get(tap, False)
+    ]
 
 
 def _press(

@@ -115,6 +115,11 @@ class Reach:
         bits = np.array(self._rows, self._kind).reshape(-1, *[1] * (len(self._shape) - 1))
         return np.broadcast_to(bits, self._shape)
 
+    def rows_changed(self, number: int) -> int:
+        """In how many rows pass ``number`` changed something."""
+        found = self.elements & self._kind(1 << number)
+        return int(np.count_nonzero(found.reshape(len(found), -1).any(axis=1)))
+
     def index(self) -> BatchIndex:
         """The batch index. ``constant`` here means that nothing reached the tensor."""
         size, full = self._size, self._kind((1 << self._bits) - 1)

@@ -13,6 +13,7 @@ from kmr_cli.batch_index import (
     from_bits,
     from_owners,
     owner_map,
+    scaled_distance,
     ulp_distance,
 )
 
@@ -69,6 +70,14 @@ class TestUlpDistance:
 
     def test_keeps_the_shape(self):
         assert ulp_distance(np.zeros((2, 3)), np.ones((2, 3))).shape == (2, 3)
+
+    def test_in_terms_of_the_largest_value(self):
+        one, other = np.float32([1e-9, 1.0, np.nan]), np.float32([1e-8, np.nextafter(np.float32(1), 2), 1.0])
+        assert ulp_distance(one, other).tolist() == [FAR, 1, FAR]
+        assert scaled_distance(one, other, 1.0).tolist() == [1, 1, FAR]
+        assert scaled_distance(one, other, 1e-9).tolist() == [FAR, 1, FAR]
+        assert scaled_distance(one, other, np.nan).tolist() == [FAR, 1, FAR]
+        assert scaled_distance(np.array([1]), np.array([2]), 1e9).tolist() == [FAR]
 
 
 class TestByElimination:

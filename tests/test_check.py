@@ -235,6 +235,40 @@ def test_a_size_that_many_others_have_is_no_coincidence():
     assert code == "KMR102"
 
 
+def by_place(x):
+    """What kernels do: rows are rounded differently by where in the batch they stand."""
+    return np.where(np.arange(len(x))[:, None] % 2, np.nextafter(x, 9), x)
+
+
+def sorted_for(*between):
+    orders = []
+
+    def sort(x):
+        orders.append(np.argsort(x[:, 0]))
+        return x[orders[-1]]
+
+    return [sort, *between, lambda x: x[np.argsort(orders[-1])]]
+
+
+@pytest.mark.parametrize("size", [B, 11], ids=["one by one", "in groups"])
+@pytest.mark.parametrize("data", [None, 7], ids=["draws", "nearly equal"])
+def test_last_bits_after_a_sort_are_no_leak(size, data):
+    report = verdict(*sorted_for(by_place, dense), size=size, seed=data or 0)
+    assert errors(report) == set()
+    assert report.verdict == "pass"
+    assert any(finding.rule == "KMR303" and finding.layer == "step0" for finding in report.findings)
+
+
+def test_more_than_last_bits_after_a_sort_is_a_leak():
+    report = verdict(*sorted_for(lambda x: x + 1e-9 * x.mean(0)))
+    assert {code for code, _ in errors(report)} == {"KMR101"}
+
+
+def test_last_bits_without_any_sort_are_a_leak():
+    report = verdict(lambda x: x + 1e-16 * x.mean(0))
+    assert errors(report) == {("KMR101", "step0")}
+
+
 def test_a_leak_that_shows_in_another_order_only_is_the_fault_of_what_mixes():
     def leak(x):
         return np.concatenate([x[:1] + 0.1 * x[-1:], x[1:]])
