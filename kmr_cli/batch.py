@@ -153,7 +153,7 @@ def fit(
     if size == 0:
         raise BatchError("the batch holds no samples")
     if fixed_batch is not None and size != fixed_batch:
-        raise BatchError(f"the model takes exactly {fixed_batch} samples at a time, given {size}")
+        raise BatchError(f"the model takes exactly {count_samples(fixed_batch)} at a time, given {size}")
     return batch
 
 
@@ -297,6 +297,11 @@ def number_samples(batch: Batch) -> np.ndarray:
 def dtype_name(dtype: np.dtype[np.generic]) -> str:
     """NumPy's name, ``string`` for text."""
     return "string" if dtype.hasobject else dtype.name
+
+
+def count_samples(number: int) -> str:
+    """``1 sample``, ``4 samples``."""
+    return f"{number} sample{'' if number == 1 else 's'}"
 
 
 def show_shape(shape: Shape | None) -> str:

@@ -17,6 +17,8 @@ def hints(info: ModelInfo, batch: Batch, masked: Collection[str]) -> Iterator[st
         batch: what it is checked on.
         masked: inputs that are known to be masks, or to hold padding.
     """
+    if info.fixed_batch is not None:
+        yield f"the model declares a batch of {info.fixed_batch}, so it is tried at no other size"
     for name, values in batch.items():
         if values.dtype.kind in "fc" and not np.isfinite(values).all():
             yield f"input {name!r} holds NaN or Inf, which may hide what samples do to each other"

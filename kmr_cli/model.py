@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from kmr_cli import tasks
-from kmr_cli.batch import GivenInput, batch_size, fit, from_arrays, read_files
+from kmr_cli.batch import GivenInput, batch_size, count_samples, fit, from_arrays, read_files
 from kmr_cli.check import Policy
 from kmr_cli.errors import BatchError, KmrError, LayerError
 from kmr_cli.evidence import SINGLY
@@ -359,12 +359,13 @@ class Model:
         refuse_size_and_seed(size, seed)
         if data is None:
             chosen = size or choose_batch_size(self.info, least_size(index), shapes=shapes)
-            if self.info.fixed_batch not in (None, chosen):
-                raise BatchError(f"the model takes exactly {self.info.fixed_batch} samples at a time, not {chosen}")
+            if self.info.fixed_batch is not None and self.info.fixed_batch != chosen:
+                takes = count_samples(self.info.fixed_batch)
+                raise BatchError(f"the model takes exactly {takes} at a time, not {chosen}")
             batch = synthesize(self.info, chosen, seed, shapes)
             resolve_index(index, chosen)
-            samples = "1 sample" if chosen == 1 else f"{chosen} samples"
-            self._report("notice", f"the data is synthetic ({samples}, seed {seed}); give your own with --input")
+            made = f"{count_samples(chosen)}, seed {seed}"
+            self._report("notice", f"the data is synthetic ({made}); give your own with --input")
             return batch, None
         if shapes:
             raise BatchError("a shape for synthetic data, but data is given", "leave out --shape or --input")

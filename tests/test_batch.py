@@ -147,6 +147,8 @@ class TestFitting:
     def test_fixed_batch(self):
         with pytest.raises(BatchError, match="exactly 4 samples at a time, given 3"):
             fitted(np.ones((3, 8, 8, 1), np.float32), IMAGE, fixed_batch=4)
+        with pytest.raises(BatchError, match="exactly 1 sample at a time, given 3"):
+            fitted(np.ones((3, 8, 8, 1), np.float32), IMAGE, fixed_batch=1)
 
 
 class TestSynthetic:

@@ -34,6 +34,11 @@ def test_what_looks_like_a_mask_and_what_may_be_padding():
     assert list(hints(info(TOKENS, free_dims=False), tokens, ())) == []
 
 
+def test_a_batch_size_that_the_model_declares():
+    (line,) = hints(info(VALUES, fixed_batch=4), {"values": BATCH["values"]}, ())
+    assert line == "the model declares a batch of 4, so it is tried at no other size"
+
+
 def test_nan_in_the_data():
     values = np.zeros((4, 5, 3), np.float32)
     values[1, 2, 0] = np.nan
