@@ -330,6 +330,34 @@ def test_chance_is_not_called_state():
     assert report.verdict == "unproven"
 
 
+@pytest.mark.parametrize(
+    ("code", "step"),
+    [
+        ("KMR302", lambda model, x: x * model.calls),
+        ("KMR301", lambda model, x: x + np.random.default_rng(model.calls).standard_normal(x.shape)),
+        ("KMR301", lambda model, x: x * (np.random.default_rng(model.calls).random(x.shape) > 0.5)),
+    ],
+    ids=["a counter", "seeded noise", "seeded dropout"],
+)
+def test_a_counter_is_told_from_random_numbers_that_every_fresh_model_draws(code, step):
+    class Counting(ArraySession):
+        calls = 0
+
+        def __init__(self):
+            super().__init__([("before", dense), ("step", self.count)], (None, 5), "float64")
+
+        def count(self, x):
+            self.calls += 1
+            return step(self, x)
+
+    session = Counting()
+    info = ModelInfo("m", "keras", "", session.inputs, (), session.layers, 0)
+    report = check(session, info, {"x": np.random.default_rng(0).standard_normal((B, 5))}, reopen=Counting)
+    assert warnings_of(report) == [(code, "step")]
+    assert report.verdict == "unproven"
+    assert report.forward_passes <= B + 15
+
+
 def test_state_is_not_called_chance():
     class Running(ArraySession):
         """A running sum of all batches so far."""
