@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from kmr_cli.batch import batch_size, show_shape
+from kmr_cli.batch import batch_size, declared_dtype, declared_shape, show_shape
 from kmr_cli.compare import compare
 from kmr_cli.errors import BatchError, SnapshotError
 from kmr_cli.model import Data, Model, Shapes
@@ -222,15 +222,16 @@ def _fed_like(arrays: dict[str, np.ndarray], info: ModelInfo) -> dict[str, np.nd
     result = {}
     for spec, (name, array) in zip(specs, arrays.items(), strict=True):
         value = arrays[spec.name] if by_name else array
-        fitting = [layout for layout in _layouts(value) if _fits(layout, spec.shape)]
+        fitting = [layout for layout in _layouts(value) if _fits(layout, declared_shape(spec, layout.ndim))]
         if not fitting:
             raise BatchError(
                 f"{info.path}: input {spec.name!r} wants {show_shape(spec.shape)}, and {name!r} of the other model is"
                 f" {value.shape}"
             )
         result[spec.name] = np.ascontiguousarray(fitting[0])
-        if spec.dtype not in (None, "string") and value.dtype != object:
-            result[spec.name] = result[spec.name].astype(np.dtype(spec.dtype))
+        dtype = declared_dtype(spec, value.dtype)
+        if dtype not in (None, "string") and value.dtype != object:
+            result[spec.name] = result[spec.name].astype(np.dtype(dtype))
     assert len({batch_size({name: value}) for name, value in result.items()}) == 1
     return result
 

@@ -205,13 +205,14 @@ def _how_to_name(given: list[GivenInput], wanted: list[str]) -> str:
 
 def _checked(item: GivenInput, spec: TensorSpec, notice: Notice) -> np.ndarray:
     array = item.array
-    if spec.shape is not None:
-        _check_shape(item, spec.name, spec.shape)
+    expected = declared_shape(spec, array.ndim)
+    if expected is not None:
+        _check_shape(item, spec.name, expected)
     elif array.ndim == 0:
         raise BatchError(f"input {spec.name!r}: a single number, but samples lie along axis 0 ({item.source})")
-    if spec.dtype is not None:
+    if declared_dtype(spec, array.dtype) is not None:
         array = _cast(item, spec, notice)
-    if spec.limit is not None and array.size and array.dtype.kind in "iuf":
+    if spec.limit is not None and "limit" not in spec.presumed and array.size and array.dtype.kind in "iuf":
         low, high = int(array.min()), int(array.max())
         if low < 0 or high >= spec.limit:
             raise BatchError(
@@ -219,6 +220,22 @@ def _checked(item: GivenInput, spec: TensorSpec, notice: Notice) -> np.ndarray:
                 f" [0, {spec.limit}) ({item.source})"
             )
     return array
+
+
+def declared_shape(spec: TensorSpec, rank: int) -> Shape | None:
+    """What data of ``rank`` dimensions must look like; None where anything will do. What is presumed binds nobody."""
+    if spec.shape is None or ("rank" in spec.presumed and len(spec.shape) != rank):
+        return None
+    return (None,) * len(spec.shape) if "sizes" in spec.presumed else spec.shape
+
+
+def declared_dtype(spec: TensorSpec, given: np.dtype[np.generic]) -> str | None:
+    """What data of this dtype is cast to, or None. Where it is presumed, only a float to a float, and so on."""
+    if spec.dtype is None or "dtype" not in spec.presumed:
+        return spec.dtype
+    with contextlib.suppress(TypeError):  # a dtype that only a framework knows
+        return spec.dtype if np.dtype(spec.dtype).kind == given.kind else None
+    return None
 
 
 def _check_shape(item: GivenInput, name: str, expected: Shape) -> None:

@@ -15,6 +15,9 @@ Batch: TypeAlias = Mapping[str, np.ndarray]
 """Input name -> array with the samples along axis 0."""
 
 
+Presumable: TypeAlias = Literal["rank", "sizes", "dtype", "limit"]
+
+
 @dataclass(frozen=True)
 class TensorSpec:
     """What a file tells about one tensor.
@@ -26,6 +29,8 @@ class TensorSpec:
         limit: integers must lie in ``[0, limit)`` (rows of the embedding they index); None for no limit.
         padding: steps (axis 1) that hold nothing but this value are padding to the model's own layers (``Embedding``
             with ``mask_zero``, ``Masking``); None where nothing in the file says so.
+        presumed: what of all this the file does not declare, but such a model mostly takes: good enough to make up
+            data, no reason to refuse any. ``rank`` covers the whole shape of data that has another one.
     """
 
     name: str
@@ -33,6 +38,7 @@ class TensorSpec:
     dtype: str | None = None
     limit: int | None = None
     padding: float | None = None
+    presumed: tuple[Presumable, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from kmr_cli.batch import as_bytes, show_shape
+from kmr_cli.batch import as_bytes, declared_shape, show_shape
 from kmr_cli.errors import BatchError, ModelRunError
 from kmr_cli.records import ModelInfo, Shape, TensorSpec
 
@@ -113,6 +113,8 @@ def _refuse_unknown(info: ModelInfo, shapes: Mapping[str | None, tuple[int, ...]
 def _sample_shape(info: ModelInfo, spec: TensorSpec, given: tuple[int, ...] | None) -> tuple[int, ...]:
     known: Shape | None = None if spec.shape is None else spec.shape[1:]
     if given is not None:
+        declared = declared_shape(spec, len(given) + 1)
+        known = None if declared is None else declared[1:]
         if known is not None and (
             len(known) != len(given) or any(k is not None and k != g for k, g in zip(known, given, strict=True))
         ):

@@ -100,7 +100,7 @@ class Follower:
         """Follow ``forward`` of the root with the values given for its arguments (without ``self``)."""
         module = ModuleAt("", self.archive.root, self.archive.root.kind)
         root = Value(modules=(module,))
-        self._learn(module, method.name, arguments)
+        self._learn(module, method, arguments, certain=True)
         try:
             self.flow.result = self.run_method(method, [root, *arguments], {}, certain=True, own="")
         except (TooMuch, RecursionError):
@@ -173,19 +173,22 @@ class Follower:
         self, module: ModuleAt, method: str, arguments: list[Value], keywords: dict[str, Value], *, certain: bool
     ) -> Value:
         """Follow a method of a submodule."""
-        self._learn(module, method, arguments)
         known = self.code.classes.get(module.kind)
         definition = known.methods.get(method) if known is not None else None
         if definition is None:
             return VAGUE_TENSOR
+        self._learn(module, definition, arguments, certain=certain)
         return self.run_method(
             definition, [Value(modules=(module,)), *arguments], keywords, certain=certain, own=module.path
         )
 
-    def _learn(self, module: ModuleAt, method: str, arguments: Sequence[Value]) -> None:
+    def _learn(self, module: ModuleAt, method: ast.FunctionDef, arguments: Sequence[Value], *, certain: bool) -> None:
         tracked = arguments[0].tracked if arguments else None
         if tracked is not None and module.shell is not None:
-            learn_from_module(type_name(module.kind), method, module.shell.attributes, tracked)
+            names = [parameter.arg for parameter in method.args.args[1:]]
+            learn_from_module(
+                type_name(module.kind), method.name, names, module.shell.attributes, tracked, firm=certain
+            )
 
     def count(self, module: ModuleAt, method: str, *, certain: bool) -> None:
         """Note a call, if tensors go in or come out."""
@@ -247,7 +250,9 @@ class Follower:
             if name == "training":
                 return Value(constant=False)  # the model is put into eval mode
             known_value = stored(value)
-            return replace(known_value, tensor=known_value.tensor or self._declares_tensor(annotation))
+            steps = type_name(module.kind) == "MultiheadAttention" and name in ("in_proj_weight", "q_proj_weight")
+            holds = known_value.tensor or self._declares_tensor(annotation)
+            return replace(known_value, tensor=holds, steps=steps)
         if annotation is not None:
             kind = dotted(annotation)
             if kind is not None and self.code.is_module(kind):

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 from kmr_cli.formats.torchscript import facts
 from kmr_cli.formats.torchscript.archive import Archive
 from kmr_cli.formats.torchscript.code import Code, dotted
-from kmr_cli.formats.torchscript.facts import UNKNOWN, InputFacts, Tracked
+from kmr_cli.formats.torchscript.facts import UNKNOWN
+from kmr_cli.formats.torchscript.input_facts import InputFacts, Tracked
 from kmr_cli.formats.torchscript.operators import gives_tensor, is_listed
 from kmr_cli.formats.torchscript.values import (
     VAGUE,
@@ -390,14 +391,16 @@ class Frame:
         if operator == "device" and arguments and isinstance(arguments[0].constant, str):
             self.follower.note_device(arguments[0].constant)
         constant = _folded(operator, arguments)
-        tracked = facts.apply(operator, [_as_argument(value) for value in arguments]) if namespace == "aten" else None
+        tracked = None
+        if namespace == "aten":
+            tracked = facts.apply(operator, [_as_argument(value) for value in arguments], firm=self.certain)
         if namespace == "quantized" and operator.startswith("linear_dynamic") and arguments and arguments[0].tracked:
-            arguments[0].tracked.learn_dtype("float32")
+            arguments[0].tracked.learn_dtype("float32", firm=self.certain)
         return Value(tensor=result, constant=constant, tracked=tracked)
 
 
 def _as_argument(value: Value) -> facts.Argument:
-    return facts.Argument(value.tracked, tuple(stubs(value)), value.constant, value.tensor)
+    return facts.Argument(value.tracked, tuple(stubs(value)), value.constant, value.tensor, value.steps)
 
 
 def _folded(operator: str, arguments: Sequence[Value]) -> Any:

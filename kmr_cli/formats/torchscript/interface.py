@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from kmr_cli.formats.torchscript.code import Code, dotted
-from kmr_cli.formats.torchscript.facts import InputFacts, Tracked
+from kmr_cli.formats.torchscript.input_facts import InputFacts, Tracked
 from kmr_cli.formats.torchscript.signature import Argument
 from kmr_cli.formats.torchscript.values import InputGroup, Value
 from kmr_cli.records import TensorSpec

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kmr_cli.formats.torchscript.archive import Shell, TensorStub
-from kmr_cli.formats.torchscript.facts import UNKNOWN, Tracked
+from kmr_cli.formats.torchscript.facts import UNKNOWN
+from kmr_cli.formats.torchscript.input_facts import Tracked
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +32,7 @@ class Value:
         constant: its value, else ``UNKNOWN``.
         tracked: it is an input tensor, perhaps with its axes permuted.
         stub: it is this stored tensor.
+        steps: it is a weight that meets nothing but (step, sample, feature), in this order or another.
         function: it is this function, with the variables it sees (None for one at the top level).
         group: it is an input that is a dictionary or list, whose members are found as the code uses them.
         annotation: its declared type, where nothing more is known.
@@ -43,6 +45,7 @@ class Value:
     constant: Any = UNKNOWN
     tracked: Tracked | None = None
     stub: TensorStub | None = None
+    steps: bool = False
     function: tuple[ast.FunctionDef, dict[str, Value] | None] | None = None
     group: InputGroup | None = None
     annotation: ast.expr | None = None
