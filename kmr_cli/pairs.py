@@ -9,6 +9,7 @@ import numpy as np
 
 from kmr_cli import replacement
 from kmr_cli.batch_index import changed
+from kmr_cli.carrier import carrying_axes
 from kmr_cli.check_run import Run
 from kmr_cli.evidence import Tap, watch
 from kmr_cli.records import Batch
@@ -42,15 +43,13 @@ class _Hunt:
 
     def __init__(self, run: Run, budget: int, spare: Batch | None) -> None:
         self.run, self.budget, self.spare = run, budget, spare
-        size = run.evidence.size
-        self.outputs = [
-            tap
+        self.outputs = {
+            tap: axes[0]
             for tap in run.outputs
             if tap not in run.evidence.restless | run.evidence.rerouted
             and run.mixed(tap)
-            and run.evidence.base[tap].ndim
-            and run.evidence.base[tap].shape[0] % size == 0
-        ]
+            and (axes := carrying_axes(run, tap))
+        }  # with the axis that carries the samples
         self.pairs: dict[Tap, set[tuple[int, int]]] = {tap: set() for tap in self.outputs}
         self._cleared: set[int] = set()
 
@@ -72,7 +71,7 @@ class _Hunt:
         evidence = self.run.evidence
         size, bits = evidence.size, evidence.bits
         full = (1 << bits) - 1
-        rows = evidence.reached[evidence.canonical[tap]].elements.reshape(size, -1).astype(np.int64)
+        rows = self._rows(tap, evidence.reached[evidence.canonical[tap]].elements).astype(np.int64)
         own = np.arange(size, dtype=np.int64)[:, None]
         # Bit b: the row moved in the one of the two passes of bit b that left its own sample alone.
         foreign = (rows & ~own | rows >> bits & own) & full
@@ -90,9 +89,13 @@ class _Hunt:
             fewest = min((one for bit, one in enumerate(lists) if differing >> bit & 1), key=len)
             yield row, sorted(fewest, key=lambda other: -unlike[other].bit_count())
 
+    def _rows(self, tap: Tap, values: np.ndarray) -> np.ndarray:
+        """One row for every sample's share of an output."""
+        return np.moveaxis(values, self.outputs[tap], 0).reshape(self.run.evidence.size, -1)
+
     def _replace(self, samples: Sequence[int]) -> dict[Tap, set[int]]:
         """One pass with ``samples`` replaced: the rows of every output that moved. Of a single sample: its pairs."""
-        run, size = self.run, self.run.evidence.size
+        run = self.run
         run.step("naming samples that mix")
         self.budget -= 1
         moved: dict[Tap, set[int]] = {}
@@ -100,7 +103,7 @@ class _Hunt:
         def compare(layer: str, call: int, port: str, array: np.ndarray) -> None:
             tap = (layer, call, port)
             if tap in self.pairs and array.shape == run.evidence.base[tap].shape:
-                rows = changed(run.evidence.base[tap], array).reshape(size, -1).any(axis=1)
+                rows = self._rows(tap, changed(run.evidence.base[tap], array)).any(axis=1)
                 moved[tap] = set(np.flatnonzero(rows).tolist())
 
         # The same taps as in the passes before: other fetches may change the last bits.

@@ -17,10 +17,11 @@ LEAVES = {"errors", "records", "rules"}
 ORDER = (
     "errors", "records", "rules", "layers", "formats", "batch", "synthetic", "replacement", "batch_index", "tap",
     "requests", "sample_index", "fingerprint", "permutation", "reach", "evidence", "blame", "unkind", "sizes",
-    "padding", "masks", "policy", "check_run", "determinism", "misaligned", "rounding", "mask_rules", "size_rules",
-    "pairs", "pressure", "check", "training", "sample", "library", "sketch", "snapshot", "alignment", "difference",
-    "tolerance", "compare_words", "compare", "snapshot_file", "settings", "summary", "wire", "scratch", "job",
-    "tasks", "hints", "model", "layer_classes", "baseline", "render", "pytest_plugin", "cli", "__main__",
+    "padding", "masks", "policy", "check_run", "carrier", "determinism", "finite", "misaligned", "rounding",
+    "mask_rules", "size_rules", "pairs", "pressure", "check", "training", "sample", "library", "sketch", "snapshot",
+    "alignment", "difference", "tolerance", "compare_words", "compare", "snapshot_file", "settings", "summary", "wire",
+    "scratch", "job", "tasks", "hints", "model", "layer_classes", "baseline", "render", "pytest_plugin", "cli",
+    "__main__",
 )  # fmt: skip
 
 

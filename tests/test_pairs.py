@@ -96,6 +96,18 @@ def test_dimensions_that_want_all_sizes_leave_room_for_a_pair():
     assert pairs_of(mix, 16) == ((4, 3),)
 
 
+@pytest.mark.parametrize("axis", [1, 2])
+def test_samples_on_another_axis_are_named_too(axis):
+    def mix(x):
+        return np.moveaxis(add(4, 3)(np.stack([x, x * x], axis=1)), 0, axis)
+
+    assert pairs_of(mix, 16) == ((4, 3),)
+
+
+def test_scores_of_everybody_with_everybody_behind_another_axis():
+    assert pairs_of(lambda x: (x @ x.T)[None], 16)
+
+
 def test_no_more_is_claimed_than_is_known():
     """A leak that shows only under pressure leaves no pattern to read."""
     assert pairs_of(lambda x: np.where(np.abs(x).max() > 0.999999, -x, x), 16) == ()
