@@ -1,0 +1,66 @@
+"""KMR304: how bad NaN and Inf are depends on what the model returns."""
+
+import numpy as np
+import pytest
+from zoo.arrays import ArraySession
+
+from kmr_cli.check_run import Run
+from kmr_cli.evidence import Evidence
+from kmr_cli.finite import judge_finite
+from kmr_cli.formats import Taps
+from kmr_cli.records import ModelInfo
+
+pytestmark = [pytest.mark.usefixtures("tensors"), pytest.mark.filterwarnings("ignore::RuntimeWarning")]
+
+X = np.random.default_rng(0).standard_normal((4, 5)) + 5.0
+
+
+def put(value, *, sample=slice(None)):
+    def layer(x):
+        out = x.copy()
+        out[sample, 1] = value
+        return out
+
+    return layer
+
+
+def judged(*layers, data=X):
+    steps = [(f"step{number}", layer) for number, layer in enumerate(layers)]
+    session = ArraySession(steps, (None, 5), str(data.dtype))
+    info = ModelInfo("m", "keras", "", session.inputs, (), session.layers, 0)
+    taps = Taps(tuple(name for name, _ in steps))
+    run = Run(session, info, {"x": data}, taps, Evidence(len(data)), np.random.default_rng(0), lambda _: None)
+    run.evidence.record(session, run.batch, taps)
+    judge_finite(run)
+    return [(finding.layer, finding.severity, finding.message) for finding in run.findings]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_nan_and_inf_at_an_output_are_an_error(value):
+    assert judged(np.tanh, put(value, sample=2), np.positive) == [
+        ("step1", "error", "NaN or Inf comes out of finite input, sample 2")
+    ]
+
+
+def test_what_forbids_a_choice_is_a_warning():
+    expected = "-Inf comes out of finite input, samples 0, 1, 2, 3"
+    assert judged(np.tanh, put(-np.inf)) == [("step1", "warning", expected)]
+
+
+def test_minus_inf_beside_nan_is_an_error():
+    assert [severity for _, severity, _ in judged(put(-np.inf), put(np.nan, sample=1))] == ["error"]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_inside_only_is_a_note(value):
+    ((layer, severity, _),) = judged(put(value), lambda x: np.nan_to_num(x, posinf=1.0, neginf=0.0))
+    assert (layer, severity) == ("step0", "note")
+
+
+def test_finite_values_and_input_that_is_not_finite_are_no_finding():
+    assert judged(np.tanh) == []
+    assert judged(np.tanh, data=put(np.nan)(X)) == []
+
+
+def test_complex_numbers_have_no_minus_inf():
+    assert [severity for _, severity, _ in judged(put(-np.inf), data=X.astype(np.complex128))] == ["error"]
