@@ -55,25 +55,6 @@ def read_files(arguments: Iterable[str]) -> list[GivenInput]:
     return given
 
 
-def parse_shapes(texts: Iterable[str]) -> dict[str | None, tuple[int, ...]]:
-    """``8,8,1`` or ``image=8,8,1`` as the shape of one sample by input name (None: the only input).
-
-    Raises:
-        BatchError: a text that is no shape.
-    """
-    shapes: dict[str | None, tuple[int, ...]] = {}
-    for text in texts:
-        name, equals, sizes = text.rpartition("=")
-        try:
-            shape = tuple(int(size) for size in sizes.split(",")) if sizes else ()
-        except ValueError:
-            shape = (-1,)
-        if any(size < 0 for size in shape):
-            raise BatchError(f"{text!r} is not a shape such as 8,8,1 or image=8,8,1")
-        shapes[name if equals else None] = shape
-    return shapes
-
-
 def from_arrays(data: Mapping[str, object] | object) -> list[GivenInput]:
     """The same for arrays given in Python: one array, or a mapping from input names to arrays."""
     if isinstance(data, Mapping):
@@ -140,6 +121,7 @@ def fit(
     Raises:
         BatchError: missing or extra names, wrong rank, shape, dtype or range, different numbers of samples.
     """
+    refuse_no_samples(specs)
     assigned = _assign(given, specs, notice)
     batch = {spec.name: _checked(assigned[spec.name], spec, notice) for spec in specs}
     sizes = {name: array.shape[0] for name, array in batch.items()}
@@ -153,8 +135,30 @@ def fit(
     if size == 0:
         raise BatchError("the batch holds no samples")
     if fixed_batch is not None and size != fixed_batch:
-        raise BatchError(f"the model takes exactly {count_samples(fixed_batch)} at a time, given {size}")
+        raise BatchError(
+            f"the model takes exactly {count_samples(fixed_batch)} at a time, given {size}",
+            f"--batch-size {fixed_batch} takes the first" if size > fixed_batch else None,
+        )
     return batch
+
+
+def refuse_no_samples(specs: tuple[TensorSpec, ...]) -> None:
+    """Refuse a model whose inputs have no axis for samples.
+
+    Raises:
+        BatchError: the file names no input, or one that takes a single number for the whole batch.
+    """
+    if not specs:
+        raise BatchError(
+            "the file does not tell what the model takes: it names no input",
+            "a subclassed Keras model must be called on data before it is saved, as .keras (.h5 does not keep it)",
+        )
+    for spec in specs:
+        if declared_shape(spec, 1) == ():
+            raise BatchError(
+                f"input {spec.name!r}: takes a single number for the whole batch, but samples lie along axis 0",
+                "export the model with that number fixed inside, or with one for each sample",
+            )
 
 
 def _assign(given: list[GivenInput], specs: tuple[TensorSpec, ...], notice: Notice) -> dict[str, GivenInput]:
@@ -208,7 +212,7 @@ def _checked(item: GivenInput, spec: TensorSpec, notice: Notice) -> np.ndarray:
     expected = declared_shape(spec, array.ndim)
     if expected is not None:
         _check_shape(item, spec.name, expected)
-    elif array.ndim == 0:
+    if array.ndim == 0:
         raise BatchError(f"input {spec.name!r}: a single number, but samples lie along axis 0 ({item.source})")
     if declared_dtype(spec, array.dtype) is not None:
         array = _cast(item, spec, notice)

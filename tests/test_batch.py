@@ -144,11 +144,27 @@ class TestFitting:
         with pytest.raises(BatchError, match="holds no samples"):
             fitted(np.ones((0, 8, 8, 1), np.float32), IMAGE)
 
+    def test_a_single_number_is_no_batch(self):
+        for spec in (IMAGE, TensorSpec("x"), TensorSpec("x", (), "float32", presumed=frozenset({"rank"}))):
+            with pytest.raises(BatchError, match=r"given \(\)|a single number, but"):
+                fitted(np.array(3.0, np.float32), spec)
+
+    @pytest.mark.parametrize(
+        ("specs", "message"), [([], "names no input"), ([IMAGE, TensorSpec("t", ())], "'t': takes a single number")]
+    )
+    def test_a_model_without_an_axis_for_samples(self, specs, message):
+        data = {"image": np.ones((2, 8, 8, 1), np.float32), "t": np.float32(1)}
+        for action in (lambda: fitted(data, *specs), lambda: synthesize(info(*specs), 4, 0, {})):
+            with pytest.raises(BatchError, match=message) as caught:
+                action()
+            assert caught.value.hint
+
     def test_fixed_batch(self):
         with pytest.raises(BatchError, match="exactly 4 samples at a time, given 3"):
             fitted(np.ones((3, 8, 8, 1), np.float32), IMAGE, fixed_batch=4)
-        with pytest.raises(BatchError, match="exactly 1 sample at a time, given 3"):
+        with pytest.raises(BatchError, match="exactly 1 sample at a time, given 3") as caught:
             fitted(np.ones((3, 8, 8, 1), np.float32), IMAGE, fixed_batch=1)
+        assert caught.value.hint == "--batch-size 1 takes the first"
 
 
 class TestSynthetic:

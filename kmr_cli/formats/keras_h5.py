@@ -83,6 +83,7 @@ def _described(path: Path) -> tuple[ModelInfo, LayerConfig, dict[str, Any], str 
         parameters=found.parameters,
         opaque=tuple(found.opaque),
         fixed_batch=fixed.pop() if len(fixed) == 1 else None,
+        notes=tuple(found.notes),
         trains=always_training(entry),
     )
     return info, config, entry, version

@@ -9,7 +9,7 @@ from kmr_cli.formats.keras_shared.config import LayerConfig, parse_layer
 from kmr_cli.formats.keras_shared.describe import Weights, describe_layers
 from kmr_cli.formats.keras_shared.load import quiet_keras
 from kmr_cli.formats.keras_shared.paths import find_places
-from kmr_cli.formats.keras_shared.session import KerasSession, live_info, live_inputs
+from kmr_cli.formats.keras_shared.session import KerasSession, live_call, live_info, live_inputs
 from kmr_cli.records import LayerInfo, ModelInfo, TensorSpec
 
 
@@ -43,7 +43,8 @@ def adopt_model(model: Any, *, training: bool = False) -> Session:
         opaque=(),  # the walk has listed everything
         fixed_batch=fixed.pop() if len(fixed) == 1 else None,
     )
-    return KerasSession(info, config, load=lambda _: model, training=training)
+    called = live_call(model) if config is None and not getattr(model, "inputs", None) else None
+    return KerasSession(info, config, load=lambda _: model, inputs=called, training=training)
 
 
 def _config_of(model: Any) -> LayerConfig | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
+from kmr_cli.formats.keras_shared.call_inputs import call_inputs
 from kmr_cli.formats.keras_shared.config import LayerConfig
 from kmr_cli.formats.keras_shared.limits import Limits
 from kmr_cli.formats.keras_shared.masking import paddings
@@ -15,10 +16,10 @@ from kmr_cli.formats.keras_shared.parts import PARTS, loop_reason
 from kmr_cli.formats.keras_shared.weights import WeightGroup
 from kmr_cli.formats.keras_shared.wiring import (
     Tensor,
-    built_inputs,
     functional_wiring,
     model_inputs,
     model_outputs,
+    perhaps_built_on_data,
     sequential_wiring,
 )
 from kmr_cli.records import LayerInfo, TensorSpec
@@ -142,9 +143,16 @@ class _Describer:
         if root.layers is not None:
             self.found.sizes = self.model(root, self.weights, "", calls=1)
             self.found.inputs, self.found.outputs = model_inputs(root), model_outputs(root)
+            size = perhaps_built_on_data(root)
+            if size is not None:
+                self.found.notes.append(
+                    f"the batch size of {size} is fixed by a keras.Input, or the model had none and was first called"
+                    f" on {size} {'sample' if size == 1 else 'samples'}: Keras saves both alike"
+                )
         else:
             self.found.sizes = self.inside(root, self.weights, "")
-            self.found.inputs = built_inputs(root)
+            called = call_inputs(root.build_shapes, by_argument=root.build_by_argument)
+            self.found.inputs = called.specs if called is not None else ()
         if root.functional or root.sequential:
             limits, padded = Limits(root).of_inputs(), paddings(root)
             self.found.inputs = tuple(

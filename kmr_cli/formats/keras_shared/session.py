@@ -13,13 +13,13 @@ from kmr_cli.errors import LayerError, ModelRunError
 from kmr_cli.formats import Sink, Taps, TrainingMode
 from kmr_cli.formats.aligned import aligned_copy
 from kmr_cli.formats.keras_shared.backend import no_gradients
+from kmr_cli.formats.keras_shared.call_inputs import CallInputs, call_inputs, refuse_missing, refuse_unbuilt
 from kmr_cli.formats.keras_shared.capture import Framework, Keras3, Tapper
 from kmr_cli.formats.keras_shared.config import LayerConfig, TensorRef
 from kmr_cli.formats.keras_shared.load import CannotShortenError, keras_message, quiet_keras
 from kmr_cli.formats.keras_shared.masking import OtherPadding
 from kmr_cli.formats.keras_shared.paths import Places
 from kmr_cli.formats.keras_shared.values import arrays, is_tensor
-from kmr_cli.formats.keras_shared.wiring import named_shapes
 from kmr_cli.records import Batch, LayerInfo, ModelInfo, TensorSpec
 
 Load = Callable[[dict[str, Any] | None], Any]
@@ -54,6 +54,7 @@ class KerasSession:
         load: builds the model when it is first needed.
         part: cuts the config down to some layers, or returns None; None where that is never possible.
         framework: how layers are intercepted; None for Keras 3.
+        inputs: what a live model without a config is called with, as far as it tells.
         training: run the model in training mode.
 
     Attributes:
@@ -68,6 +69,7 @@ class KerasSession:
         load: Load,
         part: Callable[[set[str]], dict[str, Any] | None] | None = None,
         framework: Framework | None = None,
+        inputs: CallInputs | None = None,
         *,
         training: bool = False,
     ) -> None:
@@ -77,6 +79,9 @@ class KerasSession:
         self._config = config
         self._load = load
         self._part = part
+        self._call_inputs = inputs
+        if config is not None and config.layers is None:
+            self._call_inputs = call_inputs(config.build_shapes, by_argument=config.build_by_argument)
         self._whole: Built | None = None
         self._cut: Built | None = None
         self._known = {layer.path: layer for layer in info.layers}
@@ -169,6 +174,9 @@ class KerasSession:
     def _build_whole(self) -> Built:
         if self._whole is None:
             model = self._load(None)
+            if self._call_inputs is not None and isinstance(self._framework, Keras3):
+                refuse_unbuilt(model, self._info.parameters)
+                refuse_missing(model, self._call_inputs)
             self._whole = Built(model, self._framework.find_places(model, self._config))
             if self.training is not None:
                 self.training.normalizers = self._framework.normalizers(self._whole.places)
@@ -220,12 +228,11 @@ class KerasSession:
         config = self._config
         if config is not None and config.functional:
             return built.model(_packed(config.inputs, arrays), training=training)
-        if config is not None and config.layers is None and config.build_by_argument:
-            return built.model(**arrays, training=training)
+        if self._call_inputs is not None:
+            args, kwargs = self._call_inputs.packed(arrays)
+            return built.model(*args, **kwargs, training=training)
         if len(arrays) == 1:
             return built.model(next(iter(arrays.values())), training=training)
-        if config is not None and isinstance(config.build_shapes, list):
-            return built.model([arrays[spec.name] for spec in self.inputs], training=training)
         return built.model(arrays, training=training)
 
     def _named_outputs(self, outputs: Any) -> dict[str, np.ndarray]:
@@ -286,6 +293,14 @@ def live_inputs(model: Any) -> tuple[TensorSpec, ...]:
         tensors = []
     if tensors:
         return tuple(TensorSpec(t._keras_history.operation.name, tuple(t.shape), str(t.dtype)) for t in tensors)
-    build = model.get_build_config() or {}
-    shapes = build.get("input_shape", build.get("shapes_dict"))
-    return tuple(TensorSpec(name, shape) for name, shape in named_shapes(shapes))
+    called = live_call(model)
+    return called.specs if called is not None else ()
+
+
+def live_call(model: Any) -> CallInputs | None:
+    """What a live model without a graph is called with, as far as it has kept that."""
+    build = model.get_build_config()
+    if not isinstance(build, dict):
+        return None
+    by_argument = "shapes_dict" in build
+    return call_inputs(build["shapes_dict"] if by_argument else build.get("input_shape"), by_argument=by_argument)

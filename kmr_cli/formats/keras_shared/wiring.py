@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
+from kmr_cli.formats.keras_shared.call_inputs import free_batch
 from kmr_cli.formats.keras_shared.config import Argument, LayerConfig, TensorRef, as_shape, leaves
 from kmr_cli.formats.keras_shared.shapes import output_shapes
 from kmr_cli.records import Shape, TensorSpec
@@ -118,25 +120,53 @@ def sequential_wiring(model: LayerConfig) -> Wiring:
     """What enters and leaves every layer of a Sequential model."""
     assert model.layers is not None
     wiring: Wiring = {}
-    current: Tensor = (as_shape(model.config.get("build_input_shape")) or as_shape(model.build_shapes), None)
+    built_on = as_shape(model.config.get("build_input_shape")) or as_shape(model.build_shapes)
+    current: Tensor = (free_batch(built_on), None)
     layers = model.layers
     for i, layer in enumerate(layers):
         if layer.class_name == "InputLayer":
-            current = input_tensor(layer)
+            current = _sequential_input(model)
             wiring[layer.name] = ([], [current], 1)
             continue
-        built = as_shape(layer.build_shapes)
+        built = free_batch(as_shape(layer.build_shapes))
         stated = as_shape(layer.config.get("batch_input_shape")) if i == 0 else None
         if current[0] is None and (built or stated):
             current = (built or stated, current[1] or layer.dtype)
         current = _cast(layer, current)
         outputs = inferred_outputs(layer, [current]) or []
-        following = as_shape(layers[i + 1].build_shapes) if i + 1 < len(layers) else None
+        following = free_batch(as_shape(layers[i + 1].build_shapes)) if i + 1 < len(layers) else None
         if not outputs and following is not None:
             outputs = [(following, layer.dtype)]
         wiring[layer.name] = ([current], outputs, 1)
         current = outputs[0] if outputs else (None, layer.dtype)
     return wiring
+
+
+def _sequential_input(model: LayerConfig) -> Tensor:
+    """Shape and dtype of the InputLayer that a Sequential model begins with.
+
+    Keras 2 adds one, named after the first layer, to a model that was first called on data: its batch axis has the
+    size of that data. One for a size that the first layer states has the same name.
+    """
+    assert model.layers
+    entry = model.layers[0]
+    shape, dtype = input_tensor(entry)
+    first = model.layers[1] if len(model.layers) > 1 else None
+    if first is not None and entry.name == f"{first.name}_input" and "batch_input_shape" not in first.config:
+        shape = free_batch(shape)
+    return shape, dtype
+
+
+def perhaps_built_on_data(model: LayerConfig) -> int | None:
+    """The batch size in a Sequential model's InputLayer if Keras 3 may have taken it from the data of a first call.
+
+    What it writes then is the same as for a ``keras.Input`` without a name and with that batch size.
+    """
+    if not model.sequential or not model.layers or model.layers[0].class_name != "InputLayer":
+        return None
+    entry = model.layers[0]
+    shape = as_shape(entry.config.get("batch_shape"))
+    return shape[0] if shape and re.fullmatch(r"input_layer(_\d+)?", entry.name) else None
 
 
 # -- what the model takes and returns ----------------------------------------------------------------------------
@@ -156,11 +186,11 @@ def model_inputs(model: LayerConfig) -> tuple[TensorSpec, ...]:
         return ()
     first = model.layers[0]
     if first.class_name == "InputLayer":
-        return (TensorSpec(first.name, *input_tensor(first)),)
+        return (TensorSpec(first.name, *_sequential_input(model)),)
     if first.layers is not None:
         inner = model_inputs(first)
         return inner if len(inner) == 1 else ()
-    shape = as_shape(model.config.get("build_input_shape")) or input_tensor(first)[0]
+    shape = free_batch(as_shape(model.config.get("build_input_shape"))) or input_tensor(first)[0]
     return (TensorSpec("inputs", shape, first.dtype),)
 
 
@@ -202,27 +232,3 @@ def unique(names: Iterable[str]) -> list[str]:
         taken[name] = count + 1
         result.append(f"{name}_{count}" if count else name)
     return result
-
-
-def built_inputs(root: LayerConfig) -> tuple[TensorSpec, ...]:
-    """What a subclassed model was last built with: its ``build_config``."""
-    return tuple(TensorSpec(name, shape) for name, shape in named_shapes(root.build_shapes))
-
-
-def named_shapes(shapes: Any) -> list[tuple[str, Shape]]:
-    """Name every tensor of a build config: ``inputs``, the keys of a dictionary, or ``input_0``, ``input_1`` …."""
-    shape = as_shape(shapes)
-    if shape:
-        return [("inputs", shape)]
-    if isinstance(shapes, dict):
-        named = []
-        for key in sorted(shapes):
-            inner = as_shape(shapes[key])
-            if inner is None:
-                return []
-            named.append((key.removesuffix("_shape"), inner))
-        return named
-    if isinstance(shapes, list):
-        found = [as_shape(item) for item in shapes]
-        return [(f"input_{i}", s) for i, s in enumerate(found) if s is not None] if all(found) else []
-    return []
