@@ -90,4 +90,7 @@ def test_nothing_is_told_of_what_is_not_known():
     assert movement(seen(lambda x: x.mean(0)), OUT) is None  # no axis
     chance = np.random.default_rng(3)
     assert movement(seen(lambda x: x + chance.standard_normal(x.shape)), OUT) is None
-    assert movement(seen(lambda x: x[np.floor(100 * x[:, 0]) % 2 == 0]), OUT) is None  # routed
+    first = np.random.default_rng(1).standard_normal((4, 5))
+    routed = seen(lambda x: x[np.isin(x, first).all(axis=1)], sizes=())
+    assert routed.evidence.specs[OUT].shape == (4, 5)
+    assert movement(routed, OUT) is None

@@ -24,9 +24,17 @@ def put(value, *, sample=slice(None)):
     return layer
 
 
-def judged(*layers, data=X):
+class Two(ArraySession):
+    """Returns what its first step made, too."""
+
+    def capture(self, batch, taps, sink=None, *, stop=False):
+        outputs = super().capture(batch, taps, sink, stop=stop)
+        return {**outputs, "first": self.steps[0][1](np.array(batch["x"]))}
+
+
+def judged(*layers, data=X, kind=ArraySession):
     steps = [(f"step{number}", layer) for number, layer in enumerate(layers)]
-    session = ArraySession(steps, (None, 5), str(data.dtype))
+    session = kind(steps, (None, 5), str(data.dtype))
     info = ModelInfo("m", "keras", "", session.inputs, (), session.layers, 0)
     taps = Taps(tuple(name for name, _ in steps))
     run = Run(session, info, {"x": data}, taps, Evidence(len(data)), np.random.default_rng(0), lambda _: None)
@@ -49,6 +57,12 @@ def test_what_forbids_a_choice_is_a_warning():
 
 def test_minus_inf_beside_nan_is_an_error():
     assert [severity for _, severity, _ in judged(put(-np.inf), put(np.nan, sample=1))] == ["error"]
+
+
+@pytest.mark.parametrize(("value", "severity"), [(np.nan, "error"), (-np.inf, "warning"), (0.0, "warning")])
+def test_the_worst_output_counts(value, severity):
+    found = judged(put(-np.inf), lambda x: put(value)(np.nan_to_num(x, neginf=0.0)), kind=Two)
+    assert {one for _, one, _ in found} == {severity}
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
