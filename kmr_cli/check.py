@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 import numpy as np
@@ -20,10 +20,12 @@ from kmr_cli.masks import masks_of
 from kmr_cli.pairs import name_pairs
 from kmr_cli.policy import Policy as Policy
 from kmr_cli.pressure import push, routed
-from kmr_cli.records import Batch, Dependence, ModelInfo, Report, TapVerdict
+from kmr_cli.records import Batch, BatchIndex, Dependence, Finding, ModelInfo, Report, TapVerdict
 from kmr_cli.rules import RULES
 from kmr_cli.size_rules import judge_failure, judge_sizes, mixing, try_sizes
 
+_SILENT = BatchIndex("unproven", proof="nothing that was replaced showed here")
+_MIXES = ("KMR101", "KMR104", "KMR105", "KMR106")
 _SIZES, _UNGROUPED, _MASKED = 8, 14, 4
 """Passes at other sizes, all passes but those of groups, passes for masks: what a user may expect."""
 
@@ -256,18 +258,73 @@ def _judge_inside(run: Run) -> None:
             run.add("KMR101", source, "samples mix here, and are separated again before the outputs", severity="note")
 
 
+def _silent(run: Run) -> set[Tap]:
+    """Floats that nothing reached although samples entered the layer: a dead unit is no constant."""
+    found: set[Tap] = set()
+    entered: set[tuple[str, int]] = set()
+
+    def known(tap: Tap) -> bool:
+        mine = run.evidence.reached[tap].fingerprint
+        return any(mine.equals(run.evidence.reached[other].fingerprint) for other in found)
+
+    for tap in run.evidence.order:
+        layer, call, port = tap
+        if tap not in run.indices or not layer:
+            continue
+        constant = run.indices[tap].kind == "constant"
+        if port.startswith("in"):
+            if constant and known(tap):
+                found.add(tap)
+            if not constant or tap in found:
+                entered.add((layer, call))
+        elif constant and (layer, call) in entered and not discrete(run.evidence.specs[tap]):
+            found.add(tap)
+    return found
+
+
+def _hidden(run: Run, policy: Policy, findings: Sequence[Finding]) -> list[str]:
+    """Behind a mix that is allowed another one could not show: layers there that are not allowed as well."""
+    sources = [finding.layer for finding in findings if finding.allowed and finding.rule in _MIXES]
+    sources = [layer for layer in sources if policy.allows(layer)]
+    near = {layer for source in sources for layer in _family(source, run)}
+    after = [
+        tap[0]
+        for tap in run.evidence.order
+        if tap[0] and tap[2].startswith("out") and run.entangled(tap) and tap[0] not in near
+    ]
+    hidden = [layer for layer in dict.fromkeys(after) if not policy.allows(layer)]
+    if not sources or not hidden:
+        return []
+    named = ", ".join(map(repr, hidden[:3])) + (", …" if len(hidden) > 3 else "")
+    return [f"whether {named} mixes samples too: what comes in is mixed already, at {sources[0]!r}, which is allowed"]
+
+
+def _family(layer: str, run: Run) -> Iterator[str]:
+    """A layer, those around it and those inside it."""
+    for other in run.session.layers:
+        inside, outside = other.path + run.info.separator, layer + run.info.separator
+        if other.path == layer or layer.startswith(inside) or other.path.startswith(outside):
+            yield other.path
+
+
 # -- the report --------------------------------------------------------------------------------------------------
 
 
 def _report(run: Run, policy: Policy, tried: Sequence[int]) -> Report:
     findings = policy.apply(run.findings)
     failed = any(finding.severity == "error" and not finding.allowed for finding in findings)
+    if not failed:
+        run.unproven += _hidden(run, policy, findings)
     verdict: Literal["pass", "fail", "unproven"] = "fail" if failed else "unproven" if run.unproven else "pass"
+    silent = _silent(run)
     taps = tuple(
-        TapVerdict(*tap, run.evidence.specs[tap].shape, dtype_name(run.evidence.specs[tap].dtype), run.indices[tap])
+        TapVerdict(
+            *tap, run.evidence.specs[tap].shape, dtype_name(run.evidence.specs[tap].dtype),
+            _SILENT if tap in silent else run.indices[tap],
+        )
         for tap in run.evidence.order
         if tap in run.indices
-    )
+    )  # fmt: skip
     pictures = []
     for tap in run.outputs:
         movement = run.evidence.movement(tap, run.indices[tap].axis or 0) if tap in run.indices else None

@@ -382,6 +382,16 @@ def test_a_dead_output_is_unproven():
     report = verdict(lambda x: np.maximum(x - 1e9, 0))
     assert report.verdict == "unproven"
     assert "no sample ever showed" in report.unproven[0]
+    kinds = {(tap.layer, tap.port): tap.index.kind for tap in report.taps}
+    assert kinds["step0", "in0"] == "separated"
+    assert kinds["step0", "out0"] == "unproven"
+
+
+def test_what_takes_in_what_never_showed_is_no_constant_either():
+    report = verdict(lambda x: np.maximum(x - 1e9, 0), np.cos, lambda x: np.arange(5))
+    kinds = {(tap.layer, tap.port): tap.index.kind for tap in report.taps}
+    assert kinds["step1", "in0"] == kinds["step1", "out0"] == "unproven"
+    assert kinds["step2", "out0"] == "constant"
 
 
 def test_by_design():
@@ -389,6 +399,23 @@ def test_by_design():
     report = verdict(FAULTY["pair scores"][1], policy=policy)
     assert report.verdict != "fail"
     assert any(finding.allowed for finding in report.findings)
+
+
+def test_a_mix_behind_one_that_is_allowed_is_not_passed():
+    def report_of(*allowed):
+        mean = FAULTY["mean over the batch"][1]
+        return verdict(np.tanh, mean, np.tanh, lambda x: x + x.sum(0), policy=Policy(allow=allowed))
+
+    report = report_of("step1")
+    assert report.verdict == "unproven"
+    assert report.unproven == (
+        "whether 'step2', 'step3' mixes samples too: what comes in is mixed already, at 'step1', which is allowed",
+    )
+    assert report_of("step1", "step2", "step3").verdict == "pass"
+    assert report_of("step[1-3]").unproven == ()
+    assert report_of("step2").verdict == "fail"
+    last = verdict(np.tanh, FAULTY["mean over the batch"][1], policy=Policy(allow=("step1",)))
+    assert last.verdict == "pass"
 
 
 def test_select_and_ignore():
