@@ -221,6 +221,11 @@ class Model:
             BatchError, MissingFrameworkError, ModelLoadError, ModelRunError.
             ModelLoadError: the file has no training mode (SavedModel; traced or frozen TorchScript).
         """
+        if self.info.fixed_batch == 1:
+            raise BatchError(
+                "the model takes exactly 1 sample at a time, which has no neighbours: nothing to check",
+                "save or export it with a batch axis of any size (None), and check that file",
+            )
         arrays, spare = self.take_batch(batch, size, shapes or {}, seed)
         if batch_size(arrays) < 2:
             raise BatchError("a batch of one sample has nothing to mix with", "give two samples at least")
@@ -357,11 +362,13 @@ class Model:
         self, data: Data, index: Index, size: int | None, shapes: Shapes, seed: int
     ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray] | None]:
         refuse_size_and_seed(size, seed)
+        fixed = self.info.fixed_batch
+        if size is not None and fixed not in (None, size):
+            raise BatchError(
+                f"the model takes exactly {count_samples(fixed)} at a time, not {size}", f"give --batch-size {fixed}"
+            )
         if data is None:
             chosen = size or choose_batch_size(self.info, least_size(index), shapes=shapes)
-            if self.info.fixed_batch is not None and self.info.fixed_batch != chosen:
-                takes = count_samples(self.info.fixed_batch)
-                raise BatchError(f"the model takes exactly {takes} at a time, not {chosen}")
             batch = synthesize(self.info, chosen, seed, shapes)
             resolve_index(index, chosen)
             made = f"{count_samples(chosen)}, seed {seed}"
@@ -370,7 +377,7 @@ class Model:
         if shapes:
             raise BatchError("a shape for synthetic data, but data is given", "leave out --shape or --input")
         given = _given(data)
-        rows = self.info.fixed_batch if size is None else None
+        rows = fixed if size is None else None
         batch = fit(given, self.info.inputs, fixed_batch=rows, notice=lambda text: self._report("notice", text))
         have = batch_size(batch)
         if size is None or size == have:
