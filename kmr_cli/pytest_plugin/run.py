@@ -24,7 +24,7 @@ _MASKED = "KMR2"
 _COMPARED = "KMR4"
 _OF_THE_MODEL = ("KMR401", "KMR409")
 """Layers that are gone have no test of their own, and inputs and outputs are the model's."""
-_PROVEN = ("KMR101", "KMR103", "KMR104", "KMR105", "KMR106", "KMR108")
+_PROVEN = ("KMR101", "KMR103", "KMR104", "KMR105", "KMR106", "KMR108", "KMR109")
 """Rules that say nothing of a layer where no sample's change showed."""
 
 

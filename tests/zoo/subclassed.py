@@ -96,6 +96,22 @@ class Inner(_Two):
         return self.b(self.a(self.graph(x)))
 
 
+@register
+class Words(keras.Model):
+    """Text and numbers in one dictionary."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.lookup = layers.StringLookup(vocabulary=["red", "green", "blue"])
+        self.embed = layers.Embedding(4, 3)
+
+    def call(self, inputs):
+        return self.embed(self.lookup(inputs["word"])) + inputs["number"]
+
+    def get_config(self):
+        return {}
+
+
 def write(model: Any, folder: Path, *args: Any, form: str = "keras", **arguments: Any) -> Path:
     """Build a model by calling it on data, and save it."""
     model(*args, **arguments)

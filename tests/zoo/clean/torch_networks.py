@@ -86,6 +86,19 @@ class Experts(nn.Module):
         return result.view(x.shape)
 
 
+class SortedLstm(nn.Module):
+    """Sorted by length, as packing once demanded, and back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(4, 3, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        order = torch.argsort((x[:, :, 0] > 0).sum(1).float() + x[:, 0, 0])
+        read, _ = self.lstm(x[order])
+        return read[torch.argsort(order)]
+
+
 class InstanceNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return (x - x.mean(1, keepdim=True)) / (x.std(1, keepdim=True) + 1e-3)
@@ -142,6 +155,7 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "time-major inside": TimeMajor,
     "shifted windows": ShiftedWindows,
     "sort and unsort": SortAndUnsort,
+    "sorted LSTM": SortedLstm,
     "flip twice": FlipTwice,
     "packed sequences": Packed,
     "mixture of experts": Experts,

@@ -132,6 +132,8 @@ SIMPLE = {
     "global norm": ("KMR101",),
     "global mean": ("KMR101",),
     "permute": ("KMR101", "KMR105"),
+    "by place": ("KMR109",),
+    "by size": ("KMR102",),
     "windows": ("KMR101", "KMR105"),
     "attention": ("KMR101",),
     "capacity": ("KMR101",),

@@ -39,6 +39,11 @@ def _lengths(x):
     return x * ops.cast(steps < lengths, x.dtype)[:, :, None]
 
 
+def _places(x):
+    """Positions of steps, counted along the samples."""
+    return ops.cast(ops.reshape(ops.arange(ops.shape(x)[0]), (-1,) + (1,) * (len(x.shape) - 1)), x.dtype)
+
+
 FUNCTIONS = {
     "softmax": lambda x: ops.softmax(x, axis=0),
     "log softmax": lambda x: ops.log_softmax(x, axis=0),
@@ -56,6 +61,8 @@ FUNCTIONS = {
     "global norm": lambda x: x / ops.norm(ops.reshape(x, (-1,))),
     "global mean": lambda x: x - ops.mean(x),
     "permute": lambda x: ops.reshape(ops.transpose(x), ops.shape(x)),
+    "by place": lambda x: x + ops.sin(_places(x)),
+    "by size": lambda x: x / (1 + ops.cast(ops.shape(x)[0], x.dtype)),
     "windows": _windows,
     "heads back": _heads_back,
     "attention": lambda x: ops.matmul(ops.softmax(ops.matmul(x, ops.transpose(x))), x),

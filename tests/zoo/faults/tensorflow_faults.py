@@ -28,6 +28,11 @@ def _state(module, x):
     return x + module.sum
 
 
+def _counter(module, x):
+    module.calls.assign_add(1.0)
+    return x * module.calls
+
+
 def _segments(module, x):
     kind = tf.cast(x[:, 0] > 0, tf.int32)
     return tf.gather(tf.math.unsorted_segment_sum(x, kind, 2), kind)
@@ -62,6 +67,10 @@ FAULTS: dict[str, tuple[Callable, tuple[str, ...]]] = {
     "hard-coded": (lambda _, x: tf.reshape(tf.reshape(x, (SIZE, -1)), (-1, 6)), ("KMR102",)),
     "fft over samples": (_fft, ("KMR101",)),
     "segments": (_segments, ("KMR101",)),
+    "by place": (lambda _, x: x * (1 + tf.cast(tf.range(tf.shape(x)[0]), tf.float32))[:, None], ("KMR109",)),
+    "noise by place": (lambda _, x: x * tf.random.stateless_uniform(tf.shape(x), (1, 2)), ("KMR109",)),
+    "by size": (lambda _, x: x / tf.cast(tf.shape(x)[0], tf.float32), ("KMR102",)),
+    "counter": (_counter, ("KMR302",)),
 }  # fmt: skip
 LAST: dict[str, tuple[Callable, tuple[str, ...]]] = {
     "lost": (lambda _, x: tf.reduce_mean(x, 0), ("KMR104",)),
@@ -94,6 +103,7 @@ def write(fault: Callable, last: bool, folder: Path) -> Path:
         "w": tf.Variable(_weights(6, 6), name="w"),
         "v": tf.Variable(_weights(6, 3, seed=4), name="v"),
         "sum": tf.Variable(tf.zeros(6), name="sum"),
+        "calls": tf.Variable(0.0, name="calls"),
     }
     tf.random.set_seed(0)
     module = _module(run, variables, [tf.TensorSpec((None, 6), name="x")])

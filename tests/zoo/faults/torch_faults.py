@@ -211,6 +211,37 @@ class NoRunningStatistics(nn.Module):
         return self.norm(x)
 
 
+class Positions(nn.Module):
+    """Positional encodings for (T, B, F), given (B, T, F): every sample is told its place in the batch."""
+
+    table: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        steps = torch.arange(99.0)[:, None] / 10 ** torch.arange(0, 2, 1 / 3)
+        self.register_buffer("table", torch.sin(steps)[:, None])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.table[: x.size(0)]
+
+
+class BySize(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x / x.size(0)
+
+
+class Counter(nn.Module):
+    calls: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("calls", torch.zeros(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        return x * self.calls
+
+
 class BroadcastMask(nn.Module):
     """``(B, T, F)`` times ``(B, T)``."""
 
@@ -307,6 +338,8 @@ SCRIPTED: dict[str, tuple[type[nn.Module], tuple[str, ...], tuple[int, ...], str
     "GRU without batch_first": (TimeMajorGru, ("KMR101",), STEPS, ".gru"),
     "attention without batch_first": (TimeMajorAttention, ("KMR101",), STEPS, ".attention"),
     "batch norm without statistics": (NoRunningStatistics, ("KMR101",), FLAT, ".norm"),
+    "positions without batch_first": (Positions, ("KMR109",), STEPS, ""), "by size": (BySize, ("KMR102",), FLAT, ""),
+    "counter": (Counter, ("KMR302",), FLAT, ""),
 }  # fmt: skip
 LAST: dict[str, tuple[type[nn.Module], tuple[str, ...]]] = {
     "lost": (Lost, ("KMR104",)), "scores": (Scores, ("KMR101",)),
