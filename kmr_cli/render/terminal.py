@@ -11,6 +11,7 @@ from rich.text import Text
 from kmr_cli.batch import dtype_name, show_shape
 from kmr_cli.records import LayerInfo, ModelInfo, Record, TensorSpec
 from kmr_cli.render.escape import for_terminal
+from kmr_cli.render.findings import counted
 from kmr_cli.render.lines import print_hanging
 from kmr_cli.render.values import preview
 from kmr_cli.summary import Summary, summarize
@@ -36,7 +37,7 @@ _VERDICTS = {
 
 def show_layers(console: Console, info: ModelInfo, layers: Sequence[LayerInfo], *, long: bool = False) -> None:
     """The tree of a model's layers; ``long`` adds a line to each with what enters, what leaves and the dtype."""
-    console.print(_head(info))
+    print_hanging(console, Text(), _head(info))
     for title, specs in (("input", info.inputs), ("output", info.outputs)):
         for spec in specs:
             line = Text(f"{title:<7} ").append(for_terminal(spec.name), "bold").append(f"  {_spec(spec)}")
@@ -44,20 +45,19 @@ def show_layers(console: Console, info: ModelInfo, layers: Sequence[LayerInfo], 
     console.print()
     _print_table(console, info, layers, long=long)
     console.print()
-    shown = (
-        f"{len(layers)} layers" if len(layers) == len(info.layers) else f"{len(layers)} of {len(info.layers)} layers"
-    )
+    every = len(info.layers)
+    shown = counted(every, "layer") if len(layers) == every else f"{len(layers)} of {counted(every, 'layer')}"
     total = f", {_count(info.parameters)} parameters in the model" if info.parameters is not None else ""
     console.print(Text(shown + total))
     for note in info.notes:
-        console.print(Text("note: ", "bold").append(for_terminal(note, 1000)))
+        print_hanging(console, Text(), Text.assemble(("note: ", "bold"), for_terminal(note, 1000)))
 
 
 def show_samples(console: Console, info: ModelInfo, records: Sequence[Record]) -> None:
     """Every record: whose it is, its figures, and a look at its values."""
     types = {layer.path: layer.type for layer in info.layers}
     several_calls = {record.layer for record in records if record.call}
-    console.print(_head(info))
+    print_hanging(console, Text(), _head(info))
     if len(records) > _IN_FULL:
         _print_many(console, records, several_calls)
         return

@@ -97,6 +97,18 @@ def tree(*layers):
     return shown(layers, ModelInfo("m.keras", "keras", "Keras 3", (), (), layers, 10), terminal.show_layers)
 
 
+def test_one_layer_is_one_and_no_line_around_the_table_ends_in_blanks():
+    layer = LayerInfo("a", "Dense")
+    words = "blanks in a path of many words " * 8
+    info = ModelInfo(words, "keras", "Keras 3", (), (), (layer,), 10, notes=(words,))
+    lines = shown((layer,), info, terminal.show_layers).splitlines()
+    assert "1 layer, 10 parameters in the model" in lines
+    assert any(line.startswith("note: blanks") for line in lines)
+    assert lines == [line.rstrip() for line in lines]
+    lines = shown([record([1.0])], info).splitlines()
+    assert lines == [line.rstrip() for line in lines]
+
+
 def test_paths_stay_whole_where_shapes_and_types_are_too_wide():
     shape = (TensorSpec("o", (None, *[1234] * 6), "float32"),)
     layers = [LayerInfo(path, "AVeryLongNameOfAClassOfLayers", outputs=shape, parameters=10**7) for path in PATHS]
