@@ -14,9 +14,9 @@ import numpy as np
 from kmr_cli.batch import batch_size, declared_dtype, declared_shape, show_shape
 from kmr_cli.compare import compare
 from kmr_cli.errors import BatchError, SnapshotError
-from kmr_cli.model import Data, Model, Shapes
+from kmr_cli.model import Data, Model
 from kmr_cli.policy import Policy
-from kmr_cli.records import Comparison, InputSketch, ModelInfo, Shape, Snapshot, TapSketch
+from kmr_cli.records import Comparison, InputSketch, ModelInfo, Shape, Shapes, Snapshot, TapSketch
 from kmr_cli.scratch import Scratch
 from kmr_cli.snapshot import load_saved, sketch_inputs
 from kmr_cli.snapshot_file import dump, open_tensors, parse, read_text, tensors_path, write_tensors

@@ -55,25 +55,6 @@ def read_files(arguments: Iterable[str]) -> list[GivenInput]:
     return given
 
 
-def parse_shapes(texts: Iterable[str]) -> dict[str | None, tuple[int, ...]]:
-    """``8,8,1`` or ``image=8,8,1`` as the shape of one sample by input name (None: the only input).
-
-    Raises:
-        BatchError: a text that is no shape.
-    """
-    shapes: dict[str | None, tuple[int, ...]] = {}
-    for text in texts:
-        name, equals, sizes = text.rpartition("=")
-        try:
-            shape = tuple(int(size) for size in sizes.split(",")) if sizes else ()
-        except ValueError:
-            shape = (-1,)
-        if any(size < 0 for size in shape):
-            raise BatchError(f"{text!r} is not a shape such as 8,8,1 or image=8,8,1")
-        shapes[name if equals else None] = shape
-    return shapes
-
-
 def from_arrays(data: Mapping[str, object] | object) -> list[GivenInput]:
     """The same for arrays given in Python: one array, or a mapping from input names to arrays."""
     if isinstance(data, Mapping):

@@ -22,7 +22,7 @@ from kmr_cli.formats import Format, OpenOptions, Session, all_formats, describe
 from kmr_cli.hints import hints
 from kmr_cli.job import Child
 from kmr_cli.masks import masks_of
-from kmr_cli.records import LayerInfo, ModelInfo, Record, Report, Snapshot, TensorSpec
+from kmr_cli.records import LayerInfo, ModelInfo, Record, Report, Shapes, Snapshot, TensorSpec
 from kmr_cli.requests import layer_patterns, least_records, refuse_call, refuse_size_and_seed
 from kmr_cli.sample_index import Index, least_size, resolve_index
 from kmr_cli.snapshot import sketch_inputs
@@ -30,7 +30,6 @@ from kmr_cli.synthetic import CHECKED, advised, choose_batch_size, synthesize
 from kmr_cli.tap import choose, unknown_layer
 
 Data: TypeAlias = "Mapping[str, Any] | np.ndarray | str | Path | Sequence[str | Path] | None"
-Shapes: TypeAlias = "Mapping[str | None, tuple[int, ...]]"
 
 _PROGRAMS = {
     "keras": ("keras", "tensorflow", "torch"),
@@ -151,7 +150,8 @@ class Model:
             verify: prove whose the values are (one more pass, a second one in doubt).
             size: batch size: of synthetic data, or the first rows of ``batch`` (its other rows then serve as
                 replacement data).
-            shapes: shape of one sample by input name, for synthetic data where the file does not tell it.
+            shapes: shape of one sample by input name, ``(8, 8, 1)``, for synthetic data where the file does not tell
+                it; with the dtype, ``(12, "bool")``, where the file does not tell that.
             seed: of synthetic and replacement data.
 
         Returns:
@@ -186,7 +186,7 @@ class Model:
             "verify": verify,
             "seed": seed,
         }
-        with advised(self.info, synthetic=batch is None):
+        with advised(self.info, synthetic=batch is None, shapes=shapes):
             records: tuple[Record, ...] = self._run("sample", arguments)
         return records
 
@@ -237,7 +237,7 @@ class Model:
             if mask.implied:
                 self._report("notice", f"input {mask.name!r}: steps of {mask.value:g} are padding to its layers")
         arguments = {"info": self.info, "batch": arrays, "spare": spare, "policy": policy, "seed": seed}
-        with advised(self.info, synthetic=batch is None):
+        with advised(self.info, synthetic=batch is None, shapes=shapes):
             report: Report = self._run("check_batch_axis", arguments, training=training)
         return report
 
@@ -283,7 +283,7 @@ class Model:
             "batch": arrays, "spare": spare, "sides": sides, "seed": seed,
             "folder": None if folder is None else str(folder.resolve()),
         }  # fmt: skip
-        with advised(self.info, synthetic=source is None):
+        with advised(self.info, synthetic=source is None, shapes=shapes):
             taps, outputs = self._run("snapshot", arguments)
         return Snapshot(
             self.info.path, self.info.format, self.info.writer, self.versions, _source(source), batch_size(arrays),

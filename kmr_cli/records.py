@@ -11,6 +11,12 @@ import numpy as np
 Shape: TypeAlias = "tuple[int | None, ...]"
 """Dimensions from the outside in; None for one that is only known at run time (the batch, mostly)."""
 
+SampleShape: TypeAlias = "tuple[int | str, ...]"
+"""Dimensions of ONE sample, without the batch; then its dtype, if it is given: ``(8, 8, 1)``, ``(12, "bool")``."""
+
+Shapes: TypeAlias = "Mapping[str | None, SampleShape]"
+"""Input name (None: the only one) -> shape of one sample."""
+
 Batch: TypeAlias = Mapping[str, np.ndarray]
 """Input name -> array with the samples along axis 0."""
 
@@ -345,7 +351,7 @@ class Snapshot:
         source: ``synthetic``, or the names of the files that the batch came from.
         size: samples in the batch.
         seed: of synthetic and replacement data.
-        given_shapes: input name (None: the only one) -> shape of one sample, as given by ``--shape``.
+        given_shapes: as given by ``--shape``.
         inputs: in the model's order.
         outputs: names of the model's outputs, in order.
         sides: ``in``, ``out`` or both.
@@ -360,7 +366,7 @@ class Snapshot:
     source: str
     size: int
     seed: int
-    given_shapes: Mapping[str | None, tuple[int, ...]]
+    given_shapes: Shapes
     inputs: tuple[InputSketch, ...]
     outputs: tuple[str, ...]
     sides: tuple[str, ...]

@@ -20,7 +20,7 @@ import ml_dtypes  # noqa: F401  (registers bfloat16 and float8 with NumPy)
 import numpy as np
 
 from kmr_cli.errors import SnapshotError
-from kmr_cli.records import BatchIndexKind, InputSketch, SampleSketch, Snapshot, TapSketch
+from kmr_cli.records import BatchIndexKind, InputSketch, SampleShape, SampleSketch, Snapshot, TapSketch
 from kmr_cli.sketch import WIDTH, groups_of
 
 SCHEMA = 1
@@ -249,7 +249,7 @@ def _read_1(document: Mapping[str, Any]) -> Snapshot:
         size=size,
         seed=_int(batch["seed"]),
         given_shapes={
-            None if name is None else _str(name): tuple(map(_int, _list(shape)))
+            None if name is None else _str(name): _sample_shape(_list(shape))
             for name, shape in map(_list, _list(batch["shapes"]))
         },
         inputs=tuple(
@@ -343,6 +343,13 @@ def _float(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise TypeError(f"a number expected, not {value!r:.40}")
     return float(value)
+
+
+def _sample_shape(values: list[Any]) -> SampleShape:
+    """Sizes, and a dtype as the last one if it was given."""
+    if values and isinstance(values[-1], str):
+        return (*map(_int, values[:-1]), _dtype(values[-1]))
+    return tuple(map(_int, values))
 
 
 def _length(value: object) -> int | str:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from kmr_cli.batch import as_bytes, declared_shape, refuse_no_samples, show_shape
 from kmr_cli.errors import BatchError, ModelRunError
-from kmr_cli.records import ModelInfo, Shape, TensorSpec
+from kmr_cli.records import ModelInfo, SampleShape, Shape, Shapes, TensorSpec
+from kmr_cli.sample_shapes import shape_text, sizes_and_dtype
 
 MINIMUM_BATCH = 8
 CHECKED = 6
@@ -26,7 +28,7 @@ def choose_batch_size(
     info: ModelInfo,
     at_least: int = 1,
     minimum: int = MINIMUM_BATCH,
-    shapes: Mapping[str | None, tuple[int, ...]] | None = None,
+    shapes: Shapes | None = None,
 ) -> int:
     """The smallest size that holds ``at_least`` samples and equals no other dimension of the inputs.
 
@@ -35,16 +37,14 @@ def choose_batch_size(
     if info.fixed_batch is not None:
         return info.fixed_batch
     taken = {size for spec in info.inputs for size in (spec.shape or ())[1:]} | {_SEQUENCE, _IMAGE}
-    taken |= {size for shape in (shapes or {}).values() for size in shape}
+    taken |= {size for shape in (shapes or {}).values() for size in sizes_and_dtype(shape)[0]}
     size = max(minimum, at_least)
     while size in taken:
         size += 1
     return size
 
 
-def synthesize(
-    info: ModelInfo, size: int, seed: int, shapes: Mapping[str | None, tuple[int, ...]]
-) -> dict[str, np.ndarray]:
+def synthesize(info: ModelInfo, size: int, seed: int, shapes: Shapes) -> dict[str, np.ndarray]:
     """Draw a batch.
 
     Floats are standard normal, integers uniform in ``[0, limit)``, booleans fair, text made-up words.
@@ -53,22 +53,36 @@ def synthesize(
         info: the model.
         size: number of samples.
         seed: the same seed gives the same batch.
-        shapes: shape of ONE sample by input name (None: for the only input), where the file does not tell or
-            leaves a choice.
+        shapes: shape, and perhaps dtype, of ONE sample by input name (None: for the only input), where the file does
+            not tell or leaves a choice.
 
     Raises:
-        BatchError: a shape that the file does not tell is needed, or one given does not fit.
+        BatchError: a shape that the file does not tell is needed, or a shape or dtype given does not fit.
     """
     refuse_no_samples(info.inputs)
     _refuse_unknown(info, shapes)
     rng = np.random.default_rng(seed)
     batch = {}
     for spec in info.inputs:
-        sample = shapes.get(spec.name, shapes.get(None))
-        shape = (size, *_sample_shape(info, spec, sample))
-        _refuse_monster(spec, shape)
-        batch[spec.name] = draw(spec, shape, rng)
+        given = shapes.get(spec.name, shapes.get(None))
+        sizes, dtype = (None, None) if given is None else sizes_and_dtype(given)
+        shape = (size, *_sample_shape(info, spec, sizes))
+        drawn = spec if dtype is None else _with_dtype(spec, dtype, given)
+        _refuse_monster(drawn, shape)
+        batch[spec.name] = draw(drawn, shape, rng)
     return batch
+
+
+def _with_dtype(spec: TensorSpec, dtype: str, given: SampleShape | None) -> TensorSpec:
+    """The input with the dtype that the user gives it, which holds unless the file declares another."""
+    if dtype == spec.dtype:
+        return spec
+    if spec.dtype is not None and "dtype" not in spec.presumed:
+        raise BatchError(
+            f"--shape {spec.name}={shape_text(given or ())} does not fit: the model's input is of dtype {spec.dtype}",
+            "leave out the dtype: the file tells it",
+        )
+    return replace(spec, dtype=dtype, limit=None if "limit" in spec.presumed else spec.limit)
 
 
 def _refuse_monster(spec: TensorSpec, shape: tuple[int, ...]) -> None:
@@ -99,7 +113,7 @@ def draw(spec: TensorSpec, shape: tuple[int, ...], rng: np.random.Generator) -> 
     return rng.standard_normal(shape).astype(dtype)
 
 
-def _refuse_unknown(info: ModelInfo, shapes: Mapping[str | None, tuple[int, ...]]) -> None:
+def _refuse_unknown(info: ModelInfo, shapes: Shapes) -> None:
     names = {spec.name for spec in info.inputs}
     for name in shapes:
         if name is not None and name not in names:
@@ -136,29 +150,47 @@ def _sample_shape(info: ModelInfo, spec: TensorSpec, given: tuple[int, ...] | No
     return tuple(usual if size is None else size for size in known)
 
 
-def advice(info: ModelInfo) -> str:
-    """What to type where a model does not run on synthetic data."""
+def advice(info: ModelInfo, shapes: Shapes | None = None) -> str:
+    """What to type where a model does not run on synthetic data; ``shapes`` have been given already."""
     names = " ".join(f"--input {spec.name}=FILE.npy" for spec in info.inputs)
-    free = any(spec.shape is None or None in spec.shape[1:] for spec in info.inputs)
-    shapes = f", or the shape of one sample with {_shape_options(info, {})}" if free else ""
-    return f"the data was synthetic: give your own with {names}{shapes}"
+    start = f"the data was synthetic: give your own with {names}"
+    if not shapes:
+        free = any(spec.shape is None or None in spec.shape[1:] for spec in info.inputs)
+        return start + (f", or the shape of one sample with {_shape_options(info, {})}" if free else "")
+    untold = _untold_dtypes(info, shapes)
+    return start + (f", or tell the dtype with {_shape_options(info, untold)}" if untold else "")
 
 
 @contextlib.contextmanager
-def advised(info: ModelInfo, *, synthetic: bool) -> Iterator[None]:
+def advised(info: ModelInfo, *, synthetic: bool, shapes: Shapes | None = None) -> Iterator[None]:
     """Say what to type where a model does not run on data that was made up for it."""
     try:
         yield
     except ModelRunError as exc:
         if synthetic and (exc.hint is None or exc.hint.startswith(_VAGUE)):
-            exc.hint = advice(info)
+            exc.hint = advice(info, shapes)
         raise
 
 
-def _shape_options(info: ModelInfo, shapes: Mapping[str | None, tuple[int, ...]]) -> str:
+def _untold_dtypes(info: ModelInfo, shapes: Shapes) -> Shapes:
+    """What was given, with an example of a dtype where neither the file nor the user tells it; empty if all do."""
+    told: dict[str | None, SampleShape] = {}
+    untold = False
+    for spec in info.inputs:
+        given = shapes.get(spec.name, shapes.get(None))
+        if given is not None:
+            sizes, dtype = sizes_and_dtype(given)
+            open_ = dtype is None and (spec.dtype is None or "dtype" in spec.presumed)
+            untold |= open_
+            told[spec.name] = (*sizes, "int64") if open_ else given
+    return told if untold else {}
+
+
+def _shape_options(info: ModelInfo, shapes: Shapes) -> str:
     options = []
     for spec in info.inputs:
-        sizes = shapes.get(spec.name) or (spec.shape[1:] if spec.shape else (None, None))
-        words = ",".join("N" if size is None else str(size) for size in sizes)
+        given = shapes.get(spec.name)
+        known = spec.shape[1:] if spec.shape else (None, None)
+        words = shape_text(given) if given else ",".join("N" if size is None else str(size) for size in known)
         options.append(f"--shape {spec.name}={words}" if len(info.inputs) > 1 else f"--shape {words}")
     return " ".join(options)

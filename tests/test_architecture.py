@@ -15,13 +15,13 @@ FRAMEWORKS = {"tensorflow", "torch", "keras", "tf_keras", "jax"}
 LEAVES = {"errors", "records", "rules"}
 # Who may import whom: a name may import what stands before it, and members of its own folder.
 ORDER = (
-    "errors", "records", "rules", "layers", "formats", "batch", "synthetic", "replacement", "batch_index", "tap",
-    "requests", "sample_index", "fingerprint", "permutation", "reach", "evidence", "blame", "unkind", "sizes",
-    "padding", "masks", "policy", "check_run", "carrier", "determinism", "finite", "misaligned", "rounding",
-    "mask_rules", "size_rules", "pairs", "pressure", "check", "training", "sample", "library", "sketch", "snapshot",
-    "alignment", "difference", "tolerance", "compare_words", "compare", "snapshot_file", "settings", "summary", "wire",
-    "scratch", "job", "tasks", "hints", "model", "layer_classes", "baseline", "render", "pytest_plugin", "cli",
-    "__main__",
+    "errors", "records", "rules", "layers", "formats", "batch", "sample_shapes", "synthetic", "replacement",
+    "batch_index", "tap", "requests", "sample_index", "fingerprint", "permutation", "reach", "evidence", "blame",
+    "unkind", "sizes", "padding", "masks", "policy", "check_run", "carrier", "determinism", "finite", "misaligned",
+    "rounding", "mask_rules", "size_rules", "pairs", "pressure", "check", "training", "sample", "library", "sketch",
+    "snapshot", "alignment", "difference", "tolerance", "compare_words", "compare", "snapshot_file", "settings",
+    "summary", "wire", "scratch", "job", "tasks", "hints", "model", "layer_classes", "baseline", "render",
+    "pytest_plugin", "cli", "__main__",
 )  # fmt: skip
 
 

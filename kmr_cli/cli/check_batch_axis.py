@@ -195,14 +195,15 @@ def _constructor(text: str) -> dict[str, Any]:
 def _specs(shapes: tuple[str, ...]) -> list[TensorSpec]:
     """What ``--shape`` says of the inputs of a layer class."""
     from kmr_cli.records import TensorSpec
+    from kmr_cli.sample_shapes import sizes_and_dtype
 
     if not shapes:
         raise click.UsageError("--layer-class needs the shape of one sample for each of its inputs: --shape 8,8,1")
     specs = []
     for text in shapes:
-        plain, _, dtype = text.partition(":")
-        ((name, shape),) = options.parse_shapes([plain]).items()
-        specs.append(TensorSpec(name or "", (None, *shape), dtype or "float32"))
+        ((name, shape),) = options.parse_shapes([text]).items()
+        sizes, dtype = sizes_and_dtype(shape)
+        specs.append(TensorSpec(name or "", (None, *sizes), dtype or "float32"))
     return specs
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from kmr_cli.formats import OpenOptions
+    from kmr_cli.records import SampleShape
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -25,8 +26,8 @@ def batch(command: Command) -> Command:
     for option in (
         click.option("--seed", type=int, default=0, show_default=True, help="Seed of all random data."),
         click.option(
-            "--shape", "shapes", metavar="[NAME=]N,N,…", multiple=True,
-            help="Shape of ONE sample, for synthetic data where the file does not tell it.",
+            "--shape", "shapes", metavar="[NAME=]N,N,…[:DTYPE]", multiple=True,
+            help="Shape of ONE sample, and its dtype, for synthetic data where the file does not tell them.",
         ),
         click.option(
             "--batch-size", type=int, metavar="B", help="Size of the synthetic batch, or only the first B samples."
@@ -61,13 +62,13 @@ def open_options(imports: tuple[str, ...], signature: str | None, tags: tuple[st
     return OpenOptions(imports, signature, tags or None)
 
 
-def parse_shapes(texts: Sequence[str]) -> dict[str | None, tuple[int, ...]]:
-    """:func:`kmr_cli.batch.parse_shapes` for ``--shape``."""
-    from kmr_cli import batch
+def parse_shapes(texts: Sequence[str]) -> dict[str | None, SampleShape]:
+    """:func:`kmr_cli.sample_shapes.parse_shapes` for ``--shape``."""
+    from kmr_cli import sample_shapes
     from kmr_cli.errors import BatchError
 
     try:
-        return batch.parse_shapes(texts)
+        return sample_shapes.parse_shapes(texts)
     except BatchError as exc:
         raise click.BadParameter(exc.message, param_hint="--shape") from None
 

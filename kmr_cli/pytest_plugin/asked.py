@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from kmr_cli.batch import parse_shapes
 from kmr_cli.errors import KmrError
 from kmr_cli.formats import OpenOptions
-from kmr_cli.model import Shapes
 from kmr_cli.policy import Command, Policy, rules_of
+from kmr_cli.records import Shapes
 from kmr_cli.rules import RULES
+from kmr_cli.sample_shapes import parse_shapes
 from kmr_cli.settings import Settings, read_settings
 from kmr_cli.tolerance import Tolerance, Tolerances
 

@@ -14,13 +14,13 @@ import pytest
 
 from kmr_cli.errors import KmrError
 from kmr_cli.formats import OpenOptions
-from kmr_cli.model import Data, Model, Shapes
+from kmr_cli.model import Data, Model
 from kmr_cli.pytest_plugin import UPDATED
 from kmr_cli.pytest_plugin.asked import absolute, asked_of, policy_of, relative, shown_path
 from kmr_cli.pytest_plugin.models import models_of
 from kmr_cli.pytest_plugin.snapshots import Matched, match_snapshot
 from kmr_cli.pytest_plugin.words import as_text, command_line, of_error, shape_options
-from kmr_cli.records import Comparison, Record, Report
+from kmr_cli.records import Comparison, Record, Report, Shapes
 from kmr_cli.render.comparison import show_comparison
 from kmr_cli.render.findings import shown
 from kmr_cli.render.report import show_report

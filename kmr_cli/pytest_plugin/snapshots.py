@@ -9,9 +9,9 @@ from typing import Any
 
 from kmr_cli.baseline import compare_with_snapshot, full_snapshot
 from kmr_cli.errors import BatchError, SnapshotError
-from kmr_cli.model import Data, Model, Shapes
+from kmr_cli.model import Data, Model
 from kmr_cli.policy import Policy
-from kmr_cli.records import Comparison, Snapshot
+from kmr_cli.records import Comparison, Shapes, Snapshot
 from kmr_cli.render.files import refuse_sources, write_whole
 from kmr_cli.snapshot_file import dump, load, tensors_path
 from kmr_cli.tolerance import Tolerances

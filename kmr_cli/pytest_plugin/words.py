@@ -11,10 +11,10 @@ from rich.console import Console
 
 from kmr_cli.errors import KmrError
 from kmr_cli.formats import OpenOptions
-from kmr_cli.model import Shapes
-from kmr_cli.records import Difference, Finding
+from kmr_cli.records import Difference, Finding, Shapes
 from kmr_cli.render.findings import dependences, place, shown, title
 from kmr_cli.rules import RULES
+from kmr_cli.sample_shapes import shape_text
 
 
 def as_text(show: Callable[[Console], None]) -> str:
@@ -35,7 +35,7 @@ def shape_options(shapes: Shapes) -> list[str]:
     return [
         part
         for name, shape in shapes.items()
-        for part in ("--shape", ("" if name is None else f"{name}=") + ",".join(map(str, shape)))
+        for part in ("--shape", ("" if name is None else f"{name}=") + shape_text(shape))
     ]
 
 
