@@ -216,6 +216,10 @@ def _checked(item: GivenInput, spec: TensorSpec, notice: Notice) -> np.ndarray:
         raise BatchError(f"input {spec.name!r}: a single number, but samples lie along axis 0 ({item.source})")
     if declared_dtype(spec, array.dtype) is not None:
         array = _cast(item, spec, notice)
+    elif array.dtype.kind in "USO":
+        if array.dtype.kind == "O" and not all(isinstance(value, (str, bytes)) for value in array.ravel().tolist()):
+            raise BatchError(f"input {spec.name!r}: Python objects, neither numbers nor text ({item.source})")
+        array = as_bytes(array)
     if spec.limit is not None and "limit" not in spec.presumed and array.size and array.dtype.kind in "iuf":
         low, high = int(array.min()), int(array.max())
         if low < 0 or high >= spec.limit:

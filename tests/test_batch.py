@@ -149,6 +149,13 @@ class TestFitting:
             with pytest.raises(BatchError, match=r"given \(\)|a single number, but"):
                 fitted(np.array(3.0, np.float32), spec)
 
+    def test_text_where_the_file_tells_no_dtype(self):
+        for words in (np.array(["a", "bc"]), np.array([b"a", b"bc"]), np.array(["a", b"bc"], object)):
+            array = fitted(words, TensorSpec("x"))["x"]
+            assert (array.dtype, array.tolist()) == (np.dtype(object), [b"a", b"bc"])
+        with pytest.raises(BatchError, match="neither numbers nor text"):
+            fitted(np.array(["a", None], object), TensorSpec("x"))
+
     @pytest.mark.parametrize(
         ("specs", "message"), [([], "names no input"), ([IMAGE, TensorSpec("t", ())], "'t': takes a single number")]
     )

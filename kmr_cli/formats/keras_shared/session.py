@@ -12,7 +12,8 @@ import numpy as np
 from kmr_cli.errors import LayerError, ModelRunError
 from kmr_cli.formats import Sink, Taps, TrainingMode
 from kmr_cli.formats.aligned import aligned_copy
-from kmr_cli.formats.keras_shared.backend import no_gradients
+from kmr_cli.formats.frameworks import require
+from kmr_cli.formats.keras_shared.backend import backend_name, no_gradients
 from kmr_cli.formats.keras_shared.call_inputs import CallInputs, call_inputs, refuse_missing, refuse_unbuilt
 from kmr_cli.formats.keras_shared.capture import Framework, Keras3, Tapper
 from kmr_cli.formats.keras_shared.config import LayerConfig, TensorRef
@@ -221,7 +222,7 @@ class KerasSession:
 
     def _call(self, built: Built, batch: Batch) -> Any:
         training = self.training is not None
-        arrays = {name: fed(array) for name, array in batch.items()}
+        arrays = fed_together(batch, tensors=isinstance(self._framework, Keras3) and backend_name() == "tensorflow")
         if built.inputs:
             values: Any = [arrays[name] for name in built.inputs]
             return built.model(values[0] if len(values) == 1 else values, training=training)
@@ -257,14 +258,31 @@ def _prefixes(path: str) -> list[str]:
     return ["/".join(parts[: i + 1]) for i in range(len(parts))]
 
 
+def fed_together(batch: Batch, *, tensors: bool) -> dict[str, Any]:
+    """Fresh copies of all inputs for the model to keep.
+
+    Args:
+        batch: the inputs.
+        tensors: give what is beside text as tensors of TensorFlow, too: on that backend Keras 3 refuses a mix of
+            tensors and arrays.
+    """
+    values = {name: fed(array) for name, array in batch.items()}
+    if not tensors or not any(_is_text(array) for array in batch.values()):
+        return values
+    tensor = require("tensorflow", "tensorflow").convert_to_tensor
+    return {name: tensor(value) if isinstance(value, np.ndarray) else value for name, value in values.items()}
+
+
 def fed(array: np.ndarray) -> Any:
     """A fresh copy of an input for the model to keep; text as the backend's own string tensor."""
-    if array.dtype.kind in "OSU":
-        from kmr_cli.formats.frameworks import require
-
+    if _is_text(array):
         text = np.array(array, dtype=object)
         return require("tensorflow", "tensorflow").constant(text.tolist(), shape=text.shape, dtype="string")
     return aligned_copy(array)
+
+
+def _is_text(array: np.ndarray) -> bool:
+    return array.dtype.kind in "OSU"
 
 
 def _packed(structure: Any, values: Mapping[str, Any]) -> Any:
