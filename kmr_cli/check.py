@@ -10,10 +10,12 @@ import numpy as np
 from kmr_cli.batch import batch_size, dtype_name, number_samples
 from kmr_cli.batch_index import NOBODY
 from kmr_cli.blame import Source, find_sources
+from kmr_cli.carrier import carrying_axes, movement, pairs
 from kmr_cli.check_run import Progress, Run
 from kmr_cli.determinism import find_noise, judge_determinism
 from kmr_cli.errors import ModelRunError
 from kmr_cli.evidence import Evidence, Tap, discrete, last_bits
+from kmr_cli.finite import judge_finite
 from kmr_cli.formats import Session, Taps, training_mode
 from kmr_cli.mask_rules import judge_masks
 from kmr_cli.masks import masks_of
@@ -87,7 +89,7 @@ def check(
     if not run.outputs or set(run.outputs) - run.evidence.restless:  # else nothing could be told from it
         push(run)
     try_sizes(run, for_masks)
-    _judge_finite(run)
+    judge_finite(run)
     _judge_outputs(run)
     judge_sizes(run)
     name_pairs(run, run.budget - run.passes, spare)
@@ -132,26 +134,10 @@ def _mixed_output(run: Run, tap: Tap) -> None:
         message = f"{run.title(tap)} differs in its last bits (at most {distance} ULP) with the rows routed here"
         run.add("KMR303", Source(layer, call, port), message, max_ulp=distance)
         return
-    movement = run.evidence.movement(tap)
-    if not _carried(run, tap):
+    if not carrying_axes(run, tap):
         _blame(run, "KMR104", tap, run.entangled)
         return
-    pairs = () if movement is None else tuple(
-        (part, changed) for part, movers in enumerate(movement) for changed in sorted(movers) if changed != part
-    )  # fmt: skip
-    _blame(run, "KMR101", tap, run.entangled, samples=pairs)
-
-
-def _carried(run: Run, tap: Tap) -> bool:
-    """Whether some axis could carry the samples at all: it grows and shrinks with the batch."""
-    size, shape = run.evidence.size, run.evidence.specs[tap].shape
-    shapes = [(found.size, found.shapes[tap[2]]) for found, _ in run.sizes if tap[2] in found.shapes]
-    return any(
-        length and length % size == 0 and all(
-            len(other) == len(shape) and other[axis] * size == length * number for number, other in shapes
-        )
-        for axis, length in enumerate(shape)
-    )  # fmt: skip
+    _blame(run, "KMR101", tap, run.entangled, samples=tuple(pairs(movement(run, tap) or [])))
 
 
 def _divides(run: Run, tap: Tap) -> bool:
@@ -165,10 +151,10 @@ def _routed_output(run: Run, tap: Tap) -> None:
 
 
 def _silent_output(run: Run, tap: Tap) -> None:
-    if run.indices[tap].kind == "constant" and not _carried(run, tap):
+    if run.indices[tap].kind == "constant" and not carrying_axes(run, tap):
         return  # a constant without a batch axis: there is nothing to mix
     silent = sorted(set(range(run.evidence.size)) - set(run.indices[tap].owners))
-    if run.indices[tap].kind == "unproven" and len(silent) < run.evidence.size and not _carried(run, tap):
+    if run.indices[tap].kind == "unproven" and len(silent) < run.evidence.size and not carrying_axes(run, tap):
         _blame(run, "KMR104", tap, lambda other: run.indices[other].kind == "unproven" and not _divides(run, other))
         return
     who, verb = f"sample{'s' if len(silent) > 1 else ''} {', '.join(map(str, silent))} never", "showed"
@@ -219,23 +205,6 @@ def _touched_by_nan(run: Run, tap: Tap) -> tuple[tuple[int, int], ...]:
 
 
 # -- inside ------------------------------------------------------------------------------------------------------
-
-
-def _judge_finite(run: Run) -> None:
-    """KMR304: NaN or Inf from finite input."""
-    if not all(np.isfinite(value).all() for value in run.batch.values() if value.dtype.kind in "fc"):
-        return
-    bad = run.evidence.not_finite
-    outputs = [tap for tap in run.outputs if tap in bad]
-    # Masks of minus infinity are a normal thing to have inside of attention.
-    severity = "error" if outputs else "note"
-    for source in find_sources(run.evidence.order, bad.__contains__, run.info.separator):
-        value = run.evidence.base.get((source.layer, source.call, source.port))
-        rows: list[int] = []
-        if value is not None and value.ndim and value.shape[0] == run.evidence.size:
-            rows = np.flatnonzero(~np.isfinite(value).reshape(len(value), -1).all(axis=1)).tolist()
-        who = f", samples {', '.join(map(str, rows))}" if rows else ""
-        run.add("KMR304", source, f"NaN or Inf comes out of finite input{who}", severity=severity)
 
 
 def _judge_inside(run: Run) -> None:
@@ -327,13 +296,13 @@ def _report(run: Run, policy: Policy, tried: Sequence[int]) -> Report:
     )  # fmt: skip
     pictures = []
     for tap in run.outputs:
-        movement = run.evidence.movement(tap, run.indices[tap].axis or 0) if tap in run.indices else None
-        if movement is not None and tap not in run.evidence.rerouted:
+        moved_by = movement(run, tap)
+        if moved_by is not None:
             size = range(run.evidence.size)
             pictures.append(
                 Dependence(
                     tap[2],
-                    tuple(tuple(moved in movement[part] for part in size) for moved in size),
+                    tuple(tuple(moved in moved_by[part] for part in size) for moved in size),
                     run.title(tap),
                 )
             )

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kmr_cli.batch import batch_size
+from kmr_cli.batch import batch_size, count_samples
 from kmr_cli.errors import ModelRunError
 from kmr_cli.evidence import ArraySpec, Tap, discrete, output_title
 from kmr_cli.formats import Session, Taps
@@ -159,7 +159,7 @@ def try_size(
             continue
         axis = index.axis or 0
         if after[port].ndim != before.ndim or after[port].shape[axis] != expected.shape[axis]:
-            message = f"{size} samples went in and {title} has shape {shapes[port]}, not {size} samples"
+            message = f"{count_samples(size)} went in and {title} has shape {shapes[port]}, not {count_samples(size)}"
             return SizeRun(size, rows, wrong_count=(port, message), shapes=shapes)
         if expected.shape != after[port].shape:
             message = f"{title} has shape {shapes[port]} where {expected.shape} was expected"

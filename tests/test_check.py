@@ -468,3 +468,24 @@ def test_a_tensor_that_is_handed_through_is_looked_at_in_every_pass(change, afte
     found = errors(verdict(handed_through(unquiet, change), *after, data=data, before=lambda x: x + 0))
     assert ("KMR101", "step0") in found
     assert {layer for _, layer in found} == {"step0"}
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize(("value", "severity", "claim"), [(-np.inf, "warning", "pass"), (np.inf, "error", "fail")])
+def test_what_forbids_a_choice_is_no_failure(value, severity, claim):
+    report = verdict(lambda x: np.where(np.arange(5) == 1, value, x))
+    assert [finding.severity for finding in report.findings if finding.rule == "KMR304"] == [severity]
+    assert report.verdict == claim
+
+
+def test_scores_behind_another_axis_have_a_picture_and_pairs():
+    report = verdict(lambda x: (x @ x.T)[None])
+    (finding,) = (finding for finding in report.findings if finding.rule == "KMR101")
+    assert len(finding.samples) == B * (B - 1)
+    (picture,) = report.dependence
+    assert sum(map(sum, picture.moved)) == B * B
+
+
+def test_chance_has_no_picture():
+    chance = np.random.default_rng(0)
+    assert verdict(lambda x: x + chance.standard_normal(x.shape)).dependence == ()
