@@ -151,7 +151,8 @@ def refuse_no_samples(specs: tuple[TensorSpec, ...]) -> None:
     if not specs:
         raise BatchError(
             "the file does not tell what the model takes: it names no input",
-            "a subclassed Keras model must be called on data before it is saved, as .keras (.h5 does not keep it)",
+            "a subclassed Keras model tells it as .keras (not .h5) once it was called on data, and where Keras cannot"
+            " trace its call, if it defines build(self, input_shape)",
         )
     for spec in specs:
         if declared_shape(spec, 1) == ():

@@ -106,6 +106,14 @@ def test_several_arguments_that_it_does_not(tmp_path, live):
     assert "build(self, x_shape, z_shape)" in caught.value.hint
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Keras': it cannot build the model
+def test_weights_that_keras_leaves_unread_are_no_weights(tmp_path):
+    path = write(subclassed.BuiltLater(), tmp_path, rows(2, 3))
+    with pytest.raises(ModelLoadError, match=r"cannot build BuiltLater .* weights stay unread") as caught:
+        checked(path)
+    assert "define build()" in caught.value.hint
+
+
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_what_the_hint_says_is_right(tmp_path):
     """Keras builds a model from a functional one around it."""
@@ -116,18 +124,21 @@ def test_what_the_hint_says_is_right(tmp_path):
     assert checked(tmp_path / "m.keras", data).verdict == "pass"
 
 
-def test_a_file_that_names_no_input(tmp_path):
-    """h5 does not keep what a subclassed model was called on."""
-    path = write(subclassed.Plain(), tmp_path, rows(2, 3), form="h5")
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Keras': it cannot build the model
+@pytest.mark.parametrize(("kind", "form"), [(subclassed.Plain, "h5"), (subclassed.LooksAtValues, "keras")])
+def test_a_file_that_names_no_input(tmp_path, kind, form):
+    """h5 does not keep what a subclassed model was called on, nor does Keras where it cannot trace the call."""
+    path = write(kind(), tmp_path, rows(2, 3), form=form)
     for data in (None, rows(4, 3)):
         with pytest.raises(BatchError, match="names no input") as caught:
             checked(path, data)
     assert ".keras" in caught.value.hint
 
 
-def test_a_sequential_model_called_on_data(tmp_path):
+@pytest.mark.parametrize("form", ["keras", "h5"])
+def test_a_sequential_model_called_on_data(tmp_path, form):
     """Keras writes for it what it writes for a declared batch: the file's word stands, and a note says so."""
-    path = write(keras.Sequential([keras.layers.Dense(3)]), tmp_path, rows(2, 3))
+    path = write(keras.Sequential([keras.layers.Dense(3)]), tmp_path, rows(2, 3), form=form)
     with open_model(path, in_process=True) as model:
         assert model.info.fixed_batch == 2
         assert any("first called on 2 samples" in note for note in model.info.notes)
@@ -135,6 +146,46 @@ def test_a_sequential_model_called_on_data(tmp_path):
     free.save(tmp_path / "free.keras")
     with open_model(tmp_path / "free.keras", in_process=True) as model:
         assert (model.info.fixed_batch, model.info.notes) == (None, ())
+
+
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file:UserWarning")
+@pytest.mark.parametrize("form", ["keras", "h5"])
+def test_a_sequential_model_of_keras_2_called_on_data(tmp_path, form):
+    """There the file tells one from the other."""
+    tf_keras = pytest.importorskip("tf_keras")
+    dense = tf_keras.layers.Dense
+    path = write(tf_keras.Sequential([dense(3, name="d"), dense(2)]), tmp_path, rows(2, 3), form=form)
+    assert inputs(path) == ([("d_input", (None, 3))], None)
+    assert len(set(checked(path).batch_sizes)) > 2
+    for model in (
+        tf_keras.Sequential([dense(3, batch_input_shape=(2, 3), name="d")]),
+        tf_keras.Sequential([tf_keras.Input((3,), batch_size=2), dense(3)]),
+    ):
+        assert inputs(write(model, tmp_path, rows(2, 3), form=form))[1] == 2
+
+
+def test_a_subclassed_model_of_keras_2(tmp_path):
+    tf_keras = pytest.importorskip("tf_keras")
+
+    class Sum(tf_keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = tf_keras.layers.Dense(4), tf_keras.layers.Dense(4)
+
+        def call(self, inputs):
+            return self.a(inputs["x"]) + self.b(inputs["z"])
+
+        def get_config(self):
+            return {}
+
+        @classmethod
+        def from_config(cls, config):
+            return cls()
+
+    with tf_keras.utils.custom_object_scope({"Sum": Sum}):
+        path = write(Sum(), tmp_path, {"x": rows(2, 3), "z": rows(2, 5)})
+        assert inputs(path) == ([("x", (None, 3)), ("z", (None, 5))], None)
+        assert checked(path).verdict == "pass"
 
 
 class TestCallInputs:

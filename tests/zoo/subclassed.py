@@ -84,6 +84,22 @@ class BuiltArguments(_Two):
 
 
 @register
+class LooksAtValues(_Two):
+    """Keras cannot trace it, and so saves no shape: ``call`` asks what the values are."""
+
+    def call(self, x):
+        return self.a(x) if float(ops.max(x)) > 1e9 else self.b(self.a(x))
+
+
+@register
+class BuiltLater(LooksAtValues):
+    """Its ``build`` builds nothing, so that Keras loads it without its weights."""
+
+    def build(self, input_shape):
+        pass
+
+
+@register
 class Inner(_Two):
     """Holds a functional model that declares a batch of its own."""
 

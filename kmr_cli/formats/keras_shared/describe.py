@@ -147,7 +147,8 @@ class _Describer:
             if size is not None:
                 self.found.notes.append(
                     f"the batch size of {size} is fixed by a keras.Input, or the model had none and was first called"
-                    f" on {size} {'sample' if size == 1 else 'samples'}: Keras saves both alike"
+                    f" on {size} {'sample' if size == 1 else 'samples'}: Keras saves both alike; begin it with"
+                    " keras.Input(shape) for any size"
                 )
         else:
             self.found.sizes = self.inside(root, self.weights, "")

@@ -175,8 +175,9 @@ class KerasSession:
     def _build_whole(self) -> Built:
         if self._whole is None:
             model = self._load(None)
-            if self._call_inputs is not None and isinstance(self._framework, Keras3):
-                refuse_unbuilt(model, self._info.parameters)
+            if self._call_inputs is not None:
+                if isinstance(self._framework, Keras3):
+                    refuse_unbuilt(model, self._info.parameters)
                 refuse_missing(model, self._call_inputs)
             self._whole = Built(model, self._framework.find_places(model, self._config))
             if self.training is not None:
