@@ -52,7 +52,7 @@ def open_class(
         if framework == "keras":
             model = _keras_model(kind, arguments, inputs)
         else:
-            model = _torch_module(kind, arguments, inputs, tracing=not training)
+            model = _torch_module(target, kind, arguments, inputs, tracing=not training)
     except KmrError:
         raise
     except Exception as exc:  # whatever the user's own code raises
@@ -70,9 +70,10 @@ def open_class(
         return session
 
     session = open_session()
-    named = tuple(
-        TensorSpec(told.name, asked.shape, asked.dtype) for told, asked in zip(session.inputs, inputs, strict=False)
-    )
+    by_name = {spec.name: spec for spec in inputs}
+    unnamed = iter([spec for spec in inputs if spec.name not in {told.name for told in session.inputs}])
+    asked = {told.name: by_name[told.name] if told.name in by_name else next(unnamed) for told in session.inputs}
+    named = tuple(TensorSpec(name, spec.shape, spec.dtype) for name, spec in asked.items())
     separator = "/" if framework == "keras" else "."
     info = ModelInfo(target, NAME, "", named, (), session.layers, None, separator=separator)
     return info, open_session
@@ -130,28 +131,76 @@ def _keras_model(kind: type, arguments: Mapping[str, Any], inputs: tuple[TensorS
     return keras.Model(tensors if rest else first, layer(first, **named), name="model")
 
 
-def _torch_module(kind: type, arguments: Mapping[str, Any], inputs: tuple[TensorSpec, ...], *, tracing: bool) -> Any:
+def _torch_module(
+    target: str, kind: type, arguments: Mapping[str, Any], inputs: tuple[TensorSpec, ...], *, tracing: bool
+) -> Any:
     """Scripted, or traced where that fails: a traced module stays in the mode it was traced in."""
+    import io
     import warnings
 
     import torch
 
+    from kmr_cli.formats.torchscript import optional
+
     module = kind(**arguments).eval()
+    names = _names_of(target, module, inputs)
+    left_out = optional.declare(module, {name.partition(".")[0] for name in names or ()})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         try:
-            return torch.jit.script(module)
-        except Exception as scripting:
-            if not tracing:
+            if left_out:
                 raise ModelLoadError(
+                    f"{target}: scripting would leave out forward's optional argument {min(left_out)!r}",
+                    f"declare it without a default: {min(left_out)}: torch.Tensor",
+                )
+            scripted = torch.jit.script(module)
+            torch.jit.save(scripted, io.BytesIO())
+            return scripted
+        except Exception as scripting:
+            refused: Exception = scripting
+            if optional.is_untyped(scripting):
+                refused = ModelLoadError(f"{target}: {optional.UNTYPED}", optional.TYPE_IT)
+            elif not tracing and not left_out:
+                refused = ModelLoadError(
                     f"{kind.__name__}: has no training mode: torch.jit.script refuses it ({first_line(scripting)})",
                     "mend what it refuses, or leave out --training",
-                ) from scripting
-            example = tuple(
+                )
+            if not tracing:
+                raise refused from scripting
+            example = [
                 torch.zeros([2, *(spec.shape or ())[1:]], dtype=getattr(torch, spec.dtype or "float32"))
                 for spec in inputs
-            )
+            ]
             try:
-                return torch.jit.trace(module, example)
+                if names is None:
+                    return torch.jit.trace(module, tuple(example))
+                return torch.jit.trace(module, example_kwarg_inputs=dict(zip(names, example, strict=True)))
             except Exception:
-                raise scripting from None
+                raise refused from None
+
+
+def _names_of(target: str, module: Any, inputs: tuple[TensorSpec, ...]) -> list[str] | None:
+    """Which argument of ``forward`` each input is for; unnamed ones are taken in order. None where it takes any.
+
+    Raises:
+        LayerError: it has no such argument, or needs more.
+    """
+    parameters = inspect.signature(module.forward).parameters.values()
+    if any(one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD) for one in parameters):
+        return None
+    known = [one.name for one in parameters]
+    given = {spec.name.partition(".")[0] for spec in inputs}
+    free = iter([name for name in known if name not in given])
+    names = [spec.name or next(free, "") for spec in inputs]
+    listed = ", ".join(known)
+    if "" in names:
+        raise LayerError(f"{target}: forward has no {len(inputs)} arguments", f"it takes {listed}")
+    for name in names:
+        if name.partition(".")[0] not in known:
+            raise LayerError(f"{target}: forward has no argument {name!r}", f"it takes {listed}: --shape NAME=N,N")
+    needed = [one.name for one in parameters if one.default is one.empty]
+    missing = [name for name in needed if name not in {name.partition(".")[0] for name in names}]
+    if missing:
+        hint = " ".join(f"--shape {name}=N,N" for name in missing)
+        raise LayerError(f"{target}: forward needs {', '.join(map(repr, missing))} too", f"add {hint}")
+    return names

@@ -12,6 +12,7 @@ from kmr_cli.errors import ModelLoadError
 from kmr_cli.formats import OpenOptions, Session
 from kmr_cli.formats.torchscript import archive
 from kmr_cli.formats.torchscript.description import Description, describe_archive
+from kmr_cli.formats.torchscript.optional import TYPE_IT, UNTYPED, is_untyped
 from kmr_cli.formats.torchscript.signature import leaves
 from kmr_cli.records import ModelInfo
 
@@ -67,6 +68,8 @@ def adopt(model: Any, *, training: bool = False) -> Session | None:
     except RuntimeError as exc:
         from kmr_cli.formats.torchscript.failures import meaningful_line
 
+        if is_untyped(exc):
+            raise ModelLoadError(f"{name}: cannot be copied: {UNTYPED}", f"{TYPE_IT}, and script it again") from exc
         raise ModelLoadError(f"{name}: cannot be copied ({meaningful_line(exc)})") from exc
     return _load(buffer.getvalue(), _describe(buffer, name), training=training)
 
