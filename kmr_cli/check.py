@@ -265,7 +265,11 @@ def _hidden(run: Run, policy: Policy, findings: Sequence[Finding]) -> list[str]:
     if not sources or not hidden:
         return []
     named = ", ".join(map(repr, hidden[:3])) + (", …" if len(hidden) > 3 else "")
-    return [f"whether {named} mixes samples too: what comes in is mixed already, at {sources[0]!r}, which is allowed"]
+    mix, them = ("mixes", "it") if len(hidden) == 1 else ("mix", "them")
+    return [
+        f"whether {named} {mix} samples too: what comes in is mixed already, at {sources[0]!r}, which is allowed;"
+        f" allow {them} as well, if that is fine"
+    ]
 
 
 def _family(layer: str, run: Run) -> Iterator[str]:
