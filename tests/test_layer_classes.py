@@ -79,6 +79,12 @@ class InFunction(nn.Module):
     def forward(self, x):
         return helper(x)
 
+class InFunctionToo(nn.Module):
+    '''Another class: torch tells what is wrong the first time only that it compiles one.'''
+
+    def forward(self, x):
+        return helper(x)
+
 class Unreadable(nn.Module):
     exec('def forward(self, x, mask=None):\\n    return x if mask is None else x * mask')
 
@@ -166,7 +172,7 @@ def test_a_function_with_such_an_argument_is_traced():
     ("name", "inputs", "message", "hint"),
     [
         ("Unreadable", (X, MASK), "would leave out forward's optional argument 'mask'", "mask: torch.Tensor"),
-        ("InFunction", (X,), "the default None and no type", "mask: Optional[torch.Tensor] = None"),
+        ("InFunctionToo", (X,), "the default None and no type", "mask: Optional[torch.Tensor] = None"),
         ("Unknown", (X,), "torch.jit.script refuses it", "leave out --training"),
     ],
 )
