@@ -45,9 +45,10 @@ _TABLE = (
         "KMR102",
         "batch-size-dependent",
         "error",
-        "the model fails, or returns another number of samples, at some batch size",
-        "a server that batches dynamically fails on the first batch of that size",
-        "take the batch size from the input at run time; name the axes of squeeze and reshape",
+        "the model fails, or returns another number of samples or other values, at some batch size",
+        "a server that batches dynamically fails on the first batch of that size, or answers by how many ask at once",
+        "take the batch size from the input at run time, and let no value depend on it; name the axes of squeeze and"
+        " reshape",
     ),
     Rule(
         "KMR103",
