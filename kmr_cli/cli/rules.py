@@ -11,7 +11,9 @@ from kmr_cli.cli import options
 @click.argument("code", metavar="[CODE]", required=False)
 @options.debug
 def command(code: str | None, debug: bool) -> None:  # noqa: ARG001  (read where errors are shown)
-    """List the rules, or explain those whose code starts with CODE.
+    """List the rules, or explain some.
+
+    CODE is a rule, or the beginning of several.
 
     \b
     Examples:
