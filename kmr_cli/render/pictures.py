@@ -27,7 +27,8 @@ def pictures(report: Report) -> Iterator[list[str]]:
         if _restless(tap):
             yield [f"no picture of {title}: it changes from run to run"]
         elif picture is not None:
-            yield _draw(report, picture)
+            if any(map(any, picture.moved)):  # otherwise it is a constant, or named among what was not shown
+                yield _draw(report, picture)
         elif tap.index.kind == "routed":
             yield [f"no picture of {title}: its shape depends on what the samples hold"]
         elif tap.index.axis is None and tap.index.kind != "constant":

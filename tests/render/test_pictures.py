@@ -51,6 +51,11 @@ def test_an_output_without_a_picture_says_why(index, why):
     assert list(pictures(report(index, shape=(3,), drawn=()))) == [[f"no picture of output out0: {why}"]]
 
 
+def test_an_output_that_nothing_moved_needs_none():
+    still = Dependence("out0", ((False, False), (False, False)), "output 'scores' (out0)")
+    assert list(pictures(report(BatchIndex("constant"), drawn=(still,)))) == []
+
+
 def test_a_constant_needs_no_picture():
     assert list(pictures(report(BatchIndex("constant"), shape=(3,), drawn=()))) == []
 
