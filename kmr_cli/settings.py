@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ else:
     import tomli as tomllib
 
 _SECTION = "tool.kmr-inspect"
+_NUMBERS = ("rtol", "atol", "ulp")
 
 
 @dataclass(frozen=True)
@@ -68,14 +70,21 @@ def _parse(file: Path) -> Settings:
 
 
 def _tolerance(file: Path, table: object) -> tuple[tuple[str, Tolerance], ...]:
-    hint = f'[{_SECTION}.tolerance]\n"dense*" = {{ rtol = 1e-3, atol = 1e-5 }}'
+    hint = f'under [{_SECTION}.tolerance], write: "dense*" = {{ rtol = 1e-3, atol = 1e-5 }}'
     problem = f"{file}: [{_SECTION}.tolerance]"
     if not isinstance(table, dict):
         raise KmrError(f"{problem} must be a table of layers", hint)
     found = []
     for pattern, numbers in table.items():
-        if not isinstance(numbers, dict) or not numbers or not numbers.keys() <= {"rtol", "atol", "ulp"}:
+        if not isinstance(numbers, dict) or not numbers:
+            if isinstance(numbers, (int, float)) and not isinstance(numbers, bool):
+                hint = f'did you mean "{pattern}" = {{ rtol = {numbers} }}?'
             raise KmrError(f"{problem} {pattern!r} must give rtol, atol or ulp", hint)
+        for name in numbers:
+            if name not in _NUMBERS:
+                near = difflib.get_close_matches(name.lower(), _NUMBERS, n=1)
+                meant = f"did you mean {near[0]}?" if near else hint
+                raise KmrError(f"{problem} {pattern!r} must give rtol, atol or ulp, not {name!r}", meant)
         for name, number in numbers.items():
             if isinstance(number, bool) or not isinstance(number, int if name == "ulp" else (int, float)):
                 raise KmrError(f"{problem} {pattern!r}: {name} must be a number, not {number!r}", hint)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from glob import escape
 
 import ml_dtypes
 import numpy as np
 
-from kmr_cli.errors import KmrError
+from kmr_cli.errors import KmrError, LayerError
+from kmr_cli.tap import match
 
 _DEFAULTS = {
     "float64": (1e-9, 1e-12),
@@ -20,6 +23,8 @@ _DEFAULTS = {
 }
 """dtype -> (rtol, atol). Room for other kernels, another machine, another framework; not for another model."""
 _COARSE = (0.25, 1e-2)  # float8 of any kind
+EVERY = "*"
+"""What a project says of every layer: no more than a default of its own for what the command line leaves open."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,8 @@ class Tolerances:
 
     Attributes:
         general: for all layers, as given on the command line; integers, booleans and text it does not loosen.
-        layers: (path or glob, tolerance), the last that fits wins over ``general``.
+        layers: (path or glob, tolerance), the last that fits wins over ``general``; but what is said of ``*`` fills
+            in only what ``general`` leaves open.
     """
 
     general: Tolerance = Tolerance()
@@ -67,14 +73,50 @@ class Tolerances:
 
         Where none is a float they are (0, 0): there only what is said of this very layer gives room.
         """
-        chosen = general = self.general if any(map(_is_float, dtypes)) else Tolerance()
+        chosen = general = self._of_all() if any(map(_is_float, dtypes)) else Tolerance()
         for pattern, tolerance in self.layers:
-            if fnmatchcase(layer, pattern):
+            if pattern != EVERY and _fits(layer, pattern):
                 chosen = tolerance.over(general)
         if chosen.ulp is not None:
             return chosen.ulp * max((_epsilon(dtype) for dtype in dtypes), default=0.0), 0.0
         rtol, atol = map(max, zip(*map(_default, dtypes), strict=True))
         return (rtol if chosen.rtol is None else chosen.rtol), (atol if chosen.atol is None else chosen.atol)
+
+    def _of_all(self) -> Tolerance:
+        for pattern, tolerance in self.layers:
+            if pattern == EVERY:
+                return self.general.over(tolerance)
+        return self.general
+
+    def resolved(self, layers: Collection[str], separator: str) -> Tolerances:
+        """The same, with a pattern of its whole path alone for every path, and every unique end of one.
+
+        Args:
+            layers: paths of layers, and names of outputs.
+            separator: of the parts of a path.
+
+        Raises:
+            LayerError: a pattern is the end of several.
+        """
+        whole = []
+        for pattern, tolerance in self.layers:
+            try:
+                found = match(pattern, layers, separator)
+            except LayerError as exc:
+                raise LayerError(f"tolerance: {exc.message}", exc.hint) from exc
+            one = len(found) == 1 and (found[0] == pattern or found[0].endswith(separator + pattern))
+            whole.append((escape(found[0]) if one else pattern, tolerance))
+        return replace(self, layers=tuple(whole))
+
+    def unmatched(self, layers: Collection[str]) -> tuple[str, ...]:
+        """The patterns that fit none of these layers."""
+        return tuple(
+            pattern for pattern, _ in self.layers if pattern != EVERY and not any(_fits(one, pattern) for one in layers)
+        )
+
+
+def _fits(layer: str, pattern: str) -> bool:
+    return layer == pattern or fnmatchcase(layer, pattern)  # a path may itself hold brackets
 
 
 def _is_float(dtype: str) -> bool:

@@ -37,7 +37,8 @@ def test_tolerances_of_layers_in_the_order_of_the_file(tmp_path):
         ("tolerance = [1]", "must be a table of layers"),
         ("tolerance.a = 1", "'a' must give rtol, atol or ulp"),
         ("tolerance.a = {}", "'a' must give rtol, atol or ulp"),
-        ("tolerance.a = { rtool = 1 }", "'a' must give rtol, atol or ulp"),
+        ("tolerance.a = { rtool = 1 }", "'a' must give rtol, atol or ulp, not 'rtool'"),
+        ("tolerance.a = { rtol = 1, relative = 1 }", "'a' must give rtol, atol or ulp, not 'relative'"),
         ('tolerance.a = { rtol = "1" }', "'a': rtol must be a number, not '1'"),
         ("tolerance.a = { rtol = true }", "'a': rtol must be a number, not True"),
         ("tolerance.a = { ulp = 1.5 }", "'a': ulp must be a number, not 1.5"),
@@ -52,6 +53,27 @@ def test_mistakes_in_tolerances_are_named(tmp_path, table, message):
         read_settings(tmp_path)
     assert message in caught.value.message
     assert caught.value.hint
+    assert "\n" not in caught.value.hint  # a line break would be shown escaped
+
+
+@pytest.mark.parametrize(
+    ("table", "hint"),
+    [
+        ('"*" = 0.1', 'did you mean "*" = { rtol = 0.1 }?'),
+        ("a = { rtoll = 0.1 }", "did you mean rtol?"),
+        ("a = { ATOL = 0.1 }", "did you mean atol?"),
+        (
+            "a = { relative = 0.1 }",
+            'under [tool.kmr-inspect.tolerance], write: "dense*" = { rtol = 1e-3, atol = 1e-5 }',
+        ),
+        ("a = true", 'under [tool.kmr-inspect.tolerance], write: "dense*" = { rtol = 1e-3, atol = 1e-5 }'),
+    ],
+)
+def test_the_hint_is_what_was_meant(tmp_path, table, hint):
+    (tmp_path / "pyproject.toml").write_text(f"[tool.kmr-inspect.tolerance]\n{table}\n")
+    with pytest.raises(KmrError) as caught:
+        read_settings(tmp_path)
+    assert caught.value.hint == hint
 
 
 @pytest.mark.parametrize(
