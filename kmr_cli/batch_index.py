@@ -101,6 +101,10 @@ def ulp_distance(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     return distance
 
 
+_FRACTION = {("f", 2): 10, ("f", 4): 23, ("f", 8): 52, ("V", 2): 7, ("V", 1): 3}
+"""Bits behind the binary point; V: bfloat16 and float8."""
+
+
 def scaled_distance(before: np.ndarray, after: np.ndarray, scale: float) -> np.ndarray:
     """The same in units in the last place of ``scale``: rounding is as large as the terms of a sum, not as the sum.
 
@@ -110,9 +114,10 @@ def scaled_distance(before: np.ndarray, after: np.ndarray, scale: float) -> np.n
         scale: the largest value around, as an absolute number; the result is never above :func:`ulp_distance`.
     """
     distance = ulp_distance(before, after)
-    if before.dtype.kind != "f" or not np.isfinite(scale):
+    bits = _FRACTION.get((before.dtype.kind, before.dtype.itemsize))
+    if bits is None or not np.isfinite(scale) or scale <= 0:
         return distance
-    unit = float(np.spacing(before.dtype.type(scale)))
+    unit = 2.0 ** (np.floor(np.log2(scale)) - bits)
     with np.errstate(invalid="ignore", over="ignore"):
         off = np.abs(before.astype(np.float64) - after.astype(np.float64)) / unit
     small = np.isfinite(off) & (off < FAR)

@@ -14,14 +14,14 @@ from kmr_cli.carrier import carrying_axes, movement, pairs
 from kmr_cli.check_run import Progress, Run
 from kmr_cli.determinism import find_noise, judge_determinism
 from kmr_cli.errors import ModelRunError
-from kmr_cli.evidence import Evidence, Tap, discrete, last_bits
+from kmr_cli.evidence import ArraySpec, Evidence, Tap, discrete
 from kmr_cli.finite import judge_finite
 from kmr_cli.formats import Session, Taps, training_mode
 from kmr_cli.mask_rules import judge_masks
 from kmr_cli.masks import masks_of
 from kmr_cli.pairs import name_pairs
 from kmr_cli.policy import Policy as Policy
-from kmr_cli.pressure import push, routed
+from kmr_cli.pressure import push
 from kmr_cli.records import Batch, BatchIndex, Dependence, Finding, ModelInfo, Report, TapVerdict
 from kmr_cli.rules import RULES
 from kmr_cli.size_rules import judge_failure, judge_sizes, mixing, try_sizes
@@ -109,7 +109,7 @@ def _judge_outputs(run: Run) -> None:
         if tap in run.evidence.restless:
             continue
         index = run.indices[tap]
-        if run.mixed(tap):
+        if run.mixed(tap) and not run.rounded(tap):
             _mixed_output(run, tap)
         elif index.kind == "routed":
             _routed_output(run, tap)
@@ -120,20 +120,20 @@ def _judge_outputs(run: Run) -> None:
         elif index.kind in ("constant", "unproven"):
             _silent_output(run, tap)
         elif tap in run.poisoned:
-            pairs = _touched_by_nan(run, tap)
-            _blame(run, "KMR108", tap, run.poisoned.__contains__, samples=pairs)
+            _blame(run, "KMR108", tap, run.poisoned.__contains__, samples=_touched_by_nan(run, tap))
+        if run.rounded(tap):
+            _rounded_output(run, tap)
         if index.kind in ("separated", "merged", "moved") and discrete(run.evidence.specs[tap]):
             _discrete_output(run, tap)
 
 
+def _rounded_output(run: Run, tap: Tap) -> None:
+    distance, (layer, call, port) = run.moved_by_others(tap), run.routed[0]
+    message = f"{run.title(tap)} differs in its last bits (at most {distance} ULP) with the rows routed here"
+    run.add("KMR303", Source(layer, call, port), message, max_ulp=distance)
+
+
 def _mixed_output(run: Run, tap: Tap) -> None:
-    distance = max(run.evidence.leak_ulp.get(tap, 0), run.pushed.get(tap, 0))
-    decided = routed(run)
-    if decided and last_bits(distance):
-        layer, call, port = decided[0]
-        message = f"{run.title(tap)} differs in its last bits (at most {distance} ULP) with the rows routed here"
-        run.add("KMR303", Source(layer, call, port), message, max_ulp=distance)
-        return
     if not carrying_axes(run, tap):
         _blame(run, "KMR104", tap, run.entangled)
         return
@@ -200,7 +200,8 @@ def _origins(run: Run, wrong: Callable[[Tap], bool]) -> list[Source]:
 
 
 def _touched_by_nan(run: Run, tap: Tap) -> tuple[tuple[int, int], ...]:
-    owners = {owner for owner in run.indices[tap].owners if owner not in (0, NOBODY)}
+    index = run.whose(tap)
+    owners = {owner for owner in index.owners if owner not in (0, NOBODY)} if index is not None else set()
     return tuple((owner, 0) for owner in sorted(owners))
 
 
@@ -231,10 +232,7 @@ def _silent(run: Run) -> set[Tap]:
     """Floats that nothing reached although samples entered the layer: a dead unit is no constant."""
     found: set[Tap] = set()
     entered: set[tuple[str, int]] = set()
-
-    def known(tap: Tap) -> bool:
-        mine = run.evidence.reached[tap].fingerprint
-        return any(mine.equals(run.evidence.reached[other].fingerprint) for other in found)
+    shapes: set[ArraySpec] = set()
 
     for tap in run.evidence.order:
         layer, call, port = tap
@@ -242,12 +240,13 @@ def _silent(run: Run) -> set[Tap]:
             continue
         constant = run.indices[tap].kind == "constant"
         if port.startswith("in"):
-            if constant and known(tap):
+            if constant and run.evidence.specs[tap] in shapes:  # most likely what a silent layer returned
                 found.add(tap)
             if not constant or tap in found:
                 entered.add((layer, call))
         elif constant and (layer, call) in entered and not discrete(run.evidence.specs[tap]):
             found.add(tap)
+            shapes.add(run.evidence.specs[tap])
     return found
 
 

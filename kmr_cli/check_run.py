@@ -9,8 +9,8 @@ import numpy as np
 
 from kmr_cli import replacement
 from kmr_cli.batch_index import NOBODY
-from kmr_cli.blame import Source
-from kmr_cli.evidence import Evidence, Tap, output_title
+from kmr_cli.blame import Source, find_sources
+from kmr_cli.evidence import Evidence, Tap, discrete, last_bits, output_title
 from kmr_cli.formats import Session, Taps
 from kmr_cli.records import Batch, BatchIndex, Finding, ModelInfo
 from kmr_cli.rules import RULES
@@ -70,6 +70,50 @@ class Run:
         index = self.indices.get(tap)
         return tap in self.pushed or (index is not None and (index.kind == "mixed" or self._usurped(index)))
 
+    @property
+    def routed(self) -> list[Tap]:
+        """Taps whose rows the samples' content decides."""
+        seen = self.evidence
+        return [
+            tap
+            for tap in seen.order
+            if tap in seen.rerouted or tap in seen.regrouped or seen.rearranged.get(tap, False)
+        ]
+
+    def whose(self, tap: Tap) -> BatchIndex | None:
+        """Whose every slice is, as far as it can be told.
+
+        Downstream of routed rows all samples may differ in their last bits, which makes a tap mixed: then axis 0 is
+        taken for the samples, where it may be, to see changes beyond rounding.
+        """
+        index, shape, size = self.indices[tap], self.evidence.specs[tap].shape, self.evidence.size
+        if index.axis is not None:
+            return index
+        if index.kind != "mixed" or not shape or not shape[0] or shape[0] % size or not self.routed:
+            return None
+        return BatchIndex("mixed", 0, tuple(place * size // shape[0] for place in range(shape[0])))
+
+    def rounded(self, tap: Tap) -> bool:
+        """Whether samples move others at an output in its last bits only, as kernels do where rows are routed.
+
+        A mix that begins before anything is routed is no such thing.
+        """
+        if not self.mixed(tap) or not last_bits(self.moved_by_others(tap)) or not self.routed:
+            return False
+        order, by_content = self.evidence.order, set(self.routed)
+        first = min(order.index(other) for other in by_content)
+        sources = find_sources(order, self.entangled, self.info.separator)
+        places = [(source.layer, source.call, source.port) for source in sources]
+        return all(
+            place in by_content or place not in self.evidence.specs or discrete(self.evidence.specs[place])
+            or order.index(place) > first
+            for place in places
+        )  # fmt: skip
+
+    def moved_by_others(self, tap: Tap) -> int:
+        """How far other samples move an output, in units in the last place of its largest value, at most FAR."""
+        return max(self.evidence.leak_ulp.get(tap, 0), self.pushed.get(tap, 0))
+
     def _usurped(self, index: BatchIndex) -> bool:
         """Whether one of as many rows as samples belongs to a sample that has another row already."""
         if index.kind == "separated":
@@ -126,13 +170,16 @@ class Run:
         also: Callable[[Tap, np.ndarray], None] = lambda _tap, _array: None,
     ) -> dict[Tap, int]:
         """The same of :meth:`Evidence.kept`."""
+        indices = self.indices | {
+            tap: index for tap in self.outputs if self.rounded(tap) and (index := self.whose(tap)) is not None
+        }
         self.step(doing)
-        found = self.evidence.kept(self.session, data, self.taps, samples, self.indices, also)
+        found = self.evidence.kept(self.session, data, self.taps, samples, indices, also)
         if self.evidence.wanting:
             self.again += self.to_fill + 1
             self.fill()
             self.step(doing)
-            found = self.evidence.kept(self.session, data, self.taps, samples, self.indices, also)
+            found = self.evidence.kept(self.session, data, self.taps, samples, indices, also)
         return found
 
     def fill(self) -> None:

@@ -278,7 +278,9 @@ class Evidence:
     def _look_for_order(self, tap: Tap, number: int, replaced: int, array: np.ndarray) -> None:
         """Note whether rows came back in another order, the first time that more of them changed than should have."""
         reach = self.reached[tap]
-        if tap in self.rearranged or reach.in_rows or discrete(array) or not array.size or len(array) % self.size:
+        if tap in self.rearranged or reach.in_rows or discrete(array) or not array.ndim or not array.size:
+            return
+        if len(array) % self.size:
             return
         share = len(array) // self.size
         if reach.rows_changed(number) > replaced * share:
@@ -417,9 +419,10 @@ def _trace(array: np.ndarray) -> _Trace:
 
 def _largest(value: np.ndarray) -> float:
     """The largest absolute number of a float tensor."""
-    if value.dtype.kind != "f":
+    if value.dtype.kind not in "fV":
         return math.nan
-    finite = value[np.isfinite(value)]
+    wide = value.astype(np.float64) if value.dtype.kind == "V" else value
+    finite = wide[np.isfinite(wide)]
     return float(np.abs(finite).max(initial=0.0))
 
 

@@ -32,11 +32,6 @@ class Fingerprint:
         self._dtype, self._shape = array.dtype, array.shape
         self._digests = digests(array, parts, range(parts))
 
-    def equals(self, other: Fingerprint) -> bool:
-        """Whether both are of equal tensors, for certain: False if that cannot be told."""
-        mine = (self._dtype, self._shape, self._digests)
-        return self._digests is not None and mine == (other._dtype, other._shape, other._digests)
-
     def same(self, array: np.ndarray, asked: Sequence[int] | None = None) -> bool:
         """Whether a tensor, or some parts of it, are the same bit by bit, for certain: False if that cannot be told."""
         return not self.doubtful(array, range(self.parts) if asked is None else asked)

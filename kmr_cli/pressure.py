@@ -41,18 +41,8 @@ def push(run: Run) -> None:
     for tap in run.evidence.restless | run.evidence.rerouted:
         run.pushed.pop(tap, None)
         run.poisoned.pop(tap, None)
-    if routed(run):  # rows in other groups: last bits are no poison
+    if run.routed:  # rows in other groups: last bits are no poison
         run.poisoned = {tap: ulp for tap, ulp in run.poisoned.items() if not last_bits(ulp)}
-
-
-def routed(run: Run) -> list[Tap]:
-    """Taps whose rows the samples' content decides."""
-    evidence = run.evidence
-    return [
-        tap
-        for tap in evidence.order
-        if tap in evidence.rerouted or tap in evidence.regrouped or evidence.rearranged.get(tap, False)
-    ]
 
 
 def _press(
@@ -63,7 +53,7 @@ def _press(
         return
 
     def look(tap: Tap, array: np.ndarray) -> None:
-        index = _whose(run, tap)
+        index = run.whose(tap)
         if index is not None and run.indices[tap].axis is None:
             places = [place for place, owner in enumerate(index.owners) if owner == kept]
             if distance(run.evidence.base[tap][places], array[places]) is None:
@@ -88,7 +78,7 @@ def _make_alike(run: Run, last: int) -> None:
     alike: set[Tap] = set()
 
     def first(tap: Tap, array: np.ndarray) -> None:
-        if _copies_agree(array, _whose(run, tap), last, run.evidence.size):
+        if _copies_agree(array, run.whose(tap), last, run.evidence.size):
             alike.add(tap)
 
     _press(run, "making the others alike", last, unkind.alike(run.batch, last), first)
@@ -97,24 +87,10 @@ def _make_alike(run: Run, last: int) -> None:
         return
 
     def second(tap: Tap, array: np.ndarray) -> None:
-        if tap in alike and not _copies_agree(array, _whose(run, tap), other, run.evidence.size):
+        if tap in alike and not _copies_agree(array, run.whose(tap), other, run.evidence.size):
             run.pushed[tap] = FAR
 
     _press(run, "making the others alike", other, unkind.alike(run.batch, other), second)
-
-
-def _whose(run: Run, tap: Tap) -> BatchIndex | None:
-    """Whose every slice is, as far as it can be told.
-
-    Downstream of routed rows all samples may differ in their last bits, which makes a tap mixed: then axis 0 is
-    taken for the samples, where it may be, to see changes beyond rounding.
-    """
-    index, shape, size = run.indices[tap], run.evidence.specs[tap].shape, run.evidence.size
-    if index.axis is not None:
-        return index
-    if index.kind != "mixed" or not shape or not shape[0] or shape[0] % size or not routed(run):
-        return None
-    return BatchIndex("mixed", 0, tuple(place * size // shape[0] for place in range(shape[0])))
 
 
 def _copies_agree(array: np.ndarray, index: BatchIndex | None, sample: int, size: int) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from kmr_cli.blame import Source, find_sources
 from kmr_cli.check_run import Run
@@ -10,7 +10,7 @@ from kmr_cli.errors import ModelRunError
 from kmr_cli.evidence import Tap, output_title
 from kmr_cli.mask_rules import judge_masks_at
 from kmr_cli.masks import Mask
-from kmr_cli.records import Batch
+from kmr_cli.records import Batch, BatchIndex
 from kmr_cli.rounding import excuse
 from kmr_cli.rules import RULES
 from kmr_cli.sizes import SizeRun, Trial, broken, sizes_to_try, trace_size, try_size
@@ -24,7 +24,7 @@ _TRACES = 2
 def try_sizes(run: Run, later: int) -> None:
     """The same samples in batches of other sizes, as many as leave passes of the budget to look for the layers."""
     size = run.evidence.size
-    outputs = {tap: (run.evidence.base[tap], run.indices[tap]) for tap in run.outputs if not _hopeless(run, tap)}
+    outputs = {tap: (run.evidence.base[tap], _index(run, tap)) for tap in run.outputs if not _hopeless(run, tap)}
     chosen = sizes_to_try(size, run.evidence.specs, run.evidence.nbytes, run.batch)
     if run.info.fixed_batch is not None:
         chosen = [Trial(size, coincident=False, shifted=True)]
@@ -44,47 +44,79 @@ def try_sizes(run: Run, later: int) -> None:
 
 
 def judge_sizes(run: Run) -> None:
-    """KMR102, KMR103, KMR109, KMR303: what other sizes showed. An error costs one more pass, which finds the layer."""
-    known = {finding.rule for finding in run.findings}
-    at_any = any(found.differs and not found.misplaced and not coincident for found, coincident in run.sizes)
-    for found, coincident in run.sizes:
-        code = "KMR102" if found.wrong else "KMR303"
-        if found.differs is not None and found.misplaced:
-            code = "KMR101" if mixing(run) else "KMR109"
-        elif found.differs is not None and coincident and not at_any:
-            code = "KMR103"
+    """KMR102, KMR103, KMR109, KMR303: what other sizes showed. An error costs up to two passes, to find the layer."""
+    for found, _ in run.sizes:
         if found.amplified is not None and not found.wrong:
             _amplified(run, found)
-        if code in known or not (found.wrong or found.ulp):
-            continue
-        if code == "KMR303":
-            where = f"on a batch of {found.size}" if found.size != run.evidence.size else "in another order"
-            text = f"the last bits differ {where} (at most {found.ulp} ULP of the largest value)"
-            run.add(code, Source("", 0, found.at or "out0"), text, max_ulp=found.ulp)
-            known.add(code)
-            continue
-        port, text = found.wrong_count or found.differs or ("out0", "")
-        if code == "KMR101":  # a mix that showed nothing so far does where others stand before and after
-            known.add(code)
-            for source in mixing(run):
-                where = f"seen at {run.title(('', 0, port))}, where the samples stand in another order"
-                run.add(code, source, f"{RULES[code].found_when}; {where}")
-            continue
-        if found.error is not None:
-            text = f"fails on a batch of {found.size}: {found.error}"
-        elif found.differs is not None:
-            text = f"on a batch of {found.size}: {text}"
-        shifted = Trial(run.evidence.size, coincident=False, shifted=True).rows(run.evidence.size)
-        sources = _traced(run, found.rows if code != "KMR109" else shifted, failed=found.error is not None)
-        if code == "KMR109" and sources == []:
-            # In as large a batch they are as they were at any place: it was the size.
-            code, sources = "KMR102", _traced(run, found.rows, failed=False)
-        elif code == "KMR109":
-            text = f"{run.title(('', 0, port))} of the same samples differs where they stand at another place"
-        if code not in known:
-            known.add(code)
-            for source in sources or [Source("", 0, port)]:
-                run.add(code, source, text)
+        for port in found.unsure:
+            title = output_title(port, found.names)
+            run.unproven.append(f"{title} is discrete and differs for the same samples {_where(run, found)}")
+    at_any = any(found.differs and not found.misplaced and not coincident for found, coincident in run.sizes)
+    for found, coincident in run.sizes:
+        known = {finding.rule for finding in run.findings}
+        if not found.wrong:
+            if found.ulp and "KMR303" not in known:
+                text = f"the last bits differ {_where(run, found)} (at most {found.ulp} ULP of the largest value)"
+                run.add("KMR303", Source("", 0, found.at or "out0"), text, max_ulp=found.ulp)
+        elif found.differs is not None and found.misplaced:
+            if "KMR109" not in known:
+                _judge_place(run, found, known)
+        else:
+            code = "KMR103" if found.differs is not None and coincident and not at_any else "KMR102"
+            if code not in known:
+                _judge_size(run, found, code)
+
+
+def _judge_size(run: Run, found: SizeRun, code: str) -> None:
+    """The model fails at this size, or other numbers or values of samples come out."""
+    port, text = found.wrong_count or found.differs or ("out0", "")
+    if found.error is not None:
+        text = f"fails {_where(run, found)}: {found.error}"
+    elif found.differs is not None:
+        text = f"{_where(run, found)}: {text}"
+    for source in _traced(run, found.rows, failed=found.error is not None) or [Source("", 0, port)]:
+        run.add(code, source, text)
+
+
+def _judge_place(run: Run, found: SizeRun, known: Collection[str]) -> None:
+    """Only samples at other places than their own came out differently: is it the place, the neighbours or the size?
+
+    In as large a batch as the first, but in another order, it cannot be the size. Where the layer at which it goes
+    wrong takes in mixed values, it is the mix that shows.
+    """
+    assert found.differs is not None
+    port = found.differs[0]
+    size = run.evidence.size
+    shifted = Trial(size, coincident=False, shifted=True).rows(size)
+    sources = _traced(run, shifted, failed=False)
+    by_size = sources == [] and found.rows != shifted
+    if by_size:
+        sources = _traced(run, found.rows, failed=False)
+    sources = sources or [Source("", 0, port)]
+    title = run.title(("", 0, port))
+    if not run.rounded(("", 0, port)) and any(_takes_in_a_mix(run, source) for source in sources):
+        for source in mixing(run):
+            text = f"{RULES['KMR101'].found_when}; seen at {title}, where the samples stand in another order"
+            run.add("KMR101", source, text)
+        return
+    code, text = "KMR109", f"{title} of the same samples differs where they stand at another place"
+    if by_size:
+        code, text = "KMR102", f"{_where(run, found)}: {found.differs[1]}"
+    if code not in known:
+        for source in sources:
+            run.add(code, source, text)
+
+
+def _takes_in_a_mix(run: Run, source: Source) -> bool:
+    """Whether what enters a layer, or the model's own code, depends on several samples, or the layer mixes them."""
+    mixing_layers = {(other.layer, other.call) for other in mixing(run)}
+    if not source.layer or (source.layer, source.call) in mixing_layers:
+        return bool(mixing_layers)
+    return any(run.mixed(tap) for tap in run.evidence.order if tap[:2] == (source.layer, source.call))
+
+
+def _where(run: Run, found: SizeRun) -> str:
+    return "in another order" if found.size == run.evidence.size else f"on a batch of {found.size}"
 
 
 def mixing(run: Run) -> list[Source]:
@@ -99,7 +131,7 @@ def _amplified(run: Run, found: SizeRun) -> None:
         return
     port = found.amplified or "out0"
     text = (
-        f"{output_title(port, found.names)} differs on a batch of {found.size}, though no more than when the last bits"
+        f"{output_title(port, found.names)} differs {_where(run, found)}, though no more than when the last bits"
         " of the input change: the model makes rounding larger"
     )
     run.add("KMR303", Source("", 0, port), text, severity="warning")
@@ -111,15 +143,20 @@ def _traced(run: Run, rows: Sequence[int], *, failed: bool) -> list[Source] | No
         run.fill()
     elif not failed:
         return None
-    known = {tap: (value, run.indices[tap]) for tap, value in run.evidence.base.items() if tap in run.indices}
+    known = {tap: (value, _index(run, tap)) for tap, value in run.evidence.base.items() if tap in run.indices}
     run.step(f"looking inside at a batch of {len(rows)}")
     order, wrong = trace_size(run.session, run.batch, rows, run.taps, known, run.noisy)
     return find_sources(order, wrong.__contains__, run.info.separator)
 
 
+def _index(run: Run, tap: Tap) -> BatchIndex:
+    """Whose every slice is; also of an output that is mixed in its last bits only."""
+    return (run.whose(tap) if not tap[0] and run.rounded(tap) else None) or run.indices[tap]
+
+
 def _hopeless(run: Run, tap: Tap) -> bool:
     """What is mixed or random differs at other sizes too: that is no second finding."""
-    return run.mixed(tap) or tap in run.evidence.restless or tap in run.evidence.rerouted
+    return (run.mixed(tap) and not run.rounded(tap)) or tap in run.evidence.restless or tap in run.evidence.rerouted
 
 
 def judge_failure(run: Run, masks: Sequence[Mask], failure: ModelRunError) -> list[int]:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kmr_cli.batch import batch_size, count_samples
+from kmr_cli.batch_index import changed
 from kmr_cli.errors import ModelRunError
 from kmr_cli.evidence import ArraySpec, Tap, discrete, output_title
 from kmr_cli.formats import Session, Taps
@@ -48,8 +49,10 @@ class SizeRun:
         error: the model failed: its message.
         wrong_count: (output, message): another number of samples came out.
         differs: (output, message): a sample came out differently, beyond last bits.
-        misplaced: whether only samples that did not stand at their own place came out differently.
+        misplaced: whether only samples that did not stand at their own place came out differently; so it is where
+            none did.
         off: output -> how far, in terms of its largest value, for all outputs that differ so.
+        unsure: discrete outputs that differ: by a fault, or where rounding tips a decision.
         amplified: the output that differs so, where that is no more than rounding which the model makes larger.
         ulp: largest difference, in units in the last place of the tensor's largest value; 0 where all is bitwise equal.
         at: the output with that difference.
@@ -64,6 +67,7 @@ class SizeRun:
     differs: tuple[str, str] | None = None
     misplaced: bool = False
     off: Mapping[str, float] = field(default_factory=dict)
+    unsure: tuple[str, ...] = ()
     amplified: str | None = None
     ulp: int = 0
     at: str | None = None
@@ -151,6 +155,7 @@ def try_size(
     names = {f"out{number}": name for number, name in enumerate(found)}
     worst, at, misplaced = 0, None, True
     far: dict[str, float] = {}
+    unsure: list[str] = []
     for tap, (before, index) in outputs.items():
         port = tap[2]
         title = output_title(port, names)
@@ -164,6 +169,8 @@ def try_size(
         if expected.shape != after[port].shape:
             message = f"{title} has shape {shapes[port]} where {expected.shape} was expected"
             return SizeRun(size, rows, wrong_count=(port, message), shapes=shapes)
+        if tap not in noisy and discrete(expected) and changed(expected, after[port]).any():
+            unsure.append(port)
         off = 0 if tap in noisy else distance(expected, after[port])
         if off is None:
             far[port] = relative(expected, after[port])
@@ -173,8 +180,8 @@ def try_size(
             worst, at = off, port
     differs = (next(iter(far)), beyond_rounding(next(iter(far)), names)) if far else None
     return SizeRun(
-        size, rows, differs=differs, misplaced=misplaced and bool(far), off=far, ulp=0 if far else worst, at=at,
-        shapes=shapes, names=names,
+        size, rows, differs=differs, misplaced=misplaced and bool(far), off=far, unsure=tuple(unsure),
+        ulp=0 if far else worst, at=at, shapes=shapes, names=names,
     )  # fmt: skip
 
 

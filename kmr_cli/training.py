@@ -14,7 +14,7 @@ from kmr_cli.policy import Policy
 from kmr_cli.records import Batch, Finding, ModelInfo, Report, TapVerdict
 
 _MIXING = ("KMR101", "KMR104", "KMR105", "KMR106")
-_SIZES = ("KMR102", "KMR103")
+_SIZES = ("KMR102", "KMR103", "KMR109")
 _DESIGN = "normalises over the batch in training mode by design; in inference it uses its moving statistics"
 
 
