@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from kmr_cli.blame import find_sources
+from kmr_cli.blame import Source, find_sources
 from kmr_cli.check_run import Run
+from kmr_cli.evidence import Tap
 from kmr_cli.rules import Severity
+
+_BAD: tuple[Severity, ...] = ("note", "warning", "error")
+"""Severities, mildest first."""
 
 
 def judge_finite(run: Run) -> None:
-    """NaN or Inf from finite input: how bad it is shows at the outputs, where it comes from at the layers.
+    """NaN or Inf from finite input: where it comes from shows at the layers, how bad it is at the outputs it reaches.
 
     NaN and +Inf at an output are an error. -Inf alone is a usual way to forbid an action or a token: a warning. Inside
-    of attention masks of -Inf are a normal thing to have: as long as the outputs are finite, a note.
+    of attention masks of -Inf are a normal thing to have: what reaches no output is a note.
     """
     if not all(np.isfinite(value).all() for value in run.batch.values() if value.dtype.kind in "fc"):
         return
     bad = run.evidence.not_finite
-    severity = _severity(run.evidence.base[tap] for tap in run.outputs if tap in bad)
-    for source in find_sources(run.evidence.order, bad.__contains__, run.info.separator):
-        value = run.evidence.base.get((source.layer, source.call, source.port))
+    sources = find_sources(run.evidence.order, bad.__contains__, run.info.separator)
+    for source, severity in _severities(run, sources).items():
+        value = run.evidence.base.get((source.before or source.layer, source.call, source.port))
         rows: list[int] = []
         if value is not None and value.ndim and value.shape[0] == run.evidence.size:
             rows = np.flatnonzero(~np.isfinite(value).reshape(len(value), -1).all(axis=1)).tolist()
@@ -31,10 +37,101 @@ def judge_finite(run: Run) -> None:
         run.add("KMR304", source, f"{what} comes out of finite input{who}", severity=severity)
 
 
-def _severity(outputs: Iterable[np.ndarray]) -> Severity:
-    """Of what the outputs hold that are not finite."""
-    mild = [_only_minus_inf(value) for value in outputs]
-    return "note" if not mild else "warning" if all(mild) else "error"
+def _severities(run: Run, sources: Sequence[Source]) -> dict[Source, Severity]:
+    """Of every source, by the worst output that it reaches. An output that none of them reaches adds its own."""
+    way = _Way(run)
+    worst = dict.fromkeys(sources, 0)
+    for output in way.taps:
+        if output[0]:
+            continue
+        reached = way.back_from(output)
+        found = {one: max((level for tap, level in reached.items() if _is_at(one, tap)), default=0) for one in worst}
+        if not any(found.values()):
+            first = next(tap for tap in way.taps if tap in reached)
+            found = dict.fromkeys(find_sources([first], {first}.__contains__, run.info.separator), way.level(output))
+        for source, level in found.items():
+            worst[source] = max(level, worst.get(source, 0))
+    return {source: _BAD[level] for source, level in worst.items()}
+
+
+def _is_at(source: Source, tap: Tap) -> bool:
+    layer, call, port = tap
+    if source.before is not None:
+        return (layer, port) == (source.before, source.port)
+    return (layer, call) == (source.layer, source.call) and not port.startswith("in")
+
+
+class _Way:
+    """How values that are not finite may have come from tap to tap.
+
+    Taps with the same content are one tensor, and a layer's outputs come from what entered it. What code between
+    layers made comes from what was returned before and entered no layer so far, or else from anything before; but NaN
+    only from NaN then.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.taps = [tap for tap in run.evidence.order if tap in run.evidence.not_finite]
+        self._separator = run.info.separator
+        self._fed = {(layer, call) for layer, call, port in run.evidence.order if port.startswith("in")}
+        self._place = {tap: number for number, tap in enumerate(self.taps)}
+        self._content: dict[Tap, object] = {}
+        self._mild: dict[Tap, bool] = {}
+        known: dict[int, tuple[object, bool]] = {}
+        for tap in self.taps:
+            value = run.evidence.base.get(tap)
+            if value is None:
+                self._content[tap], self._mild[tap] = tap, False
+                continue
+            if id(value) not in known:
+                digest = hashlib.blake2b(value.tobytes(), digest_size=16).digest()
+                known[id(value)] = (value.shape, str(value.dtype), digest), _only_minus_inf(value)
+            self._content[tap], self._mild[tap] = known[id(value)]
+
+    def level(self, tap: Tap) -> int:
+        """How bad what it holds would be at an output, as a place in :data:`_BAD`."""
+        return 1 if self._mild[tap] else 2
+
+    def back_from(self, output: Tap) -> dict[Tap, int]:
+        """Taps that it may have come from, and how bad they are for that: NaN explains NaN, and -Inf beside it not."""
+        reached = {output: self.level(output)}
+        waiting = [output]
+        while waiting:
+            tap = waiting.pop()
+            before = self._before(tap)
+            explained = not all(self._mild[other] for other in before)
+            for other in before:
+                level = min(reached[tap], 1) if explained and self._mild[other] else reached[tap]
+                if level > reached.get(other, 0):
+                    reached[other] = level
+                    waiting.append(other)
+        return reached
+
+    def _before(self, tap: Tap) -> list[Tap]:
+        layer, call, port = tap
+        earlier = self.taps[: self._place[tap]]
+        same = [other for other in earlier if self._content[other] == self._content[tap]]
+        if same:
+            return same
+        if layer and port.startswith("out"):
+            inside = [one for one in earlier if one[0].startswith(layer + self._separator)]
+            own = [one for one in earlier if one[:2] == (layer, call) and one[2].startswith("in")]
+            own += list(self._loose(inside, layer)) or inside
+            if own or (layer, call) in self._fed:
+                return own
+        loose = list(self._loose(earlier, layer))
+        if not loose and not self._mild[tap] and all(self._mild[other] for other in earlier):
+            return []  # -Inf that went where it belongs, and NaN: this code made it
+        return loose or earlier
+
+    def _loose(self, earlier: Sequence[Tap], layer: str) -> Iterator[Tap]:
+        """What has entered no layer but those around ``layer``."""
+        entered = defaultdict(list)
+        for tap in earlier:
+            if tap[2].startswith("in"):
+                entered[self._content[tap]].append(tap[0])
+        for tap in earlier:
+            if all(layer.startswith(other + self._separator) for other in entered[self._content[tap]]):
+                yield tap
 
 
 def _only_minus_inf(value: np.ndarray) -> bool:

@@ -60,9 +60,108 @@ def test_minus_inf_beside_nan_is_an_error():
 
 
 @pytest.mark.parametrize(("value", "severity"), [(np.nan, "error"), (-np.inf, "warning"), (0.0, "warning")])
-def test_the_worst_output_counts(value, severity):
+def test_the_worst_output_that_it_reaches_counts(value, severity):
     found = judged(put(-np.inf), lambda x: put(value)(np.nan_to_num(x, neginf=0.0)), kind=Two)
     assert {one for _, one, _ in found} == {severity}
+
+
+def flow(forward):
+    """A session that runs ``forward(x, layer)``, where ``layer(name, function, *inputs)`` is a layer of the model."""
+
+    class Flow(ArraySession):
+        def capture(self, batch, taps, sink=None, *, stop=False):
+            def layer(name, function, *inputs):
+                for number, value in enumerate(inputs):
+                    sink(name, 0, f"in{number}", value)
+                out = function(*inputs)
+                sink(name, 0, "out0", out)
+                return out
+
+            outputs = forward(np.array(batch["x"]), layer)
+            return {f"y{number}": value for number, value in enumerate(outputs)}
+
+    return Flow
+
+
+def softmax(x):
+    e = np.exp(x - x.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+def severities(forward):
+    return {layer: severity for layer, severity, _ in judged(kind=flow(forward))}
+
+
+MASKED, NAN = put(-np.inf), put(np.nan, sample=1)
+
+
+def test_a_mask_is_no_error_because_of_a_nan_elsewhere():
+    def layers(x, layer):
+        return layer("softmax", softmax, layer("mask", MASKED, x)), layer("log", NAN, x)
+
+    def code(x, layer):
+        return softmax(layer("mask", MASKED, x)), layer("log", NAN, x)
+
+    assert severities(layers) == {"mask": "note", "log": "error"}
+    assert severities(code) == {"mask": "note", "log": "error"}
+
+
+def test_a_mask_beside_nan_in_one_output_is_a_warning_at_most():
+    def both(x, layer):
+        return (layer("mask", MASKED, x) + layer("log", NAN, x),)
+
+    def later(x, layer):
+        return layer("mask", MASKED, x), layer("log", NAN, x)
+
+    assert severities(both) == {"mask": "warning", "log": "error"}
+    assert severities(later) == {"mask": "warning", "log": "error"}
+
+
+def test_a_mask_that_becomes_nan_is_an_error():
+    def forward(x, layer):
+        masked = layer("mask", MASKED, x)
+        return layer("minus", lambda a, b: a - b, masked, masked), layer("log", np.log, x)
+
+    with np.errstate(invalid="ignore"):
+        assert severities(forward) == {"mask": "error"}
+
+
+def test_nan_that_is_made_harmless_is_a_note_beside_another():
+    def forward(x, layer):
+        return layer("mend", np.nan_to_num, layer("bad", NAN, x)), layer("log", put(np.nan, sample=2), x)
+
+    assert severities(forward) == {"bad": "note", "log": "error"}
+
+
+def test_what_goes_around_a_layer_reaches_the_output():
+    def forward(x, layer):
+        bad = layer("bad", NAN, x)
+        return (bad * 2 + layer("mend", np.nan_to_num, bad),)
+
+    def inside(x, layer):
+        def block(x):
+            bad = layer("block/bad", NAN, x)
+            return bad + layer("block/mend", np.nan_to_num, bad)
+
+        return layer("block", block, x), layer("log", put(np.nan, sample=2), x)
+
+    assert severities(forward) == {"bad": "error"}
+    assert severities(inside) == {"block/bad": "error", "log": "error"}
+
+
+def test_code_between_the_layers_is_a_source_of_its_own():
+    def forward(x, layer):
+        return layer("softmax", softmax, layer("mask", MASKED, x)), NAN(x)
+
+    def before(x, layer):
+        inside = layer("block", lambda x: layer("block/softmax", softmax, layer("block/mask", MASKED, x)), x)
+        return inside, layer("last", np.tanh, NAN(x))
+
+    assert severities(forward) == {"mask": "note", "": "error"}
+    assert judged(kind=flow(before)) == [
+        ("block/mask", "note", "-Inf comes out of finite input, samples 0, 1, 2, 3"),
+        ("", "error", "NaN or Inf comes out of finite input, sample 1"),
+    ]
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
