@@ -24,7 +24,7 @@ from kmr_cli.compare_words import (
 )  # fmt: skip
 from kmr_cli.difference import TapDifference, Values, differ
 from kmr_cli.policy import Policy
-from kmr_cli.records import Comparison, Difference, InputSketch, OutputAgreement, Snapshot, TapSketch
+from kmr_cli.records import Comparison, Difference, InputSketch, MatchedCall, OutputAgreement, Snapshot, TapSketch
 from kmr_cli.rules import RULES, Severity
 from kmr_cli.tolerance import Tolerances
 
@@ -34,6 +34,7 @@ _PROVEN = ("separated", "merged", "moved", "reordered")
 _OTHER_DATA = "the model takes other inputs than the baseline, so values were not compared"
 _OTHER = TapDifference("unknown", reason=_OTHER_DATA)
 _CONTENT = {"shape": "KMR403", "off": "KMR406", "reordered": "KMR407"}
+_ABOUT_LAYERS = ("KMR401", "KMR402")  # they name what they need of the baseline
 _CALLERS = ("KMR404", "KMR409")  # what callers may notice although the values agree
 
 
@@ -61,6 +62,7 @@ class _Work:
     consequences: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.partners = dict(self.alignment.pairs)
         self.ports: tuple[dict[Call, list[str]], ...] = ({}, {})
         for ports, snapshot in zip(self.ports, (self.model, self.baseline), strict=True):
             for tap in snapshot.taps:
@@ -73,7 +75,8 @@ class _Work:
         if self.lenient and severity == "error":
             # The outputs agree with the other model's: how either gets there is its own business.
             severity = "warning" if code in _CALLERS else "note"
-        found = Difference(code, severity, *tap, message)
+        other = self.partners.get(tap[:2], ("",))[0] if code not in _ABOUT_LAYERS else ""
+        found = Difference(code, severity, *tap, message, counterpart=other if other not in ("", tap[0]) else None)
         if content is not None:
             size = content.size if math.isfinite(content.size) else None
             found = replace(found, where=content.where, exact=content.exact, size=size, tolerance=content.tolerance)
@@ -103,9 +106,10 @@ def compare(
         same_data: both ran on the same values; if not (the inputs changed), values say nothing.
 
     Raises:
-        LayerError: what the policy allows is the end of several layers.
+        LayerError: what the policy allows, or the pattern of a tolerance, is the end of several layers.
     """
-    tolerances = tolerances or Tolerances()
+    places = dict.fromkeys((*(tap.layer for tap in model.taps if tap.layer), *model.outputs))
+    tolerances = (tolerances or Tolerances()).resolved(places, model.separator)
     layers = dict.fromkeys(tap.layer for tap in (*model.taps, *baseline.taps) if tap.layer)
     policy = (policy or Policy()).resolved(layers, model.separator)
     alignment = align(model, baseline)
@@ -121,6 +125,7 @@ def compare(
     _judge_interface(work, named=alignment.same_kind)
     _judge_layers(work)
     _judge_content(work)
+    _judge_layouts(work)
     _judge_dtypes(work)
     _judge_axes(work)
     findings = cast("list[Difference]", policy.apply(work.findings))
@@ -135,6 +140,8 @@ def compare(
         values is not None, len(pairs), sum(layer not in {call[0] for call in renamed} for layer in matched),
         len({call[0] for call in renamed}), tuple(_in_order(findings, work)), outputs,
         tuple(layer for layer in matched if layer not in unknown), unproven,
+        tuple(MatchedCall(*call, *other) for call, other in alignment.pairs if call[0]),
+        policy.unmatched(layers), tolerances.unmatched(places),
     )  # fmt: skip
 
 
@@ -254,6 +261,15 @@ def _judge_content(work: _Work) -> None:
         if len(close) > 1:
             text += f"; {len(close)} tensors differ within their tolerances, none by more for its size"
         work.add("KMR408", worst.model.tap, text, worst.content)
+
+
+def _judge_layouts(work: _Work) -> None:
+    """KMR403 as a warning: outputs whose values agree, but only once their axes stand in the other model's order."""
+    for pair in work.pairs:
+        if not pair.model.layer and pair.content.moved and pair.content.kind in ("same", "close"):
+            shapes = f"shape {shape_of(pair.model)} instead of {shape_of(pair.baseline)}"
+            text = f"{shapes} (the axes in another order; the values agree)"
+            work.add("KMR403", pair.model.tap, text, severity="warning")
 
 
 def _judge_dtypes(work: _Work) -> None:
@@ -394,7 +410,7 @@ def _in_order(findings: Sequence[Difference], work: _Work) -> list[Difference]:
 def _agreement(pair: Pair, names: Sequence[str]) -> OutputAgreement:
     content = pair.content
     agrees: bool | None = None
-    if content.kind != "unknown":
+    if content.kind != "unknown" and not _says_nothing(pair):
         agrees = content.kind in ("same", "close") and not content.moved and not _axis_moved(pair)
     # A size of 0 means equal bits; where only sketches are equal, no number is known.
     known = content.kind == "same" or (content.size > 0 and math.isfinite(content.size))
@@ -402,9 +418,20 @@ def _agreement(pair: Pair, names: Sequence[str]) -> OutputAgreement:
     return OutputAgreement(name, agrees, content.size if known else None, content.tolerance if known else None)
 
 
+def _says_nothing(pair: Pair) -> bool:
+    """Whether two taps agree without a single finite value."""
+    samples = pair.model.samples
+    empty = all(sample.rms is None for sample in samples) and any(sample.nonfinite for sample in samples)
+    return empty and pair.content.kind in ("same", "close")
+
+
 def _unproven(work: _Work, outputs: Sequence[OutputAgreement]) -> Iterable[str]:
     if not outputs:
         yield "no output was compared"
+    for pair in work.pairs:
+        if not pair.model.layer and _says_nothing(pair):
+            title = output_name(pair.model.port, work.model.outputs)
+            yield f"output {title!r} holds nothing but NaN or Inf on either side, so no value of it was compared"
     unknown = [pair for pair in work.pairs if pair.content.kind == "unknown"]
     inside = list(dict.fromkeys(pair.model.layer for pair in unknown if pair.model.layer))
     told = set()

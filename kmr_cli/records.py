@@ -383,12 +383,14 @@ class Difference(Finding):
         size: of the difference: the largest absolute one, or if not ``exact`` its estimated root mean square.
         tolerance: what was allowed, in the same terms.
         exact: from the values themselves, not from sketches.
+        counterpart: path of the baseline's layer, where it has another there.
     """
 
     where: tuple[int, ...] = ()
     size: float | None = None
     tolerance: float | None = None
     exact: bool = False
+    counterpart: str | None = None
 
 
 @dataclass(frozen=True)
@@ -409,6 +411,21 @@ class OutputAgreement:
 
 
 @dataclass(frozen=True)
+class MatchedCall:
+    """A call of a layer, and the call of the baseline that it was compared with."""
+
+    layer: str
+    call: int
+    baseline_layer: str
+    baseline_call: int
+
+    @property
+    def by(self) -> Literal["path", "order"]:
+        """How they were matched: by their path, or by order and shape."""
+        return "path" if (self.layer, self.call) == (self.baseline_layer, self.baseline_call) else "order"
+
+
+@dataclass(frozen=True)
 class Comparison:
     """The outcome of a comparison of a model with a baseline.
 
@@ -423,6 +440,10 @@ class Comparison:
         outputs: one for each output of the baseline.
         layers: that were compared.
         unproven: what could not be compared, one line each.
+        matched: what was matched with what, in the order of the model.
+        unmatched: what the policy allows and no layer matches.
+        unmatched_tolerances: patterns of tolerances that fit no layer and no output.
+        baseline_model: file name of the model that the baseline is a snapshot of; empty where it is a model itself.
     """
 
     verdict: Literal["pass", "fail", "unproven"]
@@ -438,3 +459,7 @@ class Comparison:
     outputs: tuple[OutputAgreement, ...]
     layers: tuple[str, ...]
     unproven: tuple[str, ...] = ()
+    matched: tuple[MatchedCall, ...] = ()
+    unmatched: tuple[str, ...] = ()
+    unmatched_tolerances: tuple[str, ...] = ()
+    baseline_model: str = ""

@@ -544,3 +544,123 @@ def test_what_follows_an_allowed_layer_is_a_note_where_the_outputs_agree():
     result = judged(chain(b=B + 1, c=C + 1), chain(), policy=Policy(allow=("b",)), conversion=True)
     assert (result.verdict, result.unproven) == ("pass", ())
     assert told(result) == [("KMR406", "note", "b"), ("KMR406", "note", "c")]
+
+
+# -- matched with what -------------------------------------------------------------------------------------------
+
+
+def test_a_finding_at_a_renamed_layer_names_the_baselines():
+    result = judged(chain(b=B + 1), Run().add("a", A).add("old", B).add("c", C).end(Y))
+    found = {finding.rule: finding.counterpart for finding in result.findings}
+    assert found == {"KMR406": "old", "KMR402": None}
+    assert only(judged(chain(b=B + 1), chain())).counterpart is None
+
+
+def test_a_layer_without_counterpart_has_none_even_where_its_name_does():
+    """The baseline's 'a' went, and what is 'a' now was 'z': nothing is said of 'z' at the removed layer."""
+    now = Run().add("a", B).end(Y).snapshot(format="torchscript", separator=".")
+    before = Run().add("a", normal(4, 11)).add("z", B).end(Y).snapshot()
+    result = compare(now, before)
+    assert [(match.layer, match.baseline_layer) for match in result.matched] == [("a", "z")]
+    assert [finding.counterpart for finding in result.findings] == [None]
+
+
+def test_what_was_matched_with_what():
+    now = Run().add("a", A).add("b", B).add("b", B, call=1).end(Y)
+    before = Run().add("a", A).add("old", B).add("old", B, call=1).end(Y)
+    matched = judged(now, before).matched
+    assert [(one.layer, one.call, one.baseline_layer, one.baseline_call, one.by) for one in matched] == [
+        ("a", 0, "a", 0, "path"), ("b", 0, "old", 0, "order"), ("b", 1, "old", 1, "order"),
+    ]  # fmt: skip
+
+
+def test_patterns_that_fit_nothing_are_told():
+    given = Tolerances(layers=(("b", Tolerance(rtol=1.0)), ("y", Tolerance(rtol=1.0)), ("gone*", Tolerance(rtol=1.0))))
+    result = judged(chain(), chain(), tolerances=given, policy=Policy(allow=("a", "none")))
+    assert (result.unmatched_tolerances, result.unmatched) == (("gone*",), ("none",))
+
+
+def test_a_tolerance_of_the_unique_end_of_a_path():
+    runs = [Run().add("tower/conv", value).add("tower/conv_2", B).end(Y) for value in (A + 1, A)]
+    loose = Tolerances(layers=(("conv", Tolerance(atol=2.0)),))
+    assert judged(*runs, tolerances=loose).verdict == "pass"
+    assert judged(*runs, tolerances=Tolerances(layers=(("conv_2", Tolerance(atol=2.0)),))).verdict == "fail"
+
+
+@WHOLE
+def test_an_output_of_nothing_but_nan_proves_nothing(whole):
+    nothing = np.full_like(Y, np.nan)
+    result = judged(chain(y=nothing), chain(y=nothing), whole=whole)
+    assert (result.verdict, result.findings, result.outputs[0].agrees) == ("unproven", (), None)
+    assert result.unproven == (
+        "output 'y' holds nothing but NaN or Inf on either side, so no value of it was compared",
+    )
+    one = nothing.copy()
+    one[2, 1] = 1
+    assert judged(chain(y=one), chain(y=one), whole=whole).verdict == "pass"
+    assert told(judged(chain(y=nothing), chain(), whole=whole)) == [("KMR406", "error", "")]
+    empty = np.zeros((4, 0), np.float32)
+    assert judged(chain(y=empty), chain(y=empty), whole=whole).verdict == "pass"
+
+
+def test_chance_everywhere_is_unproven():
+    runs = [Run().add("a", A, random=True).add("b", B, random=True).end(value, random=True) for value in (Y, Y + 1)]
+    result = judged(*runs)
+    assert (result.verdict, result.findings) == ("unproven", ())
+    assert len(result.unproven) == 1
+
+
+# -- shapes, layouts, dtypes -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("now", "before", "often"), [(1, 2, "once in a pass instead of twice"),
+                                                      (2, 3, "twice in a pass instead of 3 times")])  # fmt: skip
+def test_fewer_calls_than_before(now, before, often):
+    runs = []
+    for calls in (now, before):
+        run = Run()
+        for call in range(calls):
+            run.add("a", A + call, call=call)
+        runs.append(run.end(Y))
+    finding = only(judged(*runs))
+    assert (finding.rule, finding.severity, finding.message) == ("KMR401", "error", f"it runs {often}")
+
+
+@WHOLE
+def test_a_layer_that_became_random_has_no_axis_to_judge(whole):
+    """What differs from run to run also looks as if samples lay elsewhere: one finding says it all."""
+    now = chain(as_b={"kind": "mixed", "random": True})
+    result = judged(now, chain(), whole=whole)
+    assert told(result) == [("KMR406", "error", "b")]
+
+
+@WHOLE
+def test_an_axis_that_moved_with_the_shape_is_one_finding(whole):
+    other = np.moveaxis(normal(4, 6, 2), 0, 1).copy()
+    result = judged(chain(b=other, as_b={"kind": "moved", "axis": 1, "owners": range(4)}), chain(), whole=whole)
+    assert told(result) == [("KMR403", "error", "b")]
+
+
+def test_an_output_in_another_layout_does_not_agree():
+    """Callers index it otherwise: that the values are the same bit for bit is not enough."""
+    last = normal(4, 5, 6, 3)
+    first = np.moveaxis(last, -1, 1).copy()
+    now, before = Run().add("a", A).end(first), Run().add("a", A).end(last)
+    values = (now.read(), before.read())
+    there = before.snapshot(format="torchscript", separator=".")
+    result = compare(now.snapshot(), there, values=values, conversion=True)
+    assert result.outputs[0].agrees is False
+    assert told(result) == [("KMR403", "warning", "")]
+    assert only(result).message == (
+        "shape (B, 3, 5, 6) instead of (B, 5, 6, 3) (the axes in another order; the values agree)"
+    )
+
+
+def test_the_wider_tolerance_of_two_dtypes_counts():
+    """float32 against float16 of the same weights: what half precision loses is no change."""
+    half = A * np.float32(1 + 3e-3)
+    for now, before in ((A, half.astype(np.float16)), (half.astype(np.float16), A)):
+        result = judged(chain(a=now), chain(a=before), conversion=True, whole=True)
+        assert ("KMR408", "note", "a") in told(result)
+        assert "KMR406" not in {rule for rule, *_ in told(result)}
+    assert ("KMR406", "error", "a") in told(judged(chain(a=half), chain(), whole=True))

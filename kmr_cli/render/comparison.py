@@ -71,8 +71,10 @@ def _output(output: OutputAgreement, *, exact: bool) -> str:
     verb = "agrees" if output.agrees else "differs"
     if output.size is None:
         return f"{name} {verb}"
+    if not output.agrees and output.size <= (output.tolerance or 0):
+        return f"{name} differs in its layout, not in its values"
     if output.size == 0:
-        return f"{name} is the same, bit for bit" if output.agrees else f"{name} differs"
+        return f"{name} is the same, bit for bit"
     measure = "at most" if exact else "about"
     return f"{name} {verb}: off by {measure} {output.size:.3g}, tolerance {output.tolerance or 0:.3g}"
 
