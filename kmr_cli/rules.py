@@ -104,8 +104,7 @@ _TABLE = (
         "error",
         "a sample's value depends on its place in the batch",
         "the same request gets another answer, depending on how many others stand before it in its batch",
-        "index nothing by the place in the batch: positions count along the axis of steps (batch_first), and a"
-        " parameter or noise has no axis for the samples",
+        "count positions along the axis of steps (batch_first), and give parameters and noise no axis for the samples",
     ),
     Rule(
         "KMR201",

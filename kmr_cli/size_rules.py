@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from kmr_cli.blame import Source, find_sources
 from kmr_cli.check_run import Run
 from kmr_cli.errors import ModelRunError
-from kmr_cli.evidence import Tap, output_title
+from kmr_cli.evidence import Tap, discrete, output_title
 from kmr_cli.mask_rules import judge_masks_at
 from kmr_cli.masks import Mask
 from kmr_cli.records import Batch, BatchIndex
@@ -74,7 +74,8 @@ def _judge_size(run: Run, found: SizeRun, code: str) -> None:
         text = f"fails {_where(run, found)}: {found.error}"
     elif found.differs is not None:
         text = f"{_where(run, found)}: {text}"
-    for source in _traced(run, found.rows, failed=found.error is not None) or [Source("", 0, port)]:
+    traced = _traced(run, found.rows, failed=found.error is not None)
+    for source in (traced and traced[0]) or [Source("", 0, port)]:
         run.add(code, source, text)
 
 
@@ -88,13 +89,14 @@ def _judge_place(run: Run, found: SizeRun, known: Collection[str]) -> None:
     port = found.differs[0]
     size = run.evidence.size
     shifted = Trial(size, coincident=False, shifted=True).rows(size)
-    sources = _traced(run, shifted, failed=False)
-    by_size = sources == [] and found.rows != shifted
+    traced = _traced(run, shifted, failed=False)
+    by_size = traced is not None and not traced[0] and found.rows != shifted
     if by_size:
-        sources = _traced(run, found.rows, failed=False)
+        traced = _traced(run, found.rows, failed=False)
+    sources, right = traced or ([], set())
     sources = sources or [Source("", 0, port)]
     title = run.title(("", 0, port))
-    if not run.rounded(("", 0, port)) and any(_takes_in_a_mix(run, source) for source in sources):
+    if not run.rounded(("", 0, port)) and any(_takes_in_a_mix(run, source, right) for source in sources):
         for source in mixing(run):
             text = f"{RULES['KMR101'].found_when}; seen at {title}, where the samples stand in another order"
             run.add("KMR101", source, text)
@@ -107,12 +109,13 @@ def _judge_place(run: Run, found: SizeRun, known: Collection[str]) -> None:
             run.add(code, source, text)
 
 
-def _takes_in_a_mix(run: Run, source: Source) -> bool:
+def _takes_in_a_mix(run: Run, source: Source, right: Collection[Tap]) -> bool:
     """Whether what enters a layer, or the model's own code, depends on several samples, or the layer mixes them."""
     mixing_layers = {(other.layer, other.call) for other in mixing(run)}
     if not source.layer or (source.layer, source.call) in mixing_layers:
         return bool(mixing_layers)
-    return any(run.mixed(tap) for tap in run.evidence.order if tap[:2] == (source.layer, source.call))
+    entered = [tap for tap in run.evidence.order if tap[:2] == (source.layer, source.call) and tap[2].startswith("in")]
+    return any(run.mixed(tap) and tap not in right for tap in entered)
 
 
 def _where(run: Run, found: SizeRun) -> str:
@@ -137,21 +140,29 @@ def _amplified(run: Run, found: SizeRun) -> None:
     run.add("KMR303", Source("", 0, port), text, severity="warning")
 
 
-def _traced(run: Run, rows: Sequence[int], *, failed: bool) -> list[Source] | None:
-    """The layers at which a batch of these samples goes wrong; None where no passes are left to look for them."""
+def _traced(run: Run, rows: Sequence[int], *, failed: bool) -> tuple[list[Source], set[Tap]] | None:
+    """The layers at which a batch of these samples goes wrong, and taps that are right though mixed in last bits.
+
+    None where no passes are left to look for them.
+    """
     if run.budget - run.passes > run.to_fill:
         run.fill()
     elif not failed:
         return None
     known = {tap: (value, _index(run, tap)) for tap, value in run.evidence.base.items() if tap in run.indices}
+    supposed = {tap for tap in known if tap[0] and run.indices[tap].axis is None and known[tap][1].axis is not None}
     run.step(f"looking inside at a batch of {len(rows)}")
-    order, wrong = trace_size(run.session, run.batch, rows, run.taps, known, run.noisy)
-    return find_sources(order, wrong.__contains__, run.info.separator)
+    found = trace_size(run.session, run.batch, rows, run.taps, known, run.noisy, supposed)
+    return find_sources(found.order, found.wrong.__contains__, run.info.separator), found.right
 
 
 def _index(run: Run, tap: Tap) -> BatchIndex:
-    """Whose every slice is; also of an output that is mixed in its last bits only."""
-    return (run.whose(tap) if not tap[0] and run.rounded(tap) else None) or run.indices[tap]
+    """Whose every slice is; also of an output that is mixed in its last bits only, and of what may be so inside."""
+    if tap[0]:
+        told = not discrete(run.evidence.specs[tap]) and not run.evidence.rearranged.get(tap, False)
+    else:
+        told = run.rounded(tap)
+    return (run.whose(tap) if told else None) or run.indices[tap]
 
 
 def _hopeless(run: Run, tap: Tap) -> bool:

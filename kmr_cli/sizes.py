@@ -202,6 +202,21 @@ def beyond_rounding(port: str, names: Mapping[str, str]) -> str:
     return f"{output_title(port, names)} of the same samples differs beyond rounding"
 
 
+@dataclass(frozen=True)
+class Trace:
+    """What was seen inside of a batch of another size, or in another order.
+
+    Attributes:
+        order: the taps in the order in which they ran.
+        wrong: of another shape or with other values than the whole batch demands.
+        right: those of which that was only supposed, and fits.
+    """
+
+    order: list[Tap] = field(default_factory=list)
+    wrong: set[Tap] = field(default_factory=set)
+    right: set[Tap] = field(default_factory=set)
+
+
 def trace_size(
     session: Session,
     batch: Batch,
@@ -209,7 +224,8 @@ def trace_size(
     taps: Taps,
     known: Mapping[Tap, tuple[np.ndarray, BatchIndex]],
     noisy: Collection[Tap] = (),
-) -> tuple[list[Tap], set[Tap]]:
+    supposed: Collection[Tap] = (),
+) -> Trace:
     """Run a batch of another size, or in another order, once more, and look inside for what went wrong.
 
     Args:
@@ -219,23 +235,33 @@ def trace_size(
         taps: what to observe.
         known: tap -> its value for the whole batch, and its batch index; empty where the whole batch failed too.
         noisy: of these only the shape is compared.
+        supposed: of these it is only supposed whose every slice is. They count as right where that fits, and as wrong
+            only where it does not though all that enters the layer is right.
 
     Returns:
-        The taps in the order in which they ran, and those that are wrong: of another shape or with other values than
-        the whole batch demands. Where the model failed, the layer that never returned counts as wrong, with its
-        output as the last tap.
+        What was seen. Where the model failed, the layer that never returned counts as wrong, with its output as the
+        last tap.
     """
-    whole, order, wrong = batch_size(batch), list[Tap](), set[Tap]()
+    whole, found = batch_size(batch), Trace()
+    order, wrong = found.order, found.wrong
+    fed, doubtful = set[tuple[str, int]](), set[tuple[str, int]]()  # calls: something right enters, something else
 
     def look(layer: str, call: int, port: str, array: np.ndarray) -> None:
         tap = (layer, call, port)
         order.append(tap)
-        if tap in known:
-            expected = expected_at(*known[tap], whole, rows)
-            if expected is None:
-                return
-            if expected.shape != array.shape or (tap not in noisy and distance(expected, array) is None):
-                wrong.add(tap)
+        expected = expected_at(*known[tap], whole, rows) if tap in known else None
+        if expected is None:
+            if port.startswith("in"):
+                doubtful.add((layer, call))
+            return
+        fits = expected.shape == array.shape and (tap in noisy or distance(expected, array) is not None)
+        if fits and tap in supposed:
+            found.right.add(tap)
+        if port.startswith("in"):
+            (fed if fits else doubtful).add((layer, call))
+        sure = tap not in supposed or (port.startswith("out") and (layer, call) in fed - doubtful)
+        if not fits and sure:
+            wrong.add(tap)
 
     try:
         outputs = session.capture(resized(batch, rows), taps, look)
@@ -247,7 +273,7 @@ def trace_size(
         if failed is not None:
             order.append(failed)
             wrong.add(failed)
-    return order, wrong
+    return found
 
 
 def broken(failure: ModelRunError, order: Sequence[Tap]) -> Tap | None:

@@ -259,6 +259,44 @@ def test_last_bits_after_a_sort_are_no_leak(size, data):
     assert any(finding.rule == "KMR303" and finding.layer == "step0" for finding in report.findings)
 
 
+BEHIND = {
+    "by size": ("KMR102", lambda x: x / len(x)),
+    "by place": ("KMR109", lambda x: x + np.arange(len(x))[:, None]),
+    "squeeze": ("KMR102", np.squeeze),
+    "other values at 3": ("KMR102", lambda x: x * (1 + (len(x) == 3))),
+    "NaN spread by a product with zero": ("KMR108", lambda x: x + (x * 0).sum(0)),
+}
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize(("rule", "fault"), BEHIND.values(), ids=BEHIND)
+@pytest.mark.parametrize("between", [by_place, np.tanh], ids=["last bits differ", "exact"])
+def test_a_sort_hides_nothing_of_what_comes_after(rule, fault, between):
+    report = verdict(*sorted_for(between, dense), np.tanh, fault, policy=Policy(allow=("step0",)))
+    assert report.verdict == "fail"
+    assert {code for code, _ in errors(report)} == {rule}
+    if rule != "KMR108":
+        assert errors(report) == {(rule, "step5")}
+
+
+def test_a_leak_before_the_sort_is_not_excused_by_it():
+    report = verdict(lambda x: x + 1e-15 * x.mean(0), *sorted_for(np.tanh), seed=1)
+    assert ("KMR101", "step0") in errors(report)
+
+
+def test_one_number_of_all_samples_is_a_tap_like_others():
+    report = verdict(lambda x: x.mean(), lambda x: np.full(5, x))
+    assert errors(report) == {("KMR104", "step0")}
+    assert verdict(lambda x: x.mean()).verdict == "fail"
+
+
+def test_a_discrete_output_that_differs_at_other_places_is_not_passed():
+    report = verdict(lambda x: (x * 100).astype(int) + np.arange(len(x))[:, None])
+    assert report.verdict == "unproven"
+    assert "is discrete and differs for the same samples" in report.unproven[0]
+    assert verdict(lambda x: (x * 100).astype(int)).verdict == "pass"
+
+
 def test_more_than_last_bits_after_a_sort_is_a_leak():
     report = verdict(*sorted_for(lambda x: x + 1e-9 * x.mean(0)))
     assert {code for code, _ in errors(report)} == {"KMR101"}

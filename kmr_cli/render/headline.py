@@ -10,7 +10,7 @@ _WRONG = (
     (("KMR106",), "samples of a batch come back in another order"),
     (("KMR104", "KMR105"), "samples of a batch cannot be told apart"),
     (("KMR109",), "answers depend on the place in the batch"),
-    (("KMR103", "KMR102"), "the answers depend on the batch size"),
+    (("KMR103", "KMR102"), "answers depend on the batch size"),
     (("KMR203",), "a mask meets the wrong axis"),
     (("KMR201",), "padding changes the answers"),
     (("KMR202",), "a fully masked sample has no valid answer"),
