@@ -83,7 +83,7 @@ def check_layer_class(
     session = open_session()
     try:
         return check_session(
-            session, None, info=info, batch=batch, spare=None, policy=policy, seed=seed, report=report
+            session, open_session, info=info, batch=batch, spare=None, policy=policy, seed=seed, report=report
         )  # fmt: skip
     finally:
         session.close()
@@ -150,6 +150,7 @@ def snapshot_session(
     sides: tuple[str, ...],
     seed: int,
     folder: str | None,
+    former: bool,
     report: Report,
 ) -> Taken:
     """Sketch a run of an open session: :func:`kmr_cli.snapshot.take`."""
@@ -160,6 +161,7 @@ def snapshot_session(
         seed=seed,
         spare=spare,
         folder=None if folder is None else Path(folder),
+        former=former,
         progress=lambda text: report("progress", text),
     )
 

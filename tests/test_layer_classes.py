@@ -213,6 +213,53 @@ def test_any_number_of_arguments():
     assert open_session().layers is not None
 
 
+STATEFUL = """
+import keras, torch
+
+class TorchCount(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("n", torch.zeros(1))
+        self.mix = torch.nn.Linear(5, 5)
+
+    def forward(self, x):
+        self.n += 1
+        return self.mix(x) * self.n
+
+class TorchChance(torch.nn.Module):
+    def forward(self, x):
+        return x + torch.rand_like(x)
+
+class KerasCount(keras.layers.Layer):
+    def build(self, shape):
+        self.mix = keras.layers.Dense(5)
+        self.mix.build(shape)
+        self.n = self.add_weight(shape=(), initializer="zeros", trainable=False)
+
+    def call(self, x):
+        self.n.assign_add(1.0)
+        return self.mix(x) * self.n
+
+class KerasChance(keras.layers.Layer):
+    def call(self, x):
+        return x + keras.random.uniform(keras.ops.shape(x))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("framework", ["Torch", "Keras"])
+def test_state_is_told_from_chance(tmp_path, monkeypatch, framework):
+    (tmp_path / "stateful_layers.py").write_text(STATEFUL)
+    monkeypatch.chdir(tmp_path)
+    found = {}
+    with LayerClasses() as classes:
+        for name in ("Count", "Chance"):
+            report = classes.check(f"stateful_layers:{framework}{name}", [TensorSpec("", (None, 5), "float32")])
+            found[name] = {finding.rule for finding in report.findings}
+    assert found["Count"] & {"KMR301", "KMR302"} == {"KMR302"}
+    assert found["Chance"] & {"KMR301", "KMR302"} == {"KMR301"}
+
+
 class Live(nn.Module):
     def forward(self, x, mask=None):
         return x if mask is None else x * mask

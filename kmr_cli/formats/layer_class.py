@@ -38,6 +38,10 @@ def open_class(
         imports: modules to import first.
         training: the session runs it in training mode.
 
+    Returns:
+        Its description, and what opens it: every time afresh, with the same weights. What Keras names by itself has
+        the names of the description in the first session only.
+
     Raises:
         LayerError: no such module or class, or it is no layer.
         ModelLoadError: its constructor, or building it, failed, or it has no training mode.
@@ -64,12 +68,24 @@ def open_class(
         raise ModelLoadError(f"{target}: cannot be built ({type(exc).__name__}: {said})", hint) from exc
     adopting = load_format("keras_archive" if framework == "keras" else "torchscript")
 
-    def open_session() -> Session:
+    def adopted(model: Any) -> Session:
         session = adopting.adopt(model, training=training)
         assert session is not None
         return session
 
-    session = open_session()
+    session = adopted(model)
+    unused = [session]
+    values = model.get_weights() if framework == "keras" else []
+
+    def open_session() -> Session:
+        if unused:
+            return unused.pop()
+        if framework != "keras":
+            return adopted(model)  # a copy
+        again = _keras_model(kind, arguments, inputs)  # the session runs the model itself, which may remember
+        again.set_weights(values)
+        return adopted(again)
+
     by_name = {spec.name: spec for spec in inputs}
     unnamed = iter([spec for spec in inputs if spec.name not in {told.name for told in session.inputs}])
     asked = {told.name: by_name[told.name] if told.name in by_name else next(unnamed) for told in session.inputs}
