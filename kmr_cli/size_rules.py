@@ -90,6 +90,8 @@ def _judge_place(run: Run, found: SizeRun, known: Collection[str]) -> None:
     size = run.evidence.size
     shifted = Trial(size, coincident=False, shifted=True).rows(size)
     traced = _traced(run, shifted, failed=False)
+    if traced is None and "KMR102" in known:
+        return  # which explains it
     by_size = traced is not None and not traced[0] and found.rows != shifted
     if by_size:
         traced = _traced(run, found.rows, failed=False)
