@@ -49,11 +49,12 @@ def show_comparison(console: Console, result: Comparison, *, some_rules: bool = 
     for output in result.outputs:
         _line(console, _output(output, exact=result.exact))
     shown: dict[tuple[str, str], int] = {}
+    advised: set[str] = set()
     for finding in result.findings:
         kind = finding.severity, finding.rule
         shown[kind] = shown.get(kind, 0) + 1
         if shown[kind] <= _SHOWN:
-            _finding(console, finding)
+            _finding(console, finding, advised)
     for (severity, code), count in shown.items():
         if count > _SHOWN:
             console.print()
@@ -79,17 +80,21 @@ def _output(output: OutputAgreement, *, exact: bool) -> str:
     return f"{name} {verb}: off by {measure} {output.size:.3g}, tolerance {output.tolerance or 0:.3g}"
 
 
-def _finding(console: Console, finding: Difference) -> None:
+def _finding(console: Console, finding: Difference, advised: set[str]) -> None:
+    """One finding; how to mend it stands under the first of its rule."""
     rule = RULES[finding.rule]
     console.print()
     call = f" call {finding.call}" if finding.call else ""
     title = Text(f"{finding.severity} {finding.rule} {rule.name}", _STYLES[finding.severity])
     title.append(f" at {for_terminal(finding.layer) or 'the model itself'}{call}", "bold default")
+    if finding.counterpart is not None:
+        title.append(f" (the baseline's '{for_terminal(finding.counterpart)}')", "not bold default")
     if finding.allowed:
         title.append(" (allowed)", "not bold default")
     _print(console, title)
     _line(console, for_terminal(finding.message, 1000))
-    if finding.severity != "note" and not finding.allowed:
+    if finding.severity != "note" and not finding.allowed and finding.rule not in advised:
+        advised.add(finding.rule)
         _line(console, f"fix: {rule.remedy}")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from kmr_cli.records import Finding, Outcome
+from kmr_cli.records import Difference, Finding, Outcome
 from kmr_cli.render.escape import for_terminal
 from kmr_cli.rules import RULES
 
@@ -27,8 +27,22 @@ def shown(text: str) -> str:
 
 
 def place(finding: Finding) -> str:
-    """The layer, and the call where it runs several times."""
-    return f"{shown(finding.layer) or ITSELF}{f' call {finding.call}' if finding.call else ''}"
+    """The layer, the call where it runs several times, and what the baseline calls it where that is something else."""
+    call = f" call {finding.call}" if finding.call else ""
+    return f"{shown(finding.layer) or ITSELF}{call}{there(finding)}"
+
+
+def there(finding: Finding) -> str:
+    """`` (the baseline's 'conv_b')`` where a comparison found it at a layer that has another path there."""
+    other = finding.counterpart if isinstance(finding, Difference) else None
+    return "" if other is None else f" (the baseline's '{shown(other)}')"
+
+
+def samples(finding: Finding) -> str:
+    """The samples that it is about, all of them: ``0, 1, 4``, or who depends on whom; empty where it tells of none."""
+    if isinstance(finding, Difference):
+        return ", ".join(map(str, finding.where))
+    return dependences(finding)
 
 
 def dependences(finding: Finding, most: int | None = None) -> str:

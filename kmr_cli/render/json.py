@@ -143,9 +143,20 @@ def compare_document(result: Comparison) -> dict[str, Any]:
         "command": "compare",
         "verdict": result.verdict,
         "model": {"path": _text(result.path), "format": result.format},
-        "baseline": {"path": _text(result.baseline), "format": result.baseline_format},
+        "baseline": {"path": _text(result.baseline), "format": result.baseline_format}
+        | ({"model": _text(result.baseline_model)} if result.baseline_model else {}),
         "exact": result.exact,
         "compared": {"taps": result.compared, "layers_by_path": result.by_path, "layers_by_order": result.by_order},
+        "matched": [
+            {
+                "layer": _text(match.layer),
+                "call": match.call,
+                "baseline_layer": _text(match.baseline_layer),
+                "baseline_call": match.baseline_call,
+                "by": match.by,
+            }
+            for match in result.matched
+        ],
         "findings": [
             {
                 "rule": finding.rule,
@@ -153,6 +164,7 @@ def compare_document(result: Comparison) -> dict[str, Any]:
                 "severity": finding.severity,
                 "allowed": finding.allowed,
                 "layer": _text(finding.layer),
+                "baseline_layer": None if finding.counterpart is None else _text(finding.counterpart),
                 "call": finding.call,
                 "port": finding.port,
                 "samples": list(finding.where),

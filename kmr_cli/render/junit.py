@@ -10,9 +10,9 @@ from kmr_cli.render.findings import (
     ITSELF,
     NOTHING_CHECKED,
     accepted,
-    dependences,
     failing,
     place,
+    samples,
     shown,
     title,
     unchecked,
@@ -89,8 +89,9 @@ def _lines(finding: Finding) -> str:
         f"{finding.severity} {title(finding)} at {place(finding)} {shown(finding.port)}{allowed}",
         shown(finding.message),
     ]
-    if finding.samples:
-        lines.append(f"samples: {dependences(finding)}")
+    concerned = samples(finding)
+    if concerned:
+        lines.append(f"samples: {concerned}")
     if finding.severity != "note" and not finding.allowed:
         lines.append(f"fix: {RULES[finding.rule].remedy}")
     return "\n".join(lines)

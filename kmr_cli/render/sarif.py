@@ -11,8 +11,8 @@ from typing import Any
 from urllib.parse import quote
 
 from kmr_cli import __version__
-from kmr_cli.records import Finding, Outcome
-from kmr_cli.render.findings import NOTHING_CHECKED, accepted, shown, unchecked
+from kmr_cli.records import Difference, Finding, Outcome
+from kmr_cli.render.findings import NOTHING_CHECKED, accepted, shown, there, unchecked
 from kmr_cli.render.json import dumps
 from kmr_cli.rules import RULES
 
@@ -89,14 +89,19 @@ def _result(outcome: Outcome, finding: Finding, rule: int, seen: Counter[str]) -
         "ruleIndex": rule,
         "kind": "fail",
         "level": finding.severity,
-        "message": _message(finding.message),
+        "message": _message(f"{finding.message}{there(finding)}"),
         "locations": [_location(outcome.path, finding.layer)],
         "partialFingerprints": _fingerprints(identity, seen),
-        "properties": {"call": finding.call, "port": finding.port, "samples": [list(pair) for pair in finding.samples]},
+        "properties": {"call": finding.call, "port": finding.port, "samples": _samples(finding)},
     }
     if finding.allowed:
         result["suppressions"] = [{"kind": "external", "status": "accepted", "justification": accepted(finding)}]
     return result
+
+
+def _samples(finding: Finding) -> list[Any]:
+    """Samples that a comparison found changed, or pairs (moved, changed) of a check."""
+    return list(finding.where) if isinstance(finding, Difference) else [list(pair) for pair in finding.samples]
 
 
 def _open_result(outcome: Outcome, reason: str, rule: int, seen: Counter[str]) -> dict[str, Any]:

@@ -5,18 +5,23 @@ looked at in the diff and committed.
 """
 
 import io
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
+import jsonschema
 import numpy as np
 import pytest
 from rich.console import Console
 from zoo.snapshots import Run, normal
 
 from kmr_cli.compare import compare
-from kmr_cli.records import Comparison, InputSketch
+from kmr_cli.records import Comparison, InputSketch, Outcome
+from kmr_cli.render import github, junit, sarif
 from kmr_cli.render.comparison import show_comparison
+from kmr_cli.render.json import compare_document
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 WRITE = os.environ.get("KMR_GOLDEN") == "write"
@@ -137,3 +142,64 @@ def test_an_allowed_finding_is_no_clean_pass():
     assert "pass: no error by the rules and layers that count" in text
     assert "(allowed)" in text
     assert "fix:" not in text
+
+
+def test_how_to_mend_it_stands_once_for_every_rule():
+    result = findings()
+    text = shown(result)
+    rules = {finding.rule for finding in result.findings if finding.severity != "note"}
+    assert len([finding for finding in result.findings if finding.rule == "KMR401"]) > 1
+    assert text.count("fix:") == len(rules)
+
+
+def test_an_output_in_another_layout_is_not_said_to_differ_in_its_values():
+    (output,) = clean().outputs
+    for size, tolerance in ((0.0, 0.0), (1e-6, 1e-5)):
+        other = replace(output, agrees=False, size=size, tolerance=tolerance)
+        text = shown(replace(clean(), outputs=(other,)))
+        assert "output 'y' differs in its layout, not in its values" in text
+        assert "bit for bit" not in text
+
+
+# -- other formats -----------------------------------------------------------------------------------------------
+
+
+def renamed():
+    """Layer b was called 'was b' and is off in two samples."""
+    other = B.copy()
+    other[1:3] += 1
+    return compare(chain(b=other).snapshot(), chain(names=["a", "was b", "c"]).snapshot(path="baseline.kmr.json"))
+
+
+def outcome(result):
+    return Outcome("compare", result.path, result.verdict, result.findings, result.layers, result.unproven)
+
+
+def test_the_json_tells_what_was_matched_with_what():
+    document = compare_document(renamed())
+    schema = json.loads((Path(__file__).parents[2] / "docs" / "compare.schema.json").read_text())
+    jsonschema.validate(document, schema)
+    assert document["matched"] == [
+        {"layer": mine, "call": 0, "baseline_layer": yours, "baseline_call": 0, "by": how}
+        for mine, yours, how in (("a", "a", "path"), ("b", "was b", "order"), ("c", "c", "path"))
+    ]
+    assert {one["rule"]: one["baseline_layer"] for one in document["findings"]} == {"KMR402": None, "KMR406": "was b"}
+    assert "model" not in document["baseline"]
+    document = compare_document(replace(renamed(), baseline_model="m.keras"))
+    jsonschema.validate(document, schema)
+    assert document["baseline"]["model"] == "m.keras"
+
+
+def test_every_format_names_the_baselines_layer_and_the_samples():
+    result = renamed()
+    assert "at b (the baseline's 'was b')\n" in shown(result)
+    (found,) = (one for one in json.loads(sarif.render([outcome(result)]))["runs"][0]["results"]
+                if one["ruleId"] == "KMR406")  # fmt: skip
+    assert found["properties"]["samples"] == [1, 2]
+    assert found["message"]["text"].endswith("(the baseline's 'was b')")
+    (failure,) = ET.fromstring(junit.render([outcome(result)])).iter("failure")
+    assert "KMR406 values-changed at b (the baseline's 'was b') out0" in failure.text
+    assert "samples: 1, 2\n" in failure.text
+    (line,) = (line for line in github.render([outcome(result)]).splitlines() if line.startswith("::error "))
+    assert "::b (the baseline's 'was b'): off by about" in line
+    assert "in samples 1, 2;" in line
