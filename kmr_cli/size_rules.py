@@ -90,9 +90,9 @@ def _judge_place(run: Run, found: SizeRun, known: Collection[str]) -> None:
     size = run.evidence.size
     shifted = Trial(size, coincident=False, shifted=True).rows(size)
     traced = _traced(run, shifted, failed=False)
-    if traced is None and "KMR102" in known:
-        return  # which explains it
     by_size = traced is not None and not traced[0] and found.rows != shifted
+    if (by_size or traced is None) and "KMR102" in known:
+        return  # which explains it
     if by_size:
         traced = _traced(run, found.rows, failed=False)
     sources, right = traced or ([], set())
@@ -106,9 +106,8 @@ def _judge_place(run: Run, found: SizeRun, known: Collection[str]) -> None:
     code, text = "KMR109", f"{title} of the same samples differs where they stand at another place"
     if by_size:
         code, text = "KMR102", f"{_where(run, found)}: {found.differs[1]}"
-    if code not in known:
-        for source in sources:
-            run.add(code, source, text)
+    for source in sources:
+        run.add(code, source, text)
 
 
 def _takes_in_a_mix(run: Run, source: Source, right: Collection[Tap]) -> bool:
