@@ -132,7 +132,7 @@ def write_tensors(path: Path, text: str, snapshot: Snapshot, tensors: Callable[[
     # In memory first: where a write fails (full disk, size limit), HDF5 crashes the whole process as it closes.
     content = io.BytesIO()
     with h5py.File(content, "w") as file:
-        file.attrs["snapshot"] = f"{zlib.crc32(text.encode()):08x}"
+        file.attrs["snapshot"] = _tie(text)
         for number, tap in enumerate(snapshot.taps):
             value = tensors(tap)
             # HDF5 knows no bfloat16: its bits are kept, and the snapshot has its name.
@@ -158,7 +158,7 @@ def open_tensors(path: Path, text: str, snapshot: Snapshot) -> Callable[[TapSket
             tied = file.attrs.get("snapshot")
             if tied is not None and not isinstance(tied, str):
                 raise damaged
-            if tied != f"{zlib.crc32(text.encode()):08x}":
+            if tied not in (_tie(text), f"{zlib.crc32(text.encode()):08x}"):  # the second: earlier files
                 return None
             room = path.stat().st_size
             for tap, number in zip(snapshot.taps, numbers.values(), strict=True):
@@ -181,6 +181,11 @@ def open_tensors(path: Path, text: str, snapshot: Snapshot) -> Callable[[TapSket
         return value if tap.dtype == "string" else value.view(np.dtype(tap.dtype))
 
     return read
+
+
+def _tie(text: str) -> str:
+    """What a file of tensors knows its snapshot by: all that it says, however it is laid out."""
+    return f"{zlib.crc32(json.dumps(json.loads(text), sort_keys=True).encode()):08x}"
 
 
 def _check_stored(dataset: object, tap: TapSketch, size: int) -> int:

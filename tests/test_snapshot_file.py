@@ -312,6 +312,32 @@ def test_tensors_of_another_snapshot_are_left_alone(stored):
     assert open_tensors(path, text.replace("Keras 3", "Keras 4"), taken) is None
 
 
+@pytest.mark.parametrize(
+    "formatted",
+    [
+        lambda text: text.replace("\n", "\r\n"),
+        lambda text: json.dumps(json.loads(text), indent=4),
+        lambda text: json.dumps(json.loads(text), sort_keys=True),
+    ],
+    ids=["CRLF", "indented", "sorted"],
+)
+def test_a_snapshot_laid_out_anew_keeps_its_tensors(stored, formatted):
+    run, taken, text, path = stored
+    assert formatted(text) != text
+    read = open_tensors(path, formatted(text), taken)
+    assert read is not None
+    assert read(taken.taps[0]).tobytes() == run.values[taken.taps[0].tap].tobytes()
+
+
+def test_a_file_tied_to_the_very_text_is_still_read(stored):
+    """As earlier files are."""
+    _, taken, text, path = stored
+    with h5py.File(path, "r+") as file:
+        file.attrs["snapshot"] = f"{zlib.crc32(text.encode()):08x}"
+    assert open_tensors(path, text, taken) is not None
+    assert open_tensors(path, text + " ", taken) is None
+
+
 def test_damaged_tensors(stored):
     _, taken, text, path = stored
     whole = path.read_bytes()
