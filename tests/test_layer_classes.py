@@ -88,6 +88,25 @@ class InFunctionToo(nn.Module):
 class Unreadable(nn.Module):
     exec('def forward(self, x, mask=None):\\n    return x if mask is None else x * mask')
 
+class Private(Bare):
+    '''Its name for the factor is another one outside of the class.'''
+
+    def __init__(self):
+        super().__init__()
+        self.__factor = 2.0
+
+    def forward(self, x, mask=None):
+        return x * self.__factor if mask is None else x * mask * self.__factor
+
+RAN = []
+
+class Traceable(Bare):
+    '''Cannot be scripted: it says which class it ran with.'''
+
+    def forward(self, x, mask=None):
+        RAN.append(type(self))
+        return x if mask is None else x * mask
+
 class Unknown(Bare):
     def forward(self, x, mask=None):
         raise ValueError(f"{x.tolist()} {mask}")
@@ -157,10 +176,18 @@ def test_what_the_argument_does_is_checked():
 
 
 @pytest.mark.parametrize("inputs", [(X,), (X, TensorSpec("mask", (None, 4, 3), "float32"))])
-def test_a_class_without_source_text_is_traced(inputs):
-    out, right, info = run("Unreadable", *inputs)
+@pytest.mark.parametrize("name", ["Unreadable", "Private"])
+def test_a_class_whose_text_cannot_be_had_or_changed_is_traced(name, inputs):
+    out, right, info = run(name, *inputs)
     assert len(info.inputs) == len(inputs)
     assert torch.equal(out, right)
+
+
+def test_what_is_traced_is_the_class_itself():
+    opened("Traceable", X)
+    layers = sys.modules["optional_layers"]
+    assert layers.RAN
+    assert set(layers.RAN) == {layers.Traceable}
 
 
 def test_a_function_with_such_an_argument_is_traced():
@@ -189,7 +216,8 @@ def test_what_cannot_be_scripted_says_what_to_type(name, inputs, message, hint):
     [
         ("Bare", (X, TensorSpec("msk", (None, 4), "bool")), "forward has no argument 'msk'", "it takes x, mask"),
         ("Two", (X,), "forward needs 'b' too", "--shape b=N,N"),
-        ("Two", (X, X, X), "forward has no 3 arguments", "it takes a, b"),
+        ("Two", (X, X, X), "forward takes 2 arguments, not 3", "for each of a, b"),
+        ("Bare", (TensorSpec("", (None, 4), "string"),), "torch has no tensors of dtype string", "--shape N,N:int64"),
     ],
 )
 def test_shapes_for_other_arguments_than_it_has(name, inputs, message, hint):

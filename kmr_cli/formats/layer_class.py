@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,20 +54,18 @@ def open_class(
     if framework is None:
         raise LayerError(f"{target}: neither a keras.Layer nor a torch.nn.Module")
     _check_arguments(target, kind, arguments)
-    try:
-        if framework == "keras":
-            model = _keras_model(kind, arguments, inputs)
-        else:
-            model = _torch_module(target, kind, arguments, inputs, tracing=not training)
-    except KmrError:
-        raise
-    except Exception as exc:  # whatever the user's own code raises
-        if framework == "keras":
-            from kmr_cli.formats.keras_shared.load import keras_message
-        said = keras_message(exc) if framework == "keras" else first_line(exc)
-        shapes = ", ".join(str(spec.shape).replace("None", "batch") for spec in inputs)
-        hint = f"it was given {shapes}: --shape states a single sample, --kwargs the arguments of its constructor"
-        raise ModelLoadError(f"{target}: cannot be built ({type(exc).__name__}: {said})", hint) from exc
+
+    def built() -> Any:
+        try:
+            if framework == "keras":
+                return _keras_model(kind, arguments, inputs)
+            return _torch_module(target, kind, arguments, inputs, tracing=not training)
+        except KmrError:
+            raise
+        except Exception as exc:  # whatever the user's own code raises
+            raise _unbuilt(target, framework, inputs, exc) from exc
+
+    model = built()
     adopting = load_format("keras_archive" if framework == "keras" else "torchscript")
 
     def adopted(model: Any) -> Session:
@@ -82,7 +82,7 @@ def open_class(
             return unused.pop()
         if framework != "keras":
             return adopted(model)  # a copy
-        again = _keras_model(kind, arguments, inputs)  # the session runs the model itself, which may remember
+        again = built()  # the session runs the model itself, which may remember
         again.set_weights(values)
         return adopted(again)
 
@@ -93,6 +93,15 @@ def open_class(
     separator = "/" if framework == "keras" else "."
     info = ModelInfo(target, NAME, "", named, (), session.layers, None, separator=separator)
     return info, open_session
+
+
+def _unbuilt(target: str, framework: str, inputs: tuple[TensorSpec, ...], exc: Exception) -> ModelLoadError:
+    if framework == "keras":
+        from kmr_cli.formats.keras_shared.load import keras_message
+    said = keras_message(exc) if framework == "keras" else first_line(exc)
+    shapes = ", ".join(str(spec.shape).replace("None", "batch") for spec in inputs)
+    hint = f"it was given {shapes}: --shape states a single sample, --kwargs the arguments of its constructor"
+    return ModelLoadError(f"{target}: cannot be built ({type(exc).__name__}: {said})", hint)
 
 
 def _find(target: str) -> type:
@@ -151,48 +160,88 @@ def _torch_module(
     target: str, kind: type, arguments: Mapping[str, Any], inputs: tuple[TensorSpec, ...], *, tracing: bool
 ) -> Any:
     """Scripted, or traced where that fails: a traced module stays in the mode it was traced in."""
+    from kmr_cli.formats.torchscript import optional
+
+    dtypes = [_torch_dtype(target, spec) for spec in inputs]
+    module = kind(**arguments).eval()
+    names = _names_of(target, module, inputs)
+    fed = {name.partition(".")[0] for name in names or ()}
+    classes = optional.declare(module, fed)
+    refused: Exception
+    left_out = optional.left_out(module, fed)
+    if left_out:
+        refused = ModelLoadError(
+            f"{target}: scripting would leave out forward's optional argument {min(left_out)!r}",
+            f"declare it without a default: {min(left_out)}: torch.Tensor",
+        )
+    else:
+        try:
+            return _scripted(module)
+        except Exception as exc:
+            refused = _refusal(target, kind, exc, tracing=tracing)
+    optional.restore(classes)
+    if tracing:
+        with contextlib.suppress(Exception):  # that it cannot be scripted says more
+            return _traced(module, inputs, dtypes, names)
+    raise refused
+
+
+def _torch_dtype(target: str, spec: TensorSpec) -> Any:
+    import torch
+
+    dtype = getattr(torch, spec.dtype or "float32", None)
+    if not isinstance(dtype, torch.dtype):
+        raise LayerError(
+            f"{target}: torch has no tensors of dtype {spec.dtype}",
+            "give one that it has: --shape N,N:int64",
+        )
+    return dtype
+
+
+def _scripted(module: Any) -> Any:
+    """Raises whatever torch does."""
     import io
-    import warnings
 
     import torch
 
+    with _undeprecated():
+        scripted = torch.jit.script(module)
+        torch.jit.save(scripted, io.BytesIO())
+    return scripted
+
+
+def _refusal(target: str, kind: type, exc: Exception, *, tracing: bool) -> Exception:
+    """Why torch does not script it, to be said where tracing does not help."""
     from kmr_cli.formats.torchscript import optional
 
-    module = kind(**arguments).eval()
-    names = _names_of(target, module, inputs)
-    left_out = optional.declare(module, {name.partition(".")[0] for name in names or ()})
+    if optional.is_untyped(exc):
+        return ModelLoadError(f"{target}: {optional.UNTYPED}", optional.TYPE_IT)
+    if tracing:
+        return exc
+    return ModelLoadError(
+        f"{kind.__name__}: has no training mode: torch.jit.script refuses it ({first_line(exc)})",
+        "mend what it refuses, or leave out --training",
+    )
+
+
+def _traced(module: Any, inputs: tuple[TensorSpec, ...], dtypes: list[Any], names: list[str] | None) -> Any:
+    """On zeros, of a batch of two. Raises whatever torch or the module does."""
+    import torch
+
+    shapes = [[2, *(spec.shape or ())[1:]] for spec in inputs]
+    example = [torch.zeros(shape, dtype=dtype) for shape, dtype in zip(shapes, dtypes, strict=True)]
+    with _undeprecated():
+        if names is None:
+            return torch.jit.trace(module, tuple(example))
+        return torch.jit.trace(module, example_kwarg_inputs=dict(zip(names, example, strict=True)))
+
+
+@contextlib.contextmanager
+def _undeprecated() -> Iterator[None]:
+    """For torch, which deprecates its own file format."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        try:
-            if left_out:
-                raise ModelLoadError(
-                    f"{target}: scripting would leave out forward's optional argument {min(left_out)!r}",
-                    f"declare it without a default: {min(left_out)}: torch.Tensor",
-                )
-            scripted = torch.jit.script(module)
-            torch.jit.save(scripted, io.BytesIO())
-            return scripted
-        except Exception as scripting:
-            refused: Exception = scripting
-            if optional.is_untyped(scripting):
-                refused = ModelLoadError(f"{target}: {optional.UNTYPED}", optional.TYPE_IT)
-            elif not tracing and not left_out:
-                refused = ModelLoadError(
-                    f"{kind.__name__}: has no training mode: torch.jit.script refuses it ({first_line(scripting)})",
-                    "mend what it refuses, or leave out --training",
-                )
-            if not tracing:
-                raise refused from scripting
-            example = [
-                torch.zeros([2, *(spec.shape or ())[1:]], dtype=getattr(torch, spec.dtype or "float32"))
-                for spec in inputs
-            ]
-            try:
-                if names is None:
-                    return torch.jit.trace(module, tuple(example))
-                return torch.jit.trace(module, example_kwarg_inputs=dict(zip(names, example, strict=True)))
-            except Exception:
-                raise refused from None
+        yield
 
 
 def _names_of(target: str, module: Any, inputs: tuple[TensorSpec, ...]) -> list[str] | None:
@@ -210,7 +259,11 @@ def _names_of(target: str, module: Any, inputs: tuple[TensorSpec, ...]) -> list[
     names = [spec.name or next(free, "") for spec in inputs]
     listed = ", ".join(known)
     if "" in names:
-        raise LayerError(f"{target}: forward has no {len(inputs)} arguments", f"it takes {listed}")
+        takes = f"{len(known)} argument{'s' if len(known) != 1 else ''}"
+        raise LayerError(
+            f"{target}: forward takes {takes}, not {len(inputs)}",
+            f"give one --shape for each of {listed}" if known else "check a module around it that takes an input",
+        )
     for name in names:
         if name.partition(".")[0] not in known:
             raise LayerError(f"{target}: forward has no argument {name!r}", f"it takes {listed}: --shape NAME=N,N")

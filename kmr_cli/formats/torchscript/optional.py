@@ -13,9 +13,11 @@ import linecache
 import textwrap
 import types
 from collections.abc import Collection, Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 UNTYPED = "an argument has the default None and no type"
+Classes: TypeAlias = "list[tuple[Any, type]]"
+"""Modules and the class that each had."""
 TYPE_IT = "give it one, such as mask: Optional[torch.Tensor] = None"
 
 
@@ -24,17 +26,20 @@ def is_untyped(error: Exception) -> bool:
     return any(words in str(error) for words in ("undefined Tensor", "Unsupported value kind: Tensor"))
 
 
-def declare(module: Any, fed: Collection[str]) -> set[str]:
+def declare(module: Any, fed: Collection[str]) -> Classes:
     """Give every untyped argument with the default None the type ``Optional[Tensor]``, on this object alone.
+
+    Methods whose source text cannot be had or changed stay as they are.
 
     Args:
         module: a ``torch.nn.Module``; it and the modules inside it change their class to one with the same name.
         fed: arguments of its ``forward`` that will be fed: those with the default None lose it, or scripting would
-            let them be left out.
+            let them be left out. See :func:`left_out`.
 
     Returns:
-        Arguments among ``fed`` that keep the default None, since the source text cannot be had or changed.
+        What :func:`restore` takes.
     """
+    had: Classes = []
     for inner in list(module.modules()):
         kind = type(inner)
         if kind.__module__.partition(".")[0] == "torch":
@@ -46,9 +51,21 @@ def declare(module: Any, fed: Collection[str]) -> set[str]:
                 with contextlib.suppress(OSError, TypeError, ValueError, SyntaxError):  # no source text, mostly
                     changed[name] = _with_types(method, wanted)
         if changed:
+            had.append((inner, kind))
             inner.__class__ = type(
                 kind.__name__, (kind,), {"__module__": kind.__module__, "__qualname__": kind.__qualname__, **changed}
             )
+    return had
+
+
+def restore(classes: Classes) -> None:
+    """Undo :func:`declare`."""
+    for inner, kind in classes:
+        inner.__class__ = kind
+
+
+def left_out(module: Any, fed: Collection[str]) -> set[str]:
+    """Arguments among ``fed`` that have the default None, so that scripting would leave them out."""
     parameters = inspect.signature(module.forward).parameters
     return {name for name in fed if name in parameters and parameters[name].default is None}
 
@@ -75,6 +92,8 @@ def _with_types(method: types.FunctionType, fed: Collection[str]) -> types.Funct
     (definition,) = ast.parse(textwrap.dedent(inspect.getsource(method))).body
     if not isinstance(definition, ast.FunctionDef):
         raise TypeError("no plain function")
+    if any(_is_private(node) for node in ast.walk(definition)):
+        raise ValueError("names that mean something else outside of the class")
     definition.decorator_list = []
     parameters = inspect.signature(method).parameters
     taken = definition.args
@@ -101,6 +120,12 @@ def _with_types(method: types.FunctionType, fed: Collection[str]) -> types.Funct
     function.__dict__.update(method.__dict__)  # what torch.jit.export and ignore leave behind
     function.__qualname__, function.__module__ = method.__qualname__, method.__module__
     return function
+
+
+def _is_private(node: ast.AST) -> bool:
+    """Whether Python puts the name of the class in front of an identifier here: ``self.__scale``."""
+    names = [getattr(node, field, None) for field in ("id", "attr", "arg", "name")]
+    return any(isinstance(name, str) and name.startswith("__") and not name.endswith("__") for name in names)
 
 
 def _type(annotation: ast.expr | None, *, optional: bool) -> ast.expr:
