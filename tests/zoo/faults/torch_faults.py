@@ -360,6 +360,19 @@ class Flat(nn.Module):
         return self.after(self.fault(self.before(x)))
 
 
+class Behind(nn.Module):
+    """The fault comes after samples were sorted by what they hold, and put back: their last bits may differ by that."""
+
+    def __init__(self, fault: nn.Module) -> None:
+        super().__init__()
+        self.inner = nn.Linear(6, 6)
+        self.fault = fault
+
+    def forward(self, x: Tensor) -> Tensor:
+        order = torch.argsort(x.reshape(x.size(0), -1).sum(1))
+        return self.fault(self.inner(x[order])[torch.argsort(order)])
+
+
 class Inner(nn.Module):
     def __init__(self, fault: nn.Module) -> None:
         super().__init__()
@@ -436,6 +449,10 @@ def cases() -> Iterator[Case]:
     ):  # fmt: skip
         yield pooled(name, kind, (rule,))
     yield one_expert("one full expert", 5, ("KMR101",))
+    for what in ("by size", "positions without batch_first", "zero product", "squeeze"):
+        kind, rules, shape, _ = SCRIPTED[what]
+        layer = "" if what == "zero product" else "fault"  # what NaN does to last bits tells no layer
+        yield _case(f"{what}, behind a sort", what, rules, layer, lambda kind=kind: Behind(kind()), shape=shape)
 
 
 def one_expert(name: str, most: int, rules: tuple[str, ...] = ()) -> Case:
