@@ -100,10 +100,12 @@ def prove(
     seed: int = 0,
     spare: Batch | None = None,
     progress: Progress = lambda _: None,
+    repeat: bool = False,
 ) -> tuple[dict[Tap, np.ndarray], dict[Tap, dict[int, BatchIndex]]]:
     """The whole tensor at every tap, and for each of ``samples`` its batch index; see :func:`take_samples`.
 
-    With ``verify`` both ends of every layer are in the result, whatever ``taps.sides`` says.
+    With ``verify`` both ends of every layer are in the result, whatever ``taps.sides`` says. With ``repeat`` the batch
+    is run again as it is, also where nothing speaks of chance: where values differ then, that is the proof's word.
     """
     size = batch_size(batch)
     progress("running the model")
@@ -113,6 +115,7 @@ def prove(
     session.capture(batch, both_sides, _keep_into(base), stop=True)
     _refuse_missing(base, taps)
     prover = _Prover(session, batch, both_sides, taps.sides, base, seed, spare, progress)
+    random = prover.random_taps() if repeat else set()
     if size == 1:
         found = {tap: {0: _lone(value)} for tap, value in base.items()}
     elif not verify:
@@ -121,6 +124,8 @@ def prove(
         found = prover.all_owners(tuple(samples))
     else:
         found = prover.one_by_one(samples)
+    for tap in random:
+        found[tap] = dict.fromkeys(found[tap], BatchIndex("unproven", proof=RANDOM))
     return base, found
 
 
@@ -314,7 +319,7 @@ class _Prover:
     def _judged(self, tap: Tap, index: BatchIndex, leak: np.ndarray, sample: int | None = None) -> BatchIndex:
         """Put the proof into words; chance is ruled out before anything is called mixed."""
         if index.kind == "mixed":
-            if tap in self._random_taps():
+            if tap in self.random_taps():
                 return BatchIndex("unproven", proof=RANDOM)
             ulp = int(leak.max())
             bits_only = ulp <= _LAST_BITS
@@ -332,11 +337,13 @@ class _Prover:
         }
         return replace(index, proof=texts.get(index.kind) or _both_ways_text(sample, index))
 
-    def _random_taps(self) -> set[Tap]:
+    def random_taps(self) -> set[Tap]:
+        """Taps that differ when the same batch is run again."""
         if self._unsteady is None:
             self.progress("running the same batch again")
             run = self._compare(self.batch)
-            self._unsteady = run.rerouted | {tap for tap, change in run.changes.items() if change.any()}
+            unsteady = run.rerouted | {tap for tap, change in run.changes.items() if change.any()}
+            self._unsteady = unsteady & self.base.keys()
         return self._unsteady
 
     def _with_constants(self, found: dict[Tap, dict[int, BatchIndex]]) -> dict[Tap, dict[int, BatchIndex]]:
