@@ -89,15 +89,21 @@ def first_line(exc: BaseException) -> str:
 
 
 _BEFORE = re.compile(r"\{\{(?:function_)?node [^{}]*\}\}\s*")
-_BEHIND = re.compile(r"\s*(?:\[\[[^\[\]]*\]\]\s*|\[Op:\w+\](?:\s*name:.*)?)+$")
+_BEHIND = re.compile(r"(?:\[\[[^\[\]]*\]\]|\[Op:\w+\](?:\s*name:.*)?)$")
+_LONGEST = 1_000
+"""Characters of a line that are kept: the text is a file's or a user's, and may be made to be slow to read."""
 
 
 def without_marks(line: str) -> str:
-    """A line of a TensorFlow error without the marks of where in its graph it arose.
+    """A line of a TensorFlow error without the marks of where in its graph it arose, and cut where it is very long.
 
     ``{{function_node __wrapped__Mul_device_/job:localhost/…}} Incompatible shapes [Op:Mul] name:``.
     """
-    return _BEHIND.sub("", _BEFORE.sub("", line)).strip()
+    text = _BEFORE.sub("", line).strip()
+    kept = text[:_LONGEST].rstrip()
+    while (mark := _BEHIND.search(kept)) is not None:
+        kept = kept[: mark.start()].rstrip()
+    return f"{kept}…" if kept and len(text) > _LONGEST else kept
 
 
 @contextlib.contextmanager
