@@ -23,6 +23,8 @@ from kmr_cli.snapshot_file import dump, open_tensors, parse, read_text, tensors_
 from kmr_cli.tolerance import Tolerances
 
 BOTH = ("in", "out")
+_FEW = 4
+"""One layer in so many: with fewer that match, two models have hardly anything in common."""
 
 
 def is_snapshot(path: Path) -> bool:
@@ -63,17 +65,19 @@ def compare_with_snapshot(
     text = read_text(path)
     before = parse(text, str(path))
     _refuse_source(before, path, batch)
-    arrays, spare = model.take_batch(batch, _size(model.info, before, path), before.given_shapes, before.seed)
+    arrays, spare = _again(model, batch, before, path)
     same_data = _same_data(sketch_inputs(arrays), before, path, batch)
     stored = open_tensors(tensors_path(path), text, before) if same_data else None
+    whole = stored is not None or not same_data
     with _Folder(needed=stored is not None) as folder:
         now = model.snapshot_of(
             arrays, spare, batch, sides=before.sides, shapes=before.given_shapes, seed=before.seed, folder=folder.path
         )
         values = None if stored is None else (folder.reader(now), stored)
-        before = replace(before, path=str(path))
+        name, before = before.path, replace(before, path=str(path))
         result = compare(now, before, tolerances, policy=policy, values=values, same_data=same_data)
-    return result, now
+    notes = (*_left_out(path, whole=whole), *_stranger(result, name, now, before))
+    return replace(result, baseline_model=name, notes=notes), now
 
 
 def compare_models(
@@ -155,6 +159,34 @@ def _refuse_source(before: Snapshot, path: Path, batch: Data) -> None:
     if before.source != "synthetic" and batch is None:
         same = "give the same arrays" if before.source == "arrays" else f"give the same data: --input {before.source}"
         raise SnapshotError(f"{path}: was taken on {before.source}", same)
+
+
+def _again(
+    model: Model, batch: Data, before: Snapshot, path: Path
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray] | None]:
+    """The batch of a snapshot."""
+    size = _size(model.info, before, path)
+    try:
+        return model.take_batch(batch, size, before.given_shapes, before.seed)
+    except BatchError as exc:
+        if exc.hint is None and before.path != Path(model.info.path).name:
+            raise BatchError(exc.message, f"{path} is a snapshot of {before.path!r}") from exc
+        raise
+
+
+def _left_out(path: Path, *, whole: bool) -> Iterator[str]:
+    """That whole tensors lie beside a snapshot and were not used."""
+    tensors = tensors_path(path)
+    if not whole and tensors.is_file():
+        yield f"{tensors}: was not written with {path.name} as it is now, so only sketches were compared"
+
+
+def _stranger(result: Comparison, name: str, now: Snapshot, before: Snapshot) -> Iterator[str]:
+    """That a snapshot is of another model, where its name says so and hardly a layer could be matched."""
+    layers = [len({tap.layer for tap in snapshot.taps if tap.layer}) for snapshot in (now, before)]
+    matched = result.by_path + result.by_order
+    if name != Path(now.path).name and layers[1] and matched * _FEW <= min(layers):
+        yield f"{before.path}: this is a snapshot of {name!r}, and {matched} of its {layers[1]} layers could be matched"
 
 
 def _size(info: ModelInfo, before: Snapshot, path: Path) -> int | None:

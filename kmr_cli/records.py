@@ -444,6 +444,7 @@ class Comparison:
         unmatched: what the policy allows and no layer matches.
         unmatched_tolerances: patterns of tolerances that fit no layer and no output.
         baseline_model: file name of the model that the baseline is a snapshot of; empty where it is a model itself.
+        notes: what else is worth knowing about the baseline, one line each.
     """
 
     verdict: Literal["pass", "fail", "unproven"]
@@ -463,3 +464,4 @@ class Comparison:
     unmatched: tuple[str, ...] = ()
     unmatched_tolerances: tuple[str, ...] = ()
     baseline_model: str = ""
+    notes: tuple[str, ...] = ()

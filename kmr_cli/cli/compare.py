@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from kmr_cli.cli import options, outcomes, rule_options
 if TYPE_CHECKING:
     from kmr_cli.cli.exit_codes import ExitCode
     from kmr_cli.records import Comparison, Snapshot
+    from kmr_cli.settings import Settings
     from kmr_cli.tolerance import Tolerance, Tolerances
 
 
@@ -97,6 +99,7 @@ def command(
             reporter=reporter, keep_going=update,
         )  # fmt: skip
         changes = []
+        results: list[Comparison] = []
         with contextlib.closing(
             jobs_module.run_each(paths, work, jobs=jobs, reporter=reporter, debug=debug)
         ) as finished:
@@ -105,9 +108,14 @@ def command(
                     gathered.add_failure(one)
                     continue
                 result, now = one.result
+                results.append(result)
+                for note in result.notes:
+                    reporter("notice", note)
                 _show(gathered, one.path, result, one.seconds, some_rules=policy.some("compare"))
                 if now is not None:
                     changes.append((baselines[one.path], now))
+        for line in _unused(allow, decided, results):
+            reporter("notice", line)
         code = gathered.finish()
         reporter.clear()
     if not update:
@@ -183,6 +191,33 @@ def _tolerances(
     if ulp is not None and (rtol is not None or atol is not None):
         raise click.UsageError("--ulp stands instead of --rtol and --atol")
     return Tolerances(Tolerance(rtol, atol, ulp), layers)
+
+
+def _unused(allow: tuple[str, ...], decided: Settings, results: Sequence[Comparison]) -> Iterator[str]:
+    """Patterns that fit nothing in any of the models: a slip in them would otherwise go unnoticed."""
+    from kmr_cli.records import LayerInfo
+    from kmr_cli.tap import unknown_layer
+
+    if not results:
+        return
+    layers = [LayerInfo(path, "") for path in dict.fromkeys(one.layer for each in results for one in each.matched)]
+    allowed = set.intersection(*(set(result.unmatched) for result in results))
+    tolerated = set.intersection(*(set(result.unmatched_tolerances) for result in results))
+    section = "[tool.kmr-inspect] {} in pyproject.toml: {!r}"
+    named = [(f"--allow {pattern}", pattern, "layer") for pattern in dict.fromkeys(allow) if pattern in allowed]
+    named += [
+        (section.format("allow", pattern), pattern, "layer")
+        for pattern in dict.fromkeys(decided.allow)
+        if pattern in allowed and pattern not in allow
+    ]
+    named += [
+        (section.format("tolerance", pattern), pattern, "layer or output")
+        for pattern, _ in decided.tolerance
+        if pattern in tolerated
+    ]
+    for where, pattern, what in named:
+        hint = unknown_layer(pattern, layers).hint if layers else None
+        yield f"{where}: no {what} has this path" + (f"; {hint}" if hint else "")
 
 
 def _show(gathered: outcomes.Outcomes, path: str, result: Comparison, seconds: float, *, some_rules: bool) -> None:

@@ -181,6 +181,7 @@ def compare_document(result: Comparison) -> dict[str, Any]:
             for output in result.outputs
         ],
         "unproven": [_text(reason) for reason in result.unproven],
+        "notes": [_text(note) for note in result.notes],
     }
 
 
