@@ -17,6 +17,8 @@ NOBODY = -1
 """In an owner map: nothing that was replaced reached this element."""
 SEVERAL = -2
 """In an owner map: this element depends on more than one sample."""
+RANDOM = "the same batch twice gives different values here"
+"""The proof of a batch index that is unproven because of chance."""
 
 
 def changed(before: np.ndarray, after: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -279,6 +280,13 @@ def _family(layer: str, run: Run) -> Iterator[str]:
             yield other.path
 
 
+def _with_rounding(run: Run, tap: Tap) -> BatchIndex:
+    """The batch index; of an output that others move in its last bits only, with how far."""
+    if tap[0] or not run.rounded(tap):
+        return run.indices[tap]
+    return replace(run.indices[tap], max_ulp=run.moved_by_others(tap))
+
+
 # -- the report --------------------------------------------------------------------------------------------------
 
 
@@ -292,7 +300,7 @@ def _report(run: Run, policy: Policy, tried: Sequence[int]) -> Report:
     taps = tuple(
         TapVerdict(
             *tap, run.evidence.specs[tap].shape, dtype_name(run.evidence.specs[tap].dtype),
-            _SILENT if tap in silent else run.indices[tap],
+            _SILENT if tap in silent else _with_rounding(run, tap),
         )
         for tap in run.evidence.order
         if tap in run.indices

@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from kmr_cli.batch_index import FAR, differs, scaled_distance
+from kmr_cli.batch_index import FAR, RANDOM, differs, scaled_distance
 from kmr_cli.formats import Session, Taps
 from kmr_cli.permutation import same_rows_elsewhere
 from kmr_cli.reach import SINGLY as SINGLY
@@ -328,7 +328,7 @@ class Evidence:
         if tap in self.rerouted:
             return BatchIndex("routed", proof="the shape here changes with the samples' content")
         if tap in self.restless:
-            return BatchIndex("unproven", proof="the same batch twice gives different values here")
+            return BatchIndex("unproven", proof=RANDOM)
         return self.reached[self.canonical[tap]].index()
 
     def movement(self, tap: Tap, axis: int = 0) -> list[set[int]] | None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from kmr_cli import replacement, unkind
 from kmr_cli.batch import Notice, batch_size, number_samples
+from kmr_cli.batch_index import RANDOM as RANDOM
 from kmr_cli.batch_index import (
     by_elimination,
     changed,
@@ -369,8 +370,6 @@ class _Prover:
         return found
 
 
-RANDOM = "the same batch twice gives different values here"
-"""The proof of a batch index that is unproven because of chance."""
 _PROVEN = ("separated", "merged", "moved", "reordered")
 _LAST_BITS = 64
 """ULP up to which a difference is reported as one of last bits: kernels that regroup a sum stay well below."""

@@ -257,6 +257,8 @@ def test_last_bits_after_a_sort_are_no_leak(size, data):
     assert errors(report) == set()
     assert report.verdict == "pass"
     assert any(finding.rule == "KMR303" and finding.layer == "step0" for finding in report.findings)
+    (index,) = (tap.index for tap in report.taps if not tap.layer)
+    assert index.max_ulp is None if index.kind == "separated" else 0 < index.max_ulp <= 64
 
 
 BEHIND = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kmr_cli.batch_index import RANDOM
 from kmr_cli.reach import SINGLY
 from kmr_cli.records import Dependence, Report, TapVerdict
 from kmr_cli.render.escape import for_terminal
@@ -37,13 +38,13 @@ def pictures(report: Report) -> Iterator[list[str]]:
 
 def _restless(tap: TapVerdict) -> bool:
     """Whether the same batch twice gave different values: then nothing is known of any axis."""
-    return tap.index.kind == "unproven" and tap.index.axis is None
+    return tap.index.proof == RANDOM
 
 
 def _draw(report: Report, picture: Dependence) -> list[str]:
     size = len(picture.moved)
     width = len(str(size - 1))
-    rounded = _rounded(report, picture)
+    rounded = any(not tap.layer and tap.port == picture.output and tap.index.max_ulp is not None for tap in report.taps)
     lines = [f"{for_terminal(picture.title or picture.output)}: replaced sample (down), changed sample (across)"]
     lines.append(" " * (width + 2) + " ".join(str(sample).rjust(width) for sample in range(size)))
     for sample, row in enumerate(picture.moved):
@@ -54,11 +55,3 @@ def _draw(report: Report, picture: Dependence) -> list[str]:
     if any("~" in line for line in lines[2:]):
         lines.append("~ changed in its last bits only")
     return lines
-
-
-def _rounded(report: Report, picture: Dependence) -> bool:
-    """Whether other samples than its own move this output in its last bits only, as downstream of routed rows."""
-    return any(
-        finding.rule == "KMR303" and finding.message.startswith(f"{picture.title} differs in its last bits")
-        for finding in report.findings
-    )
