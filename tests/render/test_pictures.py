@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from kmr_cli.records import BatchIndex, Dependence, Finding, Report, TapVerdict
+from kmr_cli.records import BatchIndex, Dependence, Report, TapVerdict
 from kmr_cli.render.pictures import pictures
 from kmr_cli.render.report import show_report
 
