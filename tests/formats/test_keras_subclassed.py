@@ -217,3 +217,11 @@ class TestCallInputs:
             ("x.k_shape", (None, 3)),
         ]
         assert self.names([[2, 3]], by_argument=True) is None
+        assert self.names({"x_shape": [2, 3], "x": [2, 3]}, by_argument=True) is None
+
+    def test_arguments_that_keras_fills_in(self):
+        shapes = {"x_shape": [2, 3], "training_shape": [], "mask_shape": [2]}
+        assert self.names(shapes, by_argument=True) == [("x", (None, 3))]
+        assert call_inputs(shapes, by_argument=True).packed({"x": 7}) == ((), {"x": 7})
+        assert self.names({"training_shape": []}, by_argument=True) is None
+        assert self.names({"mask": [2, 3], "x": [2, 3]}) == [("mask", (None, 3)), ("x", (None, 3))]

@@ -15,6 +15,9 @@ from kmr_cli.records import Shape, TensorSpec
 MAX_NESTING = 20
 """Lists and dictionaries around one tensor. A structure deeper than this is broken or hostile."""
 
+OWN = ("training", "mask")
+"""Arguments of ``call`` that Keras fills in."""
+
 
 @dataclass(frozen=True)
 class CallInputs:
@@ -44,7 +47,7 @@ def call_inputs(shapes: Any, *, by_argument: bool) -> CallInputs | None:
     """Name every tensor of a build config.
 
     A single one is ``inputs``; members of a dictionary go by their key and of a list by ``input_0``, ``input_1`` …,
-    deeper ones by the way to them, ``side.0``; arguments by their name.
+    deeper ones by the way to them, ``side.0``; arguments by their name, without those that Keras fills in.
 
     The size of axis 0 is that of the data which the model happened to be called on: no declaration, so it is None.
 
@@ -60,6 +63,9 @@ def call_inputs(shapes: Any, *, by_argument: bool) -> CallInputs | None:
             if not isinstance(shapes, dict):
                 return None
             named = {str(key).removesuffix("_shape"): value for key, value in shapes.items()}
+            if len(named) < len(shapes):
+                return None
+            named = {key: value for key, value in named.items() if key not in OWN}
             found = CallInputs({key: _named(value, key) for key, value in named.items()}, by_argument=True)
         else:
             found = CallInputs(_named(shapes, ""), by_argument=False)
@@ -163,7 +169,3 @@ def refuse_missing(model: Any, inputs: CallInputs | None) -> None:
         f"define build(self, {shapes}) in {name} and save it again as .keras, or save the functional model"
         f" keras.Model([{listed}], model({listed})) with a keras.Input for each",
     )
-
-
-OWN = ("training", "mask")
-"""Arguments of ``call`` that Keras fills in."""
