@@ -208,7 +208,8 @@ def _model(info: ModelInfo) -> dict[str, Any]:
 
 def _spec(spec: TensorSpec) -> dict[str, Any]:
     shape = None if spec.shape is None else list(spec.shape)
-    return {"name": _text(spec.name), "shape": shape, "dtype": spec.dtype}
+    presumed = [part for part in spec.presumed if part != "limit"]
+    return {"name": _text(spec.name), "shape": shape, "dtype": spec.dtype, "presumed": presumed}
 
 
 def _index(index: BatchIndex) -> dict[str, Any]:

@@ -22,6 +22,7 @@ _IN_FULL = 12
 """Values up to this many are shown in full; more get a line each."""
 
 _TITLES = {"keras": "Keras archive", "h5": "HDF5 file", "savedmodel": "SavedModel", "torchscript": "TorchScript"}
+_PRESUMED = "~ is not declared by the file, but what such a model mostly takes: data may be otherwise"
 _VERDICTS = {
     "separated": "proven",
     "merged": "proven",
@@ -49,7 +50,8 @@ def show_layers(console: Console, info: ModelInfo, layers: Sequence[LayerInfo], 
     shown = counted(every, "layer") if len(layers) == every else f"{len(layers)} of {counted(every, 'layer')}"
     total = f", {_count(info.parameters)} parameters in the model" if info.parameters is not None else ""
     console.print(Text(shown + total))
-    for note in info.notes:
+    presumed = any(spec.presumed for spec in (*info.inputs, *info.outputs))
+    for note in (*([_PRESUMED] if presumed else []), *info.notes):
         print_hanging(console, Text(), Text.assemble(("note: ", "bold"), for_terminal(note, 1000)))
 
 
@@ -155,8 +157,12 @@ def _ends(layer: LayerInfo) -> str:
 def _spec(spec: TensorSpec) -> str:
     if spec.shape is None and spec.dtype is None:
         return ""
-    limit = f", below {spec.limit}" if spec.limit is not None else ""
-    return f"{show_shape(spec.shape)} {for_terminal(spec.dtype or '?')}{limit}"
+    shape, dtype, limit = (
+        "~" if any(part in spec.presumed for part in parts) else ""
+        for parts in (("rank", "sizes"), ("dtype",), ("limit",))
+    )
+    below = f", {limit}below {spec.limit}" if spec.limit is not None else ""
+    return f"{shape}{show_shape(spec.shape)} {dtype}{for_terminal(spec.dtype or '?')}{below}"
 
 
 def _outputs(layer: LayerInfo) -> str:

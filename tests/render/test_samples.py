@@ -127,6 +127,28 @@ def test_why_a_layer_cannot_be_tapped_does_not_widen_the_table():
     assert max(map(len, text.splitlines())) <= 80
 
 
+def test_what_is_presumed_is_marked():
+    told = TensorSpec("told", (None, 3), "int64", limit=9)
+    inputs = (
+        told,
+        TensorSpec("shape", (None, None, 3), "float32", presumed=("rank",)),
+        TensorSpec("sizes", (None, 28), "float32", presumed=("sizes",)),
+        TensorSpec("dtype", (None, 3), "int64", limit=9, presumed=("dtype", "limit")),
+        TensorSpec("rest", None, "float32", presumed=("dtype",)),
+    )
+    info = ModelInfo("m.pt", "torchscript", "PyTorch", inputs, (), (), 0)
+    lines = shown((), info, terminal.show_layers).splitlines()
+    assert [line.rpartition("  ")[2] for line in lines if line.startswith("input")] == [
+        "(batch, 3) int64, below 9", "~(batch, ?, 3) float32", "~(batch, 28) float32", "(batch, 3) ~int64, ~below 9",
+        "? ~float32",
+    ]  # fmt: skip
+    assert sum(line.startswith("note: ~ is not declared by the file") for line in lines) == 1
+    document = render_json.layers_document(info, ())
+    assert [spec["presumed"] for spec in document["inputs"]] == [[], ["rank"], ["sizes"], ["dtype"], ["dtype"]]
+    plain = ModelInfo("m.pt", "torchscript", "PyTorch", (told,), (), (), 0)
+    assert "~" not in shown((), plain, terminal.show_layers)
+
+
 def test_many_records_get_a_line_each():
     few, many = [record(VALUES["floats"])] * 12, [record(VALUES["floats"])] * 40
     many[7] = record([1.0], layer="odd", index=BatchIndex("mixed", proof="depends on several samples"))
