@@ -161,10 +161,14 @@ _TABLE = (
         "error",
         "NaN or Inf comes out of finite input",
         "a value overflowed or was divided by zero",
-        "look at the named layer's input with kmr-inspect sample",
+        "look at the named layer's input with kmr-inspect sample; what is to be forbidden by -Inf is better forbidden by a"
+        " large negative number",
         (
-            ("warning", "the outputs hold -Inf and no other such value: it may forbid something (an action, a token)"),
-            ("note", "the outputs are finite"),
+            (
+                "warning",
+                "what it reaches of the outputs holds -Inf alone: it may forbid something (an action, a token)",
+            ),
+            ("note", "what it reaches of the outputs is finite"),
         ),
     ),
     Rule(

@@ -26,7 +26,7 @@ def command(code: str | None, debug: bool) -> None:  # noqa: ARG001  (read where
 
     if code is None:
         for rule in RULES.values():
-            others = "".join(f" or {severity}" for severity, _ in rule.others)
+            others = "".join(f", {severity}" for severity, _ in rule.others)
             click.echo(f"{rule.code}  {rule.name:<22} {rule.severity}{others}")
             click.echo(click.wrap_text(rule.found_when, 78, " " * 8, " " * 8))
         return

@@ -235,11 +235,12 @@ def test_rules_explains_all_that_start_with_a_code(kmr):
 
 
 def test_rules_says_which_severity_a_finding_has_when(kmr):
-    assert re.search(r"^KMR304 +non-finite +error or warning or note$", kmr("rules").out, re.MULTILINE)
+    assert re.search(r"^KMR304 +non-finite +error, warning, note$", kmr("rules").out, re.MULTILINE)
     shown = " ".join(kmr("rules", "KMR304").out.split())
     assert "KMR304 non-finite (error)" in shown
-    assert "warning where: the outputs hold -Inf and no other such value" in shown
-    assert "note where: the outputs are finite" in shown
+    assert "warning where: what it reaches of the outputs holds -Inf alone" in shown
+    assert "note where: what it reaches of the outputs is finite" in shown
+    assert re.search(r"fix: .*-Inf", shown)
     assert "where:" not in kmr("rules", "KMR102").out
 
 
