@@ -161,8 +161,8 @@ _TABLE = (
         "error",
         "NaN or Inf comes out of finite input",
         "a value overflowed or was divided by zero",
-        "look at the named layer's input with kmr-inspect sample; what is to be forbidden by -Inf is better forbidden by a"
-        " large negative number",
+        "look at the named layer's input with kmr-inspect sample; where -Inf is to forbid something, the lowest finite"
+        " number of the dtype does so too",
         (
             (
                 "warning",
