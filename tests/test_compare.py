@@ -664,3 +664,14 @@ def test_the_wider_tolerance_of_two_dtypes_counts():
         assert ("KMR408", "note", "a") in told(result)
         assert "KMR406" not in {rule for rule, *_ in told(result)}
     assert ("KMR406", "error", "a") in told(judged(chain(a=half), chain(), whole=True))
+
+
+def test_few_elements_in_another_order_may_be_others_by_chance():
+    """Four equal figures of four elements prove no order; of whole tensors every element does."""
+    value = normal(4, 4)
+    runs = Run().add("a", A).end(value[:, [1, 0, 3, 2]].copy()), Run().add("a", A).end(value)
+    assert told(judged(*runs)) == [("KMR406", "error", "")]
+    assert told(judged(*runs, whole=True)) == [("KMR407", "error", "")]
+    value = normal(4, 16)
+    runs = Run().add("a", A).end(value[:, ::-1].copy()), Run().add("a", A).end(value)
+    assert told(judged(*runs)) == [("KMR407", "error", "")]

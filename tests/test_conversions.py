@@ -188,6 +188,16 @@ def test_renamed_input(keras, against_model, against_snapshot):
     assert (result.verdict, {severity for _, severity, _ in told(result)}) == ("pass", {"warning"})
 
 
+def test_a_baseline_with_a_fixed_batch_sets_the_size(keras, against_model):
+    now, before = keras(zoo.fixed_batch(None)), keras(zoo.fixed_batch(5))
+    result = against_model(now, before, None)
+    assert result.verdict == "pass"
+    assert result.outputs[0].agrees
+    assert "KMR406" not in {finding.rule for finding in result.findings}
+    changed = keras(zoo.edited(zoo.fixed_batch(None), "head", lambda weights: [weights[0] * 1.1, weights[1]]))
+    assert by_rule(against_model(changed, before, None), "KMR406").where == tuple(range(5))
+
+
 def test_the_call_of_a_shared_layer(keras, against_model, against_snapshot):
     """``project`` runs twice; what changed comes before its second call."""
     now, before = keras(zoo.shared(2.0)), keras(zoo.shared())

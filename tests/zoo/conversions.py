@@ -91,6 +91,15 @@ def rescaled():
     return edited(model, "head", lambda weights: [weights[0] / 2, weights[1]])
 
 
+def fixed_batch(size: int | None):
+    """``x`` (size, 4) -> (size, 3): a model that takes that many samples at a time, or with None any number."""
+    import keras
+    from keras import layers
+
+    start = keras.Input((4,), batch_size=size, name="x")
+    return seeded(keras.Model(start, layers.Dense(3, name="head")(start), name="fixed"))
+
+
 def mlp(transposed: bool = False):
     """Dense hidden (4 -> 4), out: ``x`` (B, 4) -> (B, 2), with the first kernel transposed on request."""
     import keras
