@@ -136,9 +136,18 @@ def test_a_snapshot_keeps_the_dtype_that_was_given():
     text = dump(taken)
     jsonschema.validate(json.loads(text), SCHEMA)
     assert parse(text, "s") == taken
-    for damage in ('"boolean"', '"int64", 4', "-4", "null"):
+    for damage in ('"boolean"', '"int64", 4', '5, "int64", 4', '"int64", "int64"', "-4", "null"):
+        damaged = text.replace('[4, "int64"]', f"[4, {damage}]")
         with pytest.raises(SnapshotError, match="damaged"):
-            parse(text.replace('[4, "int64"]', f"[4, {damage}]"), "s")
+            parse(damaged, "s")
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(json.loads(damaged), SCHEMA)
+
+
+def test_the_schema_of_snapshots_has_every_dtype():
+    for dtype in DTYPES:
+        taken = snapshot(tap("", np.ones((4, 2), np.float32)), given_shapes={"x": (4, dtype), "y": (dtype,)})
+        jsonschema.validate(json.loads(dump(taken)), SCHEMA)
 
 
 def test_the_pytest_plugin_shows_what_was_given():
