@@ -22,6 +22,7 @@ Batch: TypeAlias = Mapping[str, np.ndarray]
 
 
 Presumable: TypeAlias = Literal["rank", "sizes", "dtype", "limit"]
+"""What a file may leave open, and such a model mostly takes: see :attr:`TensorSpec.presumed`."""
 
 
 @dataclass(frozen=True)
