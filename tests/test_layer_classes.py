@@ -268,6 +268,16 @@ class KerasCount(keras.layers.Layer):
         self.n.assign_add(1.0)
         return self.mix(x) * self.n
 
+class KerasGrows(keras.layers.Layer):
+    width = 3
+
+    def build(self, shape):
+        KerasGrows.width += 1
+        self.w = self.add_weight(shape=(self.width,))
+
+    def call(self, x):
+        return x
+
 class KerasChance(keras.layers.Layer):
     def call(self, x):
         return x + keras.random.uniform(keras.ops.shape(x))
@@ -286,6 +296,17 @@ def test_state_is_told_from_chance(tmp_path, monkeypatch, framework):
             found[name] = {finding.rule for finding in report.findings}
     assert found["Count"] & {"KMR301", "KMR302"} == {"KMR302"}
     assert found["Chance"] & {"KMR301", "KMR302"} == {"KMR301"}
+
+
+@pytest.mark.slow
+def test_a_layer_that_is_built_otherwise_every_time(tmp_path, monkeypatch):
+    (tmp_path / "growing_layers.py").write_text(STATEFUL)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    _, open_session = open_class("growing_layers:KerasGrows", {}, (TensorSpec("", (None, 5), "float32"),))
+    assert [layer.path for layer in open_session().layers] == ["inputs", "keras_grows"]
+    with pytest.raises(ModelLoadError, match="KerasGrows: built again it has other weights"):
+        open_session()
 
 
 class Live(nn.Module):

@@ -83,7 +83,10 @@ def open_class(
         if framework != "keras":
             return adopted(model)  # a copy
         again = built()  # the session runs the model itself, which may remember
-        again.set_weights(values)
+        try:
+            again.set_weights(values)
+        except ValueError as exc:
+            raise ModelLoadError(f"{target}: built again it has other weights ({first_line(exc)})") from exc
         return adopted(again)
 
     by_name = {spec.name: spec for spec in inputs}
