@@ -76,6 +76,8 @@ class _Way:
         self._place = {tap: number for number, tap in enumerate(self.taps)}
         self._content: dict[Tap, object] = {}
         self._mild: dict[Tap, bool] = {}
+        self._alike: defaultdict[object, list[Tap]] = defaultdict(list)
+        self._known: dict[Tap, list[Tap]] = {}
         known: dict[int, tuple[object, bool]] = {}
         for tap in self.taps:
             value = run.evidence.base.get(tap)
@@ -86,6 +88,7 @@ class _Way:
                 digest = hashlib.blake2b(value.tobytes(), digest_size=16).digest()
                 known[id(value)] = (value.shape, str(value.dtype), digest), _only_minus_inf(value)
             self._content[tap], self._mild[tap] = known[id(value)]
+            self._alike[self._content[tap]].append(tap)
 
     def level(self, tap: Tap) -> int:
         """How bad what it holds would be at an output, as a place in :data:`_BAD`."""
@@ -107,11 +110,17 @@ class _Way:
         return reached
 
     def _before(self, tap: Tap) -> list[Tap]:
+        if tap not in self._known:
+            self._known[tap] = self._look_before(tap)
+        return self._known[tap]
+
+    def _look_before(self, tap: Tap) -> list[Tap]:
         layer, call, port = tap
-        earlier = self.taps[: self._place[tap]]
-        same = [other for other in earlier if self._content[other] == self._content[tap]]
+        place = self._place[tap]
+        same = [other for other in self._alike[self._content[tap]] if self._place[other] < place]
         if same:
-            return same
+            return same[-1:]  # and from there to those before
+        earlier = self.taps[:place]
         if layer and port.startswith("out"):
             inside = [one for one in earlier if one[0].startswith(layer + self._separator)]
             own = [one for one in earlier if one[:2] == (layer, call) and one[2].startswith("in")]
