@@ -77,7 +77,7 @@ def compare_with_snapshot(
         name, before = before.path, replace(before, path=str(path))
         result = compare(now, before, tolerances, policy=policy, values=values, same_data=same_data)
     notes = (*_left_out(path, whole=whole), *_stranger(result, name, now, before))
-    return replace(result, baseline_model=name, notes=notes), now
+    return replace(result, notes=notes), now
 
 
 def compare_models(

@@ -444,7 +444,6 @@ class Comparison:
         matched: what was matched with what, in the order of the model.
         unmatched: what the policy allows and no layer matches.
         unmatched_tolerances: patterns of tolerances that fit no layer and no output.
-        baseline_model: file name of the model that the baseline is a snapshot of; empty where it is a model itself.
         notes: what else is worth knowing about the baseline, one line each.
     """
 
@@ -464,5 +463,4 @@ class Comparison:
     matched: tuple[MatchedCall, ...] = ()
     unmatched: tuple[str, ...] = ()
     unmatched_tolerances: tuple[str, ...] = ()
-    baseline_model: str = ""
     notes: tuple[str, ...] = ()

@@ -143,8 +143,7 @@ def compare_document(result: Comparison) -> dict[str, Any]:
         "command": "compare",
         "verdict": result.verdict,
         "model": {"path": _text(result.path), "format": result.format},
-        "baseline": {"path": _text(result.baseline), "format": result.baseline_format}
-        | ({"model": _text(result.baseline_model)} if result.baseline_model else {}),
+        "baseline": {"path": _text(result.baseline), "format": result.baseline_format},
         "exact": result.exact,
         "compared": {"taps": result.compared, "layers_by_path": result.by_path, "layers_by_order": result.by_order},
         "matched": [

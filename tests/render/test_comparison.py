@@ -184,10 +184,10 @@ def test_the_json_tells_what_was_matched_with_what():
         for mine, yours, how in (("a", "a", "path"), ("b", "was b", "order"), ("c", "c", "path"))
     ]
     assert {one["rule"]: one["baseline_layer"] for one in document["findings"]} == {"KMR402": None, "KMR406": "was b"}
-    assert "model" not in document["baseline"]
-    document = compare_document(replace(renamed(), baseline_model="m.keras"))
+    assert document["notes"] == []
+    document = compare_document(replace(renamed(), notes=("of another model",)))
     jsonschema.validate(document, schema)
-    assert document["baseline"]["model"] == "m.keras"
+    assert document["notes"] == ["of another model"]
 
 
 def test_every_format_names_the_baselines_layer_and_the_samples():
