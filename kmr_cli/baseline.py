@@ -18,6 +18,7 @@ from kmr_cli.model import Data, Model
 from kmr_cli.policy import Policy
 from kmr_cli.records import Comparison, InputSketch, ModelInfo, Shape, Shapes, Snapshot, TapSketch
 from kmr_cli.scratch import Scratch
+from kmr_cli.sketch_version_1 import as_version_1
 from kmr_cli.snapshot import load_saved, sketch_inputs
 from kmr_cli.snapshot_file import dump, open_tensors, parse, read_text, tensors_path, write_tensors
 from kmr_cli.tolerance import Tolerances
@@ -66,16 +67,18 @@ def compare_with_snapshot(
     before = parse(text, str(path))
     _refuse_source(before, path, batch)
     arrays, spare = _again(model, batch, before, path)
-    same_data = _same_data(sketch_inputs(arrays), before, path, batch)
+    same_data = _same_data(sketch_inputs(arrays, model.info), before, path, batch)
     stored = open_tensors(tensors_path(path), text, before) if same_data else None
     whole = stored is not None or not same_data
     with _Folder(needed=stored is not None) as folder:
         now = model.snapshot_of(
-            arrays, spare, batch, sides=before.sides, shapes=before.given_shapes, seed=before.seed, folder=folder.path
-        )
+            arrays, spare, batch, sides=before.sides, shapes=before.given_shapes, seed=before.seed, folder=folder.path,
+            former=before.schema == 1,
+        )  # fmt: skip
         values = None if stored is None else (folder.reader(now), stored)
         name, before = before.path, replace(before, path=str(path))
-        result = compare(now, before, tolerances, policy=policy, values=values, same_data=same_data)
+        mine = as_version_1(now) if before.schema == 1 else now
+        result = compare(mine, before, tolerances, policy=policy, values=values, same_data=same_data)
     notes = (*_left_out(path, whole=whole), *_stranger(result, name, now, before))
     return replace(result, notes=notes), now
 
@@ -191,9 +194,12 @@ def _stranger(result: Comparison, name: str, now: Snapshot, before: Snapshot) ->
 
 def _size(info: ModelInfo, before: Snapshot, path: Path) -> int | None:
     if info.fixed_batch not in (None, before.size):
+        was = [spec.declared and spec.declared[0] for spec in before.inputs]
+        hint = f"save or export the model with a batch axis of any size (None), or of {before.size}"
+        if was and all(was):
+            hint = f"save or export the model with a batch of {before.size}, or if it is meant, take the snapshot again"
         raise SnapshotError(
-            f"{path}: was taken on {before.size} samples, and the model takes exactly {info.fixed_batch} now",
-            "take the snapshot again",
+            f"{path}: was taken on {before.size} samples, and the model takes exactly {info.fixed_batch} now", hint
         )
     return before.size
 

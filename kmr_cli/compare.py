@@ -22,6 +22,7 @@ from kmr_cli.compare_words import (
     shape_of,
     who,
 )  # fmt: skip
+from kmr_cli.declared import narrowed
 from kmr_cli.difference import TapDifference, Values, differ
 from kmr_cli.policy import Policy
 from kmr_cli.records import Comparison, Difference, InputSketch, MatchedCall, OutputAgreement, Snapshot, TapSketch
@@ -69,10 +70,11 @@ class _Work:
                 ports.setdefault((tap.layer, tap.call), []).append(tap.port)
 
     def add(
-        self, code: str, tap: Tap, message: str, content: TapDifference | None = None, severity: Severity | None = None
-    ) -> None:
+        self, code: str, tap: Tap, message: str, content: TapDifference | None = None,
+        severity: Severity | None = None, *, firm: bool = False,
+    ) -> None:  # fmt: skip
         severity = severity or RULES[code].severity
-        if self.lenient and severity == "error":
+        if self.lenient and severity == "error" and not firm:
             # The outputs agree with the other model's: how either gets there is its own business.
             severity = "warning" if code in _CALLERS else "note"
         other = self.partners.get(tap[:2], ("",))[0] if code not in _ABOUT_LAYERS else ""
@@ -157,7 +159,9 @@ def _pair(
         other = there.get((*call, port)) if call is not None else None
         if other is not None:
             tolerance = tolerances.at(tap.layer or _returned_as(tap, model), tap.dtype, other.dtype)
-            content = differ(tap, other, model.size, tolerance, values=values, any_layout=any_layout)
+            content = differ(
+                tap, other, model.size, tolerance, values=values, any_layout=any_layout, schema=baseline.schema
+            )
             yield Pair(tap, other, content)
 
 
@@ -189,6 +193,8 @@ def _judge_interface(work: _Work, *, named: bool) -> None:
         problems += [f"output ports {gone[1]} are now {gone[0]}"] if gone else []
     for problem in problems:
         work.add("KMR409", ("", 0, "in0" if "input" in problem else "out0"), problem)
+    for problem, worse in narrowed(now, before):
+        work.add("KMR409", ("", 0, "in0"), problem, severity=None if worse else "note", firm=True)
 
 
 def _judge_layers(work: _Work) -> None:

@@ -8,9 +8,10 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
+from kmr_cli import sketch_version_1
 from kmr_cli.batch_index import changed
 from kmr_cli.records import SampleSketch, TapSketch
-from kmr_cli.sketch import checksum, estimated_rms, groups_of, resolution
+from kmr_cli.sketch import WIDTH, checksum, estimated_rms, groups_of, resolution
 
 Values: TypeAlias = Callable[[TapSketch], np.ndarray]
 """The whole tensor at a tap."""
@@ -26,7 +27,8 @@ _ROUNDED = 1e-5
 """Relative: what rounding to six digits may make of the difference of two figures."""
 RANDOM = "changes from run to run"
 NOW_RANDOM = "gives different values for the same batch from run to run, and did not before"
-_NONFINITE = "NaN or Inf may stand at other places (the sketches cannot tell)"
+_HIDDEN = "has other bits, and a snapshot of version 1 does not tell rounding from swapped values"
+_PLACES = "has other bits, and a snapshot of version 1 does not tell where NaN and Inf stand"
 _CUT = "is cut by samples on one side only"
 _FAR = float("inf")
 
@@ -66,6 +68,7 @@ def differ(
     *,
     values: tuple[Values, Values] | None = None,
     any_layout: bool = False,
+    schema: int = 2,
 ) -> TapDifference:
     """Compare two taps.
 
@@ -76,6 +79,7 @@ def differ(
         tolerance: (rtol, atol).
         values: where the whole tensors are, for an exact comparison.
         any_layout: channels may stand first in one and last in the other.
+        schema: version of the snapshots that both sketches are from. Version 1 leaves more unknown.
     """
     if model.random and not baseline.random:
         return TapDifference("off", size=_FAR, reason=NOW_RANDOM)
@@ -88,7 +92,7 @@ def differ(
         return TapDifference("shape", moved=sorted(now) == sorted(before))
     if len(model.samples) != len(baseline.samples) or model.count != baseline.count:
         return TapDifference("unknown", reason=_CUT)
-    return _by_sketches(model, baseline, size, tolerance)
+    return _by_sketches(model, baseline, size, tolerance, schema)
 
 
 def _badness(found: TapDifference) -> tuple[float, float]:
@@ -109,7 +113,9 @@ def _sizes(tap: TapSketch, size: int) -> tuple[int, ...]:
 # -- sketches ----------------------------------------------------------------------------------------------------
 
 
-def _by_sketches(model: TapSketch, baseline: TapSketch, size: int, tolerance: tuple[float, float]) -> TapDifference:
+def _by_sketches(
+    model: TapSketch, baseline: TapSketch, size: int, tolerance: tuple[float, float], schema: int
+) -> TapDifference:
     rtol, atol = tolerance
     groups: Sequence[range] = groups_of(size) if len(model.samples) > 1 or size == 1 else [range(0)]
     same_dtype = model.dtype == baseline.dtype
@@ -117,6 +123,7 @@ def _by_sketches(model: TapSketch, baseline: TapSketch, size: int, tolerance: tu
     moved: list[int] = []
     worst: TapDifference | None = None
     any_off = far = False
+    hidden = ""
     for group, now, before in zip(groups, model.samples, baseline.samples, strict=True):
         if now.bits == before.bits and same_dtype:
             continue
@@ -126,13 +133,15 @@ def _by_sketches(model: TapSketch, baseline: TapSketch, size: int, tolerance: tu
         allowed = atol + rtol * scale
         if allowed:
             # What the rounding of the sketches themselves may make is no evidence.
-            allowed = max(allowed, resolution(before.projection, baseline.dtype, model.count))
+            allowed = max(allowed, _rounding(now, before, model, baseline, schema))
         part = TapDifference("close", (), distance, allowed, scale)
         wrong = distance > allowed or distance == _FAR or (allowed == 0 and same_dtype)
         far = far or (wrong and _REORDERED * scale < distance < _FAR)
         if not wrong:
-            finer = _extremes(now, before, tolerance) or _nonfinite(now, same_dtype=same_dtype)
+            finer = _extremes(now, before, tolerance)
             wrong, part = finer is not None, finer or part
+            if schema == 1:
+                hidden = hidden or _hidden(now, model, distance, _rounding(now, before, model, baseline, schema))
         if wrong:
             off += group
             any_off = True
@@ -141,11 +150,32 @@ def _by_sketches(model: TapSketch, baseline: TapSketch, size: int, tolerance: tu
         return TapDifference("same")
     if far and model.count >= _MANY and all(map(_same_figures, model.samples, baseline.samples)):
         return replace(worst, kind="reordered", where=tuple(off))
+    if hidden and not any_off:
+        return TapDifference("unknown", reason=hidden)
     return replace(worst, kind="off" if any_off else "close", where=tuple(off or moved))
 
 
+def _rounding(now: SampleSketch, before: SampleSketch, model: TapSketch, baseline: TapSketch, schema: int) -> float:
+    """The largest distance that comes from nothing but the rounding of the sketches."""
+    of = resolution if schema > 1 else sketch_version_1.resolution
+    return max(of(before.projection, baseline.dtype, model.count), of(now.projection, model.dtype, model.count))
+
+
+def _hidden(now: SampleSketch, model: TapSketch, distance: float, rounding: float) -> str:
+    """Why sketches of version 1 that agree say nothing, where bits differ; empty where they do say it.
+
+    In them +d and -d at two places of a bucket may cancel, and only the number of NaN and Inf is known.
+    """
+    if now.nonfinite:
+        return _PLACES
+    elements = model.count * (2 if model.dtype.startswith("complex") else 1)
+    return _HIDDEN if elements > WIDTH and distance <= rounding else ""
+
+
 def _estimate(now: SampleSketch, before: SampleSketch, count: int) -> float:
-    if now.nonfinite != before.nonfinite or len(now.projection) != len(before.projection):
+    if (now.nonfinite, now.places) != (before.nonfinite, before.places):
+        return _FAR
+    if len(now.projection) != len(before.projection):
         return _FAR
     if not now.projection:  # text, or nothing at all
         return 0.0 if now.bits == before.bits else _FAR
@@ -164,11 +194,6 @@ def _extremes(now: SampleSketch, before: SampleSketch, tolerance: tuple[float, f
         return None
     reason = f"the smallest or the largest value is off by {distance:.3g}, tolerance {allowed:.3g}"
     return TapDifference("off", (), distance, allowed, scale, reason=reason)
-
-
-def _nonfinite(now: SampleSketch, *, same_dtype: bool) -> TapDifference | None:
-    """Other bits, as many NaN and Inf, and the rest agrees: which of them stands where is not in a sketch."""
-    return TapDifference("off", size=_FAR, reason=_NONFINITE) if now.nonfinite and same_dtype else None
 
 
 def _same_figures(now: SampleSketch, before: SampleSketch) -> bool:

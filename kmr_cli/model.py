@@ -277,17 +277,21 @@ class Model:
         shapes: Shapes,
         seed: int,
         folder: Path | None,
+        former: bool = False,
     ) -> Snapshot:
-        """The same for a batch that :meth:`take_batch` made; ``source`` is what it was made from."""
+        """The same for a batch that :meth:`take_batch` made; ``source`` is what it was made from.
+
+        ``former`` has the sketches of version 1 made too; see :func:`kmr_cli.snapshot.take`.
+        """
         arguments = {
             "batch": arrays, "spare": spare, "sides": sides, "seed": seed,
-            "folder": None if folder is None else str(folder.resolve()),
+            "folder": None if folder is None else str(folder.resolve()), "former": former,
         }  # fmt: skip
         with advised(self.info, synthetic=source is None, shapes=shapes):
             taps, outputs = self._run("snapshot", arguments)
         return Snapshot(
             self.info.path, self.info.format, self.info.writer, self.versions, _source(source), batch_size(arrays),
-            seed, dict(shapes), sketch_inputs(arrays), outputs, sides, taps, self.info.separator,
+            seed, dict(shapes), sketch_inputs(arrays, self.info), outputs, sides, taps, self.info.separator,
         )  # fmt: skip
 
     def take_batch(

@@ -283,6 +283,9 @@ class SampleSketch:
         bits: checksum of the exact content.
         projection: random projection of the elements; the distance of two of them estimates the distance of the two
             tensors (:mod:`kmr_cli.sketch`). Empty for text.
+        places: checksum of which elements are NaN, Inf and -Inf; empty where all are finite, and where a snapshot of
+            version 1 does not tell.
+        former: the projection of version 1, on request.
     """
 
     minimum: float | None
@@ -292,6 +295,8 @@ class SampleSketch:
     nonfinite: int
     bits: str
     projection: tuple[float, ...]
+    places: str = ""
+    former: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -334,12 +339,16 @@ class TapSketch:
 
 @dataclass(frozen=True)
 class InputSketch:
-    """One input of the batch that a snapshot was taken on: its shape with the samples, dtype and a checksum."""
+    """One input of the batch that a snapshot was taken on: its shape with the samples, dtype and a checksum.
+
+    ``declared`` is the shape that the model's file declares, None for every free axis; None where it declares none.
+    """
 
     name: str
     shape: tuple[int, ...]
     dtype: str
     bits: str
+    declared: Shape | None = None
 
 
 @dataclass(frozen=True)
@@ -358,6 +367,7 @@ class Snapshot:
         sides: ``in``, ``out`` or both.
         taps: in the order in which they ran; the model's outputs last.
         separator: of the parts of a layer's path.
+        schema: version of the file, which decides how sketches are made.
     """
 
     path: str
@@ -373,6 +383,7 @@ class Snapshot:
     sides: tuple[str, ...]
     taps: tuple[TapSketch, ...]
     separator: str = "/"
+    schema: int = 2
 
 
 @dataclass(frozen=True)

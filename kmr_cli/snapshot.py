@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -11,9 +12,10 @@ import numpy as np
 from kmr_cli.batch import batch_size, dtype_name
 from kmr_cli.errors import SnapshotError
 from kmr_cli.formats import Session, Sink, Taps
-from kmr_cli.records import Batch, BatchIndex, InputSketch, LayerInfo, TapSketch, TensorSpec
+from kmr_cli.records import Batch, BatchIndex, InputSketch, LayerInfo, ModelInfo, Shape, TapSketch, TensorSpec
 from kmr_cli.sample import RANDOM, prove
 from kmr_cli.sketch import checksum, groups_of, parts_of, sketch
+from kmr_cli.sketch_version_1 import project
 
 Progress = Callable[[str], None]
 Taken: TypeAlias = "tuple[tuple[TapSketch, ...], tuple[str, ...]]"
@@ -28,6 +30,7 @@ def take(
     seed: int = 0,
     spare: Batch | None = None,
     folder: Path | None = None,
+    former: bool = False,
     progress: Progress = lambda _: None,
 ) -> Taken:
     """Run a batch and sketch every tap; one more pass (two or four in doubt) proves the batch indices.
@@ -39,6 +42,7 @@ def take(
         seed: of the replacement data.
         spare: further rows of the same inputs, preferred as replacement data.
         folder: where to save the whole tensors too: ``0.npy``, ``1.npy``, … in the order of the sketches.
+        former: project as version 1 did too, to compare with a snapshot of it.
         progress: told before every pass.
 
     Returns:
@@ -58,15 +62,21 @@ def take(
             continue
         if folder is not None:
             np.save(folder / f"{len(taps)}.npy", value.astype(np.bytes_) if value.dtype == object else value)
-        taps.append(sketch_tap(tap, value, found[tap][sample], size, sample))
+        taps.append(sketch_tap(tap, value, found[tap][sample], size, sample, former=former))
     return tuple(taps), tuple(whole.output_names)
 
 
-def sketch_inputs(batch: Batch) -> tuple[InputSketch, ...]:
-    """Shapes, dtypes and checksums of a batch."""
+def sketch_inputs(batch: Batch, info: ModelInfo) -> tuple[InputSketch, ...]:
+    """Shapes, dtypes and checksums of a batch, and the shapes that the model's file declares for it."""
+    declared = {spec.name: _declared(spec) for spec in info.inputs} if info.free_dims else {}
     return tuple(
-        InputSketch(name, array.shape, dtype_name(array.dtype), checksum(array)) for name, array in batch.items()
+        InputSketch(name, array.shape, dtype_name(array.dtype), checksum(array), declared.get(name))
+        for name, array in batch.items()
     )
+
+
+def _declared(spec: TensorSpec) -> Shape | None:
+    return None if {"rank", "sizes"} & set(spec.presumed) else spec.shape
 
 
 def load_saved(folder: Path, number: int, dtype: str) -> np.ndarray:
@@ -120,7 +130,9 @@ class _WithEnds:
         self._session.close()
 
 
-def sketch_tap(tap: tuple[str, int, str], value: np.ndarray, index: BatchIndex, size: int, sample: int) -> TapSketch:
+def sketch_tap(
+    tap: tuple[str, int, str], value: np.ndarray, index: BatchIndex, size: int, sample: int, *, former: bool = False
+) -> TapSketch:
     """What is kept of one tensor.
 
     Args:
@@ -129,6 +141,7 @@ def sketch_tap(tap: tuple[str, int, str], value: np.ndarray, index: BatchIndex, 
         index: its batch index as proven for one sample.
         size: number of samples.
         sample: that sample.
+        former: project as version 1 did too.
     """
     parts = parts_of(value, index, size, sample)
     pieces: Sequence[np.ndarray]
@@ -140,7 +153,7 @@ def sketch_tap(tap: tuple[str, int, str], value: np.ndarray, index: BatchIndex, 
         index.kind,
         index.axis,
         pieces[0].size,
-        tuple(sketch(piece) for piece in pieces),
+        tuple(replace(sketch(piece), former=project(piece) if former else None) for piece in pieces),
         random=index.proof == RANDOM,
     )
 

@@ -11,7 +11,8 @@ import math
 import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -20,18 +21,29 @@ import ml_dtypes  # noqa: F401  (registers bfloat16 and float8 with NumPy)
 import numpy as np
 
 from kmr_cli.errors import SnapshotError
-from kmr_cli.records import BatchIndexKind, InputSketch, SampleShape, SampleSketch, Snapshot, TapSketch
+from kmr_cli.records import BatchIndexKind, InputSketch, SampleShape, SampleSketch, Shape, Snapshot, TapSketch
 from kmr_cli.sketch import WIDTH, groups_of
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the layout. A reader for every earlier one stays in :data:`_READERS`."""
 SUFFIX = ".kmr.json"
 _FORMATS = ("keras", "h5", "savedmodel", "torchscript")
+_METHODS = {
+    1: {"method": "count-sketch", "width": WIDTH},
+    2: {"method": "count-sketch", "multipliers": "golden-ratio", "width": WIDTH},
+}
+_MOST, _FURTHEST = 10**12, 400  # of projected numbers as they are written, and of their exponent
 _LARGEST = 64 * 2**20  # bytes; 200 layers take less than half of one of them
 
 
 def dump(snapshot: Snapshot) -> str:
-    """The text of a snapshot file: ASCII, one line per sample, taps in the order in which they ran."""
+    """The text of a snapshot file: ASCII, one line per sample, taps in the order in which they ran.
+
+    Raises:
+        ValueError: it was read from a file of an earlier version, whose sketches this one has not.
+    """
+    if snapshot.schema != SCHEMA:
+        raise ValueError(f"a snapshot of version {snapshot.schema}, and version {SCHEMA} is written")
     head = {
         "schema": SCHEMA,
         "kind": "kmr-inspect snapshot",
@@ -47,7 +59,7 @@ def dump(snapshot: Snapshot) -> str:
         "outputs": list(snapshot.outputs),
         "sides": list(snapshot.sides),
         "separator": snapshot.separator,
-        "sketch": {"method": "count-sketch", "width": WIDTH},
+        "sketch": _METHODS[SCHEMA],
     }
     lines = ["{"]
     lines += [f" {json.dumps(key)}: {json.dumps(value)}," for key, value in head.items()]
@@ -221,28 +233,38 @@ def _tap_text(tap: TapSketch) -> str:
         "layer": tap.layer, "call": tap.call, "port": tap.port, "shape": list(tap.shape), "dtype": tap.dtype,
         "index": tap.index, "axis": tap.axis, "count": tap.count,
     } | ({"random": True} if tap.random else {})  # fmt: skip
-    samples = ",".join("\n   " + _sample_text(sample) for sample in tap.samples)
-    return "  " + json.dumps(head, separators=(", ", ":"))[:-1] + ', "samples":[' + samples + "]}"
+    samples = ",".join("\n " + _sample_text(sample) for sample in tap.samples)
+    return json.dumps(head, separators=(",", ":"))[:-1] + ',"samples":[' + samples + "]}"
 
 
 def _sample_text(sample: SampleSketch) -> str:
-    figures: dict[str, Any] = {
-        "min": sample.minimum, "max": sample.maximum, "mean": sample.mean, "rms": sample.rms,
-    }  # fmt: skip
+    figures = {"min": sample.minimum, "max": sample.maximum, "mean": sample.mean, "rms": sample.rms}
+    parts = [f'"{name}":{_figure(number)}' for name, number in figures.items()]
     if sample.nonfinite:
-        figures["nonfinite"] = sample.nonfinite
-    rest = {"bits": sample.bits, "sketch": [_short(number) for number in sample.projection]}
-    return json.dumps(figures | rest, separators=(",", ":"))
+        parts.append(f'"nonfinite":{sample.nonfinite},"places":"{sample.places}"')
+    numbers, exponent = _whole(sample.projection)
+    parts.append(f'"bits":"{sample.bits}","exp":{exponent},"sketch":[{",".join(map(str, numbers))}]')
+    return "{" + ",".join(parts) + "}"
 
 
-def _short(number: float) -> float | int:
-    """Without the ``.0`` of whole numbers."""
-    return int(number) if number.is_integer() and abs(number) < 1e15 else number
+def _figure(number: float | None) -> str:
+    """As short as JSON has it: ``1.23457e-5``."""
+    if number is None:
+        return "null"
+    digits, e, exponent = f"{number:.6g}".partition("e")
+    return f"{digits}e{int(exponent)}" if e else digits
 
 
-def _read_1(document: Mapping[str, Any]) -> Snapshot:
-    batch, model = document["batch"], document["model"]
-    if document["sketch"] != {"method": "count-sketch", "width": WIDTH}:
+def _whole(numbers: Sequence[float]) -> tuple[list[int], int]:
+    """Numbers as multiples of one power of ten, the largest that takes no digit from any: (multiples, exponent)."""
+    exact = [Decimal(repr(number)).normalize() for number in numbers]
+    exponent = min((int(number.as_tuple().exponent) for number in exact if number), default=0)
+    return [int(number.scaleb(-exponent)) for number in exact], exponent
+
+
+def _read(document: Mapping[str, Any]) -> Snapshot:
+    batch, model, schema = document["batch"], document["model"], document["schema"]
+    if document["sketch"] != _METHODS[schema]:
         raise ValueError("unknown sketch")
     size = _int(batch["size"], 1)
     snapshot = Snapshot(
@@ -259,14 +281,19 @@ def _read_1(document: Mapping[str, Any]) -> Snapshot:
         },
         inputs=tuple(
             InputSketch(
-                _str(spec["name"]), tuple(map(_int, _list(spec["shape"]))), _dtype(spec["dtype"]), _bits(spec["bits"])
+                _str(spec["name"]),
+                tuple(map(_int, _list(spec["shape"]))),
+                _dtype(spec["dtype"]),
+                _bits(spec["bits"]),
+                None if schema == 1 else _declared(spec),
             )
             for spec in _list(batch["inputs"])
         ),
         outputs=tuple(map(_str, _list(document["outputs"]))),
         sides=tuple(_one_of(side, ("in", "out")) for side in _list(document["sides"])),
-        taps=tuple(_read_tap(tap, size) for tap in _list(document["taps"])),
+        taps=tuple(_read_tap(tap, size, schema) for tap in _list(document["taps"])),
         separator=_one_of(document["separator"], ("/", ".")),
+        schema=schema,
     )
     ends = {tap.port.partition(".")[0] for tap in snapshot.taps if not tap.layer and tap.port.startswith("out")}
     if ends != {f"out{number}" for number in range(len(snapshot.outputs))}:
@@ -276,12 +303,12 @@ def _read_1(document: Mapping[str, Any]) -> Snapshot:
     return snapshot
 
 
-def _read_tap(tap: Mapping[str, Any], size: int) -> TapSketch:
+def _read_tap(tap: Mapping[str, Any], size: int, schema: int) -> TapSketch:
     shape = tuple(_length(length) for length in _list(tap["shape"]))
     axis = None if tap["axis"] is None else _int(tap["axis"])
     if axis is not None and axis >= len(shape):
         raise ValueError(f"no axis {axis} in a tensor with {len(shape)}")
-    samples = tuple(map(_read_sample, _list(tap["samples"])))
+    samples = tuple(map(_read_sample_1 if schema == 1 else _read_sample, _list(tap["samples"])))
     if len(samples) not in (1, len(groups_of(size))):
         raise ValueError(f"{len(samples)} sketches of {size} samples")
     port = _str(tap["port"])
@@ -304,14 +331,35 @@ def _read_tap(tap: Mapping[str, Any], size: int) -> TapSketch:
 
 
 def _read_sample(sample: Mapping[str, Any]) -> SampleSketch:
+    exponent = _signed(sample["exp"], _FURTHEST)
+    numbers = [_signed(number, _MOST) for number in _list(sample["sketch"])]
+    found = _sample(sample, [_float(float(f"{number}e{exponent}")) for number in numbers])
+    if ("places" in sample) != (found.nonfinite > 0):
+        raise ValueError("places are those of NaN and Inf")
+    return replace(found, places=_bits(sample["places"])) if found.nonfinite else found
+
+
+def _read_sample_1(sample: Mapping[str, Any]) -> SampleSketch:
+    return _sample(sample, [_float(number) for number in _list(sample["sketch"])])
+
+
+def _sample(sample: Mapping[str, Any], projection: Sequence[float]) -> SampleSketch:
     minimum, maximum, mean, rms = (
         None if sample[key] is None else _float(sample[key]) for key in ("min", "max", "mean", "rms")
     )
-    projection = tuple(map(_float, _list(sample["sketch"])))
     if len(projection) > WIDTH:
         raise ValueError(f"a sketch of {len(projection)} numbers")
     nonfinite = _int(sample.get("nonfinite", 0))
-    return SampleSketch(minimum, maximum, mean, rms, nonfinite, _bits(sample["bits"]), projection)
+    return SampleSketch(minimum, maximum, mean, rms, nonfinite, _bits(sample["bits"]), tuple(projection))
+
+
+def _declared(spec: Mapping[str, Any]) -> Shape | None:
+    if spec["declared"] is None:
+        return None
+    shape = tuple(None if size is None else _int(size) for size in _list(spec["declared"]))
+    if len(shape) != len(spec["shape"]):
+        raise ValueError("a declared shape of another rank than the data")
+    return shape
 
 
 def _str(value: object) -> str:
@@ -341,6 +389,12 @@ def _one_of(value: object, known: Sequence[str]) -> str:
 def _int(value: object, least: int = 0) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 2**63:
         raise TypeError(f"a whole number expected, not {value!r:.40}")
+    return value
+
+
+def _signed(value: object, most: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > most:
+        raise TypeError(f"a whole number up to {most} expected, not {value!r:.40}")
     return value
 
 
@@ -379,4 +433,4 @@ def _dtype(value: object) -> str:
     return name
 
 
-_READERS: Mapping[int, Callable[[Mapping[str, Any]], Snapshot]] = {1: _read_1}
+_READERS: Mapping[int, Callable[[Mapping[str, Any]], Snapshot]] = {1: _read, 2: _read}

@@ -4,13 +4,21 @@ import itertools
 
 import numpy as np
 import pytest
-from zoo.snapshots import normal, tap
+from zoo.snapshots import Run, normal, tap
 
 from kmr_cli.difference import RANDOM, differ
+from kmr_cli.sketch_version_1 import as_version_1
 
 SIZE = 4
 TOLERANCE = (1e-4, 1e-6)
 EXACT = pytest.mark.parametrize("exact", [False, True], ids=["sketch", "whole"])
+
+
+def compared_with_version_1(now, before, **how):
+    """By the sketches of a snapshot of version 1."""
+    run = [Run().add("a", value, former=True, **how).snapshot() for value in (now, before)]
+    mine, yours = (as_version_1(one).taps[0] for one in run)
+    return differ(mine, yours, SIZE, TOLERANCE, schema=1)
 
 
 def compared(now, before, *, exact, size=SIZE, tolerance=TOLERANCE, any_layout=False, now_as=None, **how):
@@ -180,6 +188,60 @@ def test_nan_at_the_same_places_is_the_same(exact):
     value = normal(4, 20)
     value[2, 3], value[1] = np.nan, np.inf
     assert compared(value.copy(), value, exact=exact).kind == "same"
+
+
+@EXACT
+@pytest.mark.parametrize("kind", [np.nan, np.inf, -np.inf])
+def test_rounding_beside_what_is_not_finite_is_close(exact, kind):
+    """A mask of -Inf, and last bits that differ."""
+    value = normal(4, 5, 20)
+    value[:, :, 3:7] = kind
+    found = compared(value * np.float32(1 + 1e-6), value, exact=exact)
+    assert (found.kind, found.where) == ("close", (0, 1, 2, 3))
+    nothing = np.full((4, 20), kind, np.float32)
+    assert compared(nothing.astype(np.float64), nothing, exact=exact).kind == "close"
+
+
+@EXACT
+def test_another_kind_of_nan_or_inf(exact):
+    value = normal(4, 20)
+    other = value.copy()
+    value[2, 3], other[2, 3] = np.inf, -np.inf
+    found = compared(other, value, exact=exact)
+    assert (found.kind, found.where, found.size) == ("off", (2,), np.inf)
+
+
+@pytest.mark.parametrize(("first", "second"), list(itertools.combinations(range(10), 2)))
+def test_any_two_classes_that_were_swapped(first, second):
+    value = normal(4, 10)
+    other = value.copy()
+    other[:, [first, second]] = value[:, [second, first]]
+    assert compared(other, value, exact=False).kind in ("off", "reordered")
+
+
+def test_version_1_leaves_unknown_what_may_be_swapped():
+    value = normal(4, 10)
+    other = value.copy()
+    other[:, [3, 7]] = value[:, [7, 3]]
+    found = compared_with_version_1(other, value)
+    assert (found.kind, found.size) == ("unknown", 0)
+    assert "does not tell rounding from swapped values" in found.reason
+    assert compared_with_version_1(value.copy(), value).kind == "same"
+    assert compared_with_version_1(other + 1, value).kind == "off"
+    assert compared_with_version_1(value * np.float32(1 + 2e-5), value).kind == "close"
+    assert compared_with_version_1(other[:, :8], value[:, :8]).kind == "off"  # few values are their own sketch
+    few = value[:, :8]
+    assert compared_with_version_1(np.nextafter(few, np.float32(9)), few).kind == "close"
+
+
+def test_version_1_leaves_unknown_where_nan_and_inf_stand():
+    value = normal(4, 20)
+    value[1, 2:5] = np.nan
+    found = compared_with_version_1(value * np.float32(1 + 2e-5), value)
+    assert found.kind == "unknown"
+    assert "does not tell where NaN and Inf stand" in found.reason
+    assert compared_with_version_1(value.copy(), value).kind == "same"
+    assert compared_with_version_1(value + 1, value).kind == "off"
 
 
 @EXACT

@@ -5,6 +5,7 @@ import json
 import re
 import zlib
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -12,11 +13,13 @@ import jsonschema
 import ml_dtypes
 import numpy as np
 import pytest
+from zoo import snapshots as zoo
 from zoo.snapshots import Run, normal, snapshot, tap
 
 from kmr_cli.compare import compare
 from kmr_cli.errors import SnapshotError
 from kmr_cli.records import InputSketch
+from kmr_cli.sketch_version_1 import as_version_1
 from kmr_cli.snapshot_file import (
     dump,
     file_name,
@@ -29,11 +32,12 @@ from kmr_cli.snapshot_file import (
 )
 
 SCHEMA = json.loads((Path(__file__).parents[1] / "docs" / "snapshot.schema.json").read_text())
-GOLDEN = Path(__file__).parent / "golden" / "snapshot_version_1.kmr.json"
+GOLDEN = Path(__file__).parent / "golden"
 
 
-def varied():
+def varied(*, former=False):
     """Every kind of tap and of text."""
+    tap = partial(zoo.tap, former=former)
     nan = normal(4, 3)
     nan[1], nan[2, 0] = np.nan, np.inf
     return snapshot(
@@ -50,6 +54,7 @@ def varied():
         tap('odd "name"\n\x1b[31m\N{SNOWMAN}\udcff', normal(4, 2)),
         tap("", normal(4, 2).astype(np.float64)),
         given_shapes={None: (3,), "x": (4, 5)}, outputs=("y\N{SNOWMAN}",), sides=("in", "out"), source="a.npz, b.npy",
+        inputs=(InputSketch("x", (4, 3), "float32", "00000000", None if former else (None, 3)),),
     )  # fmt: skip
 
 
@@ -81,19 +86,29 @@ def test_only_the_files_name_is_kept():
     assert json.loads(dump(replace(varied(), path="/home/me/secret/m.keras")))["model"]["path"] == "m.keras"
 
 
+@pytest.mark.parametrize("shape", [(8, 30, 30, 4), (8, 6)])
 @pytest.mark.parametrize(
     ("dtype", "scale"),
     [
         ("float32", 12345.678),
         ("float32", 1e-5),
+        ("float32", 1e-38),
+        ("float32", 1e37),
         ("float16", 1e-3),
         ("float64", 12345.678),
         ("float64", 1e-5),
+        ("float64", 1e-300),
+        ("float64", 1e307),
+        ("complex128", 1e-300),
         ("int64", 12345.678),
+        ("int64", 2e18),  # hashes
     ],
 )
-def test_a_tap_of_eight_samples_takes_two_kilobytes(dtype, scale):
-    value = (normal(8, 30, 30, 4) * scale).astype(dtype)
+@pytest.mark.parametrize("nonfinite", [False, True])
+def test_a_tap_of_eight_samples_takes_two_kilobytes(dtype, scale, shape, nonfinite):
+    value = (normal(*shape).astype(np.float64) * scale).astype(dtype)
+    if nonfinite and dtype != "int64":
+        value[:, ::2] = np.nan
     one = snapshot(tap("encoder/block_12/attention/output_dense", value, size=8), size=8)
     assert len(dump(one)) - len(dump(replace(one, taps=()))) <= 2048
 
@@ -103,9 +118,9 @@ def test_a_tap_of_eight_samples_takes_two_kilobytes(dtype, scale):
 
 def test_version_1_stays_readable():
     """Committed when version 1 was new. It may never be written again, nor what is read from it change."""
-    text = GOLDEN.read_text()
-    jsonschema.validate(json.loads(text), SCHEMA)
-    found = load(GOLDEN)
+    golden = GOLDEN / "snapshot_version_1.kmr.json"
+    jsonschema.validate(json.loads(golden.read_text()), SCHEMA)
+    found = load(golden)
     assert (found.path, found.format, found.size, found.seed, found.source) == (
         "m.keras",
         "keras",
@@ -114,21 +129,61 @@ def test_version_1_stays_readable():
         "a.npz, b.npy",
     )
     assert found.given_shapes == {None: (3,), "x": (4, 5)}
+    assert found.schema == 1
     assert found.inputs == (InputSketch("x", (4, 3), "float32", "00000000"),)
     assert [tap.shape for tap in found.taps[:3]] == [("B", 6, 6, 3), ("4*B", 5), (5, "B", 3)]
     assert [tap.index for tap in found.taps[:4]] == ["separated", "merged", "moved", "mixed"]
     assert found.taps[0].samples[2].bits == GOLDEN_BITS
     assert found.taps[4].samples[1].rms is None
     assert found.taps[5].random
-    assert compare(found, varied()).verdict != "fail"  # sketches are computed as they were
+    now = as_version_1(varied(former=True))
+    assert now.taps[:-1] == found.taps[:-1]  # sketches are computed as they were
+    assert compare(now, found).verdict != "fail"
+    with pytest.raises(ValueError, match="version 1"):
+        dump(found)
 
 
 GOLDEN_BITS = "637b929c"
 
 
+def test_version_2_stays_readable():
+    """Committed when version 2 was new: neither what is read from it nor how sketches are computed may change."""
+    golden = GOLDEN / "snapshot_version_2.kmr.json"
+    jsonschema.validate(json.loads(golden.read_text()), SCHEMA)
+    assert load(golden) == varied()
+    assert compare(varied(), load(golden)).verdict != "fail"
+
+
+def test_a_file_of_one_version_is_none_of_the_other():
+    """The schema, like the reader, goes by the version that the file says it is of."""
+    first, second = (json.loads((GOLDEN / f"snapshot_version_{version}.kmr.json").read_text()) for version in (1, 2))
+    for document, version in ((first, 2), (second, 1)):
+        document["schema"] = version
+        with pytest.raises(SnapshotError, match="damaged"):
+            parse(json.dumps(document), "s")
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(document, SCHEMA)
+
+
+@pytest.mark.parametrize("declared", [None, (4, 3), (None, 3), (None, None)])
+def test_declared_shapes_are_kept(declared):
+    spec = InputSketch("x", (4, 3), "float32", "00000000", declared)
+    taken = Run().end(normal(4, 2)).snapshot(inputs=(spec,))
+    jsonschema.validate(json.loads(dump(taken)), SCHEMA)
+    assert parse(dump(taken), "s").inputs == (spec,)
+
+
+def test_places_belong_to_what_is_not_finite():
+    for spoilt in ('"nonfinite":3,', '"places":"[0-9a-f]{8}",'):
+        text, count = re.subn(spoilt, "", dump(varied()), count=1)
+        assert count == 1
+        with pytest.raises(SnapshotError, match="damaged"):
+            parse(text, "s")
+
+
 def test_a_later_version_is_refused():
     document = json.loads(dump(varied()))
-    for version in (2, 99, 0, "1", None, True, 1.5, [1]):
+    for version in (3, 99, 0, "1", None, True, 1.5, [1]):
         document["schema"] = version
         with pytest.raises(SnapshotError, match="version") as caught:
             parse(json.dumps(document), "s.json")

@@ -25,6 +25,7 @@ def tap(
     axis: int | None = 0,
     owners: Sequence[int] | None = None,
     random: bool = False,
+    former: bool = False,
 ) -> TapSketch:
     """The sketch of one tensor; by default its samples lie apart on axis 0."""
     if kind not in _PROVEN and owners is None:
@@ -32,7 +33,7 @@ def tap(
     if owners is None and axis is not None:
         owners = np.repeat(np.arange(size), value.shape[axis] // size).tolist()
     index = BatchIndex(kind, axis, tuple(owners or ()), RANDOM if random else "")
-    return sketch_tap((layer, call, port), value, index, size, size // 2)
+    return sketch_tap((layer, call, port), value, index, size, size // 2, former=former)
 
 
 def snapshot(*taps: TapSketch, size: int = SIZE, **more: object) -> Snapshot:
