@@ -13,7 +13,7 @@ from zoo import conversions as zoo
 from kmr_cli import open_model
 from kmr_cli.baseline import compare_models, compare_with_snapshot, full_snapshot
 from kmr_cli.errors import BatchError, SnapshotError
-from kmr_cli.snapshot_file import dump, load, tensors_path
+from kmr_cli.snapshot_file import dump, load, parse, tensors_path
 
 SCHEMA = json.loads((Path(__file__).parents[1] / "docs" / "snapshot.schema.json").read_text())
 
@@ -80,9 +80,102 @@ def test_the_fixed_batch_of_the_other_model_counts_too(tmp_path):
         x = start = keras.Input(batch_shape=(size, 4), name="x")
         model = zoo.seeded(keras.Model(start, keras.layers.Dense(3, name="dense")(x)))
         paths.append(zoo.save_keras(model, tmp_path / f"{size}.keras"))
-    for first, second in (paths, paths[::-1]):
+    for first, second, verdict, severity in ((*paths, "pass", "note"), (*paths[::-1], "fail", "error")):
         with open_model(first, in_process=True) as now, open_model(second, in_process=True) as before:
-            assert compare_models(now, before).verdict == "pass"
+            result = compare_models(now, before)
+            assert result.verdict == verdict
+            assert [(one.rule, one.severity) for one in result.findings] == [("KMR409", severity)]
+            assert result.outputs[0].agrees
+            assert "exactly 3 samples" in result.findings[0].message
+
+
+@pytest.fixture
+def declaring(tmp_path):
+    """Models of the same weights that declare other shapes for their input."""
+    import keras
+
+    def make(*shape):
+        x = start = keras.Input(batch_shape=shape, name="x")
+        x = keras.layers.Conv2D(2, 3, name="conv")(x)
+        x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
+        return zoo.save_keras(zoo.seeded(keras.Model(start, x)), tmp_path / f"{'_'.join(map(str, shape))}.keras")
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "severity"),
+    [
+        ((4, 6, 6, 1), (None, 6, 6, 1), "error"),
+        ((None, 6, 6, 1), (4, 6, 6, 1), "note"),
+        ((None, 6, 6, 1), (None, None, None, 1), "error"),
+        ((None, None, None, 1), (None, 6, 6, 1), "note"),
+        ((None, 6, 6, 1), (None, 6, 6, 1), None),
+    ],
+)
+def test_an_axis_that_was_free_and_is_fixed_now(tmp_path, declaring, now, before, severity):
+    path, data = tmp_path / "s.kmr.json", zoo.images((6, 6, 1))[:4]
+    with open_model(declaring(*before), in_process=True) as opened:
+        path.write_text(dump(opened.snapshot(data)))
+    with open_model(declaring(*now), in_process=True) as opened:
+        result = compare_with_snapshot(opened, path, data)[0]
+    assert result.verdict == ("fail" if severity == "error" else "pass")
+    assert [(one.rule, one.severity) for one in result.findings] == ([("KMR409", severity)] if severity else [])
+    assert result.outputs[0].agrees
+
+
+def test_another_fixed_batch_is_no_reason_to_accept_it(tmp_path, declaring):
+    """The hint says how to mend the model; only where a fixed batch was replaced by another, that it may be meant."""
+    path, data = tmp_path / "s.kmr.json", zoo.images((6, 6, 1))
+    for before, hint in ((None, "with a batch axis of any size"), (4, "or if it is meant, take the snapshot again")):
+        with open_model(declaring(before, 6, 6, 1), in_process=True) as opened:
+            path.write_text(dump(opened.snapshot(data[:4])))
+        with open_model(declaring(1, 6, 6, 1), in_process=True) as opened:
+            with pytest.raises(SnapshotError, match="on 4 samples, and the model takes exactly 1 now") as caught:
+                compare_with_snapshot(opened, path, data[:4])
+            assert hint in caught.value.hint
+            assert before or "take the snapshot" not in caught.value.hint
+
+
+def test_torchscript_declares_nothing(scripted):
+    import zoo.conversions_torch as made
+
+    with open_model(scripted(made.Bare()), in_process=True) as opened:
+        assert [spec.declared for spec in opened.snapshot(zoo.images((4,))).inputs] == [None]
+
+
+def test_a_snapshot_of_version_1(tmp_path):
+    """It is compared with its own sketches, and what replaces it is of version 2."""
+    model = zoo.save_keras(zoo.mlp(), tmp_path / "m.keras")
+    data, path = zoo.images((4,)), tmp_path / "s.kmr.json"
+    with open_model(model, in_process=True) as opened:
+        arrays, spare = opened.take_batch(data, None, {}, 0)
+        how = {"sides": ("in", "out"), "shapes": {}, "seed": 0, "folder": None}
+        path.write_text(of_version_1(opened.snapshot_of(arrays, spare, data, former=True, **how)))
+        jsonschema.validate(json.loads(path.read_text()), SCHEMA)
+        assert load(path).schema == 1
+        result, now = compare_with_snapshot(opened, path, data)
+        assert (result.verdict, result.findings) == ("pass", ())
+        assert parse(dump(now), "s").schema == 2
+        spoilt = json.loads(path.read_text())
+        for sample in spoilt["taps"][-1]["samples"]:
+            sample["sketch"] = [number + 1 for number in sample["sketch"]]
+            sample["bits"] = "00000000"
+        path.write_text(json.dumps(spoilt))
+        assert compare_with_snapshot(opened, path, data)[0].verdict == "fail"
+
+
+def of_version_1(snapshot):
+    """The text of a file as version 1 wrote it."""
+    document = json.loads(dump(snapshot))
+    document |= {"schema": 1, "sketch": {"method": "count-sketch", "width": 8}}
+    for spec in document["batch"]["inputs"]:
+        del spec["declared"]
+    for tap, kept in zip(document["taps"], snapshot.taps, strict=True):
+        for sample, sketched in zip(tap["samples"], kept.samples, strict=True):
+            sample["sketch"] = list(sketched.former)
+            del sample["exp"]
+    return json.dumps(document)
 
 
 def test_a_batch_of_sixteen(tmp_path, agrees):

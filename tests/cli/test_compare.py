@@ -222,10 +222,10 @@ def test_a_damaged_snapshot_is_one_clear_line(kmr, place, tmp_path, text):
 
 def test_a_snapshot_of_a_later_version_says_so(kmr, place, baseline, tmp_path):
     later = tmp_path / "later.kmr.json"
-    later.write_text(baseline.read_text().replace('"schema": 1', '"schema": 2'))
+    later.write_text(baseline.read_text().replace('"schema": 2', '"schema": 3'))
     screen = kmr("compare", "model.keras", later, *SAME, cwd=place)
     assert screen.code == 2
-    assert "a snapshot of version 2, and this program reads up to 1" in screen.err
+    assert "a snapshot of version 3, and this program reads up to 2" in screen.err
 
 
 def test_snapshot_refuses_places_before_the_model_runs(kmr, place, tmp_path):
