@@ -12,15 +12,15 @@ from zoo.samples import COMMAND, HOME
 DATA = ("--input", "batch.npz")
 
 
-def save(path, shift=0.0):
-    """first, act, last: (B, 3) -> (B, 2); ``shift`` is added to the last bias."""
+def save(path, shift=0.0, last="last"):
+    """first, act and the last: (B, 3) -> (B, 2); ``shift`` is added to the last bias."""
     import torch
     from zoo.conversions_torch import save as script
 
     torch.manual_seed(5)
-    layers = {"first": torch.nn.Linear(3, 4), "act": torch.nn.Tanh(), "last": torch.nn.Linear(4, 2)}
+    layers = {"first": torch.nn.Linear(3, 4), "act": torch.nn.Tanh(), last: torch.nn.Linear(4, 2)}
     with torch.no_grad():
-        layers["last"].bias += shift
+        layers[last].bias += shift
     return script(torch.nn.Sequential(OrderedDict(layers)).eval(), path)
 
 
@@ -67,17 +67,18 @@ def test_the_command_line_wins_over_what_the_project_says_of_every_layer(kmr, pl
 
 @pytest.mark.slow
 def test_patterns_of_the_project_that_fit_nothing_are_pointed_out(kmr, place, tmp_path):
+    layers = "".join(f"{name} = {{ rtol = 0.1 }}\n" for name in ('"gone/*"', "end", "last", "out0", '"*"'))
     (tmp_path / "pyproject.toml").write_text(
-        '[tool.kmr-inspect]\nallow = ["lst", "first"]\n[tool.kmr-inspect.tolerance]\n'
-        '"gone/*" = { rtol = 0.1 }\nlast = { rtol = 0.1 }\nout0 = { rtol = 0.1 }\n"*" = { rtol = 0.1 }\n'
+        f'[tool.kmr-inspect]\nallow = ["lst", "first", "end"]\n[tool.kmr-inspect.tolerance]\n{layers}'
     )
     folder = tmp_path / "snapshots"
     folder.mkdir()
-    for name in ("model.pt", "same.pt"):
-        shutil.copy(place / "model.pt", tmp_path / name)
+    save(tmp_path / "model.pt")
+    save(tmp_path / "renamed.pt", last="end")
+    for name in ("model.pt", "renamed.pt"):
         shutil.copy(place / "model.kmr.json", folder / f"{name}.kmr.json")
     arguments = ("--input", place / "batch.npz", "--allow", "frst")
-    screen = kmr("compare", "model.pt", "same.pt", folder, *arguments, cwd=tmp_path)
+    screen = kmr("compare", "model.pt", "renamed.pt", folder, *arguments, cwd=tmp_path)
     assert screen.code == 0, screen.err
     notes = [line for line in screen.err.splitlines() if "has this path" in line]
     assert [line.partition("; ")[0] for line in notes] == [
