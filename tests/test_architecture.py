@@ -19,7 +19,8 @@ ORDER = (
     "batch_index", "tap", "requests", "sample_index", "fingerprint", "permutation", "reach", "evidence", "blame",
     "unkind", "sizes", "padding", "masks", "policy", "check_run", "carrier", "determinism", "finite", "misaligned",
     "rounding", "mask_rules", "size_rules", "pairs", "pressure", "check", "training", "sample", "library", "sketch",
-    "sketch_version_1", "snapshot", "alignment", "difference", "tolerance", "compare_words", "declared", "compare", "snapshot_file", "settings",
+    "sketch_version_1", "snapshot", "alignment", "difference", "tolerance", "compare_words", "declared",
+    "compare", "snapshot_file", "settings",
     "summary", "wire", "scratch", "job", "tasks", "hints", "model", "layer_classes", "baseline", "render",
     "pytest_plugin", "cli", "__main__",
 )  # fmt: skip
