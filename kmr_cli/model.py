@@ -278,14 +278,17 @@ class Model:
         seed: int,
         folder: Path | None,
         former: bool = False,
+        repeat: bool = True,
     ) -> Snapshot:
         """The same for a batch that :meth:`take_batch` made; ``source`` is what it was made from.
 
-        ``former`` has the sketches of version 1 made too; see :func:`kmr_cli.snapshot.take`.
+        ``former`` has the sketches of version 1 made too, ``repeat`` looks for chance in every sample; see
+        :func:`kmr_cli.snapshot.take`.
         """
         arguments = {
             "batch": arrays, "spare": spare, "sides": sides, "seed": seed,
             "folder": None if folder is None else str(folder.resolve()), "former": former,
+            "repeat": repeat,
         }  # fmt: skip
         with advised(self.info, synthetic=source is None, shapes=shapes):
             taps, outputs = self._run("snapshot", arguments)

@@ -161,8 +161,7 @@ _TABLE = (
         "error",
         "NaN or Inf comes out of finite input",
         "a value overflowed or was divided by zero",
-        "look at the named layer's input with kmr-inspect sample; where -Inf is to forbid something, the lowest finite"
-        " number of the dtype does so too",
+        "look at the layer's input with kmr-inspect sample; to forbid something, the dtype's lowest finite number does",
         (
             (
                 "warning",

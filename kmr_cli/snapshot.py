@@ -11,6 +11,7 @@ import numpy as np
 
 from kmr_cli.batch import batch_size, dtype_name
 from kmr_cli.errors import SnapshotError
+from kmr_cli.evidence import discrete
 from kmr_cli.formats import Session, Sink, Taps
 from kmr_cli.records import Batch, BatchIndex, InputSketch, LayerInfo, ModelInfo, Shape, TapSketch, TensorSpec
 from kmr_cli.sample import RANDOM, prove
@@ -31,9 +32,13 @@ def take(
     spare: Batch | None = None,
     folder: Path | None = None,
     former: bool = False,
+    repeat: bool = False,
     progress: Progress = lambda _: None,
 ) -> Taken:
     """Run a batch and sketch every tap; one more pass (two or four in doubt) proves the batch indices.
+
+    Chance is looked for in one sample, which the pass for the proof leaves as it is, or with ``repeat`` in all. What is
+    discrete and comes after a random tap counts as random too: a decision may come out the same twice.
 
     Args:
         session: the loaded model.
@@ -43,6 +48,7 @@ def take(
         spare: further rows of the same inputs, preferred as replacement data.
         folder: where to save the whole tensors too: ``0.npy``, ``1.npy``, … in the order of the sketches.
         former: project as version 1 did too, to compare with a snapshot of it.
+        repeat: run the same batch once more as it is.
         progress: told before every pass.
 
     Returns:
@@ -53,16 +59,23 @@ def take(
     sample = size // 2
     whole = _WithEnds(session)
     layers = tuple(layer.path for layer in session.layers if not layer.untappable)
-    base, found = prove(whole, batch, Taps(layers, None, sides), (sample,), seed=seed, spare=spare, progress=progress)
+    base, found = prove(
+        whole, batch, Taps(layers, None, sides), (sample,), seed=seed, spare=spare, progress=progress, repeat=repeat
+    )
     progress("taking the snapshot")
     taps: list[TapSketch] = []
+    chance = False
     for tap, value in base.items():
         layer, _, port = tap
+        index = found[tap][sample]
+        if chance and discrete(value) and index.kind != "constant":
+            index = BatchIndex("unproven", proof=RANDOM)
+        chance = chance or index.proof == RANDOM
         if not port.startswith("out" if not layer else sides):
             continue
         if folder is not None:
             np.save(folder / f"{len(taps)}.npy", value.astype(np.bytes_) if value.dtype == object else value)
-        taps.append(sketch_tap(tap, value, found[tap][sample], size, sample, former=former))
+        taps.append(sketch_tap(tap, value, index, size, sample, former=former))
     return tuple(taps), tuple(whole.output_names)
 
 

@@ -151,6 +151,7 @@ def snapshot_session(
     seed: int,
     folder: str | None,
     former: bool,
+    repeat: bool,
     report: Report,
 ) -> Taken:
     """Sketch a run of an open session: :func:`kmr_cli.snapshot.take`."""
@@ -162,6 +163,7 @@ def snapshot_session(
         spare=spare,
         folder=None if folder is None else Path(folder),
         former=former,
+        repeat=repeat,
         progress=lambda text: report("progress", text),
     )
 
