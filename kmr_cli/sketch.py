@@ -204,22 +204,23 @@ def _to_unit(numbers: Sequence[float], digits: int) -> tuple[float, ...]:
 class _Codes:
     """Multipliers and buckets of the first so many places, made once and made longer when needed."""
 
-    multipliers = np.empty(0, np.float32)
-    buckets = np.empty(0, np.uint8)
+    made = np.empty(0, np.float32), np.empty(0, np.uint8)
 
 
 def codes(size: int) -> tuple[np.ndarray, np.ndarray]:
     """(multipliers, buckets) of ``size`` places at least: float32 and uint8, the same for every size."""
-    if size > _Codes.multipliers.size:
-        raw = _splitmix64(np.arange(max(size, 2 * _Codes.multipliers.size), dtype=np.uint64))
+    made = _Codes.made
+    if size > made[0].size:
+        raw = _splitmix64(np.arange(max(size, 2 * made[0].size), dtype=np.uint64))
         # Other bits of the same words, which are as good as independent of the highest.
-        _Codes.buckets = (raw & np.uint64(WIDTH - 1)).astype(np.uint8)
+        buckets = (raw & np.uint64(WIDTH - 1)).astype(np.uint8)
         multipliers = np.empty(raw.size, np.float32)
         for bucket in range(WIDTH):
-            places = np.flatnonzero(_Codes.buckets == bucket)
+            places = np.flatnonzero(buckets == bucket)
             multipliers[places] = _magnitudes(bucket, places.size)
-        _Codes.multipliers = np.where(raw >> np.uint64(63), multipliers, -multipliers)
-    return _Codes.multipliers, _Codes.buckets
+        # In one step: other threads may be at it too.
+        _Codes.made = made = np.where(raw >> np.uint64(63), multipliers, -multipliers), buckets
+    return made
 
 
 def _magnitudes(bucket: int, size: int) -> np.ndarray:
