@@ -67,11 +67,14 @@ def take(
     chance = False
     for tap, value in base.items():
         layer, _, port = tap
+        kept = port.startswith("out" if not layer else sides)
+        if not kept and sample not in found[tap]:
+            continue  # nobody asked, and so nothing was proven
         index = found[tap][sample]
         if chance and discrete(value) and index.kind != "constant":
             index = BatchIndex("unproven", proof=RANDOM)
         chance = chance or index.proof == RANDOM
-        if not port.startswith("out" if not layer else sides):
+        if not kept:
             continue
         if folder is not None:
             np.save(folder / f"{len(taps)}.npy", value.astype(np.bytes_) if value.dtype == object else value)
