@@ -148,17 +148,17 @@ def test_equal_samples_leave_inputs_of_layers_unproven(scripted):
 
 
 def test_torchscript_declares_nothing(scripted):
-    import zoo.conversions_torch as made
+    import torch
 
-    with open_model(scripted(made.Bare()), in_process=True) as opened:
-        assert [spec.declared for spec in opened.snapshot(zoo.images((4,))).inputs] == [None]
+    with open_model(scripted(torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3))), in_process=True) as opened:
+        assert opened.inputs[0].shape == (None, 1, None, None)
+        assert [spec.declared for spec in opened.snapshot(zoo.images((1, 6, 6))).inputs] == [None]
 
 
-def test_a_snapshot_of_version_1(tmp_path):
+def test_a_snapshot_of_version_1(tmp_path, declaring):
     """It is compared with its own sketches, and what replaces it is of version 2."""
-    model = zoo.save_keras(zoo.mlp(), tmp_path / "m.keras")
-    data, path = zoo.images((4,)), tmp_path / "s.kmr.json"
-    with open_model(model, in_process=True) as opened:
+    data, path = zoo.images((6, 6, 1)), tmp_path / "s.kmr.json"
+    with open_model(declaring(None, 6, 6, 1), in_process=True) as opened:
         arrays, spare = opened.take_batch(data, None, {}, 0)
         how = {"sides": ("in", "out"), "shapes": {}, "seed": 0, "folder": None}
         path.write_text(of_version_1(opened.snapshot_of(arrays, spare, data, former=True, **how)))
@@ -167,11 +167,18 @@ def test_a_snapshot_of_version_1(tmp_path):
         result, now = compare_with_snapshot(opened, path, data)
         assert (result.verdict, result.findings) == ("pass", ())
         assert parse(dump(now), "s").schema == 2
-        spoilt = json.loads(path.read_text())
-        for sample in spoilt["taps"][-1]["samples"]:
-            sample["sketch"] = [number + 1 for number in sample["sketch"]]
+        other = json.loads(path.read_text())
+        (conv,) = (tap for tap in other["taps"] if (tap["layer"], tap["port"]) == ("conv", "out0"))
+        assert conv["count"] == 32
+        for sample in conv["samples"]:
             sample["bits"] = "00000000"
-        path.write_text(json.dumps(spoilt))
+        path.write_text(json.dumps(other))
+        result = compare_with_snapshot(opened, path, data)[0]
+        assert result.verdict == "unproven"
+        assert "layer 'conv' has other bits, and a snapshot of version 1 does not tell" in result.unproven[0]
+        for sample in conv["samples"]:
+            sample["sketch"] = [number + 1 for number in sample["sketch"]]
+        path.write_text(json.dumps(other))
         assert compare_with_snapshot(opened, path, data)[0].verdict == "fail"
 
 
