@@ -68,24 +68,26 @@ def _remembers(run: Run, reopen: Callable[[], Session]) -> bool:
         return results
 
     first, second = results_of(run.batch, run.batch)
-    again, copies = results_of(run.batch, unkind.alike(run.batch, 0))
+    same = unkind.alike(replacement.replace(run.batch, range(run.evidence.size), run.session.inputs, run.rng), 0)
+    again, copies = results_of(run.batch, same)
     if not _alike(first, again):
         return False  # chance, with no history at all
-    if _treated_alike(copies, first, second, run.evidence.size):
-        return True
-    other = replacement.replace(run.batch, range(run.evidence.size), run.session.inputs, run.rng)
-    return not _alike(second, results_of(other, run.batch)[1])
+    copies_first, late = results_of(same, run.batch)
+    return _treated_alike(copies_first, copies, run.evidence.size) or not _alike(second, late)
 
 
-def _treated_alike(copies: list[np.ndarray], first: list[np.ndarray], second: list[np.ndarray], size: int) -> bool:
-    """Whether what differs from call to call is nevertheless the same for copies of one sample, but for rounding."""
+def _treated_alike(first: list[np.ndarray], second: list[np.ndarray], size: int) -> bool:
+    """Whether copies of one sample come out otherwise by a later call, but all of them alike, but for rounding.
+
+    Where they come out as before nothing is learned: mixing copies with each other, at random, changes nothing.
+    """
     found = False
-    for value, one, two in zip(copies, first, second, strict=True):
-        if discrete(value) or _alike([one], [two]):
+    for before, after in zip(first, second, strict=True):
+        if discrete(after) or (before.shape == after.shape and distance(before, after) is not None):
             continue
-        if not value.ndim or len(value) % size or not len(value):
+        if not after.ndim or len(after) % size or not len(after):
             return False  # whose is what?
-        parts = value.reshape(size, -1)
+        parts = after.reshape(size, -1)
         if distance(np.broadcast_to(parts[0], parts.shape), parts) is None:
             return False
         found = True

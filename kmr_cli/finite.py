@@ -117,7 +117,12 @@ class _Way:
     def _look_before(self, tap: Tap) -> list[Tap]:
         layer, call, port = tap
         place = self._place[tap]
-        same = [other for other in self._alike[self._content[tap]] if self._place[other] < place]
+        alike = self._alike[self._content[tap]]
+        same = [other for other in alike if self._place[other] < place]
+        if port.startswith("out"):  # who takes it in may be seen before it is seen to leave
+            same = [other for other in same if other[:2] == (layer, call) or not other[2].startswith("in")]
+        elif not same:
+            same = [other for other in alike if other[2].startswith("out") and other[0]]
         if same:
             return same[-1:]  # and from there to those before
         earlier = self.taps[:place]

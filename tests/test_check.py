@@ -377,8 +377,9 @@ def test_chance_is_not_called_state():
         ("KMR302", lambda model, x: x * model.calls),
         ("KMR301", lambda model, x: x + np.random.default_rng(model.calls).standard_normal(x.shape)),
         ("KMR301", lambda model, x: x * (np.random.default_rng(model.calls).random(x.shape) > 0.5)),
+        ("KMR301", lambda model, x: 0.3 * x + 0.7 * x[np.random.default_rng(model.calls).permutation(len(x))]),
     ],
-    ids=["a counter", "seeded noise", "seeded dropout"],
+    ids=["a counter", "seeded noise", "seeded dropout", "mixed up at random"],
 )
 def test_a_counter_is_told_from_random_numbers_that_every_fresh_model_draws(code, step):
     class Counting(ArraySession):

@@ -149,6 +149,28 @@ def test_what_goes_around_a_layer_reaches_the_output():
     assert severities(inside) == {"block/bad": "error", "log": "error"}
 
 
+class Late(ArraySession):
+    """Tells what leaves ``step1`` only after it has entered ``step2``, as sub-graphs do that run in groups."""
+
+    def capture(self, batch, taps, sink=None, *, stop=False):
+        held = []
+
+        def out_of_order(*event):
+            if event[:3] == ("step1", 0, "out0"):
+                held.append((*event[:3], event[3].copy()))
+                return
+            sink(*event)
+            if event[:3] == ("step2", 0, "in0"):
+                sink(*held[0])
+
+        return super().capture(batch, taps, out_of_order if sink else None, stop=stop)
+
+
+def test_a_layer_is_the_source_though_it_is_told_late():
+    found = judged(np.tanh, put(np.nan, sample=2), np.cos, kind=Late)
+    assert [(layer, severity) for layer, severity, _ in found] == [("step1", "error")]
+
+
 def test_code_between_the_layers_is_a_source_of_its_own():
     def forward(x, layer):
         return layer("softmax", softmax, layer("mask", MASKED, x)), NAN(x)
