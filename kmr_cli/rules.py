@@ -161,7 +161,7 @@ _TABLE = (
         "error",
         "NaN or Inf comes out of finite input",
         "a value overflowed or was divided by zero",
-        "look at the layer's input with kmr-inspect sample; instead of -Inf, the dtype's lowest finite number forbids too",
+        "look at the layer's input with kmr-inspect sample; instead of -Inf, the lowest finite number forbids too",
         (
             (
                 "warning",
