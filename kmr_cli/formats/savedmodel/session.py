@@ -82,7 +82,7 @@ class SavedModelSession:
         events = self._events[taps]
         if stop and (sink is None or not events):
             return None
-        runner, groups = self._runner(events if sink is not None else [], batch, stop=stop)
+        runner, groups = self._runner(taps if sink is not None else None, events, batch, stop=stop)
         self._sink, self._groups = sink, groups
         try:
             values = runner.run({name: aligned_copy(_as_objects(batch[name])) for name in names})
@@ -100,9 +100,11 @@ class SavedModelSession:
         self._closed = True
 
     def _runner(
-        self, events: Sequence[tapping.Event], batch: Batch, *, stop: bool
+        self, taps: Taps | None, events: Sequence[tapping.Event], batch: Batch, *, stop: bool
     ) -> tuple[Runner, list[tapping.Group]]:
-        key = (tuple(events), stop)
+        key = (taps, stop)  # which tells the events, and is far sooner compared
+        if taps is None:
+            events = []
         if key in self._runners:
             self._runners.move_to_end(key)
             return self._runners[key]
