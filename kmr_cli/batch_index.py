@@ -120,10 +120,11 @@ def scaled_distance(before: np.ndarray, after: np.ndarray, scale: float) -> np.n
     if bits is None or not np.isfinite(scale) or scale <= 0:
         return distance
     unit = 2.0 ** (np.floor(np.log2(scale)) - bits)
+    moved = distance > 0
     with np.errstate(invalid="ignore", over="ignore"):
-        off = np.abs(before.astype(np.float64) - after.astype(np.float64)) / unit
-    small = np.isfinite(off) & (off < FAR)
-    distance[small] = np.minimum(distance[small], np.ceil(off[small]).astype(np.uint8))
+        off = np.abs(before[moved].astype(np.float64) - after[moved].astype(np.float64)) / unit
+    small = off < FAR  # and not NaN
+    distance[moved] = np.where(small, np.minimum(distance[moved], np.ceil(np.where(small, off, 0))), distance[moved])
     return distance
 
 

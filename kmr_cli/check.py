@@ -24,11 +24,10 @@ from kmr_cli.pairs import name_pairs
 from kmr_cli.policy import Policy as Policy
 from kmr_cli.pressure import push
 from kmr_cli.records import Batch, BatchIndex, Dependence, Finding, ModelInfo, Report, TapVerdict
-from kmr_cli.rules import RULES
+from kmr_cli.rules import MIXING, RULES
 from kmr_cli.size_rules import judge_failure, judge_sizes, mixing, try_sizes
 
 _SILENT = BatchIndex("unproven", proof="nothing that was replaced showed here")
-_MIXES = ("KMR101", "KMR104", "KMR105", "KMR106")
 _SIZES, _UNGROUPED, _MASKED = 8, 14, 4
 """Passes at other sizes, all passes but those of groups, passes for masks: what a user may expect."""
 
@@ -253,7 +252,7 @@ def _silent(run: Run) -> set[Tap]:
 
 def _hidden(run: Run, policy: Policy, findings: Sequence[Finding]) -> list[str]:
     """Behind a mix that is allowed another one could not show: layers there that are not allowed as well."""
-    sources = [finding.layer for finding in findings if finding.allowed and finding.rule in _MIXES]
+    sources = [finding.layer for finding in findings if finding.allowed and finding.rule in MIXING]
     sources = [layer for layer in sources if policy.allows(layer)]
     near = {layer for source in sources for layer in _family(source, run)}
     after = [

@@ -98,9 +98,11 @@ class Run:
 
         A mix that begins before anything is routed is no such thing.
         """
-        if not self.mixed(tap) or not last_bits(self.moved_by_others(tap)) or not self.routed:
+        if not self.mixed(tap) or not last_bits(self.moved_by_others(tap)):
             return False
         order, by_content = self.evidence.order, set(self.routed)
+        if not by_content:
+            return False
         first = min(order.index(other) for other in by_content)
         sources = find_sources(order, self.entangled, self.info.separator)
         places = [(source.layer, source.call, source.port) for source in sources]

@@ -82,6 +82,7 @@ class Evidence:
     last_pass: list[Tap] = field(default_factory=list)
     _handed_on: dict[Tap, bool] = field(default_factory=dict)  # home -> whether others came as arrays of their own
     _strongest: dict[Tap, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+    _scales: dict[Tap, float] = field(default_factory=dict)
 
     @property
     def singly(self) -> bool:
@@ -218,7 +219,7 @@ class Evidence:
             elif not shared:
                 self._look_for_order(tap, number, len(replaced), array)
             if not layer and not again:
-                self._strengthen(tap, scaled_distance(self.base[tap], array, _largest(self.base[tap])), replaced)
+                self._strengthen(tap, scaled_distance(self.base[tap], array, self._scale(tap)), replaced)
 
         watch(session, batch, taps, compare)
         self.rerouted |= self.specs.keys() - seen.keys()
@@ -268,7 +269,7 @@ class Evidence:
                 if not layer:
                     old, new = np.take(self.base[tap], kept, index.axis), np.take(array, kept, index.axis)
                     if differs(old, new):
-                        found[tap] = int(scaled_distance(old, new, _largest(self.base[tap])).max())
+                        found[tap] = int(scaled_distance(old, new, self._scale(tap)).max())
                 elif self._moved(tap, array, index.axis, kept):
                     found[tap] = FAR
 
@@ -334,6 +335,12 @@ class Evidence:
     def movement(self, tap: Tap, axis: int = 0) -> list[set[int]] | None:
         """For every sample's share of an axis, which samples moved it; None after group passes or for odd shapes."""
         return self.reached[self.canonical[tap]].movement(axis)
+
+    def _scale(self, tap: Tap) -> float:
+        """The largest value of an output on the unchanged batch."""
+        if tap not in self._scales:
+            self._scales[tap] = _largest(self.base[tap])
+        return self._scales[tap]
 
     def _strengthen(self, tap: Tap, distance: np.ndarray, replaced: Sequence[int]) -> None:
         if not self.singly:  # an element's own sample is in several groups: told by its place

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from typing import Literal, TypeAlias
 
 from kmr_cli.errors import LayerError
 from kmr_cli.records import Finding
 from kmr_cli.rules import RULES
-from kmr_cli.tap import match
+from kmr_cli.tap import fits, match
 
 _SEVERITIES = ("error", "warning", "note")
 _COMPARED = "KMR4"
@@ -62,7 +61,7 @@ class Policy:
 
     def unmatched(self, layers: Collection[str]) -> tuple[str, ...]:
         """What ``allow`` names and is none of these layers."""
-        return tuple(pattern for pattern in self.allow if not any(_fits(layer, pattern) for layer in layers))
+        return tuple(pattern for pattern in self.allow if not any(fits(layer, pattern) for layer in layers))
 
     def counts(self, rule: str) -> bool:
         """Whether this policy reports a rule at all."""
@@ -82,7 +81,7 @@ class Policy:
 
     def allows(self, layer: str) -> bool:
         """Whether findings at this layer are by design."""
-        return any(_fits(layer, pattern) for pattern in self.allow)
+        return any(fits(layer, pattern) for pattern in self.allow)
 
     def apply(self, findings: Iterable[Finding]) -> list[Finding]:
         """The findings that this policy leaves, the allowed ones marked, errors first."""
@@ -93,7 +92,3 @@ class Policy:
             allowed = finding.by_design or self.allows(finding.layer)
             kept.append(replace(finding, allowed=allowed))
         return sorted(kept, key=lambda finding: (_SEVERITIES.index(finding.severity), finding.rule))
-
-
-def _fits(layer: str, pattern: str) -> bool:
-    return layer == pattern or fnmatchcase(layer, pattern)  # a path may itself hold brackets

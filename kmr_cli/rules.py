@@ -246,3 +246,6 @@ _TABLE = (
 
 RULES = {rule.code: rule for rule in _TABLE}
 """Every rule by its code, in order."""
+
+MIXING = ("KMR101", "KMR104", "KMR105", "KMR106")
+"""Samples change each other, or cannot be told apart."""

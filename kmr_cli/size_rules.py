@@ -98,8 +98,9 @@ def _judge_place(run: Run, found: SizeRun, known: Collection[str]) -> None:
     sources, right = traced or ([], set())
     sources = sources or [Source("", 0, port)]
     title = run.title(("", 0, port))
-    if not run.rounded(("", 0, port)) and any(_takes_in_a_mix(run, source, right) for source in sources):
-        for source in mixing(run):
+    mixers = [] if run.rounded(("", 0, port)) else mixing(run)
+    if mixers and any(_takes_in_a_mix(run, source, mixers, right) for source in sources):
+        for source in mixers:
             text = f"{RULES['KMR101'].found_when}; seen at {title}, where the samples stand in another order"
             run.add("KMR101", source, text)
         return
@@ -110,11 +111,10 @@ def _judge_place(run: Run, found: SizeRun, known: Collection[str]) -> None:
         run.add(code, source, text)
 
 
-def _takes_in_a_mix(run: Run, source: Source, right: Collection[Tap]) -> bool:
+def _takes_in_a_mix(run: Run, source: Source, mixers: Collection[Source], right: Collection[Tap]) -> bool:
     """Whether what enters a layer, or the model's own code, depends on several samples, or the layer mixes them."""
-    mixing_layers = {(other.layer, other.call) for other in mixing(run)}
-    if not source.layer or (source.layer, source.call) in mixing_layers:
-        return bool(mixing_layers)
+    if not source.layer or any((source.layer, source.call) == (other.layer, other.call) for other in mixers):
+        return True
     entered = [tap for tap in run.evidence.order if tap[:2] == (source.layer, source.call) and tap[2].startswith("in")]
     return any(run.mixed(tap) and tap not in right for tap in entered)
 

@@ -25,7 +25,7 @@ from kmr_cli.records import BatchIndexKind, InputSketch, SampleShape, SampleSket
 from kmr_cli.sketch import WIDTH, groups_of
 
 SCHEMA = 2
-"""Version of the layout. A reader for every earlier one stays in :data:`_READERS`."""
+"""Version of the layout. Every earlier one stays readable: see :data:`_METHODS`."""
 SUFFIX = ".kmr.json"
 _FORMATS = ("keras", "h5", "savedmodel", "torchscript")
 _METHODS = {
@@ -119,14 +119,13 @@ def parse(text: str, name: str) -> Snapshot:
     if not isinstance(document, dict) or document.get("kind") != "kmr-inspect snapshot":
         raise SnapshotError(f"{name}: not a snapshot", hint)
     version = document.get("schema")
-    reader = _READERS.get(version) if isinstance(version, int) and not isinstance(version, bool) else None
-    if reader is None:
+    if not isinstance(version, int) or isinstance(version, bool) or version not in _METHODS:
         raise SnapshotError(
             f"{name}: a snapshot of version {version!r:.40}, and this program reads up to {SCHEMA}",
             "update kmr-inspect, or take the snapshot again",
         )
     try:
-        return reader(document)
+        return _read(document)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as exc:
         raise SnapshotError(f"{name}: damaged ({type(exc).__name__}: {exc})", hint) from None
 
@@ -431,6 +430,3 @@ def _dtype(value: object) -> str:
     if name != "string" and np.dtype(name).name != name:
         raise ValueError(f"no dtype {name!r:.40}")
     return name
-
-
-_READERS: Mapping[int, Callable[[Mapping[str, Any]], Snapshot]] = {1: _read, 2: _read}

@@ -93,5 +93,10 @@ def match(pattern: str, paths: Collection[str], separator: str) -> list[str]:
     return []
 
 
+def fits(path: str, pattern: str) -> bool:
+    """Whether a pattern is this path, or a glob for it."""
+    return path == pattern or fnmatchcase(path, pattern)  # a path may itself hold brackets
+
+
 def _is_glob(pattern: str, paths: Collection[str]) -> bool:
     return pattern not in paths and any(character in pattern for character in "*?[")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from glob import escape
 
 import ml_dtypes
 import numpy as np
 
 from kmr_cli.errors import KmrError, LayerError
-from kmr_cli.tap import match
+from kmr_cli.tap import fits, match
 
 _DEFAULTS = {
     "float64": (1e-9, 1e-12),
@@ -75,7 +74,7 @@ class Tolerances:
         """
         chosen = general = self._of_all() if any(map(_is_float, dtypes)) else Tolerance()
         for pattern, tolerance in self.layers:
-            if pattern != EVERY and _fits(layer, pattern):
+            if pattern != EVERY and fits(layer, pattern):
                 chosen = tolerance.over(general)
         if chosen.ulp is not None:
             return chosen.ulp * max((_epsilon(dtype) for dtype in dtypes), default=0.0), 0.0
@@ -111,12 +110,8 @@ class Tolerances:
     def unmatched(self, layers: Collection[str]) -> tuple[str, ...]:
         """The patterns that fit none of these layers."""
         return tuple(
-            pattern for pattern, _ in self.layers if pattern != EVERY and not any(_fits(one, pattern) for one in layers)
+            pattern for pattern, _ in self.layers if pattern != EVERY and not any(fits(one, pattern) for one in layers)
         )
-
-
-def _fits(layer: str, pattern: str) -> bool:
-    return layer == pattern or fnmatchcase(layer, pattern)  # a path may itself hold brackets
 
 
 def _is_float(dtype: str) -> bool:

@@ -12,8 +12,8 @@ from kmr_cli.check_run import Progress
 from kmr_cli.formats import Session, TrainingMode, training_mode
 from kmr_cli.policy import Policy
 from kmr_cli.records import Batch, Finding, ModelInfo, Report, TapVerdict
+from kmr_cli.rules import MIXING
 
-_MIXING = ("KMR101", "KMR104", "KMR105", "KMR106")
 _SIZES = ("KMR102", "KMR103", "KMR109")
 _DESIGN = "normalises over the batch in training mode by design; in inference it uses its moving statistics"
 
@@ -69,7 +69,7 @@ def check_session(
 
 
 def _shows_mixes(report: Report) -> bool:
-    rules = (*_MIXING, *_SIZES, "KMR108")
+    rules = (*MIXING, *_SIZES, "KMR108")
     return any(_mixed(tap) for tap in report.taps) or any(finding.rule in rules for finding in report.findings)
 
 
@@ -87,7 +87,7 @@ def _together(whole: Report, rest: Report, mode: TrainingMode, separator: str, p
     design = policy.apply(_by_design(whole, rest, mode, separator))
     alone = []
     for finding in whole.findings:
-        if (finding.rule, finding.layer, finding.call) in others or finding.rule in _MIXING:
+        if (finding.rule, finding.layer, finding.call) in others or finding.rule in MIXING:
             continue
         if finding.rule in _SIZES:
             text = f"{finding.message}; by design: there are batches without usable statistics"
