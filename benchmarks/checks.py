@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 
 import models
-from kmr_cli.check import check
-from kmr_cli.evidence import Evidence
+from kmr_cli.check.check import check
+from kmr_cli.evidence.passes import Evidence
 from kmr_cli.formats import OpenOptions, Session, Sink, Taps, detect
 from kmr_cli.records import ModelInfo
 

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from kmr_cli.version import __version__
+
 __all__ = [
     "BatchIndex",
     "Comparison",
@@ -37,10 +38,11 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from kmr_cli.baseline import compare_models, compare_with_snapshot
+    from kmr_cli.api.compare import compare_models, compare_with_snapshot
+    from kmr_cli.api.model import Model, open_model
+    from kmr_cli.config.policy import Policy
+    from kmr_cli.config.tolerance import Tolerance, Tolerances
     from kmr_cli.errors import KmrError
-    from kmr_cli.model import Model, open_model
-    from kmr_cli.policy import Policy
     from kmr_cli.records import (
         BatchIndex,
         Comparison,
@@ -52,8 +54,7 @@ if TYPE_CHECKING:
         Snapshot,
         TensorSpec,
     )
-    from kmr_cli.render.snapshots import write_snapshot
-    from kmr_cli.tolerance import Tolerance, Tolerances
+    from kmr_cli.render.files.snapshots import write_snapshot
 
 _HOMES = {
     "BatchIndex": "kmr_cli.records",
@@ -61,19 +62,19 @@ _HOMES = {
     "Finding": "kmr_cli.records",
     "KmrError": "kmr_cli.errors",
     "LayerInfo": "kmr_cli.records",
-    "Model": "kmr_cli.model",
+    "Model": "kmr_cli.api.model",
     "ModelInfo": "kmr_cli.records",
-    "Policy": "kmr_cli.policy",
+    "Policy": "kmr_cli.config.policy",
     "Record": "kmr_cli.records",
     "Report": "kmr_cli.records",
     "Snapshot": "kmr_cli.records",
     "TensorSpec": "kmr_cli.records",
-    "Tolerance": "kmr_cli.tolerance",
-    "Tolerances": "kmr_cli.tolerance",
-    "compare_models": "kmr_cli.baseline",
-    "compare_with_snapshot": "kmr_cli.baseline",
-    "open_model": "kmr_cli.model",
-    "write_snapshot": "kmr_cli.render.snapshots",
+    "Tolerance": "kmr_cli.config.tolerance",
+    "Tolerances": "kmr_cli.config.tolerance",
+    "compare_models": "kmr_cli.api.compare",
+    "compare_with_snapshot": "kmr_cli.api.compare",
+    "open_model": "kmr_cli.api.model",
+    "write_snapshot": "kmr_cli.render.files.snapshots",
 }
 
 

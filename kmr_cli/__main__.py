@@ -8,7 +8,7 @@ import signal
 import sys
 
 # NumPy's OpenBLAS starts threads when it is imported, and forking a process with threads is unsafe (and warned of
-# from Python 3.12 on), so that job.can_fork refuses it. The frameworks bring their own thread pools and do not look
+# from Python 3.12 on), so that child.can_fork refuses it. The frameworks bring their own thread pools and do not look
 # at this. Where the user has set another number, the child is a fresh interpreter, which takes a little longer.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 

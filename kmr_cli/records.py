@@ -282,7 +282,7 @@ class SampleSketch:
         nonfinite: how many elements are NaN or Inf.
         bits: checksum of the exact content.
         projection: random projection of the elements; the distance of two of them estimates the distance of the two
-            tensors (:mod:`kmr_cli.sketch`). Empty for text.
+            tensors (:mod:`kmr_cli.snapshot.sketch`). Empty for text.
         places: checksum of which elements are NaN, Inf and -Inf; empty where all are finite, and where a snapshot of
             version 1 does not tell.
         former: the projection of version 1, on request.

@@ -16,7 +16,7 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 @pytest.fixture(params=["kept", "digests"])
 def tensors(request, monkeypatch):
     """The tensors of tests are small, and small ones are kept: once as it is, once as if all of them were large."""
-    from kmr_cli import reach
+    from kmr_cli.evidence import reach
 
     if request.param == "digests":
         monkeypatch.setattr(reach, "_ROW", 1)

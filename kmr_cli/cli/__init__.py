@@ -9,10 +9,10 @@ from importlib import import_module
 
 import click
 
-from kmr_cli import __version__
 from kmr_cli.cli.complaint import complain, silence_stdout
 from kmr_cli.cli.exit_codes import ExitCode
 from kmr_cli.errors import KmrError
+from kmr_cli.version import __version__
 
 COMMANDS = {
     "layers": "List the layers of MODEL.",

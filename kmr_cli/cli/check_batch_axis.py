@@ -19,7 +19,7 @@ from kmr_cli.cli.jobs import run_each
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from kmr_cli.check import Policy
+    from kmr_cli.check.check import Policy
     from kmr_cli.records import Report, TensorSpec
 
 
@@ -92,8 +92,8 @@ def command(
     opening = options.open_options(imports, signature, tags)
 
     def check(path: str, report: Callable[[str, str], None], fork: bool) -> Report:
-        from kmr_cli.layer_classes import LayerClasses
-        from kmr_cli.model import Model
+        from kmr_cli.api.layer_classes import LayerClasses
+        from kmr_cli.api.model import Model
 
         if layer_class:
             with LayerClasses(fork=fork, debug=debug, report=report) as classes:
@@ -157,21 +157,21 @@ def _refuse_no_model(*, masks: bool, format_: str, output: str | None, strict: b
 def _add(
     found: outcomes.Outcomes, report: Report, path: str, seconds: float, show: Callable[[Console], None] | None = None
 ) -> None:
-    from kmr_cli.render import json
+    from kmr_cli.render.documents import json
 
     found.add(outcomes.check_outcome(report, path, seconds), json.check_document(report), show)
 
 
 def _show(report: Report, policy: Policy, console: Console) -> None:
-    from kmr_cli.render.report import show_report
+    from kmr_cli.render.screen.report import show_report
 
     show_report(console, report, some_rules=policy.some("check-batch-axis"))
 
 
 def _unused_allowances(allow: tuple[str, ...], reports: list[Report], reporter: options.Reporter) -> None:
     """A slip in ``--allow`` would otherwise show as a failure that looks as if it had not been allowed."""
+    from kmr_cli.config.layers import unknown_layer
     from kmr_cli.records import LayerInfo
-    from kmr_cli.tap import unknown_layer
 
     layers = [LayerInfo(path, "") for path in dict.fromkeys(tap.layer for report in reports for tap in report.taps)]
     for pattern in allow:
@@ -194,8 +194,8 @@ def _constructor(text: str) -> dict[str, Any]:
 
 def _specs(shapes: tuple[str, ...]) -> list[TensorSpec]:
     """What ``--shape`` says of the inputs of a layer class."""
+    from kmr_cli.config.shapes import sizes_and_dtype
     from kmr_cli.records import TensorSpec
-    from kmr_cli.sample_shapes import sizes_and_dtype
 
     if not shapes:
         raise click.UsageError("--layer-class needs the shape of one sample for each of its inputs: --shape 8,8,1")
@@ -211,9 +211,9 @@ def _library(
     found: outcomes.Outcomes, policy: Policy, seed: int, training: bool, reporter: options.Reporter, debug: bool
 ) -> None:
     """The bundled layers, one line each. Those that mix by design do not count as failed."""
-    from kmr_cli.layer_classes import LayerClasses
-    from kmr_cli.library import CASES
-    from kmr_cli.render.report import show_library
+    from kmr_cli.api.layer_classes import LayerClasses
+    from kmr_cli.check.bundled import CASES
+    from kmr_cli.render.screen.report import show_library
 
     checked = []
     with LayerClasses(fork=True, debug=debug, report=reporter) as classes:

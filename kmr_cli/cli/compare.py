@@ -14,9 +14,9 @@ from kmr_cli.cli import options, outcomes, rule_options
 
 if TYPE_CHECKING:
     from kmr_cli.cli.exit_codes import ExitCode
+    from kmr_cli.config.pyproject import Settings
+    from kmr_cli.config.tolerance import Tolerance, Tolerances
     from kmr_cli.records import Comparison, Snapshot
-    from kmr_cli.settings import Settings
-    from kmr_cli.tolerance import Tolerance, Tolerances
 
 
 @click.command("compare", short_help="Compare MODEL with a snapshot or another model.")
@@ -67,9 +67,9 @@ def command(
       kmr-inspect compare exported/ model.keras --input batch.npz
       kmr-inspect compare models/*.keras snapshots/ --format junit -o report.xml
     """
-    from kmr_cli.baseline import compare_models, compare_with_snapshot
-    from kmr_cli.model import Model
-    from kmr_cli.snapshot_file import tensors_path
+    from kmr_cli.api.compare import compare_models, compare_with_snapshot
+    from kmr_cli.api.model import Model
+    from kmr_cli.snapshot.file import tensors_path
 
     paths, baselines = _baselines(models)
     decided = rule_options.settings()
@@ -127,9 +127,9 @@ def command(
 
 def _baselines(arguments: tuple[str, ...]) -> tuple[list[str], dict[str, Path]]:
     """The models, and what each is compared with."""
-    from kmr_cli.baseline import is_snapshot
+    from kmr_cli.api.compare import is_snapshot
     from kmr_cli.errors import SnapshotError
-    from kmr_cli.snapshot_file import file_name
+    from kmr_cli.snapshot.file import file_name
 
     *models, last = arguments
     if not models:
@@ -151,7 +151,7 @@ def _baselines(arguments: tuple[str, ...]) -> tuple[list[str], dict[str, Path]]:
 
 
 def _is_snapshot(baseline: Path) -> bool:
-    from kmr_cli.baseline import is_snapshot
+    from kmr_cli.api.compare import is_snapshot
 
     return baseline.suffix == ".json" or is_snapshot(baseline)
 
@@ -161,8 +161,8 @@ def _refuse_options(baselines: dict[str, Path], *, update: bool) -> None:
     from click.core import ParameterSource
 
     from kmr_cli.errors import OutputError
-    from kmr_cli.render.files import refuse_place
-    from kmr_cli.snapshot_file import tensors_path
+    from kmr_cli.render.files.write import refuse_place
+    from kmr_cli.snapshot.file import tensors_path
 
     context = click.get_current_context()
     snapshots = [place for place in baselines.values() if _is_snapshot(place)]
@@ -186,7 +186,7 @@ def _refuse_options(baselines: dict[str, Path], *, update: bool) -> None:
 def _tolerances(
     rtol: float | None, atol: float | None, ulp: int | None, layers: tuple[tuple[str, Tolerance], ...]
 ) -> Tolerances:
-    from kmr_cli.tolerance import Tolerance, Tolerances
+    from kmr_cli.config.tolerance import Tolerance, Tolerances
 
     if ulp is not None and (rtol is not None or atol is not None):
         raise click.UsageError("--ulp stands instead of --rtol and --atol")
@@ -195,8 +195,8 @@ def _tolerances(
 
 def _unused(allow: tuple[str, ...], decided: Settings, results: Sequence[Comparison]) -> Iterator[str]:
     """Patterns that fit nothing in any of the models: a slip in them would otherwise go unnoticed."""
+    from kmr_cli.config.layers import unknown_layer
     from kmr_cli.records import LayerInfo
-    from kmr_cli.tap import unknown_layer
 
     if not results:
         return
@@ -222,8 +222,8 @@ def _unused(allow: tuple[str, ...], decided: Settings, results: Sequence[Compari
 
 def _show(gathered: outcomes.Outcomes, path: str, result: Comparison, seconds: float, *, some_rules: bool) -> None:
     from kmr_cli.records import Outcome
-    from kmr_cli.render import json
-    from kmr_cli.render.comparison import show_comparison
+    from kmr_cli.render.documents import json
+    from kmr_cli.render.screen.comparison import show_comparison
 
     layers = (*result.layers, "") if result.outputs else result.layers
     outcome = Outcome("compare", path, result.verdict, result.findings, layers, result.unproven, seconds=seconds)
@@ -235,8 +235,8 @@ def _show(gathered: outcomes.Outcomes, path: str, result: Comparison, seconds: f
 
 
 def _replace(place: Path, now: Snapshot) -> None:
-    from kmr_cli.render.snapshots import write_snapshot
-    from kmr_cli.snapshot_file import dump
+    from kmr_cli.render.files.snapshots import write_snapshot
+    from kmr_cli.snapshot.file import dump
 
     if place.read_text(encoding="ascii", errors="replace") == dump(now):
         click.echo(f"{place} is up to date", err=True)

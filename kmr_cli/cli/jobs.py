@@ -99,7 +99,7 @@ def _at_once(
 ) -> Generator[Finished[Result], None, None]:
     from concurrent.futures import ThreadPoolExecutor
 
-    from kmr_cli.job import end_all
+    from kmr_cli.process.child import end_all
 
     pool = ThreadPoolExecutor(min(jobs, len(paths)))
     try:

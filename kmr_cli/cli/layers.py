@@ -51,14 +51,14 @@ def command(
         and (depth is None or layer.path.count(info.separator) < depth)
     ]
     if not shown and info.layers:
-        from kmr_cli.tap import unknown_layer
+        from kmr_cli.config.layers import unknown_layer
 
         raise unknown_layer(pattern or "", info.layers)
     if format_ == "json":
-        from kmr_cli.render import json
+        from kmr_cli.render.documents import json
 
         click.echo(json.dumps(json.layers_document(info, shown)), nl=False)
     else:
-        from kmr_cli.render import terminal
+        from kmr_cli.render.screen import terminal
 
         terminal.show_layers(options.console(), info, shown, long=long)

@@ -63,12 +63,12 @@ def open_options(imports: tuple[str, ...], signature: str | None, tags: tuple[st
 
 
 def parse_shapes(texts: Sequence[str]) -> dict[str | None, SampleShape]:
-    """:func:`kmr_cli.sample_shapes.parse_shapes` for ``--shape``."""
-    from kmr_cli import sample_shapes
+    """:func:`kmr_cli.config.shapes.parse_shapes` for ``--shape``."""
+    from kmr_cli.config import shapes
     from kmr_cli.errors import BatchError
 
     try:
-        return sample_shapes.parse_shapes(texts)
+        return shapes.parse_shapes(texts)
     except BatchError as exc:
         raise click.BadParameter(exc.message, param_hint="--shape") from None
 

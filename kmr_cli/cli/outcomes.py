@@ -80,7 +80,7 @@ class Outcomes:
             document: for ``--format json``.
             report: prints it for people; None where the caller shows one report for all.
         """
-        from kmr_cli.render.findings import NOTHING_CHECKED, unchecked
+        from kmr_cli.render.documents.findings import NOTHING_CHECKED, unchecked
 
         if unchecked(outcome):
             hint = "no layer could be tapped and no output was seen"
@@ -126,20 +126,20 @@ class Outcomes:
             COULD_NOT where any model could not be checked, or none was there; else FINDINGS where any failed.
         """
         if not self._outcomes:
-            from kmr_cli.render.findings import NOTHING_CHECKED
+            from kmr_cli.render.documents.findings import NOTHING_CHECKED
 
             complain(NOTHING_CHECKED, None)
         if self._format != "terminal":
             self._write(self._document())
         if self._several and self._tallied:
-            from kmr_cli.render.findings import tally
+            from kmr_cli.render.documents.findings import tally
 
             self.show(lambda console: console.print(tally(self._outcomes)))
         return exit_code(self._outcomes, strict=self._strict)
 
     def _failed(self, path: str, message: str, hint: str | None, seconds: float) -> None:
         from kmr_cli.records import Outcome
-        from kmr_cli.render import json
+        from kmr_cli.render.documents import json
 
         self._tallied = True
         outcome = Outcome(self._command, path, "error", error=message, hint=hint, seconds=seconds)
@@ -147,7 +147,7 @@ class Outcomes:
         self._documents.append(json.failure_document(outcome))
 
     def _document(self) -> str:
-        from kmr_cli.render import github, json, junit, sarif
+        from kmr_cli.render.documents import github, json, junit, sarif
 
         if self._format == "json":
             return json.dumps(self._documents if self._several else self._documents[0])
@@ -161,14 +161,14 @@ class Outcomes:
                 click.echo(text, nl=False)
             return
         from kmr_cli.render.escape import for_terminal
-        from kmr_cli.render.files import write_whole
+        from kmr_cli.render.files.write import write_whole
 
         content = text.encode("utf-8")
         write_whole(self._place, lambda temporary: _fill(temporary, content), overwrite=self._force)
         click.echo(f"wrote {for_terminal(str(self._place), 1000)}", err=True)
 
     def _refuse(self, place: Path, sources: Sequence[str]) -> Path:
-        from kmr_cli.render.files import refuse_place, refuse_sources
+        from kmr_cli.render.files.write import refuse_place, refuse_sources
 
         if self._format == "terminal":
             raise click.UsageError(f"-o needs a format to write: --format {', '.join(FORMATS[1:-1])} or {FORMATS[-1]}")
@@ -184,7 +184,7 @@ def exit_code(outcomes: Sequence[Outcome], *, strict: bool = False) -> ExitCode:
         outcomes: of all models.
         strict: what stays unproven is no better than a finding.
     """
-    from kmr_cli.render.findings import unchecked
+    from kmr_cli.render.documents.findings import unchecked
 
     if not outcomes or any(unchecked(outcome) for outcome in outcomes):
         return ExitCode.COULD_NOT

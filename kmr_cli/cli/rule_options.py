@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from kmr_cli.policy import Command as Finder
-    from kmr_cli.policy import Policy
-    from kmr_cli.settings import Settings
+    from kmr_cli.config.policy import Command as Finder
+    from kmr_cli.config.policy import Policy
+    from kmr_cli.config.pyproject import Settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -41,7 +41,7 @@ def settings() -> Settings:
     """``[tool.kmr-inspect]`` of the nearest ``pyproject.toml``."""
     from pathlib import Path
 
-    from kmr_cli.settings import read_settings
+    from kmr_cli.config.pyproject import read_settings
 
     return read_settings(Path.cwd())
 
@@ -62,7 +62,7 @@ def policy(
         click.UsageError: a code that no rule starts with, or no rule of this command is left, so that nothing could
             ever be found.
     """
-    from kmr_cli.policy import Policy, rules_of
+    from kmr_cli.config.policy import Policy, rules_of
     from kmr_cli.rules import RULES
 
     codes = []

@@ -75,15 +75,15 @@ def command(
     import shlex
     from pathlib import Path
 
-    from kmr_cli.model import Model
-    from kmr_cli.sample_index import least_number, parse_index
+    from kmr_cli.api.model import Model
+    from kmr_cli.config.samples import least_number, parse_index
 
     indices = parse_index(index)
     place = None if output is None else _place(Path(output), [model, *inputs], force=force)
     opening = options.open_options(imports, signature, tags)
     with options.Reporter() as reporter, Model(model, opening, fork=True, debug=debug, report=reporter) as opened:
         if place is not None and place.suffix.lower() == ".npy":
-            from kmr_cli.render.npz import refuse_several
+            from kmr_cli.render.files.npz import refuse_several
 
             synthetic = not inputs and batch_size is None
             samples = least_number(indices, slices_are_filled=synthetic)
@@ -109,11 +109,11 @@ def command(
         _write(place, info, records, versions, force=force)
         click.echo(f"wrote {place}: {len(records)} array{'s' if len(records) != 1 else ''}", err=True)
     elif format_ == "json":
-        from kmr_cli.render import json
+        from kmr_cli.render.documents import json
 
         click.echo(json.dumps(json.sample_document(info, records, versions)), nl=False)
     else:
-        from kmr_cli.render import terminal
+        from kmr_cli.render.screen import terminal
 
         terminal.show_samples(options.console(), info, records)
 
@@ -121,7 +121,7 @@ def command(
 def _place(path: Path, sources: Sequence[str], *, force: bool) -> Path:
     """The output path, refused before the model runs rather than after."""
     from kmr_cli.errors import OutputError
-    from kmr_cli.render.files import refuse_place, refuse_sources
+    from kmr_cli.render.files.write import refuse_place, refuse_sources
 
     if path.suffix.lower() not in _SUFFIXES:
         raise OutputError(f"{path}: cannot tell the format from the name", f"end it in {', '.join(_SUFFIXES)}")
@@ -131,8 +131,9 @@ def _place(path: Path, sources: Sequence[str], *, force: bool) -> Path:
 
 
 def _write(path: Path, info: ModelInfo, records: Sequence[Record], versions: Mapping[str, str], *, force: bool) -> None:
-    from kmr_cli.render import hdf5, json, npz
-    from kmr_cli.render.files import write_whole
+    from kmr_cli.render.documents import json
+    from kmr_cli.render.files import hdf5, npz
+    from kmr_cli.render.files.write import write_whole
 
     writers = {
         ".npy": lambda temporary: npz.write_npy(temporary, records),

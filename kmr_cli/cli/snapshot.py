@@ -55,11 +55,11 @@ def command(
       kmr-inspect snapshot exported/ --input batch.npz -o exported.kmr.json
       kmr-inspect snapshot models/*.keras -o snapshots/
     """
-    from kmr_cli.baseline import full_snapshot
-    from kmr_cli.model import Model
-    from kmr_cli.render.files import write_whole
-    from kmr_cli.render.snapshots import write_snapshot
-    from kmr_cli.snapshot_file import dump, tensors_path
+    from kmr_cli.api.compare import full_snapshot
+    from kmr_cli.api.model import Model
+    from kmr_cli.render.files.snapshots import write_snapshot
+    from kmr_cli.render.files.write import write_whole
+    from kmr_cli.snapshot.file import dump, tensors_path
 
     places = _places(models, inputs, output, force=force, full=full)
     sides = {"out": ("out",), "in": ("in",), "both": ("in", "out")}[side]
@@ -89,8 +89,8 @@ def _places(
 ) -> list[Path | None]:
     """Where each snapshot goes, refused before the model runs rather than after."""
     from kmr_cli.errors import OutputError
-    from kmr_cli.render.files import refuse_place, refuse_sources
-    from kmr_cli.snapshot_file import SUFFIX, file_name, tensors_path
+    from kmr_cli.render.files.write import refuse_place, refuse_sources
+    from kmr_cli.snapshot.file import SUFFIX, file_name, tensors_path
 
     if output is None:
         if full:

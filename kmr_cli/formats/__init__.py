@@ -189,8 +189,8 @@ class Format(Protocol):
 
 
 FORMATS = {
-    "keras_archive": (".keras",),
-    "keras_h5": (".h5", ".hdf5"),
+    "keras.archive": (".keras",),
+    "keras.hdf5": (".h5", ".hdf5"),
     "savedmodel": ("",),
     "torchscript": (".pt", ".pth", ".ts"),
 }

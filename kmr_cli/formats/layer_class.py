@@ -13,7 +13,7 @@ from typing import Any
 
 from kmr_cli.errors import KmrError, LayerError, ModelLoadError
 from kmr_cli.formats import Session, load_format
-from kmr_cli.formats.frameworks import first_line, import_user_modules
+from kmr_cli.formats.common.frameworks import first_line, import_user_modules
 from kmr_cli.records import ModelInfo, TensorSpec
 
 NAME = "layer"
@@ -66,7 +66,7 @@ def open_class(
             raise _unbuilt(target, framework, inputs, exc) from exc
 
     model = built()
-    adopting = load_format("keras_archive" if framework == "keras" else "torchscript")
+    adopting = load_format("keras.archive" if framework == "keras" else "torchscript")
 
     def adopted(model: Any) -> Session:
         session = adopting.adopt(model, training=training)
@@ -100,7 +100,7 @@ def open_class(
 
 def _unbuilt(target: str, framework: str, inputs: tuple[TensorSpec, ...], exc: Exception) -> ModelLoadError:
     if framework == "keras":
-        from kmr_cli.formats.keras_shared.load import keras_message
+        from kmr_cli.formats.keras.run.load import keras_message
     said = keras_message(exc) if framework == "keras" else first_line(exc)
     shapes = ", ".join(str(spec.shape).replace("None", "batch") for spec in inputs)
     hint = f"it was given {shapes}: --shape states a single sample, --kwargs the arguments of its constructor"
@@ -163,7 +163,7 @@ def _torch_module(
     target: str, kind: type, arguments: Mapping[str, Any], inputs: tuple[TensorSpec, ...], *, tracing: bool
 ) -> Any:
     """Scripted, or traced where that fails: a traced module stays in the mode it was traced in."""
-    from kmr_cli.formats.torchscript import optional
+    from kmr_cli.formats.torchscript.run import optional
 
     dtypes = [_torch_dtype(target, spec) for spec in inputs]
     module = kind(**arguments).eval()
@@ -215,7 +215,7 @@ def _scripted(module: Any) -> Any:
 
 def _refusal(target: str, kind: type, exc: Exception, *, tracing: bool) -> Exception:
     """Why torch does not script it, to be said where tracing does not help."""
-    from kmr_cli.formats.torchscript import optional
+    from kmr_cli.formats.torchscript.run import optional
 
     if optional.is_untyped(exc):
         return ModelLoadError(f"{target}: {optional.UNTYPED}", optional.TYPE_IT)

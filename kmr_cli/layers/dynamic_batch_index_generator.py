@@ -17,8 +17,8 @@ class DynamicBatchIndexGenerator(keras.layers.Layer):
     ``index[i] = i`` for ``i < B``, where B is the size of axis 0 when the layer runs. Only the size matters: the
     inputs may be of any dtype, text included, and their values are not read.
 
-    ``kmr-inspect`` numbers the samples of an input batch the same way (:func:`kmr_cli.batch.number_samples`), so the
-    owners that it names for a tensor are the values that this layer gives for the inputs.
+    ``kmr-inspect`` numbers the samples of an input batch the same way (:func:`kmr_cli.batch.given.number_samples`), so
+    the owners that it names for a tensor are the values that this layer gives for the inputs.
 
     The indices are int32 under every dtype policy, because half precision cannot count: float16 knows no 2049 and
     bfloat16 no 257. The mask of the inputs, if any, ends here.

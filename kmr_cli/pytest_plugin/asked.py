@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from kmr_cli.config.policy import Command, Policy, rules_of
+from kmr_cli.config.pyproject import Settings, read_settings
+from kmr_cli.config.shapes import parse_shapes
+from kmr_cli.config.tolerance import Tolerance, Tolerances
 from kmr_cli.errors import KmrError
 from kmr_cli.formats import OpenOptions
-from kmr_cli.policy import Command, Policy, rules_of
 from kmr_cli.records import Shapes
 from kmr_cli.rules import RULES
-from kmr_cli.sample_shapes import parse_shapes
-from kmr_cli.settings import Settings, read_settings
-from kmr_cli.tolerance import Tolerance, Tolerances
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Asked:
 
     def snapshot_of(self, model: Path) -> Path | None:
         """The snapshot that a model is compared with, or None."""
-        from kmr_cli.snapshot_file import file_name
+        from kmr_cli.snapshot.file import file_name
 
         if self.snapshot is None or not self.snapshot.is_dir():
             return self.snapshot

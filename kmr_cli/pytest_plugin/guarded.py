@@ -12,22 +12,22 @@ from typing import Any, NoReturn
 
 import pytest
 
+from kmr_cli.api.model import Data, Model
+from kmr_cli.config.pyproject import Settings, read_settings
+from kmr_cli.config.samples import Index
+from kmr_cli.config.tolerance import Tolerance, Tolerances
 from kmr_cli.errors import KmrError
 from kmr_cli.formats import OpenOptions
-from kmr_cli.model import Data, Model
 from kmr_cli.pytest_plugin import UPDATED
 from kmr_cli.pytest_plugin.asked import absolute, asked_of, policy_of, relative, shown_path
 from kmr_cli.pytest_plugin.models import models_of
 from kmr_cli.pytest_plugin.snapshots import Matched, match_snapshot
 from kmr_cli.pytest_plugin.words import as_text, command_line, of_error, shape_options
 from kmr_cli.records import Comparison, Record, Report, Shapes
-from kmr_cli.render.comparison import show_comparison
-from kmr_cli.render.findings import shown
-from kmr_cli.render.report import show_report
-from kmr_cli.sample_index import Index
-from kmr_cli.settings import Settings, read_settings
-from kmr_cli.snapshot_file import file_name
-from kmr_cli.tolerance import Tolerance, Tolerances
+from kmr_cli.render.documents.findings import shown
+from kmr_cli.render.screen.comparison import show_comparison
+from kmr_cli.render.screen.report import show_report
+from kmr_cli.snapshot.file import file_name
 
 _HOW = 'name it with @pytest.mark.kmr_model("model.keras"), or run pytest --kmr-model PATH'
 
@@ -139,7 +139,7 @@ class GuardedModel:
         Args:
             path: of the snapshot, relative to rootdir; None for ``MODEL.kmr.json`` beside the model.
             batch: the data that it was taken on, as for :meth:`assert_batch_independent`.
-            rtol: how far values may be off, relative to the largest; :class:`kmr_cli.tolerance.Tolerances`.
+            rtol: how far values may be off, relative to the largest; :class:`kmr_cli.config.tolerance.Tolerances`.
             atol: the same, absolute.
             ulp: the same in units in the last place, in place of both.
             size: of the batch that a snapshot is taken on.

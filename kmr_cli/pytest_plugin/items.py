@@ -14,8 +14,8 @@ from kmr_cli.pytest_plugin.models import models_of
 from kmr_cli.pytest_plugin.run import JUST_WRITTEN, Judgement, Kind, ModelRun, kind_of, needs_proof
 from kmr_cli.pytest_plugin.words import of_error, of_finding, sample_command, shape_options
 from kmr_cli.records import Finding
+from kmr_cli.render.documents.findings import ITSELF, shown
 from kmr_cli.render.escape import for_terminal
-from kmr_cli.render.findings import ITSELF, shown
 from kmr_cli.rules import RULES
 
 _MODEL = "(model)"

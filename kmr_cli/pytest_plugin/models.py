@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from kmr_cli.api.model import Model
 from kmr_cli.formats import OpenOptions
-from kmr_cli.model import Model
 
 
 class Models:

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kmr_cli.baseline import compare_with_snapshot, full_snapshot
+from kmr_cli.api.compare import compare_with_snapshot, full_snapshot
+from kmr_cli.api.model import Data, Model
+from kmr_cli.config.policy import Policy
+from kmr_cli.config.tolerance import Tolerances
 from kmr_cli.errors import BatchError, SnapshotError
-from kmr_cli.model import Data, Model
-from kmr_cli.policy import Policy
 from kmr_cli.records import Comparison, Shapes, Snapshot
-from kmr_cli.render.files import refuse_sources, write_whole
-from kmr_cli.snapshot_file import dump, load, tensors_path
-from kmr_cli.tolerance import Tolerances
+from kmr_cli.render.files.write import refuse_sources, write_whole
+from kmr_cli.snapshot.file import dump, load, tensors_path
 
 
 @dataclass(frozen=True)

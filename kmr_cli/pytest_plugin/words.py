@@ -9,12 +9,12 @@ from pathlib import Path
 
 from rich.console import Console
 
+from kmr_cli.config.shapes import shape_text
 from kmr_cli.errors import KmrError
 from kmr_cli.formats import OpenOptions
 from kmr_cli.records import Difference, Finding, Shapes
-from kmr_cli.render.findings import dependences, place, shown, title
+from kmr_cli.render.documents.findings import dependences, place, shown, title
 from kmr_cli.rules import RULES
-from kmr_cli.sample_shapes import shape_text
 
 
 def as_text(show: Callable[[Console], None]) -> str:

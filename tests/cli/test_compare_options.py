@@ -241,7 +241,7 @@ def test_update_with_a_model_that_is_none_is_no_success(kmr, place, tmp_path):
 def test_a_place_that_cannot_be_written_is_refused_before_the_model_is_looked_for(capsys, place, monkeypatch):
     from kmr_cli.cli import run
 
-    monkeypatch.setattr("kmr_cli.render.files.os.access", lambda *_, **__: False)  # root may write everywhere
+    monkeypatch.setattr("kmr_cli.render.files.write.os.access", lambda *_, **__: False)  # root may write everywhere
     assert run(["compare", "none.pt", str(place / "model.kmr.json"), "--update"]) == 2
     assert f"the folder {place} cannot be written to" in capsys.readouterr().err
     assert run(["compare", "none.pt", str(place / "model.kmr.json")]) == 2

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from zoo.samples import DATA, HOME, batch_of, run_bare
 
-from kmr_cli.batch import fit, from_arrays
+from kmr_cli.batch.given import fit, from_arrays
 from kmr_cli.errors import LayerError
 from kmr_cli.formats import OpenOptions, Session, Taps, detect
 

@@ -6,8 +6,8 @@ from zoo.outcomes import CASES
 from kmr_cli.cli.jobs import Finished
 from kmr_cli.cli.options import Reporter
 from kmr_cli.cli.outcomes import Outcomes, check_outcome
-from kmr_cli.render.json import check_document
-from kmr_cli.render.report import show_report
+from kmr_cli.render.documents.json import check_document
+from kmr_cli.render.screen.report import show_report
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from kmr_cli.check import Policy, check
+from kmr_cli.batch.synthetic import choose_batch_size, synthesize
+from kmr_cli.check.check import Policy, check
 from kmr_cli.errors import KmrError
 from kmr_cli.formats import OpenOptions, detect
 from kmr_cli.records import Report
-from kmr_cli.synthetic import choose_batch_size, synthesize
 
 SIZE = 7
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from kmr_cli.evidence.sample import RANDOM
 from kmr_cli.records import BatchIndex, InputSketch, Snapshot, TapSketch
-from kmr_cli.sample import RANDOM
-from kmr_cli.snapshot import sketch_tap
+from kmr_cli.snapshot.take import sketch_tap
 
 SIZE = 4
 _PROVEN = ("separated", "merged", "moved", "reordered")

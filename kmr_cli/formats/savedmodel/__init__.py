@@ -7,9 +7,9 @@ from typing import Any
 
 from kmr_cli.errors import ModelLoadError
 from kmr_cli.formats import OpenOptions, Session
-from kmr_cli.formats.savedmodel import reader
-from kmr_cli.formats.savedmodel.analysis import analyse
-from kmr_cli.formats.savedmodel.description import model_info
+from kmr_cli.formats.savedmodel.describe import reader
+from kmr_cli.formats.savedmodel.describe.analysis import analyse
+from kmr_cli.formats.savedmodel.describe.description import model_info
 from kmr_cli.records import ModelInfo
 
 NAME = "savedmodel"
@@ -45,7 +45,7 @@ def open(path: Path, options: OpenOptions) -> Session:  # noqa: A001  (the name 
             f"{path.name}: a SavedModel has no training mode: it was fixed when the model was exported",
             "check the model it was exported from: a .keras or .h5 file, or scripted TorchScript",
         )
-    from kmr_cli.formats.savedmodel.session import SavedModelSession
+    from kmr_cli.formats.savedmodel.run.session import SavedModelSession
 
     return SavedModelSession(analyse(path, options), options)
 

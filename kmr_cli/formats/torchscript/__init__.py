@@ -10,10 +10,10 @@ from typing import Any, BinaryIO
 
 from kmr_cli.errors import ModelLoadError
 from kmr_cli.formats import OpenOptions, Session
-from kmr_cli.formats.torchscript import archive
-from kmr_cli.formats.torchscript.description import Description, describe_archive
-from kmr_cli.formats.torchscript.optional import TYPE_IT, UNTYPED, is_untyped
-from kmr_cli.formats.torchscript.signature import leaves
+from kmr_cli.formats.torchscript.describe import archive
+from kmr_cli.formats.torchscript.describe.description import Description, describe_archive
+from kmr_cli.formats.torchscript.describe.signature import leaves
+from kmr_cli.formats.torchscript.run.optional import TYPE_IT, UNTYPED, is_untyped
 from kmr_cli.records import ModelInfo
 
 NAME = "torchscript"
@@ -46,7 +46,7 @@ def open(path: Path, options: OpenOptions) -> Session:  # noqa: A001  (the proto
         MissingFrameworkError, ModelFileError, ModelLoadError.
         ModelLoadError: training mode is asked for, and was left behind when the file was written.
     """
-    from kmr_cli.formats.frameworks import import_user_modules, require
+    from kmr_cli.formats.common.frameworks import import_user_modules, require
 
     described = _describe(path, str(path))
     require("torch", EXTRA)
@@ -66,7 +66,7 @@ def adopt(model: Any, *, training: bool = False) -> Session | None:
             warnings.simplefilter("ignore", DeprecationWarning)
             torch.jit.save(model, buffer)
     except RuntimeError as exc:
-        from kmr_cli.formats.torchscript.failures import meaningful_line
+        from kmr_cli.formats.torchscript.run.failures import meaningful_line
 
         if is_untyped(exc):
             raise ModelLoadError(f"{name}: cannot be copied: {UNTYPED}", f"{TYPE_IT}, and script it again") from exc
@@ -75,9 +75,9 @@ def adopt(model: Any, *, training: bool = False) -> Session | None:
 
 
 def _load(source: str | bytes, described: Description, *, training: bool) -> Session:
-    from kmr_cli.formats.torchscript import failures
-    from kmr_cli.formats.torchscript.instrument import Loaded
-    from kmr_cli.formats.torchscript.session import TorchScriptSession
+    from kmr_cli.formats.torchscript.run import failures
+    from kmr_cli.formats.torchscript.run.instrument import Loaded
+    from kmr_cli.formats.torchscript.run.session import TorchScriptSession
 
     name = described.info.path
     if not described.has_forward:

@@ -1,0 +1,66 @@
+"""The Python interface to layers under development: a class is checked in the smallest model that holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from kmr_cli.config.policy import Policy
+from kmr_cli.process import tasks
+from kmr_cli.process.child import Child
+from kmr_cli.records import Report, TensorSpec
+
+
+class LayerClasses:
+    """Checks layer classes, one after the other, in one child process. Close it, or use it as a context manager."""
+
+    def __init__(
+        self, *, fork: bool = False, debug: bool = False, report: Callable[[str, str], None] = lambda _kind, _text: None
+    ) -> None:
+        self._child = Child(tasks.TASKS, fork=fork, debug=debug)
+        self._report = report
+
+    def check(
+        self,
+        target: str,
+        inputs: Sequence[TensorSpec],
+        constructor: Mapping[str, Any] | None = None,
+        *,
+        imports: Sequence[str] = (),
+        size: int | None = None,
+        policy: Policy | None = None,
+        seed: int = 0,
+        training: bool = False,
+    ) -> Report:
+        """Check ``PKG.MOD:CLASS``, a ``keras.Layer`` or ``torch.nn.Module``; see :func:`kmr_cli.check.check.check`.
+
+        Args:
+            target: the class.
+            inputs: shape (None for the batch) and dtype of each argument of its call; the first may be unnamed.
+            constructor: arguments of the class.
+            imports: modules to import first.
+            size: batch size.
+            policy: which rules, and what is by design.
+            seed: of synthetic and replacement data.
+            training: in training mode; see :func:`kmr_cli.check.training.check_session`.
+
+        Raises:
+            LayerError, ModelLoadError, ModelRunError.
+        """
+        asked = {
+            "target": target, "constructor": dict(constructor or {}), "inputs": tuple(inputs),
+            "imports": tuple(imports), "size": size, "policy": policy or Policy(), "seed": seed,
+            "training": training,
+        }  # fmt: skip
+        report: Report = self._child.run("check_layer_class", asked, self._report)
+        return report
+
+    def close(self) -> None:
+        """End the child process."""
+        self._child.close()
+
+    def __enter__(self) -> LayerClasses:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()

@@ -1,0 +1,60 @@
+"""The axis of an output that carries the samples, also where none separates them, and who moves whom along it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kmr_cli.check.run import Run
+from kmr_cli.evidence.owners import NOBODY
+from kmr_cli.evidence.passes import Tap
+
+Movement = list[set[int]]
+"""For every sample's share of an axis, which samples moved it."""
+
+
+def carrying_axes(run: Run, tap: Tap) -> list[int]:
+    """Axes of an output that could carry the samples: at every batch size as long as the batch, or a multiple."""
+    size, shape = run.evidence.size, run.evidence.specs[tap].shape
+    shapes = [(found.size, found.shapes[tap[2]]) for found, _ in run.sizes if tap[2] in found.shapes]
+    if any(len(other) == len(shape) for _, other in shapes):  # squeeze() drops an axis at one size, which is no proof
+        shapes = [(number, other) for number, other in shapes if len(other) == len(shape)]
+    return [
+        axis
+        for axis, length in enumerate(shape)
+        if length and length % size == 0 and all(
+            len(other) == len(shape) and other[axis] * size == length * number for number, other in shapes
+        )
+    ]  # fmt: skip
+
+
+def movement(run: Run, tap: Tap) -> Movement | None:
+    """Who moves whom at an output, along the axis that carries the samples.
+
+    Where they are mixed and several axes could be it (scores of everybody with everybody), the one along which they
+    are mixed least. None where no axis could be, nothing is known of it, or groups of samples were replaced.
+    """
+    evidence = run.evidence
+    if not evidence.singly or tap not in run.indices or tap in evidence.restless | evidence.rerouted:
+        return None
+    index = run.indices[tap]
+    if index.kind == "merged" and index.axis is not None:
+        return _of_owned(run, tap, index.axis)
+    axes = carrying_axes(run, tap) if index.axis is None else [index.axis]
+    known = [found for axis in axes if (found := evidence.movement(tap, axis)) is not None]
+    return min(known, key=lambda found: len(pairs(found)), default=None)
+
+
+def pairs(found: Movement) -> list[tuple[int, int]]:
+    """(moved, changed) of different samples, in order."""
+    return [(part, changed) for part, movers in enumerate(found) for changed in sorted(movers) if changed != part]
+
+
+def _of_owned(run: Run, tap: Tap, axis: int) -> Movement:
+    """Of samples with several slices each, which need not be neighbours."""
+    elements = np.moveaxis(run.evidence.reached[run.evidence.canonical[tap]].elements, axis, 0)
+    found: Movement = [set() for _ in range(run.evidence.size)]
+    for owner, row in zip(run.indices[tap].owners, elements, strict=True):
+        if owner != NOBODY:
+            bits = int(np.bitwise_or.reduce(row, axis=None))
+            found[owner] |= {sample for sample in range(run.evidence.size) if bits >> sample & 1}
+    return found

@@ -1,0 +1,145 @@
+"""Passes that are hard on a model: what shows only when the other samples are extreme, all alike, or NaN."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from kmr_cli.arrays.digests import digests
+from kmr_cli.batch import stress
+from kmr_cli.check.probes.resized import broken, distance
+from kmr_cli.check.run import Run
+from kmr_cli.errors import ModelRunError
+from kmr_cli.evidence.owners import FAR, changed, differs
+from kmr_cli.evidence.passes import Tap, discrete, last_bits
+from kmr_cli.evidence.sources import Source
+from kmr_cli.records import Batch, BatchIndex
+
+_SMALL = 64
+"""Numbers of one sample up to which a tap tells how unlike two samples are: gates, scores and decisions are small."""
+
+
+def push(run: Run) -> None:
+    """Four passes that leave a stated sample alone and are hard on the others. Fills in ``pushed`` and ``poisoned``."""
+    size = run.evidence.size
+    if size < 2:
+        return
+    last = size - 1
+    _press(run, "making the others extreme", last, stress.extreme(run.batch, [last], run.session.inputs, run.rng))
+    _make_alike(run, last)
+    poisoned = stress.poisoned(run.batch, [0], run.session.inputs)
+    if poisoned is not None:
+        try:
+            run.poisoned = run.kept("putting NaN into sample 0", poisoned, range(1, size))
+        except ModelRunError as exc:
+            source = Source(*(broken(exc, run.evidence.last_pass) or ("", 0, "out0")))
+            run.add("KMR108", source, f"NaN in one sample makes the whole batch fail: {exc.message}")
+    for tap, home in run.evidence.canonical.items():  # the same tensor was looked at once
+        if home in run.pushed:
+            run.pushed.setdefault(tap, run.pushed[home])
+    for tap in run.evidence.restless | run.evidence.rerouted:
+        run.pushed.pop(tap, None)
+        run.poisoned.pop(tap, None)
+    if run.routed:  # rows in other groups: last bits are no poison
+        run.poisoned = {tap: ulp for tap, ulp in run.poisoned.items() if not last_bits(ulp)}
+
+
+def _press(
+    run: Run, doing: str, kept: int, data: Batch | None, also: Callable[[Tap, np.ndarray], None] = lambda _t, _a: None
+) -> None:
+    """One pass of ``data``, in which sample ``kept`` stands as it is: where it changed all the same."""
+    if data is None:
+        return
+
+    def look(tap: Tap, array: np.ndarray) -> None:
+        index = run.whose(tap)
+        if index is not None and run.indices[tap].axis is None:
+            places = [place for place, owner in enumerate(index.owners) if owner == kept]
+            if distance(run.evidence.base[tap][places], array[places]) is None:
+                run.pushed[tap] = FAR
+        also(tap, array)
+
+    try:
+        found = run.kept(doing, data, [kept], look)
+    except ModelRunError:
+        return  # such values are outside of what the model takes: nothing is learned
+    for tap, ulp in found.items():
+        run.pushed[tap] = max(ulp, run.pushed.get(tap, 0))
+
+
+def _make_alike(run: Run, last: int) -> None:
+    """Copies of the last sample; then copies of one that the model treats otherwise, for an expert of its own.
+
+    Who comes too late for a full expert is known for the last sample only. But where all copies of it came out alike,
+    what comes out of a tap does not depend on the place in the batch, and then copies of another must come out alike
+    too.
+    """
+    alike: set[Tap] = set()
+
+    def first(tap: Tap, array: np.ndarray) -> None:
+        if _copies_agree(array, run.whose(tap), last, run.evidence.size):
+            alike.add(tap)
+
+    _press(run, "making the others alike", last, stress.alike(run.batch, last), first)
+    other = _most_unlike(run, last)
+    if other is None:
+        return
+
+    def second(tap: Tap, array: np.ndarray) -> None:
+        if tap in alike and not _copies_agree(array, run.whose(tap), other, run.evidence.size):
+            run.pushed[tap] = FAR
+
+    _press(run, "making the others alike", other, stress.alike(run.batch, other), second)
+
+
+def _copies_agree(array: np.ndarray, index: BatchIndex | None, sample: int, size: int) -> bool:
+    """Whether the parts of all samples are the same but for rounding."""
+    if index is None or index.axis is None:
+        return False
+    if (
+        index.axis == 0
+        and index.owners == tuple(range(size))
+        and len(set(digests(array, size, range(size)) or ())) == 1
+    ):
+        return True
+    owners = np.asarray(index.owners)
+    order = np.argsort(owners, kind="stable")
+    if (np.bincount(owners[owners >= 0], minlength=size) * size != len(owners)).any():
+        return False
+    if (order != np.arange(len(order))).any():
+        array = np.take(array, order, index.axis)
+    parts = np.moveaxis(array, index.axis, 0).reshape(size, -1)
+    first = np.ascontiguousarray(parts[0])
+    if not any(differs(first, part) for part in parts[1:]):
+        return True
+    expected = np.broadcast_to(parts[sample], parts.shape)
+    return not changed(expected, parts).any() or distance(expected, parts) is not None
+
+
+def _most_unlike(run: Run, sample: int) -> int | None:
+    """The sample that the model treats most unlike ``sample``: by decisions (integers, booleans), else small floats."""
+    size = run.evidence.size
+    if size < 3:
+        return None
+    decisions, floats = np.zeros(size), np.zeros(size)
+    for tap in run.evidence.order:
+        index, value = run.indices[tap], run.evidence.base.get(tap)  # small tensors are always kept
+        if run.evidence.canonical[tap] != tap or index.kind not in ("separated", "unproven"):
+            continue
+        if value is None or value.ndim == 0 or len(value) != size or not 0 < value.size <= size * _SMALL:
+            continue
+        if discrete(value):
+            decisions += _shares(value != value[sample])
+        elif value.dtype.kind == "f" and np.isfinite(value).all():
+            apart = np.abs(value.astype(np.float64) - value[sample].astype(np.float64))
+            floats += _shares(apart / max(float(apart.max()), 1e-30))
+    unlike = decisions if decisions.any() else floats
+    unlike[sample] = -1
+    return int(unlike.argmax())
+
+
+def _shares(differences: np.ndarray) -> np.ndarray:
+    """Of every sample, the mean over its elements."""
+    result: np.ndarray = differences.reshape(len(differences), -1).mean(axis=1)
+    return result

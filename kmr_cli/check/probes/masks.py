@@ -1,0 +1,279 @@
+"""Masks: what stands in masked positions may not matter, and a sample that is masked altogether may not give NaN."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from kmr_cli.batch import replacement
+from kmr_cli.batch.given import batch_size
+from kmr_cli.batch.padding import Counts, is_padding, lengths, masked, may_be_padding
+from kmr_cli.check.probes.resized import distance
+from kmr_cli.errors import BatchError, ModelRunError
+from kmr_cli.evidence.owners import changed
+from kmr_cli.evidence.passes import Tap, watch
+from kmr_cli.formats import PaddingSession, Session, Taps
+from kmr_cli.records import Batch, BatchIndex, TensorSpec
+
+_LONGER = 3
+"""Steps of padding that are appended."""
+
+
+@dataclass(frozen=True)
+class Mask:
+    """How a model is told which steps (axis 1) count.
+
+    Attributes:
+        name: the input.
+        value: steps of the input that hold it are padding; None where the input is a mask itself (0: padding).
+        implied: the model's own layers read it so; nobody had to say it.
+    """
+
+    name: str
+    value: float | None = None
+    implied: bool = False
+
+
+@dataclass
+class MaskRun:
+    """What the masked passes showed.
+
+    Attributes:
+        order: taps in the order in which they ran.
+        counts: how the batch was padded.
+        padded: the padded batch.
+        known: tap -> its value on it.
+        heard: taps where what stands in masked positions shows in others.
+        stepwise: taps ``(samples, steps, features)`` that it reaches in masked steps, and in no other.
+        broken: taps that hold NaN or Inf for a fully masked sample.
+        longer: taps that a longer padding changes.
+        replaced: whether anything could be put into masked positions.
+        lengthened: whether a longer padding could be tried.
+        failed: what the model says to a fully masked sample, where it fails.
+        passes: how many forward passes were made.
+    """
+
+    order: list[Tap] = field(default_factory=list)
+    counts: dict[int, np.ndarray] = field(default_factory=dict)
+    padded: dict[str, np.ndarray] = field(default_factory=dict)
+    known: dict[Tap, np.ndarray] = field(default_factory=dict)
+    heard: set[Tap] = field(default_factory=set)
+    stepwise: set[Tap] = field(default_factory=set)
+    broken: set[Tap] = field(default_factory=set)
+    longer: set[Tap] = field(default_factory=set)
+    replaced: bool = False
+    lengthened: bool = False
+    failed: str | None = None
+    passes: int = 0
+
+
+def masks_of(texts: Sequence[str], specs: Sequence[TensorSpec], batch: Batch) -> list[Mask]:
+    """The masks that are named, and those that the model's own layers imply.
+
+    Args:
+        texts: ``mask`` or ``tokens=0``, as typed on the command line.
+        specs: the model's inputs.
+        batch: the data; an implied mask needs two steps at least.
+
+    Raises:
+        BatchError: no such input, not a number, or no steps.
+    """
+    masks = _parse(texts, specs)
+    for mask in masks:
+        if not _has_steps(batch[mask.name]):
+            raise BatchError(f"input {mask.name!r} has no steps to mask", "a mask has the shape (batch, steps)")
+    named = {mask.name for mask in masks}
+    for spec in specs:
+        if spec.padding is not None and spec.name not in named and _has_steps(batch[spec.name]):
+            masks.append(Mask(spec.name, spec.padding, implied=True))
+    return masks
+
+
+def _has_steps(values: np.ndarray) -> bool:
+    return values.ndim > 1 and values.shape[1] > 1
+
+
+def _parse(texts: Sequence[str], specs: Sequence[TensorSpec]) -> list[Mask]:
+    known = {spec.name for spec in specs}
+    masks = []
+    for text in texts:
+        name, given, value = text.partition("=") if text not in known else (text, "", "")
+        if name not in known:
+            raise BatchError(
+                f"--mask-input names no input of the model: {name!r}", f"it takes {', '.join(map(repr, sorted(known)))}"
+            )
+        try:
+            masks.append(Mask(name, float(value) if given else None))
+        except ValueError:
+            raise BatchError(f"--mask-input {text}: {value!r} is not a number", f"for example {name}=0") from None
+    return masks
+
+
+def try_masks(
+    session: Session, batch: Batch, masks: Sequence[Mask], taps: Taps, indices: Mapping[Tap, BatchIndex],
+    rng: np.random.Generator, *, suspect: bool = False,
+) -> MaskRun:  # fmt: skip
+    """At most four passes: padded, other content in the padding, one sample empty, a longer padding.
+
+    The last is left out where the second has found something, or tried, and the model is ``suspect`` anyway: one more
+    pass is then wanted to tell why.
+
+    Raises:
+        ModelRunError: the model does not run on a padded batch.
+    """
+    run = MaskRun()
+    run.counts = {batch[mask.name].shape[1]: lengths(*batch[mask.name].shape[:2]) for mask in masks}
+    run.padded = padded(batch, masks, run.counts)
+    homes: dict[tuple[object, ...], Tap] = {}
+
+    def keep(layer: str, call: int, port: str, array: np.ndarray) -> None:
+        tap = (layer, call, port)
+        run.order.append(tap)
+        # One copy of a tensor that several taps see; the address may have been used twice, so the content decides.
+        first = homes.setdefault((array.__array_interface__["data"][0], array.shape, array.dtype, array.strides), tap)
+        same = first != tap and np.array_equal(run.known[first], array)
+        run.known[tap] = run.known[first] if same else np.array(array, copy=True)
+
+    run.passes += 1
+    watch(session, run.padded, taps, keep)
+    _try_other(session, masks, taps, indices, run, rng)
+    _try_empty(session, masks, taps, run)
+    heard = any(not layer for layer, _, _ in run.heard)
+    if not (run.replaced and (heard or suspect)):
+        _try_longer(session, masks, taps, indices, run)
+    return run
+
+
+def _try_other(
+    session: Session, masks: Sequence[Mask], taps: Taps, indices: Mapping[Tap, BatchIndex], run: MaskRun,
+    rng: np.random.Generator,
+) -> None:  # fmt: skip
+    """Other content in masked positions: in the inputs beside a mask input, and inside, where layers mask."""
+    other = run.padded
+    if any(mask.value is None for mask in masks):
+        other = _refilled(other, masks, run.counts, session.inputs, rng)
+        run.replaced = any(changed(run.padded[name], values).any() for name, values in other.items())
+    inside: AbstractContextManager[None] | None = None
+    if any(mask.value is not None for mask in masks) and isinstance(session, PaddingSession):
+        where = {steps: np.arange(steps)[None] >= count[:, None] for steps, count in run.counts.items()}
+        inside = session.other_padding(where, int(rng.integers(2**31)))
+    if not run.replaced and inside is None:
+        return
+
+    def compare(layer: str, call: int, port: str, array: np.ndarray) -> None:
+        tap = (layer, call, port)
+        before = run.known.get(tap)
+        if before is None or before.shape != array.shape:
+            return
+        moved = changed(before, array)
+        run.replaced = run.replaced or bool(moved.any())
+        if (moved & ~may_be_padding(array.shape, indices.get(tap), run.counts)).any():
+            run.heard.add(tap)
+        if array.ndim == 3 and array.shape[1] in run.counts and len(array) == batch_size(run.padded):
+            away = masked(array, run.counts)
+            if moved[away].any() and not moved[~away].any():
+                run.stepwise.add(tap)
+
+    run.passes += 1
+    with inside or nullcontext():
+        watch(session, other, taps, compare)
+
+
+def _try_empty(session: Session, masks: Sequence[Mask], taps: Taps, run: MaskRun) -> None:
+    empty = {name: np.array(values, copy=True) for name, values in run.padded.items()}
+    for mask in masks:
+        empty[mask.name][0] = mask.value or 0
+    run.passes += 1
+
+    def look(layer: str, call: int, port: str, array: np.ndarray) -> None:
+        tap = (layer, call, port)
+        before = run.known.get(tap)
+        if (
+            array.dtype.kind in "fc"
+            and before is not None
+            and np.isfinite(before).all()
+            and not np.isfinite(array).all()
+        ):
+            run.broken.add(tap)
+
+    try:
+        watch(session, empty, taps, look)
+    except ModelRunError as exc:
+        run.failed = exc.message
+
+
+def _try_longer(
+    session: Session, masks: Sequence[Mask], taps: Taps, indices: Mapping[Tap, BatchIndex], run: MaskRun
+) -> None:
+    fill = {mask.name: mask.value or 0 for mask in masks}
+    longer = {}
+    for name, values in run.padded.items():
+        wide = [(0, 0)] * values.ndim
+        if values.ndim > 1 and values.shape[1] in run.counts:
+            wide[1] = (0, _LONGER)
+        longer[name] = np.pad(values, wide, constant_values=fill.get(name, 0)) if values.dtype != object else values
+    specs = {spec.name: spec.shape for spec in session.inputs}
+    if any(
+        shape is not None and len(shape) > 1 and shape[1] is not None for shape in (specs[mask.name] for mask in masks)
+    ):
+        return  # the number of steps is fixed
+    run.passes += 1
+    seen: set[Tap] = set()
+
+    def look(layer: str, call: int, port: str, array: np.ndarray) -> None:
+        tap = (layer, call, port)
+        before = run.known.get(tap)
+        if before is None or before.ndim != array.ndim:
+            return
+        cuts = _cuts(before.shape, array, run.counts)
+        if cuts:
+            counted = ~may_be_padding(before.shape, indices.get(tap), run.counts)
+            if all(distance(before[counted], cut[counted]) is None for cut in cuts):
+                seen.add(tap)
+
+    try:
+        watch(session, longer, taps, look)
+    except ModelRunError:
+        return  # it takes no other number of steps
+    run.longer, run.lengthened = seen, True
+
+
+def _cuts(shape: tuple[int, ...], longer: np.ndarray, counts: Counts) -> list[np.ndarray]:
+    """What a tensor must hold without the appended steps: its first ones, or (steps in reverse) its last ones."""
+    for before, after in zip(shape, longer.shape, strict=True):
+        if before != after and not (before in counts and after == before + _LONGER):
+            return []
+    first = longer[tuple(slice(length) for length in shape)]
+    last = longer[tuple(slice(more - length, None) for length, more in zip(shape, longer.shape, strict=True))]
+    return [first] if longer.shape == shape else [first, last]
+
+
+def padded(batch: Batch, masks: Sequence[Mask], counts: Counts) -> dict[str, np.ndarray]:
+    """The batch with as many steps as ``counts`` says, the others padding."""
+    result = {name: np.array(values, copy=True) for name, values in batch.items()}
+    for mask in masks:
+        values = result[mask.name]
+        away = masked(values, counts)
+        if mask.value is None:
+            values[...] = np.reshape(~away, away.shape + (1,) * (values.ndim - 2))
+        else:
+            values[is_padding(values, mask.value) & ~away] = mask.value + 1
+            values[away] = mask.value
+    return result
+
+
+def _refilled(
+    batch: Batch, masks: Sequence[Mask], counts: Counts, specs: Sequence[TensorSpec], rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """Other content in the masked positions of everything that has steps and tells no mask itself."""
+    names = {mask.name for mask in masks}
+    fresh = replacement.replace(batch, range(batch_size(batch)), tuple(specs), rng)
+    result = {name: np.array(values, copy=True) for name, values in batch.items()}
+    for name, values in result.items():
+        if name not in names and values.ndim > 1 and values.shape[1] in counts:
+            away = masked(values, counts)
+            values[away] = fresh[name][away]
+    return result

@@ -1,0 +1,358 @@
+"""The same samples in batches of other sizes, and at other places: does each come out as before?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from kmr_cli.batch.given import batch_size, count_samples
+from kmr_cli.errors import ModelRunError
+from kmr_cli.evidence.owners import changed
+from kmr_cli.evidence.passes import ArraySpec, Tap, discrete, output_title
+from kmr_cli.formats import Session, Taps
+from kmr_cli.records import Batch, BatchIndex
+
+_COINCIDENT = 4
+_LARGEST = 64
+_LIGHT = 1 << 26
+"""Bytes of activations: a batch that needs no more costs next to nothing."""
+_HEAVY = 1 << 30
+"""A batch that needs more is not tried because of a coincidence."""
+_TOLERANCE = {8: 1e-9, 4: 2e-4, 2: 4e-2, 1: 0.5}
+"""By bytes per number: how far a sample may be off, relative to the tensor's largest value. Kernels that regroup a sum
+at another batch size stay 100 times below; a value of another sample is far above."""
+
+
+class Trial(NamedTuple):
+    """A batch to try: of ``size`` samples, which may equal another dimension; each at its own place, or at another."""
+
+    size: int
+    coincident: bool
+    shifted: bool = False
+
+    def rows(self, whole: int) -> tuple[int, ...]:
+        """Which sample of a batch of ``whole`` stands at each place: from the first on, again where it is too short."""
+        return tuple((place + self.shifted) % whole for place in range(self.size))
+
+
+@dataclass(frozen=True)
+class SizeRun:
+    """What a batch of another size, or in another order, showed; at most one of the problems is set.
+
+    Attributes:
+        size: number of samples.
+        rows: which sample stood at each place.
+        error: the model failed: its message.
+        wrong_count: (output, message): another number of samples came out.
+        differs: (output, message): a sample came out differently, beyond last bits.
+        misplaced: whether only samples that did not stand at their own place came out differently; so it is where
+            none did.
+        off: output -> how far, in terms of its largest value, for all outputs that differ so.
+        unsure: discrete outputs that differ: by a fault, or where rounding tips a decision.
+        amplified: the output that differs so, where that is no more than rounding which the model makes larger.
+        ulp: largest difference, in units in the last place of the tensor's largest value; 0 where all is bitwise equal.
+        at: the output with that difference.
+        shapes: of every output, by port; empty where the model failed.
+        names: of every output, by port.
+    """
+
+    size: int
+    rows: tuple[int, ...]
+    error: str | None = None
+    wrong_count: tuple[str, str] | None = None
+    differs: tuple[str, str] | None = None
+    misplaced: bool = False
+    off: Mapping[str, float] = field(default_factory=dict)
+    unsure: tuple[str, ...] = ()
+    amplified: str | None = None
+    ulp: int = 0
+    at: str | None = None
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def wrong(self) -> bool:
+        """Whether this size shows an error."""
+        return self.error is not None or self.wrong_count is not None or self.differs is not None
+
+
+def sizes_to_try(size: int, specs: Mapping[Tap, ArraySpec], nbytes: int, batch: Batch) -> list[Trial]:
+    """Sizes 1, a prime that no dimension has, 2, 3, up to four that some have.
+
+    Dimensions of outputs and masks come first: that is where a batch axis is mistaken for another one. Those inside
+    are tried as far as that is cheap: batches that are smaller, or need little anyway. In the batch of the prime size
+    every sample stands at another place, so that what depends on the place shows as well.
+
+    Args:
+        size: of the batch.
+        specs: of all taps of the batch.
+        nbytes: what all of them take.
+        batch: the inputs.
+    """
+    inside: Counter[int] = Counter()
+    outside: Counter[int] = Counter()
+    for (layer, _, _), value in specs.items():
+        for length in value.shape[1:]:
+            if 1 < length <= _LARGEST:
+                (inside if layer else outside)[length] += 1
+    for mask in _like_masks(batch):
+        outside.update(length for length in mask.shape[1:] if 1 < length <= _LARGEST)
+    each = nbytes / size
+
+    def cheap(number: int) -> bool:
+        return number <= size or number * each <= (_HEAVY if number in outside else _LIGHT)
+
+    lengths = [length for length, _ in outside.most_common()] + [length for length, _ in inside.most_common()]
+    prime = next(number for number in _primes() if number != size and number not in inside and number not in outside)
+    plain = [number for number in (1, prime, 2, 3) if number != size]  # what shows most comes first
+    coincident = [number for number in dict.fromkeys(lengths) if number != size and number not in plain]
+    taken = [Trial(number, number in lengths, shifted=number == prime) for number in plain]
+    return taken + [Trial(number, True) for number in coincident if cheap(number)][:_COINCIDENT]
+
+
+def _like_masks(batch: Batch) -> Iterator[np.ndarray]:
+    """Inputs that say something of the steps of another: booleans, and shapes that another one's begins with."""
+    for name, values in batch.items():
+        others = [other.shape for key, other in batch.items() if key != name]
+        if values.dtype == bool or any(
+            values.ndim < len(other) and other[: values.ndim] == values.shape for other in others
+        ):
+            yield values
+
+
+def try_size(
+    session: Session,
+    batch: Batch,
+    trial: Trial,
+    taps: Taps,
+    outputs: Mapping[Tap, tuple[np.ndarray, BatchIndex]],
+    noisy: Collection[Tap] = (),
+) -> SizeRun:
+    """Run some of the samples and compare them.
+
+    Args:
+        session: the loaded model.
+        batch: the batch whose results are known.
+        trial: how many, and at which places.
+        taps: of all other passes.
+        outputs: output tap -> its value for the whole batch, and its batch index.
+        noisy: of these only the shape is compared.
+    """
+    whole = batch_size(batch)
+    size, rows = trial.size, trial.rows(whole)
+    try:
+        # With all taps, though none is looked at: so no second copy of the model has to be made ready.
+        found = session.capture(resized(batch, rows), taps, lambda *_: None)
+    except ModelRunError as exc:
+        return SizeRun(size, rows, error=exc.message)
+    assert found is not None
+    after = {f"out{number}": np.asarray(value) for number, value in enumerate(found.values())}
+    shapes = {port: value.shape for port, value in after.items()}
+    names = {f"out{number}": name for number, name in enumerate(found)}
+    worst, at, misplaced = 0, None, True
+    far: dict[str, float] = {}
+    unsure: list[str] = []
+    for tap, (before, index) in outputs.items():
+        port = tap[2]
+        title = output_title(port, names)
+        expected = expected_at(before, index, whole, rows)
+        if expected is None:
+            continue
+        axis = index.axis or 0
+        if after[port].ndim != before.ndim or after[port].shape[axis] != expected.shape[axis]:
+            message = f"{count_samples(size)} went in and {title} has shape {shapes[port]}, not {count_samples(size)}"
+            return SizeRun(size, rows, wrong_count=(port, message), shapes=shapes)
+        if expected.shape != after[port].shape:
+            message = f"{title} has shape {shapes[port]} where {expected.shape} was expected"
+            return SizeRun(size, rows, wrong_count=(port, message), shapes=shapes)
+        if tap not in noisy and discrete(expected) and changed(expected, after[port]).any():
+            unsure.append(port)
+        off = 0 if tap in noisy else distance(expected, after[port])
+        if off is None:
+            far[port] = relative(expected, after[port])
+            misplaced = misplaced and _agree_in_place(expected, after[port], index, before.shape, whole, rows)
+            continue
+        if off > worst:
+            worst, at = off, port
+    differs = (next(iter(far)), beyond_rounding(next(iter(far)), names)) if far else None
+    return SizeRun(
+        size, rows, differs=differs, misplaced=misplaced and bool(far), off=far, unsure=tuple(unsure),
+        ulp=0 if far else worst, at=at, shapes=shapes, names=names,
+    )  # fmt: skip
+
+
+def _agree_in_place(
+    expected: np.ndarray, after: np.ndarray, index: BatchIndex, shape: Sequence[int], whole: int, rows: Sequence[int]
+) -> bool:
+    """Whether samples that stand at their own place came out as they should."""
+    places = _places(index, shape, whole, rows)
+    assert places is not None
+    assert index.axis is not None
+    own = [number for number, (slot, _) in enumerate(places) if rows[slot] == slot]
+    first, second = (np.take(value, own, axis=index.axis) for value in (expected, after))
+    return distance(first, second) is not None
+
+
+def beyond_rounding(port: str, names: Mapping[str, str]) -> str:
+    """What is said of an output that differs."""
+    return f"{output_title(port, names)} of the same samples differs beyond rounding"
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What was seen inside of a batch of another size, or in another order.
+
+    Attributes:
+        order: the taps in the order in which they ran.
+        wrong: of another shape or with other values than the whole batch demands.
+        right: those of which that was only supposed, and fits.
+    """
+
+    order: list[Tap] = field(default_factory=list)
+    wrong: set[Tap] = field(default_factory=set)
+    right: set[Tap] = field(default_factory=set)
+
+
+def trace_size(
+    session: Session,
+    batch: Batch,
+    rows: Sequence[int],
+    taps: Taps,
+    known: Mapping[Tap, tuple[np.ndarray, BatchIndex]],
+    noisy: Collection[Tap] = (),
+    supposed: Collection[Tap] = (),
+) -> Trace:
+    """Run a batch of another size, or in another order, once more, and look inside for what went wrong.
+
+    Args:
+        session: the loaded model.
+        batch: the batch whose results are known.
+        rows: which sample stands at each place.
+        taps: what to observe.
+        known: tap -> its value for the whole batch, and its batch index; empty where the whole batch failed too.
+        noisy: of these only the shape is compared.
+        supposed: of these it is only supposed whose every slice is. They count as right where that fits, and as wrong
+            only where it does not though all that enters the layer is right.
+
+    Returns:
+        What was seen. Where the model failed, the layer that never returned counts as wrong, with its output as the
+        last tap.
+    """
+    whole, found = batch_size(batch), Trace()
+    order, wrong = found.order, found.wrong
+    fed, doubtful = set[tuple[str, int]](), set[tuple[str, int]]()  # calls: something right enters, something else
+
+    def look(layer: str, call: int, port: str, array: np.ndarray) -> None:
+        tap = (layer, call, port)
+        order.append(tap)
+        expected = expected_at(*known[tap], whole, rows) if tap in known else None
+        if expected is None:
+            if port.startswith("in"):
+                doubtful.add((layer, call))
+            return
+        fits = expected.shape == array.shape and (tap in noisy or distance(expected, array) is not None)
+        if fits and tap in supposed:
+            found.right.add(tap)
+        if port.startswith("in"):
+            (fed if fits else doubtful).add((layer, call))
+        sure = tap not in supposed or (port.startswith("out") and (layer, call) in fed - doubtful)
+        if not fits and sure:
+            wrong.add(tap)
+
+    try:
+        outputs = session.capture(resized(batch, rows), taps, look)
+        assert outputs is not None
+        for number, value in enumerate(outputs.values()):
+            look("", 0, f"out{number}", np.asarray(value))
+    except ModelRunError as exc:
+        failed = broken(exc, order)
+        if failed is not None:
+            order.append(failed)
+            wrong.add(failed)
+    return found
+
+
+def broken(failure: ModelRunError, order: Sequence[Tap]) -> Tap | None:
+    """The output of the layer that failed: the one that the framework names, or the last that was never left."""
+    if failure.layer is not None:
+        return failure.layer, 0, "out0"
+    left = {(layer, call) for layer, call, port in order if port.startswith("out")}
+    for layer, call, _ in reversed(order):
+        if layer and (layer, call) not in left:
+            return layer, call, "out0"
+    return None
+
+
+def resized(batch: Batch, rows: Sequence[int]) -> dict[str, np.ndarray]:
+    """The samples ``rows``, in this order."""
+    return {name: values[list(rows)] for name, values in batch.items()}
+
+
+def expected_at(before: np.ndarray, index: BatchIndex, whole: int, rows: Sequence[int]) -> np.ndarray | None:
+    """What a tensor must be for the samples ``rows``, from its value for the whole batch; None if unknown."""
+    places = _places(index, before.shape, whole, rows)
+    if places is None or index.axis is None:
+        return None
+    return np.asarray(np.take(before, [place for _, place in places], axis=index.axis))
+
+
+def _places(index: BatchIndex, shape: Sequence[int], whole: int, rows: Sequence[int]) -> list[tuple[int, int]] | None:
+    """Of every slice: for which of ``rows`` it stands, and where it is in the whole batch's tensor; None if unknown."""
+    if index.axis is None:
+        return None
+    length = shape[index.axis]
+    if not length or length % whole:
+        return None
+    share = length // whole
+    if index.owners == tuple(place // share for place in range(length)):
+        return [(slot, sample * share + part) for slot, sample in enumerate(rows) for part in range(share)]
+    if index.owners == tuple(place % whole for place in range(length)):
+        return [(slot, part * whole + sample) for part in range(share) for slot, sample in enumerate(rows)]
+    return None
+
+
+def distance(expected: np.ndarray, after: np.ndarray) -> int | None:
+    """In units in the last place of the largest value; None beyond rounding. Discrete values tell nothing here."""
+    if discrete(expected):
+        return 0
+    first = expected.astype(np.complex128 if expected.dtype.kind == "c" else np.float64)
+    second = after.astype(first.dtype)
+    if not np.array_equal(np.isfinite(first), np.isfinite(second)):
+        return None
+    finite = np.isfinite(first)
+    if not finite.any():
+        return 0
+    scale = float(np.abs(first[finite]).max())
+    off = float(np.abs(first[finite] - second[finite]).max())
+    if off == 0:
+        return 0
+    bytes_each = expected.dtype.itemsize // (2 if expected.dtype.kind == "c" else 1)
+    tolerance = _TOLERANCE[bytes_each]
+    if off > tolerance * max(scale, 1e-30):
+        return None
+    bits = {8: 52, 4: 23, 2: 10, 1: 3}[bytes_each]
+    return max(1, round(off / (scale * 2.0**-bits)))
+
+
+def relative(expected: np.ndarray, after: np.ndarray) -> float:
+    """The largest difference in terms of the largest value; infinite where NaN or Inf stand at other places."""
+    wide = np.complex128 if expected.dtype.kind == "c" else np.float64
+    first, second = expected.astype(wide), after.astype(wide)
+    finite = np.isfinite(first)
+    if not np.array_equal(finite, np.isfinite(second)):
+        return float("inf")
+    scale = float(np.abs(first[finite]).max(initial=0.0))
+    off = float(np.abs(first[finite] - second[finite]).max(initial=0.0))
+    return off / scale if scale else (0.0 if off == 0 else float("inf"))
+
+
+def _primes() -> Iterator[int]:
+    number = 5
+    while True:
+        if all(number % divisor for divisor in range(2, int(number**0.5) + 1)):
+            yield number
+        number += 2

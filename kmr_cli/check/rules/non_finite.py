@@ -1,0 +1,155 @@
+"""KMR304: values that are not finite, from input that is."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from kmr_cli.arrays.digests import digests
+from kmr_cli.check.run import Run
+from kmr_cli.evidence.passes import Tap
+from kmr_cli.evidence.sources import Source, find_sources
+from kmr_cli.rules import Severity
+
+_BAD: tuple[Severity, ...] = ("note", "warning", "error")
+"""Severities, mildest first."""
+
+
+def judge_finite(run: Run) -> None:
+    """NaN or Inf from finite input: where it comes from shows at the layers, how bad it is at the outputs it reaches.
+
+    NaN and +Inf at an output are an error. -Inf alone is a usual way to forbid an action or a token: a warning. Inside
+    of attention masks of -Inf are a normal thing to have: what reaches no output is a note.
+    """
+    if not all(np.isfinite(value).all() for value in run.batch.values() if value.dtype.kind in "fc"):
+        return
+    bad = run.evidence.not_finite
+    sources = find_sources(run.evidence.order, bad.__contains__, run.info.separator)
+    for source, severity in _severities(run, sources).items():
+        value = run.evidence.base.get((source.before or source.layer, source.call, source.port))
+        rows: list[int] = []
+        if value is not None and value.ndim and value.shape[0] == run.evidence.size:
+            rows = np.flatnonzero(~np.isfinite(value).reshape(len(value), -1).all(axis=1)).tolist()
+        what = "-Inf" if value is not None and _only_minus_inf(value) else "NaN or Inf"
+        who = f", sample{'s' if len(rows) > 1 else ''} {', '.join(map(str, rows))}" if rows else ""
+        run.add("KMR304", source, f"{what} comes out of finite input{who}", severity=severity)
+
+
+def _severities(run: Run, sources: Sequence[Source]) -> dict[Source, Severity]:
+    """Of every source, by the worst output that it reaches. An output that none of them reaches adds its own."""
+    way = _Way(run)
+    worst = dict.fromkeys(sources, 0)
+    for output in way.taps:
+        if output[0]:
+            continue
+        reached = way.back_from(output)
+        found = {one: max((level for tap, level in reached.items() if _is_at(one, tap)), default=0) for one in worst}
+        if not any(found.values()):
+            first = next(tap for tap in way.taps if tap in reached)
+            found = dict.fromkeys(find_sources([first], {first}.__contains__, run.info.separator), way.level(output))
+        for source, level in found.items():
+            worst[source] = max(level, worst.get(source, 0))
+    return {source: _BAD[level] for source, level in worst.items()}
+
+
+def _is_at(source: Source, tap: Tap) -> bool:
+    layer, call, port = tap
+    if source.before is not None:
+        return (layer, port) == (source.before, source.port)
+    return (layer, call) == (source.layer, source.call) and not port.startswith("in")
+
+
+class _Way:
+    """How values that are not finite may have come from tap to tap.
+
+    Taps with the same content are one tensor, and a layer's outputs come from what entered it. What code between
+    layers made comes from what was returned before and entered no layer so far, or else from anything before; but NaN
+    only from NaN then.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.taps = [tap for tap in run.evidence.order if tap in run.evidence.not_finite]
+        self._separator = run.info.separator
+        self._fed = {(layer, call) for layer, call, port in run.evidence.order if port.startswith("in")}
+        self._place = {tap: number for number, tap in enumerate(self.taps)}
+        self._content: dict[Tap, object] = {}
+        self._mild: dict[Tap, bool] = {}
+        self._alike: defaultdict[object, list[Tap]] = defaultdict(list)
+        self._known: dict[Tap, list[Tap]] = {}
+        known: dict[int, tuple[object, bool]] = {}
+        for tap in self.taps:
+            value = run.evidence.base.get(tap)
+            if value is None:
+                self._content[tap], self._mild[tap] = tap, False
+                continue
+            if id(value) not in known:
+                found = digests(value, 1, [0])
+                assert found is not None  # numbers, kept in one piece
+                known[id(value)] = (value.shape, str(value.dtype), *found), _only_minus_inf(value)
+            self._content[tap], self._mild[tap] = known[id(value)]
+            self._alike[self._content[tap]].append(tap)
+
+    def level(self, tap: Tap) -> int:
+        """How bad what it holds would be at an output, as a place in :data:`_BAD`."""
+        return 1 if self._mild[tap] else 2
+
+    def back_from(self, output: Tap) -> dict[Tap, int]:
+        """Taps that it may have come from, and how bad they are for that: NaN explains NaN, and -Inf beside it not."""
+        reached = {output: self.level(output)}
+        waiting = [output]
+        while waiting:
+            tap = waiting.pop()
+            before = self._before(tap)
+            explained = not all(self._mild[other] for other in before)
+            for other in before:
+                level = min(reached[tap], 1) if explained and self._mild[other] else reached[tap]
+                if level > reached.get(other, 0):
+                    reached[other] = level
+                    waiting.append(other)
+        return reached
+
+    def _before(self, tap: Tap) -> list[Tap]:
+        if tap not in self._known:
+            self._known[tap] = self._look_before(tap)
+        return self._known[tap]
+
+    def _look_before(self, tap: Tap) -> list[Tap]:
+        layer, call, port = tap
+        place = self._place[tap]
+        alike = self._alike[self._content[tap]]
+        same = [other for other in alike if self._place[other] < place]
+        if port.startswith("out"):  # who takes it in may be seen before it is seen to leave
+            same = [other for other in same if other[:2] == (layer, call) or not other[2].startswith("in")]
+        elif not same:
+            same = [other for other in alike if other[2].startswith("out") and other[0]]
+        if same:
+            return same[-1:]  # and from there to those before
+        earlier = self.taps[:place]
+        if layer and port.startswith("out"):
+            inside = [one for one in earlier if one[0].startswith(layer + self._separator)]
+            own = [one for one in earlier if one[:2] == (layer, call) and one[2].startswith("in")]
+            own += list(self._loose(inside, layer)) or inside
+            if own or (layer, call) in self._fed:
+                return own
+        loose = list(self._loose(earlier, layer))
+        if not loose and not self._mild[tap] and all(self._mild[other] for other in earlier):
+            return []  # -Inf that went where it belongs, and NaN: this code made it
+        return loose or earlier
+
+    def _loose(self, earlier: Sequence[Tap], layer: str) -> Iterator[Tap]:
+        """What has entered no layer but those around ``layer``."""
+        entered = defaultdict(list)
+        for tap in earlier:
+            if tap[2].startswith("in"):
+                entered[self._content[tap]].append(tap[0])
+        for tap in earlier:
+            if all(layer.startswith(other + self._separator) for other in entered[self._content[tap]]):
+                yield tap
+
+
+def _only_minus_inf(value: np.ndarray) -> bool:
+    """Whether all that is not finite is -Inf."""
+    with np.errstate(invalid="ignore"):
+        return value.dtype.kind == "f" and not (np.isnan(value) | (value == np.inf)).any()

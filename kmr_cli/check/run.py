@@ -1,0 +1,207 @@
+"""What a check in progress knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from kmr_cli.batch import replacement
+from kmr_cli.check.probes.resized import SizeRun
+from kmr_cli.evidence.owners import NOBODY
+from kmr_cli.evidence.passes import Evidence, Tap, discrete, last_bits, output_title
+from kmr_cli.evidence.sources import Source, find_sources
+from kmr_cli.formats import Session, Taps
+from kmr_cli.records import Batch, BatchIndex, Finding, ModelInfo
+from kmr_cli.rules import RULES
+
+Progress = Callable[[str], None]
+"""Told what is being done, after the number of the pass and of all that are planned: ``7/21 replacing sample 4``."""
+_AGAIN, _AGAIN_IN_GROUPS = 8, 3
+"""Passes that are run again at most: with as many the bound of the check still holds, and some are left that name a
+pair of samples. After more, what is mixed is told from rows: inside only, outputs are always looked at by element."""
+
+
+@dataclass
+class Run:
+    """A check in progress.
+
+    Attributes:
+        noisy: taps whose values depend on random numbers that are drawn for a whole batch (training mode only): at
+            another size they are others.
+        shaken: output port -> how far the last bits of the input move it; None until that was tried.
+        planned: how many passes there will be, as far as that is known by now.
+        budget: how many there may be, without those for masks.
+        again: how many there were because tensors had not been kept, or only seen by rows.
+    """
+
+    session: Session
+    info: ModelInfo
+    batch: Batch
+    taps: Taps
+    evidence: Evidence
+    rng: np.random.Generator
+    progress: Progress
+    passes: int = 0
+    indices: dict[Tap, BatchIndex] = field(default_factory=dict)
+    pushed: dict[Tap, int] = field(default_factory=dict)
+    poisoned: dict[Tap, int] = field(default_factory=dict)
+    sizes: list[tuple[SizeRun, bool]] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    unproven: list[str] = field(default_factory=list)
+    noisy: set[Tap] = field(default_factory=set)
+    shaken: dict[str, float] | None = None
+    planned: int = 0
+    budget: int = 0
+    again: int = 0
+
+    @property
+    def outputs(self) -> list[Tap]:
+        """The model's own outputs."""
+        return [tap for tap in self.evidence.order if not tap[0]]
+
+    def title(self, tap: Tap) -> str:
+        """One of them as people know it: ``output 'scores' (out0)``."""
+        return output_title(tap[2], self.evidence.names)
+
+    def mixed(self, tap: Tap) -> bool:
+        """Whether some element here depends on several samples, or on other samples than its own."""
+        index = self.indices.get(tap)
+        return tap in self.pushed or (index is not None and (index.kind == "mixed" or self._usurped(index)))
+
+    @property
+    def routed(self) -> list[Tap]:
+        """Taps whose rows the samples' content decides."""
+        seen = self.evidence
+        return [
+            tap
+            for tap in seen.order
+            if tap in seen.rerouted or tap in seen.regrouped or seen.rearranged.get(tap, False)
+        ]
+
+    def whose(self, tap: Tap) -> BatchIndex | None:
+        """Whose every slice is, as far as it can be told.
+
+        Downstream of routed rows all samples may differ in their last bits, which makes a tap mixed: then axis 0 is
+        taken for the samples, where it may be, to see changes beyond rounding.
+        """
+        index, shape, size = self.indices[tap], self.evidence.specs[tap].shape, self.evidence.size
+        if index.axis is not None:
+            return index
+        if index.kind != "mixed" or not shape or not shape[0] or shape[0] % size or not self.routed:
+            return None
+        return BatchIndex("mixed", 0, tuple(place * size // shape[0] for place in range(shape[0])))
+
+    def rounded(self, tap: Tap) -> bool:
+        """Whether samples move others at an output in its last bits only, as kernels do where rows are routed.
+
+        A mix that begins before anything is routed is no such thing.
+        """
+        if not self.mixed(tap) or not last_bits(self.moved_by_others(tap)):
+            return False
+        order, by_content = self.evidence.order, set(self.routed)
+        if not by_content:
+            return False
+        first = min(order.index(other) for other in by_content)
+        sources = find_sources(order, self.entangled, self.info.separator)
+        places = [(source.layer, source.call, source.port) for source in sources]
+        return all(
+            place in by_content or place not in self.evidence.specs or discrete(self.evidence.specs[place])
+            or order.index(place) > first
+            for place in places
+        )  # fmt: skip
+
+    def moved_by_others(self, tap: Tap) -> int:
+        """How far other samples move an output, in units in the last place of its largest value, at most FAR."""
+        return max(self.evidence.leak_ulp.get(tap, 0), self.pushed.get(tap, 0))
+
+    def _usurped(self, index: BatchIndex) -> bool:
+        """Whether one of as many rows as samples belongs to a sample that has another row already."""
+        if index.kind == "separated":
+            return False
+        rows = [owner for owner in index.owners if owner != NOBODY]
+        return index.axis == 0 and len(index.owners) == self.evidence.size and len(set(rows)) < len(rows)
+
+    def entangled(self, tap: Tap) -> bool:
+        """Mixed, or interleaved: rows with pieces of several samples are mixed by whatever comes next."""
+        index = self.indices.get(tap)
+        return self.mixed(tap) or (index is not None and index.kind == "interleaved")
+
+    def add(self, code: str, source: Source, message: str, **more: object) -> None:
+        """Report a finding at a layer."""
+        severity = more.pop("severity", RULES[code].severity)
+        finding = Finding(code, severity, source.layer, source.call, source.port, message, **more)  # type: ignore[arg-type]
+        self.findings.append(finding)
+
+    def replace_each(self, groups: Sequence[Sequence[int]], spare: Batch | None) -> None:
+        """The passes of :meth:`Evidence.replaced`, one for every group of samples.
+
+        The first that shows more than rows of replaced samples is followed by one that keeps all tensors, and run
+        again with those before it, element by element; where these are too many, without them.
+
+        Args:
+            groups: of :meth:`Evidence.groups`.
+            spare: further rows of the inputs, preferred as replacement data.
+        """
+        most = _AGAIN if self.evidence.singly else _AGAIN_IN_GROUPS
+        held: list[Batch] = []  # of the passes that may have to be run again
+        for number, group in enumerate(groups):
+            doing = f"replacing {'sample' if self.evidence.singly else 'group'} {number}"
+            data: Batch = replacement.replace(self.batch, group, self.session.inputs, self.rng, spare)
+            if number < most:
+                held.append(data)
+            self.step(doing)
+            self.evidence.replaced(self.session, data, self.taps, number)
+            if not self.evidence.wanting:
+                continue
+            begin, later = (0, held) if number < most else (number, [data])
+            self.again += self.to_fill + len(later)
+            self.fill()
+            self.evidence.by_element(rows_again=begin == 0)
+            for earlier, data in enumerate(later, begin):
+                self.step(f"{doing}, {earlier} once more" if earlier < number else doing)
+                self.evidence.replaced(self.session, data, self.taps, earlier, again=True)
+            held, most = [], 0
+
+    def kept(
+        self,
+        doing: str,
+        data: Batch,
+        samples: Sequence[int],
+        also: Callable[[Tap, np.ndarray], None] = lambda _tap, _array: None,
+    ) -> dict[Tap, int]:
+        """The same of :meth:`Evidence.kept`."""
+        indices = self.indices | {
+            tap: index for tap in self.outputs if self.rounded(tap) and (index := self.whose(tap)) is not None
+        }
+        self.step(doing)
+        found = self.evidence.kept(self.session, data, self.taps, samples, indices, also)
+        if self.evidence.wanting:
+            self.again += self.to_fill + 1
+            self.fill()
+            self.step(doing)
+            found = self.evidence.kept(self.session, data, self.taps, samples, indices, also)
+        return found
+
+    def fill(self) -> None:
+        """See to it that every tensor of the unchanged batch is kept, with one pass more if need be."""
+        if not self.evidence.filled:
+            self.step("keeping all values of the batch")
+            self.evidence.fill(self.session, self.batch, self.taps)
+            for tap in self.evidence.restless & self.indices.keys():  # what turned out so only now
+                self.indices[tap] = self.evidence.index(tap)
+
+    @property
+    def to_fill(self) -> int:
+        """How many passes :meth:`fill` would take."""
+        return 0 if self.evidence.filled else 1
+
+    def step(self, doing: str) -> None:
+        """Count a forward pass that is about to begin."""
+        self.passes += 1
+        self.tell(doing)
+
+    def tell(self, doing: str) -> None:
+        """Say what is being done."""
+        self.progress(f"{self.passes}/{max(self.passes, self.planned)} {doing}")

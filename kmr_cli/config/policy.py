@@ -1,0 +1,94 @@
+"""Which rules count, and which mixes are by design."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+from kmr_cli.config.layers import fits, match
+from kmr_cli.errors import LayerError
+from kmr_cli.records import Finding
+from kmr_cli.rules import RULES
+
+_SEVERITIES = ("error", "warning", "note")
+_COMPARED = "KMR4"
+Command: TypeAlias = Literal["check-batch-axis", "compare"]
+"""Who finds a rule: the rules of one command are a family."""
+
+
+def command_of(rule: str) -> Command:
+    """The command that finds a rule."""
+    return "compare" if rule.startswith(_COMPARED) else "check-batch-axis"
+
+
+def rules_of(command: Command) -> tuple[str, ...]:
+    """The rules that a command finds."""
+    return tuple(rule for rule in RULES if command_of(rule) == command)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What to report.
+
+    Attributes:
+        select: only rules whose code starts with one of these; empty for all. The rules of a command of which none
+            is named all stay: who selects rules of ``check-batch-axis`` has said nothing of ``compare``.
+        ignore: leave out rules whose code starts with one of these.
+        allow: layers at which a mix is by design: path, the unique end of one, or glob.
+        masks: inputs that tell which steps count: ``mask``, or ``tokens=0`` where 0 is padding.
+    """
+
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()
+    masks: tuple[str, ...] = ()
+
+    def resolved(self, layers: Collection[str], separator: str) -> Policy:
+        """The same, with the whole path for every unique end of one.
+
+        Raises:
+            LayerError: a pattern is the end of several layers.
+        """
+        whole = []
+        for pattern in self.allow:
+            try:
+                found = match(pattern, layers, separator)
+            except LayerError as exc:
+                raise LayerError(f"allow: {exc.message}", exc.hint) from exc
+            whole.append(found[0] if len(found) == 1 and found[0].endswith(separator + pattern) else pattern)
+        return replace(self, allow=tuple(whole))
+
+    def unmatched(self, layers: Collection[str]) -> tuple[str, ...]:
+        """What ``allow`` names and is none of these layers."""
+        return tuple(pattern for pattern in self.allow if not any(fits(layer, pattern) for layer in layers))
+
+    def counts(self, rule: str) -> bool:
+        """Whether this policy reports a rule at all."""
+        if self.ignore and rule.startswith(self.ignore):
+            return False
+        family = rules_of(command_of(rule))
+        named = tuple(code for code in self.select if any(other.startswith(code) for other in family))
+        return not named or rule.startswith(named)
+
+    def counting(self, command: Command) -> tuple[str, ...]:
+        """The rules of a command that this policy reports."""
+        return tuple(rule for rule in rules_of(command) if self.counts(rule))
+
+    def some(self, command: Command) -> bool:
+        """Whether it leaves out any rule of a command."""
+        return self.counting(command) != rules_of(command)
+
+    def allows(self, layer: str) -> bool:
+        """Whether findings at this layer are by design."""
+        return any(fits(layer, pattern) for pattern in self.allow)
+
+    def apply(self, findings: Iterable[Finding]) -> list[Finding]:
+        """The findings that this policy leaves, the allowed ones marked, errors first."""
+        kept = []
+        for finding in findings:
+            if not self.counts(finding.rule):
+                continue
+            allowed = finding.by_design or self.allows(finding.layer)
+            kept.append(replace(finding, allowed=allowed))
+        return sorted(kept, key=lambda finding: (_SEVERITIES.index(finding.severity), finding.rule))

@@ -1,0 +1,95 @@
+"""``[tool.kmr-inspect]`` in the nearest ``pyproject.toml``: what a team decides once instead of typing it."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kmr_cli.config.tolerance import Tolerance
+from kmr_cli.errors import KmrError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_SECTION = "tool.kmr-inspect"
+_NUMBERS = ("rtol", "atol", "ulp")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the section may hold.
+
+    Attributes:
+        select, ignore, allow: as the options of the same names.
+        tolerance: (layer path or glob, tolerance of its values in ``compare``), in the order of the file.
+    """
+
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()
+    tolerance: tuple[tuple[str, Tolerance], ...] = ()
+
+
+def read_settings(folder: Path) -> Settings:
+    """The settings of the nearest ``pyproject.toml``, from ``folder`` upwards; the defaults where there is none.
+
+    Raises:
+        KmrError: the file is no TOML, or the section holds something unknown.
+    """
+    for place in (folder, *folder.parents):
+        file = place / "pyproject.toml"
+        if file.is_file():
+            return _parse(file)
+    return Settings()
+
+
+def _parse(file: Path) -> Settings:
+    try:
+        section = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("kmr-inspect", {})
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as exc:
+        raise KmrError(f"{file}: cannot be read ({exc})") from exc
+    if not isinstance(section, dict):
+        raise KmrError(f"{file}: {_SECTION} must be a table", f"begin it with [{_SECTION}]")
+    known = Settings.__dataclass_fields__
+    values: dict[str, Any] = {}
+    for key, value in section.items():
+        if key not in known:
+            raise KmrError(f"{file}: [{_SECTION}] has an unknown key {key!r}", f"it may have {', '.join(known)}")
+        if key == "tolerance":
+            values[key] = _tolerance(file, value)
+            continue
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise KmrError(f"{file}: [{_SECTION}] {key} must be a list of strings", f'{key} = ["…"]')
+        values[key] = tuple(value)
+    return Settings(**values)
+
+
+def _tolerance(file: Path, table: object) -> tuple[tuple[str, Tolerance], ...]:
+    hint = f'under [{_SECTION}.tolerance], write: "dense*" = {{ rtol = 1e-3, atol = 1e-5 }}'
+    problem = f"{file}: [{_SECTION}.tolerance]"
+    if not isinstance(table, dict):
+        raise KmrError(f"{problem} must be a table of layers", hint)
+    found = []
+    for pattern, numbers in table.items():
+        if not isinstance(numbers, dict) or not numbers:
+            if isinstance(numbers, (int, float)) and not isinstance(numbers, bool):
+                hint = f'did you mean "{pattern}" = {{ rtol = {numbers} }}?'
+            raise KmrError(f"{problem} {pattern!r} must give rtol, atol or ulp", hint)
+        for name in numbers:
+            if name not in _NUMBERS:
+                near = difflib.get_close_matches(name.lower(), _NUMBERS, n=1)
+                meant = f"did you mean {near[0]}?" if near else hint
+                raise KmrError(f"{problem} {pattern!r} must give rtol, atol or ulp, not {name!r}", meant)
+        for name, number in numbers.items():
+            if isinstance(number, bool) or not isinstance(number, int if name == "ulp" else (int, float)):
+                raise KmrError(f"{problem} {pattern!r}: {name} must be a number, not {number!r}", hint)
+        try:
+            found.append((pattern, Tolerance(**numbers)))
+        except KmrError as exc:
+            raise KmrError(f"{problem} {pattern!r}: {exc.message}", exc.hint) from exc
+    return tuple(found)

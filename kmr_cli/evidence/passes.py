@@ -1,0 +1,452 @@
+"""What perturbed passes of one batch show of every tap, reduced while the passes run.
+
+As long as the samples stay in the rows of a large tensor, digests of the rows are all that is held of it. The first
+pass that shows something else makes :attr:`Evidence.wanting` true: then :meth:`Evidence.fill` runs the unchanged batch
+once more and keeps a copy of every distinct tensor, and the passes so far are run again, element by element. From then
+on there is a byte per element besides (a bit per replaced sample; two bytes or more for more than eight samples).
+"""
+
+from __future__ import annotations
+
+import math
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+
+from kmr_cli.arrays.rows import same_rows_elsewhere
+from kmr_cli.evidence.owners import FAR, RANDOM, differs, scaled_distance
+from kmr_cli.evidence.reach import SINGLY as SINGLY
+from kmr_cli.evidence.reach import Reach
+from kmr_cli.formats import Session, Taps
+from kmr_cli.records import Batch, BatchIndex
+
+Tap = tuple[str, int, str]
+"""(layer, call, port); the model's outputs have the layer ``""``."""
+
+
+@dataclass(frozen=True)
+class ArraySpec:
+    """Shape and dtype of a tensor."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[np.generic]
+
+    @property
+    def nbytes(self) -> int:
+        """What it takes."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+
+@dataclass
+class Evidence:
+    """Of one batch of ``size`` samples.
+
+    Attributes:
+        size: number of samples.
+        specs: tap -> shape and dtype on the unchanged batch.
+        base: tap -> its value on the unchanged batch, as far as it is kept: outputs, small tensors, those with NaN or
+            Inf, and all after :meth:`fill`. Taps that are the same tensor share one array.
+        canonical: tap -> the tap whose tensor it shares (itself, mostly).
+        reached: canonical tap -> which elements changed in which pass.
+        rerouted: taps whose shape or presence changed with the samples' content.
+        regrouped: taps whose shape changed in a pass of :meth:`kept`.
+        rearranged: whether a tap's rows came back in another order when others were replaced; not for all taps.
+        restless: taps that differ between two passes of the same batch.
+        wanting: whether the last pass showed something that only :meth:`fill` and :meth:`by_element` can settle.
+        not_finite: taps with NaN or Inf on the unchanged batch.
+        leak_ulp: output -> how far an element moved for the second strongest sample, in units in the last place of
+            the largest value, at most FAR; in groups, how far samples moved that were not replaced.
+        order: taps in the order in which they ran.
+        names: port of an output -> the model's own name for it.
+        last_pass: the same of the last pass of :meth:`kept`, which may have broken off.
+    """
+
+    size: int
+    specs: dict[Tap, ArraySpec] = field(default_factory=dict)
+    base: dict[Tap, np.ndarray] = field(default_factory=dict)
+    canonical: dict[Tap, Tap] = field(default_factory=dict)
+    reached: dict[Tap, Reach] = field(default_factory=dict)
+    rerouted: set[Tap] = field(default_factory=set)
+    regrouped: set[Tap] = field(default_factory=set)
+    rearranged: dict[Tap, bool] = field(default_factory=dict)
+    restless: set[Tap] = field(default_factory=set)
+    not_finite: set[Tap] = field(default_factory=set)
+    wanting: bool = False
+    leak_ulp: dict[Tap, int] = field(default_factory=dict)
+    order: list[Tap] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)
+    last_pass: list[Tap] = field(default_factory=list)
+    _handed_on: dict[Tap, bool] = field(default_factory=dict)  # home -> whether others came as arrays of their own
+    _strongest: dict[Tap, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+    _scales: dict[Tap, float] = field(default_factory=dict)
+
+    @property
+    def singly(self) -> bool:
+        """Whether every sample was replaced in a pass of its own."""
+        return self.size <= SINGLY
+
+    @property
+    def filled(self) -> bool:
+        """Whether every tensor is kept."""
+        return len(self.base) == len(self.specs)
+
+    @property
+    def bits(self) -> int:
+        """⌈log2 size⌉: half the number of group passes."""
+        return max(1, int(self.size - 1).bit_length())
+
+    def groups(self, everyone: Sequence[int]) -> list[list[int]]:
+        """The samples to replace in each pass: every sample alone, or by bit set (k), then by bit clear (bits + k)."""
+        if self.singly:
+            return [[sample] for sample in everyone]
+        with_set = [[sample for sample in everyone if sample >> bit & 1] for bit in range(self.bits)]
+        with_clear = [[sample for sample in everyone if not sample >> bit & 1] for bit in range(self.bits)]
+        return with_set + with_clear
+
+    @property
+    def nbytes(self) -> int:
+        """What one copy of every distinct tensor of the batch takes."""
+        return sum(spec.nbytes for tap, spec in self.specs.items() if self.canonical[tap] == tap)
+
+    # -- passes ------------------------------------------------------------------------------------------------
+
+    def record(self, session: Session, batch: Batch, taps: Taps) -> dict[str, np.ndarray]:
+        """The unchanged batch. Returns the outputs by name."""
+        homes: dict[tuple[object, ...], tuple[Tap, weakref.ref[np.ndarray]]] = {}
+
+        def keep(layer: str, call: int, port: str, array: np.ndarray) -> None:
+            tap = (layer, call, port)
+            self.order.append(tap)
+            self.specs[tap] = ArraySpec(array.shape, array.dtype)
+            place = (array.__array_interface__["data"][0], array.shape, array.dtype, array.strides)
+            known, handed_over = homes.get(place, (None, None))
+            itself = handed_over is not None and handed_over() is array and not array.flags.writeable
+            # The same address may have been used twice: equal content settles it, unless the content says nothing.
+            if known is not None and (itself or not (_is_flat(array) or self._differs(known, array))):
+                # What the model returns is looked at by itself: no shortcut may hide a leak.
+                if known in self.not_finite:
+                    self.not_finite.add(tap)
+                self.canonical[tap] = known if layer else tap
+                self.reached[tap] = self.reached[known] if layer else Reach(array, self.size, rows=False)
+                if layer:
+                    self._handed_on[known] = self._handed_on.get(known, False) or not itself
+            else:
+                homes[place] = tap, weakref.ref(array)
+                self.canonical[tap], self.reached[tap] = tap, Reach(array, self.size, rows=bool(layer))
+                if not _finite(array):
+                    self.not_finite.add(tap)
+            if known in self.base and self.canonical[tap] == known:
+                self.base[tap] = self.base[known]
+            elif not layer or tap in self.not_finite or not self.reached[tap].in_rows:
+                self.base[tap] = np.array(array, copy=True, order="C")
+
+        outputs = watch(session, batch, taps, keep)
+        self.names = {f"out{number}": name for number, name in enumerate(outputs)}
+        return outputs
+
+    def fill(self, session: Session, batch: Batch, taps: Taps) -> None:
+        """The unchanged batch once more: keep a copy of every distinct tensor. What differs is restless."""
+        self.wanting = False
+        seen: dict[Tap, _Look | None] = {}
+
+        def keep(layer: str, call: int, port: str, array: np.ndarray) -> None:
+            tap = (layer, call, port)
+            shared = self._shared(tap, array, seen)
+            if tap not in self.specs:
+                return
+            if tap in self.base:
+                if array.shape != self.specs[tap].shape or self._differs(tap, array):
+                    self.restless.add(tap)
+            elif shared and self.canonical[tap] in self.base:
+                self.base[tap] = self.base[self.canonical[tap]]
+            elif self.reached[tap].fingerprint.same(array):
+                self.base[tap] = np.array(array, copy=True, order="C")
+
+        watch(session, batch, taps, keep)
+        lost = self.specs.keys() - self.base.keys()
+        self.restless |= lost
+        for tap in lost:  # it changes from run to run: no value is the right one
+            self.base[tap] = np.zeros(self.specs[tap].shape, self.specs[tap].dtype)
+
+    def by_element(self, *, rows_again: bool) -> None:
+        """See :meth:`Reach.by_element`: for every tensor at once, so that no pass is run a third time."""
+        for reach in {id(reach): reach for reach in self.reached.values()}.values():
+            reach.by_element(rows_again=rows_again)
+
+    def repeat(self, session: Session, batch: Batch, taps: Taps) -> None:
+        """The same batch again: what differs is restless."""
+        self.restless |= self.differing(session, batch, taps)
+
+    def differing(self, session: Session, batch: Batch, taps: Taps) -> set[Tap]:
+        """Taps that differ from the unchanged batch in one more pass."""
+        found: set[Tap] = set()
+        seen: dict[Tap, _Look | None] = {}
+
+        def compare(layer: str, call: int, port: str, array: np.ndarray) -> None:
+            tap = (layer, call, port)
+            before = self.specs.get(tap)
+            if self._shared(tap, array, seen):
+                if self.canonical[tap] in found:
+                    found.add(tap)
+            elif before is None or before.shape != array.shape or self._differs(tap, array):
+                found.add(tap)
+
+        watch(session, batch, taps, compare)
+        return found | (self.specs.keys() - seen.keys())
+
+    def replaced(self, session: Session, batch: Batch, taps: Taps, number: int, *, again: bool = False) -> None:
+        """Pass ``number`` of :meth:`groups`, whose samples are replaced in ``batch``.
+
+        Where it leaves :attr:`wanting` true, it noted only what is certain, and is to be run ``again``.
+        """
+        self.wanting = False
+        seen: dict[Tap, _Look | None] = {}
+        replaced = self.groups(range(self.size))[number]
+
+        def compare(layer: str, call: int, port: str, array: np.ndarray) -> None:
+            tap = (layer, call, port)
+            shared = self._shared(tap, array, seen)
+            before = self.specs.get(tap)
+            if before is None or before.shape != array.shape:
+                self.rerouted.add(tap)
+                return
+            if not shared and not self.reached[tap].add(number, replaced, self.base.get(tap), array):
+                self.wanting |= tap not in self.restless
+            elif not shared:
+                self._look_for_order(tap, number, len(replaced), array)
+            if not layer and not again:
+                self._strengthen(tap, scaled_distance(self.base[tap], array, self._scale(tap)), replaced)
+
+        watch(session, batch, taps, compare)
+        self.rerouted |= self.specs.keys() - seen.keys()
+
+    def kept(
+        self,
+        session: Session,
+        batch: Batch,
+        taps: Taps,
+        samples: Sequence[int],
+        indices: Mapping[Tap, BatchIndex],
+        also: Callable[[Tap, np.ndarray], None] = lambda _tap, _array: None,
+    ) -> dict[Tap, int]:
+        """Where slices of ``samples``, which stand unchanged in ``batch``, changed all the same.
+
+        Args:
+            session: the loaded model.
+            batch: of the same size.
+            taps: what to observe.
+            samples: those that stand unchanged.
+            indices: whose every slice is.
+            also: sees every distinct value that has the shape it had, and all outputs.
+
+        Returns:
+            Tap -> by how many units in the last place of the largest value, at most FAR; inside of the model always
+            FAR. To be run again after :meth:`fill` where it leaves :attr:`wanting` true.
+        """
+        found: dict[Tap, int] = {}
+        seen: dict[Tap, _Look | None] = {}
+        self.last_pass, self.wanting = [], False
+
+        def compare(layer: str, call: int, port: str, array: np.ndarray) -> None:
+            tap = (layer, call, port)
+            self.last_pass.append(tap)
+            before, index = self.specs.get(tap), indices.get(tap)
+            if before is not None and before.shape != array.shape:
+                self.regrouped.add(tap)
+                return
+            if self._shared(tap, array, seen):
+                if self.canonical[tap] in found:
+                    found[tap] = FAR
+                return
+            if before is not None:
+                also(tap, array)
+            if before is not None and index is not None and index.axis is not None:
+                kept = [place for place, owner in enumerate(index.owners) if owner in samples]
+                if not layer:
+                    old, new = np.take(self.base[tap], kept, index.axis), np.take(array, kept, index.axis)
+                    if differs(old, new):
+                        found[tap] = int(scaled_distance(old, new, self._scale(tap)).max())
+                elif self._moved(tap, array, index.axis, kept):
+                    found[tap] = FAR
+
+        watch(session, batch, taps, compare)
+        return found
+
+    def _look_for_order(self, tap: Tap, number: int, replaced: int, array: np.ndarray) -> None:
+        """Note whether rows came back in another order, the first time that more of them changed than should have."""
+        reach = self.reached[tap]
+        if tap in self.rearranged or reach.in_rows or discrete(array) or not array.ndim or not array.size:
+            return
+        if len(array) % self.size:
+            return
+        share = len(array) // self.size
+        if reach.rows_changed(number) > replaced * share:
+            order = same_rows_elsewhere(self.base[tap], array, replaced * share)
+            if order is not None:
+                self.rearranged[tap] = order
+
+    def _differs(self, tap: Tap, array: np.ndarray) -> bool:
+        """Whether a tap with the shape that it had has other values; other bits, where it is not kept."""
+        return not self.reached[tap].fingerprint.same(array) and (
+            tap not in self.base or differs(self.base[tap], array)
+        )
+
+    def _moved(self, tap: Tap, array: np.ndarray, axis: int, places: Sequence[int]) -> bool:
+        """Whether a slice at one of these places along an axis changed. If only :meth:`fill` can tell: wanting."""
+        fingerprint = self.reached[tap].fingerprint
+        if axis == 0 and fingerprint.parts == len(array):
+            places = fingerprint.doubtful(array, places)
+        if places and tap not in self.base:
+            self.wanting |= tap not in self.restless
+            return False
+        return bool(places) and _moved_there(self.base[tap], array, axis, places)
+
+    def _shared(self, tap: Tap, array: np.ndarray, seen: dict[Tap, _Look | None]) -> bool:
+        """Whether a tap has the tensor of its home in this pass as well, which was looked at already.
+
+        A branch may hand its input through on one batch and change it on another: from then on it has a home of its
+        own. ``seen`` gathers the taps of the pass.
+        """
+        home, seen[tap] = self.canonical.get(tap), None
+        if home is None or home == tap:
+            if tap in self._handed_on:
+                seen[tap] = _Look(weakref.ref(array), _trace(array) if self._handed_on[tap] else None)
+            return False
+        look = seen.get(home)
+        if look is not None and look.was_of(array):
+            return True
+        self.canonical[tap], self.reached[tap] = tap, deepcopy(self.reached[home])
+        return False
+
+    # -- what they show ----------------------------------------------------------------------------------------
+
+    def index(self, tap: Tap) -> BatchIndex:
+        """The batch index of a tap. ``constant`` here means that nothing reached it."""
+        if tap in self.rerouted:
+            return BatchIndex("routed", proof="the shape here changes with the samples' content")
+        if tap in self.restless:
+            return BatchIndex("unproven", proof=RANDOM)
+        return self.reached[self.canonical[tap]].index()
+
+    def movement(self, tap: Tap, axis: int = 0) -> list[set[int]] | None:
+        """For every sample's share of an axis, which samples moved it; None after group passes or for odd shapes."""
+        return self.reached[self.canonical[tap]].movement(axis)
+
+    def _scale(self, tap: Tap) -> float:
+        """The largest value of an output on the unchanged batch."""
+        if tap not in self._scales:
+            self._scales[tap] = _largest(self.base[tap])
+        return self._scales[tap]
+
+    def _strengthen(self, tap: Tap, distance: np.ndarray, replaced: Sequence[int]) -> None:
+        if not self.singly:  # an element's own sample is in several groups: told by its place
+            if distance.ndim and len(distance) and len(distance) % self.size == 0:
+                distance = np.delete(distance.reshape(self.size, -1), replaced, axis=0)
+            self.leak_ulp[tap] = max(self.leak_ulp.get(tap, 0), int(distance.max(initial=0)))
+            return
+        first, second = self._strongest.get(tap, (np.zeros_like(distance), np.zeros_like(distance)))
+        second = np.maximum(second, np.minimum(first, distance))
+        first = np.maximum(first, distance)
+        self._strongest[tap] = (first, second)
+        self.leak_ulp[tap] = int(second.max(initial=0))
+
+
+def output_title(port: str, names: Mapping[str, str]) -> str:
+    """An output as people know it: ``output 'scores' (out0)``, or ``output out0`` where the model names none."""
+    name = names.get(port, port)
+    return f"output {port}" if name == port else f"output {name!r} ({port})"
+
+
+def discrete(value: np.ndarray | ArraySpec) -> bool:
+    """Whether a tensor's dtype can hide a change: integers, booleans, text."""
+    return value.dtype.kind not in "fcV"
+
+
+def last_bits(distance: int) -> bool:
+    """Whether a distance in ULP is one that kernels make when they get another number of rows."""
+    return 0 < distance <= 64 < FAR
+
+
+def watch(
+    session: Session, batch: Batch, taps: Taps, sink: Callable[[str, int, str, np.ndarray], None]
+) -> dict[str, np.ndarray]:
+    """One pass; the model's outputs go to ``sink`` too, after all taps, as ports of the layer ``""``."""
+    outputs = session.capture(batch, taps, sink)
+    assert outputs is not None
+    for number, array in enumerate(outputs.values()):
+        sink("", 0, f"out{number}", array)
+    return dict(outputs)
+
+
+def _moved_there(before: np.ndarray, after: np.ndarray, axis: int, places: Sequence[int]) -> bool:
+    """Whether a slice at one of these places along an axis changed. Neighbours are looked at together."""
+    outside, wanted = (slice(None),) * axis, set(places)
+    starts = [place for place in places if place - 1 not in wanted]
+    ends = [place + 1 for place in places if place + 1 not in wanted]
+    for start, end in zip(starts, ends, strict=True):
+        there = (*outside, slice(start, end))
+        if differs(np.ascontiguousarray(before[there]), after[there]):
+            return True
+    return False
+
+
+_Trace: TypeAlias = "tuple[object, ...] | None"
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What is remembered of a tensor in a pass: the array, as long as it lives, and its trace where that is needed."""
+
+    array: weakref.ref[np.ndarray]
+    trace: _Trace
+
+    def was_of(self, array: np.ndarray) -> bool:
+        """Whether it is the same: nobody writes to a read-only array."""
+        return (self.array() is array and not array.flags.writeable) or self.trace == _trace(array) is not None
+
+
+_LOOKED_AT = 64
+
+
+def _trace(array: np.ndarray) -> _Trace:
+    """Where a tensor lies and some of what is in it; equal for two looks at the same one. None for text.
+
+    The place alone does not tell: frameworks compute in place where nobody needs the input any more.
+    """
+    if array.dtype.hasobject:
+        return None
+    step = max(1, array.size // _LOOKED_AT)
+    flat = array.reshape(-1) if array.flags.c_contiguous else array.flat
+    return array.__array_interface__["data"][0], array.shape, array.strides, flat[::step].tobytes()
+
+
+def _largest(value: np.ndarray) -> float:
+    """The largest absolute number of a float tensor."""
+    if value.dtype.kind not in "fV":
+        return math.nan
+    wide = value.astype(np.float64) if value.dtype.kind == "V" else value
+    finite = wide[np.isfinite(wide)]
+    return float(np.abs(finite).max(initial=0.0))
+
+
+def _is_flat(array: np.ndarray) -> bool:
+    if array.size == 0:
+        return True
+    first = array[(0,) * array.ndim]
+    ends = array.reshape(-1)[-16:] if array.flags.c_contiguous else array
+    return bool((ends == first).all() and (array == first).all())
+
+
+def _finite(value: np.ndarray) -> bool:
+    if value.dtype.kind not in "fc":
+        return True
+    if value.dtype.char in "fd" and value.flags.c_contiguous:
+        flat = value.reshape(-1)
+        with np.errstate(all="ignore"):
+            if np.isfinite(flat.dot(flat)):  # the fastest look at all: NaN and Inf would be in it
+                return True
+    return bool(np.isfinite(value).all())

@@ -1,0 +1,491 @@
+"""The part of every tapped tensor that belongs to given samples, with the proof that it does."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from kmr_cli.batch import replacement, stress
+from kmr_cli.batch.given import Notice, batch_size, number_samples
+from kmr_cli.errors import LayerError
+from kmr_cli.evidence.owners import RANDOM as RANDOM
+from kmr_cli.evidence.owners import (
+    by_elimination,
+    changed,
+    from_bits,
+    from_owners,
+    owner_map,
+    ulp_distance,
+    unfair,
+    veiled,
+)
+from kmr_cli.formats import Session, Taps
+from kmr_cli.records import Batch, BatchIndex, Record
+
+Tap = tuple[str, int, str]
+Progress = Callable[[str], None]
+"""Receives what is being done, for a progress line."""
+
+
+@dataclass
+class _Comparison:
+    """What one pass with replaced samples changed, compared while it ran."""
+
+    changes: dict[Tap, np.ndarray] = field(default_factory=dict)
+    distances: dict[Tap, np.ndarray] = field(default_factory=dict)
+    rerouted: set[Tap] = field(default_factory=set)
+    settled: dict[Tap, BatchIndex] = field(default_factory=dict)
+    batch: Mapping[str, np.ndarray] = field(default_factory=dict)
+    values: dict[Tap, np.ndarray] = field(default_factory=dict)
+
+
+def take_samples(
+    session: Session,
+    batch: Batch,
+    taps: Taps,
+    samples: Sequence[int],
+    *,
+    verify: bool = True,
+    seed: int = 0,
+    spare: Batch | None = None,
+    progress: Progress = lambda _: None,
+    notice: Notice = lambda _: None,
+) -> tuple[Record, ...]:
+    """Capture the taps, prove whose every slice is, and cut out what belongs to each sample.
+
+    One pass captures. With ``verify``, one more per sample (it alone is kept, all others are replaced), and a
+    second one per sample (it alone is replaced) only where the first leaves a doubt, and a third one (both) only where
+    the sample's own part is all NaN, Inf or zero, which hides what the others do, and two with the others
+    made extreme only where a sample stands elsewhere than at its own place on axis 0; for many samples
+    2·⌈log2 B⌉ passes find all owners at once. A value found to depend on several samples is checked against one
+    unchanged pass, so that chance is not called a dependence.
+
+    Args:
+        session: the loaded model.
+        batch: the inputs.
+        taps: what to observe.
+        samples: indices into the batch, each in ``[0, B)``.
+        verify: whether to run the extra passes.
+        seed: of the replacement data.
+        spare: further rows of the same inputs, preferred as replacement data.
+        progress: told before every pass.
+        notice: told what the user should know.
+
+    Returns:
+        For every tap in the order it ran, one record per sample.
+    """
+    base, found = prove(session, batch, taps, samples, verify=verify, seed=seed, spare=spare, progress=progress)
+    size = batch_size(batch)
+    records = []
+    for tap, value in base.items():
+        if tap[2].startswith(taps.sides):
+            mine = [_cut(tap, value, found[tap][sample], sample, size) for sample in samples]
+            # Where no axis separates the samples the whole tensor stands for all of them, once.
+            whole = next((number for number, record in enumerate(mine) if record.sample is None), None)
+            records += [record for number, record in enumerate(mine) if record.sample is not None or number == whole]
+    for line in _warnings(records):
+        notice(line)
+    return tuple(records)
+
+
+def prove(
+    session: Session,
+    batch: Batch,
+    taps: Taps,
+    samples: Sequence[int],
+    *,
+    verify: bool = True,
+    seed: int = 0,
+    spare: Batch | None = None,
+    progress: Progress = lambda _: None,
+    repeat: bool = False,
+) -> tuple[dict[Tap, np.ndarray], dict[Tap, dict[int, BatchIndex]]]:
+    """The whole tensor at every tap, and for each of ``samples`` its batch index; see :func:`take_samples`.
+
+    With ``verify`` both ends of every layer are in the result, whatever ``taps.sides`` says. With ``repeat`` the batch
+    is run again as it is, also where nothing speaks of chance: where values differ then, that is the proof's word.
+    """
+    size = batch_size(batch)
+    progress("running the model")
+    base: dict[Tap, np.ndarray] = {}
+    # The in-ports are captured with the out-ports: only what came in tells a constant from a silent unit.
+    both_sides = replace(taps, sides=("in", "out")) if verify and size > 1 else taps
+    session.capture(batch, both_sides, _keep_into(base), stop=True)
+    _refuse_missing(base, taps)
+    prover = _Prover(session, batch, both_sides, taps.sides, base, seed, spare, progress)
+    random = prover.random_taps() if repeat else set()
+    if size == 1:
+        found = {tap: {0: _lone(value)} for tap, value in base.items()}
+    elif not verify:
+        found = {tap: {sample: _assumed(value, size) for sample in samples} for tap, value in base.items()}
+    elif len(samples) > 2 * math.ceil(math.log2(size)):
+        found = prover.all_owners(tuple(samples))
+    else:
+        found = prover.one_by_one(samples)
+    for tap in random:
+        found[tap] = dict.fromkeys(found[tap], BatchIndex("unproven", proof=RANDOM))
+    return base, found
+
+
+class _Prover:
+    """Runs perturbed passes of one batch and reads owners from them."""
+
+    def __init__(
+        self,
+        session: Session,
+        batch: Batch,
+        taps: Taps,
+        sides: tuple[str, ...],
+        base: dict[Tap, np.ndarray],
+        seed: int,
+        spare: Batch | None,
+        progress: Progress,
+    ) -> None:
+        self.session, self.batch, self.taps, self.sides, self.base = session, batch, taps, sides, base
+        self.size, self.numbers = batch_size(batch), number_samples(batch).tolist()
+        self.rng = np.random.default_rng([seed, 1])
+        self.spare, self.progress = spare, progress
+        self._unsteady: set[Tap] | None = None
+
+    def one_by_one(self, samples: Sequence[int]) -> dict[Tap, dict[int, BatchIndex]]:
+        found: dict[Tap, dict[int, BatchIndex]] = {tap: {} for tap in self.base}
+        for sample in samples:
+            others = [other for other in self.numbers if other != sample]
+            first = self._run(others, f"replacing all samples but {sample}", only_kept=sample)
+            for tap, index in first.settled.items():
+                found[tap][sample] = replace(index, proof=_by_elimination_text(self.size, sample, index))
+            doubtful = [tap for tap in self.base if tap not in first.settled]
+            # An in-port that was not asked for only helps to tell a constant out-port: no pass for it alone.
+            if any(tap[2].startswith(self.sides) for tap in doubtful):
+                second = self._run([sample], f"replacing sample {sample} alone", hold=doubtful)
+                for tap in doubtful:
+                    found[tap][sample] = self._from_pair(tap, sample, first, second)
+                hidden = [tap for tap in doubtful if self._hidden(tap, sample, found[tap][sample])]
+                if any(tap[2].startswith(self.sides) for tap in hidden):
+                    third = self._run(
+                        others, f"replacing all samples but {sample} again", hold=hidden, batch=second.batch
+                    )
+                    for tap in hidden:
+                        found[tap][sample] = self._unveiled(tap, sample, found[tap][sample], second, third)
+                self._press(found, sample)
+        return self._with_constants(found)
+
+    def all_owners(self, samples: tuple[int, ...]) -> dict[Tap, dict[int, BatchIndex]]:
+        bits = math.ceil(math.log2(self.size))
+        with_set = {tap: np.zeros(value.shape, np.uint32) for tap, value in self.base.items()}
+        with_clear = {tap: np.zeros(value.shape, np.uint32) for tap, value in self.base.items()}
+        leaks = {tap: np.zeros(value.shape, np.uint8) for tap, value in self.base.items()}
+        rerouted: set[Tap] = set()
+        for bit in range(bits):
+            doing = f"replacing samples in groups, bit {bit + 1} of {bits}"
+            first = self._run([sample for sample in self.numbers if sample >> bit & 1], doing)
+            second = self._run([sample for sample in self.numbers if not sample >> bit & 1], doing)
+            rerouted |= first.rerouted | second.rerouted
+            for tap in self.base.keys() - rerouted:
+                with_set[tap] |= first.changes[tap].astype(np.uint32) << np.uint32(bit)
+                with_clear[tap] |= second.changes[tap].astype(np.uint32) << np.uint32(bit)
+                leaks[tap] = np.maximum(leaks[tap], np.minimum(first.distances[tap], second.distances[tap]))
+        found: dict[Tap, dict[int, BatchIndex]] = {}
+        for tap in self.base:
+            if tap in rerouted:
+                index = _routed()
+            else:
+                owners = from_bits(with_set[tap], with_clear[tap], bits)
+                touched = (with_set[tap] | with_clear[tap]) != 0
+                index = self._judged(
+                    tap, self._fair(from_owners(owners, self.size, samples), owners, samples), leaks[tap]
+                )
+                if index.kind == "constant" and touched.any():
+                    index = replace(index, kind="unproven")
+                if index.kind in _PROVEN and veiled(self.base[tap]):
+                    silent = "all NaN, Inf or zero for every sample: ask for one at a time, which takes more passes"
+                    index = BatchIndex("unproven", proof=silent)
+                index = replace(index, proof=index.proof or f"{2 * bits} passes with groups of samples replaced")
+            found[tap] = dict.fromkeys(samples, index)
+        self._press(found, samples[0])
+        return self._with_constants(found)
+
+    def _run(
+        self,
+        rows: Sequence[int],
+        doing: str,
+        *,
+        only_kept: int | None = None,
+        hold: Sequence[Tap] = (),
+        batch: Batch | None = None,
+    ) -> _Comparison:
+        self.progress(doing)
+        other = replacement.replace(batch or self.batch, rows, self.session.inputs, self.rng, self.spare)
+        return self._compare(other, only_kept, hold)
+
+    def _compare(
+        self, batch: Mapping[str, np.ndarray], only_kept: int | None = None, hold: Sequence[Tap] = ()
+    ) -> _Comparison:
+        result = _Comparison(batch=batch)
+
+        def compare(layer: str, call: int, port: str, array: np.ndarray) -> None:
+            tap = (layer, call, port)
+            before = self.base.get(tap)
+            if before is None or before.shape != array.shape or before.dtype != array.dtype:
+                result.rerouted.add(tap)
+                return
+            if tap in hold:
+                result.values[tap] = np.array(array, copy=True)
+            change = changed(before, array)
+            index = None if only_kept is None else by_elimination(~change, before, self.size, only_kept)
+            if index is not None:  # nothing else need be known of this tap
+                result.settled[tap] = index
+                return
+            result.changes[tap] = change
+            result.distances[tap] = ulp_distance(before, array)
+
+        self.session.capture(batch, self.taps, compare, stop=True)
+        # A call that did not happen this time was routed away.
+        result.rerouted |= self.base.keys() - result.changes.keys() - result.settled.keys()
+        return result
+
+    def _from_pair(self, tap: Tap, sample: int, first: _Comparison, second: _Comparison) -> BatchIndex:
+        if tap in first.rerouted or tap in second.rerouted:
+            return _routed()
+        owners = owner_map(first.changes[tap], second.changes[tap], sample, self.size)
+        index = self._fair(from_owners(owners, self.size, (sample,)), owners, (sample,))
+        if index.kind == "mixed":
+            reached = _rows_of_one(first.changes[tap], second.changes[tap], self.size, sample)
+            if reached is not None:
+                return reached
+        # The smaller of an element's two dependences is the foreign one.
+        leak = np.minimum(first.distances[tap], second.distances[tap])
+        return self._judged(tap, index, leak, sample)
+
+    def _fair(self, index: BatchIndex, owners: np.ndarray, samples: tuple[int, ...]) -> BatchIndex:
+        """An index that has an axis, unless the samples would have uneven shares of it."""
+        if index.kind not in _PROVEN or index.axis is None:
+            return index
+        along = np.moveaxis(owners, index.axis, 0).reshape(owners.shape[index.axis], -1)
+        others_shown = int((along == self.size).any(axis=1).sum())
+        why = unfair(index, len(along), self.size, samples, others_shown)
+        return index if why is None else BatchIndex("unproven", proof=why)
+
+    def _hidden(self, tap: Tap, sample: int, index: BatchIndex) -> bool:
+        return index.kind in _PROVEN and veiled(_part(self.base[tap], index, sample))
+
+    def _unveiled(
+        self, tap: Tap, sample: int, index: BatchIndex, second: _Comparison, third: _Comparison
+    ) -> BatchIndex:
+        """Whether the sample's part, once it holds other data, stays the same while the others change."""
+        if tap in third.rerouted:
+            return _routed()
+        before, after = (_part(run.values[tap], index, sample) for run in (second, third))
+        if changed(before, after).any():
+            return self._judged(tap, BatchIndex("mixed"), ulp_distance(before, after))
+        if veiled(before):
+            silent = "all NaN, Inf or zero, also with other data, so nothing that others do to it could show"
+            return BatchIndex("unproven", proof=silent)
+        return index
+
+    def _press(self, found: dict[Tap, dict[int, BatchIndex]], sample: int) -> None:
+        """Where a sample seems to stand elsewhere than usual, see whether that holds with the others made extreme.
+
+        A maximum over the batch belongs to one sample here and to another there, and ordinary data leave it so.
+        """
+        odd = [
+            tap
+            for tap, value in self.base.items()
+            if tap[2].startswith(self.sides) and _unusual(found[tap][sample], value, sample, self.size)
+        ]
+        data = stress.extreme(self.batch, [sample], self.session.inputs, self.rng) if odd else None
+        if data is None:
+            return
+        for batch in (data, stress.mirrored(data, [sample], self.session.inputs)):
+            self.progress(f"making all samples but {sample} extreme")
+            run = self._compare(batch)
+            for tap in odd:
+                index = found[tap][sample]
+                if index.kind not in _PROVEN:
+                    continue
+                if tap in run.rerouted:
+                    verdict = _routed()
+                elif _part(run.changes[tap], index, sample).any():
+                    row = _slices_text(sample, index)
+                    why = f"{row} changed with sample {sample} alone, but also when the others were made extreme"
+                    verdict = BatchIndex("unproven", proof=why)
+                else:
+                    continue
+                # All samples share one index where all owners were found at once.
+                found[tap].update({other: verdict for other, known in found[tap].items() if known is index})
+
+    def _judged(self, tap: Tap, index: BatchIndex, leak: np.ndarray, sample: int | None = None) -> BatchIndex:
+        """Put the proof into words; chance is ruled out before anything is called mixed."""
+        if index.kind == "mixed":
+            if tap in self.random_taps():
+                return BatchIndex("unproven", proof=RANDOM)
+            ulp = int(leak.max())
+            bits_only = ulp <= _LAST_BITS
+            size = f", in the last bits only (at most {ulp} ULP)" if bits_only else ""
+            return replace(
+                index,
+                proof=f"values here depend on several samples{size}",
+                max_ulp=ulp if bits_only else None,
+            )
+        if sample is None or index.kind == "constant":
+            return index
+        texts = {
+            "interleaved": f"no axis separates sample {sample} from the others",
+            "unproven": index.proof or f"sample {sample} was replaced and nothing changed here",
+        }
+        return replace(index, proof=texts.get(index.kind) or _both_ways_text(sample, index))
+
+    def random_taps(self) -> set[Tap]:
+        """Taps that differ when the same batch is run again."""
+        if self._unsteady is None:
+            self.progress("running the same batch again")
+            run = self._compare(self.batch)
+            unsteady = run.rerouted | {tap for tap, change in run.changes.items() if change.any()}
+            self._unsteady = unsteady & self.base.keys()
+        return self._unsteady
+
+    def _with_constants(self, found: dict[Tap, dict[int, BatchIndex]]) -> dict[Tap, dict[int, BatchIndex]]:
+        """Where nothing changed: constant only if nothing at all came in, else nobody knows what silence means."""
+        reacting, fed = set(), set()
+        for (layer, call, port), by_sample in found.items():
+            if port.startswith("in"):
+                fed.add((layer, call))
+                if any(index.kind != "constant" for index in by_sample.values()):
+                    reacting.add((layer, call))
+        for (layer, call, port), by_sample in found.items():
+            for sample, index in by_sample.items():
+                if index.kind != "constant":
+                    continue
+                if port.startswith("out") and (layer, call) not in fed:
+                    by_sample[sample] = replace(index, proof="no sample reaches it: nothing comes in")
+                elif port.startswith("out") and (layer, call) in reacting:
+                    silent = "what comes in changed with the samples, but nothing here did"
+                    by_sample[sample] = replace(index, kind="unproven", proof=silent)
+                else:
+                    silent = "nothing that was replaced shows here: a constant, or silent on this data"
+                    by_sample[sample] = replace(index, kind="unproven", proof=silent)
+        return found
+
+
+_PROVEN = ("separated", "merged", "moved", "reordered")
+_LAST_BITS = 64
+"""ULP up to which a difference is reported as one of last bits: kernels that regroup a sum stay well below."""
+
+
+def _keep_into(base: dict[Tap, np.ndarray]) -> Callable[[str, int, str, np.ndarray], None]:
+    def keep(layer: str, call: int, port: str, array: np.ndarray) -> None:
+        base[layer, call, port] = np.array(array, copy=True)
+
+    return keep
+
+
+def _refuse_missing(base: Mapping[Tap, np.ndarray], taps: Taps) -> None:
+    ran: dict[str, set[int]] = {layer: set() for layer in taps.layers}
+    for layer, call, _ in base:
+        ran.setdefault(layer, set()).add(call)
+    for layer, calls in ran.items():
+        if calls or len(ran) > 1:
+            continue
+        if taps.calls is None:
+            raise LayerError(f"layer {layer!r} did not run on this batch, or held no tensors")
+        raise LayerError(f"layer {layer!r} has no call {taps.calls[0]} on this batch", "calls count from 0")
+    if not base:
+        raise LayerError("none of the chosen layers ran on this batch")
+
+
+def _lone(value: np.ndarray) -> BatchIndex:
+    axis = 0 if value.ndim and value.shape[0] == 1 else None
+    return BatchIndex("separated", axis, (0,) if axis == 0 else (), "the batch holds this one sample only")
+
+
+def _assumed(value: np.ndarray, size: int) -> BatchIndex:
+    if value.ndim and value.shape[0] == size:
+        return BatchIndex("unproven", 0, tuple(range(size)), "assumed from the shape (--no-verify)")
+    return BatchIndex("unproven", proof="not told by the shape (--no-verify)")
+
+
+def _routed() -> BatchIndex:
+    return BatchIndex("routed", proof="the shape here changes with the samples' content")
+
+
+def _rows_of_one(others: np.ndarray, own: np.ndarray, size: int, sample: int) -> BatchIndex | None:
+    """A sample whose own row depends on no other, though it reaches rows of others: still separated, for itself."""
+    if others.ndim == 0 or others.shape[0] != size:
+        return None
+    rows = np.flatnonzero(~others.reshape(size, -1).any(axis=1) & own.reshape(size, -1).any(axis=1))
+    if rows.tolist() != [sample]:
+        return None
+    reached = np.flatnonzero(own.reshape(size, -1).any(axis=1) & (np.arange(size) != sample))
+    owners = tuple(sample if row == sample else -1 for row in range(size))
+    listed = ", ".join(map(str, reached[:8])) + (", …" if len(reached) > 8 else "")
+    return BatchIndex(
+        "mixed", 0, owners, f"row {sample} depends on sample {sample} alone, which also reaches row {listed}"
+    )
+
+
+def _by_elimination_text(size: int, sample: int, index: BatchIndex) -> str:
+    others = size - 1
+    row = _slices_text(sample, index)
+    return f"{row} stayed the same when the other {others} samples were replaced; every other row changed"
+
+
+def _both_ways_text(sample: int, index: BatchIndex) -> str:
+    row = _slices_text(sample, index)
+    return f"{row} changed with sample {sample} alone, and did not when the others were replaced"
+
+
+def _slices_text(sample: int, index: BatchIndex) -> str:
+    places = [place for place, owner in enumerate(index.owners) if owner == sample]
+    return f"{'slice' if index.axis else 'row'}{'s' if len(places) > 1 else ''} {show_places(places)}"
+
+
+def show_places(places: Sequence[int]) -> str:
+    """``4``, ``16-19``, ``0, 6, 12, …``: places along an axis, short."""
+    if len(places) > 1 and list(places) == list(range(places[0], places[-1] + 1)):
+        return f"{places[0]}-{places[-1]}"
+    return ", ".join(map(str, places[:4])) + (", …" if len(places) > 4 else "")
+
+
+def _unusual(index: BatchIndex, value: np.ndarray, sample: int, size: int) -> bool:
+    """Whether an index claims another place for a sample than its own on axis 0, or has one number to go by."""
+    if index.kind not in _PROVEN:
+        return False
+    if value.ndim == 1:
+        return True
+    share = len(index.owners) // size
+    return index.axis != 0 or set(index.owners[sample * share : (sample + 1) * share]) != {sample}
+
+
+def _part(value: np.ndarray, index: BatchIndex, sample: int) -> np.ndarray:
+    places = [place for place, owner in enumerate(index.owners) if owner == sample]
+    part: np.ndarray = np.take(value, places, axis=index.axis)
+    return part
+
+
+def _cut(tap: Tap, value: np.ndarray, index: BatchIndex, sample: int, size: int) -> Record:
+    """The sample's part of a value, or the whole where no axis tells it."""
+    layer, call, port = tap
+    places = [place for place, owner in enumerate(index.owners) if owner == sample]
+    if index.axis is None or not places:
+        # What mixes or stayed silent is shown by position, where the shape allows it, and said to be unproven.
+        if index.kind in ("mixed", "unproven") and value.ndim and value.shape[0] == size:
+            return Record(layer, call, port, value[sample], value.shape, index, sample)
+        return Record(layer, call, port, value, value.shape, index)
+    part = np.take(value, places, axis=index.axis)
+    if len(places) == 1:
+        part = np.squeeze(part, axis=index.axis)
+    return Record(layer, call, port, part, value.shape, index, sample)
+
+
+def _warnings(records: Sequence[Record]) -> list[str]:
+    lines = []
+    for record in records:
+        where = f"{record.layer} {record.port}"
+        if record.index.kind == "mixed":
+            lines.append(f"{where}: {record.index.proof}")
+        elif record.index.kind == "interleaved":
+            lines.append(f"{where}: {record.index.proof}; the whole tensor is shown")
+    return list(dict.fromkeys(lines))

@@ -1,0 +1,1 @@
+"""Reads a Keras file's own description: config, shapes, weight headers. Imports no framework, nothing of ``run``."""

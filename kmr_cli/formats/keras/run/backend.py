@@ -1,0 +1,53 @@
+"""Which Keras, on which backend."""
+
+from __future__ import annotations
+
+import os
+import sys
+from types import ModuleType
+from typing import Any
+
+from kmr_cli.errors import MissingFrameworkError
+from kmr_cli.formats.common.frameworks import installed, require
+
+EXTRA = "tensorflow"
+
+
+def import_keras() -> ModuleType:
+    """Import Keras 3 on the backend that is there.
+
+    ``KERAS_BACKEND`` wins; else TensorFlow, else torch. Keras fixes its backend when it is imported.
+
+    Raises:
+        MissingFrameworkError: Keras or every backend is missing.
+    """
+    if "keras" in sys.modules:
+        return sys.modules["keras"]
+    if not installed("keras"):
+        raise MissingFrameworkError("keras is not installed", f"pip install 'kmr-inspect[{EXTRA}]'")
+    if os.environ.get("KERAS_BACKEND"):
+        return require("keras", EXTRA)
+    backend = next((name for name in ("tensorflow", "torch", "jax") if installed(name)), None)
+    if backend is None:
+        raise MissingFrameworkError(
+            "keras is installed, but none of its backends", f"pip install 'kmr-inspect[{EXTRA}]'"
+        )
+    os.environ["KERAS_BACKEND"] = backend
+    try:
+        return require("keras", EXTRA)
+    finally:
+        del os.environ["KERAS_BACKEND"]
+
+
+def backend_name() -> str:
+    """``tensorflow``, ``torch`` …; Keras must be imported."""
+    return str(sys.modules["keras"].backend.backend())
+
+
+def no_gradients() -> Any:
+    """A context in which the backend records nothing for gradients, as far as that changes no value."""
+    if backend_name() == "torch":
+        return require("torch", "torch").no_grad()
+    import contextlib
+
+    return contextlib.nullcontext()

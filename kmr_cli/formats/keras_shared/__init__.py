@@ -1,1 +1,0 @@
-"""What the two Keras formats share: static reading of configs and weight headers, loading, tapping."""

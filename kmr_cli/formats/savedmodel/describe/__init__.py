@@ -1,0 +1,1 @@
+"""Reads a SavedModel's graph from its bytes. Imports no framework, and nothing of ``run``."""

@@ -1,0 +1,94 @@
+"""From the analysis of a signature to the record that ``layers`` shows."""
+
+from __future__ import annotations
+
+from kmr_cli.formats.savedmodel.describe import dtypes, reader
+from kmr_cli.formats.savedmodel.describe.analysis import Analysis
+from kmr_cli.formats.savedmodel.describe.scopes import BRANCHES, LOOPS, Call, ScopeLayer
+from kmr_cli.records import LayerInfo, ModelInfo, TensorSpec
+
+_SHOWN = 4
+"""Names that a note lists before it only counts."""
+
+
+def model_info(analysis: Analysis, format_name: str) -> ModelInfo:
+    """The whole description."""
+    source = analysis.source
+    inputs = analysis.specs()
+    outputs = tuple(
+        TensorSpec(one.name, one.shape if one.shape is not None else analysis.shape(one.tensor), dtypes.name(one.dtype))
+        for one in analysis.outputs
+    )
+    return ModelInfo(
+        path=str(source.path),
+        format=format_name,
+        writer=_writer(analysis),
+        inputs=inputs,
+        outputs=outputs,
+        layers=layer_infos(analysis),
+        parameters=_sum(analysis, tuple(analysis.variables)),
+        fixed_batch=_fixed_batch(inputs),
+        notes=tuple(_notes(analysis)),
+    )
+
+
+def layer_infos(analysis: Analysis) -> tuple[LayerInfo, ...]:
+    """The layers, in the order in which they are found."""
+    return tuple(_layer_info(analysis, layer) for layer in analysis.layers)
+
+
+def _layer_info(analysis: Analysis, layer: ScopeLayer) -> LayerInfo:
+    first = layer.calls[0] if layer.calls else Call()
+    outputs = tuple(_spec(analysis, f"out{index}", tensor) for index, tensor in enumerate(first.outputs))
+    kinds = {analysis.variables[handle].dtype for handle in layer.variables} or {one.dtype for one in outputs[:1]}
+    return LayerInfo(
+        path=layer.path,
+        type=layer.kind,
+        inputs=tuple(_spec(analysis, f"in{index}", tensor) for index, tensor in enumerate(first.inputs)),
+        outputs=outputs,
+        dtype=kinds.pop() if len(kinds) == 1 else None,
+        parameters=_sum(analysis, layer.variables),
+        calls=len(layer.calls) if layer.untappable is None else None,
+        untappable=layer.untappable,
+    )
+
+
+def _spec(analysis: Analysis, port: str, tensor: str) -> TensorSpec:
+    number = analysis.graph.dtype(tensor)
+    return TensorSpec(port, analysis.shape(tensor), dtypes.name(number) if number is not None else None)
+
+
+def _sum(analysis: Analysis, handles: tuple[str, ...]) -> int | None:
+    sizes = [analysis.variables[handle].size for handle in handles]
+    return None if None in sizes else sum(size for size in sizes if size is not None)
+
+
+def _fixed_batch(inputs: tuple[TensorSpec, ...]) -> int | None:
+    sizes = {one.shape[0] if one.shape else None for one in inputs}
+    return sizes.pop() if len(sizes) == 1 else None
+
+
+def _writer(analysis: Analysis) -> str:
+    version = analysis.source.meta_graph.meta_info_def.tensorflow_version
+    return f"TensorFlow {version}" if version else "TensorFlow"
+
+
+def _notes(analysis: Analysis) -> list[str]:
+    source = analysis.source
+    notes = []
+    if len(source.signature_names) > 1:
+        others = [name for name in source.signature_names if name != source.signature_name]
+        notes.append(f"signature {source.signature_name}; also in the file: {', '.join(others)} (--signature NAME)")
+    elif source.signature_name != reader.DEFAULT_SIGNATURE:
+        notes.append(f"signature {source.signature_name}")
+    if len(source.tag_sets) > 1:
+        others = [" ".join(tags) or "(no tags)" for tags in source.tag_sets if tags != source.tags]
+        notes.append(f"tag set {' '.join(source.tags)}; also in the file: {', '.join(others)} (--tag TAG)")
+    for operations, what in ((LOOPS, "loops"), (BRANCHES, "branches")):
+        found = [node.label for name in analysis.flow.order if (node := analysis.graph.nodes[name]).op in operations]
+        if found:
+            shown = ", ".join(found[:_SHOWN]) + (f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else "")
+            notes.append(f"what runs inside {what} cannot be tapped: {shown}")
+    if analysis.flow.hidden:
+        notes.append(f"{len(analysis.flow.hidden)} operations inside TF1 loops and branches cannot be tapped")
+    return notes

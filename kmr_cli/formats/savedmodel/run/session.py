@@ -1,0 +1,140 @@
+"""A SavedModel's signature, ready to be run with taps."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from kmr_cli.errors import BatchError, ModelLoadError
+from kmr_cli.formats import OpenOptions, Sink, Taps
+from kmr_cli.formats.common.aligned import aligned_copy
+from kmr_cli.formats.common.frameworks import import_user_modules, require
+from kmr_cli.formats.savedmodel.describe.analysis import Analysis
+from kmr_cli.formats.savedmodel.describe.description import layer_infos
+from kmr_cli.formats.savedmodel.run import restore
+from kmr_cli.formats.savedmodel.run import taps as tapping
+from kmr_cli.formats.savedmodel.run.runner import Runner
+from kmr_cli.records import Batch, LayerInfo, TensorSpec
+
+_KEPT = 2
+"""Sub-graphs that stay loaded: one to look at a layer, one to look at all."""
+
+
+class SavedModelSession:
+    """Implements :class:`kmr_cli.formats.Session`.
+
+    Weights are read by the first capture, as far as its sub-graph needs them. Captures with the same taps share one
+    imported graph, and so run exactly the same operations.
+
+    *Bare*, for this format, is a run of the same sub-graph that fetches the outputs only, under the same session
+    setting (Grappler off): a capture's outputs equal it bit for bit. The signature that ``tf.saved_model.load``
+    returns runs with Grappler on, and may differ in the last bits.
+
+    Args:
+        analysis: of the signature.
+        options: modules to import first.
+
+    Raises:
+        MissingFrameworkError: TensorFlow is not installed.
+        ModelLoadError: weights are missing, or an operation is not known to this TensorFlow.
+    """
+
+    def __init__(self, analysis: Analysis, options: OpenOptions) -> None:
+        restore.check_files(analysis)
+        self._analysis = analysis
+        self._tf = require("tensorflow", "tensorflow")
+        import_user_modules(options.imports)
+        self._runners: OrderedDict[tuple[object, ...], tuple[Runner, list[tapping.Group]]] = OrderedDict()
+        self._events: dict[Taps, list[tapping.Event]] = {}  # of the last taps: they are mostly the same again
+        self._sink: Sink | None = None
+        self._groups: list[tapping.Group] = []
+        self._closed = False
+        self._check_operations()
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """What the signature wants, by name."""
+        return self._analysis.specs()
+
+    @property
+    def layers(self) -> tuple[LayerInfo, ...]:
+        """The same layers as ``describe`` lists: the file tells them all."""
+        return layer_infos(self._analysis)
+
+    def capture(
+        self, batch: Batch, taps: Taps, sink: Sink | None = None, *, stop: bool = False
+    ) -> Mapping[str, np.ndarray] | None:
+        """Run one forward pass. See :class:`kmr_cli.formats.Session`.
+
+        The sink is called one call at a time while this method waits: in the caller's thread, except for TF1 graphs
+        with their own control flow or reference variables, where it is a thread of TensorFlow's.
+        """
+        if self._closed:
+            raise ModelLoadError(f"{self._analysis.source.path.name}: the session is closed")
+        names = [one.name for one in self._analysis.inputs]
+        missing = [name for name in names if name not in batch]
+        if missing:
+            raise BatchError(f"{self._analysis.source.path.name}: the input {missing[0]!r} is not in the batch")
+        if taps not in self._events:
+            self._events = {taps: tapping.events(self._analysis, taps)}
+        events = self._events[taps]
+        if stop and (sink is None or not events):
+            return None
+        runner, groups = self._runner(taps if sink is not None else None, events, batch, stop=stop)
+        self._sink, self._groups = sink, groups
+        try:
+            values = runner.run({name: aligned_copy(_as_objects(batch[name])) for name in names})
+        finally:
+            self._sink, self._groups = None, []
+        if stop:
+            return None
+        return {one.name: value for one, value in zip(self._analysis.outputs, values, strict=True)}
+
+    def close(self) -> None:
+        """Free every loaded sub-graph."""
+        for runner, _ in self._runners.values():
+            runner.close()
+        self._runners.clear()
+        self._closed = True
+
+    def _runner(
+        self, taps: Taps | None, events: Sequence[tapping.Event], batch: Batch, *, stop: bool
+    ) -> tuple[Runner, list[tapping.Group]]:
+        key = (taps, stop)  # which tells the events, and is far sooner compared
+        if taps is None:
+            events = []
+        if key in self._runners:
+            self._runners.move_to_end(key)
+            return self._runners[key]
+        while len(self._runners) >= _KEPT:
+            _, (oldest, _) = self._runners.popitem(last=False)
+            oldest.close()
+        first = next(iter(batch.values()), np.zeros(1))
+        groups = tapping.groups(self._analysis, events, first.shape[0] if first.ndim else 1)
+        outputs = [] if stop else [one.tensor for one in self._analysis.outputs]
+        runner = Runner(self._tf, self._analysis, groups, outputs, self._deliver)
+        self._runners[key] = (runner, groups)
+        return self._runners[key]
+
+    def _deliver(self, number: int, values: Sequence[np.ndarray]) -> None:
+        group = self._groups[number]
+        for value in values:
+            value.flags.writeable = False  # one array serves all taps of its tensor
+        by_tensor = dict(zip(group.tensors, values, strict=True))
+        if self._sink is not None:
+            for event in group.events:
+                self._sink(event.layer, event.call, event.port, by_tensor[event.tensor])
+
+    def _check_operations(self) -> None:
+        """Fail now rather than at the first capture if TensorFlow does not know an operation."""
+        nodes = self._analysis.graph.nodes
+        unknown = [name for name in self._analysis.flow.order if not hasattr(self._tf.raw_ops, nodes[name].op)]
+        if unknown:  # raw_ops leaves out a few internal ones and those of loaded libraries: let the import decide
+            Runner(self._tf, self._analysis, [], [one.tensor for one in self._analysis.outputs], self._deliver).close()
+
+
+def _as_objects(array: np.ndarray) -> np.ndarray:
+    """Text as an object array, the form in which TensorFlow takes it."""
+    return array.astype(object) if array.dtype.kind in "US" else array

@@ -1,0 +1,227 @@
+"""From an archive to the records that describe the model."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from kmr_cli.errors import ModelFileError
+from kmr_cli.formats.torchscript.describe.archive import Archive, Shell, TensorStub
+from kmr_cli.formats.torchscript.describe.code import Code, dotted, type_name
+from kmr_cli.formats.torchscript.describe.flow import Flow, Follower
+from kmr_cli.formats.torchscript.describe.interface import argument_notes, arguments_of, input_value, outputs, specs
+from kmr_cli.formats.torchscript.describe.operators import OperatorNames
+from kmr_cli.formats.torchscript.describe.signature import Argument
+from kmr_cli.records import LayerInfo, ModelInfo, TensorSpec
+
+NEVER_CALLED = "never called in forward"
+_MAX_DEPTH = 200
+_MAX_LAYERS = 50_000
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a file tells.
+
+    Attributes:
+        info: the records.
+        arguments: how ``forward`` is fed.
+        operators: the layers are operators of ``forward``: the model has no submodule that is called.
+        helpers: calls of these methods, (path, method), are no calls of the layer.
+        has_forward: whether the module can be called at all.
+    """
+
+    info: ModelInfo
+    arguments: tuple[Argument, ...]
+    operators: bool
+    helpers: frozenset[tuple[str, str]] = frozenset()
+    has_forward: bool = True
+
+
+@dataclass(frozen=True)
+class _Node:
+    path: str
+    kind: str
+    shell: Shell | None
+
+
+def describe_archive(archive: Archive, name: str) -> Description:
+    """Everything that the file's structure and code tell about the model.
+
+    Args:
+        archive: as read.
+        name: of the file.
+
+    Raises:
+        ModelFileError: modules that hold each other without end.
+    """
+    code = Code(archive.code)
+    nodes = list(islice(_modules(archive.root, code), _MAX_LAYERS + 1))
+    if len(nodes) > _MAX_LAYERS:
+        raise ModelFileError(f"{name}: its modules hold each other in more than {_MAX_LAYERS} ways")
+    forward = _forward(archive, code)
+    notes = [f"the code of {namespace} could not be parsed" for namespace in code.unreadable]
+    arguments: tuple[Argument, ...] = ()
+    flow = Flow(complete=False)
+    inputs: tuple[TensorSpec, ...] = ()
+    operators = False
+    if forward is not None:
+        values = [input_value(code, each.arg, each.annotation) for each in forward.args.args[1:]]
+        flow = Follower(archive, code).follow(forward, values)
+        operators = flow.complete and not flow.methods
+        if operators:
+            taken = [node.path for node in nodes]
+            flow = Follower(archive, code, OperatorNames(taken)).follow(forward, values)
+        arguments = arguments_of(forward, values)
+        inputs = tuple(specs(values))
+        notes += argument_notes(arguments)
+    if forward is None:
+        notes.append("the module has no method forward: nothing can be run")
+    elif not flow.complete:
+        notes.append("the code could not be followed: how often a layer runs shows only in a run")
+    if operators and flow.operators:
+        notes.append("no submodules are called (a frozen or functional model): layers are the operators of forward")
+    notes += [f"the code asks for the device {device}" for device in sorted(flow.devices) if device != "cpu"]
+    layers = [_layer(node, code, flow) for node in nodes]
+    layers += [
+        LayerInfo(
+            call.path, call.operator, dtype=call.dtype, parameters=call.parameters, calls=1 if call.certain else None
+        )
+        for call in flow.operators
+    ]
+    info = ModelInfo(
+        path=name,
+        format="torchscript",
+        writer=f"PyTorch (TorchScript archive version {archive.version})",
+        inputs=inputs,
+        outputs=tuple(outputs(flow.result, forward, code)),
+        layers=tuple(layers),
+        parameters=_count(_all_parameters(archive, code, operators)),
+        separator=".",
+        free_dims=False,
+        notes=tuple(notes),
+        trains=tuple(node.path for node in nodes if _trains(node)),
+    )
+    return Description(info, arguments, operators, flow.helpers(), forward is not None)
+
+
+def _forward(archive: Archive, code: Code) -> ast.FunctionDef | None:
+    known = code.classes.get(archive.root.kind)
+    return known.methods.get("forward") if known is not None else None
+
+
+def _modules(root: Shell, code: Code) -> Iterator[_Node]:
+    """Every submodule by every path that leads to it, a parent before its children."""
+
+    def below(shell: Shell | None, kind: str, path: str, above: tuple[str, ...]) -> Iterator[_Node]:
+        if len(above) > _MAX_DEPTH:
+            return
+        known = code.classes.get(kind)
+        attributes = shell.attributes if shell is not None else {}
+        names = list(dict.fromkeys([*(known.attributes if known is not None else ()), *attributes]))
+        for name in names:
+            value = attributes.get(name)
+            if isinstance(value, Shell):
+                child_kind, child = value.kind, value
+                if not code.is_module(child_kind) and child_kind in code.classes:
+                    continue
+                if child_kind not in code.classes and not _looks_like_module(value):
+                    continue
+            else:
+                annotation = known.attributes.get(name) if known is not None else None
+                child_kind, child = (dotted(annotation) if annotation is not None else None) or "", None
+                if name in attributes or not code.is_module(child_kind):
+                    continue
+            where = f"{path}.{name}" if path else name
+            yield _Node(where, child_kind, child)
+            if child_kind not in above or child is not None:
+                yield from below(child, child_kind, where, (*above, child_kind))
+
+    yield from below(root, root.kind, "", ())
+
+
+def _looks_like_module(shell: Shell) -> bool:
+    return "training" in shell.attributes and not shell.kind.startswith("__torch__.torch.classes.")
+
+
+def _trains(node: _Node) -> bool:
+    """Whether a layer that behaves differently in training was saved in that mode."""
+    kind = type_name(node.kind)
+    different = "BatchNorm" in kind or "Dropout" in kind
+    return different and node.shell is not None and node.shell.attributes.get("training") is True
+
+
+def _layer(node: _Node, code: Code, flow: Flow) -> LayerInfo:
+    calls = flow.calls(node.path) if flow.complete else None
+    own = _parameters(node.shell, code)
+    return LayerInfo(
+        path=node.path,
+        type=type_name(node.kind),
+        dtype=own[0].dtype if own else None,
+        parameters=_count(own),
+        calls=calls,
+        untappable=NEVER_CALLED if calls == 0 else None,
+    )
+
+
+def _parameters(shell: Shell | None, code: Code) -> list[TensorStub]:
+    """The parameters of a module and of all modules inside it."""
+    found: list[TensorStub] = []
+    pending = [shell] if shell is not None else []
+    seen: set[int] = set()
+    while pending:
+        inner = pending.pop(0)
+        if id(inner) not in seen:
+            seen.add(id(inner))
+            found += _own_parameters(inner, code)
+            pending += _shells(inner.state)
+    return found
+
+
+def _own_parameters(shell: Shell, code: Code) -> Iterator[TensorStub]:
+    known = code.classes.get(shell.kind)
+    if known is not None and known.base == "Module" and shell.attributes:
+        for name in known.parameters:
+            value = shell.attributes.get(name)
+            if isinstance(value, TensorStub):
+                yield value
+    else:  # packed weights: an object that wrote its own state
+        yield from _tensors(shell.state)
+
+
+def _tensors(state: object) -> Iterator[TensorStub]:
+    """The tensors in nested lists and dictionaries, in order."""
+    return (value for value in _reachable(state) if isinstance(value, TensorStub))
+
+
+def _shells(state: object) -> list[Shell]:
+    return [value for value in _reachable(state) if isinstance(value, Shell)]
+
+
+def _reachable(state: object) -> Iterator[object]:
+    """Everything in nested lists and dictionaries, each object once: a pickle can refer to one many times."""
+    pending, seen = [state], set()
+    while pending:
+        value = pending.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        yield value
+        if isinstance(value, dict):
+            pending.extend(reversed(list(value.values())))
+        elif isinstance(value, (list, tuple)):
+            pending.extend(reversed(value))
+
+
+def _all_parameters(archive: Archive, code: Code, operators: bool) -> list[TensorStub]:
+    found = _parameters(archive.root, code)
+    if operators:  # freezing has turned the parameters into constants
+        found += [stub for stub in _tensors(archive.constants) if stub.shape and stub.is_floating]
+    return found
+
+
+def _count(stubs: list[TensorStub]) -> int:
+    """Scalars, each stored tensor counted once."""
+    return sum(stub.size for stub in {stub.identity: stub for stub in stubs}.values())

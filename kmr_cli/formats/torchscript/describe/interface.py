@@ -1,0 +1,140 @@
+"""What goes into ``forward`` and what comes out of it, by name."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import replace
+
+from kmr_cli.formats.torchscript.describe.code import Code, dotted
+from kmr_cli.formats.torchscript.describe.input_facts import InputFacts, Tracked
+from kmr_cli.formats.torchscript.describe.signature import Argument
+from kmr_cli.formats.torchscript.describe.values import InputGroup, Value
+from kmr_cli.records import TensorSpec
+
+
+def input_value(code: Code, name: str, annotation: ast.expr | None) -> Value:
+    """The value that stands for an argument of ``forward`` while its code is followed."""
+    kind, members = _kind(annotation)
+    if kind == "Tensor":
+        return Value(tensor=True, tracked=Tracked(InputFacts(name)), annotation=annotation)
+    if kind == "Tuple":
+        items = tuple(input_value(code, f"{name}.{place}", member) for place, member in enumerate(members))
+        return Value(tensor=any(item.tensor for item in items), items=items, annotation=annotation)
+    if kind in ("List", "Dict") and code.holds_tensor(members[-1]):
+        return Value(tensor=True, group=InputGroup(name, members[-1]), annotation=annotation)
+    known = code.classes.get(kind)
+    if known is not None and known.base == "NamedTuple":
+        items = tuple(input_value(code, f"{name}.{field}", member) for field, member in known.attributes.items())
+        return Value(tensor=True, items=items, keys=tuple(known.attributes), annotation=annotation)
+    return Value(tensor=code.holds_tensor(annotation), annotation=annotation)
+
+
+def _kind(annotation: ast.expr | None) -> tuple[str, list[ast.expr]]:
+    """The outermost name of a type and its parameters."""
+    if isinstance(annotation, ast.Subscript):
+        inner = annotation.slice
+        members = list(inner.elts) if isinstance(inner, ast.Tuple) else [inner]
+        return dotted(annotation.value) or "", members
+    return (dotted(annotation) or "" if annotation is not None else "Tensor"), []
+
+
+def arguments_of(forward: ast.FunctionDef, values: list[Value]) -> tuple[Argument, ...]:
+    """How every argument is fed, after the code has been followed with ``values`` for them."""
+    parameters = forward.args.args[1:]
+    without_default = len(parameters) - len(forward.args.defaults)
+    found = []
+    for place, (parameter, value) in enumerate(zip(parameters, values, strict=True)):
+        argument = _argument(parameter.arg, value)
+        if place >= without_default and argument.kind in ("none", "unsupported"):
+            argument = replace(argument, kind="default")
+        found.append(argument)
+    return tuple(found)
+
+
+def _argument(name: str, value: Value) -> Argument:
+    annotation = ast.unparse(value.annotation) if value.annotation is not None else "Tensor"
+    if value.tracked is not None:
+        return Argument(value.tracked.facts.name, "tensor", annotation=annotation)
+    if value.items is not None:
+        parts = tuple(_argument(f"{name}.{place}", item) for place, item in enumerate(value.items))
+        return Argument(name, "tuple", parts, annotation=annotation)
+    if value.group is not None and value.group.members:
+        members = value.group.members
+        if all(isinstance(key, str) for key in members):
+            parts = tuple(_argument(f"{name}.{key}", member) for key, member in members.items())
+            return Argument(name, "dict", parts, tuple(members), annotation=annotation)
+        if all(isinstance(key, int) for key in members):
+            count = max(members) + 1
+            if set(members) == set(range(count)):
+                parts = tuple(_argument(f"{name}.{place}", members[place]) for place in range(count))
+                return Argument(name, "list", parts, annotation=annotation)
+    if annotation.startswith("Optional[") or annotation == "NoneType":
+        return Argument(name, "none", annotation=annotation)
+    return Argument(name, "unsupported", annotation=annotation)
+
+
+def specs(values: list[Value]) -> Iterator[TensorSpec]:
+    """The input tensors, in the order of the arguments, with what the code told about them."""
+    for value in values:
+        if value.tracked is not None:
+            yield value.tracked.facts.spec()
+        elif value.items is not None:
+            yield from specs(list(value.items))
+        elif value.group is not None:
+            members = value.group.members
+            keys = sorted(members) if all(isinstance(key, int) for key in members) else list(members)
+            yield from specs([members[key] for key in keys])
+
+
+def argument_notes(arguments: tuple[Argument, ...]) -> Iterator[str]:
+    """One line for every argument that is not fed."""
+    for argument in arguments:
+        if argument.kind in ("none", "default"):
+            yield f"forward's optional argument {argument.name!r} ({argument.annotation}) is left out"
+        elif argument.kind == "unsupported":
+            yield f"forward's argument {argument.name!r} ({argument.annotation}) cannot be fed"
+        else:
+            yield from argument_notes(tuple(part for part in argument.parts if part.kind != "none"))
+
+
+def outputs(result: Value, forward: ast.FunctionDef | None, code: Code) -> Iterator[TensorSpec]:
+    """What ``forward`` returns, named as a run names it; nothing where the number of tensors is not known."""
+    if forward is None:
+        return
+    if result.keys is None and isinstance(forward.returns, ast.expr):
+        known = code.classes.get(dotted(forward.returns) or "")
+        if known is not None and known.base == "NamedTuple":
+            result = Value(tensor=True, items=tuple(_of(code, kind) for kind in known.attributes.values()),
+                           keys=tuple(known.attributes))  # fmt: skip
+    if result.items is not None and result.keys is not None:
+        for key, item in zip(result.keys, result.items, strict=True):
+            count = _tensor_count(item, None, code)
+            if count is None or not isinstance(key, str):
+                return
+            for place in range(count):
+                yield TensorSpec(key if count == 1 else f"{key}.{place}")
+        return
+    count = _tensor_count(result, forward.returns, code)
+    for place in range(count or 0):
+        yield TensorSpec(f"out{place}")
+
+
+def _of(code: Code, annotation: ast.expr) -> Value:
+    return Value(tensor=code.holds_tensor(annotation), annotation=annotation)
+
+
+def _tensor_count(value: Value, annotation: ast.expr | None, code: Code) -> int | None:
+    """How many tensors a value is made of; None where only a run can tell."""
+    if value.items is not None:
+        counts = [_tensor_count(item, None, code) for item in value.items]
+        return None if None in counts else sum(count for count in counts if count is not None)
+    kind, members = _kind(annotation if annotation is not None else value.annotation)
+    if not value.tensor and annotation is None:
+        return 0
+    if kind == "Tensor":
+        return 1
+    if kind == "Tuple":
+        counts = [_tensor_count(_of(code, member), member, code) for member in members]
+        return None if None in counts else sum(count for count in counts if count is not None)
+    return 0 if not code.holds_tensor(annotation or value.annotation) else None

@@ -1,0 +1,284 @@
+"""A loaded TorchScript module: one forward pass at a time, with taps."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from kmr_cli.errors import BatchError, LayerError
+from kmr_cli.formats import Sink, Taps, TrainingMode
+from kmr_cli.formats.torchscript.describe.description import Description
+from kmr_cli.formats.torchscript.describe.signature import build
+from kmr_cli.formats.torchscript.run import failures, instrument
+from kmr_cli.formats.torchscript.run.arrays import to_arrays, to_tensor
+from kmr_cli.records import Batch, LayerInfo, ModelInfo, TensorSpec
+
+_ONE_PASS = threading.RLock()  # the operators report to one listener per process
+
+
+_NO_CALL = -1  # on the stack: this module's code runs, but it is no call of the layer
+
+
+class _Enough(Exception):  # noqa: N818  (not an error: it ends a pass early)
+    """Raised through the interpreter when the last wanted value has been seen."""
+
+
+class TorchScriptSession:
+    """See :class:`kmr_cli.formats.Session`.
+
+    Args:
+        loaded: freshly loaded, not run yet.
+        described: what the file itself tells.
+        training: run the module in training mode.
+
+    Attributes:
+        training: see :class:`kmr_cli.formats.TrainingSession`.
+    """
+
+    def __init__(self, loaded: instrument.Loaded, described: Description, *, training: bool = False) -> None:
+        self.training: TrainingMode | None = None
+        if training:
+            self.training = TrainingMode(normalizers=loaded.normalizers())
+        self._loaded: instrument.Loaded | None = loaded
+        self._described = described
+        self._info: ModelInfo = described.info
+        self._layers = described.info.layers
+        named = loaded.instrument(operators=described.operators)
+        if described.operators:
+            self._layers = _agreed(self._layers, named)
+        self._identities = loaded.modules_by_identity()
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """What ``forward`` wants, in its order."""
+        return self._info.inputs
+
+    @property
+    def layers(self) -> tuple[LayerInfo, ...]:
+        """The layers that ``describe`` lists."""
+        return self._layers
+
+    def capture(
+        self, batch: Batch, taps: Taps, sink: Sink | None = None, *, stop: bool = False
+    ) -> Mapping[str, np.ndarray] | None:
+        """Run one forward pass; see :meth:`kmr_cli.formats.Session.capture`."""
+        import torch
+
+        loaded = self._loaded
+        if loaded is None:
+            raise ValueError("the session is closed")
+        self._check(taps)
+        arguments, keywords = build(
+            self._described.arguments, {name: _tensor(name, array) for name, array in batch.items()}
+        )
+        last = self._last_values(taps) if stop else None
+        recorder = _Recorder(taps, sink, last, self._identities, self._described.helpers)
+        with _ONE_PASS:
+            before = instrument.listen(recorder)
+            try:
+                # Every run takes the same path through the executor. With its optimizer on, the first run, which
+                # profiles, and later ones, which use the profile, could round differently.
+                with torch.no_grad(), torch.jit.optimized_execution(False), self._mode(loaded):
+                    result = loaded.module(*arguments, **keywords)
+            except BaseException as exc:
+                if isinstance(recorder.raised, _Enough):
+                    return None
+                if recorder.raised is not None:  # the interpreter has turned it into a RuntimeError
+                    raise recorder.raised from None
+                if not isinstance(exc, Exception):
+                    raise
+                raise failures.while_running(self._info.path, exc) from exc
+            finally:
+                instrument.listen(before)
+                recorder.close()
+        return None if stop else dict(_named_outputs(result))
+
+    def _mode(self, loaded: instrument.Loaded) -> AbstractContextManager[None]:
+        """Around one pass: training mode, which leaves no trace, or nothing."""
+        if self.training is None:
+            return nullcontext()
+        return loaded.training_pass(noise=self.training.noise, held=self.training.held)
+
+    def close(self) -> None:
+        """Free the module."""
+        self._loaded = None
+        self._identities = {}
+
+    def _check(self, taps: Taps) -> None:
+        known = {layer.path: layer for layer in self._layers}
+        for path in taps.layers:
+            if path not in known:
+                raise LayerError(f"no layer {path!r} in the model")
+            if known[path].untappable:
+                raise LayerError(f"layer {path!r} cannot be tapped: {known[path].untappable}")
+
+    def _last_values(self, taps: Taps) -> int | None:
+        """How many calls of tapped layers there will be, or None where only a run can tell."""
+        calls = {layer.path: layer.calls for layer in self._layers}
+        total = 0
+        for path in dict.fromkeys(taps.layers):
+            if taps.calls is not None:
+                total += len(set(taps.calls))
+            else:
+                count = calls[path]
+                if count is None:
+                    return None
+                total += count
+        return total
+
+
+class _Recorder:
+    """Keeps the path and the call number of what runs now, and hands wanted values to the sink.
+
+    Args:
+        taps: what is wanted.
+        sink: receives it.
+        last: how many calls to see before the pass is ended, None to let it run.
+        identities: path by the hash of a module's handle.
+        helpers: (path, method) of calls that are not calls of the layer.
+    """
+
+    def __init__(
+        self,
+        taps: Taps,
+        sink: Sink | None,
+        last: int | None,
+        identities: Mapping[int, str],
+        helpers: frozenset[tuple[str, str]],
+    ) -> None:
+        self._wanted = frozenset(taps.layers)
+        self._numbers = None if taps.calls is None else frozenset(taps.calls)
+        self._ins = "in" in taps.sides
+        self._outs = "out" in taps.sides
+        self._sink = sink
+        self._left = last
+        self._identities = identities
+        self._helpers = helpers
+        self._stack: list[tuple[str, int]] = [("", 0)]
+        self._counts: dict[str, int] = {}
+        self.raised: BaseException | None = None
+
+    def enter(self, name: str, method: str, values: Any) -> None:
+        above = self._stack[-1][0]
+        self._enter(f"{above}.{name}" if above else name, method, values)
+
+    def enter_item(self, container: str, index: int | str, method: str, values: Any) -> None:
+        self.enter(f"{container}.{index}" if container else str(index), method, values)
+
+    def enter_object(self, module: Any, method: str, values: Any) -> None:
+        self._enter(self._identities[hash(module)], method, values)
+
+    def push(self, name: str) -> None:
+        above = self._stack[-1][0]
+        self._stack.append((f"{above}.{name}" if above else name, _NO_CALL))
+
+    def push_item(self, container: str, index: int | str) -> None:
+        self.push(f"{container}.{index}" if container else str(index))
+
+    def push_object(self, module: Any) -> None:
+        self._stack.append((self._identities[hash(module)], _NO_CALL))
+
+    def pop(self) -> None:
+        self._stack.pop()
+
+    def leave(self, values: Any) -> None:
+        path, call = self._stack.pop()
+        if self._outs and path in self._wanted and self._is_wanted(call):
+            self._report(path, call, "out", values)
+            self._count_down()
+
+    def _enter(self, path: str, method: str, values: Any) -> None:
+        if (path, method) in self._helpers:
+            self._stack.append((path, _NO_CALL))
+            return
+        call = self._counts.get(path, 0)
+        self._counts[path] = call + 1
+        self._stack.append((path, call))
+        if path in self._wanted and self._is_wanted(call):
+            if self._ins:
+                self._report(path, call, "in", values)
+            if not self._outs:
+                self._count_down()
+
+    def _is_wanted(self, call: int) -> bool:
+        return call != _NO_CALL and (self._numbers is None or call in self._numbers)
+
+    def _report(self, path: str, call: int, side: str, values: Any) -> None:
+        if self._sink is None:
+            return
+        try:
+            for number, tensor in enumerate(flat_tensors(values)):
+                for suffix, array in to_arrays(tensor):
+                    self._sink(path, call, f"{side}{number}{suffix}", array)
+        except BaseException as exc:
+            self.raised = exc
+            raise
+
+    def _count_down(self) -> None:
+        if self._left is not None:
+            self._left -= 1
+            if self._left == 0:
+                self.raised = _Enough()
+                raise self.raised
+
+    def close(self) -> None:
+        """Let go of everything that a pass has left behind."""
+        self._stack = [("", 0)]
+        self._counts = {}
+        self._sink = None
+
+
+def flat_tensors(value: Any) -> Iterator[Any]:
+    """The tensors of a nested structure, in order; None, numbers and text are left out."""
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, dict):
+        for inner in value.values():
+            yield from flat_tensors(inner)
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from flat_tensors(inner)
+
+
+def _named_outputs(result: Any) -> Iterator[tuple[str, np.ndarray]]:
+    for name, tensor in name_tensors(result):
+        for suffix, array in to_arrays(tensor):
+            yield name + suffix, array.copy()  # it may be the model's own state, which the next pass changes
+
+
+def name_tensors(result: Any) -> Iterator[tuple[str, Any]]:
+    """What ``forward`` returned, by name: dictionary keys and field names where there are any, else ``out0``, …."""
+    if isinstance(result, dict):
+        members = {str(key): value for key, value in result.items()}
+    elif isinstance(result, tuple) and hasattr(result, "_fields"):
+        members = dict(zip(result._fields, result, strict=True))
+    else:
+        yield from ((f"out{number}", tensor) for number, tensor in enumerate(flat_tensors(result)))
+        return
+    for name, value in members.items():
+        tensors = list(flat_tensors(value))
+        for number, tensor in enumerate(tensors):
+            yield (name if len(tensors) == 1 else f"{name}.{number}"), tensor
+
+
+def _tensor(name: str, array: np.ndarray) -> Any:
+    try:
+        return to_tensor(array)
+    except TypeError:
+        raise BatchError(f"input {name!r}: torch has no tensors of dtype {array.dtype}") from None
+
+
+def _agreed(listed: tuple[LayerInfo, ...], named: tuple[str, ...]) -> tuple[LayerInfo, ...]:
+    """The layers of the description, with a reason where the loaded graph has no such operator."""
+    present = set(named)
+    return tuple(
+        layer if layer.untappable or layer.path in present else replace(layer, untappable="not in the loaded graph")
+        for layer in listed
+    )

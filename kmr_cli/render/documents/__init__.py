@@ -1,0 +1,1 @@
+"""Reports for machines: one file a format, from outcomes to text."""

@@ -1,0 +1,117 @@
+"""JUnit XML, as CI systems show it: one suite per model, one test per layer; what was not shown is never a pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from xml.etree import ElementTree as ET
+
+from kmr_cli.records import Finding, Outcome
+from kmr_cli.render.documents.findings import (
+    ITSELF,
+    NOTHING_CHECKED,
+    accepted,
+    failing,
+    place,
+    samples,
+    shown,
+    title,
+    unchecked,
+)
+from kmr_cli.rules import RULES
+
+_PROGRAM = "kmr-inspect"
+
+
+def render(outcomes: Sequence[Outcome]) -> str:
+    """The outcomes as one document (``tests/schemas/junit-10.xsd``): ASCII only, ends with a line break.
+
+    A layer fails where it has an error that is not allowed. Warnings, notes and what is allowed stand in its
+    ``system-out``. What was not shown either way is ``skipped``, and what could not be checked is an ``error``.
+    """
+    root = ET.Element("testsuites", name=_PROGRAM)
+    suites = [_suite(outcome) for outcome in outcomes] or [_empty()]
+    root.extend(suites)
+    for count in ("tests", "failures", "errors"):
+        root.set(count, str(sum(int(suite.get(count, "0")) for suite in suites)))
+    root.set("time", _seconds(sum(outcome.seconds for outcome in outcomes)))
+    ET.indent(root)
+    text = ET.tostring(root, encoding="us-ascii", xml_declaration=False).decode("ascii")
+    return f"<?xml version='1.0' encoding='utf-8'?>\n{text}\n"
+
+
+def _empty() -> ET.Element:
+    case = ET.Element("testcase", classname=_PROGRAM, name=NOTHING_CHECKED, time=_seconds(0))
+    ET.SubElement(case, "error", type="could-not-check", message=NOTHING_CHECKED)
+    return _counted(_PROGRAM, [case], 0)
+
+
+def _suite(outcome: Outcome) -> ET.Element:
+    path = shown(outcome.path)
+    by_layer: dict[str, list[Finding]] = {layer: [] for layer in outcome.layers if layer}
+    for finding in outcome.findings:
+        by_layer.setdefault(finding.layer, []).append(finding)
+    itself = by_layer.pop("", [])
+    looked_at = set(outcome.layers)
+    cases = [_case(path, shown(layer), found, unseen=layer not in looked_at) for layer, found in by_layer.items()]
+    whole = _case(path, ITSELF, itself)
+    whole.set("time", _seconds(outcome.seconds))
+    reason = unchecked(outcome)
+    if reason is not None:
+        whole.insert(0, _element("error", "could-not-check", reason, shown(outcome.hint or "")))
+    elif outcome.verdict == "unproven" and whole.find("failure") is None:
+        whole.insert(0, _element("skipped", "unproven", "not everything could be shown either way"))
+    cases.append(whole)
+    for open_end in outcome.unproven:
+        case = ET.Element("testcase", classname=path, name=f"not shown: {shown(open_end)}", time=_seconds(0))
+        case.append(_element("skipped", "unproven", shown(open_end)))
+        cases.append(case)
+    return _counted(f"{outcome.command} {path}", cases, outcome.seconds)
+
+
+def _case(path: str, name: str, findings: Sequence[Finding], *, unseen: bool = False) -> ET.Element:
+    case = ET.Element("testcase", classname=path, name=name, time=_seconds(0))
+    errors = [finding for finding in findings if failing(finding)]
+    if errors:  # one element for all: most viewers show the first and leave out the others
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        text = "\n\n".join(_lines(finding) for finding in errors)
+        case.append(_element("failure", title(errors[0]), shown(errors[0].message) + more, text))
+    elif unseen:  # something is said of it, and yet it was not compared: that is no pass
+        case.append(_element("skipped", "unproven", "its values could not be compared, or it was not looked at"))
+    others = [finding for finding in findings if not failing(finding)]
+    if others:
+        ET.SubElement(case, "system-out").text = "\n\n".join(_lines(finding) for finding in others)
+    return case
+
+
+def _lines(finding: Finding) -> str:
+    allowed = f" ({accepted(finding)})" if finding.allowed else ""
+    lines = [
+        f"{finding.severity} {title(finding)} at {place(finding)} {shown(finding.port)}{allowed}",
+        shown(finding.message),
+    ]
+    concerned = samples(finding)
+    if concerned:
+        lines.append(f"samples: {concerned}")
+    if finding.severity != "note" and not finding.allowed:
+        lines.append(f"fix: {RULES[finding.rule].remedy}")
+    return "\n".join(lines)
+
+
+def _element(tag: str, kind: str, message: str, text: str = "") -> ET.Element:
+    element = ET.Element(tag, type=kind, message=message)
+    element.text = text or None
+    return element
+
+
+def _counted(name: str, cases: Sequence[ET.Element], seconds: float) -> ET.Element:
+    counts = {
+        f"{tag}s" if tag != "skipped" else tag: str(sum(case.find(tag) is not None for case in cases))
+        for tag in ("failure", "error", "skipped")
+    }
+    suite = ET.Element("testsuite", {"name": name, "tests": str(len(cases)), **counts, "time": _seconds(seconds)})
+    suite.extend(cases)
+    return suite
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.3f}"

@@ -1,0 +1,1 @@
+"""Values written to files: one file a format, whole or not at all."""

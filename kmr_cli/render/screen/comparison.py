@@ -1,0 +1,110 @@
+"""The outcome of a comparison, for people: 80 columns, readable without colour."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.text import Text
+
+from kmr_cli.records import Comparison, Difference, OutputAgreement
+from kmr_cli.render.escape import for_terminal
+from kmr_cli.render.screen.lines import print_hanging
+from kmr_cli.rules import RULES
+
+_VERDICTS = {
+    "pass": ("green", "nothing changed beyond the tolerances"),
+    "fail": ("bold red", "the model is not what the baseline says"),
+    "unproven": ("bold yellow", "not everything could be compared"),
+}
+_STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold"}
+_INSIDE = ("KMR403", "KMR405", "KMR406", "KMR407")
+_SHOWN = 12
+"""Findings of one rule and severity; the JSON has them all."""
+
+
+def show_comparison(console: Console, result: Comparison, *, some_rules: bool = False) -> None:
+    """Verdict, outputs, findings in the order in which the layers ran.
+
+    Args:
+        console: where to.
+        result: what was found.
+        some_rules: rules were left out, so that a pass says nothing about what they look for.
+    """
+    style, meaning = _VERDICTS[result.verdict]
+    if result.verdict == "pass":
+        if some_rules or any(finding.severity == "error" for finding in result.findings):
+            meaning = "no error by the rules and layers that count"
+        elif any(finding.rule in _INSIDE for finding in result.findings):
+            meaning = "the outputs agree, layers on the way differ"
+        elif any(finding.rule == "KMR401" for finding in result.findings):
+            meaning = "the outputs agree, and so do the layers that both have"
+    title = Text(for_terminal(result.path), "bold").append(" against ", "not bold")
+    _print(console, title.append(for_terminal(result.baseline), "bold"))
+    _print(console, Text(result.verdict, style).append(f": {meaning}", "not bold default"))
+    how = "in full" if result.exact else "by their sketches"
+    matched = f"{result.by_path} matched by path"
+    if result.by_order:
+        matched += f" and {result.by_order} by order and shape"
+    layers = _count(result.by_path + result.by_order, "layer")
+    _line(console, f"{_count(result.compared, 'tensor')} of {layers} compared {how}; {matched}")
+    for output in result.outputs:
+        _line(console, _output(output, exact=result.exact))
+    shown: dict[tuple[str, str], int] = {}
+    advised: set[str] = set()
+    for finding in result.findings:
+        kind = finding.severity, finding.rule
+        shown[kind] = shown.get(kind, 0) + 1
+        if shown[kind] <= _SHOWN:
+            _finding(console, finding, advised)
+    for (severity, code), count in shown.items():
+        if count > _SHOWN:
+            console.print()
+            console.print(Text(f"… and {count - _SHOWN} more of {severity} {code}: --format json lists all"))
+    for reason in result.unproven:
+        console.print()
+        label = Text("not compared: ", "bold yellow")
+        print_hanging(console, label, Text(for_terminal(reason, 500)))
+
+
+def _output(output: OutputAgreement, *, exact: bool) -> str:
+    name = f"output '{for_terminal(output.name)}'"
+    if output.agrees is None:
+        return f"{name} was not compared"
+    verb = "agrees" if output.agrees else "differs"
+    if output.size is None:
+        return f"{name} {verb}"
+    if not output.agrees and output.size <= (output.tolerance or 0):
+        return f"{name} differs in its layout, not in its values"
+    if output.size == 0:
+        return f"{name} is the same, bit for bit"
+    measure = "at most" if exact else "about"
+    return f"{name} {verb}: off by {measure} {output.size:.3g}, tolerance {output.tolerance or 0:.3g}"
+
+
+def _finding(console: Console, finding: Difference, advised: set[str]) -> None:
+    """One finding; how to mend it stands under the first of its rule."""
+    rule = RULES[finding.rule]
+    console.print()
+    call = f" call {finding.call}" if finding.call else ""
+    title = Text(f"{finding.severity} {finding.rule} {rule.name}", _STYLES[finding.severity])
+    title.append(f" at {for_terminal(finding.layer) or 'the model itself'}{call}", "bold default")
+    if finding.counterpart is not None:
+        title.append(f" (the baseline's '{for_terminal(finding.counterpart)}')", "not bold default")
+    if finding.allowed:
+        title.append(" (allowed)", "not bold default")
+    _print(console, title)
+    _line(console, for_terminal(finding.message, 1000))
+    if finding.severity != "note" and not finding.allowed and finding.rule not in advised:
+        advised.add(finding.rule)
+        _line(console, f"fix: {rule.remedy}")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _print(console: Console, text: Text) -> None:
+    print_hanging(console, Text(), text)
+
+
+def _line(console: Console, text: str) -> None:
+    print_hanging(console, Text("  "), Text(text))

@@ -1,0 +1,149 @@
+"""The outcome of a check, for people: 80 columns, readable without colour."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.text import Text
+
+from kmr_cli.check.bundled import Case
+from kmr_cli.records import Finding, Report
+from kmr_cli.render.documents.findings import counted, dependences
+from kmr_cli.render.escape import for_terminal
+from kmr_cli.render.screen.headline import headline
+from kmr_cli.render.screen.lines import print_hanging
+from kmr_cli.render.screen.pictures import pictures
+from kmr_cli.rules import RULES
+
+_VERDICTS = {"pass": "green", "fail": "bold red", "unproven": "bold yellow"}
+_STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold"}
+_NOTES_SHOWN = 6
+_PLACES_SHOWN = 8
+
+
+def show_report(console: Console, report: Report, *, some_rules: bool = False) -> None:
+    """Verdict, picture, findings, what stays open.
+
+    Args:
+        console: where to.
+        report: what was found.
+        some_rules: rules were left out, so that a pass says nothing about what they look for.
+    """
+    title = Text(for_terminal(report.path), "bold")
+    _print(console, title.append(", in training mode" if report.training else "", "not bold default"))
+    verdict = Text(report.verdict, _VERDICTS[report.verdict])
+    _print(console, verdict.append(f": {headline(report, some_rules=some_rules)}", "not bold default"))
+    _line(console, _extent(report))
+    if report.held_passes:
+        held = f"{report.held_passes} of the passes: what mixes by design held to inference, to see past it"
+        _line(console, held)
+    kinds = Counter(tap.index.kind for tap in report.taps)
+    if kinds:
+        _line(console, "taps: " + ", ".join(f"{count} {kind}" for kind, count in kinds.most_common()))
+    elif report.verdict == "fail":
+        _line(console, f"it does not run on a batch of {report.batch_sizes[0]}, so that little else could be checked")
+    allowed = [finding for finding in report.findings if finding.allowed and not finding.by_design]
+    if any(finding.rule == "KMR101" for finding in allowed):
+        _line(console, "what comes after a layer that is allowed to mix cannot be judged")
+    for picture in pictures(report):
+        console.print()
+        for line in picture:
+            _line(console, line)
+    for finding in report.findings:
+        if finding.severity != "note":
+            _finding(console, finding)
+    _notes(console, [finding for finding in report.findings if finding.severity == "note"])
+    for reason in report.unproven:
+        console.print()
+        _print(console, Text("not shown: ", "bold yellow").append(for_terminal(reason, 500), "not bold default"))
+
+
+def _extent(report: Report) -> str:
+    """``18 forward passes, batch sizes 1, 2, 3, 5; 3 layers tapped``."""
+    sizes = sorted(set(report.batch_sizes))
+    tried = f"batch size {sizes[0]} alone" if len(sizes) == 1 else f"batch sizes {', '.join(map(str, sizes))}"
+    passes = counted(report.forward_passes, "forward pass", "forward passes")
+    layers = len({tap.layer for tap in report.taps if tap.layer})
+    return f"{passes}, {tried}; {counted(layers, 'layer') if layers else 'no layer'} tapped"
+
+
+def show_library(console: Console, checked: Sequence[tuple[Case, Report]]) -> None:
+    """The bundled layers, one line for every form."""
+    rows = [(case.layer, case.form, " ".join(map(str, sorted(report.batch_sizes)))) for case, report in checked]
+    titles = ("layer", "form", "batch sizes")
+    widths = [max(map(len, column)) + 2 for column in zip(titles, *rows, strict=True)]
+    head = "".join(title.ljust(width) for title, width in zip(titles, widths, strict=True))
+    console.print(Text(f"{head}verdict", "bold"))
+    for row, (case, report) in zip(rows, checked, strict=True):
+        label = Text("".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)))
+        style = _VERDICTS[report.verdict]
+        verdict = Text("by design") if case.by_design else Text(report.verdict, style)
+        print_hanging(console, label, verdict.append(_whereabouts(report), "not bold default"))
+        if case.by_design:
+            _line(console, f"because {case.by_design}")
+        for finding in report.findings:
+            if finding.severity == "error" and not finding.allowed:
+                _line(console, f"{finding.rule} {RULES[finding.rule].name}: {for_terminal(finding.message, 500)}")
+        for reason in report.unproven if not case.by_design else ():
+            _line(console, f"not shown: {for_terminal(reason, 500)}")
+    console.print()
+    mode = " in training mode" if any(report.training for _, report in checked) else ""
+    console.print(Text(f"{len(checked)} forms of the bundled layers checked{mode}"))
+
+
+def _whereabouts(report: Report) -> str:
+    """Where the batch went, if it left axis 0."""
+    axes = {tap.index.axis for tap in report.taps if not tap.layer and tap.index.axis}
+    return f", axis {' or '.join(map(str, sorted(axes)))}" if axes else ""
+
+
+def _notes(console: Console, notes: Sequence[Finding]) -> None:
+    """Notes that say the same of several layers are one."""
+    places: dict[tuple[str, str], list[str]] = {}
+    for note in notes:
+        places.setdefault((note.rule, note.message), []).append(_place(note))
+    # Hiding a single one would take as many lines as it does itself.
+    shown = len(places) if len(places) <= _NOTES_SHOWN + 1 else _NOTES_SHOWN
+    for (rule, message), layers in list(places.items())[:shown]:
+        console.print()
+        distinct = list(dict.fromkeys(layers))
+        at = ", ".join(distinct[:_PLACES_SHOWN])
+        if len(distinct) > _PLACES_SHOWN:
+            at += f" and {len(distinct) - _PLACES_SHOWN} more"
+        title = Text(f"note {rule} {RULES[rule].name}", _STYLES["note"])
+        _print(console, title.append(f" at {at}", "not bold default"))
+        _line(console, for_terminal(message, 1000))
+    if len(places) > shown:
+        console.print()
+        console.print(Text(f"… and {len(places) - shown} more notes: --format json lists all"))
+
+
+def _finding(console: Console, finding: Finding) -> None:
+    rule = RULES[finding.rule]
+    console.print()
+    title = Text(f"{finding.severity} {finding.rule} {rule.name}", _STYLES[finding.severity])
+    title.append(f" at {_place(finding)}", "bold default")
+    if finding.allowed:
+        reason = "by design in training mode" if finding.by_design else "allowed: by design"
+        title.append(f" ({reason})", "not bold default")
+    _print(console, title)
+    _line(console, for_terminal(finding.message, 1000))
+    if finding.samples:
+        _line(console, f"samples: {dependences(finding, 6)}")
+    if finding.severity != "note" and not finding.allowed:
+        _line(console, f"fix: {rule.remedy}")
+
+
+def _place(finding: Finding) -> str:
+    call = f" call {finding.call}" if finding.call else ""
+    return f"{for_terminal(finding.layer) or 'the model itself'}{call}"
+
+
+def _print(console: Console, text: Text) -> None:
+    print_hanging(console, Text(), text)
+
+
+def _line(console: Console, text: str) -> None:
+    print_hanging(console, Text("  "), Text(text))

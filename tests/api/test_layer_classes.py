@@ -1,0 +1,320 @@
+"""Torch layers under development: arguments with the default None, and which argument a shape is for."""
+
+import sys
+
+import pytest
+import torch
+from torch import nn
+from zoo import torchscript as zoo
+
+from kmr_cli import open_model
+from kmr_cli.api.layer_classes import LayerClasses
+from kmr_cli.errors import LayerError, ModelLoadError
+from kmr_cli.formats.layer_class import open_class
+from kmr_cli.records import TensorSpec
+
+SOURCE = """
+from typing import Optional
+import torch
+from torch import Tensor, nn
+
+STEPS = 2
+
+class Bare(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.mix = nn.Linear(3, 3)
+
+    def forward(self, x, mask=None):
+        h = self.mix(x)
+        if mask is not None:
+            h = h.masked_fill(mask.unsqueeze(-1), 0.0)
+        return h
+
+class Typed(Bare):
+    def forward(self, x, mask: Optional[Tensor] = None):
+        h = self.mix(x)
+        if mask is not None:
+            h = h.masked_fill(mask.unsqueeze(-1), 0.0)
+        return h
+
+class NewStyle(Bare):
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        h = self.mix(x)
+        return h if mask is None else h.masked_fill(mask.unsqueeze(-1), 0.0)
+
+class Several(nn.Module):
+    '''The one that is fed stands last, behind one that is not and one with a value of its own.'''
+
+    def __init__(self):
+        super().__init__()
+        self.inner = Bare()
+
+    def forward(self, x, scale=None, times: int = STEPS, *, mask=None):
+        y = self.inner(x, mask=mask)
+        return self.scaled(y, scale) * times
+
+    def scaled(self, y, scale=None):
+        return y if scale is None else y * scale
+
+class Leaky(Bare):
+    def forward(self, x, mask=None):
+        h = self.mix(x)
+        if mask is not None:
+            h = h - (h * mask.unsqueeze(-1)).mean(0)
+        return h
+
+class Two(nn.Module):
+    def forward(self, a, b):
+        return torch.cat([a, b], 1)
+
+class Any(nn.Module):
+    def forward(self, *tensors):
+        return torch.cat(tensors, 1)
+
+def helper(x, mask=None):
+    return x if mask is None else x * mask
+
+class InFunction(nn.Module):
+    def forward(self, x):
+        return helper(x)
+
+class InFunctionToo(nn.Module):
+    '''Another class: torch tells what is wrong the first time only that it compiles one.'''
+
+    def forward(self, x):
+        return helper(x)
+
+class Unreadable(nn.Module):
+    exec('def forward(self, x, mask=None):\\n    return x if mask is None else x * mask')
+
+class Private(Bare):
+    '''Its name for the factor is another one outside of the class.'''
+
+    def __init__(self):
+        super().__init__()
+        self.__factor = 2.0
+
+    def forward(self, x, mask=None):
+        return x * self.__factor if mask is None else x * mask * self.__factor
+
+RAN = []
+
+class Traceable(Bare):
+    '''Cannot be scripted: it says which class it ran with.'''
+
+    def forward(self, x, mask=None):
+        RAN.append(type(self))
+        return x if mask is None else x * mask
+
+class Unknown(Bare):
+    def forward(self, x, mask=None):
+        raise ValueError(f"{x.tolist()} {mask}")
+"""
+X, MASK = TensorSpec("", (None, 4, 3), "float32"), TensorSpec("mask", (None, 4), "bool")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def layers(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("layers")
+    (folder / "optional_layers.py").write_text(SOURCE)
+    sys.path.insert(0, str(folder))
+    yield
+    sys.path.remove(str(folder))
+    sys.modules.pop("optional_layers", None)
+
+
+def opened(name, *inputs, training=False):
+    zoo.seed()
+    return open_class(f"optional_layers:{name}", {}, inputs, training=training)
+
+
+def run(name, *inputs, training=False):
+    """Output of the layer on the same data, by what was opened and by the class itself, and the inputs."""
+    info, open_session = opened(name, *inputs, training=training)
+    zoo.seed()
+    batch = {}
+    for spec in info.inputs:
+        values = torch.randn(5, *spec.shape[1:])
+        batch[spec.name] = (values > 0 if spec.dtype == "bool" else values).numpy()
+    zoo.seed()
+    eager = getattr(sys.modules["optional_layers"], name)().eval()
+    with torch.no_grad():
+        right = eager(**{key: torch.from_numpy(values) for key, values in batch.items()})
+    from kmr_cli.formats import Taps
+
+    (out,) = open_session().capture(batch, Taps(())).values()
+    return torch.from_numpy(out), right, info
+
+
+@pytest.mark.parametrize("training", [False, True], ids=["inference", "training"])
+@pytest.mark.parametrize("name", ["Bare", "Typed", "NewStyle", "Several"])
+@pytest.mark.parametrize("inputs", [(X,), (X, MASK), (MASK, TensorSpec("x", (None, 4, 3), "float32"))])
+def test_an_optional_argument_is_left_out_or_fed(name, inputs, training):
+    out, right, info = run(name, *inputs, training=training)
+    assert {spec.name: (spec.shape, spec.dtype) for spec in info.inputs} == {
+        spec.name or "x": (spec.shape, spec.dtype) for spec in inputs
+    }
+    assert torch.equal(out, right)
+    assert {layer.path for layer in info.layers} == ({"inner", "inner.mix"} if name == "Several" else {"mix"})
+
+
+def test_the_class_itself_is_not_changed():
+    opened("Bare", X, MASK)
+    (forward,) = (sys.modules["optional_layers"].Bare.forward,)
+    assert forward.__annotations__ == {}
+    assert forward.__defaults__ == (None,)
+
+
+@pytest.mark.slow
+def test_what_the_argument_does_is_checked():
+    verdicts = {}
+    with LayerClasses(fork=True) as classes:
+        for inputs in ((X,), (X, TensorSpec("mask", (None, 4), "float32"))):
+            verdicts[len(inputs)] = classes.check("optional_layers:Leaky", inputs).verdict
+    assert verdicts == {1: "pass", 2: "fail"}
+
+
+@pytest.mark.parametrize("inputs", [(X,), (X, TensorSpec("mask", (None, 4, 3), "float32"))])
+@pytest.mark.parametrize("name", ["Unreadable", "Private"])
+def test_a_class_whose_text_cannot_be_had_or_changed_is_traced(name, inputs):
+    out, right, info = run(name, *inputs)
+    assert len(info.inputs) == len(inputs)
+    assert torch.equal(out, right)
+
+
+def test_what_is_traced_is_the_class_itself():
+    opened("Traceable", X)
+    layers = sys.modules["optional_layers"]
+    assert layers.RAN
+    assert set(layers.RAN) == {layers.Traceable}
+
+
+def test_a_function_with_such_an_argument_is_traced():
+    out, right, _ = run("InFunction", X)
+    assert torch.equal(out, right)
+
+
+@pytest.mark.parametrize(
+    ("name", "inputs", "message", "hint"),
+    [
+        ("Unreadable", (X, MASK), "would leave out forward's optional argument 'mask'", "mask: torch.Tensor"),
+        ("InFunctionToo", (X,), "the default None and no type", "mask: Optional[torch.Tensor] = None"),
+        ("Unknown", (X,), "torch.jit.script refuses it", "leave out --training"),
+    ],
+)
+def test_what_cannot_be_scripted_says_what_to_type(name, inputs, message, hint):
+    with pytest.raises(ModelLoadError) as caught:
+        opened(name, *inputs, training=True)
+    assert f"{name}: " in caught.value.message
+    assert message in caught.value.message
+    assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "inputs", "message", "hint"),
+    [
+        ("Bare", (X, TensorSpec("msk", (None, 4), "bool")), "forward has no argument 'msk'", "it takes x, mask"),
+        ("Two", (X,), "forward needs 'b' too", "--shape b=N,N"),
+        ("Two", (X, X, X), "forward takes 2 arguments, not 3", "for each of a, b"),
+        ("Bare", (TensorSpec("", (None, 4), "string"),), "torch has no tensors of dtype string", "--shape N,N:int64"),
+    ],
+)
+def test_shapes_for_other_arguments_than_it_has(name, inputs, message, hint):
+    with pytest.raises(LayerError) as caught:
+        opened(name, *inputs)
+    assert message in caught.value.message
+    assert hint in caught.value.hint
+
+
+def test_inputs_are_told_apart_by_name():
+    wide = TensorSpec("a", (None, 7, 3), "float32")
+    _, _, info = run("Two", TensorSpec("b", (None, 4, 3), "float32"), wide)
+    assert [(spec.name, spec.shape) for spec in info.inputs] == [("a", (None, 7, 3)), ("b", (None, 4, 3))]
+    _, _, info = run("Two", X, TensorSpec("a", (None, 7, 3), "float32"))
+    assert [(spec.name, spec.shape) for spec in info.inputs] == [("a", (None, 7, 3)), ("b", (None, 4, 3))]
+
+
+def test_any_number_of_arguments():
+    info, open_session = opened("Any", X, TensorSpec("more", (None, 2, 3), "float32"))
+    assert [spec.shape for spec in info.inputs] == [(None, 4, 3), (None, 2, 3)]
+    assert open_session().layers is not None
+
+
+STATEFUL = """
+import keras, torch
+
+class TorchCount(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("n", torch.zeros(1))
+        self.mix = torch.nn.Linear(5, 5)
+
+    def forward(self, x):
+        self.n += 1
+        return self.mix(x) * self.n
+
+class TorchChance(torch.nn.Module):
+    def forward(self, x):
+        return x + torch.rand_like(x)
+
+class KerasCount(keras.layers.Layer):
+    def build(self, shape):
+        self.mix = keras.layers.Dense(5)
+        self.mix.build(shape)
+        self.n = self.add_weight(shape=(), initializer="zeros", trainable=False)
+
+    def call(self, x):
+        self.n.assign_add(1.0)
+        return self.mix(x) * self.n
+
+class KerasGrows(keras.layers.Layer):
+    width = 3
+
+    def build(self, shape):
+        KerasGrows.width += 1
+        self.w = self.add_weight(shape=(self.width,))
+
+    def call(self, x):
+        return x
+
+class KerasChance(keras.layers.Layer):
+    def call(self, x):
+        return x + keras.random.uniform(keras.ops.shape(x))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("framework", ["Torch", "Keras"])
+def test_state_is_told_from_chance(tmp_path, monkeypatch, framework):
+    (tmp_path / "stateful_layers.py").write_text(STATEFUL)
+    monkeypatch.chdir(tmp_path)
+    found = {}
+    with LayerClasses() as classes:
+        for name in ("Count", "Chance"):
+            report = classes.check(f"stateful_layers:{framework}{name}", [TensorSpec("", (None, 5), "float32")])
+            found[name] = {finding.rule for finding in report.findings}
+    assert found["Count"] & {"KMR301", "KMR302"} == {"KMR302"}
+    assert found["Chance"] & {"KMR301", "KMR302"} == {"KMR301"}
+
+
+@pytest.mark.slow
+def test_a_layer_that_is_built_otherwise_every_time(tmp_path, monkeypatch):
+    (tmp_path / "growing_layers.py").write_text(STATEFUL)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    _, open_session = open_class("growing_layers:KerasGrows", {}, (TensorSpec("", (None, 5), "float32"),))
+    assert [layer.path for layer in open_session().layers] == ["inputs", "keras_grows"]
+    with pytest.raises(ModelLoadError, match="KerasGrows: built again it has other weights"):
+        open_session()
+
+
+class Live(nn.Module):
+    def forward(self, x, mask=None):
+        return x if mask is None else x * mask
+
+
+def test_a_live_module_with_such_an_argument_says_what_to_type():
+    with pytest.raises(ModelLoadError, match="the default None and no type") as caught:
+        open_model(zoo.script(Live()), in_process=True)
+    assert "mask: Optional[torch.Tensor] = None" in caught.value.hint

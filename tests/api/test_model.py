@@ -1,0 +1,182 @@
+"""The Python interface."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from zoo.samples import HOME, batch_of
+
+from kmr_cli import open_model
+from kmr_cli.config.samples import least_size, parse_index, resolve_index
+from kmr_cli.errors import BatchError, KmrError, LayerError, ModelFileError, ModelRunError
+
+MODEL = HOME / "digits_scripted.pt"
+DATA = HOME / "digits.npz"
+
+
+class TestIndex:
+    @pytest.mark.parametrize(
+        ("text", "samples"),
+        [
+            ("4", [4]),
+            ("-1", [9]),
+            ("0:3", [0, 1, 2]),
+            ("1,4,7", [1, 4, 7]),
+            ("7:", [7, 8, 9]),
+            (" 2 , 2,0:2", [2, 0, 1]),
+        ],
+    )
+    def test_as_typed(self, text, samples):
+        assert resolve_index(parse_index(text), 10) == samples
+        assert resolve_index(text, 10) == samples  # Python takes the same text
+
+    @pytest.mark.parametrize("text", ["", "a", "1;2", "1.5", "0:3:2", "1:a"])
+    def test_not_an_index(self, text):
+        with pytest.raises(BatchError, match="not a sample index"):
+            parse_index(text)
+
+    def test_as_given_in_python(self):
+        assert resolve_index(np.int64(3), 10) == [3]
+        assert resolve_index(slice(None, None, 4), 10) == [0, 4, 8]
+        assert resolve_index([0, slice(8, None)], 10) == [0, 8, 9]
+
+    def test_text_asks_for_a_batch_that_holds_it(self):
+        assert least_size("0:3,11") == 12
+
+    @pytest.mark.parametrize("index", [10, -11, [0, 99]])
+    def test_outside(self, index):
+        with pytest.raises(BatchError, match="outside the batch, which holds 10 samples"):
+            resolve_index(index, 10)
+
+    def test_nothing(self):
+        with pytest.raises(BatchError, match="names no sample"):
+            resolve_index(slice(5, 5), 10)
+
+
+@pytest.fixture(scope="module")
+def model():
+    with open_model(MODEL) as opened:
+        yield opened
+
+
+def test_describes_without_a_child(model):
+    with open_model(MODEL) as other:
+        assert [layer.path for layer in other.layers][:2] == ["conv1", "bn1"]
+        assert other.inputs[0].name == "image"
+        assert other._child is None
+        assert "digits_scripted.pt" in repr(other)
+
+
+@pytest.mark.parametrize("data", [DATA, str(DATA), batch_of(MODEL.name), batch_of(MODEL.name)["image"], [str(DATA)]])
+def test_data_of_every_kind(model, data):
+    (record,) = model.sample("conv1", 4, data, side="out")
+    assert record.index.kind == "separated"
+    assert record.sample == 4
+
+
+@pytest.mark.parametrize("layer", [3, None, [3], []])
+def test_what_is_no_layer(model, layer):
+    with pytest.raises(LayerError, match="no layer"):
+        model.sample(layer, 4, DATA)
+
+
+@pytest.mark.parametrize("index", [1.5, None, True, [0, "1"], "x"])
+def test_what_is_no_index(model, index):
+    with pytest.raises(BatchError, match="not a sample index"):
+        model.sample("conv1", index, DATA)
+
+
+def test_the_child_stays_between_samples(model):
+    model.sample("conv1", 0, DATA)
+    first = model._child
+    model.sample("conv2", 1, DATA)
+    assert model._child is first
+
+
+def test_a_dead_child_is_replaced():
+    with open_model(MODEL) as model:
+        model.sample("conv1", 0, DATA)
+        os.kill(model._child._pid, signal.SIGKILL)
+        with pytest.raises(ModelRunError):
+            model.sample("conv1", 0, DATA)
+        (record,) = model.sample("conv1", 0, DATA, side="out")
+        assert record.index.kind == "separated"
+
+
+def test_an_error_leaves_the_child_usable(model):
+    with pytest.raises(LayerError):
+        model.sample("conv1", 0, DATA, call=7)
+    with pytest.raises(LayerError, match="no side 'up'"):
+        model.sample("conv1", 0, DATA, side="up")
+    assert model.sample("conv1", 0, DATA)
+
+
+def test_first_rows_are_the_batch_and_the_rest_replaces(model):
+    (record,) = model.sample("conv1", -1, DATA, side="out", size=3)
+    assert record.sample == 2
+    assert record.shape[0] == 3
+    with pytest.raises(BatchError, match="a batch of 99 samples, but the data holds 11"):
+        model.sample("conv1", 0, DATA, size=99)
+
+
+def test_synthetic_batch_is_large_enough_for_the_index(model):
+    (record,) = model.sample("conv1", 20, shapes={"image": (8, 8, 1)}, side="out")
+    assert record.shape[0] > 20
+    with pytest.raises(BatchError, match="outside the batch"):
+        model.sample("conv1", 10_000, shapes={"image": (8, 8, 1)})
+
+
+def test_missing_files():
+    with pytest.raises(ModelFileError):
+        open_model("none.keras")
+
+
+def test_versions(model):
+    assert model.versions["torch"].startswith("2.")
+    assert {"kmr_inspect", "python", "numpy"} < set(model.versions)
+
+
+class TestLiveModels:
+    def test_scriptmodule_is_left_as_it_was(self):
+        import torch
+
+        live = torch.jit.load(str(MODEL)).eval()
+        image = torch.from_numpy(batch_of(MODEL.name)["image"])
+        graph = str(live.graph)
+        with open_model(live, in_process=True) as model:
+            (record,) = model.sample("conv1", 4, {"image": image.numpy()}, side="out")
+        assert record.index.kind == "separated"
+        assert str(live.graph) == graph
+
+    def test_keras_model(self):
+        import keras
+
+        live = keras.models.load_model(HOME / "digits.keras")
+        batch = batch_of("digits.keras")
+        with open_model(live, in_process=True) as model:
+            (record,) = model.sample("head", 4, batch, side="out")
+        assert np.array_equal(record.value, np.asarray(live(batch["image"], training=False))[4])
+
+    def test_live_models_cannot_be_sent_elsewhere(self):
+        with pytest.raises(KmrError, match="a live list cannot be sent"):
+            open_model([1])
+        with pytest.raises(KmrError, match="a list is no model"):
+            open_model([1], in_process=True)
+
+    def test_a_file_in_this_process(self):
+        with open_model(MODEL, in_process=True) as model:
+            assert model.sample("conv1", 4, DATA)[0].index.kind == "separated"
+            assert model._child is None
+
+
+def test_a_notebook_with_tensorflow_loaded_looks_into_a_torch_model():
+    script = (
+        "import tensorflow, kmr_cli, sys\n"
+        f"with kmr_cli.open_model({str(MODEL)!r}) as model:\n"
+        f"    print(model.sample('head', 4, {str(DATA)!r}, side='out')[0].index.kind, 'torch' in sys.modules)\n"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=120)
+    assert run.stdout == "separated False\n", run.stderr

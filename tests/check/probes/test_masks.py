@@ -1,0 +1,127 @@
+"""Masks, on models of several inputs made of plain functions: padding may not matter, nothing may divide by zero."""
+
+import numpy as np
+import pytest
+
+from kmr_cli.check.check import Policy, check
+from kmr_cli.errors import BatchError
+from kmr_cli.records import LayerInfo, ModelInfo, TensorSpec
+
+B, T, F = 7, 5, 3
+VALUES = TensorSpec("values", (None, T, F), "float64")
+MASK = TensorSpec("mask", (None, T), "float64")
+TOKENS = TensorSpec("tokens", (None, None), "int64", 9)
+TABLE = np.random.default_rng(3).standard_normal((9, F))
+
+
+class Named:
+    """One layer, ``pool``, over several named inputs, as a Session."""
+
+    def __init__(self, function, *inputs):
+        self.function, self.inputs = function, inputs
+        self.layers = (LayerInfo("pool", "Function"),)
+
+    def capture(self, batch, taps, sink=None, *, stop=False):
+        with np.errstate(all="ignore"):
+            result = self.function(**{spec.name: batch[spec.name] for spec in self.inputs})
+        if sink is not None and taps.layers:
+            for number, spec in enumerate(self.inputs):
+                sink("pool", 0, f"in{number}", batch[spec.name])
+            sink("pool", 0, "out0", result)
+        return {"y": result}
+
+    def close(self):
+        pass
+
+
+def mean(values, mask):
+    return (values * mask[:, :, None]).sum(1) / np.maximum(mask.sum(1), 1)[:, None]
+
+
+def blind_mean(values, mask):
+    return values.mean(1) + 0 * mask.sum(1)[:, None]
+
+
+def empty_mean(values, mask):
+    return (values * mask[:, :, None]).sum(1) / mask.sum(1)[:, None]
+
+
+def per_step(values, mask):
+    return np.tanh(values)
+
+
+def poisoned_by_padding(values, mask):
+    return np.cumsum(values[:, ::-1], axis=1)[:, ::-1] + 0 * mask[:, :, None]
+
+
+def read(tokens):
+    counts = (tokens != 0)[:, :, None]
+    return (TABLE[tokens] * counts).sum(1) / np.maximum(counts.sum(1), 1)
+
+
+def read_blindly(tokens):
+    return TABLE[tokens].mean(1)
+
+
+def report_on(function, *inputs, masks):
+    session = Named(function, *inputs)
+    info = ModelInfo("m", "keras", "", inputs, (), session.layers, 0)
+    rng = np.random.default_rng(0)
+    batch = {"values": rng.standard_normal((B, T, F)), "mask": np.ones((B, T)), "tokens": rng.integers(1, 9, (B, T))}
+    batch["mask"][:, -1] = rng.integers(0, 2, B)
+    batch = {spec.name: batch[spec.name] for spec in inputs}
+    return check(session, info, batch, policy=Policy(select=("KMR2",), masks=masks))
+
+
+@pytest.mark.parametrize(
+    ("function", "inputs", "mask", "expected"),
+    [
+        (mean, (VALUES, MASK), "mask", set()),
+        (per_step, (VALUES, MASK), "mask", set()),
+        (blind_mean, (VALUES, MASK), "mask", {("KMR201", "pool")}),
+        (poisoned_by_padding, (VALUES, MASK), "mask", {("KMR201", "pool")}),
+        (empty_mean, (VALUES, MASK), "mask", {("KMR202", "pool")}),
+        (read, (TOKENS,), "tokens=0", set()),
+        (read_blindly, (TOKENS,), "tokens=0", {("KMR201", "pool")}),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_what_masks_should_hide(function, inputs, mask, expected):
+    report = report_on(function, *inputs, masks=(mask,))
+    assert {(finding.rule, finding.layer) for finding in report.findings} == expected
+    assert (report.verdict == "fail") == bool(expected)
+
+
+def test_masks_cost_at_most_four_passes_and_none_where_there_are_none():
+    with_masks = report_on(read, TOKENS, masks=("tokens=0",)).forward_passes
+    without = report_on(read, TOKENS, masks=()).forward_passes
+    assert 2 <= with_masks - without <= 4
+    explicit = report_on(mean, VALUES, MASK, masks=("mask",)).forward_passes
+    assert 3 <= explicit - report_on(mean, VALUES, MASK, masks=()).forward_passes <= 4
+
+
+@pytest.mark.parametrize("mask", ["no such", "tokens=none"])
+def test_a_mask_that_is_none(mask):
+    with pytest.raises(BatchError):
+        report_on(read, TOKENS, masks=(mask,))
+
+
+def test_a_mask_without_steps():
+    flat = TensorSpec("mask", (None,), "float64")
+    session = Named(lambda mask: mask * 2.0, flat)
+    info = ModelInfo("m", "keras", "", (flat,), (), session.layers, 0)
+    with pytest.raises(BatchError, match="no steps"):
+        check(session, info, {"mask": np.arange(7.0)}, policy=Policy(masks=("mask",)))
+
+
+def test_padding_that_nobody_can_vary_is_no_pass():
+    fixed = TensorSpec("tokens", (None, T), "int64", 9)
+    report = report_on(read, fixed, masks=("tokens=0",))
+    assert report.verdict == "unproven"
+    assert any("'tokens'" in reason for reason in report.unproven)
+
+
+def test_a_mask_that_the_model_implies():
+    implied = TensorSpec("tokens", (None, None), "int64", 9, padding=0.0)
+    assert {finding.rule for finding in report_on(read_blindly, implied, masks=()).findings} == {"KMR201"}
+    assert report_on(read, implied, masks=()).verdict == "pass"

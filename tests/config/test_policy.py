@@ -1,0 +1,77 @@
+"""What a team accepts: allowances name layers as --layer does."""
+
+import pytest
+
+from kmr_cli.config.policy import Policy, rules_of
+from kmr_cli.errors import LayerError
+from kmr_cli.records import Finding
+from kmr_cli.rules import RULES
+
+LAYERS = ["tower", "tower/scores", "other/dense", "tower/dense", "odd[0]", "scores2"]
+
+
+def allowed(pattern, layer):
+    policy = Policy(allow=(pattern,)).resolved(LAYERS, "/")
+    (finding,) = policy.apply([Finding("KMR101", "error", layer, 0, "out0", "")])
+    return finding.allowed
+
+
+@pytest.mark.parametrize(
+    ("pattern", "layer"),
+    [
+        ("tower/scores", "tower/scores"),
+        ("scores", "tower/scores"),
+        ("tower/*", "tower/dense"),
+        ("*", ""),
+        ("odd[0]", "odd[0]"),
+    ],
+    ids=["path", "end", "glob", "everything", "brackets"],
+)
+def test_allowed(pattern, layer):
+    assert allowed(pattern, layer)
+    assert Policy(allow=(pattern,)).resolved(LAYERS, "/").unmatched(LAYERS) == ()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "layer"),
+    [("scores", "scores2"), ("cores", "tower/scores"), ("tower", "tower/scores"), ("scores*", "tower/scores")],
+    ids=["other", "half a name", "container", "glob from the root"],
+)
+def test_not_allowed(pattern, layer):
+    assert not allowed(pattern, layer)
+
+
+def test_the_end_of_several_is_refused():
+    with pytest.raises(LayerError, match="allow: 'dense' is the end of 2 layers") as caught:
+        Policy(allow=("dense",)).resolved(LAYERS, "/")
+    assert "longer part" in caught.value.hint
+
+
+def test_what_matches_nothing_is_told():
+    policy = Policy(allow=("sores", "scores", "x*")).resolved(LAYERS, "/")
+    assert policy.unmatched(LAYERS) == ("sores", "x*")
+
+
+def test_a_resolved_policy_keeps_the_rest():
+    policy = Policy(("KMR1",), ("KMR107",), ("scores",), ("mask",))
+    assert policy.resolved(LAYERS, "/") == Policy(("KMR1",), ("KMR107",), ("tower/scores",), ("mask",))
+
+
+def test_select_restricts_only_the_commands_that_it_names_a_rule_of():
+    policy = Policy(select=("KMR1",))
+    assert set(policy.counting("check-batch-axis")) == {rule for rule in RULES if rule.startswith("KMR1")}
+    assert policy.counting("compare") == rules_of("compare")
+    assert (policy.some("check-batch-axis"), policy.some("compare")) == (True, False)
+    both = Policy(select=("KMR1", "KMR406"))
+    assert both.counting("compare") == ("KMR406",)
+    assert not both.counts("KMR301")
+
+
+def test_ignore_reaches_every_command():
+    assert Policy(ignore=("KMR4",)).counting("compare") == ()
+    assert Policy(select=("KMR4",), ignore=("KMR401",)).counting("compare") == rules_of("compare")[1:]
+
+
+def test_every_rule_is_of_one_command():
+    assert rules_of("check-batch-axis") + rules_of("compare") == tuple(RULES)
+    assert rules_of("compare") == tuple(rule for rule in RULES if rule[3] == "4")

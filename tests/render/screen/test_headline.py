@@ -1,0 +1,88 @@
+"""The sentence beside a verdict: what is wrong by the rules that failed, and no more independence than was shown."""
+
+from dataclasses import replace
+
+import pytest
+
+from kmr_cli.config.policy import rules_of
+from kmr_cli.records import BatchIndex, Finding, Report, TapVerdict
+from kmr_cli.render.screen.headline import headline
+from kmr_cli.rules import RULES
+
+
+def finding(rule, severity="error", **more):
+    return Finding(rule, severity, "mid", 0, "out0", "words", **more)
+
+
+def failed(*findings):
+    return headline(Report("fail", "m.pt", "torchscript", 9, (4,), (), findings, (), ()))
+
+
+def passed(inside, output="separated"):
+    taps = [
+        TapVerdict("mid", 0, f"out{number}", (4, 2), "float32", BatchIndex(kind)) for number, kind in enumerate(inside)
+    ]
+    taps.append(TapVerdict("", 0, "out0", (4, 2), "float32", BatchIndex(output)))
+    return headline(Report("pass", "m.pt", "torchscript", 9, (4,), tuple(taps), (), (), ()))
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ("KMR101", "samples of a batch change each other"),
+        ("KMR102", "answers depend on the batch size"),
+        ("KMR103", "answers depend on the batch size"),
+        ("KMR104", "samples of a batch cannot be told apart"),
+        ("KMR106", "samples of a batch come back in another order"),
+        ("KMR108", "samples of a batch change each other"),
+        ("KMR201", "padding changes the answers"),
+        ("KMR202", "a fully masked sample has no valid answer"),
+        ("KMR203", "a mask meets the wrong axis"),
+        ("KMR304", "outputs are not finite"),
+    ],
+)
+def test_a_failure_says_what_the_rule_that_failed_says(rule, words):
+    assert failed(finding(rule)) == words
+
+
+def test_of_several_the_worst_comes_first_and_each_once():
+    several = [finding(rule) for rule in ("KMR304", "KMR102", "KMR103", "KMR101", "KMR108")]
+    assert failed(*several) == (
+        "samples of a batch change each other, answers depend on the batch size and outputs are not finite"
+    )
+
+
+def test_what_is_allowed_or_no_error_is_no_reason():
+    others = (finding("KMR101", allowed=True), finding("KMR301", "warning"), finding("KMR107", "note"))
+    assert failed(finding("KMR202"), *others) == "a fully masked sample has no valid answer"
+
+
+def test_every_rule_of_a_check_has_its_words():
+    rules = [rule for rule in rules_of("check-batch-axis") if RULES[rule].severity != "note"]
+    assert len(rules) > 10
+    assert [rule for rule in rules if failed(finding(rule)) == "an error was found"] == []
+
+
+@pytest.mark.parametrize(
+    ("inside", "output", "more"),
+    [
+        (["mixed"], "separated", "; inside, samples mix and are separated again"),
+        (["routed", "mixed"], "separated", "; inside, samples are routed by what they hold"),
+        (["routed"], "mixed", ", but for last bits; inside, samples are routed by what they hold"),
+        (["unproven"], "separated", "; 1 value inside showed nothing either way"),
+        (["unproven", "mixed", "unproven"], "separated",
+         "; inside, samples mix and are separated again; 2 values inside showed nothing either way"),
+    ],
+)  # fmt: skip
+def test_a_pass_claims_no_more_independence_than_was_shown(inside, output, more):
+    assert passed(inside, output) == f"every output depends on its own sample alone{more}"
+
+
+def test_a_pass_with_nothing_mixed_anywhere_is_one_of_every_layer():
+    assert passed(["separated", "constant", "moved"]) == "the samples of a batch are independent at every layer"
+
+
+def test_an_unproven_verdict_says_so():
+    one = Report("unproven", "m.pt", "torchscript", 9, (4,), (), (), (), ("output out0",))
+    assert headline(one) == "not everything could be shown either way"
+    assert "--select" in headline(replace(one, verdict="pass"), some_rules=True)
