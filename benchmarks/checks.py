@@ -23,7 +23,8 @@ import numpy as np
 import models
 from kmr_cli.check.check import check
 from kmr_cli.evidence.passes import Evidence
-from kmr_cli.formats import OpenOptions, Session, Sink, Taps, detect
+from kmr_cli.formats import detect
+from kmr_cli.formats.interface import OpenOptions, Session, Sink, Taps
 from kmr_cli.records import ModelInfo
 
 SIZE = 6

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 import models
-from kmr_cli.formats import OpenOptions, Taps, detect
+from kmr_cli.formats import detect
+from kmr_cli.formats.interface import OpenOptions, Taps
 
 PAIRS = 15
 

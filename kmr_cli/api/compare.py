@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from kmr_cli.api.model import Data, Model
-from kmr_cli.batch.given import batch_size, declared_dtype, declared_shape, show_shape
+from kmr_cli.batch.fit import declared_dtype, declared_shape
+from kmr_cli.batch.given import batch_size
+from kmr_cli.batch.words import show_shape
 from kmr_cli.compare.compare import compare
 from kmr_cli.config.policy import Policy
 from kmr_cli.config.tolerance import Tolerances

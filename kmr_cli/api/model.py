@@ -13,9 +13,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from kmr_cli.batch.given import GivenInput, batch_size, count_samples, fit, from_arrays, read_files
+from kmr_cli.batch.fit import GivenInput, fit
+from kmr_cli.batch.given import batch_size, from_arrays, read_files
 from kmr_cli.batch.hints import hints
 from kmr_cli.batch.synthetic import CHECKED, advised, choose_batch_size, synthesize
+from kmr_cli.batch.words import count_samples
 from kmr_cli.check.check import Policy
 from kmr_cli.check.probes.masks import masks_of
 from kmr_cli.config.arguments import layer_patterns, least_records, refuse_call, refuse_size_and_seed
@@ -23,7 +25,8 @@ from kmr_cli.config.layers import choose, unknown_layer
 from kmr_cli.config.samples import Index, least_size, resolve_index
 from kmr_cli.errors import BatchError, KmrError, LayerError
 from kmr_cli.evidence.passes import SINGLY
-from kmr_cli.formats import Format, OpenOptions, Session, all_formats, describe
+from kmr_cli.formats import all_formats, describe
+from kmr_cli.formats.interface import Format, OpenOptions, Session
 from kmr_cli.process import tasks
 from kmr_cli.process.child import Child
 from kmr_cli.records import LayerInfo, ModelInfo, Record, Report, Shapes, Snapshot, TensorSpec

@@ -3,41 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
-import functools
-import shlex
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import ml_dtypes  # noqa: F401  (registers bfloat16 and float8 with NumPy, so that np.dtype knows them by name)
 import numpy as np
 
+from kmr_cli.batch.fit import GivenInput
+from kmr_cli.batch.words import listed
 from kmr_cli.errors import BatchError
-from kmr_cli.records import Batch, Shape, TensorSpec
-
-Notice = Callable[[str], None]
-"""Receives one line for the user that is not an error."""
-
-
-@dataclass(frozen=True)
-class GivenInput:
-    """One array as the user gave it.
-
-    Attributes:
-        name: the input it is for, or None where the user did not say.
-        source: where it came from, for messages.
-        array: the values.
-        container: it came with others from one npz file, where arrays that the model does not want are normal.
-    """
-
-    name: str | None
-    source: str
-    array: np.ndarray
-    container: bool = False
+from kmr_cli.records import Batch
 
 
 def read_files(arguments: Iterable[str]) -> list[GivenInput]:
@@ -91,7 +69,7 @@ def _read(path: Path, name: str | None) -> list[GivenInput]:
             opened.enter_context(archive)
             keys: list[str] = [name] if name is not None and name in archive.files else archive.files
             if name is not None and len(keys) > 1:
-                raise BatchError(f"{path}: holds {_listed(keys)}, not one array for {name!r}", f"give --input {path}")
+                raise BatchError(f"{path}: holds {listed(keys)}, not one array for {name!r}", f"give --input {path}")
             arrays = [(key, archive[key]) for key in keys]
     except FileNotFoundError:
         raise BatchError(f"{path}: no such file", "--input takes FILE.npy, FILE.npz or NAME=FILE") from None
@@ -113,195 +91,6 @@ def _read(path: Path, name: str | None) -> list[GivenInput]:
     return [GivenInput(key, f"{path}:{key}", value, container=not alone) for key, value in arrays]
 
 
-def fit(
-    given: list[GivenInput], specs: tuple[TensorSpec, ...], *, fixed_batch: int | None, notice: Notice
-) -> dict[str, np.ndarray]:
-    """Assign what was given to the model's inputs, in their order, and cast it to their dtypes.
-
-    Raises:
-        BatchError: missing or extra names, wrong rank, shape, dtype or range, different numbers of samples.
-    """
-    refuse_no_samples(specs)
-    assigned = _assign(given, specs, notice)
-    batch = {spec.name: _checked(assigned[spec.name], spec, notice) for spec in specs}
-    sizes = {name: array.shape[0] for name, array in batch.items()}
-    if len(set(sizes.values())) > 1:
-        listed = ", ".join(f"{name} {size}" for name, size in sizes.items())
-        raise BatchError(
-            f"the inputs hold different numbers of samples: {listed}",
-            "every input has one row for each sample; the parts of a ragged or sparse tensor are no such rows",
-        )
-    size = next(iter(sizes.values()))
-    if size == 0:
-        raise BatchError("the batch holds no samples")
-    if fixed_batch is not None and size != fixed_batch:
-        raise BatchError(
-            f"the model takes exactly {count_samples(fixed_batch)} at a time, given {size}",
-            f"--batch-size {fixed_batch} takes the first" if size > fixed_batch else None,
-        )
-    return batch
-
-
-def refuse_no_samples(specs: tuple[TensorSpec, ...]) -> None:
-    """Refuse a model whose inputs have no axis for samples.
-
-    Raises:
-        BatchError: the file names no input, or one that takes a single number for the whole batch.
-    """
-    if not specs:
-        raise BatchError(
-            "the file does not tell what the model takes: it names no input",
-            "a subclassed Keras model tells it as .keras (not .h5) once it was called on data, and where Keras cannot"
-            " trace its call, if it defines build(self, input_shape)",
-        )
-    for spec in specs:
-        if declared_shape(spec, 1) == ():
-            raise BatchError(
-                f"input {spec.name!r}: takes a single number for the whole batch, but samples lie along axis 0",
-                "export the model with that number fixed inside, or with one for each sample",
-            )
-
-
-def _assign(given: list[GivenInput], specs: tuple[TensorSpec, ...], notice: Notice) -> dict[str, GivenInput]:
-    wanted = [spec.name for spec in specs]
-    assigned: dict[str, GivenInput] = {}
-    extra: list[GivenInput] = []
-    for item in given:
-        if item.name in wanted:
-            if item.name in assigned:
-                raise BatchError(f"input {item.name!r} is given twice: {assigned[item.name].source} and {item.source}")
-            assigned[item.name] = item
-        else:
-            extra.append(item)
-    missing = [name for name in wanted if name not in assigned]
-    # One array for a model that wants one input needs no name, and a lone array's name in a file is a detail.
-    unnamed = [item for item in extra if item.name is None or (":" in item.source and not item.container)]
-    if len(missing) == 1 and len(unnamed) == 1:
-        assigned[missing.pop()] = unnamed[0]
-        extra.remove(unnamed[0])
-    if missing:
-        have = _listed(item.name or item.source for item in given)
-        raise BatchError(
-            f"no data for input {_listed(missing)} (given: {have})",
-            _how_to_name(given, wanted),
-        )
-    refused = [item for item in extra if not item.container]
-    if refused:
-        names = [item.name or item.source for item in refused]
-        near = [match for name in names for match in difflib.get_close_matches(name, wanted, n=1)]
-        raise BatchError(
-            f"the model has no input {_listed(names)}",
-            f"did you mean {near[0]!r}?" if near else f"it takes {_listed(wanted)}",
-        )
-    if extra:
-        notice(f"{extra[0].source.rpartition(':')[0]}: left out {_listed(item.name or '' for item in extra)}")
-    return assigned
-
-
-def _how_to_name(given: list[GivenInput], wanted: list[str]) -> str:
-    """What to type instead, with the given files where their names tell which input they are for."""
-    from_files = any(item.source.partition(":")[0].endswith((".npy", ".npz")) for item in given)
-    if given and not from_files:
-        return f"give a mapping: {{{', '.join(f'{name!r}: array' for name in wanted)}}}"
-    files = {Path(item.source).stem: item.source for item in given if item.source.endswith(".npy")}
-    named = (shlex.quote(f"{name}={files.get(name, 'FILE.npy')}") for name in wanted)
-    return f"give {' '.join(f'--input {argument}' for argument in named)}, or one npz file with these names"
-
-
-def _checked(item: GivenInput, spec: TensorSpec, notice: Notice) -> np.ndarray:
-    array = item.array
-    expected = declared_shape(spec, array.ndim)
-    if expected is not None:
-        _check_shape(item, spec.name, expected)
-    if array.ndim == 0:
-        raise BatchError(f"input {spec.name!r}: a single number, but samples lie along axis 0 ({item.source})")
-    if declared_dtype(spec, array.dtype) is not None:
-        array = _cast(item, spec, notice)
-    elif array.dtype.kind in "USO":
-        if array.dtype.kind == "O" and not all(isinstance(value, (str, bytes)) for value in array.ravel().tolist()):
-            raise BatchError(f"input {spec.name!r}: Python objects, neither numbers nor text ({item.source})")
-        array = as_bytes(array)
-    if spec.limit is not None and "limit" not in spec.presumed and array.size and array.dtype.kind in "iuf":
-        low, high = int(array.min()), int(array.max())
-        if low < 0 or high >= spec.limit:
-            raise BatchError(
-                f"input {spec.name!r}: {low if low < 0 else high} is outside the embedding's range"
-                f" [0, {spec.limit}) ({item.source})"
-            )
-    return array
-
-
-def declared_shape(spec: TensorSpec, rank: int) -> Shape | None:
-    """What data of ``rank`` dimensions must look like; None where anything will do. What is presumed binds nobody."""
-    if spec.shape is None or ("rank" in spec.presumed and len(spec.shape) != rank):
-        return None
-    return (None,) * len(spec.shape) if "sizes" in spec.presumed else spec.shape
-
-
-def declared_dtype(spec: TensorSpec, given: np.dtype[np.generic]) -> str | None:
-    """What data of this dtype is cast to, or None. Where it is presumed, only a float to a float, and so on."""
-    if spec.dtype is None or "dtype" not in spec.presumed:
-        return spec.dtype
-    with contextlib.suppress(TypeError):  # a dtype that only a framework knows
-        return spec.dtype if np.dtype(spec.dtype).kind == given.kind else None
-    return None
-
-
-def _check_shape(item: GivenInput, name: str, expected: Shape) -> None:
-    given = item.array.shape
-    if len(given) == len(expected) and all(e is None or e == g for e, g in zip(expected[1:], given[1:], strict=True)):
-        return
-    hint = None
-    rest = expected[1:]
-    if len(given) == len(rest) and all(e is None or e == g for e, g in zip(rest, given, strict=True)):
-        hint = "this is one sample: add the batch axis, array[None]"
-    elif len(given) == len(expected) and sorted(given[1:]) == sorted(e or -1 for e in rest):
-        hint = "the axes are in another order: numpy.transpose or numpy.moveaxis"
-    raise BatchError(
-        f"input {name!r}: expected shape {show_shape(expected)}, given {show_shape(given)} ({item.source})", hint
-    )
-
-
-def _cast(item: GivenInput, spec: TensorSpec, notice: Notice) -> np.ndarray:
-    array, dtype = item.array, spec.dtype
-    given = "string" if array.dtype.kind in "USO" else str(array.dtype)
-    problem = BatchError(f"input {spec.name!r}: expected {dtype}, given {given} ({item.source})")
-    if dtype == "string":
-        if given != "string":
-            raise problem
-        return as_bytes(array)
-    if given == "string":
-        raise problem
-    try:
-        target = np.dtype(dtype)
-    except TypeError:
-        return array  # a dtype only the framework knows: it will say what does not fit
-    if array.dtype == target:
-        return array
-    ranks = {"b": 0, "u": 1, "i": 1, "f": 2, "V": 2, "c": 3}
-    if array.dtype.kind not in ranks:
-        raise problem
-    if ranks[array.dtype.kind] > ranks[target.kind]:
-        problem.hint = f"convert it yourself if that is what you mean: array.astype({dtype!r})"
-        raise problem
-    with np.errstate(over="ignore", invalid="ignore"):
-        cast = array.astype(target)
-    if target.kind in "iu" and not np.array_equal(cast.astype(object), array.astype(object)):
-        problem.hint = f"some values do not fit into {dtype}"
-        raise problem
-    if array.dtype.kind != "b":
-        notice(f"input {spec.name!r}: cast from {array.dtype} to {dtype}")
-    return cast
-
-
-def as_bytes(array: np.ndarray) -> np.ndarray:
-    """Text of any kind as an object array of ``bytes``, the form in which string tensors are fed."""
-    flat = [value if isinstance(value, bytes) else str(value).encode() for value in array.ravel().tolist()]
-    result = np.empty(len(flat), dtype=object)
-    result[:] = flat
-    return result.reshape(array.shape)
-
-
 def batch_size(batch: Batch) -> int:
     """Number of samples."""
     return int(next(iter(batch.values())).shape[0])
@@ -317,28 +106,3 @@ def number_samples(batch: Batch) -> np.ndarray:
         int32, ``(B,)``: 0, 1, … B-1.
     """
     return np.arange(batch_size(batch), dtype=np.int32)
-
-
-@functools.lru_cache(maxsize=64)  # NumPy works the name out anew each time
-def dtype_name(dtype: np.dtype[np.generic]) -> str:
-    """NumPy's name, ``string`` for text."""
-    return "string" if dtype.hasobject else dtype.name
-
-
-def count_samples(number: int) -> str:
-    """``1 sample``, ``4 samples``."""
-    return f"{number} sample{'' if number == 1 else 's'}"
-
-
-def show_shape(shape: Shape | None) -> str:
-    """``(batch, 8, 8, 1)`` for ``(None, 8, 8, 1)``: the way shapes appear in messages and tables."""
-    if shape is None:
-        return "?"
-    words = ["?" if size is None else str(size) for size in shape]
-    if shape and shape[0] is None:
-        words[0] = "batch"
-    return f"({', '.join(words)}{',' if len(words) == 1 else ''})"
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(repr(name) for name in names)

@@ -9,7 +9,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from kmr_cli.batch.given import as_bytes, declared_shape, refuse_no_samples, show_shape
+from kmr_cli.batch.fit import as_bytes, declared_shape, refuse_no_samples
+from kmr_cli.batch.words import show_shape
 from kmr_cli.config.shapes import shape_text, sizes_and_dtype
 from kmr_cli.errors import BatchError, ModelRunError
 from kmr_cli.records import ModelInfo, SampleShape, Shape, Shapes, TensorSpec

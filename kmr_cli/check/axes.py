@@ -6,7 +6,7 @@ import numpy as np
 
 from kmr_cli.check.run import Run
 from kmr_cli.evidence.owners import NOBODY
-from kmr_cli.evidence.passes import Tap
+from kmr_cli.evidence.taps import Tap
 
 Movement = list[set[int]]
 """For every sample's share of an axis, which samples moved it."""

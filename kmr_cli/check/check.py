@@ -8,7 +8,9 @@ from typing import Literal
 
 import numpy as np
 
-from kmr_cli.batch.given import batch_size, dtype_name, number_samples
+from kmr_cli.arrays.dtypes import ArraySpec, discrete
+from kmr_cli.batch.given import batch_size, number_samples
+from kmr_cli.batch.words import dtype_name
 from kmr_cli.check.axes import carrying_axes, movement, pairs
 from kmr_cli.check.probes.extreme import push
 from kmr_cli.check.probes.masks import masks_of
@@ -21,9 +23,10 @@ from kmr_cli.check.run import Progress, Run
 from kmr_cli.config.policy import Policy as Policy
 from kmr_cli.errors import ModelRunError
 from kmr_cli.evidence.owners import NOBODY
-from kmr_cli.evidence.passes import ArraySpec, Evidence, Tap, discrete
+from kmr_cli.evidence.passes import Evidence
 from kmr_cli.evidence.sources import Source, find_sources
-from kmr_cli.formats import Session, Taps, training_mode
+from kmr_cli.evidence.taps import Tap
+from kmr_cli.formats.interface import Session, Taps, training_mode
 from kmr_cli.records import Batch, BatchIndex, Dependence, Finding, ModelInfo, Report, TapVerdict
 from kmr_cli.rules import MIXING, RULES
 

@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from kmr_cli.arrays.dtypes import discrete
+from kmr_cli.arrays.ulp import last_bits
 from kmr_cli.batch import replacement
-from kmr_cli.check.probes.resized import SizeRun
+from kmr_cli.check.observed import SizeRun
 from kmr_cli.evidence.owners import NOBODY
-from kmr_cli.evidence.passes import Evidence, Tap, discrete, last_bits, output_title
+from kmr_cli.evidence.passes import Evidence
 from kmr_cli.evidence.sources import Source, find_sources
-from kmr_cli.formats import Session, Taps
+from kmr_cli.evidence.taps import Tap, output_title
+from kmr_cli.formats.interface import Session, Taps
 from kmr_cli.records import Batch, BatchIndex, Finding, ModelInfo
 from kmr_cli.rules import RULES
 

@@ -10,7 +10,7 @@ from kmr_cli.check.check import check
 from kmr_cli.check.run import Progress
 from kmr_cli.config.policy import Policy
 from kmr_cli.evidence.sources import Source, find_sources
-from kmr_cli.formats import Session, TrainingMode, training_mode
+from kmr_cli.formats.interface import Session, TrainingMode, training_mode
 from kmr_cli.records import Batch, Finding, ModelInfo, Report, TapVerdict
 from kmr_cli.rules import MIXING
 

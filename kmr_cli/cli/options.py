@@ -13,7 +13,7 @@ from kmr_cli.cli.reporter import Reporter as Reporter
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from kmr_cli.formats import OpenOptions
+    from kmr_cli.formats.interface import OpenOptions
     from kmr_cli.records import SampleShape
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -57,7 +57,7 @@ def opening(command: Command) -> Command:
 
 def open_options(imports: tuple[str, ...], signature: str | None, tags: tuple[str, ...]) -> OpenOptions:
     """The values of :func:`opening` as the formats take them."""
-    from kmr_cli.formats import OpenOptions
+    from kmr_cli.formats.interface import OpenOptions
 
     return OpenOptions(imports, signature, tags or None)
 

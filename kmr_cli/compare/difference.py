@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from kmr_cli.evidence.owners import changed
+from kmr_cli.arrays.changes import changed
 from kmr_cli.records import SampleSketch, TapSketch
 from kmr_cli.snapshot import sketch_v1
 from kmr_cli.snapshot.sketch import WIDTH, checksum, estimated_rms, groups_of, resolution

@@ -7,8 +7,6 @@ never a tolerance.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from kmr_cli.records import BatchIndex, BatchIndexKind
@@ -19,120 +17,6 @@ SEVERAL = -2
 """In an owner map: this element depends on more than one sample."""
 RANDOM = "the same batch twice gives different values here"
 """The proof of a batch index that is unproven because of chance."""
-
-
-def changed(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """Boolean mask, the shape of both: where two values differ, NaN counted equal to NaN."""
-    if before.dtype == object:
-        return np.asarray(before != after, dtype=bool)
-    with np.errstate(invalid="ignore"):
-        return np.asarray((before != after) & ~((before != before) & (after != after)), dtype=bool)
-
-
-_FIRST, _PIECE = 1 << 12, 1 << 17
-"""Elements that are compared at once: few at first, as most differences show there; never more than a cache holds."""
-
-
-def differences(before: np.ndarray, after: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-    """What :func:`changed` says of two arrays of one shape, piece by piece, at the speed of memory where they agree.
-
-    Args:
-        before: contiguous in C order.
-        after: any layout.
-
-    Yields:
-        A range of the flattened arrays and the mask there, for every piece in which something changed.
-    """
-    flat = before.reshape(-1)
-    row = before.size // len(before) if before.ndim and before.size else 1
-    whole = after.reshape(-1) if after.flags.c_contiguous else None
-    plain = before.dtype != object and before.dtype == after.dtype
-    stop, step = 0, _FIRST
-    while stop < flat.size:
-        start, stop = stop, stop + (step if whole is not None else row * max(1, step // row))
-        step = min(4 * step, _PIECE)
-        place = slice(start, min(stop, flat.size))
-        old = flat[place]
-        if whole is not None:
-            new = whole[place]
-        else:  # copied a few rows at a time
-            new = np.ascontiguousarray(after[start // row : place.stop // row]).reshape(-1)
-        if plain and _same_bits(old, new):
-            continue
-        mask = changed(old, new)
-        if mask.any():
-            yield place, mask
-
-
-def _same_bits(first: np.ndarray, second: np.ndarray) -> bool:
-    """Of two contiguous arrays of one dtype."""
-    word = np.uint64 if first.nbytes % 8 == 0 else np.uint8
-    return bool((first.view(word) == second.view(word)).all())
-
-
-def differs(before: np.ndarray, after: np.ndarray) -> bool:
-    """Whether anything :func:`changed`; arguments as for :func:`differences`."""
-    if before.dtype.kind in "fiu" and before.size and after.flags.c_contiguous:
-        with np.errstate(invalid="ignore"):
-            if (before.reshape(-1)[:_FIRST] < after.reshape(-1)[:_FIRST]).any():  # nearly always, where it changed
-                return True
-    return next(differences(before, after), None) is not None
-
-
-FAR = 255
-"""In a map of distances: this many units in the last place or more, or not to be told (NaN, integers, text)."""
-
-
-def ulp_distance(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """How far apart two arrays are, element by element, in units in the last place.
-
-    Returns:
-        uint8, the shape of both: 0 to 254, or ``FAR``. 0 for equal values and two NaN.
-    """
-    unsigned = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}.get(before.dtype.itemsize)
-    if before.dtype.kind not in "fV" or unsigned is None:
-        return np.where(changed(before, after), FAR, 0).astype(np.uint8)
-    bits = 8 * before.dtype.itemsize
-    first, second = (_ordered(np.ascontiguousarray(a).view(unsigned), bits) for a in (before, after))
-    # Unsigned and modulo 2**64: the distance of two int64 far apart does not fit into another int64.
-    first, second = np.maximum(first, second).view(np.uint64), np.minimum(first, second).view(np.uint64)
-    distance: np.ndarray = np.minimum(first - second, FAR).astype(np.uint8).reshape(before.shape)
-    wide = (before.astype(np.float64), after.astype(np.float64)) if before.dtype.kind == "V" else (before, after)
-    unfit = ~(np.isfinite(wide[0]) & np.isfinite(wide[1]))
-    distance[unfit] = np.where(changed(before, after)[unfit], FAR, 0)
-    return distance
-
-
-_FRACTION = {("f", 2): 10, ("f", 4): 23, ("f", 8): 52, ("V", 2): 7, ("V", 1): 3}
-"""Bits behind the binary point; V: bfloat16 and float8."""
-
-
-def scaled_distance(before: np.ndarray, after: np.ndarray, scale: float) -> np.ndarray:
-    """The same in units in the last place of ``scale``: rounding is as large as the terms of a sum, not as the sum.
-
-    Args:
-        before: of the unchanged batch.
-        after: of the same shape and dtype.
-        scale: the largest value around, as an absolute number; the result is never above :func:`ulp_distance`.
-    """
-    distance = ulp_distance(before, after)
-    bits = _FRACTION.get((before.dtype.kind, before.dtype.itemsize))
-    if bits is None or not np.isfinite(scale) or scale <= 0:
-        return distance
-    unit = 2.0 ** (np.floor(np.log2(scale)) - bits)
-    moved = distance > 0
-    with np.errstate(invalid="ignore", over="ignore"):
-        off = np.abs(before[moved].astype(np.float64) - after[moved].astype(np.float64)) / unit
-    small = off < FAR  # and not NaN
-    distance[moved] = np.where(small, np.minimum(distance[moved], np.ceil(np.where(small, off, 0))), distance[moved])
-    return distance
-
-
-def _ordered(raw: np.ndarray, bits: int) -> np.ndarray:
-    """Bit patterns of IEEE floats as integers in the order of the floats: sign and magnitude to two's complement."""
-    magnitude = (raw & ((1 << (bits - 1)) - 1)).astype(np.int64)
-    ordered: np.ndarray = np.where(raw >> (bits - 1), -magnitude, magnitude)
-    return ordered
 
 
 def by_elimination(kept: np.ndarray, value: np.ndarray, size: int, sample: int) -> BatchIndex | None:

@@ -17,28 +17,16 @@ from typing import TypeAlias
 
 import numpy as np
 
+from kmr_cli.arrays.changes import differs
+from kmr_cli.arrays.dtypes import ArraySpec, discrete
 from kmr_cli.arrays.rows import same_rows_elsewhere
-from kmr_cli.evidence.owners import FAR, RANDOM, differs, scaled_distance
+from kmr_cli.arrays.ulp import FAR, scaled_distance
+from kmr_cli.evidence.owners import RANDOM
 from kmr_cli.evidence.reach import SINGLY as SINGLY
 from kmr_cli.evidence.reach import Reach
-from kmr_cli.formats import Session, Taps
+from kmr_cli.evidence.taps import Tap, watch
+from kmr_cli.formats.interface import Session, Taps
 from kmr_cli.records import Batch, BatchIndex
-
-Tap = tuple[str, int, str]
-"""(layer, call, port); the model's outputs have the layer ``""``."""
-
-
-@dataclass(frozen=True)
-class ArraySpec:
-    """Shape and dtype of a tensor."""
-
-    shape: tuple[int, ...]
-    dtype: np.dtype[np.generic]
-
-    @property
-    def nbytes(self) -> int:
-        """What it takes."""
-        return math.prod(self.shape) * self.dtype.itemsize
 
 
 @dataclass
@@ -353,33 +341,6 @@ class Evidence:
         first = np.maximum(first, distance)
         self._strongest[tap] = (first, second)
         self.leak_ulp[tap] = int(second.max(initial=0))
-
-
-def output_title(port: str, names: Mapping[str, str]) -> str:
-    """An output as people know it: ``output 'scores' (out0)``, or ``output out0`` where the model names none."""
-    name = names.get(port, port)
-    return f"output {port}" if name == port else f"output {name!r} ({port})"
-
-
-def discrete(value: np.ndarray | ArraySpec) -> bool:
-    """Whether a tensor's dtype can hide a change: integers, booleans, text."""
-    return value.dtype.kind not in "fcV"
-
-
-def last_bits(distance: int) -> bool:
-    """Whether a distance in ULP is one that kernels make when they get another number of rows."""
-    return 0 < distance <= 64 < FAR
-
-
-def watch(
-    session: Session, batch: Batch, taps: Taps, sink: Callable[[str, int, str, np.ndarray], None]
-) -> dict[str, np.ndarray]:
-    """One pass; the model's outputs go to ``sink`` too, after all taps, as ports of the layer ``""``."""
-    outputs = session.capture(batch, taps, sink)
-    assert outputs is not None
-    for number, array in enumerate(outputs.values()):
-        sink("", 0, f"out{number}", array)
-    return dict(outputs)
 
 
 def _moved_there(before: np.ndarray, after: np.ndarray, axis: int, places: Sequence[int]) -> bool:

@@ -7,8 +7,9 @@ from functools import lru_cache
 
 import numpy as np
 
+from kmr_cli.arrays.changes import differences, differs
 from kmr_cli.arrays.digests import Fingerprint
-from kmr_cli.evidence.owners import NOBODY, differences, differs, from_bits, from_owners, from_reached, from_rows
+from kmr_cli.evidence.owners import NOBODY, from_bits, from_owners, from_reached, from_rows
 from kmr_cli.records import BatchIndex
 
 SINGLY = 8

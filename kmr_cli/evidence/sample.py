@@ -8,21 +8,15 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from kmr_cli.arrays.changes import changed
+from kmr_cli.arrays.ulp import ulp_distance
 from kmr_cli.batch import replacement, stress
-from kmr_cli.batch.given import Notice, batch_size, number_samples
+from kmr_cli.batch.fit import Notice
+from kmr_cli.batch.given import batch_size, number_samples
 from kmr_cli.errors import LayerError
 from kmr_cli.evidence.owners import RANDOM as RANDOM
-from kmr_cli.evidence.owners import (
-    by_elimination,
-    changed,
-    from_bits,
-    from_owners,
-    owner_map,
-    ulp_distance,
-    unfair,
-    veiled,
-)
-from kmr_cli.formats import Session, Taps
+from kmr_cli.evidence.owners import by_elimination, from_bits, from_owners, owner_map, unfair, veiled
+from kmr_cli.formats.interface import Session, Taps
 from kmr_cli.records import Batch, BatchIndex, Record
 
 Tap = tuple[str, int, str]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from kmr_cli.evidence.passes import Tap
+from kmr_cli.evidence.taps import Tap
 
 
 @dataclass(frozen=True)

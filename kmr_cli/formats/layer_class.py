@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from kmr_cli.errors import KmrError, LayerError, ModelLoadError
-from kmr_cli.formats import Session, load_format
+from kmr_cli.formats import load_format
 from kmr_cli.formats.common.frameworks import first_line, import_user_modules
+from kmr_cli.formats.interface import Session
 from kmr_cli.records import ModelInfo, TensorSpec
 
 NAME = "layer"

@@ -15,7 +15,7 @@ import ml_dtypes  # noqa: F401  (registers bfloat16 and float8 with NumPy)
 import numpy as np
 
 from kmr_cli.check.check import Policy
-from kmr_cli.formats import OpenOptions, Taps
+from kmr_cli.formats.interface import OpenOptions, Taps
 from kmr_cli.records import (
     BatchIndex,
     Dependence,

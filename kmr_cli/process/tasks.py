@@ -13,7 +13,8 @@ from kmr_cli.check import training as training_check
 from kmr_cli.config.layers import choose, unknown_layer
 from kmr_cli.config.policy import Policy
 from kmr_cli.evidence.sample import take_samples
-from kmr_cli.formats import OpenOptions, Session, Taps, detect
+from kmr_cli.formats import detect
+from kmr_cli.formats.interface import OpenOptions, Session, Taps
 from kmr_cli.formats.layer_class import open_class
 from kmr_cli.process.child import Report, Task
 from kmr_cli.records import ModelInfo, Record, TensorSpec

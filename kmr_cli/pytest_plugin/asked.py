@@ -14,7 +14,7 @@ from kmr_cli.config.pyproject import Settings, read_settings
 from kmr_cli.config.shapes import parse_shapes
 from kmr_cli.config.tolerance import Tolerance, Tolerances
 from kmr_cli.errors import KmrError
-from kmr_cli.formats import OpenOptions
+from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.records import Shapes
 from kmr_cli.rules import RULES
 

@@ -17,7 +17,7 @@ from kmr_cli.config.pyproject import Settings, read_settings
 from kmr_cli.config.samples import Index
 from kmr_cli.config.tolerance import Tolerance, Tolerances
 from kmr_cli.errors import KmrError
-from kmr_cli.formats import OpenOptions
+from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.pytest_plugin import UPDATED
 from kmr_cli.pytest_plugin.asked import absolute, asked_of, policy_of, relative, shown_path
 from kmr_cli.pytest_plugin.models import models_of

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kmr_cli.api.model import Model
-from kmr_cli.formats import OpenOptions
+from kmr_cli.formats.interface import OpenOptions
 
 
 class Models:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from kmr_cli.config.shapes import shape_text
 from kmr_cli.errors import KmrError
-from kmr_cli.formats import OpenOptions
+from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.records import Difference, Finding, Shapes
 from kmr_cli.render.documents.findings import dependences, place, shown, title
 from kmr_cli.rules import RULES

@@ -9,11 +9,12 @@ from typing import TypeAlias
 
 import numpy as np
 
-from kmr_cli.batch.given import batch_size, dtype_name
+from kmr_cli.arrays.dtypes import discrete
+from kmr_cli.batch.given import batch_size
+from kmr_cli.batch.words import dtype_name
 from kmr_cli.errors import SnapshotError
-from kmr_cli.evidence.passes import discrete
 from kmr_cli.evidence.sample import RANDOM, prove
-from kmr_cli.formats import Session, Sink, Taps
+from kmr_cli.formats.interface import Session, Sink, Taps
 from kmr_cli.records import Batch, BatchIndex, InputSketch, LayerInfo, ModelInfo, Shape, TapSketch, TensorSpec
 from kmr_cli.snapshot.sketch import checksum, groups_of, parts_of, sketch
 from kmr_cli.snapshot.sketch_v1 import project

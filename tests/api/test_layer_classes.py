@@ -141,7 +141,7 @@ def run(name, *inputs, training=False):
     eager = getattr(sys.modules["optional_layers"], name)().eval()
     with torch.no_grad():
         right = eager(**{key: torch.from_numpy(values) for key, values in batch.items()})
-    from kmr_cli.formats import Taps
+    from kmr_cli.formats.interface import Taps
 
     (out,) = open_session().capture(batch, Taps(())).values()
     return torch.from_numpy(out), right, info

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from kmr_cli.batch.given import fit, from_arrays, read_files, show_shape
+from kmr_cli.batch.fit import fit
+from kmr_cli.batch.given import from_arrays, read_files
 from kmr_cli.batch.synthetic import choose_batch_size, synthesize
+from kmr_cli.batch.words import show_shape
 from kmr_cli.errors import BatchError
 from kmr_cli.records import ModelInfo, TensorSpec
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from kmr_cli.batch.hints import hints
-from kmr_cli.formats import OpenOptions, describe
+from kmr_cli.formats import describe
+from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.records import ModelInfo, TensorSpec
 
 

@@ -5,10 +5,10 @@ import pytest
 from zoo.arrays import ArraySession
 
 from kmr_cli.check.axes import carrying_axes, movement, pairs
-from kmr_cli.check.probes.resized import SizeRun
+from kmr_cli.check.observed import SizeRun
 from kmr_cli.check.run import Run
 from kmr_cli.evidence.passes import Evidence
-from kmr_cli.formats import Taps
+from kmr_cli.formats.interface import Taps
 from kmr_cli.records import ModelInfo
 
 pytestmark = pytest.mark.usefixtures("tensors")

@@ -14,7 +14,7 @@ from zoo.keras import KERAS_WARNS
 from kmr_cli import open_model
 from kmr_cli.check.training import check_session
 from kmr_cli.config.policy import Policy
-from kmr_cli.formats import OpenOptions, Taps, training_mode
+from kmr_cli.formats.interface import OpenOptions, Taps, training_mode
 from kmr_cli.formats.keras import archive as keras_archive
 from kmr_cli.formats.keras import hdf5 as keras_h5
 

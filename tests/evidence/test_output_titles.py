@@ -8,7 +8,7 @@ from rich.console import Console
 from zoo.arrays import ArraySession
 
 from kmr_cli.check.check import check
-from kmr_cli.evidence.passes import output_title
+from kmr_cli.evidence.taps import output_title
 from kmr_cli.records import ModelInfo
 from kmr_cli.render.documents.json import check_document
 from kmr_cli.render.screen.report import show_report

@@ -4,18 +4,9 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from kmr_cli.evidence.owners import (
-    FAR,
-    NOBODY,
-    SEVERAL,
-    by_elimination,
-    changed,
-    from_bits,
-    from_owners,
-    owner_map,
-    scaled_distance,
-    ulp_distance,
-)
+from kmr_cli.arrays.changes import changed
+from kmr_cli.arrays.ulp import FAR, scaled_distance, ulp_distance
+from kmr_cli.evidence.owners import NOBODY, SEVERAL, by_elimination, from_bits, from_owners, owner_map
 
 
 def owners_of(rows, columns=3):

@@ -6,7 +6,7 @@ from zoo.arrays import ArraySession
 
 from kmr_cli.check.check import check
 from kmr_cli.evidence.passes import Evidence
-from kmr_cli.formats import Taps
+from kmr_cli.formats.interface import Taps
 from kmr_cli.records import ModelInfo, TensorSpec
 
 B, WIDTH = 6, 3000

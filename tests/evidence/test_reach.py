@@ -4,7 +4,8 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from kmr_cli.evidence.owners import changed, differences, differs, from_reached
+from kmr_cli.arrays.changes import changed, differences, differs
+from kmr_cli.evidence.owners import from_reached
 from kmr_cli.evidence.reach import Reach
 
 B = 6

@@ -7,7 +7,7 @@ from zoo.arrays import ArraySession
 from kmr_cli.batch import stress
 from kmr_cli.errors import LayerError
 from kmr_cli.evidence.sample import take_samples
-from kmr_cli.formats import Taps
+from kmr_cli.formats.interface import Taps
 
 B = 6
 

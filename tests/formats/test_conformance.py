@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from zoo.samples import DATA, HOME, batch_of, run_bare
 
-from kmr_cli.batch.given import fit, from_arrays
+from kmr_cli.batch.fit import fit
+from kmr_cli.batch.given import from_arrays
 from kmr_cli.errors import LayerError
-from kmr_cli.formats import OpenOptions, Session, Taps, detect
+from kmr_cli.formats import detect
+from kmr_cli.formats.interface import OpenOptions, Session, Taps
 
 pytestmark = pytest.mark.slow
 OPTIONS = OpenOptions()

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from kmr_cli.errors import ModelFileError
-from kmr_cli.formats import OpenOptions, detect
+from kmr_cli.formats import detect
+from kmr_cli.formats.interface import OpenOptions
 
 
 def zipped(path, *names):

@@ -6,7 +6,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from kmr_cli.formats import OpenOptions
+from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.process import codec
 from kmr_cli.records import BatchIndex, Record
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from kmr_cli.errors import ModelRunError
-from kmr_cli.formats import Sink, Taps
+from kmr_cli.formats.interface import Sink, Taps
 from kmr_cli.records import Batch, LayerInfo, TensorSpec
 
 Step = tuple[str, Callable[[np.ndarray], np.ndarray]]

@@ -13,7 +13,8 @@ import numpy as np
 from kmr_cli.batch.synthetic import choose_batch_size, synthesize
 from kmr_cli.check.check import Policy, check
 from kmr_cli.errors import KmrError
-from kmr_cli.formats import OpenOptions, detect
+from kmr_cli.formats import detect
+from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.records import Report
 
 SIZE = 7

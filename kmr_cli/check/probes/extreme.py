@@ -6,14 +6,16 @@ from collections.abc import Callable
 
 import numpy as np
 
+from kmr_cli.arrays.changes import changed, differs
 from kmr_cli.arrays.digests import digests
+from kmr_cli.arrays.dtypes import discrete
+from kmr_cli.arrays.ulp import FAR, distance, last_bits
 from kmr_cli.batch import stress
-from kmr_cli.check.probes.resized import broken, distance
+from kmr_cli.check.probes.resized import broken
 from kmr_cli.check.run import Run
 from kmr_cli.errors import ModelRunError
-from kmr_cli.evidence.owners import FAR, changed, differs
-from kmr_cli.evidence.passes import Tap, discrete, last_bits
 from kmr_cli.evidence.sources import Source
+from kmr_cli.evidence.taps import Tap
 from kmr_cli.records import Batch, BatchIndex
 
 _SMALL = 64

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from kmr_cli.arrays.changes import changed
 from kmr_cli.batch.given import batch_size
 from kmr_cli.batch.padding import is_padding
 from kmr_cli.check.probes.masks import Mask
-from kmr_cli.evidence.owners import changed
-from kmr_cli.evidence.passes import Tap, watch
 from kmr_cli.evidence.sources import Source
-from kmr_cli.formats import Session, Taps
+from kmr_cli.evidence.taps import Tap, watch
+from kmr_cli.formats.interface import Session, Taps
 from kmr_cli.records import Batch
 
 Port = tuple[np.ndarray, np.ndarray]

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from kmr_cli.arrays.changes import changed
+from kmr_cli.arrays.ulp import distance
 from kmr_cli.batch import replacement
 from kmr_cli.batch.given import batch_size
 from kmr_cli.batch.padding import Counts, is_padding, lengths, masked, may_be_padding
-from kmr_cli.check.probes.resized import distance
 from kmr_cli.errors import BatchError, ModelRunError
-from kmr_cli.evidence.owners import changed
-from kmr_cli.evidence.passes import Tap, watch
-from kmr_cli.formats import PaddingSession, Session, Taps
+from kmr_cli.evidence.taps import Tap, watch
+from kmr_cli.formats.interface import PaddingSession, Session, Taps
 from kmr_cli.records import Batch, BatchIndex, TensorSpec
 
 _LONGER = 3

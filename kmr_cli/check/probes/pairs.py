@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from kmr_cli.arrays.changes import changed
 from kmr_cli.batch import replacement
 from kmr_cli.check.axes import carrying_axes
 from kmr_cli.check.run import Run
-from kmr_cli.evidence.owners import changed
-from kmr_cli.evidence.passes import Tap, watch
+from kmr_cli.evidence.taps import Tap, watch
 from kmr_cli.records import Batch
 
 

@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import numpy as np
 
+from kmr_cli.arrays.changes import changed
+from kmr_cli.arrays.dtypes import discrete
+from kmr_cli.arrays.ulp import distance
 from kmr_cli.batch import replacement, stress
-from kmr_cli.check.probes.resized import distance
 from kmr_cli.check.run import Run
-from kmr_cli.evidence.owners import changed
-from kmr_cli.evidence.passes import discrete
 from kmr_cli.evidence.sources import find_sources
-from kmr_cli.formats import Session, Taps, training_mode
+from kmr_cli.formats.interface import Session, Taps, training_mode
 from kmr_cli.records import Batch
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 
-from kmr_cli.batch.given import batch_size, count_samples
+from kmr_cli.arrays.changes import changed
+from kmr_cli.arrays.dtypes import ArraySpec, discrete
+from kmr_cli.arrays.ulp import distance, relative
+from kmr_cli.batch.given import batch_size
+from kmr_cli.batch.words import count_samples
+from kmr_cli.check.observed import SizeRun, Trace, Trial
 from kmr_cli.errors import ModelRunError
-from kmr_cli.evidence.owners import changed
-from kmr_cli.evidence.passes import ArraySpec, Tap, discrete, output_title
-from kmr_cli.formats import Session, Taps
+from kmr_cli.evidence.taps import Tap, output_title
+from kmr_cli.formats.interface import Session, Taps
 from kmr_cli.records import Batch, BatchIndex
 
 _COINCIDENT = 4
@@ -22,62 +24,6 @@ _LIGHT = 1 << 26
 """Bytes of activations: a batch that needs no more costs next to nothing."""
 _HEAVY = 1 << 30
 """A batch that needs more is not tried because of a coincidence."""
-_TOLERANCE = {8: 1e-9, 4: 2e-4, 2: 4e-2, 1: 0.5}
-"""By bytes per number: how far a sample may be off, relative to the tensor's largest value. Kernels that regroup a sum
-at another batch size stay 100 times below; a value of another sample is far above."""
-
-
-class Trial(NamedTuple):
-    """A batch to try: of ``size`` samples, which may equal another dimension; each at its own place, or at another."""
-
-    size: int
-    coincident: bool
-    shifted: bool = False
-
-    def rows(self, whole: int) -> tuple[int, ...]:
-        """Which sample of a batch of ``whole`` stands at each place: from the first on, again where it is too short."""
-        return tuple((place + self.shifted) % whole for place in range(self.size))
-
-
-@dataclass(frozen=True)
-class SizeRun:
-    """What a batch of another size, or in another order, showed; at most one of the problems is set.
-
-    Attributes:
-        size: number of samples.
-        rows: which sample stood at each place.
-        error: the model failed: its message.
-        wrong_count: (output, message): another number of samples came out.
-        differs: (output, message): a sample came out differently, beyond last bits.
-        misplaced: whether only samples that did not stand at their own place came out differently; so it is where
-            none did.
-        off: output -> how far, in terms of its largest value, for all outputs that differ so.
-        unsure: discrete outputs that differ: by a fault, or where rounding tips a decision.
-        amplified: the output that differs so, where that is no more than rounding which the model makes larger.
-        ulp: largest difference, in units in the last place of the tensor's largest value; 0 where all is bitwise equal.
-        at: the output with that difference.
-        shapes: of every output, by port; empty where the model failed.
-        names: of every output, by port.
-    """
-
-    size: int
-    rows: tuple[int, ...]
-    error: str | None = None
-    wrong_count: tuple[str, str] | None = None
-    differs: tuple[str, str] | None = None
-    misplaced: bool = False
-    off: Mapping[str, float] = field(default_factory=dict)
-    unsure: tuple[str, ...] = ()
-    amplified: str | None = None
-    ulp: int = 0
-    at: str | None = None
-    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    names: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def wrong(self) -> bool:
-        """Whether this size shows an error."""
-        return self.error is not None or self.wrong_count is not None or self.differs is not None
 
 
 def sizes_to_try(size: int, specs: Mapping[Tap, ArraySpec], nbytes: int, batch: Batch) -> list[Trial]:
@@ -202,21 +148,6 @@ def beyond_rounding(port: str, names: Mapping[str, str]) -> str:
     return f"{output_title(port, names)} of the same samples differs beyond rounding"
 
 
-@dataclass(frozen=True)
-class Trace:
-    """What was seen inside of a batch of another size, or in another order.
-
-    Attributes:
-        order: the taps in the order in which they ran.
-        wrong: of another shape or with other values than the whole batch demands.
-        right: those of which that was only supposed, and fits.
-    """
-
-    order: list[Tap] = field(default_factory=list)
-    wrong: set[Tap] = field(default_factory=set)
-    right: set[Tap] = field(default_factory=set)
-
-
 def trace_size(
     session: Session,
     batch: Batch,
@@ -313,41 +244,6 @@ def _places(index: BatchIndex, shape: Sequence[int], whole: int, rows: Sequence[
     if index.owners == tuple(place % whole for place in range(length)):
         return [(slot, part * whole + sample) for part in range(share) for slot, sample in enumerate(rows)]
     return None
-
-
-def distance(expected: np.ndarray, after: np.ndarray) -> int | None:
-    """In units in the last place of the largest value; None beyond rounding. Discrete values tell nothing here."""
-    if discrete(expected):
-        return 0
-    first = expected.astype(np.complex128 if expected.dtype.kind == "c" else np.float64)
-    second = after.astype(first.dtype)
-    if not np.array_equal(np.isfinite(first), np.isfinite(second)):
-        return None
-    finite = np.isfinite(first)
-    if not finite.any():
-        return 0
-    scale = float(np.abs(first[finite]).max())
-    off = float(np.abs(first[finite] - second[finite]).max())
-    if off == 0:
-        return 0
-    bytes_each = expected.dtype.itemsize // (2 if expected.dtype.kind == "c" else 1)
-    tolerance = _TOLERANCE[bytes_each]
-    if off > tolerance * max(scale, 1e-30):
-        return None
-    bits = {8: 52, 4: 23, 2: 10, 1: 3}[bytes_each]
-    return max(1, round(off / (scale * 2.0**-bits)))
-
-
-def relative(expected: np.ndarray, after: np.ndarray) -> float:
-    """The largest difference in terms of the largest value; infinite where NaN or Inf stand at other places."""
-    wide = np.complex128 if expected.dtype.kind == "c" else np.float64
-    first, second = expected.astype(wide), after.astype(wide)
-    finite = np.isfinite(first)
-    if not np.array_equal(finite, np.isfinite(second)):
-        return float("inf")
-    scale = float(np.abs(first[finite]).max(initial=0.0))
-    off = float(np.abs(first[finite] - second[finite]).max(initial=0.0))
-    return off / scale if scale else (0.0 if off == 0 else float("inf"))
 
 
 def _primes() -> Iterator[int]:

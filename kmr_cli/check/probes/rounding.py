@@ -15,11 +15,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from kmr_cli.arrays.dtypes import discrete
+from kmr_cli.arrays.ulp import relative
 from kmr_cli.batch import stress
 from kmr_cli.batch.given import batch_size
-from kmr_cli.check.probes.resized import SizeRun, beyond_rounding, expected_at, relative, resized
+from kmr_cli.check.observed import SizeRun
+from kmr_cli.check.probes.resized import beyond_rounding, expected_at, resized
 from kmr_cli.check.run import Run
-from kmr_cli.evidence.passes import Tap, discrete, watch
+from kmr_cli.evidence.taps import Tap, watch
 
 _OF_THE_SAME_KIND = 16.0
 """Rounding happens in every layer and the control moves the input alone: a difference so many times as large as the

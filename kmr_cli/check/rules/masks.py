@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import numpy as np
 
+from kmr_cli.arrays.changes import changed
 from kmr_cli.batch import replacement
 from kmr_cli.batch.given import batch_size
 from kmr_cli.check.probes.mask_axis import Axes, Misalignment, find_misaligned
@@ -14,9 +15,9 @@ from kmr_cli.check.probes.masks import Mask, padded, try_masks
 from kmr_cli.check.run import Run
 from kmr_cli.config.policy import Policy
 from kmr_cli.errors import ModelRunError
-from kmr_cli.evidence.owners import changed, from_owners
-from kmr_cli.evidence.passes import Tap, watch
+from kmr_cli.evidence.owners import from_owners
 from kmr_cli.evidence.sources import Source, find_sources
+from kmr_cli.evidence.taps import Tap, watch
 from kmr_cli.records import Finding
 
 _SEEN_AS = ("KMR101", "KMR102", "KMR103", "KMR104", "KMR201")

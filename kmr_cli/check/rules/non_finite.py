@@ -9,8 +9,8 @@ import numpy as np
 
 from kmr_cli.arrays.digests import digests
 from kmr_cli.check.run import Run
-from kmr_cli.evidence.passes import Tap
 from kmr_cli.evidence.sources import Source, find_sources
+from kmr_cli.evidence.taps import Tap
 from kmr_cli.rules import Severity
 
 _BAD: tuple[Severity, ...] = ("note", "warning", "error")

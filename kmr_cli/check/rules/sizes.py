@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from kmr_cli.arrays.dtypes import discrete
+from kmr_cli.check.observed import SizeRun, Trial
 from kmr_cli.check.probes.masks import Mask
-from kmr_cli.check.probes.resized import SizeRun, Trial, broken, sizes_to_try, trace_size, try_size
+from kmr_cli.check.probes.resized import broken, sizes_to_try, trace_size, try_size
 from kmr_cli.check.probes.rounding import excuse
 from kmr_cli.check.rules.masks import judge_masks_at
 from kmr_cli.check.run import Run
 from kmr_cli.errors import ModelRunError
-from kmr_cli.evidence.passes import Tap, discrete, output_title
 from kmr_cli.evidence.sources import Source, find_sources
+from kmr_cli.evidence.taps import Tap, output_title
 from kmr_cli.records import Batch, BatchIndex
 from kmr_cli.rules import RULES
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from kmr_cli.errors import ModelFileError
-from kmr_cli.formats import OpenOptions, Session
 from kmr_cli.formats.common.frameworks import first_line, import_user_modules, require
+from kmr_cli.formats.interface import OpenOptions, Session
 from kmr_cli.formats.keras.describe.archive import (
     CONFIG,
     METADATA,
@@ -38,7 +38,7 @@ def matches(path: Path) -> bool:
 
 
 def describe(path: Path, options: OpenOptions) -> ModelInfo:  # noqa: ARG001  # part of the protocol
-    """Read the config, and the headers of the weights; see :class:`kmr_cli.formats.Format`."""
+    """Read the config, and the headers of the weights; see :class:`kmr_cli.formats.interface.Format`."""
     return _described(path)[0]
 
 

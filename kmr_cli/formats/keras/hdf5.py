@@ -9,8 +9,8 @@ from typing import Any
 import h5py
 
 from kmr_cli.errors import KmrError, MissingFrameworkError, ModelFileError, ModelLoadError
-from kmr_cli.formats import OpenOptions, Session
 from kmr_cli.formats.common.frameworks import first_line, import_user_modules, installed
+from kmr_cli.formats.interface import OpenOptions, Session
 from kmr_cli.formats.keras.describe.config import LayerConfig, parse_layer
 from kmr_cli.formats.keras.describe.describe import describe_layers
 from kmr_cli.formats.keras.describe.legacy_weights import read_legacy_weights, text_attribute
@@ -48,7 +48,7 @@ def matches(path: Path) -> bool:
 
 
 def describe(path: Path, options: OpenOptions) -> ModelInfo:  # noqa: ARG001  # part of the protocol
-    """Read the config and the headers of the weights; see :class:`kmr_cli.formats.Format`."""
+    """Read the config and the headers of the weights; see :class:`kmr_cli.formats.interface.Format`."""
     return _described(path)[0]
 
 

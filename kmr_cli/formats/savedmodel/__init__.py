@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kmr_cli.errors import ModelLoadError
-from kmr_cli.formats import OpenOptions, Session
+from kmr_cli.formats.interface import OpenOptions, Session
 from kmr_cli.formats.savedmodel.describe import reader
 from kmr_cli.formats.savedmodel.describe.analysis import analyse
 from kmr_cli.formats.savedmodel.describe.description import model_info

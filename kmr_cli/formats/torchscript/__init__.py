@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from kmr_cli.errors import ModelLoadError
-from kmr_cli.formats import OpenOptions, Session
+from kmr_cli.formats.interface import OpenOptions, Session
 from kmr_cli.formats.torchscript.describe import archive
 from kmr_cli.formats.torchscript.describe.description import Description, describe_archive
 from kmr_cli.formats.torchscript.describe.signature import leaves

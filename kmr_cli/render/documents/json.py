@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from kmr_cli.arrays.summary import summarize
-from kmr_cli.batch.given import dtype_name
+from kmr_cli.batch.words import dtype_name
 from kmr_cli.records import BatchIndex, Comparison, LayerInfo, ModelInfo, Outcome, Record, Report, TensorSpec
 from kmr_cli.rules import RULES
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from kmr_cli.batch.given import dtype_name
+from kmr_cli.batch.words import dtype_name
 from kmr_cli.records import ModelInfo, Record
 from kmr_cli.render.escape import for_key
 from kmr_cli.render.files.npz import plain

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from kmr_cli.arrays.summary import Summary, summarize
-from kmr_cli.batch.given import dtype_name, show_shape
+from kmr_cli.batch.words import dtype_name, show_shape
 from kmr_cli.records import LayerInfo, ModelInfo, Record, TensorSpec
 from kmr_cli.render.documents.findings import counted
 from kmr_cli.render.escape import for_terminal

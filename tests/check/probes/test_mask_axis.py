@@ -9,8 +9,8 @@ from kmr_cli.check.check import Policy, check
 from kmr_cli.check.probes.mask_axis import Axes, find_misaligned
 from kmr_cli.check.probes.masks import Mask
 from kmr_cli.errors import ModelRunError
-from kmr_cli.evidence.passes import watch
-from kmr_cli.formats import Taps
+from kmr_cli.evidence.taps import watch
+from kmr_cli.formats.interface import Taps
 from kmr_cli.records import LayerInfo, ModelInfo, TensorSpec
 
 pytestmark = pytest.mark.usefixtures("tensors")

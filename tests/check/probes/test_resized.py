@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from kmr_cli.check.probes.resized import Trial, expected_at, sizes_to_try
-from kmr_cli.evidence.passes import ArraySpec
+from kmr_cli.arrays.dtypes import ArraySpec
+from kmr_cli.check.observed import Trial
+from kmr_cli.check.probes.resized import expected_at, sizes_to_try
 from kmr_cli.records import BatchIndex
 
 

@@ -7,7 +7,7 @@ from zoo.arrays import ArraySession
 from kmr_cli.check.rules.non_finite import judge_finite
 from kmr_cli.check.run import Run
 from kmr_cli.evidence.passes import Evidence
-from kmr_cli.formats import Taps
+from kmr_cli.formats.interface import Taps
 from kmr_cli.records import ModelInfo
 
 pytestmark = [pytest.mark.usefixtures("tensors"), pytest.mark.filterwarnings("ignore::RuntimeWarning")]

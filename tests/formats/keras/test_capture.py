@@ -13,8 +13,8 @@ import pytest
 from zoo import keras as zoo
 
 from kmr_cli.errors import LayerError, MissingFrameworkError, ModelLoadError, ModelRunError
-from kmr_cli.formats import OpenOptions, Taps
 from kmr_cli.formats.common import frameworks
+from kmr_cli.formats.interface import OpenOptions, Taps
 from kmr_cli.formats.keras import archive as keras_archive
 from kmr_cli.formats.keras.run import load
 

@@ -13,7 +13,7 @@ import pytest
 from zoo import keras as zoo
 
 from kmr_cli.errors import ModelFileError
-from kmr_cli.formats import OpenOptions
+from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.formats.keras.archive import describe, matches
 from kmr_cli.formats.keras.describe import names, parts
 from kmr_cli.formats.keras.describe.weights import read_weight_groups

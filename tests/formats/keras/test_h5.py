@@ -11,8 +11,8 @@ from zoo import keras as zoo
 from zoo import keras2
 
 from kmr_cli.errors import MissingFrameworkError, ModelFileError, ModelLoadError
-from kmr_cli.formats import OpenOptions, Taps
 from kmr_cli.formats.common import frameworks
+from kmr_cli.formats.interface import OpenOptions, Taps
 from kmr_cli.formats.keras import archive as keras_archive
 from kmr_cli.formats.keras import hdf5 as keras_h5
 from kmr_cli.formats.keras.describe import legacy_weights

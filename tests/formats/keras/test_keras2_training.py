@@ -8,7 +8,7 @@ from tf_keras import layers
 from zoo.keras import KERAS_WARNS
 
 from kmr_cli.check.training import check_session
-from kmr_cli.formats import OpenOptions, Taps, training_mode
+from kmr_cli.formats.interface import OpenOptions, Taps, training_mode
 from kmr_cli.formats.keras import hdf5 as keras_h5
 from kmr_cli.formats.keras.run.tf_keras_model import Keras2
 

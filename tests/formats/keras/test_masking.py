@@ -6,7 +6,8 @@ from zoo.faults.keras_masks import reader, series
 
 from kmr_cli import open_model
 from kmr_cli.check.check import Policy
-from kmr_cli.formats import OpenOptions, PaddingSession, Taps, describe, load_format
+from kmr_cli.formats import describe, load_format
+from kmr_cli.formats.interface import OpenOptions, PaddingSession, Taps
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from kmr_cli.errors import KmrError
-from kmr_cli.formats import OpenOptions, Taps
+from kmr_cli.formats.interface import OpenOptions, Taps
 from kmr_cli.formats.keras import archive as keras_archive
 from kmr_cli.formats.keras import hdf5 as keras_h5
 from kmr_cli.formats.keras.run.load import newer_than_installed

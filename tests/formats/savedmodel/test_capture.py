@@ -19,7 +19,8 @@ from kmr_cli.errors import (
     ModelLoadError,
     ModelRunError,
 )
-from kmr_cli.formats import OpenOptions, Session, Taps, savedmodel
+from kmr_cli.formats import savedmodel
+from kmr_cli.formats.interface import OpenOptions, Session, Taps
 from kmr_cli.formats.savedmodel.run import restore
 from kmr_cli.formats.savedmodel.run import taps as tapping
 from kmr_cli.formats.savedmodel.run.runner import Runner

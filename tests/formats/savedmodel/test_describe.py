@@ -9,7 +9,8 @@ import pytest
 from zoo import savedmodel as zoo
 
 from kmr_cli.errors import ModelFileError
-from kmr_cli.formats import OpenOptions, savedmodel
+from kmr_cli.formats import savedmodel
+from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.formats.savedmodel.describe import flow as flows
 from kmr_cli.formats.savedmodel.describe import names
 from kmr_cli.records import TensorSpec

@@ -15,7 +15,8 @@ from zoo import torchscript as zoo
 from zoo.samples import HOME
 
 from kmr_cli.errors import ModelFileError, ModelLoadError, ModelRunError
-from kmr_cli.formats import Format, OpenOptions, Taps, detect, torchscript
+from kmr_cli.formats import detect, torchscript
+from kmr_cli.formats.interface import Format, OpenOptions, Taps
 from kmr_cli.formats.torchscript.describe import flow
 from kmr_cli.formats.torchscript.describe.archive import Archive, Shell
 from kmr_cli.formats.torchscript.describe.code import Code, type_name

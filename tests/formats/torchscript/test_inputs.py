@@ -7,10 +7,12 @@ from torch import nn
 from zoo import torchscript as zoo
 
 from kmr_cli import open_model
-from kmr_cli.batch.given import fit, from_arrays
+from kmr_cli.batch.fit import fit
+from kmr_cli.batch.given import from_arrays
 from kmr_cli.batch.synthetic import synthesize
 from kmr_cli.errors import BatchError
-from kmr_cli.formats import OpenOptions, torchscript
+from kmr_cli.formats import torchscript
+from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.formats.torchscript.describe.facts import Argument, apply
 from kmr_cli.formats.torchscript.describe.input_facts import InputFacts, Tracked
 from kmr_cli.records import TensorSpec

@@ -13,7 +13,8 @@ import torch
 from zoo import torchscript as zoo
 
 from kmr_cli.errors import ModelLoadError
-from kmr_cli.formats import OpenOptions, Taps, torchscript
+from kmr_cli.formats import torchscript
+from kmr_cli.formats.interface import OpenOptions, Taps
 from kmr_cli.formats.torchscript.run import instrument
 
 HERE = Path(inspect.getfile(torchscript)).parent

@@ -10,7 +10,8 @@ from zoo import torchscript as zoo
 
 from kmr_cli.check.training import check_session
 from kmr_cli.errors import ModelLoadError
-from kmr_cli.formats import OpenOptions, Taps, torchscript, training_mode
+from kmr_cli.formats import torchscript
+from kmr_cli.formats.interface import OpenOptions, Taps, training_mode
 from kmr_cli.records import ModelInfo
 
 B, WIDTH = 6, 8

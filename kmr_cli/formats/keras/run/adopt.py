@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kmr_cli.formats import Session
+from kmr_cli.formats.interface import Session
 from kmr_cli.formats.keras.describe.config import LayerConfig, parse_layer
 from kmr_cli.formats.keras.describe.describe import Weights, describe_layers
 from kmr_cli.formats.keras.run.load import quiet_keras

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, Protocol
 
-from kmr_cli.formats import Sink, Taps, TrainingMode
+from kmr_cli.formats.interface import Sink, Taps, TrainingMode
 from kmr_cli.formats.keras.describe.config import LayerConfig
 from kmr_cli.formats.keras.describe.masking import OtherPadding
 from kmr_cli.formats.keras.run.paths import Place, Places, find_places

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from kmr_cli.errors import LayerError, ModelRunError
-from kmr_cli.formats import Sink, Taps, TrainingMode
 from kmr_cli.formats.common.aligned import aligned_copy
 from kmr_cli.formats.common.frameworks import require
+from kmr_cli.formats.interface import Sink, Taps, TrainingMode
 from kmr_cli.formats.keras.describe.call_inputs import CallInputs, call_inputs, refuse_missing, refuse_unbuilt
 from kmr_cli.formats.keras.describe.config import LayerConfig, TensorRef
 from kmr_cli.formats.keras.describe.masking import OtherPadding
@@ -47,7 +47,7 @@ class Built:
 
 
 class KerasSession:
-    """Fulfils :class:`kmr_cli.formats.Session` for Keras.
+    """Fulfils :class:`kmr_cli.formats.interface.Session` for Keras.
 
     Args:
         info: what the file tells.
@@ -59,7 +59,7 @@ class KerasSession:
         training: run the model in training mode.
 
     Attributes:
-        training: see :class:`kmr_cli.formats.TrainingSession`.
+        training: see :class:`kmr_cli.formats.interface.TrainingSession`.
         missed: layers tapped in the last pass that gave nothing, and why.
     """
 
@@ -93,12 +93,12 @@ class KerasSession:
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
-        """See :class:`kmr_cli.formats.Session`."""
+        """See :class:`kmr_cli.formats.interface.Session`."""
         return self._info.inputs
 
     @property
     def layers(self) -> tuple[LayerInfo, ...]:
-        """See :class:`kmr_cli.formats.Session`; builds the model where the file does not list every layer."""
+        """See :class:`kmr_cli.formats.interface.Session`; builds the model where the file does not list every layer."""
         if self._all is None:
             whole = self._build_whole()
             self._all = tuple(
@@ -111,7 +111,7 @@ class KerasSession:
     def capture(
         self, batch: Batch, taps: Taps, sink: Sink | None = None, *, stop: bool = False
     ) -> Mapping[str, np.ndarray] | None:
-        """See :class:`kmr_cli.formats.Session`. ``in0`` … are the values after Keras' cast to the compute dtype."""
+        """See :class:`kmr_cli.formats.interface.Session`. ``in0`` … are the values after Keras' cast."""
         self._check(taps)
         if stop and not taps.layers:
             return None
@@ -145,7 +145,7 @@ class KerasSession:
         self._whole = self._cut = None
 
     def other_padding(self, where: Mapping[int, np.ndarray], seed: int) -> AbstractContextManager[None] | None:
-        """See :class:`kmr_cli.formats.PaddingSession`; for models that Keras 3 runs."""
+        """See :class:`kmr_cli.formats.interface.PaddingSession`; for models that Keras 3 runs."""
         return self._with_padding(OtherPadding(where, seed)) if isinstance(self._framework, Keras3) else None
 
     @contextmanager

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from kmr_cli.errors import KmrError
-from kmr_cli.formats import TrainingMode
 from kmr_cli.formats.common.frameworks import require
+from kmr_cli.formats.interface import TrainingMode
 from kmr_cli.formats.keras.describe.config import LayerConfig
 from kmr_cli.formats.keras.describe.parts import PARTS, loop_reason
 from kmr_cli.formats.keras.run.capture import Tapper

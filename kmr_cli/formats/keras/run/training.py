@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from kmr_cli.formats import TrainingMode
 from kmr_cli.formats.common.frameworks import require
+from kmr_cli.formats.interface import TrainingMode
 from kmr_cli.formats.keras.run.backend import backend_name
 
 

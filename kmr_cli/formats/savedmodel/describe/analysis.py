@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kmr_cli.errors import ModelFileError
-from kmr_cli.formats import OpenOptions
+from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.formats.savedmodel.describe import dtypes, flow, reader, scopes
 from kmr_cli.formats.savedmodel.describe.flow import Flow
 from kmr_cli.formats.savedmodel.describe.graph import Graph, producer, with_index

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from kmr_cli.errors import BatchError, ModelLoadError
-from kmr_cli.formats import OpenOptions, Sink, Taps
 from kmr_cli.formats.common.aligned import aligned_copy
 from kmr_cli.formats.common.frameworks import import_user_modules, require
+from kmr_cli.formats.interface import OpenOptions, Sink, Taps
 from kmr_cli.formats.savedmodel.describe.analysis import Analysis
 from kmr_cli.formats.savedmodel.describe.description import layer_infos
 from kmr_cli.formats.savedmodel.run import restore
@@ -23,7 +23,7 @@ _KEPT = 2
 
 
 class SavedModelSession:
-    """Implements :class:`kmr_cli.formats.Session`.
+    """Implements :class:`kmr_cli.formats.interface.Session`.
 
     Weights are read by the first capture, as far as its sub-graph needs them. Captures with the same taps share one
     imported graph, and so run exactly the same operations.
@@ -66,7 +66,7 @@ class SavedModelSession:
     def capture(
         self, batch: Batch, taps: Taps, sink: Sink | None = None, *, stop: bool = False
     ) -> Mapping[str, np.ndarray] | None:
-        """Run one forward pass. See :class:`kmr_cli.formats.Session`.
+        """Run one forward pass. See :class:`kmr_cli.formats.interface.Session`.
 
         The sink is called one call at a time while this method waits: in the caller's thread, except for TF1 graphs
         with their own control flow or reference variables, where it is a thread of TensorFlow's.

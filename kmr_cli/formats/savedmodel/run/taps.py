@@ -16,7 +16,7 @@ from itertools import accumulate
 import numpy as np
 
 from kmr_cli.errors import LayerError
-from kmr_cli.formats import Taps
+from kmr_cli.formats.interface import Taps
 from kmr_cli.formats.savedmodel.describe import dtypes
 from kmr_cli.formats.savedmodel.describe.analysis import Analysis
 from kmr_cli.formats.savedmodel.describe.graph import producer

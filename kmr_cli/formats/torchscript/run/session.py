@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from kmr_cli.errors import BatchError, LayerError
-from kmr_cli.formats import Sink, Taps, TrainingMode
+from kmr_cli.formats.interface import Sink, Taps, TrainingMode
 from kmr_cli.formats.torchscript.describe.description import Description
 from kmr_cli.formats.torchscript.describe.signature import build
 from kmr_cli.formats.torchscript.run import failures, instrument
@@ -29,7 +29,7 @@ class _Enough(Exception):  # noqa: N818  (not an error: it ends a pass early)
 
 
 class TorchScriptSession:
-    """See :class:`kmr_cli.formats.Session`.
+    """See :class:`kmr_cli.formats.interface.Session`.
 
     Args:
         loaded: freshly loaded, not run yet.
@@ -37,7 +37,7 @@ class TorchScriptSession:
         training: run the module in training mode.
 
     Attributes:
-        training: see :class:`kmr_cli.formats.TrainingSession`.
+        training: see :class:`kmr_cli.formats.interface.TrainingSession`.
     """
 
     def __init__(self, loaded: instrument.Loaded, described: Description, *, training: bool = False) -> None:
@@ -66,7 +66,7 @@ class TorchScriptSession:
     def capture(
         self, batch: Batch, taps: Taps, sink: Sink | None = None, *, stop: bool = False
     ) -> Mapping[str, np.ndarray] | None:
-        """Run one forward pass; see :meth:`kmr_cli.formats.Session.capture`."""
+        """Run one forward pass; see :meth:`kmr_cli.formats.interface.Session.capture`."""
         import torch
 
         loaded = self._loaded

@@ -1,0 +1,182 @@
+"""The protocols that every format fulfils, and the values that go in and out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+
+from kmr_cli.records import Batch, LayerInfo, ModelInfo, TensorSpec
+
+Sink: TypeAlias = Callable[[str, int, str, np.ndarray], None]
+"""``sink(layer, call, port, array)``. The array may be a view of memory that the framework writes to again
+as soon as the sink returns: a sink copies what it keeps."""
+
+
+@dataclass(frozen=True)
+class OpenOptions:
+    """How to open a model.
+
+    Attributes:
+        imports: modules to import first, so that the custom layers they register are known.
+        signature: SavedModel only: the signature to run; None for the only one or ``serving_default``.
+        tags: SavedModel only: the tag set of the meta graph; None for the only one or ``serve``.
+        training: run the model in training mode; the session is a :class:`TrainingSession` then.
+    """
+
+    imports: tuple[str, ...] = ()
+    signature: str | None = None
+    tags: tuple[str, ...] | None = None
+    training: bool = False
+
+
+@dataclass(frozen=True)
+class Taps:
+    """What to observe in one forward pass.
+
+    Attributes:
+        layers: exact paths.
+        calls: only these calls of each layer, counted from 0; None for every call.
+        sides: ``in``, ``out`` or both.
+    """
+
+    layers: tuple[str, ...]
+    calls: tuple[int, ...] | None = None
+    sides: tuple[str, ...] = ("in", "out")
+
+
+@runtime_checkable
+class Session(Protocol):
+    """A loaded model. Lives in one process, is used by one thread, and never leaves the adapter's side."""
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """What the model wants, in its order."""
+
+    @property
+    def layers(self) -> tuple[LayerInfo, ...]:
+        """Every layer that can be tapped, those included that only the loaded model shows (may build the model).
+
+        A path that ``describe`` lists is in here under the same name.
+        """
+
+    def capture(
+        self, batch: Batch, taps: Taps, sink: Sink | None = None, *, stop: bool = False
+    ) -> Mapping[str, np.ndarray] | None:
+        """Run one forward pass, in inference mode unless opened for training; hand every tapped value to ``sink``.
+
+        Ports are ``in0, in1, …`` and ``out0, out1, …``: nested structures flattened in order, None left out
+        without shifting the others. A tensor that NumPy cannot hold as one array comes in parts: sparse as
+        ``out0.indices, out0.values, out0.shape``; ragged as ``out0.values, out0.row_splits`` (``row_splits1``
+        for the next inner level …); quantized as ``out0.int_repr, out0.scale, out0.zero_point``. bfloat16 and
+        float8 arrive as ``ml_dtypes``, text as an object array of ``bytes``.
+
+        Guarantees, held by the conformance tests: outputs equal the bare model's bit for bit; nothing stays
+        instrumented afterwards, whatever was raised; identity (path and call) is the same in every load and
+        process; inputs are fed as fresh 64-byte-aligned copies, so the caller's arrays are never written to.
+
+        Args:
+            batch: one array per input of :attr:`inputs`, samples along axis 0. Names and dtypes fit already.
+            taps: what to observe. Several calls of a layer come in the order they ran.
+            sink: receives the values; what it raises ends the pass and reaches the caller unchanged.
+            stop: run nothing after the last tapped value (as early as the format can tell), return None.
+
+        Returns:
+            The model's outputs by name (``out0, out1, …`` where it has none for them), in order, or None if ``stop``.
+
+        Raises:
+            LayerError: a tap names a layer that the model does not have or that cannot be tapped.
+            ModelRunError: the framework failed.
+        """
+
+    def close(self) -> None:
+        """Free the model. The session is unusable afterwards."""
+
+
+@runtime_checkable
+class PaddingSession(Session, Protocol):
+    """A session that can reach what the model's own layers put into masked steps, which no input can."""
+
+    def other_padding(self, where: Mapping[int, np.ndarray], seed: int) -> AbstractContextManager[None] | None:
+        """While it is open, passes find other values in masked steps, from the layers on that mask them.
+
+        Args:
+            where: number of steps -> booleans ``(samples, steps)``: only there, and only where the layer masks.
+            seed: of the values.
+
+        Returns:
+            None where the loaded model does not allow it.
+        """
+
+
+@dataclass
+class TrainingMode:
+    """How the passes to come run a model in training mode; may be changed between passes.
+
+    Attributes:
+        noise: seed of all that the framework draws at random in a pass (dropout): every pass draws the same again.
+        held: layers that normalise over the batch run in inference mode, and all others in training mode.
+        normalizers: paths of the layers that normalise over the batch in training mode and use moving statistics in
+            inference; known after the first pass.
+    """
+
+    noise: int = 0
+    held: bool = False
+    normalizers: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class TrainingSession(Session, Protocol):
+    """A session that can run its model in training mode.
+
+    Every such pass starts with the variables that were loaded (moving statistics, say) and with the same random
+    numbers, and leaves both as they were: passes can be compared bit for bit, and the model is not changed.
+    """
+
+    @property
+    def training(self) -> TrainingMode | None:
+        """None where the session was opened for inference."""
+
+
+def training_mode(session: Session) -> TrainingMode | None:
+    """How a session trains, None where it infers."""
+    return session.training if isinstance(session, TrainingSession) else None
+
+
+class Format(Protocol):
+    """What a format's module provides at its top level."""
+
+    NAME: str
+    """The word used in reports: ``keras``, ``h5``, ``savedmodel``, ``torchscript``."""
+    TITLE: str
+    """For people: ``Keras 3 archive``."""
+    EXTRA: str
+    """The pip extra that brings its framework."""
+
+    def matches(self, path: Path) -> bool:
+        """Whether the content of this existing file or directory looks like this format. Cheap; raises nothing."""
+
+    def describe(self, path: Path, options: OpenOptions) -> ModelInfo:
+        """Read the file's own description. Imports no framework, reads no weight values.
+
+        Raises:
+            ModelFileError: the file is damaged; the message says how.
+        """
+
+    def open(self, path: Path, options: OpenOptions) -> Session:
+        """Import the framework and load the model, or as much of it as can be loaded before the taps are known.
+
+        Raises:
+            MissingFrameworkError, ModelFileError, ModelLoadError.
+            ModelLoadError: training mode is asked for, and was left behind when the file was written.
+        """
+
+    def adopt(self, model: Any, *, training: bool = False) -> Session | None:
+        """A session on a live object of this format's framework, or None if it is something else.
+
+        Consults frameworks that are loaded already (``sys.modules``); imports none.
+        """
