@@ -88,7 +88,7 @@ def document(outcomes: list[dict[str, Any]], seconds: float) -> str:
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in PACKAGES)
     found, blamed = (sum(outcome[word] for outcome in faulty) for word in ("found", "blamed"))
     alarms = [outcome for outcome in clean if outcome["verdict"] in ("fail", "crash")]
-    unproven = [outcome for outcome in clean if outcome["verdict"] == "unproven"]
+    inconclusive = [outcome for outcome in clean if outcome["verdict"] == "inconclusive"]
     lines = [
         "# What the check finds",
         "",
@@ -98,7 +98,8 @@ def document(outcomes: list[dict[str, Any]], seconds: float) -> str:
         "",
         f"- Seeded faults: {len(faulty)} models, {found} found by the right rule, in {blamed} of them the right layer"
         " and no other was named.",
-        f"- Clean models: {len(clean)}, {len(alarms)} false alarms at error level, {len(unproven)} left unproven.",
+        f"- Clean models: {len(clean)}, {len(alarms)} false alarms at error level, {len(inconclusive)}"
+        " left inconclusive.",
         "",
         "## Seeded faults",
         "",
@@ -119,16 +120,16 @@ def document(outcomes: list[dict[str, Any]], seconds: float) -> str:
     missed = [outcome for outcome in faulty if not (outcome["found"] and outcome["blamed"])]
     lines += ["", "### Missed, or another layer named", ""]
     lines += [_missed(outcome) for outcome in missed] or ["None."]
-    lines += ["", "## Clean models", "", "| format | models | passed | false alarms | unproven |"]
+    lines += ["", "## Clean models", "", "| format | models | passed | false alarms | inconclusive |"]
     lines.append("| --- | --- | --- | --- | --- |")
     for name in FORMATS:
         mine = [outcome["verdict"] for outcome in clean if outcome["case"]["format"] == name]
         if mine:
             alarm = mine.count("fail") + mine.count("crash")
-            row = (TITLES[name], len(mine), mine.count("pass"), alarm, mine.count("unproven"))
+            row = (TITLES[name], len(mine), mine.count("pass"), alarm, mine.count("inconclusive"))
             lines.append(f"| {' | '.join(map(str, row))} |")
-    lines += ["", "### False alarms and unproven", ""]
-    lines += [_alarm(outcome) for outcome in alarms + unproven] or ["None."]
+    lines += ["", "### False alarms and inconclusive", ""]
+    lines += [_alarm(outcome) for outcome in alarms + inconclusive] or ["None."]
     lines += ["", "### The clean models", ""]
     for name in FORMATS:
         names = [outcome["case"]["name"] for outcome in clean if outcome["case"]["format"] == name]

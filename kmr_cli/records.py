@@ -14,6 +14,9 @@ Shape: TypeAlias = "tuple[int | None, ...]"
 SampleShape: TypeAlias = "tuple[int | str, ...]"
 """Dimensions of ONE sample, without the batch; then its dtype, if it is given: ``(8, 8, 1)``, ``(12, "bool")``."""
 
+Verdict: TypeAlias = Literal["pass", "fail", "inconclusive"]
+"""``fail``: an error that is not allowed; ``inconclusive``: something was not shown either way."""
+
 Shapes: TypeAlias = "Mapping[str | None, SampleShape]"
 """Input name (None: the only one) -> shape of one sample."""
 
@@ -111,7 +114,7 @@ class ModelInfo:
 
 
 BatchIndexKind: TypeAlias = Literal[
-    "separated", "merged", "moved", "reordered", "interleaved", "mixed", "constant", "routed", "unproven"
+    "separated", "merged", "moved", "reordered", "interleaved", "mixed", "constant", "routed", "inconclusive"
 ]
 
 
@@ -123,17 +126,17 @@ class BatchIndex:
         kind: ``separated`` (axis 0, one slice a sample, in order), ``merged`` (several slices a sample),
             ``moved`` (another axis), ``reordered``; these four have an axis. ``interleaved`` (no axis separates
             the samples), ``mixed`` (some element depends on several samples), ``constant`` (depends on none),
-            ``routed`` (the shape depends on the samples' content), ``unproven`` (nothing that was changed showed).
+            ``routed`` (the shape depends on the samples' content), ``inconclusive`` (nothing that was changed showed).
         axis: the axis that carries the samples, or None.
         owners: for every slice along the axis its sample, -1 where only its absence from a given sample is known.
-        proof: one line: what was done and seen.
+        evidence: one line: what was done and seen.
         max_ulp: where ``mixed`` is a matter of last bits only, the largest difference in units in the last place.
     """
 
     kind: BatchIndexKind
     axis: int | None = None
     owners: tuple[int, ...] = ()
-    proof: str = ""
+    evidence: str = ""
     max_ulp: int | None = None
 
 
@@ -218,20 +221,20 @@ class Report:
     """The outcome of a check.
 
     Attributes:
-        verdict: ``pass``, ``fail`` (an error that is not allowed) or ``unproven`` (something was not shown either way).
+        verdict: ``pass``, ``fail`` (an error that is not allowed) or ``inconclusive`` (something was not shown).
         path, format: of the model.
         forward_passes: how often the model ran.
         batch_sizes: every size that was tried, in order.
         taps: in the order in which they ran; the model's outputs last, with layer ``""``.
         findings: errors first.
         dependence: one picture per output.
-        unproven: what was not shown either way, one line each.
+        inconclusive: what was not shown either way, one line each.
         unmatched: what the policy allows and no layer matches.
         training: the model ran in training mode.
         held_passes: in how many of the passes the layers that mix by design in training mode ran in inference mode.
     """
 
-    verdict: Literal["pass", "fail", "unproven"]
+    verdict: Verdict
     path: str
     format: str
     forward_passes: int
@@ -239,7 +242,7 @@ class Report:
     taps: tuple[TapVerdict, ...]
     findings: tuple[Finding, ...]
     dependence: tuple[Dependence, ...]
-    unproven: tuple[str, ...]
+    inconclusive: tuple[str, ...]
     unmatched: tuple[str, ...] = ()
     training: bool = False
     held_passes: int = 0
@@ -255,17 +258,17 @@ class Outcome:
         verdict: as in :class:`Report`, or ``error`` where it could not be done.
         findings: errors first.
         layers: that were looked at, in the order in which they ran, without repetition.
-        unproven: what was not shown either way, one line each.
+        inconclusive: what was not shown either way, one line each.
         error, hint: why it could not be done, and what to type instead; None otherwise.
         seconds: wall time.
     """
 
     command: str
     path: str
-    verdict: Literal["pass", "fail", "unproven", "error"]
+    verdict: Literal["pass", "fail", "inconclusive", "error"]
     findings: tuple[Finding, ...] = ()
     layers: tuple[str, ...] = ()
-    unproven: tuple[str, ...] = ()
+    inconclusive: tuple[str, ...] = ()
     error: str | None = None
     hint: str | None = None
     seconds: float = 0.0
@@ -285,7 +288,7 @@ class SampleSketch:
             tensors (:mod:`kmr_cli.snapshot.sketch`). Empty for text.
         places: checksum of which elements are NaN, Inf and -Inf; empty where all are finite, and where a snapshot of
             version 1 does not tell.
-        former: the projection of version 1, on request.
+        v1: the projection of version 1, on request.
     """
 
     minimum: float | None
@@ -296,7 +299,7 @@ class SampleSketch:
     bits: str
     projection: tuple[float, ...]
     places: str = ""
-    former: tuple[float, ...] | None = None
+    v1: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -442,7 +445,7 @@ class Comparison:
     """The outcome of a comparison of a model with a baseline.
 
     Attributes:
-        verdict: ``pass``, ``fail`` or ``unproven`` (an output could not be compared).
+        verdict: ``pass``, ``fail`` or ``inconclusive`` (an output could not be compared).
         path, format: of the model.
         baseline, baseline_format: the same of what it is compared with; ``snapshot`` is a format here.
         exact: whether whole tensors were compared, or sketches of them.
@@ -451,14 +454,14 @@ class Comparison:
         findings: errors first, then in the order in which the layers ran.
         outputs: one for each output of the baseline.
         layers: that were compared.
-        unproven: what could not be compared, one line each.
+        inconclusive: what could not be compared, one line each.
         matched: what was matched with what, in the order of the model.
         unmatched: what the policy allows and no layer matches.
         unmatched_tolerances: patterns of tolerances that fit no layer and no output.
         notes: what else is worth knowing about the baseline, one line each.
     """
 
-    verdict: Literal["pass", "fail", "unproven"]
+    verdict: Verdict
     path: str
     format: str
     baseline: str
@@ -470,7 +473,7 @@ class Comparison:
     findings: tuple[Difference, ...]
     outputs: tuple[OutputAgreement, ...]
     layers: tuple[str, ...]
-    unproven: tuple[str, ...] = ()
+    inconclusive: tuple[str, ...] = ()
     matched: tuple[MatchedCall, ...] = ()
     unmatched: tuple[str, ...] = ()
     unmatched_tolerances: tuple[str, ...] = ()

@@ -135,7 +135,7 @@ _TABLE = (
         "nondeterministic",
         "warning",
         "the same batch twice gives different values",
-        "dropout left on or unseeded noise: answers cannot be reproduced, nor samples proven independent",
+        "dropout left on or unseeded noise: answers cannot be reproduced, nor samples verified independent",
         "run and export the model in inference mode",
     ),
     Rule(

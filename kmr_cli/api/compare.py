@@ -78,7 +78,7 @@ def compare_with_snapshot(
         with _Folder(needed=stored is not None) as folder:
             now = model.snapshot_of(
                 arrays, spare, batch, sides=before.sides, shapes=before.given_shapes, seed=before.seed,
-                folder=folder.path, former=before.schema == 1, repeat=repeat,
+                folder=folder.path, v1=before.schema == 1, repeat=repeat,
             )  # fmt: skip
             values = None if stored is None else (folder.reader(now), stored)
             mine = as_version_1(now) if before.schema == 1 else now

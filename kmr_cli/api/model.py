@@ -280,17 +280,17 @@ class Model:
         shapes: Shapes,
         seed: int,
         folder: Path | None,
-        former: bool = False,
+        v1: bool = False,
         repeat: bool = True,
     ) -> Snapshot:
         """The same for a batch that :meth:`take_batch` made; ``source`` is what it was made from.
 
-        ``former`` has the sketches of version 1 made too, ``repeat`` looks for chance in every sample; see
+        ``v1`` has the sketches of version 1 made too, ``repeat`` looks for chance in every sample; see
         :func:`kmr_cli.snapshot.take.take`.
         """
         arguments = {
             "batch": arrays, "spare": spare, "sides": sides, "seed": seed,
-            "folder": None if folder is None else str(folder.resolve()), "former": former,
+            "folder": None if folder is None else str(folder.resolve()), "v1": v1,
             "repeat": repeat,
         }  # fmt: skip
         with advised(self.info, synthetic=source is None, shapes=shapes):

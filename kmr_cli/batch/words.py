@@ -32,4 +32,5 @@ def show_shape(shape: Shape | None) -> str:
 
 
 def listed(names: Iterable[str]) -> str:
+    """Quoted, with commas between them."""
     return ", ".join(repr(name) for name in names)

@@ -34,7 +34,7 @@ def movement(run: Run, tap: Tap) -> Movement | None:
     are mixed least. None where no axis could be, nothing is known of it, or groups of samples were replaced.
     """
     evidence = run.evidence
-    if not evidence.singly or tap not in run.indices or tap in evidence.restless | evidence.rerouted:
+    if not evidence.singly or tap not in run.indices or tap in evidence.nondeterministic | evidence.rerouted:
         return None
     index = run.indices[tap]
     if index.kind == "merged" and index.axis is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Literal
 
 import numpy as np
 
@@ -27,10 +26,10 @@ from kmr_cli.evidence.passes import Evidence
 from kmr_cli.evidence.sources import Source, find_sources
 from kmr_cli.evidence.taps import Tap
 from kmr_cli.formats.interface import Session, Taps, training_mode
-from kmr_cli.records import Batch, BatchIndex, Dependence, Finding, ModelInfo, Report, TapVerdict
+from kmr_cli.records import Batch, BatchIndex, Dependence, Finding, ModelInfo, Report, TapVerdict, Verdict
 from kmr_cli.rules import MIXING, RULES
 
-_SILENT = BatchIndex("unproven", proof="nothing that was replaced showed here")
+_SILENT = BatchIndex("inconclusive", evidence="nothing that was replaced showed here")
 _SIZES, _UNGROUPED, _MASKED = 8, 14, 4
 """Passes at other sizes, all passes but those of groups, passes for masks: what a user may expect."""
 
@@ -89,7 +88,7 @@ def check(
     run.budget = len(groups) + 15 + find_noise(run)
     run.replace_each(groups, spare)
     run.indices = {tap: run.evidence.index(tap) for tap in run.evidence.order}
-    if not run.outputs or set(run.outputs) - run.evidence.restless:  # else nothing could be told from it
+    if not run.outputs or set(run.outputs) - run.evidence.nondeterministic:  # else nothing could be told from it
         push(run)
     try_sizes(run, for_masks)
     judge_finite(run)
@@ -109,7 +108,7 @@ def check(
 def _judge_outputs(run: Run) -> None:
     """Whether it matters is decided here: at what the model returns."""
     for tap in run.outputs:
-        if tap in run.evidence.restless:
+        if tap in run.evidence.nondeterministic:
             continue
         index = run.indices[tap]
         if run.mixed(tap) and not run.rounded(tap):
@@ -120,7 +119,7 @@ def _judge_outputs(run: Run) -> None:
             _blame(run, "KMR105", tap, run.entangled)
         elif index.kind == "reordered":
             _blame(run, "KMR106", tap, lambda other: run.indices[other].kind == "reordered")
-        elif index.kind in ("constant", "unproven"):
+        elif index.kind in ("constant", "inconclusive"):
             _silent_output(run, tap)
         elif tap in run.poisoned:
             _blame(run, "KMR108", tap, run.poisoned.__contains__, samples=_touched_by_nan(run, tap))
@@ -157,19 +156,19 @@ def _silent_output(run: Run, tap: Tap) -> None:
     if run.indices[tap].kind == "constant" and not carrying_axes(run, tap):
         return  # a constant without a batch axis: there is nothing to mix
     silent = sorted(set(range(run.evidence.size)) - set(run.indices[tap].owners))
-    if run.indices[tap].kind == "unproven" and len(silent) < run.evidence.size and not carrying_axes(run, tap):
-        _blame(run, "KMR104", tap, lambda other: run.indices[other].kind == "unproven" and not _divides(run, other))
+    if run.indices[tap].kind == "inconclusive" and len(silent) < run.evidence.size and not carrying_axes(run, tap):
+        _blame(run, "KMR104", tap, lambda other: run.indices[other].kind == "inconclusive" and not _divides(run, other))
         return
     who, verb = f"sample{'s' if len(silent) > 1 else ''} {', '.join(map(str, silent))} never", "showed"
     if len(silent) == run.evidence.size:
         who, verb = "no sample", "ever showed"
-    run.unproven.append(f"{run.title(tap)}: {who} {verb} in it, whatever replaced them")
+    run.inconclusive.append(f"{run.title(tap)}: {who} {verb} in it, whatever replaced them")
 
 
 def _discrete_output(run: Run, tap: Tap) -> None:
-    """A mix before an argmax or a comparison can stay hidden: nothing is proven by values that hardly ever change."""
+    """A mix before an argmax or a comparison can stay hidden: nothing is verified by values that hardly ever change."""
     if any(run.mixed(other) for other in run.evidence.order):
-        run.unproven.append(f"{run.title(tap)} is discrete and a layer before it mixes samples, which may not show")
+        run.inconclusive.append(f"{run.title(tap)} is discrete and a layer before it mixes samples, which may not show")
 
 
 def _blame(run: Run, code: str, output: Tap, wrong: Callable[[Tap], bool], **more: object) -> None:
@@ -223,7 +222,7 @@ def _judge_inside(run: Run) -> None:
             words = f"is on axis {index.axis}" if index.kind == "moved" else f"is merged into axis {index.axis}"
             run.add("KMR107", Source(layer, call, port), f"the batch {words} of {shape}")
     guilty = {finding.layer for finding in run.findings if finding.rule in ("KMR101", "KMR104", "KMR105")}
-    if guilty or any(tap in run.evidence.restless or run.mixed(tap) for tap in run.outputs):
+    if guilty or any(tap in run.evidence.nondeterministic or run.mixed(tap) for tap in run.outputs):
         return
     shown = [tap for tap in run.outputs if run.indices[tap].axis is not None and not discrete(run.evidence.specs[tap])]
     if shown:  # every sample's own change shows in a value that is not discrete, and no other's: proof
@@ -296,8 +295,8 @@ def _report(run: Run, policy: Policy, tried: Sequence[int]) -> Report:
     findings = policy.apply(run.findings)
     failed = any(finding.severity == "error" and not finding.allowed for finding in findings)
     if not failed:
-        run.unproven += _hidden(run, policy, findings)
-    verdict: Literal["pass", "fail", "unproven"] = "fail" if failed else "unproven" if run.unproven else "pass"
+        run.inconclusive += _hidden(run, policy, findings)
+    verdict: Verdict = "fail" if failed else "inconclusive" if run.inconclusive else "pass"
     silent = _silent(run)
     taps = tuple(
         TapVerdict(
@@ -322,5 +321,5 @@ def _report(run: Run, policy: Policy, tried: Sequence[int]) -> Report:
     known = [layer.path for layer in run.session.layers] + [finding.layer for finding in findings]
     return Report(
         verdict, run.info.path, run.info.format, run.passes, tuple(tried), taps, tuple(findings), tuple(pictures),
-        tuple(dict.fromkeys(run.unproven)), policy.unmatched(known), training_mode(run.session) is not None,
+        tuple(dict.fromkeys(run.inconclusive)), policy.unmatched(known), training_mode(run.session) is not None,
     )  # fmt: skip

@@ -52,7 +52,7 @@ class Run:
     poisoned: dict[Tap, int] = field(default_factory=dict)
     sizes: list[tuple[SizeRun, bool]] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
-    unproven: list[str] = field(default_factory=list)
+    inconclusive: list[str] = field(default_factory=list)
     noisy: set[Tap] = field(default_factory=set)
     shaken: dict[str, float] | None = None
     planned: int = 0
@@ -156,7 +156,7 @@ class Run:
                 held.append(data)
             self.step(doing)
             self.evidence.replaced(self.session, data, self.taps, number)
-            if not self.evidence.wanting:
+            if not self.evidence.needs_full_pass:
                 continue
             begin, later = (0, held) if number < most else (number, [data])
             self.again += self.to_fill + len(later)
@@ -180,7 +180,7 @@ class Run:
         }
         self.step(doing)
         found = self.evidence.kept(self.session, data, self.taps, samples, indices, also)
-        if self.evidence.wanting:
+        if self.evidence.needs_full_pass:
             self.again += self.to_fill + 1
             self.fill()
             self.step(doing)
@@ -192,7 +192,7 @@ class Run:
         if not self.evidence.filled:
             self.step("keeping all values of the batch")
             self.evidence.fill(self.session, self.batch, self.taps)
-            for tap in self.evidence.restless & self.indices.keys():  # what turned out so only now
+            for tap in self.evidence.nondeterministic & self.indices.keys():  # what turned out so only now
                 self.indices[tap] = self.evidence.index(tap)
 
     @property

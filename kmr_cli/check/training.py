@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Literal
 
 from kmr_cli.check.check import check
 from kmr_cli.check.run import Progress
 from kmr_cli.config.policy import Policy
 from kmr_cli.evidence.sources import Source, find_sources
 from kmr_cli.formats.interface import Session, TrainingMode, training_mode
-from kmr_cli.records import Batch, Finding, ModelInfo, Report, TapVerdict
+from kmr_cli.records import Batch, Finding, ModelInfo, Report, TapVerdict, Verdict
 from kmr_cli.rules import MIXING
 
 _SIZES = ("KMR102", "KMR103", "KMR109")
@@ -99,16 +98,16 @@ def _together(whole: Report, rest: Report, mode: TrainingMode, separator: str, p
     kept = [finding for finding in rest.findings if finding.rule != "KMR303" or not design]
     findings = replace(policy, select=(), ignore=()).apply([*kept, *design, *alone])
     silenced = _silenced(whole, rest)
-    open_ends = bool(rest.unproven or silenced)
+    open_ends = bool(rest.inconclusive or silenced)
     failed = any(finding.severity == "error" and not finding.allowed for finding in findings)
-    verdict: Literal["pass", "fail", "unproven"] = "fail" if failed else "unproven" if open_ends else "pass"
+    verdict: Verdict = "fail" if failed else "inconclusive" if open_ends else "pass"
     return replace(
         whole,
         verdict=verdict,
         findings=tuple(findings),
-        unproven=tuple(
-            reason if reason in whole.unproven else f"with what mixes by design held to inference, {reason}"
-            for reason in rest.unproven
+        inconclusive=tuple(
+            reason if reason in whole.inconclusive else f"with what mixes by design held to inference, {reason}"
+            for reason in rest.inconclusive
         )
         + silenced,
         forward_passes=whole.forward_passes + rest.forward_passes,
@@ -125,7 +124,7 @@ def _silenced(whole: Report, rest: Report) -> tuple[str, ...]:
         if tap.layer
         and tap.port.startswith("out")
         and _place(tap) in mixed
-        and tap.index.kind in ("constant", "unproven")
+        and tap.index.kind in ("constant", "inconclusive")
     ]
     layers = list(dict.fromkeys(silent))
     if not layers:

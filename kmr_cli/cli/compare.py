@@ -226,7 +226,7 @@ def _show(gathered: outcomes.Outcomes, path: str, result: Comparison, seconds: f
     from kmr_cli.render.screen.comparison import show_comparison
 
     layers = (*result.layers, "") if result.outputs else result.layers
-    outcome = Outcome("compare", path, result.verdict, result.findings, layers, result.unproven, seconds=seconds)
+    outcome = Outcome("compare", path, result.verdict, result.findings, layers, result.inconclusive, seconds=seconds)
     gathered.add(
         outcome,
         json.compare_document(result),

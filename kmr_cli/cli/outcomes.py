@@ -33,7 +33,7 @@ def options(command: Command) -> Command:
             "--format", "format_", type=click.Choice(FORMATS), default="terminal", show_default=True,
             help="junit, sarif and github are for CI: one document for all models.",
         ),
-        click.option("--strict", is_flag=True, help="Exit code 1 also where something stays unproven."),
+        click.option("--strict", is_flag=True, help="Exit code 1 also where something stays inconclusive."),
     ):  # fmt: skip
         command = option(command)
     return command
@@ -182,13 +182,13 @@ def exit_code(outcomes: Sequence[Outcome], *, strict: bool = False) -> ExitCode:
 
     Args:
         outcomes: of all models.
-        strict: what stays unproven is no better than a finding.
+        strict: what stays inconclusive is no better than a finding.
     """
     from kmr_cli.render.documents.findings import unchecked
 
     if not outcomes or any(unchecked(outcome) for outcome in outcomes):
         return ExitCode.COULD_NOT
-    bad = ("fail", "unproven") if strict else ("fail",)
+    bad = ("fail", "inconclusive") if strict else ("fail",)
     return ExitCode.FINDINGS if any(outcome.verdict in bad for outcome in outcomes) else ExitCode.CLEAN
 
 
@@ -197,7 +197,9 @@ def check_outcome(report: Report, path: str, seconds: float) -> Outcome:
     from kmr_cli.records import Outcome
 
     layers = tuple(dict.fromkeys(tap.layer for tap in report.taps))
-    return Outcome("check-batch-axis", path, report.verdict, report.findings, layers, report.unproven, seconds=seconds)
+    return Outcome(
+        "check-batch-axis", path, report.verdict, report.findings, layers, report.inconclusive, seconds=seconds
+    )
 
 
 def _fill(temporary: Path, content: bytes) -> None:

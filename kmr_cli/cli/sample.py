@@ -61,10 +61,10 @@ def command(
 ) -> None:
     """Show what went into and came out of layers of MODEL for samples of a batch.
 
-    The rows shown are proven to be the sample's: the model runs once more with
+    The rows shown are verified to be the sample's: the model runs once more with
     all other samples replaced, and what belongs to yours must stay bitwise the
     same. Where values depend on other samples, or cannot be separated, or
-    nothing can be proven, it says so.
+    nothing can be verified, it says so.
 
     \b
     Examples:

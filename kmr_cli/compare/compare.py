@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, cast
+from typing import cast
 
 from kmr_cli.compare.alignment import Alignment, Call, align, counterpart
 from kmr_cli.compare.declared import narrowed
@@ -26,12 +26,21 @@ from kmr_cli.compare.words import (
 from kmr_cli.config.policy import Policy
 from kmr_cli.config.tolerance import Tolerances
 from kmr_cli.evidence.sources import find_sources
-from kmr_cli.records import Comparison, Difference, InputSketch, MatchedCall, OutputAgreement, Snapshot, TapSketch
+from kmr_cli.records import (
+    Comparison,
+    Difference,
+    InputSketch,
+    MatchedCall,
+    OutputAgreement,
+    Snapshot,
+    TapSketch,
+    Verdict,
+)
 from kmr_cli.rules import RULES, Severity
 
 Tap = tuple[str, int, str]
 
-_PROVEN = ("separated", "merged", "moved", "reordered")
+_OWNED = ("separated", "merged", "moved", "reordered")
 _OTHER_DATA = "the model takes other inputs than the baseline, so values were not compared"
 _OTHER = TapDifference("unknown", reason=_OTHER_DATA)
 _CONTENT = {"shape": "KMR403", "off": "KMR406", "reordered": "KMR407"}
@@ -131,9 +140,9 @@ def compare(
     _judge_dtypes(work)
     _judge_axes(work)
     findings = cast("list[Difference]", policy.apply(work.findings))
-    unproven = (*(_unproven(work, outputs) if same_data else [_OTHER_DATA]), *dict.fromkeys(work.consequences))
+    inconclusive = (*(_inconclusive(work, outputs) if same_data else [_OTHER_DATA]), *dict.fromkeys(work.consequences))
     failed = any(finding.severity == "error" and not finding.allowed for finding in findings)
-    verdict: Literal["pass", "fail", "unproven"] = "fail" if failed else "unproven" if unproven else "pass"
+    verdict: Verdict = "fail" if failed else "inconclusive" if inconclusive else "pass"
     renamed = {call for call, _ in alignment.renamed}
     matched = list(dict.fromkeys(call[0] for call, _ in alignment.pairs if call[0]))
     unknown = {pair.model.layer for pair in pairs if pair.content.kind == "unknown"}
@@ -141,7 +150,7 @@ def compare(
         verdict, model.path, model.format, baseline.path, baseline.format if conversion else "snapshot",
         values is not None, len(pairs), sum(layer not in {call[0] for call in renamed} for layer in matched),
         len({call[0] for call in renamed}), tuple(_in_order(findings, work)), outputs,
-        tuple(layer for layer in matched if layer not in unknown), unproven,
+        tuple(layer for layer in matched if layer not in unknown), inconclusive,
         tuple(MatchedCall(*call, *other) for call, other in alignment.pairs if call[0]),
         policy.unmatched(layers), tolerances.unmatched(places),
     )  # fmt: skip
@@ -289,19 +298,19 @@ def _judge_axes(work: _Work) -> None:
     changed = {pair.model.tap: pair for pair in work.pairs if _axis_moved(pair)}
     for tap, later, severity in _begins(work, dict.fromkeys(changed, "KMR405")):
         pair = changed[tap]
-        severity = "warning" if pair.model.index == "unproven" else severity
+        severity = "warning" if pair.model.index == "inconclusive" else severity
         text = f"samples lie {lies(pair.model)} instead of {lies(pair.baseline)}{later}"
         work.add("KMR405", tap, text, severity=severity)
 
 
 def _axis_moved(pair: Pair) -> bool:
     now, before = pair.model, pair.baseline
-    if before.index in ("unproven", "constant") or now.random or before.random:
+    if before.index in ("inconclusive", "constant") or now.random or before.random:
         return False
-    if now.index in _PROVEN and before.index in _PROVEN:
+    if now.index in _OWNED and before.index in _OWNED:
         # Where the shape says it already, or only the layout of two frameworks differs, it is no second finding.
         return now.axis != before.axis and pair.content.kind != "shape"
-    if now.index == "unproven" and now.axis == before.axis:
+    if now.index == "inconclusive" and now.axis == before.axis:
         return False  # nothing speaks against the place where they were: replacing a sample left coarse values alone
     return now.index != before.index and now.index != "constant"
 
@@ -314,7 +323,7 @@ def _begins(work: _Work, codes: Mapping[Tap, str]) -> list[tuple[Tap, str, Sever
 
     A rule that does not count hides nothing of the others. What an allowed layer does to later ones is allowed too,
     and with outputs alone it cannot be told from a change of their own: then that is reported as a warning, and the
-    comparison stays unproven.
+    comparison stays inconclusive.
     """
     wrong = {tap for tap, code in codes.items() if work.policy.counts(code)}
     sources = _first(work, wrong)
@@ -431,7 +440,7 @@ def _says_nothing(pair: Pair) -> bool:
     return empty and pair.content.kind in ("same", "close")
 
 
-def _unproven(work: _Work, outputs: Sequence[OutputAgreement]) -> Iterable[str]:
+def _inconclusive(work: _Work, outputs: Sequence[OutputAgreement]) -> Iterable[str]:
     if not outputs:
         yield "no output was compared"
     for pair in work.pairs:

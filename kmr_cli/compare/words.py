@@ -13,7 +13,7 @@ _WITHOUT_AXIS = {
     "mixed": "mixed with each other",
     "interleaved": "interleaved along no axis",
     "routed": "routed by their content",
-    "unproven": "nowhere to be told apart",
+    "inconclusive": "nowhere to be told apart",
     "constant": "without any influence",
 }
 LISTED = 8  # layers or samples that a message names

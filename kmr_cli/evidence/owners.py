@@ -16,7 +16,7 @@ NOBODY = -1
 SEVERAL = -2
 """In an owner map: this element depends on more than one sample."""
 RANDOM = "the same batch twice gives different values here"
-"""The proof of a batch index that is unproven because of chance."""
+"""The proof of a batch index that is inconclusive because of chance."""
 
 
 def by_elimination(kept: np.ndarray, value: np.ndarray, size: int, sample: int) -> BatchIndex | None:
@@ -163,7 +163,7 @@ def _from_candidates(candidates: list[tuple[int, np.ndarray]], size: int, sample
     along = _fill_silent(along, size, samples)
     silent = [sample for sample in samples if sample not in along]
     if silent:
-        return BatchIndex("unproven", axis, _named(along, size))
+        return BatchIndex("inconclusive", axis, _named(along, size))
     return BatchIndex(_kind(axis, along, size, samples), axis, _named(along, size))
 
 

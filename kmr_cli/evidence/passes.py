@@ -1,8 +1,8 @@
 """What perturbed passes of one batch show of every tap, reduced while the passes run.
 
 As long as the samples stay in the rows of a large tensor, digests of the rows are all that is held of it. The first
-pass that shows something else makes :attr:`Evidence.wanting` true: then :meth:`Evidence.fill` runs the unchanged batch
-once more and keeps a copy of every distinct tensor, and the passes so far are run again, element by element. From then
+pass that shows something else makes :attr:`Evidence.needs_full_pass` true: then :meth:`Evidence.fill` runs the unchanged
+batch once more and keeps a copy of every distinct tensor, and the passes so far are run again, element by element. From then
 on there is a byte per element besides (a bit per replaced sample; two bytes or more for more than eight samples).
 """
 
@@ -43,8 +43,8 @@ class Evidence:
         rerouted: taps whose shape or presence changed with the samples' content.
         regrouped: taps whose shape changed in a pass of :meth:`kept`.
         rearranged: whether a tap's rows came back in another order when others were replaced; not for all taps.
-        restless: taps that differ between two passes of the same batch.
-        wanting: whether the last pass showed something that only :meth:`fill` and :meth:`by_element` can settle.
+        nondeterministic: taps that differ between two passes of the same batch.
+        needs_full_pass: whether the last pass showed what only :meth:`fill` and :meth:`by_element` can settle.
         not_finite: taps with NaN or Inf on the unchanged batch.
         leak_ulp: output -> how far an element moved for the second strongest sample, in units in the last place of
             the largest value, at most FAR; in groups, how far samples moved that were not replaced.
@@ -61,9 +61,9 @@ class Evidence:
     rerouted: set[Tap] = field(default_factory=set)
     regrouped: set[Tap] = field(default_factory=set)
     rearranged: dict[Tap, bool] = field(default_factory=dict)
-    restless: set[Tap] = field(default_factory=set)
+    nondeterministic: set[Tap] = field(default_factory=set)
     not_finite: set[Tap] = field(default_factory=set)
-    wanting: bool = False
+    needs_full_pass: bool = False
     leak_ulp: dict[Tap, int] = field(default_factory=dict)
     order: list[Tap] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
@@ -137,8 +137,8 @@ class Evidence:
         return outputs
 
     def fill(self, session: Session, batch: Batch, taps: Taps) -> None:
-        """The unchanged batch once more: keep a copy of every distinct tensor. What differs is restless."""
-        self.wanting = False
+        """The unchanged batch once more: keep a copy of every distinct tensor. What differs is nondeterministic."""
+        self.needs_full_pass = False
         seen: dict[Tap, _Look | None] = {}
 
         def keep(layer: str, call: int, port: str, array: np.ndarray) -> None:
@@ -148,7 +148,7 @@ class Evidence:
                 return
             if tap in self.base:
                 if array.shape != self.specs[tap].shape or self._differs(tap, array):
-                    self.restless.add(tap)
+                    self.nondeterministic.add(tap)
             elif shared and self.canonical[tap] in self.base:
                 self.base[tap] = self.base[self.canonical[tap]]
             elif self.reached[tap].fingerprint.same(array):
@@ -156,7 +156,7 @@ class Evidence:
 
         watch(session, batch, taps, keep)
         lost = self.specs.keys() - self.base.keys()
-        self.restless |= lost
+        self.nondeterministic |= lost
         for tap in lost:  # it changes from run to run: no value is the right one
             self.base[tap] = np.zeros(self.specs[tap].shape, self.specs[tap].dtype)
 
@@ -166,8 +166,8 @@ class Evidence:
             reach.by_element(rows_again=rows_again)
 
     def repeat(self, session: Session, batch: Batch, taps: Taps) -> None:
-        """The same batch again: what differs is restless."""
-        self.restless |= self.differing(session, batch, taps)
+        """The same batch again: what differs is nondeterministic."""
+        self.nondeterministic |= self.differing(session, batch, taps)
 
     def differing(self, session: Session, batch: Batch, taps: Taps) -> set[Tap]:
         """Taps that differ from the unchanged batch in one more pass."""
@@ -189,9 +189,9 @@ class Evidence:
     def replaced(self, session: Session, batch: Batch, taps: Taps, number: int, *, again: bool = False) -> None:
         """Pass ``number`` of :meth:`groups`, whose samples are replaced in ``batch``.
 
-        Where it leaves :attr:`wanting` true, it noted only what is certain, and is to be run ``again``.
+        Where it leaves :attr:`needs_full_pass` true, it noted only what is certain, and is to be run ``again``.
         """
-        self.wanting = False
+        self.needs_full_pass = False
         seen: dict[Tap, _Look | None] = {}
         replaced = self.groups(range(self.size))[number]
 
@@ -203,7 +203,7 @@ class Evidence:
                 self.rerouted.add(tap)
                 return
             if not shared and not self.reached[tap].add(number, replaced, self.base.get(tap), array):
-                self.wanting |= tap not in self.restless
+                self.needs_full_pass |= tap not in self.nondeterministic
             elif not shared:
                 self._look_for_order(tap, number, len(replaced), array)
             if not layer and not again:
@@ -233,11 +233,11 @@ class Evidence:
 
         Returns:
             Tap -> by how many units in the last place of the largest value, at most FAR; inside of the model always
-            FAR. To be run again after :meth:`fill` where it leaves :attr:`wanting` true.
+            FAR. To be run again after :meth:`fill` where it leaves :attr:`needs_full_pass` true.
         """
         found: dict[Tap, int] = {}
         seen: dict[Tap, _Look | None] = {}
-        self.last_pass, self.wanting = [], False
+        self.last_pass, self.needs_full_pass = [], False
 
         def compare(layer: str, call: int, port: str, array: np.ndarray) -> None:
             tap = (layer, call, port)
@@ -284,12 +284,12 @@ class Evidence:
         )
 
     def _moved(self, tap: Tap, array: np.ndarray, axis: int, places: Sequence[int]) -> bool:
-        """Whether a slice at one of these places along an axis changed. If only :meth:`fill` can tell: wanting."""
+        """Whether a slice at one of these places along an axis changed; if only :meth:`fill` can tell, asks for it."""
         fingerprint = self.reached[tap].fingerprint
         if axis == 0 and fingerprint.parts == len(array):
             places = fingerprint.doubtful(array, places)
         if places and tap not in self.base:
-            self.wanting |= tap not in self.restless
+            self.needs_full_pass |= tap not in self.nondeterministic
             return False
         return bool(places) and _moved_there(self.base[tap], array, axis, places)
 
@@ -315,9 +315,9 @@ class Evidence:
     def index(self, tap: Tap) -> BatchIndex:
         """The batch index of a tap. ``constant`` here means that nothing reached it."""
         if tap in self.rerouted:
-            return BatchIndex("routed", proof="the shape here changes with the samples' content")
-        if tap in self.restless:
-            return BatchIndex("unproven", proof=RANDOM)
+            return BatchIndex("routed", evidence="the shape here changes with the samples' content")
+        if tap in self.nondeterministic:
+            return BatchIndex("inconclusive", evidence=RANDOM)
         return self.reached[self.canonical[tap]].index()
 
     def movement(self, tap: Tap, axis: int = 0) -> list[set[int]] | None:

@@ -71,7 +71,7 @@ def take_samples(
     Returns:
         For every tap in the order it ran, one record per sample.
     """
-    base, found = prove(session, batch, taps, samples, verify=verify, seed=seed, spare=spare, progress=progress)
+    base, found = find_owners(session, batch, taps, samples, verify=verify, seed=seed, spare=spare, progress=progress)
     size = batch_size(batch)
     records = []
     for tap, value in base.items():
@@ -85,7 +85,7 @@ def take_samples(
     return tuple(records)
 
 
-def prove(
+def find_owners(
     session: Session,
     batch: Batch,
     taps: Taps,
@@ -109,22 +109,22 @@ def prove(
     both_sides = replace(taps, sides=("in", "out")) if verify and size > 1 else taps
     session.capture(batch, both_sides, _keep_into(base), stop=True)
     _refuse_missing(base, taps)
-    prover = _Prover(session, batch, both_sides, taps.sides, base, seed, spare, progress)
-    random = prover.random_taps() if repeat else set()
+    verifier = _Verifier(session, batch, both_sides, taps.sides, base, seed, spare, progress)
+    random = verifier.random_taps() if repeat else set()
     if size == 1:
         found = {tap: {0: _lone(value)} for tap, value in base.items()}
     elif not verify:
         found = {tap: {sample: _assumed(value, size) for sample in samples} for tap, value in base.items()}
     elif len(samples) > 2 * math.ceil(math.log2(size)):
-        found = prover.all_owners(tuple(samples))
+        found = verifier.all_owners(tuple(samples))
     else:
-        found = prover.one_by_one(samples)
+        found = verifier.one_by_one(samples)
     for tap in random:
-        found[tap] = dict.fromkeys(found[tap], BatchIndex("unproven", proof=RANDOM))
+        found[tap] = dict.fromkeys(found[tap], BatchIndex("inconclusive", evidence=RANDOM))
     return base, found
 
 
-class _Prover:
+class _Verifier:
     """Runs perturbed passes of one batch and reads owners from them."""
 
     def __init__(
@@ -150,7 +150,7 @@ class _Prover:
             others = [other for other in self.numbers if other != sample]
             first = self._run(others, f"replacing all samples but {sample}", only_kept=sample)
             for tap, index in first.settled.items():
-                found[tap][sample] = replace(index, proof=_by_elimination_text(self.size, sample, index))
+                found[tap][sample] = replace(index, evidence=_by_elimination_text(self.size, sample, index))
             doubtful = [tap for tap in self.base if tap not in first.settled]
             # An in-port that was not asked for only helps to tell a constant out-port: no pass for it alone.
             if any(tap[2].startswith(self.sides) for tap in doubtful):
@@ -193,11 +193,11 @@ class _Prover:
                     tap, self._fair(from_owners(owners, self.size, samples), owners, samples), leaks[tap]
                 )
                 if index.kind == "constant" and touched.any():
-                    index = replace(index, kind="unproven")
-                if index.kind in _PROVEN and veiled(self.base[tap]):
+                    index = replace(index, kind="inconclusive")
+                if index.kind in _OWNED and veiled(self.base[tap]):
                     silent = "all NaN, Inf or zero for every sample: ask for one at a time, which takes more passes"
-                    index = BatchIndex("unproven", proof=silent)
-                index = replace(index, proof=index.proof or f"{2 * bits} passes with groups of samples replaced")
+                    index = BatchIndex("inconclusive", evidence=silent)
+                index = replace(index, evidence=index.evidence or f"{2 * bits} passes with groups of samples replaced")
             found[tap] = dict.fromkeys(samples, index)
         self._press(found, samples[0])
         return self._with_constants(found)
@@ -256,15 +256,15 @@ class _Prover:
 
     def _fair(self, index: BatchIndex, owners: np.ndarray, samples: tuple[int, ...]) -> BatchIndex:
         """An index that has an axis, unless the samples would have uneven shares of it."""
-        if index.kind not in _PROVEN or index.axis is None:
+        if index.kind not in _OWNED or index.axis is None:
             return index
         along = np.moveaxis(owners, index.axis, 0).reshape(owners.shape[index.axis], -1)
         others_shown = int((along == self.size).any(axis=1).sum())
         why = unfair(index, len(along), self.size, samples, others_shown)
-        return index if why is None else BatchIndex("unproven", proof=why)
+        return index if why is None else BatchIndex("inconclusive", evidence=why)
 
     def _hidden(self, tap: Tap, sample: int, index: BatchIndex) -> bool:
-        return index.kind in _PROVEN and veiled(_part(self.base[tap], index, sample))
+        return index.kind in _OWNED and veiled(_part(self.base[tap], index, sample))
 
     def _unveiled(
         self, tap: Tap, sample: int, index: BatchIndex, second: _Comparison, third: _Comparison
@@ -277,7 +277,7 @@ class _Prover:
             return self._judged(tap, BatchIndex("mixed"), ulp_distance(before, after))
         if veiled(before):
             silent = "all NaN, Inf or zero, also with other data, so nothing that others do to it could show"
-            return BatchIndex("unproven", proof=silent)
+            return BatchIndex("inconclusive", evidence=silent)
         return index
 
     def _press(self, found: dict[Tap, dict[int, BatchIndex]], sample: int) -> None:
@@ -298,14 +298,14 @@ class _Prover:
             run = self._compare(batch)
             for tap in odd:
                 index = found[tap][sample]
-                if index.kind not in _PROVEN:
+                if index.kind not in _OWNED:
                     continue
                 if tap in run.rerouted:
                     verdict = _routed()
                 elif _part(run.changes[tap], index, sample).any():
                     row = _slices_text(sample, index)
                     why = f"{row} changed with sample {sample} alone, but also when the others were made extreme"
-                    verdict = BatchIndex("unproven", proof=why)
+                    verdict = BatchIndex("inconclusive", evidence=why)
                 else:
                     continue
                 # All samples share one index where all owners were found at once.
@@ -315,22 +315,22 @@ class _Prover:
         """Put the proof into words; chance is ruled out before anything is called mixed."""
         if index.kind == "mixed":
             if tap in self.random_taps():
-                return BatchIndex("unproven", proof=RANDOM)
+                return BatchIndex("inconclusive", evidence=RANDOM)
             ulp = int(leak.max())
             bits_only = ulp <= _LAST_BITS
             size = f", in the last bits only (at most {ulp} ULP)" if bits_only else ""
             return replace(
                 index,
-                proof=f"values here depend on several samples{size}",
+                evidence=f"values here depend on several samples{size}",
                 max_ulp=ulp if bits_only else None,
             )
         if sample is None or index.kind == "constant":
             return index
         texts = {
             "interleaved": f"no axis separates sample {sample} from the others",
-            "unproven": index.proof or f"sample {sample} was replaced and nothing changed here",
+            "inconclusive": index.evidence or f"sample {sample} was replaced and nothing changed here",
         }
-        return replace(index, proof=texts.get(index.kind) or _both_ways_text(sample, index))
+        return replace(index, evidence=texts.get(index.kind) or _both_ways_text(sample, index))
 
     def random_taps(self) -> set[Tap]:
         """Taps that differ when the same batch is run again."""
@@ -354,17 +354,17 @@ class _Prover:
                 if index.kind != "constant":
                     continue
                 if port.startswith("out") and (layer, call) not in fed:
-                    by_sample[sample] = replace(index, proof="no sample reaches it: nothing comes in")
+                    by_sample[sample] = replace(index, evidence="no sample reaches it: nothing comes in")
                 elif port.startswith("out") and (layer, call) in reacting:
                     silent = "what comes in changed with the samples, but nothing here did"
-                    by_sample[sample] = replace(index, kind="unproven", proof=silent)
+                    by_sample[sample] = replace(index, kind="inconclusive", evidence=silent)
                 else:
                     silent = "nothing that was replaced shows here: a constant, or silent on this data"
-                    by_sample[sample] = replace(index, kind="unproven", proof=silent)
+                    by_sample[sample] = replace(index, kind="inconclusive", evidence=silent)
         return found
 
 
-_PROVEN = ("separated", "merged", "moved", "reordered")
+_OWNED = ("separated", "merged", "moved", "reordered")
 _LAST_BITS = 64
 """ULP up to which a difference is reported as one of last bits: kernels that regroup a sum stay well below."""
 
@@ -397,12 +397,12 @@ def _lone(value: np.ndarray) -> BatchIndex:
 
 def _assumed(value: np.ndarray, size: int) -> BatchIndex:
     if value.ndim and value.shape[0] == size:
-        return BatchIndex("unproven", 0, tuple(range(size)), "assumed from the shape (--no-verify)")
-    return BatchIndex("unproven", proof="not told by the shape (--no-verify)")
+        return BatchIndex("inconclusive", 0, tuple(range(size)), "assumed from the shape (--no-verify)")
+    return BatchIndex("inconclusive", evidence="not told by the shape (--no-verify)")
 
 
 def _routed() -> BatchIndex:
-    return BatchIndex("routed", proof="the shape here changes with the samples' content")
+    return BatchIndex("routed", evidence="the shape here changes with the samples' content")
 
 
 def _rows_of_one(others: np.ndarray, own: np.ndarray, size: int, sample: int) -> BatchIndex | None:
@@ -445,7 +445,7 @@ def show_places(places: Sequence[int]) -> str:
 
 def _unusual(index: BatchIndex, value: np.ndarray, sample: int, size: int) -> bool:
     """Whether an index claims another place for a sample than its own on axis 0, or has one number to go by."""
-    if index.kind not in _PROVEN:
+    if index.kind not in _OWNED:
         return False
     if value.ndim == 1:
         return True
@@ -464,8 +464,8 @@ def _cut(tap: Tap, value: np.ndarray, index: BatchIndex, sample: int, size: int)
     layer, call, port = tap
     places = [place for place, owner in enumerate(index.owners) if owner == sample]
     if index.axis is None or not places:
-        # What mixes or stayed silent is shown by position, where the shape allows it, and said to be unproven.
-        if index.kind in ("mixed", "unproven") and value.ndim and value.shape[0] == size:
+        # What mixes or stayed silent is shown by position, where the shape allows it, and said to be inconclusive.
+        if index.kind in ("mixed", "inconclusive") and value.ndim and value.shape[0] == size:
             return Record(layer, call, port, value[sample], value.shape, index, sample)
         return Record(layer, call, port, value, value.shape, index)
     part = np.take(value, places, axis=index.axis)
@@ -479,7 +479,7 @@ def _warnings(records: Sequence[Record]) -> list[str]:
     for record in records:
         where = f"{record.layer} {record.port}"
         if record.index.kind == "mixed":
-            lines.append(f"{where}: {record.index.proof}")
+            lines.append(f"{where}: {record.index.evidence}")
         elif record.index.kind == "interleaved":
-            lines.append(f"{where}: {record.index.proof}; the whole tensor is shown")
+            lines.append(f"{where}: {record.index.evidence}; the whole tensor is shown")
     return list(dict.fromkeys(lines))

@@ -151,7 +151,7 @@ def snapshot_session(
     sides: tuple[str, ...],
     seed: int,
     folder: str | None,
-    former: bool,
+    v1: bool,
     repeat: bool,
     report: Report,
 ) -> Taken:
@@ -163,7 +163,7 @@ def snapshot_session(
         seed=seed,
         spare=spare,
         folder=None if folder is None else Path(folder),
-        former=former,
+        v1=v1,
         repeat=repeat,
         progress=lambda text: report("progress", text),
     )

@@ -79,7 +79,7 @@ class GuardedModel:
         masks: Sequence[str] = (),
         size: int | None = None,
         shapes: Shapes | None = None,
-        unproven_ok: bool = False,
+        inconclusive_ok: bool = False,
     ) -> Report:
         """Fail where samples of a batch mix, as ``kmr-inspect check-batch-axis`` says; and where that was not shown.
 
@@ -92,7 +92,7 @@ class GuardedModel:
             masks: inputs that are masks, ``NAME`` or ``NAME=VALUE``.
             size: of the batch.
             shapes: of one sample by input name, for synthetic data.
-            unproven_ok: pass where nothing is wrong but not everything could be shown.
+            inconclusive_ok: pass where nothing is wrong but not everything could be shown.
 
         Raises:
             AssertionError: with the report.
@@ -115,7 +115,7 @@ class GuardedModel:
         report: Report = self._try(check)
         if not report.taps:
             raise AssertionError(f"{self._named.title}: nothing was checked: no layer was tapped and no output seen")
-        if report.verdict == "fail" or (report.verdict == "unproven" and not unproven_ok):
+        if report.verdict == "fail" or (report.verdict == "inconclusive" and not inconclusive_ok):
             report = replace(report, path=self._named.title)
             raise AssertionError(as_text(partial(show_report, report=report, some_rules=some_rules)))
         return report
@@ -130,7 +130,7 @@ class GuardedModel:
         ulp: int | None = None,
         size: int | None = None,
         shapes: Shapes | None = None,
-        unproven_ok: bool = False,
+        inconclusive_ok: bool = False,
     ) -> Comparison | None:
         """Fail where the model is not what its snapshot says, as ``kmr-inspect compare`` says.
 
@@ -144,7 +144,7 @@ class GuardedModel:
             ulp: the same in units in the last place, in place of both.
             size: of the batch that a snapshot is taken on.
             shapes: of one sample by input name, for synthetic data.
-            unproven_ok: pass where nothing is wrong but an output could not be compared.
+            inconclusive_ok: pass where nothing is wrong but an output could not be compared.
 
         Returns:
             The comparison, or None where the snapshot was written.
@@ -171,7 +171,7 @@ class GuardedModel:
         result = found.comparison
         if result is None:
             return None
-        if result.verdict == "fail" or (result.verdict == "unproven" and not unproven_ok):
+        if result.verdict == "fail" or (result.verdict == "inconclusive" and not inconclusive_ok):
             some_rules = policy.some("compare")
             result = replace(result, path=self._named.title, baseline=shown_path(self._config, place))
             raise AssertionError(as_text(partial(show_comparison, result=result, some_rules=some_rules)))

@@ -11,7 +11,7 @@ from kmr_cli.errors import KmrError
 from kmr_cli.pytest_plugin import UPDATED, KmrWarning
 from kmr_cli.pytest_plugin.asked import Asked, relative, shown_path
 from kmr_cli.pytest_plugin.models import models_of
-from kmr_cli.pytest_plugin.run import JUST_WRITTEN, Judgement, Kind, ModelRun, kind_of, needs_proof
+from kmr_cli.pytest_plugin.run import JUST_WRITTEN, Judgement, Kind, ModelRun, kind_of, needs_evidence
 from kmr_cli.pytest_plugin.words import of_error, of_finding, sample_command, shape_options
 from kmr_cli.records import Finding
 from kmr_cli.render.documents.findings import ITSELF, shown
@@ -94,7 +94,7 @@ class LayerNode(pytest.Collector):
         if not self.layer:
             kinds = {kind_of(rule) for rule in self.rules}
             if "check" in kinds or not kinds:
-                yield ShownItem.from_parent(self, name="proven", run=self.run, kind="check", idle=not kinds)
+                yield ShownItem.from_parent(self, name="verified", run=self.run, kind="check", idle=not kinds)
             if "snapshot" in kinds:
                 yield ShownItem.from_parent(self, name="compared", run=self.run, kind="snapshot")
 
@@ -172,7 +172,7 @@ class RuleItem(ModelItem):
                 "it did not run" if self.kind == "check" else "not in the snapshot, or its values could not be compared"
             )
             pytest.skip(f"{who}: not looked at: {JUST_WRITTEN if found.wrote else missing}")
-        if not findings and needs_proof(self.rule) and self.layer in found.silent:
+        if not findings and needs_evidence(self.rule) and self.layer in found.silent:
             pytest.skip(f"{who}: not shown: {found.silent[self.layer]}")
 
 
@@ -193,8 +193,8 @@ class ShownItem(ModelItem):
             pytest.fail("nothing is checked: no rule that select and ignore leave applies to this model", pytrace=False)
         found = self.judgement()
         self.tell(found.findings.get(("", ""), ()))
-        if found.unproven:
-            pytest.skip("not shown: " + "; ".join(for_terminal(reason, 500) for reason in found.unproven))
+        if found.inconclusive:
+            pytest.skip("not shown: " + "; ".join(for_terminal(reason, 500) for reason in found.inconclusive))
 
 
 def _name(layer: str, taken: set[str]) -> str:

@@ -24,7 +24,7 @@ _MASKED = "KMR2"
 _COMPARED = "KMR4"
 _OF_THE_MODEL = ("KMR401", "KMR409")
 """Layers that are gone have no test of their own, and inputs and outputs are the model's."""
-_PROVEN = ("KMR101", "KMR103", "KMR104", "KMR105", "KMR106", "KMR108", "KMR109")
+_OWNED = ("KMR101", "KMR103", "KMR104", "KMR105", "KMR106", "KMR108", "KMR109")
 """Rules that say nothing of a layer where no sample's change showed."""
 
 
@@ -35,15 +35,15 @@ class Judgement:
     Attributes:
         layers: that were looked at; ``""`` where the model's outputs were.
         findings: that are not notes, by the test they belong to; what belongs to none is at ``("", "")``.
-        silent: layer -> why nothing is proven of what leaves it.
-        unproven: what was not shown either way.
+        silent: layer -> why nothing is verified of what leaves it.
+        inconclusive: what was not shown either way.
         wrote: why the snapshot was written, or None.
     """
 
     layers: frozenset[str]
     findings: Mapping[Place, tuple[Finding, ...]]
     silent: Mapping[str, str]
-    unproven: tuple[str, ...]
+    inconclusive: tuple[str, ...]
     wrote: str | None = None
 
 
@@ -101,9 +101,9 @@ class ModelRun:
         report = model.check_batch_axis(asked.inputs or None, policy=asked.policy, size=asked.size, shapes=asked.shapes)
         # What enters may well be constant, such as positions; what leaves must tell samples apart, or proves nothing.
         silent = {
-            tap.layer: tap.index.proof or "no sample ever showed in what leaves it, whatever replaced them"
+            tap.layer: tap.index.evidence or "no sample ever showed in what leaves it, whatever replaced them"
             for tap in report.taps
-            if tap.index.kind in ("unproven", "constant") and tap.port.startswith("out")
+            if tap.index.kind in ("inconclusive", "constant") and tap.port.startswith("out")
         }
         return self._judge(report, {tap.layer for tap in report.taps}, silent)
 
@@ -124,8 +124,8 @@ class ModelRun:
         info = self._describe()
         assert isinstance(info, ModelInfo)
         routed = route(result.findings, dict(self.places()), info.separator)
-        unproven = result.unproven if layers else ("nothing was checked", *result.unproven)
-        return Judgement(frozenset(layers), routed, silent, unproven)
+        inconclusive = result.inconclusive if layers else ("nothing was checked", *result.inconclusive)
+        return Judgement(frozenset(layers), routed, silent, inconclusive)
 
     def _describe(self) -> ModelInfo | KmrError:
         if self._info is None:
@@ -148,9 +148,9 @@ def kind_of(rule: str) -> Kind:
     return "snapshot" if rule.startswith(_COMPARED) else "check"
 
 
-def needs_proof(rule: str) -> bool:
+def needs_evidence(rule: str) -> bool:
     """Whether a rule says nothing where no sample's change showed."""
-    return rule in _PROVEN
+    return rule in _OWNED
 
 
 def route(

@@ -42,7 +42,7 @@ def parts_of(value: np.ndarray, index: BatchIndex, size: int, sample: int) -> np
 
     Args:
         value: the tensor.
-        index: its batch index as proven for one sample.
+        index: its batch index as verified for one sample.
         size: number of samples.
         sample: that sample.
 
@@ -51,7 +51,7 @@ def parts_of(value: np.ndarray, index: BatchIndex, size: int, sample: int) -> np
     """
     axis = index.axis
     if axis is None:
-        if index.kind in ("mixed", "unproven", "interleaved") and value.ndim and value.shape[0] == size:
+        if index.kind in ("mixed", "inconclusive", "interleaved") and value.ndim and value.shape[0] == size:
             return value[:, None]
         return None
     length = value.shape[axis]

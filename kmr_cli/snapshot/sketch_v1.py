@@ -42,13 +42,11 @@ def resolution(projection: Sequence[float], dtype: str, count: int) -> float:
 
 
 def as_version_1(snapshot: Snapshot) -> Snapshot:
-    """A snapshot that was taken with ``former`` projections, as version 1 would have kept it."""
+    """A snapshot that was taken with ``v1`` projections, as version 1 would have kept it."""
     taps = tuple(
         replace(
             tap,
-            samples=tuple(
-                replace(sample, projection=sample.former or (), former=None, places="") for sample in tap.samples
-            ),
+            samples=tuple(replace(sample, projection=sample.v1 or (), v1=None, places="") for sample in tap.samples),
         )
         for tap in snapshot.taps
     )

@@ -13,7 +13,7 @@ from kmr_cli.arrays.dtypes import discrete
 from kmr_cli.batch.given import batch_size
 from kmr_cli.batch.words import dtype_name
 from kmr_cli.errors import SnapshotError
-from kmr_cli.evidence.sample import RANDOM, prove
+from kmr_cli.evidence.sample import RANDOM, find_owners
 from kmr_cli.formats.interface import Session, Sink, Taps
 from kmr_cli.records import Batch, BatchIndex, InputSketch, LayerInfo, ModelInfo, Shape, TapSketch, TensorSpec
 from kmr_cli.snapshot.sketch import checksum, groups_of, parts_of, sketch
@@ -32,7 +32,7 @@ def take(
     seed: int = 0,
     spare: Batch | None = None,
     folder: Path | None = None,
-    former: bool = False,
+    v1: bool = False,
     repeat: bool = False,
     progress: Progress = lambda _: None,
 ) -> Taken:
@@ -48,7 +48,7 @@ def take(
         seed: of the replacement data.
         spare: further rows of the same inputs, preferred as replacement data.
         folder: where to save the whole tensors too: ``0.npy``, ``1.npy``, … in the order of the sketches.
-        former: project as version 1 did too, to compare with a snapshot of it.
+        v1: project as version 1 did too, to compare with a snapshot of it.
         repeat: run the same batch once more as it is.
         progress: told before every pass.
 
@@ -60,7 +60,7 @@ def take(
     sample = size // 2
     whole = _WithEnds(session)
     layers = tuple(layer.path for layer in session.layers if not layer.untappable)
-    base, found = prove(
+    base, found = find_owners(
         whole, batch, Taps(layers, None, sides), (sample,), seed=seed, spare=spare, progress=progress, repeat=repeat
     )
     progress("taking the snapshot")
@@ -70,16 +70,16 @@ def take(
         layer, _, port = tap
         kept = port.startswith("out" if not layer else sides)
         if not kept and sample not in found[tap]:
-            continue  # nobody asked, and so nothing was proven
+            continue  # nobody asked, and so nothing was verified
         index = found[tap][sample]
         if chance and discrete(value) and index.kind != "constant":
-            index = BatchIndex("unproven", proof=RANDOM)
-        chance = chance or index.proof == RANDOM
+            index = BatchIndex("inconclusive", evidence=RANDOM)
+        chance = chance or index.evidence == RANDOM
         if not kept:
             continue
         if folder is not None:
             np.save(folder / f"{len(taps)}.npy", value.astype(np.bytes_) if value.dtype == object else value)
-        taps.append(sketch_tap(tap, value, index, size, sample, former=former))
+        taps.append(sketch_tap(tap, value, index, size, sample, v1=v1))
     return tuple(taps), tuple(whole.output_names)
 
 
@@ -148,17 +148,17 @@ class _WithEnds:
 
 
 def sketch_tap(
-    tap: tuple[str, int, str], value: np.ndarray, index: BatchIndex, size: int, sample: int, *, former: bool = False
+    tap: tuple[str, int, str], value: np.ndarray, index: BatchIndex, size: int, sample: int, *, v1: bool = False
 ) -> TapSketch:
     """What is kept of one tensor.
 
     Args:
         tap: (layer, call, port).
         value: the tensor.
-        index: its batch index as proven for one sample.
+        index: its batch index as verified for one sample.
         size: number of samples.
         sample: that sample.
-        former: project as version 1 did too.
+        v1: project as version 1 did too.
     """
     parts = parts_of(value, index, size, sample)
     pieces: Sequence[np.ndarray]
@@ -170,8 +170,8 @@ def sketch_tap(
         index.kind,
         index.axis,
         pieces[0].size,
-        tuple(replace(sketch(piece), former=project(piece) if former else None) for piece in pieces),
-        random=index.proof == RANDOM,
+        tuple(replace(sketch(piece), v1=project(piece) if v1 else None) for piece in pieces),
+        random=index.evidence == RANDOM,
     )
 
 

@@ -94,7 +94,7 @@ FAULTY = {
 def test_clean_models_pass(functions, size):
     report = verdict(*functions, size=size)
     assert errors(report) == set()
-    assert report.verdict == "pass", report.unproven
+    assert report.verdict == "pass", report.inconclusive
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -295,8 +295,8 @@ def test_one_number_of_all_samples_is_a_tap_like_others():
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_a_discrete_output_that_differs_at_other_places_is_not_passed():
     report = verdict(lambda x: (x * 100).astype(int) + np.arange(len(x))[:, None])
-    assert report.verdict == "unproven"
-    assert "is discrete and differs for the same samples" in report.unproven[0]
+    assert report.verdict == "inconclusive"
+    assert "is discrete and differs for the same samples" in report.inconclusive[0]
     assert verdict(lambda x: (x * 100).astype(int)).verdict == "pass"
 
 
@@ -368,7 +368,7 @@ def test_chance_is_not_called_state():
     report = verdict(lambda x: x + rng.standard_normal(x.shape))
     assert warnings_of(report) == [("KMR301", "step0")]
     assert errors(report) == set()
-    assert report.verdict == "unproven"
+    assert report.verdict == "inconclusive"
 
 
 @pytest.mark.parametrize(
@@ -396,7 +396,7 @@ def test_a_counter_is_told_from_random_numbers_that_every_fresh_model_draws(code
     info = ModelInfo("m", "keras", "", session.inputs, (), session.layers, 0)
     report = check(session, info, {"x": np.random.default_rng(0).standard_normal((B, 5))}, reopen=Counting)
     assert warnings_of(report) == [(code, "step")]
-    assert report.verdict == "unproven"
+    assert report.verdict == "inconclusive"
     assert report.forward_passes <= B + 15
 
 
@@ -417,22 +417,22 @@ def test_state_is_not_called_chance():
     batch = {"x": np.random.default_rng(0).standard_normal((B, 5))}
     report = check(session, info, batch, reopen=Running)
     assert warnings_of(report) == [("KMR302", "state")]
-    assert report.verdict == "unproven"
+    assert report.verdict == "inconclusive"
 
 
-def test_a_dead_output_is_unproven():
+def test_a_dead_output_is_inconclusive():
     report = verdict(lambda x: np.maximum(x - 1e9, 0))
-    assert report.verdict == "unproven"
-    assert "no sample ever showed" in report.unproven[0]
+    assert report.verdict == "inconclusive"
+    assert "no sample ever showed" in report.inconclusive[0]
     kinds = {(tap.layer, tap.port): tap.index.kind for tap in report.taps}
     assert kinds["step0", "in0"] == "separated"
-    assert kinds["step0", "out0"] == "unproven"
+    assert kinds["step0", "out0"] == "inconclusive"
 
 
 def test_what_takes_in_what_never_showed_is_no_constant_either():
     report = verdict(lambda x: np.maximum(x - 1e9, 0), np.cos, lambda x: np.arange(5))
     kinds = {(tap.layer, tap.port): tap.index.kind for tap in report.taps}
-    assert kinds["step1", "in0"] == kinds["step1", "out0"] == "unproven"
+    assert kinds["step1", "in0"] == kinds["step1", "out0"] == "inconclusive"
     assert kinds["step2", "out0"] == "constant"
 
 
@@ -449,13 +449,13 @@ def test_a_mix_behind_one_that_is_allowed_is_not_passed():
         return verdict(np.tanh, mean, np.tanh, lambda x: x + x.sum(0), policy=Policy(allow=allowed))
 
     report = report_of("step1")
-    assert report.verdict == "unproven"
-    assert report.unproven == (
+    assert report.verdict == "inconclusive"
+    assert report.inconclusive == (
         "whether 'step2', 'step3' mix samples too: what comes in is mixed already, at 'step1', which is allowed; "
         "allow them as well, if that is fine",
     )
     assert report_of("step1", "step2", "step3").verdict == "pass"
-    assert report_of("step[1-3]").unproven == ()
+    assert report_of("step[1-3]").inconclusive == ()
     assert report_of("step2").verdict == "fail"
     last = verdict(np.tanh, FAULTY["mean over the batch"][1], policy=Policy(allow=("step1",)))
     assert last.verdict == "pass"

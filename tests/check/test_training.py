@@ -60,8 +60,8 @@ def test_what_training_mode_mixes(name):
     report = check(zoo.MODELS[name]())
     verdict, expected = FOUND[name]
     assert told(report) == expected, report.findings
-    assert report.verdict == verdict, report.unproven
-    assert report.unproven == ()
+    assert report.verdict == verdict, report.inconclusive
+    assert report.inconclusive == ()
     assert [f for f in report.findings if f.rule in ("KMR102", "KMR103", "KMR301", "KMR302")] == []
     assert report.forward_passes - report.held_passes <= B + 16
     assert bool(report.held_passes) == any(tap.index.kind == "mixed" for tap in report.taps if "bn" in tap.layer) or (
@@ -126,7 +126,7 @@ def test_the_framework_draws_on_as_if_nothing_had_been():
 
 def test_noise_of_its_own_is_reported_as_ever():
     report = check(zoo.MODELS["own noise"]())
-    assert report.verdict == "unproven"
+    assert report.verdict == "inconclusive"
     assert {(f.rule, f.layer) for f in report.findings} == {("KMR301", "noise")}
 
 
@@ -134,9 +134,9 @@ def test_what_shows_only_through_the_mix_by_design_is_not_proven():
     model = zoo.chain(zoo.norm(name="bn1"), keras.layers.ReLU(), keras.layers.Dense(5))
     model.get_layer("bn1").moving_mean.assign(np.full(16, 1e3))  # in inference nothing gets past the ReLU
     report = check(model)
-    assert report.verdict == "unproven"
+    assert report.verdict == "inconclusive"
     assert told(report) == {("KMR101", "bn1", True)}
-    reason, layers = report.unproven
+    reason, layers = report.inconclusive
     assert layers.startswith("whether 're_lu")
     assert reason.startswith("with what mixes by design held to inference, output")
     assert "no sample ever showed" in reason
@@ -147,9 +147,9 @@ def test_rules_that_are_left_out_stay_out():
     report = check(model, policy=Policy(ignore=("KMR101",)))
     assert (report.verdict, report.findings) == ("pass", ())
     report = check(model, policy=Policy(allow=("leak",)))
-    assert report.verdict == "unproven"
+    assert report.verdict == "inconclusive"
     last = model.layers[-1].name
-    assert f"whether {last!r} mixes samples too" in report.unproven[0]
+    assert f"whether {last!r} mixes samples too" in report.inconclusive[0]
     report = check(model, policy=Policy(allow=("leak", last)))
     assert report.verdict == "pass"
     assert [(f.layer, f.by_design) for f in report.findings if f.allowed] == [("leak", False), ("bn1", True)]

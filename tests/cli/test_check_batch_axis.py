@@ -51,7 +51,7 @@ def test_every_sample_model_is_clean(kmr, name):
     assert screen.code == 0, screen.err
     document = json.loads(screen.out)
     jsonschema.validate(document, SCHEMA)
-    assert document["verdict"] == "pass", document["unproven"]
+    assert document["verdict"] == "pass", document["inconclusive"]
     assert [finding for finding in document["findings"] if finding["severity"] == "error"] == []
     assert document["batch_sizes"][:4] == [8, 1, 2, 3]
     pictures = document["dependence"]
@@ -245,12 +245,12 @@ def test_rules_says_which_severity_a_finding_has_when(kmr):
 
 
 @pytest.mark.slow
-def test_what_stays_unproven_fails_only_when_strict(kmr):
+def test_what_stays_inconclusive_fails_only_when_strict(kmr):
     # On noise the distance of this pair saturates for some samples.
     model = HOME / "pair.keras"
     lenient, strict = (kmr("check-batch-axis", model, *more) for more in ([], ["--strict"]))
     assert lenient.out == strict.out
-    assert "\nunproven: not everything could be shown" in lenient.out
+    assert "\ninconclusive: not everything could be shown" in lenient.out
     assert "never showed in it" in " ".join(lenient.out.split())
     assert (lenient.code, strict.code) == (0, 1)
     assert kmr("check-batch-axis", "--strict").code == 2  # without a model it could not mean anything

@@ -38,7 +38,7 @@ def test_terminal_screen(kmr):
     assert max(map(len, lines[1:])) <= 80
     assert "conv1 in0" in screen.out
     assert "conv1 out0" in screen.out
-    assert screen.out.count("proven, separated on axis 0") == 2
+    assert screen.out.count("verified, separated on axis 0") == 2
     assert "\x1b" not in screen.out
 
 
@@ -107,7 +107,7 @@ def test_several_samples_and_layers(kmr):
 def test_no_verify(kmr):
     screen = kmr(*BASE, "--no-verify")
     assert screen.code == 0
-    assert "NOT PROVEN: assumed from the shape (--no-verify)" in screen.out
+    assert "INCONCLUSIVE: assumed from the shape (--no-verify)" in screen.out
 
 
 def test_ctrl_c_ends_it_at_once(slowly):

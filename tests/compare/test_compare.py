@@ -39,7 +39,7 @@ WHOLE = pytest.mark.parametrize("whole", [False, True], ids=["sketch", "whole"])
 @WHOLE
 def test_nothing_changed(whole):
     result = judged(chain(), chain(), whole=whole)
-    assert (result.verdict, result.findings, result.unproven) == ("pass", (), ())
+    assert (result.verdict, result.findings, result.inconclusive) == ("pass", (), ())
     assert (result.compared, result.by_path, result.by_order, result.exact) == (4, 3, 0, whole)
     assert result.layers == ("a", "b", "c")
     (output,) = result.outputs
@@ -174,7 +174,8 @@ def test_an_output_whose_batch_axis_moved_does_not_agree(whole):
 @pytest.mark.parametrize(
     ("now", "before", "severity"),
     [
-        ("unproven", "separated", "warning"), ("unproven", "unproven", None), ("separated", "unproven", None),
+        ("inconclusive", "separated", "warning"), ("inconclusive", "inconclusive", None),
+        ("separated", "inconclusive", None),
         ("constant", "separated", None), ("routed", "separated", "error"), ("interleaved", "separated", "error"),
     ],
 )  # fmt: skip
@@ -187,7 +188,7 @@ def test_what_is_not_proven_is_no_error(now, before, severity):
 def test_an_axis_that_is_only_less_certain_is_no_finding():
     """Coarse values that a replaced sample left alone: nothing speaks against the place."""
     runs = [Run().add("a", A).add("b", B, kind=kind, axis=0, owners=range(4)).end(Y)
-            for kind in ("unproven", "separated")]  # fmt: skip
+            for kind in ("inconclusive", "separated")]  # fmt: skip
     assert judged(*runs).findings == ()
 
 
@@ -325,9 +326,9 @@ def test_another_dtype_of_outputs_that_agree_is_a_warning():
 
 def test_other_data_says_nothing_of_values():
     result = judged(chain(a=A + 1, y=Y + 1), chain(), same_data=False)
-    assert (result.verdict, result.findings) == ("unproven", ())
+    assert (result.verdict, result.findings) == ("inconclusive", ())
     assert result.outputs[0].agrees is None
-    assert result.unproven == ("the model takes other inputs than the baseline, so values were not compared",)
+    assert result.inconclusive == ("the model takes other inputs than the baseline, so values were not compared",)
 
 
 def test_other_data_still_shows_other_shapes():
@@ -335,30 +336,30 @@ def test_other_data_still_shows_other_shapes():
 
 
 @WHOLE
-def test_chance_at_the_outputs_is_unproven(whole):
+def test_chance_at_the_outputs_is_inconclusive(whole):
     runs = [Run().add("a", A).add("b", value, random=True).end(value, random=True) for value in (B, B + 1)]
     result = judged(*runs, whole=whole)
-    assert (result.verdict, result.findings, result.outputs[0].agrees) == ("unproven", (), None)
-    assert result.unproven == (
+    assert (result.verdict, result.findings, result.outputs[0].agrees) == ("inconclusive", (), None)
+    assert result.inconclusive == (
         "output 'y' changes from run to run (from layer 'b' on), so its values were not compared",
     )
 
 
-def test_chance_on_the_way_is_unproven():
+def test_chance_on_the_way_is_inconclusive():
     runs = [Run().add("a", A).add("b", value, random=True).end(Y) for value in (B, B + 1)]
     result = judged(*runs)
-    assert result.verdict == "unproven"
-    assert result.unproven == ("layer 'b' changes from run to run, so its values were not compared",)
+    assert result.verdict == "inconclusive"
+    assert result.inconclusive == ("layer 'b' changes from run to run, so its values were not compared",)
 
 
-def test_an_error_outweighs_what_is_unproven():
+def test_an_error_outweighs_what_is_inconclusive():
     runs = [Run().add("a", value).add("b", B, random=True).end(Y) for value in (A, A + 1)]
     assert judged(*runs).verdict == "fail"
 
 
-def test_nothing_compared_is_unproven():
+def test_nothing_compared_is_inconclusive():
     result = compare(Run().add("a", A).snapshot(outputs=()), Run().add("a", A).snapshot(outputs=()))
-    assert (result.verdict, result.unproven) == ("unproven", ("no output was compared",))
+    assert (result.verdict, result.inconclusive) == ("inconclusive", ("no output was compared",))
 
 
 def test_policy():
@@ -422,12 +423,12 @@ def test_ports_in_parts(port):
 def test_what_follows_an_allowed_layer_is_not_proven_by_outputs_alone():
     now, before = chain(b=B + 1, c=C + 1, y=Y + 1), chain()
     result = judged(now, before, policy=Policy(allow=("b",)))
-    assert result.verdict == "unproven"
+    assert result.verdict == "inconclusive"
     assert [(finding.layer, finding.severity, finding.allowed) for finding in result.findings] == [
         ("b", "error", True), ("c", "warning", False)
     ]  # fmt: skip
     assert "layer 'b', which may differ" in result.findings[1].message
-    assert result.unproven[0].startswith("layers or outputs after 'b', which may differ, differ too")
+    assert result.inconclusive[0].startswith("layers or outputs after 'b', which may differ, differ too")
 
 
 def test_a_change_before_the_allowed_layer_is_an_error():
@@ -437,14 +438,14 @@ def test_a_change_before_the_allowed_layer_is_an_error():
 
 def test_an_output_that_an_allowed_layer_returns_may_differ():
     result = judged(chain(c=C + 1, y=C + 1), chain(y=C), policy=Policy(allow=("c",)))
-    assert (result.verdict, result.unproven) == ("pass", ())
-    assert judged(chain(c=C + 1, y=Y + 1), chain(), policy=Policy(allow=("c",))).verdict == "unproven"
+    assert (result.verdict, result.inconclusive) == ("pass", ())
+    assert judged(chain(c=C + 1, y=Y + 1), chain(), policy=Policy(allow=("c",))).verdict == "inconclusive"
 
 
 def test_an_allowed_layer_hides_no_dtype():
     half = C.astype(np.float16)
     now, before = (Run().add("a", a).add("c", c).end(Y) for a, c in ((A.astype(np.float16), half), (A, C)))
-    assert judged(now, before, policy=Policy(allow=("a",))).verdict == "unproven"
+    assert judged(now, before, policy=Policy(allow=("a",))).verdict == "inconclusive"
     assert ("KMR404", "warning", "c") in told(judged(now, before, policy=Policy(allow=("a",))))
 
 
@@ -453,7 +454,9 @@ def test_both_ends_tell_what_an_allowed_layer_does():
     assert result.verdict == "fail"
     assert [(finding.layer, finding.allowed) for finding in result.findings] == [("left", True), ("right", False)]
     assert judged(two_branches(A + 1, y=A + 1), two_branches(y=A), policy=Policy(allow=("left",))).verdict == "pass"
-    assert judged(two_branches(A + 1, y=Y + 1), two_branches(), policy=Policy(allow=("left",))).verdict == "unproven"
+    assert (
+        judged(two_branches(A + 1, y=Y + 1), two_branches(), policy=Policy(allow=("left",))).verdict == "inconclusive"
+    )
 
 
 def test_a_rule_that_does_not_count_hides_no_other():
@@ -473,7 +476,7 @@ def test_a_model_that_became_random_changed():
         result = judged(now, before, whole=whole, conversion=whole)
         assert (result.verdict, told(result)) == ("fail", [("KMR406", "error", "b")])
         assert "gives different values for the same batch from run to run, and did not before" in only(result).message
-    assert judged(before, now).verdict == "unproven"
+    assert judged(before, now).verdict == "inconclusive"
 
 
 def test_layers_that_could_not_be_compared_are_not_listed_as_compared():
@@ -542,7 +545,7 @@ def test_an_output_without_a_tensor():
 
 def test_what_follows_an_allowed_layer_is_a_note_where_the_outputs_agree():
     result = judged(chain(b=B + 1, c=C + 1), chain(), policy=Policy(allow=("b",)), conversion=True)
-    assert (result.verdict, result.unproven) == ("pass", ())
+    assert (result.verdict, result.inconclusive) == ("pass", ())
     assert told(result) == [("KMR406", "note", "b"), ("KMR406", "note", "c")]
 
 
@@ -591,8 +594,8 @@ def test_a_tolerance_of_the_unique_end_of_a_path():
 def test_an_output_of_nothing_but_nan_proves_nothing(whole):
     nothing = np.full_like(Y, np.nan)
     result = judged(chain(y=nothing), chain(y=nothing), whole=whole)
-    assert (result.verdict, result.findings, result.outputs[0].agrees) == ("unproven", (), None)
-    assert result.unproven == (
+    assert (result.verdict, result.findings, result.outputs[0].agrees) == ("inconclusive", (), None)
+    assert result.inconclusive == (
         "output 'y' holds nothing but NaN or Inf on either side, so no value of it was compared",
     )
     one = nothing.copy()
@@ -603,11 +606,11 @@ def test_an_output_of_nothing_but_nan_proves_nothing(whole):
     assert judged(chain(y=empty), chain(y=empty), whole=whole).verdict == "pass"
 
 
-def test_chance_everywhere_is_unproven():
+def test_chance_everywhere_is_inconclusive():
     runs = [Run().add("a", A, random=True).add("b", B, random=True).end(value, random=True) for value in (Y, Y + 1)]
     result = judged(*runs)
-    assert (result.verdict, result.findings) == ("unproven", ())
-    assert len(result.unproven) == 1
+    assert (result.verdict, result.findings) == ("inconclusive", ())
+    assert len(result.inconclusive) == 1
 
 
 # -- shapes, layouts, dtypes -------------------------------------------------------------------------------------

@@ -287,14 +287,14 @@ def test_one_sample_of_several_slices(torch, against_snapshot, full):
     assert (first(result).where, result.exact) == ((3,), full)
 
 
-def test_chance_is_unproven(torch, against_model, against_snapshot):
+def test_chance_is_inconclusive(torch, against_model, against_snapshot):
     from zoo import conversions_torch as made
 
     now, before = torch(made.seeded(made.Noisy)), torch(made.seeded(made.Noisy))
     for run in (against_model, against_snapshot):
         result = run(now, before, zoo.images((4,)))
-        assert (result.verdict, result.outputs[0].agrees) == ("unproven", None)
-        assert "'out0' changes from run to run" in result.unproven[0]
+        assert (result.verdict, result.outputs[0].agrees) == ("inconclusive", None)
+        assert "'out0' changes from run to run" in result.inconclusive[0]
 
 
 # -- two frameworks ----------------------------------------------------------------------------------------------

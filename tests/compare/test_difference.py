@@ -16,7 +16,7 @@ EXACT = pytest.mark.parametrize("exact", [False, True], ids=["sketch", "whole"])
 
 def compared_with_version_1(now, before, **how):
     """By the sketches of a snapshot of version 1."""
-    run = [Run().add("a", value, former=True, **how).snapshot() for value in (now, before)]
+    run = [Run().add("a", value, v1=True, **how).snapshot() for value in (now, before)]
     mine, yours = (as_version_1(one).taps[0] for one in run)
     return differ(mine, yours, SIZE, TOLERANCE, schema=1)
 

@@ -17,7 +17,7 @@ FAULTS = {
     "KMR101": lambda x: x - x.mean(0),
     "KMR102": np.squeeze,
     "KMR104": lambda x: x[x[:, 0] > 0],
-    "unproven": lambda x: np.maximum(x - 1e9, 0),
+    "inconclusive": lambda x: np.maximum(x - 1e9, 0),
 }
 
 
@@ -50,7 +50,7 @@ def screen(report):
 @pytest.mark.parametrize(("rule", "function"), FAULTS.items(), ids=FAULTS)
 def test_messages_name_the_output(rule, function):
     report = report_of(function)
-    texts = [*report.unproven, *(finding.message for finding in report.findings if finding.rule == rule)]
+    texts = [*report.inconclusive, *(finding.message for finding in report.findings if finding.rule == rule)]
     assert texts
     assert all("output 'scores' (out0)" in text for text in texts)
 

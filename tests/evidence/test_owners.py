@@ -133,9 +133,9 @@ class TestFromOwners:
     def test_nothing_showed(self):
         assert from_owners(owners_of([NOBODY] * 4), 4, (0,)).kind == "constant"
 
-    def test_dead_sample_is_unproven(self):
+    def test_dead_sample_is_inconclusive(self):
         index = from_owners(owners_of([0, NOBODY, 2, 3]), 4, (1,))
-        assert (index.kind, index.axis) == ("unproven", 0)
+        assert (index.kind, index.axis) == ("inconclusive", 0)
 
     def test_dead_columns_do_not_hide_the_rows(self):
         owners = owners_of([0, 1, 2, 3], columns=4)

@@ -72,17 +72,17 @@ def test_filling_keeps_everything():
     assert evidence.filled
     assert np.array_equal(evidence.base["step0", 0, "out0"], np.tanh(2 * data["x"]))
     assert evidence.base["first", 0, "out0"] is evidence.base["step0", 0, "in0"]
-    assert not evidence.restless
+    assert not evidence.nondeterministic
 
 
-def test_what_differs_when_it_is_filled_is_restless():
+def test_what_differs_when_it_is_filled_is_nondeterministic():
     drift = [0.0]
     session, data = wide(lambda x: x + drift[0]), batch()
     evidence, taps = recorded(session, data)
     drift[0] = 1.0
     evidence.fill(session, data, taps)
-    assert {layer for layer, _, _ in evidence.restless} == {"step0", "last", ""}
-    assert evidence.index(("step0", 0, "out0")).kind == "unproven"
+    assert {layer for layer, _, _ in evidence.nondeterministic} == {"step0", "last", ""}
+    assert evidence.index(("step0", 0, "out0")).kind == "inconclusive"
     assert evidence.index(("first", 0, "out0")).kind == "constant"
 
 
@@ -116,13 +116,13 @@ def test_a_pass_that_is_run_again_counts_once():
     evidence, taps = recorded(session, data)
     marks[0] = replaced * np.ones((B, 4))
     evidence.replaced(session, other, taps, 2)
-    assert evidence.wanting
+    assert evidence.needs_full_pass
     marks[0] = np.zeros((B, 4))
     evidence.fill(session, data, taps)
     evidence.by_element(rows_again=True)
     marks[0] = replaced * np.ones((B, 4))
     evidence.replaced(session, other, taps, 2, again=True)
-    assert not evidence.wanting
+    assert not evidence.needs_full_pass
     assert evidence.leak_ulp["", 0, "out0"] == 0
     assert np.array_equal(evidence.reached["", 0, "out0"].elements, 4 * marks[0])
 

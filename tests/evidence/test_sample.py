@@ -89,8 +89,8 @@ def test_last_bits_are_told_from_a_leak():
 def test_chance_is_not_called_a_dependence():
     rng = np.random.default_rng(0)
     record, _, _ = take(lambda x: x + rng.standard_normal(x.shape))
-    assert record.index.kind == "unproven"
-    assert "the same batch twice" in record.index.proof
+    assert record.index.kind == "inconclusive"
+    assert "the same batch twice" in record.index.evidence
 
 
 def test_interleaved():
@@ -110,9 +110,9 @@ def test_silence_is_never_called_a_proof():
     table = np.arange(12.0).reshape(4, 3)
     session = ArraySession([("table", lambda _: table), ("after", lambda x: x + 1)])
     records = take_samples(session, batch(), Taps(("table", "after"), sides=("out",)), [1])
-    proofs = {record.layer: (record.index.kind, record.index.proof) for record in records}
-    assert proofs["table"] == ("unproven", "what comes in changed with the samples, but nothing here did")
-    assert proofs["after"][0] == "unproven"
+    proofs = {record.layer: (record.index.kind, record.index.evidence) for record in records}
+    assert proofs["table"] == ("inconclusive", "what comes in changed with the samples, but nothing here did")
+    assert proofs["after"][0] == "inconclusive"
     assert "a constant, or silent" in proofs["after"][1]
 
 
@@ -128,12 +128,12 @@ def test_a_layer_that_takes_nothing_is_constant():
 
 def test_dead_row_is_not_called_proven():
     record, _, _ = take(lambda x: np.where(np.arange(len(x))[:, None] == 2, 0.0, np.tanh(x)))
-    assert record.index.kind == "unproven"
+    assert record.index.kind == "inconclusive"
     assert record.sample == 2
     assert not record.value.any()
 
 
-PROVEN = ("separated", "merged", "moved", "reordered")
+VERIFIED = ("separated", "merged", "moved", "reordered")
 
 
 def poisoned(size, sample, width=3):
@@ -148,7 +148,7 @@ def test_nan_that_spreads_over_the_batch_is_no_proof(size):
     data = poisoned(size, size - 1)
     for sample in range(size):
         record, _, _ = take(lambda x: x - x.mean(axis=0), sample, data)
-        assert record.index.kind not in PROVEN
+        assert record.index.kind not in VERIFIED
 
 
 def test_nan_in_the_own_row_hides_no_dependence():
@@ -169,13 +169,13 @@ def test_a_product_with_zero_hides_no_dependence():
     assert record.index.kind == "mixed"
     session = ArraySession([("layer", lambda x: x @ x.T)])
     many = take_samples(session, {"x": np.zeros((8, 3))}, Taps(("layer",), sides=("out",)), range(8))
-    assert {record.index.kind for record in many} <= {"unproven", "mixed"}
+    assert {record.index.kind for record in many} <= {"inconclusive", "mixed"}
 
 
 def test_a_row_that_all_share_is_not_separated():
     record, _, _ = take(lambda x: x[:1] + 0 * x, 0)
-    assert record.index.kind == "unproven"
-    assert record.index.proof == "6 of 6 slices on axis 0 changed with sample 0, and its share would be 1"
+    assert record.index.kind == "inconclusive"
+    assert record.index.evidence == "6 of 6 slices on axis 0 changed with sample 0, and its share would be 1"
 
 
 def test_a_maximum_over_the_batch_is_never_proven():
@@ -184,7 +184,7 @@ def test_a_maximum_over_the_batch_is_never_proven():
             data = batch(width=width, seed=seed)
             for sample in range(B):
                 record, _, _ = take(lambda x: x.max(axis=0, keepdims=True) + 0 * x, sample, data, seed=seed)
-                assert record.index.kind not in PROVEN
+                assert record.index.kind not in VERIFIED
 
 
 def test_one_way_leak_is_seen_from_both_ends():
@@ -244,8 +244,8 @@ def test_sides():
 def test_no_verify_runs_once_and_says_so():
     record, passes, x = take(np.tanh, verify=False)
     assert passes == 1
-    assert record.index.kind == "unproven"
-    assert "--no-verify" in record.index.proof
+    assert record.index.kind == "inconclusive"
+    assert "--no-verify" in record.index.evidence
     assert np.array_equal(record.value, np.tanh(x[2]))
     lost, _, _ = take(lambda x: x.T.copy(), verify=False)
     assert lost.sample is None

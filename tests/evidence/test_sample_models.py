@@ -1,4 +1,4 @@
-"""The sample command's answer on every sample model: each row proven, and the right one."""
+"""The sample command's answer on every sample model: each row verified, and the right one."""
 
 import numpy as np
 import pytest
@@ -24,8 +24,8 @@ def taken(request):
 
 def test_every_tap_is_proven(taken):
     name, _, records, _ = taken
-    proven = {"separated", "merged", "moved", "reordered"}
-    open_questions = {(r.layer, r.call, r.port): r.index for r in records if r.index.kind not in proven}
+    verified = {"separated", "merged", "moved", "reordered"}
+    open_questions = {(r.layer, r.call, r.port): r.index for r in records if r.index.kind not in verified}
     assert open_questions == {}, name
 
 

@@ -54,7 +54,7 @@ def test_arrays(array):
 
 
 def test_records():
-    record = Record("a", 1, "out0", np.ones((2, 2)), (4, 2), BatchIndex("merged", 0, (0, 0, 1, 1), "proof"), 1)
+    record = Record("a", 1, "out0", np.ones((2, 2)), (4, 2), BatchIndex("merged", 0, (0, 0, 1, 1), "evidence"), 1)
     back = through((record,))[0]
     assert (back.layer, back.call, back.shape, back.index, back.sample) == ("a", 1, (4, 2), record.index, 1)
     assert (back.value == 1).all()

@@ -108,7 +108,7 @@ def test_a_clean_model_passes_everywhere_with_one_process(project):
         [
             "kmr-inspect: clean.pt on synthetic data",
             "clean.pt::mix::KMR101 PASSED*",
-            "clean.pt::(model)::proven PASSED*",
+            "clean.pt::(model)::verified PASSED*",
         ]
     )
     assert starts(project) == 1
@@ -163,7 +163,7 @@ def test_what_is_not_shown_is_skipped_and_never_passed(project):
     result = project.runpytest("--kmr-model", "dead.pt", *SHAPE, "-v", "-rs")
     outcomes = result.parseoutcomes()
     assert "failed" not in outcomes
-    result.stdout.fnmatch_lines(["dead.pt::(model)::proven SKIPPED*", "SKIPPED * 1: not shown: *"])
+    result.stdout.fnmatch_lines(["dead.pt::(model)::verified SKIPPED*", "SKIPPED * 1: not shown: *"])
     assert "dead.pt::1::KMR101 PASSED" not in text_of(result)
     assert "dead.pt::0::KMR101 PASSED" in text_of(result)
 
@@ -240,7 +240,7 @@ def test_a_selection_for_the_check_leaves_the_comparison_whole(project):
     arguments = ("--kmr-model", "clean.pt", *SHAPE, "--kmr-snapshot", "clean.kmr.json", "--collect-only", "-q")
     project.makepyprojecttoml("[tool.kmr-inspect]\nselect = ['KMR101']\n")
     collected = project.runpytest(*arguments).stdout
-    collected.fnmatch_lines(["*::KMR101", "*::KMR406", "*::proven", "*::compared"])
+    collected.fnmatch_lines(["*::KMR101", "*::KMR406", "*::verified", "*::compared"])
     collected.no_fnmatch_line("*::KMR102")
     project.makepyprojecttoml("[tool.kmr-inspect]\nignore = ['KMR4']\n")
     refused = project.runpytest(*arguments)
@@ -408,7 +408,7 @@ def test_independence_is_asserted_in_the_words_of_the_command(project):
 
         @pytest.mark.kmr_model("dead.pt")
         def test_dead(kmr_model):
-            assert kmr_model.assert_batch_independent(rows, unproven_ok=True).verdict == "unproven"
+            assert kmr_model.assert_batch_independent(rows, inconclusive_ok=True).verdict == "inconclusive"
             kmr_model.assert_batch_independent(rows)
 
         @pytest.mark.kmr_model("clean.pt")
@@ -425,7 +425,7 @@ def test_independence_is_asserted_in_the_words_of_the_command(project):
             "E       fail: samples of a batch change each other",
             "E       error KMR101 cross-sample-leak at mix",
             "E       AssertionError: dead.pt",
-            "E       unproven: not everything could be shown either way",
+            "E       inconclusive: not everything could be shown either way",
             "E       Failed: error: clean.pt: the forward pass failed *",
         ]
     )

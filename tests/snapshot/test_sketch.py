@@ -150,13 +150,13 @@ def test_places_of_one_bucket_do_cancel_in_version_1():
 
 
 def test_version_1_is_what_it_always_was():
-    assert sketch_v1.project(np.arange(32, dtype=np.float64)) == FORMER_SHORT
-    assert sketch_v1.project(np.sin(np.arange(5000, dtype=np.float64))) == pytest.approx(FORMER_LONG, rel=1e-6)
+    assert sketch_v1.project(np.arange(32, dtype=np.float64)) == V1_SHORT
+    assert sketch_v1.project(np.sin(np.arange(5000, dtype=np.float64))) == pytest.approx(V1_LONG, rel=1e-6)
     assert sketch_v1.project(np.array([b"a"], object)) == ()
 
 
-FORMER_SHORT = (-53.0, 22.0, 46.0, 40.0, -13.0, -26.0, 65.0, 61.0)
-FORMER_LONG = (7.448591, 17.51538, 3.63204, 59.61898, 12.70959, -5.349953, 5.829471, 7.858003)
+V1_SHORT = (-53.0, 22.0, 46.0, 40.0, -13.0, -26.0, 65.0, 61.0)
+V1_LONG = (7.448591, 17.51538, 3.63204, 59.61898, 12.70959, -5.349953, 5.829471, 7.858003)
 
 
 def test_resolution_bounds_what_rounding_makes():

@@ -39,7 +39,7 @@ def agrees(tmp_path):
             sketched = compare_with_snapshot(opened, path, batch)[0]
             size = options.get("size")
             for result in (exact, sketched, compare_models(opened, opened, batch, size=size)):
-                assert (result.verdict, result.findings) == (verdict, ()), result.unproven
+                assert (result.verdict, result.findings) == (verdict, ()), result.inconclusive
                 assert result.compared == len(taken.taps)
             assert (exact.exact, sketched.exact) == (True, False)
         return taken
@@ -137,7 +137,7 @@ def test_another_fixed_batch_is_no_reason_to_accept_it(tmp_path, declaring):
             assert before or "take the snapshot" not in caught.value.hint
 
 
-def test_equal_samples_leave_inputs_of_layers_unproven(scripted):
+def test_equal_samples_leave_inputs_of_layers_inconclusive(scripted):
     """They are not kept, so nothing is asked of them."""
     import torch
 
@@ -161,7 +161,7 @@ def test_a_snapshot_of_version_1(tmp_path, declaring):
     with open_model(declaring(None, 6, 6, 1), in_process=True) as opened:
         arrays, spare = opened.take_batch(data, None, {}, 0)
         how = {"sides": ("in", "out"), "shapes": {}, "seed": 0, "folder": None}
-        path.write_text(of_version_1(opened.snapshot_of(arrays, spare, data, former=True, **how)))
+        path.write_text(of_version_1(opened.snapshot_of(arrays, spare, data, v1=True, **how)))
         jsonschema.validate(json.loads(path.read_text()), SCHEMA)
         assert load(path).schema == 1
         result, now = compare_with_snapshot(opened, path, data)
@@ -174,8 +174,8 @@ def test_a_snapshot_of_version_1(tmp_path, declaring):
             sample["bits"] = "00000000"
         path.write_text(json.dumps(other))
         result = compare_with_snapshot(opened, path, data)[0]
-        assert result.verdict == "unproven"
-        assert "layer 'conv' has other bits, and a snapshot of version 1 does not tell" in result.unproven[0]
+        assert result.verdict == "inconclusive"
+        assert "layer 'conv' has other bits, and a snapshot of version 1 does not tell" in result.inconclusive[0]
         for sample in conv["samples"]:
             sample["sketch"] = [number + 1 for number in sample["sketch"]]
         path.write_text(json.dumps(other))
@@ -190,7 +190,7 @@ def of_version_1(snapshot):
         del spec["declared"]
     for tap, kept in zip(document["taps"], snapshot.taps, strict=True):
         for sample, sketched in zip(tap["samples"], kept.samples, strict=True):
-            sample["sketch"] = list(sketched.former)
+            sample["sketch"] = list(sketched.v1)
             del sample["exp"]
     return json.dumps(document)
 
@@ -285,7 +285,7 @@ def test_other_inputs_are_a_finding(tmp_path, two):
         result, now = compare_with_snapshot(opened, path)
     assert result.verdict == "fail"
     assert {finding.rule for finding in result.findings} == {"KMR403", "KMR409"}
-    assert "values were not compared" in result.unproven[0]
+    assert "values were not compared" in result.inconclusive[0]
     assert now.inputs[0].shape == (load(path).size, 7)
 
 

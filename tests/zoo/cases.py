@@ -61,7 +61,7 @@ class Outcome:
         errors: every error-level finding as (rule, layer).
         named: the layers of the findings of an expected rule.
         verdict: of the report, or ``crash``.
-        reasons: what was left unproven; the message of a crash.
+        reasons: what was left inconclusive; the message of a crash.
         seconds: of the check, without building and loading.
     """
 
@@ -105,6 +105,6 @@ def judge(case: Case) -> Outcome:
     named = tuple(dict.fromkeys(finding.layer for finding in expected))
     errors = tuple((finding.rule, finding.layer) for finding in report.findings if finding.severity == "error")
     return Outcome(
-        bool(expected), named == (case.layer,), errors, named, report.verdict, report.unproven,
+        bool(expected), named == (case.layer,), errors, named, report.verdict, report.inconclusive,
         time.perf_counter() - start,
     )  # fmt: skip

@@ -12,12 +12,14 @@ LEAK = "an output of one sample changes when only other samples change; seen at 
 PATH = "models/scores v2.keras"
 
 
-def report(path, verdict, layers, findings=(), unproven=(), dependence=()) -> Report:
+def report(path, verdict, layers, findings=(), inconclusive=(), dependence=()) -> Report:
     """A report on ``layers``, each with one output; the last one is the model itself."""
     taps = tuple(
         TapVerdict(layer, 0, "out0", (4, 2), "float32", BatchIndex("separated", 0)) for layer in (*layers, "")
     ) if layers else ()  # fmt: skip
-    return Report(verdict, path, "keras", 9, (4, 1, 2, 3), taps, tuple(findings), tuple(dependence), tuple(unproven))
+    return Report(
+        verdict, path, "keras", 9, (4, 1, 2, 3), taps, tuple(findings), tuple(dependence), tuple(inconclusive)
+    )
 
 
 def own(size: int) -> Dependence:
@@ -41,7 +43,7 @@ FINDINGS = report(
     ],
 )
 SILENT = "output out1: no sample ever showed in it, whatever replaced them"
-UNPROVEN = report("models/quiet.pt", "unproven", ("gate",), unproven=[SILENT])
+INCONCLUSIVE = report("models/quiet.pt", "inconclusive", ("gate",), inconclusive=[SILENT])
 EMPTY = report("models/hollow.pt", "pass", ())
 ALARMING = report(
     f"models/{HOSTILE}.pt",
@@ -60,7 +62,7 @@ CASES = {
     "findings": [FINDINGS],
     "empty": [EMPTY],
     "hostile": [ALARMING],
-    "several": [CLEAN, GONE, UNPROVEN],
+    "several": [CLEAN, GONE, INCONCLUSIVE],
     "none": [],
 }
 """Calls by name: a report for every model, or its path and why it could not be checked."""

@@ -11,7 +11,7 @@ from kmr_cli.records import BatchIndex, InputSketch, Snapshot, TapSketch
 from kmr_cli.snapshot.take import sketch_tap
 
 SIZE = 4
-_PROVEN = ("separated", "merged", "moved", "reordered")
+_OWNED = ("separated", "merged", "moved", "reordered")
 
 
 def tap(
@@ -25,15 +25,15 @@ def tap(
     axis: int | None = 0,
     owners: Sequence[int] | None = None,
     random: bool = False,
-    former: bool = False,
+    v1: bool = False,
 ) -> TapSketch:
     """The sketch of one tensor; by default its samples lie apart on axis 0."""
-    if kind not in _PROVEN and owners is None:
+    if kind not in _OWNED and owners is None:
         axis = None
     if owners is None and axis is not None:
         owners = np.repeat(np.arange(size), value.shape[axis] // size).tolist()
     index = BatchIndex(kind, axis, tuple(owners or ()), RANDOM if random else "")
-    return sketch_tap((layer, call, port), value, index, size, size // 2, former=former)
+    return sketch_tap((layer, call, port), value, index, size, size // 2, v1=v1)
 
 
 def snapshot(*taps: TapSketch, size: int = SIZE, **more: object) -> Snapshot:

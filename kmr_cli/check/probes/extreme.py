@@ -40,7 +40,7 @@ def push(run: Run) -> None:
     for tap, home in run.evidence.canonical.items():  # the same tensor was looked at once
         if home in run.pushed:
             run.pushed.setdefault(tap, run.pushed[home])
-    for tap in run.evidence.restless | run.evidence.rerouted:
+    for tap in run.evidence.nondeterministic | run.evidence.rerouted:
         run.pushed.pop(tap, None)
         run.poisoned.pop(tap, None)
     if run.routed:  # rows in other groups: last bits are no poison
@@ -127,7 +127,7 @@ def _most_unlike(run: Run, sample: int) -> int | None:
     decisions, floats = np.zeros(size), np.zeros(size)
     for tap in run.evidence.order:
         index, value = run.indices[tap], run.evidence.base.get(tap)  # small tensors are always kept
-        if run.evidence.canonical[tap] != tap or index.kind not in ("separated", "unproven"):
+        if run.evidence.canonical[tap] != tap or index.kind not in ("separated", "inconclusive"):
             continue
         if value is None or value.ndim == 0 or len(value) != size or not 0 < value.size <= size * _SMALL:
             continue

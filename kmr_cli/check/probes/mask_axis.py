@@ -1,4 +1,4 @@
-"""Masks that broadcast against the wrong axis, proven by masking one step of one sample.
+"""Masks that broadcast against the wrong axis, verified by masking one step of one sample.
 
 A layer that gets a mask and steps to apply it to shows that step, in that sample, or everything that is computed from
 it in that sample. Where the mask meets another axis, the number of the sample or of the step turns up as a place on it.

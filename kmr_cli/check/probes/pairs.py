@@ -16,7 +16,7 @@ from kmr_cli.records import Batch
 
 
 def name_pairs(run: Run, budget: int, spare: Batch | None = None) -> None:
-    """Give the leaks that group passes found at least one proven pair (moved, changed) for every output, if possible.
+    """Give the leaks that group passes found at least one verified pair (moved, changed) for every output, if possible.
 
     Row i of an output moved in a pass that left sample i alone: so something moved it that differs from i in the bit
     of that pass. With a single foreign mover j these bits are those of ``i ^ j``, and a pass that replaces j alone
@@ -46,7 +46,7 @@ class _Hunt:
         self.outputs = {
             tap: axes[0]
             for tap in run.outputs
-            if tap not in run.evidence.restless | run.evidence.rerouted
+            if tap not in run.evidence.nondeterministic | run.evidence.rerouted
             and run.mixed(tap)
             and (axes := carrying_axes(run, tap))
         }  # with the axis that carries the samples
@@ -54,7 +54,7 @@ class _Hunt:
         self._cleared: set[int] = set()
 
     def search(self, tap: Tap) -> None:
-        """Replace suspects until a pair of this output is proven, or the budget is spent."""
+        """Replace suspects until a pair of this output is verified, or the budget is spent."""
         for row, suspects in self._suspects(tap):
             left = [sample for sample in suspects if sample not in self._cleared]
             first = True

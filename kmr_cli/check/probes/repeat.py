@@ -18,19 +18,19 @@ from kmr_cli.records import Batch
 
 def judge_determinism(run: Run, reopen: Callable[[], Session] | None) -> None:
     """KMR301, KMR302: what the same batch gives twice, on one loaded instance."""
-    restless = run.evidence.restless
-    if not restless:
+    nondeterministic = run.evidence.nondeterministic
+    if not nondeterministic:
         return
     code = "KMR302" if reopen is not None and _remembers(run, reopen) else "KMR301"
     words = {
         "KMR301": "the same batch twice gives different values",
         "KMR302": "the same batch gives other values after other calls: something is kept between calls",
     }
-    for source in find_sources(run.evidence.order, restless.__contains__, run.info.separator):
+    for source in find_sources(run.evidence.order, nondeterministic.__contains__, run.info.separator):
         run.add(code, source, words[code])
     for tap in run.outputs:
-        if tap in restless:
-            run.unproven.append(f"{run.title(tap)} changes from run to run, so nothing can be told from it")
+        if tap in nondeterministic:
+            run.inconclusive.append(f"{run.title(tap)} changes from run to run, so nothing can be told from it")
 
 
 def find_noise(run: Run) -> int:

@@ -37,10 +37,12 @@ def judge_masks(run: Run, masks: Sequence[Mask], policy: Policy) -> None:
         suspect = any(_is_suspect(finding) for finding in run.findings)
         found = try_masks(run.session, run.batch, masks, run.taps, run.indices, run.rng, suspect=suspect)
     except ModelRunError as exc:
-        run.unproven.append(f"the model does not run on a padded batch, so its masks are not checked: {exc.message}")
+        run.inconclusive.append(
+            f"the model does not run on a padded batch, so its masks are not checked: {exc.message}"
+        )
         return
     run.passes += found.passes
-    quiet = run.evidence.restless
+    quiet = run.evidence.nondeterministic
     for code, wrong, text in (
         ("KMR201", found.heard - quiet, "what stands in masked positions changes others"),
         ("KMR202", found.broken - quiet, "a fully masked sample gives NaN or Inf"),
@@ -57,7 +59,7 @@ def judge_masks(run: Run, masks: Sequence[Mask], policy: Policy) -> None:
             run.add("KMR201", source, "a longer padding changes the result")
     if not found.replaced and not found.lengthened:
         names = ", ".join(repr(mask.name) for mask in masks)
-        run.unproven.append(f"padding of {names}: nothing else could be put there, and it could not be made longer")
+        run.inconclusive.append(f"padding of {names}: nothing else could be put there, and it could not be made longer")
     if policy.counts("KMR203") and found.passes < _PASSES and any(_is_suspect(finding) for finding in run.findings):
         run.step("masking one step of one sample")
         axes = Axes({tap: index.axis for tap, index in run.indices.items() if index.axis}, found.stepwise)

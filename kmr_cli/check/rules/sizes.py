@@ -52,7 +52,7 @@ def judge_sizes(run: Run) -> None:
             _amplified(run, found)
         for port in found.unsure:
             title = output_title(port, found.names)
-            run.unproven.append(f"{title} is discrete and differs for the same samples {_where(run, found)}")
+            run.inconclusive.append(f"{title} is discrete and differs for the same samples {_where(run, found)}")
     at_any = any(found.differs and not found.misplaced and not coincident for found, coincident in run.sizes)
     for found, coincident in run.sizes:
         known = {finding.rule for finding in run.findings}
@@ -127,7 +127,7 @@ def _where(run: Run, found: SizeRun) -> str:
 
 def mixing(run: Run) -> list[Source]:
     """The layers that mix samples, whether or not that showed in the outputs so far."""
-    steady = [tap for tap in run.evidence.order if tap not in run.evidence.restless]
+    steady = [tap for tap in run.evidence.order if tap not in run.evidence.nondeterministic]
     return find_sources(steady, run.mixed, run.info.separator)
 
 
@@ -170,7 +170,11 @@ def _index(run: Run, tap: Tap) -> BatchIndex:
 
 def _hopeless(run: Run, tap: Tap) -> bool:
     """What is mixed or random differs at other sizes too: that is no second finding."""
-    return (run.mixed(tap) and not run.rounded(tap)) or tap in run.evidence.restless or tap in run.evidence.rerouted
+    return (
+        (run.mixed(tap) and not run.rounded(tap))
+        or tap in run.evidence.nondeterministic
+        or tap in run.evidence.rerouted
+    )
 
 
 def judge_failure(run: Run, masks: Sequence[Mask], failure: ModelRunError) -> list[int]:

@@ -78,7 +78,9 @@ def tally(outcomes: Sequence[Outcome]) -> str:
         "allowed" if finding.allowed else finding.severity for outcome in outcomes for finding in outcome.findings
     )
     ran = [
-        f"{verdicts[verdict]} {verdict}" for verdict in ("pass", "fail", "unproven", "not checked") if verdicts[verdict]
+        f"{verdicts[verdict]} {verdict}"
+        for verdict in ("pass", "fail", "inconclusive", "not checked")
+        if verdicts[verdict]
     ]
     found = [counted(kinds[kind], kind) for kind in ("error", "warning", "note") if kinds[kind]]
     if kinds["allowed"]:

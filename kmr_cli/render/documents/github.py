@@ -44,7 +44,7 @@ def _annotations(outcome: Outcome) -> Iterator[str]:
         places = list(dict.fromkeys(place(finding) for finding in findings))
         more = f" and {len(places) - _PLACES_SHOWN} more" if len(places) > _PLACES_SHOWN else ""
         yield _command("notice", outcome.path, name, f"{', '.join(places[:_PLACES_SHOWN])}{more}: {shown(message)}")
-    for open_end in outcome.unproven:
+    for open_end in outcome.inconclusive:
         yield _command("warning", outcome.path, "not shown either way", shown(open_end))
 
 

@@ -132,7 +132,7 @@ def check_document(report: Report) -> dict[str, Any]:
             {"output": picture.output, "moved": [[int(moved) for moved in row] for row in picture.moved]}
             for picture in report.dependence
         ],
-        "unproven": [_text(reason) for reason in report.unproven],
+        "inconclusive": [_text(reason) for reason in report.inconclusive],
     }
 
 
@@ -179,7 +179,7 @@ def compare_document(result: Comparison) -> dict[str, Any]:
             {"name": _text(output.name), "agrees": output.agrees, "size": output.size, "tolerance": output.tolerance}
             for output in result.outputs
         ],
-        "unproven": [_text(reason) for reason in result.unproven],
+        "inconclusive": [_text(reason) for reason in result.inconclusive],
         "notes": [_text(note) for note in result.notes],
     }
 
@@ -216,7 +216,7 @@ def _index(index: BatchIndex) -> dict[str, Any]:
         "kind": index.kind,
         "axis": index.axis,
         "owners": list(index.owners),
-        "proof": index.proof,
+        "evidence": index.evidence,
         "max_ulp": index.max_ulp,
     }
 

@@ -58,12 +58,12 @@ def _suite(outcome: Outcome) -> ET.Element:
     reason = unchecked(outcome)
     if reason is not None:
         whole.insert(0, _element("error", "could-not-check", reason, shown(outcome.hint or "")))
-    elif outcome.verdict == "unproven" and whole.find("failure") is None:
-        whole.insert(0, _element("skipped", "unproven", "not everything could be shown either way"))
+    elif outcome.verdict == "inconclusive" and whole.find("failure") is None:
+        whole.insert(0, _element("skipped", "inconclusive", "not everything could be shown either way"))
     cases.append(whole)
-    for open_end in outcome.unproven:
+    for open_end in outcome.inconclusive:
         case = ET.Element("testcase", classname=path, name=f"not shown: {shown(open_end)}", time=_seconds(0))
-        case.append(_element("skipped", "unproven", shown(open_end)))
+        case.append(_element("skipped", "inconclusive", shown(open_end)))
         cases.append(case)
     return _counted(f"{outcome.command} {path}", cases, outcome.seconds)
 
@@ -76,7 +76,7 @@ def _case(path: str, name: str, findings: Sequence[Finding], *, unseen: bool = F
         text = "\n\n".join(_lines(finding) for finding in errors)
         case.append(_element("failure", title(errors[0]), shown(errors[0].message) + more, text))
     elif unseen:  # something is said of it, and yet it was not compared: that is no pass
-        case.append(_element("skipped", "unproven", "its values could not be compared, or it was not looked at"))
+        case.append(_element("skipped", "inconclusive", "its values could not be compared, or it was not looked at"))
     others = [finding for finding in findings if not failing(finding)]
     if others:
         ET.SubElement(case, "system-out").text = "\n\n".join(_lines(finding) for finding in others)

@@ -17,13 +17,13 @@ from kmr_cli.rules import RULES
 from kmr_cli.version import __version__
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
-_OPEN = "unproven"
+_OPEN = "inconclusive"
 """Rule id of what was not shown either way: it is no finding, so it has no code."""
 _OPEN_RULE = {
     "id": _OPEN,
-    "name": "unproven",
+    "name": "inconclusive",
     "shortDescription": {"text": "something was not shown either way"},
-    "fullDescription": {"text": "what no sample's change reached is not proven independent"},
+    "fullDescription": {"text": "what no sample's change reached is not verified independent"},
     "help": {
         "text": "give data to which this part reacts (--input)",
         "markdown": "**Fix:** give data to which this part reacts (`--input`)",
@@ -41,7 +41,7 @@ def render(outcomes: Sequence[Outcome]) -> str:
     """
     rules = sorted({finding.rule for outcome in outcomes for finding in outcome.findings})
     descriptors = [_rule(code) for code in rules]
-    if any(outcome.unproven for outcome in outcomes):
+    if any(outcome.inconclusive for outcome in outcomes):
         descriptors.append(_OPEN_RULE)
         rules.append(_OPEN)
     seen: Counter[str] = Counter()
@@ -49,7 +49,7 @@ def render(outcomes: Sequence[Outcome]) -> str:
     for outcome in outcomes:
         for finding in outcome.findings:
             results.append(_result(outcome, finding, rules.index(finding.rule), seen))
-        for open_end in outcome.unproven:
+        for open_end in outcome.inconclusive:
             results.append(_open_result(outcome, open_end, rules.index(_OPEN), seen))
     notifications = [_notification(outcome, reason) for outcome in outcomes if (reason := unchecked(outcome))]
     if not outcomes:

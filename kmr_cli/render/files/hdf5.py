@@ -46,7 +46,7 @@ def write(path: Path, info: ModelInfo, records: Sequence[Record], versions: Mapp
             owners = np.asarray(record.index.owners, dtype=np.int64)
             if owners.nbytes < 60_000:  # HDF5 keeps an attribute below 64 kB
                 dataset.attrs["owners"] = owners
-            dataset.attrs["proof"] = record.index.proof
+            dataset.attrs["evidence"] = record.index.evidence
     path.write_bytes(content.getbuffer())
 
 

@@ -13,7 +13,7 @@ from kmr_cli.rules import RULES
 _VERDICTS = {
     "pass": ("green", "nothing changed beyond the tolerances"),
     "fail": ("bold red", "the model is not what the baseline says"),
-    "unproven": ("bold yellow", "not everything could be compared"),
+    "inconclusive": ("bold yellow", "not everything could be compared"),
 }
 _STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold"}
 _INSIDE = ("KMR403", "KMR405", "KMR406", "KMR407")
@@ -59,7 +59,7 @@ def show_comparison(console: Console, result: Comparison, *, some_rules: bool = 
         if count > _SHOWN:
             console.print()
             console.print(Text(f"… and {count - _SHOWN} more of {severity} {code}: --format json lists all"))
-    for reason in result.unproven:
+    for reason in result.inconclusive:
         console.print()
         label = Text("not compared: ", "bold yellow")
         print_hanging(console, label, Text(for_terminal(reason, 500)))

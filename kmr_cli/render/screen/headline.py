@@ -31,7 +31,7 @@ def headline(report: Report, *, some_rules: bool = False) -> str:
     """
     if report.verdict == "fail":
         return _wrong(report)
-    if report.verdict == "unproven":
+    if report.verdict == "inconclusive":
         return "not everything could be shown either way"
     if some_rules:
         return "no error by the rules that --select and --ignore leave"
@@ -58,7 +58,7 @@ def _independent(report: Report) -> str:
         inside.append("inside, samples are routed by what they hold")
     elif any(kind in _MIXED for kind in kinds):
         inside.append("inside, samples mix and are separated again")
-    silent = sum(tap.index.kind == "unproven" for tap in report.taps)
+    silent = sum(tap.index.kind == "inconclusive" for tap in report.taps)
     if silent:
         inside.append(f"{'1 value' if silent == 1 else f'{silent} values'} inside showed nothing either way")
     if not inside and not rounded:

@@ -25,7 +25,7 @@ def pictures(report: Report) -> Iterator[list[str]]:
     for tap in outputs:
         picture = drawn.get(tap.port)
         title = for_terminal((picture and picture.title) or f"output {tap.port}")
-        if _restless(tap):
+        if _nondeterministic(tap):
             yield [f"no picture of {title}: it changes from run to run"]
         elif picture is not None:
             if any(map(any, picture.moved)):  # otherwise it is a constant, or named among what was not shown
@@ -36,9 +36,9 @@ def pictures(report: Report) -> Iterator[list[str]]:
             yield [f"no picture of {title}: it is not known which axis of {tap.shape} carries the samples"]
 
 
-def _restless(tap: TapVerdict) -> bool:
+def _nondeterministic(tap: TapVerdict) -> bool:
     """Whether the same batch twice gave different values: then nothing is known of any axis."""
-    return tap.index.proof == RANDOM
+    return tap.index.evidence == RANDOM
 
 
 def _draw(report: Report, picture: Dependence) -> list[str]:

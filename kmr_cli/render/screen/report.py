@@ -17,7 +17,7 @@ from kmr_cli.render.screen.lines import print_hanging
 from kmr_cli.render.screen.pictures import pictures
 from kmr_cli.rules import RULES
 
-_VERDICTS = {"pass": "green", "fail": "bold red", "unproven": "bold yellow"}
+_VERDICTS = {"pass": "green", "fail": "bold red", "inconclusive": "bold yellow"}
 _STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold"}
 _NOTES_SHOWN = 6
 _PLACES_SHOWN = 8
@@ -55,7 +55,7 @@ def show_report(console: Console, report: Report, *, some_rules: bool = False) -
         if finding.severity != "note":
             _finding(console, finding)
     _notes(console, [finding for finding in report.findings if finding.severity == "note"])
-    for reason in report.unproven:
+    for reason in report.inconclusive:
         console.print()
         _print(console, Text("not shown: ", "bold yellow").append(for_terminal(reason, 500), "not bold default"))
 
@@ -86,7 +86,7 @@ def show_library(console: Console, checked: Sequence[tuple[Case, Report]]) -> No
         for finding in report.findings:
             if finding.severity == "error" and not finding.allowed:
                 _line(console, f"{finding.rule} {RULES[finding.rule].name}: {for_terminal(finding.message, 500)}")
-        for reason in report.unproven if not case.by_design else ():
+        for reason in report.inconclusive if not case.by_design else ():
             _line(console, f"not shown: {for_terminal(reason, 500)}")
     console.print()
     mode = " in training mode" if any(report.training for _, report in checked) else ""

@@ -24,15 +24,15 @@ _IN_FULL = 12
 _TITLES = {"keras": "Keras archive", "h5": "HDF5 file", "savedmodel": "SavedModel", "torchscript": "TorchScript"}
 _PRESUMED = "~ is not declared by the file, but what such a model mostly takes: data may be otherwise"
 _VERDICTS = {
-    "separated": "proven",
-    "merged": "proven",
-    "moved": "proven",
-    "reordered": "proven",
+    "separated": "verified",
+    "merged": "verified",
+    "moved": "verified",
+    "reordered": "verified",
     "mixed": "MIXED",
     "interleaved": "INTERLEAVED",
     "constant": "constant",
     "routed": "ROUTED",
-    "unproven": "NOT PROVEN",
+    "inconclusive": "INCONCLUSIVE",
 }
 
 
@@ -69,7 +69,7 @@ def show_samples(console: Console, info: ModelInfo, records: Sequence[Record]) -
 
 
 def _print_many(console: Console, records: Sequence[Record], several_calls: set[str]) -> None:
-    """One line a value; whose values are not proven is said below."""
+    """One line a value; whose values are not verified is said below."""
     rows = []
     for record in records:
         call = f" call {record.call}" if record.layer in several_calls else ""
@@ -78,7 +78,7 @@ def _print_many(console: Console, records: Sequence[Record], several_calls: set[
         whose = "all" if record.sample is None else str(record.sample)
         name = f"{for_terminal(record.layer)}{call} {record.port}"
         rows.append((name, whose, _numbers(record.value.shape), _VERDICTS[record.index.kind], ends))
-    titles = ("layer and port", "sample", "shape", "proof", "values")
+    titles = ("layer and port", "sample", "shape", "evidence", "values")
     widths = [max(cell_len(cell) for cell in column) for column in zip(titles, *rows, strict=True)]
     room = max(console.width, 60) - _GAP * (len(widths) - 1)
     widths[0] = max(min(widths[0], 16), widths[0] - max(sum(widths) - room, 0))
@@ -88,10 +88,10 @@ def _print_many(console: Console, records: Sequence[Record], several_calls: set[
         _print_row(console, row, widths, "")
     console.print()
     for record in records:
-        if _VERDICTS[record.index.kind] not in ("proven", "constant"):
+        if _VERDICTS[record.index.kind] not in ("verified", "constant"):
             label = f"{for_terminal(record.layer)} {record.port}"
             whose = "" if record.sample is None else f", sample {record.sample}"
-            print_hanging(console, Text(f"{label}{whose}: ", "bold yellow"), Text(record.index.proof))
+            print_hanging(console, Text(f"{label}{whose}: ", "bold yellow"), Text(record.index.evidence))
     line = f"{len(records)} values, one line each: choose {_IN_FULL} or fewer to see their proofs and numbers, or"
     print_hanging(console, Text(), Text(f"{line} write all with -o FILE"))
 
@@ -181,7 +181,7 @@ def _print_record(console: Console, record: Record, type_: str, several_calls: b
     if type_:
         title.append(f"  {for_terminal(type_)}", "not bold default")
     print_hanging(console, Text(), title)
-    lines = [("batch", _tensor(record)), ("proof", _verdict(record))]
+    lines = [("batch", _tensor(record)), ("evidence", _verdict(record))]
     if record.value.size:
         figures = _figures(summarize(record.value))
         lines += [(label, Text(line)) for label, line in zip(("values", ""), figures, strict=False)]
@@ -201,10 +201,12 @@ def _tensor(record: Record) -> Text:
 
 def _verdict(record: Record) -> Text:
     index = record.index
-    axis = "" if index.axis is None or index.kind in ("mixed", "unproven") else f", {index.kind} on axis {index.axis}"
+    axis = (
+        "" if index.axis is None or index.kind in ("mixed", "inconclusive") else f", {index.kind} on axis {index.axis}"
+    )
     word = _VERDICTS[index.kind]
-    style = "green" if word in ("proven", "constant") else "bold yellow"
-    return Text(word, style).append(f"{axis}: {index.proof}" if index.proof else axis, "not bold default")
+    style = "green" if word in ("verified", "constant") else "bold yellow"
+    return Text(word, style).append(f"{axis}: {index.evidence}" if index.evidence else axis, "not bold default")
 
 
 def _figures(summary: Summary) -> list[str]:

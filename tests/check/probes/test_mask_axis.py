@@ -1,4 +1,4 @@
-"""Masks against the wrong axis, on models made of plain functions: proven where it happens, and nowhere else."""
+"""Masks against the wrong axis, on models made of plain functions: verified where it happens, and nowhere else."""
 
 import re
 

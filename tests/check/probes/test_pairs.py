@@ -1,4 +1,4 @@
-"""Larger batches are replaced in groups, and still a pair of samples is named, proven, and within the budget."""
+"""Larger batches are replaced in groups, and still a pair of samples is named, verified, and within the budget."""
 
 from math import ceil, log2
 

@@ -103,7 +103,7 @@ def test_a_traced_padding_mask_is_no_feature(traced, kind):
 def test_a_traced_model_with_a_padding_mask_is_checked(traced, kind):
     with open_model(traced(kind), in_process=True) as model:
         report = model.check_batch_axis(DATA[kind])
-    assert report.verdict == "pass", (report.findings, report.unproven)
+    assert report.verdict == "pass", (report.findings, report.inconclusive)
 
 
 @pytest.mark.parametrize("gradients", [True, False], ids=["in parts", "as one operator"])

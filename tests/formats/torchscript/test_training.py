@@ -110,7 +110,7 @@ def test_what_training_mode_mixes(name):
     module, verdict, expected, notes = CASES[name]
     report, errors = check(module())
     assert errors == expected, report.findings
-    assert report.verdict == verdict, report.unproven
+    assert report.verdict == verdict, report.inconclusive
     assert report.training
     sizes = [f for f in report.findings if f.rule in ("KMR102", "KMR103")]
     assert [(f.severity, f.by_design) for f in sizes] == [("note", True)] * notes

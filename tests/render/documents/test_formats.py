@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 import jsonschema
 import pytest
 import xmlschema
-from zoo.outcomes import ALARMING, CASES, CLEAN, EMPTY, FINDINGS, HOSTILE, LONG, PATH, UNPROVEN
+from zoo.outcomes import ALARMING, CASES, CLEAN, EMPTY, FINDINGS, HOSTILE, INCONCLUSIVE, LONG, PATH
 
 from kmr_cli.cli.exit_codes import ExitCode
 from kmr_cli.cli.outcomes import check_outcome, exit_code
@@ -36,7 +36,7 @@ def test_the_exit_code_is_the_same_in_every_format(produce, case, format_):
 
 
 def test_exit_codes():
-    clean, bad, open_end, empty = outcomes(CLEAN, FINDINGS, UNPROVEN, EMPTY)
+    clean, bad, open_end, empty = outcomes(CLEAN, FINDINGS, INCONCLUSIVE, EMPTY)
     assert exit_code([clean, open_end]) == ExitCode.CLEAN
     assert exit_code([clean, open_end], strict=True) == ExitCode.FINDINGS
     assert exit_code([clean], strict=True) == ExitCode.CLEAN
@@ -108,12 +108,12 @@ class TestJUnit:
         assert [case.find("error") is not None for case in root.iter("testcase")] == [True]
 
     def test_what_was_not_shown_is_skipped_and_never_passed(self):
-        root = ET.fromstring(junit.render(outcomes(UNPROVEN)))
+        root = ET.fromstring(junit.render(outcomes(INCONCLUSIVE)))
         results = {case.get("name"): [child.tag for child in case] for case in root.iter("testcase")}
         assert results == {
             "gate": [],
             "the model itself": ["skipped"],
-            f"not shown: {UNPROVEN.unproven[0]}": ["skipped"],
+            f"not shown: {INCONCLUSIVE.inconclusive[0]}": ["skipped"],
         }
         assert root.find("testsuite").get("skipped") == "2"
 
@@ -210,8 +210,12 @@ class TestSarif:
         assert twice[0]["partialFingerprints"] != twice[1]["partialFingerprints"]
 
     def test_what_was_not_shown_is_open(self):
-        (result,) = self.results(UNPROVEN)
-        assert (result["kind"], result["level"], result["message"]["text"]) == ("open", "none", UNPROVEN.unproven[0])
+        (result,) = self.results(INCONCLUSIVE)
+        assert (result["kind"], result["level"], result["message"]["text"]) == (
+            "open",
+            "none",
+            INCONCLUSIVE.inconclusive[0],
+        )
 
     @pytest.mark.parametrize("some", [[], outcomes(EMPTY), [FAILED]], ids=["none", "empty", "failed"])
     def test_nothing_checked_is_no_success(self, some):
@@ -236,7 +240,7 @@ class TestSarif:
         monkeypatch.chdir(tmp_path)
 
         def artifact(path):
-            (result,) = self.results(replace(UNPROVEN, path=str(path)))
+            (result,) = self.results(replace(INCONCLUSIVE, path=str(path)))
             return result["locations"][0]["physicalLocation"]["artifactLocation"]
 
         assert artifact(tmp_path / "a b.keras") == {"uri": "a%20b.keras", "uriBaseId": "%SRCROOT%"}
@@ -282,7 +286,8 @@ class TestGitHub:
         assert "%250A" in found[0][3]
 
     def test_the_summary_counts(self):
-        last = github.render([*outcomes(FINDINGS, CLEAN, UNPROVEN), FAILED]).splitlines()[-1]
+        last = github.render([*outcomes(FINDINGS, CLEAN, INCONCLUSIVE), FAILED]).splitlines()[-1]
         assert last == (
-            "kmr-inspect: 4 models: 1 pass, 1 fail, 1 unproven, 1 not checked; 2 errors, 1 warning, 2 notes, 1 allowed"
+            "kmr-inspect: 4 models: 1 pass, 1 fail, 1 inconclusive, 1 not checked;"
+            " 2 errors, 1 warning, 2 notes, 1 allowed"
         )

@@ -80,7 +80,7 @@ def findings():
     return compare(now.end(other).snapshot(inputs=(spec,)), before.end(Y).snapshot(path="baseline.kmr.json"))
 
 
-def unproven():
+def inconclusive():
     runs = [Run().add("dropout", value, random=True).end(value, random=True) for value in (A, A + 1)]
     return compare(runs[0].snapshot(), runs[1].snapshot(path="baseline.kmr.json"))
 
@@ -90,10 +90,10 @@ def hostile():
             for place, value in enumerate((A + 1, A))]  # fmt: skip
     now, before = (run.snapshot(path=HOSTILE, outputs=(HOSTILE,)) for run in runs)
     result = compare(replace(now, inputs=(InputSketch(HOSTILE, (4, 3), "float32", "0" * 8),)), before)
-    return replace(result, unproven=(HOSTILE,), verdict="fail")
+    return replace(result, inconclusive=(HOSTILE,), verdict="fail")
 
 
-CASES = {case.__name__: case for case in (clean, close, inside, findings, unproven, hostile)}
+CASES = {case.__name__: case for case in (clean, close, inside, findings, inconclusive, hostile)}
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -172,7 +172,7 @@ def renamed():
 
 
 def outcome(result):
-    return Outcome("compare", result.path, result.verdict, result.findings, result.layers, result.unproven)
+    return Outcome("compare", result.path, result.verdict, result.findings, result.layers, result.inconclusive)
 
 
 def test_the_json_tells_what_was_matched_with_what():

@@ -69,8 +69,8 @@ def test_every_rule_of_a_check_has_its_words():
         (["mixed"], "separated", "; inside, samples mix and are separated again"),
         (["routed", "mixed"], "separated", "; inside, samples are routed by what they hold"),
         (["routed"], "mixed", ", but for last bits; inside, samples are routed by what they hold"),
-        (["unproven"], "separated", "; 1 value inside showed nothing either way"),
-        (["unproven", "mixed", "unproven"], "separated",
+        (["inconclusive"], "separated", "; 1 value inside showed nothing either way"),
+        (["inconclusive", "mixed", "inconclusive"], "separated",
          "; inside, samples mix and are separated again; 2 values inside showed nothing either way"),
     ],
 )  # fmt: skip
@@ -82,7 +82,7 @@ def test_a_pass_with_nothing_mixed_anywhere_is_one_of_every_layer():
     assert passed(["separated", "constant", "moved"]) == "the samples of a batch are independent at every layer"
 
 
-def test_an_unproven_verdict_says_so():
-    one = Report("unproven", "m.pt", "torchscript", 9, (4,), (), (), (), ("output out0",))
+def test_an_inconclusive_verdict_says_so():
+    one = Report("inconclusive", "m.pt", "torchscript", 9, (4,), (), (), (), ("output out0",))
     assert headline(one) == "not everything could be shown either way"
     assert "--select" in headline(replace(one, verdict="pass"), some_rules=True)

@@ -24,12 +24,14 @@ def test_a_picture_has_a_row_for_every_replaced_sample():
 
 
 def test_an_output_that_changes_from_run_to_run_has_no_picture():
-    restless = BatchIndex("unproven", proof="the same batch twice gives different values here")
-    assert list(pictures(report(restless))) == [["no picture of output 'scores' (out0): it changes from run to run"]]
+    nondeterministic = BatchIndex("inconclusive", evidence="the same batch twice gives different values here")
+    assert list(pictures(report(nondeterministic))) == [
+        ["no picture of output 'scores' (out0): it changes from run to run"]
+    ]
 
 
 def test_an_output_in_which_some_samples_never_showed_has_one():
-    assert next(pictures(report(BatchIndex("unproven", 0, (0, -1)))))[2] == "0  x x"
+    assert next(pictures(report(BatchIndex("inconclusive", 0, (0, -1)))))[2] == "0  x x"
 
 
 @pytest.mark.parametrize(

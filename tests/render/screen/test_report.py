@@ -87,6 +87,6 @@ def test_no_line_is_too_long_or_ends_in_blanks():
     findings = [moved(f"a_rather_long_path/number{number}") for number in range(20)]
     findings.append(moved("x" * 120, "words " * 40))
     silent = ("output 'dynamic_batch_index_generator' (out2): no sample ever showed in it, whatever replaced them",)
-    lines = shown(replace(report(findings), unproven=silent)).splitlines()
+    lines = shown(replace(report(findings), inconclusive=silent)).splitlines()
     assert max(map(len, lines)) <= 80
     assert lines == [line.rstrip() for line in lines]

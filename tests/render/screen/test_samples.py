@@ -54,7 +54,7 @@ def test_terminal_fits_80_columns(value):
     text = shown([record(value)])
     assert max(len(line) for line in text.splitlines()) <= 80
     assert "conv1 out0" in text
-    assert "proven, separated on axis 0" in text
+    assert "verified, separated on axis 0" in text
     assert "row 1 stayed the same" in text
 
 
@@ -66,10 +66,10 @@ def test_terminal_states_the_figures():
 
 @pytest.mark.parametrize(
     ("kind", "word"),
-    [("mixed", "MIXED"), ("unproven", "NOT PROVEN"), ("interleaved", "INTERLEAVED"), ("routed", "ROUTED")],
+    [("mixed", "MIXED"), ("inconclusive", "INCONCLUSIVE"), ("interleaved", "INTERLEAVED"), ("routed", "ROUTED")],
 )
 def test_terminal_says_what_is_not_proven(kind, word):
-    text = shown([record([1.0], index=BatchIndex(kind, proof="because"), sample=None)])
+    text = shown([record([1.0], index=BatchIndex(kind, evidence="because"), sample=None)])
     assert f"{word}: because" in text
     assert "whole tensor shown" in text
 
@@ -152,12 +152,12 @@ def test_what_is_presumed_is_marked():
 
 def test_many_records_get_a_line_each():
     few, many = [record(VALUES["floats"])] * 12, [record(VALUES["floats"])] * 40
-    many[7] = record([1.0], layer="odd", index=BatchIndex("mixed", proof="depends on several samples"))
+    many[7] = record([1.0], layer="odd", index=BatchIndex("mixed", evidence="depends on several samples"))
     assert shown(few).count("row 1 stayed the same") == 12
     text = shown(many)
     assert len(text.splitlines()) < 50
     assert max(map(len, text.splitlines())) <= 80
-    assert sum(line.startswith("conv1 out0 ") and "proven" in line for line in text.splitlines()) == 39
+    assert sum(line.startswith("conv1 out0 ") and "verified" in line for line in text.splitlines()) == 39
     assert "odd out0, sample 1: depends on several samples" in text
     assert "40 values" in text
     assert "-o FILE" in text
