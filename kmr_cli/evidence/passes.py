@@ -1,9 +1,10 @@
 """What perturbed passes of one batch show of every tap, reduced while the passes run.
 
 As long as the samples stay in the rows of a large tensor, digests of the rows are all that is held of it. The first
-pass that shows something else makes :attr:`Evidence.needs_full_pass` true: then :meth:`Evidence.fill` runs the unchanged
-batch once more and keeps a copy of every distinct tensor, and the passes so far are run again, element by element. From then
-on there is a byte per element besides (a bit per replaced sample; two bytes or more for more than eight samples).
+pass that shows something else makes :attr:`Evidence.needs_full_pass` true: then :meth:`Evidence.fill` runs the
+unchanged batch once more and keeps a copy of every distinct tensor, and the passes so far are run again, element by
+element. From then on there is a byte per element besides (a bit per replaced sample; two bytes or more for more than
+eight samples).
 """
 
 from __future__ import annotations
