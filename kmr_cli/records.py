@@ -17,6 +17,9 @@ SampleShape: TypeAlias = "tuple[int | str, ...]"
 Verdict: TypeAlias = Literal["pass", "fail", "inconclusive"]
 """``fail``: an error that is not allowed; ``inconclusive``: something was not shown either way."""
 
+Basis: TypeAlias = Literal["evidence", "proof"]
+"""What a verdict rests on: perturbed passes on this batch, or (reserved) the operators of the graph."""
+
 Shapes: TypeAlias = "Mapping[str | None, SampleShape]"
 """Input name (None: the only one) -> shape of one sample."""
 
@@ -82,7 +85,7 @@ class ModelInfo:
 
     Attributes:
         path: where the file is.
-        format: ``keras``, ``h5``, ``savedmodel`` or ``torchscript``.
+        format: name of the format, ``keras`` or ``torchscript``.
         writer: the program and version that wrote it, ``Keras 3.15.1``.
         inputs: what the model wants, in its order.
         outputs: what it returns, as far as the file tells.
@@ -232,6 +235,9 @@ class Report:
         unmatched: what the policy allows and no layer matches.
         training: the model ran in training mode.
         held_passes: in how many of the passes the layers that mix by design in training mode ran in inference mode.
+        basis: what the verdict rests on.
+        not_examined: what the check looks at where it can and did not look at here (masks, modes, methods, batch
+            sizes), one line each.
     """
 
     verdict: Verdict
@@ -246,6 +252,8 @@ class Report:
     unmatched: tuple[str, ...] = ()
     training: bool = False
     held_passes: int = 0
+    basis: Basis = "evidence"
+    not_examined: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -261,6 +269,7 @@ class Outcome:
         inconclusive: what was not shown either way, one line each.
         error, hint: why it could not be done, and what to type instead; None otherwise.
         seconds: wall time.
+        basis, not_examined: as in :class:`Report`.
     """
 
     command: str
@@ -272,6 +281,8 @@ class Outcome:
     error: str | None = None
     hint: str | None = None
     seconds: float = 0.0
+    basis: Basis = "evidence"
+    not_examined: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -459,6 +470,8 @@ class Comparison:
         unmatched: what the policy allows and no layer matches.
         unmatched_tolerances: patterns of tolerances that fit no layer and no output.
         notes: what else is worth knowing about the baseline, one line each.
+        basis: what the verdict rests on.
+        not_examined: what was not compared and might have been (methods, modes, ports), one line each.
     """
 
     verdict: Verdict
@@ -478,3 +491,5 @@ class Comparison:
     unmatched: tuple[str, ...] = ()
     unmatched_tolerances: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    basis: Basis = "evidence"
+    not_examined: tuple[str, ...] = ()
