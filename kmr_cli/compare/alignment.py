@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from kmr_cli.compare.likeness import PATH, agrees, scores
 from kmr_cli.records import Snapshot, TapSketch
 
 Call = tuple[str, int]
 """(layer, call)"""
 
-_VALUES, _PATH, _SHAPE = 100, 30, 1  # what speaks for a match: agreeing figures outweigh a name, a name a shape
-_CLOSE = 1e-2  # relative, of figures: an order needs no precision
 _MOST = 2000
 _KERAS = ("keras", "h5")
 
@@ -59,7 +57,7 @@ def align(model: Snapshot, baseline: Snapshot) -> Alignment:
         found |= _in_order(left, right, here, there, places)
         if not same_kind:
             # The other framework may run branches in another order: one name and one content are the same layer.
-            equal = [call for call in left if call in there and _agrees(here[call], there[call])]
+            equal = [call for call in left if call in there and agrees(here[call], there[call])]
             if any(found.get(call) != call for call in equal):
                 found = {call: call for call in equal}
                 left, right = ([call for call in calls if call not in found] for calls in (left, right))
@@ -75,43 +73,6 @@ def align(model: Snapshot, baseline: Snapshot) -> Alignment:
         tuple(call for call in there if call not in taken),
         same_kind,
     )
-
-
-def counterpart(port: str, model: Snapshot, baseline: Snapshot) -> str:
-    """The baseline's port for an output port of the model: the same, unless one side sorted its outputs as text.
-
-    A SavedModel's outputs are sorted by name, so that ``output_10`` comes before ``output_2``.
-    """
-    if model.outputs == baseline.outputs or len(model.outputs) != len(baseline.outputs):
-        return port
-    number, dot, part = port.removeprefix("out").partition(".")
-    mine, yours = _places(model), _places(baseline)
-    if int(number) >= len(mine):
-        return port
-    return f"out{yours[mine.index(int(number))]}{dot}{part}"
-
-
-def _places(snapshot: Snapshot) -> list[int]:
-    """Where the outputs stand, in their natural order."""
-    names = list(snapshot.outputs)
-    found = [re.fullmatch(r"(.*?)([0-9]{1,9})", name, re.DOTALL) for name in names]
-    numbered = [(match[1], int(match[2])) for match in found if match]
-    places = list(range(len(names)))
-    by_text = snapshot.format == "savedmodel" and names == sorted(names)
-    if not by_text or len(numbered) < len(names) or len({prefix for prefix, _ in numbered}) > 1:
-        return places
-    return sorted(places, key=lambda place: numbered[place][1])
-
-
-def _agrees(here: Sequence[TapSketch], there: Sequence[TapSketch]) -> bool:
-    """Whether shapes and figures speak for a match."""
-    return bool(_scores([list(here)], [list(there)])[0, 0] > _SHAPE)
-
-
-def signature(tap: TapSketch) -> tuple[object, ...]:
-    """What two taps of the same thing have in common, whatever the layout: sizes in any order, and kind of dtype."""
-    kind = "float" if "float" in tap.dtype else tap.dtype.rstrip("0123456789")
-    return kind, *sorted(map(str, tap.shape))
 
 
 def _calls(taps: Sequence[TapSketch]) -> dict[Call, list[TapSketch]]:
@@ -143,8 +104,8 @@ def _in_order(
     """The best alignment that keeps the order of both (Needleman and Wunsch, 1970, without a price for gaps)."""
     if not left or not right:
         return {}
-    score = _scores([here[call] for call in left], [there[call] for call in right])
-    score += _PATH * (np.array([[mine == yours for yours in right] for mine in left]))
+    score = scores([here[call] for call in left], [there[call] for call in right])
+    score += PATH * (np.array([[mine == yours for yours in right] for mine in left]))
     beside = np.zeros(score.shape, bool)
     for side in (0, 1):
         ids: dict[Call | None, int] = {}
@@ -171,38 +132,3 @@ def _in_order(
             row, column = row - 1, column - 1
             found[left[row]] = right[column]
     return found
-
-
-def _scores(here: Sequence[list[TapSketch]], there: Sequence[list[TapSketch]]) -> np.ndarray:
-    """(calls here, calls there): how much shapes and figures speak for a match, whatever the paths."""
-    ids: dict[tuple[object, ...], int] = {}
-    mine, yours = (
-        np.array([ids.setdefault(tuple(map(signature, _out(taps))), len(ids)) for taps in side])
-        for side in (here, there)
-    )
-    shapes = mine[:, None] == yours[None, :]
-    figures = [np.array([_figures(_out(taps)) for taps in side]) for side in (here, there)]
-    first, second = figures[0][:, None, :], figures[1][None, :, :]
-    scale = np.maximum(first[..., -1:], second[..., -1:])  # rms
-    with np.errstate(invalid="ignore"):
-        close = (np.abs(first - second) <= _CLOSE * scale).all(axis=-1) & (scale[..., 0] > 0)
-    score: np.ndarray = _SHAPE * shapes.astype(np.int64) + _VALUES * (shapes & close)
-    return score
-
-
-def _out(taps: Sequence[TapSketch]) -> list[TapSketch]:
-    """What leaves, if it was kept; else what enters."""
-    return [tap for tap in taps if tap.port.startswith("out")] or list(taps)
-
-
-def _figures(taps: Sequence[TapSketch]) -> tuple[float, float, float, float]:
-    """Minimum, maximum, mean and rms over all samples of the first tap; NaN where there are none."""
-    samples = [sample for sample in taps[0].samples if sample.rms is not None]
-    if not samples:
-        return (float("nan"),) * 4
-    return (
-        min(sample.minimum or 0.0 for sample in samples),
-        max(sample.maximum or 0.0 for sample in samples),
-        float(np.mean([sample.mean or 0.0 for sample in samples])),
-        float(np.sqrt(np.mean([(sample.rms or 0.0) ** 2 for sample in samples]))),
-    )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from zoo.snapshots import Run, normal, tap
 
-from kmr_cli.compare.difference import RANDOM, differ
+from kmr_cli.compare.differ import RANDOM, differ
 from kmr_cli.snapshot.sketch_v1 import as_version_1
 
 SIZE = 4

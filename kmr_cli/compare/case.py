@@ -1,0 +1,86 @@
+"""Two snapshots and their taps in pairs: what the rules of a comparison look at, and what they have found so far."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+
+from kmr_cli.compare.alignment import Alignment, Call
+from kmr_cli.compare.difference import TapDifference
+from kmr_cli.config.policy import Policy
+from kmr_cli.evidence.taps import Tap
+from kmr_cli.records import Difference, Snapshot, TapSketch
+from kmr_cli.rules import RULES, Severity
+
+_OWNED = ("separated", "merged", "moved", "reordered")
+_ABOUT_LAYERS = ("KMR401", "KMR402")  # they name what they need of the baseline
+_CALLERS = ("KMR404", "KMR409")  # what callers may notice although the values agree
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two taps that correspond, and how their contents differ."""
+
+    model: TapSketch
+    baseline: TapSketch
+    content: TapDifference
+
+
+@dataclass
+class Case:
+    """A comparison in progress."""
+
+    model: Snapshot
+    baseline: Snapshot
+    alignment: Alignment
+    pairs: list[Pair]
+    lenient: bool
+    policy: Policy
+    other_data: bool = False
+    findings: list[Difference] = field(default_factory=list)
+    consequences: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.partners = dict(self.alignment.pairs)
+        self.ports: tuple[dict[Call, list[str]], ...] = ({}, {})
+        for ports, snapshot in zip(self.ports, (self.model, self.baseline), strict=True):
+            for tap in snapshot.taps:
+                ports.setdefault((tap.layer, tap.call), []).append(tap.port)
+
+    def add(
+        self, code: str, tap: Tap, message: str, content: TapDifference | None = None,
+        severity: Severity | None = None, *, firm: bool = False,
+    ) -> None:  # fmt: skip
+        """Note a finding.
+
+        Args:
+            code: of the rule.
+            tap: where, in the model.
+            message: one line.
+            content: how the values differ there.
+            severity: if not the rule's own.
+            firm: it counts in full even where the outputs agree with those of another model.
+        """
+        severity = severity or RULES[code].severity
+        if self.lenient and severity == "error" and not firm:
+            # The outputs agree with the other model's: how either gets there is its own business.
+            severity = "warning" if code in _CALLERS else "note"
+        other = self.partners.get(tap[:2], ("",))[0] if code not in _ABOUT_LAYERS else ""
+        found = Difference(code, severity, *tap, message, counterpart=other if other not in ("", tap[0]) else None)
+        if content is not None:
+            size = content.size if math.isfinite(content.size) else None
+            found = replace(found, where=content.where, exact=content.exact, size=size, tolerance=content.tolerance)
+        self.findings.append(found)
+
+
+def axis_moved(pair: Pair) -> bool:
+    """Whether the samples lie elsewhere than in the baseline, as far as both batch indices are known."""
+    now, before = pair.model, pair.baseline
+    if before.index in ("inconclusive", "constant") or now.random or before.random:
+        return False
+    if now.index in _OWNED and before.index in _OWNED:
+        # Where the shape says it already, or only the layout of two frameworks differs, it is no second finding.
+        return now.axis != before.axis and pair.content.kind != "shape"
+    if now.index == "inconclusive" and now.axis == before.axis:
+        return False  # nothing speaks against the place where they were: replacing a sample left coarse values alone
+    return now.index != before.index and now.index != "constant"

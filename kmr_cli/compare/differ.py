@@ -1,0 +1,55 @@
+"""How one tap of a model differs from its counterpart in a baseline."""
+
+from __future__ import annotations
+
+from kmr_cli.compare.by_sketches import by_sketches
+from kmr_cli.compare.difference import FAR, TapDifference, Values
+from kmr_cli.compare.exactly import exactly
+from kmr_cli.records import TapSketch
+
+RANDOM = "changes from run to run"
+NOW_RANDOM = "gives different values for the same batch from run to run, and did not before"
+_CUT = "is cut by samples on one side only"
+
+
+def differ(
+    model: TapSketch,
+    baseline: TapSketch,
+    size: int,
+    tolerance: tuple[float, float],
+    *,
+    values: tuple[Values, Values] | None = None,
+    any_layout: bool = False,
+    schema: int = 2,
+) -> TapDifference:
+    """Compare two taps.
+
+    Args:
+        model: the tap.
+        baseline: its counterpart.
+        size: samples in the batch.
+        tolerance: (rtol, atol).
+        values: where the whole tensors are, for an exact comparison.
+        any_layout: channels may stand first in one and last in the other.
+        schema: version of the snapshots that both sketches are from. Version 1 leaves more unknown.
+    """
+    if model.random and not baseline.random:
+        return TapDifference("off", size=FAR, reason=NOW_RANDOM)
+    if model.random or baseline.random:
+        return TapDifference("unknown", reason=RANDOM)
+    if values is not None:
+        return exactly(values[0](model), values[1](baseline), model, baseline, size, tolerance, any_layout=any_layout)
+    now, before = sizes_of(model, size), sizes_of(baseline, size)
+    if now != before:
+        return TapDifference("shape", moved=sorted(now) == sorted(before))
+    if len(model.samples) != len(baseline.samples) or model.count != baseline.count:
+        return TapDifference("unknown", reason=_CUT)
+    return by_sketches(model, baseline, size, tolerance, schema)
+
+
+def sizes_of(tap: TapSketch, size: int) -> tuple[int, ...]:
+    """The shape in numbers, with the axis that carries the samples first."""
+    shape = list(tap.sizes(size))
+    if tap.axis is not None:
+        shape.insert(0, shape.pop(tap.axis))
+    return tuple(shape)
