@@ -79,12 +79,14 @@ def command(
       kmr-inspect check-batch-axis --layer-class my_layers:Attention \\
           --kwargs '{"heads": 4}' --shape 12,32 --shape mask=12:bool
     """
+    from kmr_cli.config.policy import combine
+
     if layer_class and models:
         raise click.UsageError("--layer-class and MODEL exclude each other")
     if not (models or layer_class):
         _refuse_no_model(masks=bool(masks), format_=format_, output=output, strict=strict)
-    policy = replace(
-        rule_options.policy("check-batch-axis", rule_options.settings(), select, ignore, allow), masks=masks
+    policy = combine(
+        rule_options.settings(), "check-batch-axis", select=select, ignore=ignore, allow=allow, masks=masks, dashes="--"
     )
     arguments = _constructor(constructor)
     specs = _specs(shapes) if layer_class else []

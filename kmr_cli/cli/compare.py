@@ -69,11 +69,12 @@ def command(
     """
     from kmr_cli.api.compare import compare_models, compare_with_snapshot
     from kmr_cli.api.model import Model
+    from kmr_cli.config.policy import combine
     from kmr_cli.snapshot.file import tensors_path
 
     paths, baselines = _baselines(models)
     decided = rule_options.settings()
-    policy = rule_options.policy("compare", decided, select, ignore, allow)
+    policy = combine(decided, "compare", select=select, ignore=ignore, allow=allow, dashes="--")
     tolerances = _tolerances(rtol, atol, ulp, decided.tolerance)
     opening = options.open_options(imports, signature, tags)
     given = options.parse_shapes(shapes)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from kmr_cli.config.layers import fits, match
-from kmr_cli.errors import LayerError
+from kmr_cli.config.pyproject import Settings
+from kmr_cli.errors import KmrError, LayerError
 from kmr_cli.records import Finding
 from kmr_cli.rules import RULES
 
@@ -92,3 +93,53 @@ class Policy:
             allowed = finding.by_design or self.allows(finding.layer)
             kept.append(replace(finding, allowed=allowed))
         return sorted(kept, key=lambda finding: (_SEVERITIES.index(finding.severity), finding.rule))
+
+
+def combine(
+    settings: Settings,
+    command: Command | None = None,
+    *,
+    select: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    allow: Sequence[str] = (),
+    masks: Sequence[str] = (),
+    dashes: str = "",
+) -> Policy:
+    """What a caller says, over what the project says: the caller's ``select`` replaces, the rest is added.
+
+    Args:
+        settings: ``[tool.kmr-inspect]``.
+        command: the command that will run, of which a rule must be left; None where more than one may.
+        select: codes of rules, or how they start.
+        ignore: the same.
+        allow: layers, as in :class:`Policy`.
+        masks: inputs, as in :class:`Policy`.
+        dashes: what stands before the names of options where the user types them: ``--``.
+
+    Raises:
+        KmrError: a code that no rule starts with, or no rule of the command is left, so that nothing could ever be
+            found.
+    """
+    selected = _codes(select or settings.select)
+    policy = Policy(selected, _codes((*settings.ignore, *ignore)), (*settings.allow, *allow), tuple(masks))
+    if command is None:
+        return policy
+    family = rules_of(command)
+    if select and not any(rule.startswith(selected) for rule in family):
+        raise KmrError(
+            f"{dashes}select {' '.join(selected)} leaves no rule of {command}, which has {family[0]} to {family[-1]}",
+            "kmr-inspect rules lists them",
+        )
+    if not policy.counting(command):
+        typed = f"{dashes}select and {dashes}ignore leave"
+        whose = typed if select or ignore else "[tool.kmr-inspect] in pyproject.toml leaves"
+        raise KmrError(f"{whose} no rule of {command}, so nothing would be checked", "ignore fewer rules")
+    return policy
+
+
+def _codes(given: Iterable[str]) -> tuple[str, ...]:
+    codes = tuple(code.upper() for code in given)
+    for code in codes:
+        if not any(rule.startswith(code) for rule in RULES):
+            raise KmrError(f"no rule starts with {code!r}", "kmr-inspect rules lists them")
+    return codes

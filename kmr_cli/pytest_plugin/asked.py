@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from kmr_cli.config.policy import Command, Policy, rules_of
-from kmr_cli.config.pyproject import Settings, read_settings
+from kmr_cli.config.policy import Policy, combine
+from kmr_cli.config.pyproject import read_settings
 from kmr_cli.config.shapes import parse_shapes
 from kmr_cli.config.tolerance import Tolerance, Tolerances
 from kmr_cli.errors import KmrError
@@ -113,7 +113,7 @@ def _read(config: pytest.Config) -> Asked:
     settings = read_settings(root)
     snapshot = _snapshot(config, models)
     masks = config.getoption("kmr_mask_inputs") or config.getini("kmr_mask_inputs")
-    policy = policy_of(settings, masks=masks)
+    policy = combine(settings, masks=masks)
     if collected and models:
         _refuse_nothing(policy, compared=snapshot is not None)
     asked = Asked(
@@ -133,43 +133,6 @@ def _read(config: pytest.Config) -> Asked:
     config.option.kmr_inputs = list(inputs)
     config.option.kmr_snapshot = None if asked.snapshot is None else str(asked.snapshot)
     return asked
-
-
-def policy_of(
-    settings: Settings,
-    command: Command | None = None,
-    *,
-    select: Sequence[str] = (),
-    ignore: Sequence[str] = (),
-    allow: Sequence[str] = (),
-    masks: Sequence[str] = (),
-) -> Policy:
-    """What a caller says, over what ``[tool.kmr-inspect]`` says; as the options of ``check-batch-axis`` combine.
-
-    Args:
-        settings: ``[tool.kmr-inspect]``.
-        command: of which a rule must be left; None for any.
-        select: what the caller says.
-        ignore: the same, besides those of ``settings``.
-        allow: the same.
-        masks: inputs that are masks.
-
-    Raises:
-        KmrError: no rule has such a code, or none is left.
-    """
-    codes = []
-    for given in (select or settings.select, (*settings.ignore, *ignore)):
-        codes.append(tuple(code.upper() for code in given))
-        for code in codes[-1]:
-            if not any(rule.startswith(code) for rule in RULES):
-                raise KmrError(f"no rule starts with {code!r}", "kmr-inspect rules lists them")
-    policy = Policy(codes[0], codes[1], (*settings.allow, *allow), tuple(masks))
-    family = RULES if command is None else rules_of(command)
-    slip = select and not any(rule.startswith(codes[0]) for rule in family)
-    if slip or not any(policy.counts(rule) for rule in family):
-        of = "" if command is None else f" of {command}"
-        raise KmrError(f"select and ignore leave no rule{of}, so nothing would be checked", "ignore less")
-    return policy
 
 
 def _refuse_nothing(policy: Policy, *, compared: bool) -> None:

@@ -13,13 +13,14 @@ from typing import Any, NoReturn
 import pytest
 
 from kmr_cli.api.model import Data, Model
+from kmr_cli.config.policy import combine
 from kmr_cli.config.pyproject import Settings, read_settings
 from kmr_cli.config.samples import Index
 from kmr_cli.config.tolerance import Tolerance, Tolerances
 from kmr_cli.errors import KmrError
 from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.pytest_plugin import UPDATED
-from kmr_cli.pytest_plugin.asked import absolute, asked_of, policy_of, relative, shown_path
+from kmr_cli.pytest_plugin.asked import absolute, asked_of, relative, shown_path
 from kmr_cli.pytest_plugin.models import models_of
 from kmr_cli.pytest_plugin.snapshots import Matched, match_snapshot
 from kmr_cli.pytest_plugin.words import as_text, command_line, of_error, shape_options
@@ -103,7 +104,7 @@ class GuardedModel:
 
         def check() -> Report:
             nonlocal some_rules
-            policy = policy_of(
+            policy = combine(
                 self._settings, "check-batch-axis", select=select, ignore=ignore, allow=allow,
                 masks=masks or given["masks"],
             )  # fmt: skip
@@ -159,7 +160,7 @@ class GuardedModel:
         update = self._config.getoption("kmr_update")
         if not place.exists() and not update:
             raise AssertionError(self._no_snapshot(place, data, given["size"], given["shapes"]))
-        policy = self._try(lambda: policy_of(self._settings, "compare"))
+        policy = self._try(lambda: combine(self._settings, "compare"))
         found: Matched = self._try(
             lambda: match_snapshot(
                 self.model, place, data, size=given["size"], shapes=given["shapes"], update=update, policy=policy,

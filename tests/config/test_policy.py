@@ -2,8 +2,9 @@
 
 import pytest
 
-from kmr_cli.config.policy import Policy, rules_of
-from kmr_cli.errors import LayerError
+from kmr_cli.config.policy import Policy, combine, rules_of
+from kmr_cli.config.pyproject import Settings
+from kmr_cli.errors import KmrError, LayerError
 from kmr_cli.records import Finding
 from kmr_cli.rules import RULES
 
@@ -75,3 +76,31 @@ def test_ignore_reaches_every_command():
 def test_every_rule_is_of_one_command():
     assert rules_of("check-batch-axis") + rules_of("compare") == tuple(RULES)
     assert rules_of("compare") == tuple(rule for rule in RULES if rule[3] == "4")
+
+
+def test_what_a_caller_says_stands_over_what_the_project_says():
+    project = Settings(select=("KMR1",), ignore=("KMR107",), allow=("scores",))
+    assert combine(project) == Policy(("KMR1",), ("KMR107",), ("scores",))
+    said = combine(project, "check-batch-axis", select=["kmr3"], ignore=["kmr303"], allow=["x*"], masks=["mask"])
+    assert said == Policy(("KMR3",), ("KMR107", "KMR303"), ("scores", "x*"), ("mask",))
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"select": ["KMR9"]}, "no rule starts with 'KMR9'"),
+        ({"ignore": ["mix"]}, "no rule starts with 'MIX'"),
+        ({"select": ["KMR1"]}, "select KMR1 leaves no rule of compare, which has KMR401 to KMR409"),
+        ({"select": ["KMR1"], "dashes": "--"}, "--select KMR1 leaves no rule of compare"),
+        ({"ignore": ["KMR4"]}, "select and ignore leave no rule of compare, so nothing would be checked"),
+    ],
+)
+def test_a_policy_that_can_find_nothing_is_refused(said, message):
+    with pytest.raises(KmrError, match=message):
+        combine(Settings(), "compare", **said)
+
+
+def test_a_project_that_leaves_no_rule_is_named():
+    with pytest.raises(KmrError, match=r"\[tool.kmr-inspect\] in pyproject.toml leaves no rule of compare"):
+        combine(Settings(ignore=("KMR4",)), "compare")
+    assert combine(Settings(ignore=("KMR4",)), "check-batch-axis").ignore == ("KMR4",)
