@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from kmr_cli import open_model
-from kmr_cli.snapshot.file import dump, file_name
+from kmr_cli.snapshot.file import file_name
+from kmr_cli.snapshot.write import dump
 
 DATA = {
     "digits.h5": "digits.npz",

@@ -21,9 +21,11 @@ from kmr_cli.config.tolerance import Tolerances
 from kmr_cli.errors import BatchError, SnapshotError
 from kmr_cli.process.scratch import Scratch
 from kmr_cli.records import Comparison, InputSketch, ModelInfo, Shape, Shapes, Snapshot, TapSketch
-from kmr_cli.snapshot.file import dump, open_tensors, parse, read_text, tensors_path, write_tensors
+from kmr_cli.snapshot.read import parse, read_text
 from kmr_cli.snapshot.sketch_v1 import as_version_1
 from kmr_cli.snapshot.take import load_saved, sketch_inputs
+from kmr_cli.snapshot.tensors import open_tensors, tensors_path, write_tensors
+from kmr_cli.snapshot.write import dump
 
 BOTH = ("in", "out")
 _FEW = 4

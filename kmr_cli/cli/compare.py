@@ -70,7 +70,7 @@ def command(
     from kmr_cli.api.compare import compare_models, compare_with_snapshot
     from kmr_cli.api.model import Model
     from kmr_cli.config.policy import combine
-    from kmr_cli.snapshot.file import tensors_path
+    from kmr_cli.snapshot.tensors import tensors_path
 
     paths, baselines = _baselines(models)
     decided = rule_options.settings()
@@ -163,7 +163,7 @@ def _refuse_options(baselines: dict[str, Path], *, update: bool) -> None:
 
     from kmr_cli.errors import OutputError
     from kmr_cli.render.files.write import refuse_place
-    from kmr_cli.snapshot.file import tensors_path
+    from kmr_cli.snapshot.tensors import tensors_path
 
     context = click.get_current_context()
     snapshots = [place for place in baselines.values() if _is_snapshot(place)]
@@ -237,7 +237,7 @@ def _show(gathered: outcomes.Outcomes, path: str, result: Comparison, seconds: f
 
 def _replace(place: Path, now: Snapshot) -> None:
     from kmr_cli.render.files.snapshots import write_snapshot
-    from kmr_cli.snapshot.file import dump
+    from kmr_cli.snapshot.write import dump
 
     if place.read_text(encoding="ascii", errors="replace") == dump(now):
         click.echo(f"{place} is up to date", err=True)

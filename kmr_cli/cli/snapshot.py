@@ -59,7 +59,8 @@ def command(
     from kmr_cli.api.model import Model
     from kmr_cli.render.files.snapshots import write_snapshot
     from kmr_cli.render.files.write import write_whole
-    from kmr_cli.snapshot.file import dump, tensors_path
+    from kmr_cli.snapshot.tensors import tensors_path
+    from kmr_cli.snapshot.write import dump
 
     places = _places(models, inputs, output, force=force, full=full)
     sides = {"out": ("out",), "in": ("in",), "both": ("in", "out")}[side]
@@ -90,7 +91,8 @@ def _places(
     """Where each snapshot goes, refused before the model runs rather than after."""
     from kmr_cli.errors import OutputError
     from kmr_cli.render.files.write import refuse_place, refuse_sources
-    from kmr_cli.snapshot.file import SUFFIX, file_name, tensors_path
+    from kmr_cli.snapshot.file import SUFFIX, file_name
+    from kmr_cli.snapshot.tensors import tensors_path
 
     if output is None:
         if full:

@@ -14,7 +14,9 @@ from kmr_cli.config.tolerance import Tolerances
 from kmr_cli.errors import BatchError, SnapshotError
 from kmr_cli.records import Comparison, Shapes, Snapshot
 from kmr_cli.render.files.write import refuse_sources, write_whole
-from kmr_cli.snapshot.file import dump, load, tensors_path
+from kmr_cli.snapshot.read import load
+from kmr_cli.snapshot.tensors import tensors_path
+from kmr_cli.snapshot.write import dump
 
 
 @dataclass(frozen=True)

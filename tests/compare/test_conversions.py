@@ -14,7 +14,8 @@ from zoo import conversions as zoo
 
 from kmr_cli import open_model
 from kmr_cli.api.compare import compare_models, compare_with_snapshot, full_snapshot
-from kmr_cli.snapshot.file import dump, tensors_path
+from kmr_cli.snapshot.tensors import tensors_path
+from kmr_cli.snapshot.write import dump
 
 SAMPLES = Path(__file__).parents[2] / "sample_models"
 ALL = tuple(range(zoo.SIZE))

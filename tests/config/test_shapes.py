@@ -13,7 +13,8 @@ from kmr_cli.config.shapes import DTYPES, parse_shapes, shape_text, sizes_and_dt
 from kmr_cli.errors import BatchError, SnapshotError
 from kmr_cli.pytest_plugin.words import shape_options
 from kmr_cli.records import ModelInfo, TensorSpec
-from kmr_cli.snapshot.file import dump, parse
+from kmr_cli.snapshot.read import parse
+from kmr_cli.snapshot.write import dump
 
 
 def info(*specs):

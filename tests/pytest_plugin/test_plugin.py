@@ -20,7 +20,8 @@ from kmr_cli.process import child
 from kmr_cli.pytest_plugin import guarded, items  # noqa: F401
 from kmr_cli.pytest_plugin.run import route
 from kmr_cli.records import Finding
-from kmr_cli.snapshot.file import dump, load
+from kmr_cli.snapshot.read import load
+from kmr_cli.snapshot.write import dump
 
 pytest_plugins = ["pytester"]
 SAMPLES = Path(__file__).parents[2] / "sample_models"

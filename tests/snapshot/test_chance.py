@@ -7,8 +7,8 @@ from zoo.arrays import ArraySession
 from kmr_cli import open_model
 from kmr_cli.api.compare import compare_with_snapshot
 from kmr_cli.api.model import Model
-from kmr_cli.snapshot.file import dump
 from kmr_cli.snapshot.take import take
+from kmr_cli.snapshot.write import dump
 
 BATCH = {"x": np.random.default_rng(0).standard_normal((6, 4)).astype(np.float32)}
 

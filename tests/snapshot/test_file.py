@@ -19,17 +19,11 @@ from zoo.snapshots import Run, normal, snapshot, tap
 from kmr_cli.compare.compare import compare
 from kmr_cli.errors import SnapshotError
 from kmr_cli.records import InputSketch
-from kmr_cli.snapshot.file import (
-    dump,
-    file_name,
-    load,
-    open_tensors,
-    parse,
-    read_text,
-    tensors_path,
-    write_tensors,
-)
+from kmr_cli.snapshot.file import file_name
+from kmr_cli.snapshot.read import load, parse, read_text
 from kmr_cli.snapshot.sketch_v1 import as_version_1
+from kmr_cli.snapshot.tensors import open_tensors, tensors_path, write_tensors
+from kmr_cli.snapshot.write import dump
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "snapshot.schema.json").read_text())
 GOLDEN = Path(__file__).parents[1] / "golden"

@@ -13,7 +13,9 @@ from zoo import conversions as zoo
 from kmr_cli import open_model
 from kmr_cli.api.compare import compare_models, compare_with_snapshot, full_snapshot
 from kmr_cli.errors import BatchError, SnapshotError
-from kmr_cli.snapshot.file import dump, load, parse, tensors_path
+from kmr_cli.snapshot.read import load, parse
+from kmr_cli.snapshot.tensors import tensors_path
+from kmr_cli.snapshot.write import dump
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "snapshot.schema.json").read_text())
 

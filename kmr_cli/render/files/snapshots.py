@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kmr_cli.records import Snapshot
 from kmr_cli.render.files.write import write_whole
-from kmr_cli.snapshot.file import dump
+from kmr_cli.snapshot.write import dump
 
 
 def write_snapshot(path: str | Path, snapshot: Snapshot, *, overwrite: bool = False) -> None:
