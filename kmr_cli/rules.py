@@ -1,16 +1,27 @@
-"""The table of rules: what each code means, why it matters and how to mend it. Codes never change meaning."""
+"""What a rule is, and the table of rules: a code and the module that holds the rule, loaded when it is asked for.
+
+A rule's module defines the rule beside the functions that judge it, and lists in ``RULES`` what it defines: one rule,
+or a family of rules that exclude each other. Codes never change meaning.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
 from typing import Literal, TypeAlias
 
 Severity: TypeAlias = Literal["error", "warning", "note"]
+Command: TypeAlias = Literal["check-batch-axis", "compare"]
+"""Who finds a rule: the rules of one command are a family."""
+Scope: TypeAlias = Literal["layer", "model"]
+BatchStatistics: TypeAlias = Literal["unaffected", "replaced", "allowed", "note", "meaningless"]
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One kind of finding.
+    """One kind of finding, with all that is true of this kind alone.
 
     Attributes:
         code: ``KMR101``; stable.
@@ -20,6 +31,21 @@ class Rule:
         why: what goes wrong in practice, one line.
         remedy: what to change, one line.
         others: (other severity that a finding may have, when); empty where it is always the same.
+        command: that finds it.
+        scope: ``layer`` where a finding belongs to the layer that it names; ``model`` where it always concerns the
+            model as a whole (a layer that is gone has no place of its own).
+        headline: what an error says of the model as a whole; None where nothing better is known than that there is one.
+        if_passed: what a finding says of a model that passes all the same; None where that is nothing special.
+        if_allowed: what a finding means for the rest of the report where it is allowed; None for nothing.
+        gravity: how bad it is beside others: what is said of the model as a whole begins with the highest.
+        needs_owners: it says nothing of a layer where no sample's change showed.
+        needs_masks: it says nothing of a model without masks.
+        mixes: samples change each other, or cannot be told apart: behind such a layer another fault of this kind may
+            not show.
+        batch_statistics: what becomes of a finding where layers that normalise over the batch in training mode, which
+            is by design, explain it: ``unaffected``; ``replaced`` by one at every such layer; ``allowed``; an allowed
+            ``note``, as there are batches without usable statistics; or ``meaningless`` where such a layer was found,
+            also while these layers are held to their moving statistics.
     """
 
     code: str
@@ -29,223 +55,72 @@ class Rule:
     why: str
     remedy: str
     others: tuple[tuple[Severity, str], ...] = ()
+    command: Command = "check-batch-axis"
+    scope: Scope = "layer"
+    headline: str | None = None
+    if_passed: str | None = None
+    if_allowed: str | None = None
+    gravity: int = 0
+    needs_owners: bool = False
+    needs_masks: bool = False
+    mixes: bool = False
+    batch_statistics: BatchStatistics = "unaffected"
 
 
-_TABLE = (
-    Rule(
-        "KMR101",
-        "cross-sample-leak",
-        "error",
-        "an output of one sample changes when only other samples change",
-        "one user's request changes, or reveals something of, another user's answer",
-        "compute over the axes of one sample only: no statistic, softmax, sort or attention over the batch axis",
-        (("note", "the samples are separated again before the outputs"),),
-    ),
-    Rule(
-        "KMR102",
-        "batch-size-dependent",
-        "error",
-        "the model fails, or returns another number of samples or other values, at some batch size",
-        "a server that batches dynamically fails on the first batch of that size, or answers by how many ask at once",
-        "take the batch size from the input at run time, and let no value depend on it; name the axes of squeeze and"
-        " reshape",
-    ),
-    Rule(
-        "KMR103",
-        "coincident-broadcast",
-        "error",
-        "a sample's value changes, or only works, when the batch size equals another dimension",
-        "two axes that happen to be equal are multiplied with each other, silently",
-        "give the operand its missing axis (expand_dims), so that shapes agree at every batch size",
-    ),
-    Rule(
-        "KMR104",
-        "batch-axis-lost",
-        "error",
-        "an output has no axis that carries the samples",
-        "the answers of a batch cannot be told apart",
-        "reduce over the axes of one sample, and keep the batch axis",
-    ),
-    Rule(
-        "KMR105",
-        "samples-interleaved",
-        "error",
-        "no axis of an output separates the samples",
-        "each returned row holds pieces of several samples",
-        "undo every transpose before a reshape that merges or splits the batch axis",
-    ),
-    Rule(
-        "KMR106",
-        "samples-reordered",
-        "error",
-        "outputs come back in another order than the inputs",
-        "answers go to the wrong users",
-        "apply the inverse of the permutation before the output",
-    ),
-    Rule(
-        "KMR107",
-        "batch-axis-moved",
-        "note",
-        "at this layer the batch is not axis 0, or is merged with another axis",
-        "slicing this tensor at [i] does not give sample i",
-        "nothing to mend if it is intended: kmr-inspect sample finds the right slices",
-    ),
-    Rule(
-        "KMR108",
-        "poisoned-neighbour",
-        "error",
-        "NaN in one sample changes another",
-        "one bad request spoils every answer of its batch",
-        "select with where() instead of multiplying by a mask of zeros",
-    ),
-    Rule(
-        "KMR109",
-        "batch-place-dependent",
-        "error",
-        "a sample's value depends on its place in the batch",
-        "the same request gets another answer, depending on how many others stand before it in its batch",
-        "count positions along the axis of steps (batch_first), and give parameters and noise no axis for the samples",
-    ),
-    Rule(
-        "KMR201",
-        "mask-ignored",
-        "error",
-        "what stands in masked positions changes a result",
-        "padding influences the answer, so it depends on how long the longest neighbour is",
-        "hand the mask to every layer that reduces over the masked axis",
-    ),
-    Rule(
-        "KMR202",
-        "mask-empty",
-        "error",
-        "a fully masked sample gives NaN or Inf",
-        "an empty sequence divides by zero",
-        "divide by max(unmasked steps, 1); where a softmax or attention has no step left, put zeros with where()",
-    ),
-    Rule(
-        "KMR203",
-        "mask-misaligned",
-        "error",
-        "a mask broadcasts against the wrong axis",
-        "steps are masked by another axis' mask, which shows only where two sizes differ",
-        "expand the mask to the rank of what it masks: mask[..., None]",
-    ),
-    Rule(
-        "KMR301",
-        "nondeterministic",
-        "warning",
-        "the same batch twice gives different values",
-        "dropout left on or unseeded noise: answers cannot be reproduced, nor samples verified independent",
-        "run and export the model in inference mode",
-    ),
-    Rule(
-        "KMR302",
-        "stateful",
-        "warning",
-        "a result depends on earlier calls",
-        "what one request left behind changes the next",
-        "reset or remove the running state in inference",
-    ),
-    Rule(
-        "KMR303",
-        "batch-variant",
-        "note",
-        "the last bits differ between batch sizes, or downstream of routed rows",
-        "bitwise reproducibility across batch sizes is lost; the values are the same for practical purposes",
-        "nothing to mend, unless you compare bit for bit: then fix the batch size",
-        (("warning", "the model makes last bits so large that other values come out"),),
-    ),
-    Rule(
-        "KMR304",
-        "non-finite",
-        "error",
-        "NaN or Inf comes out of finite input",
-        "a value overflowed or was divided by zero",
-        "look at the layer's input with kmr-inspect sample; instead of -Inf, the lowest finite number forbids too",
-        (
-            (
-                "warning",
-                "what it reaches of the outputs holds -Inf alone: it may forbid something (an action, a token)",
-            ),
-            ("note", "what it reaches of the outputs is finite"),
-        ),
-    ),
-    Rule(
-        "KMR401",
-        "layers-changed",
-        "error",
-        "layers were added or removed",
-        "the model is no longer built as the baseline says, whatever its values",
-        "see which layers are named; take the snapshot again if the change is intended (compare --update)",
-    ),
-    Rule(
-        "KMR402",
-        "layer-renamed",
-        "warning",
-        "a layer has another path, with the same shape at the same place",
-        "weights, taps and settings that go by the path no longer find it",
-        "give the layer its old name, or take the snapshot again",
-    ),
-    Rule(
-        "KMR403",
-        "shape-changed",
-        "error",
-        "a tensor has another shape",
-        "what consumes it breaks, or broadcasts silently",
-        "look at the first layer named: padding, strides, units, data format",
-    ),
-    Rule(
-        "KMR404",
-        "dtype-changed",
-        "error",
-        "a tensor has another dtype",
-        "precision or range changed, and so does what consumes it",
-        "look at the dtype policy at the first layer named; take the snapshot again if it is intended",
-    ),
-    Rule(
-        "KMR405",
-        "batch-axis-changed",
-        "error",
-        "the samples lie along another axis, or no longer apart",
-        "slicing at [i] gives another sample's values, or several samples'",
-        "run kmr-inspect check-batch-axis on both models",
-    ),
-    Rule(
-        "KMR406",
-        "values-changed",
-        "error",
-        "values differ by more than the tolerance",
-        "the model gives other answers to the same batch",
-        "look at the first layer named, on both sides, with kmr-inspect sample",
-    ),
-    Rule(
-        "KMR407",
-        "values-reordered",
-        "error",
-        "the same values stand in another order within a sample",
-        "channels or features were swapped on the way",
-        "apply the same order of channels on both sides (data format, flatten, concatenation)",
-    ),
-    Rule(
-        "KMR408",
-        "values-close",
-        "note",
-        "values differ, but within the tolerance",
-        "other kernels, versions or machines round differently",
-        "nothing to mend; --rtol, --atol or --ulp make it stricter",
-    ),
-    Rule(
-        "KMR409",
-        "interface-changed",
-        "error",
-        "the model takes other inputs, or returns other outputs",
-        "callers break",
-        "restore names, shapes and dtypes, or take the snapshot again and tell the callers",
-    ),
-)
+TABLE = {
+    "KMR101": "kmr_cli.check.rules.mixing",
+    "KMR102": "kmr_cli.check.rules.sizes",
+    "KMR103": "kmr_cli.check.rules.sizes",
+    "KMR104": "kmr_cli.check.rules.mixing",
+    "KMR105": "kmr_cli.check.rules.mixing",
+    "KMR106": "kmr_cli.check.rules.mixing",
+    "KMR107": "kmr_cli.check.rules.moved",
+    "KMR108": "kmr_cli.check.rules.poisoned",
+    "KMR109": "kmr_cli.check.rules.place",
+    "KMR201": "kmr_cli.check.rules.masks",
+    "KMR202": "kmr_cli.check.rules.masks",
+    "KMR203": "kmr_cli.check.rules.masks",
+    "KMR301": "kmr_cli.check.rules.repeat",
+    "KMR302": "kmr_cli.check.rules.repeat",
+    "KMR303": "kmr_cli.check.rules.rounding",
+    "KMR304": "kmr_cli.check.rules.non_finite",
+    "KMR401": "kmr_cli.compare.rules.layers",
+    "KMR402": "kmr_cli.compare.rules.layers",
+    "KMR403": "kmr_cli.compare.rules.values",
+    "KMR404": "kmr_cli.compare.rules.values",
+    "KMR405": "kmr_cli.compare.rules.values",
+    "KMR406": "kmr_cli.compare.rules.values",
+    "KMR407": "kmr_cli.compare.rules.values",
+    "KMR408": "kmr_cli.compare.rules.values",
+    "KMR409": "kmr_cli.compare.rules.interface",
+}
+"""Code -> the module that defines the rule, in the order in which rules are listed."""
 
-RULES = {rule.code: rule for rule in _TABLE}
+
+class _Rules(Mapping[str, Rule]):
+    """The table, read as a mapping of codes to rules. Codes and membership load no module."""
+
+    def __getitem__(self, code: str) -> Rule:
+        return _load(code, TABLE[code])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(TABLE)
+
+    def __len__(self) -> int:
+        return len(TABLE)
+
+    def __contains__(self, code: object) -> bool:
+        return code in TABLE
+
+
+RULES: Mapping[str, Rule] = _Rules()
 """Every rule by its code, in order."""
 
-MIXING = ("KMR101", "KMR104", "KMR105", "KMR106")
-"""Samples change each other, or cannot be told apart."""
+
+@cache
+def _load(code: str, module: str) -> Rule:
+    for rule in import_module(module).RULES:
+        if rule.code == code:
+            assert isinstance(rule, Rule)
+            return rule
+    raise LookupError(f"{module}.RULES holds no rule {code}")

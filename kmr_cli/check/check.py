@@ -27,7 +27,7 @@ from kmr_cli.evidence.sources import Source, find_sources
 from kmr_cli.evidence.taps import Tap
 from kmr_cli.formats.interface import Session, Taps, training_mode
 from kmr_cli.records import Batch, BatchIndex, Dependence, Finding, ModelInfo, Report, TapVerdict, Verdict
-from kmr_cli.rules import MIXING, RULES
+from kmr_cli.rules import RULES
 
 _SILENT = BatchIndex("inconclusive", evidence="nothing that was replaced showed here")
 _SIZES, _UNGROUPED, _MASKED = 8, 14, 4
@@ -254,7 +254,7 @@ def _silent(run: Run) -> set[Tap]:
 
 def _hidden(run: Run, policy: Policy, findings: Sequence[Finding]) -> list[str]:
     """Behind a mix that is allowed another one could not show: layers there that are not allowed as well."""
-    sources = [finding.layer for finding in findings if finding.allowed and finding.rule in MIXING]
+    sources = [finding.layer for finding in findings if finding.allowed and RULES[finding.rule].mixes]
     sources = [layer for layer in sources if policy.allows(layer)]
     near = {layer for source in sources for layer in _family(source, run)}
     after = [

@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from kmr_cli.check.check import check
+from kmr_cli.check.rules.mixing import CROSS_SAMPLE_LEAK
 from kmr_cli.check.run import Progress
 from kmr_cli.config.policy import Policy
 from kmr_cli.evidence.sources import Source, find_sources
 from kmr_cli.formats.interface import Session, TrainingMode, training_mode
 from kmr_cli.records import Batch, Finding, ModelInfo, Report, TapVerdict, Verdict
-from kmr_cli.rules import MIXING
+from kmr_cli.rules import RULES
 
-_SIZES = ("KMR102", "KMR103", "KMR109")
 _DESIGN = "normalises over the batch in training mode by design; in inference it uses its moving statistics"
 
 
@@ -68,8 +68,8 @@ def check_session(
 
 
 def _shows_mixes(report: Report) -> bool:
-    rules = (*MIXING, *_SIZES, "KMR108")
-    return any(_mixed(tap) for tap in report.taps) or any(finding.rule in rules for finding in report.findings)
+    found = {RULES[finding.rule].batch_statistics for finding in report.findings}
+    return any(_mixed(tap) for tap in report.taps) or bool(found & {"replaced", "note", "allowed"})
 
 
 def _together(whole: Report, rest: Report, mode: TrainingMode, separator: str, policy: Policy) -> Report:
@@ -86,16 +86,17 @@ def _together(whole: Report, rest: Report, mode: TrainingMode, separator: str, p
     design = policy.apply(_by_design(whole, rest, mode, separator))
     alone = []
     for finding in whole.findings:
-        if (finding.rule, finding.layer, finding.call) in others or finding.rule in MIXING:
+        effect = RULES[finding.rule].batch_statistics
+        if (finding.rule, finding.layer, finding.call) in others or effect == "replaced":
             continue
-        if finding.rule in _SIZES:
+        if effect == "note":
             text = f"{finding.message}; by design: there are batches without usable statistics"
             finding = replace(finding, severity="note", message=text, allowed=True, by_design=True)
-        elif finding.rule == "KMR108":
+        elif effect == "allowed":
             finding = replace(finding, message=f"{finding.message}; by design", allowed=True, by_design=True)
         alone.append(finding)
     # At another size the statistics are others anyway: that the last bits differ without them says nothing.
-    kept = [finding for finding in rest.findings if finding.rule != "KMR303" or not design]
+    kept = [one for one in rest.findings if not design or RULES[one.rule].batch_statistics != "meaningless"]
     findings = replace(policy, select=(), ignore=()).apply([*kept, *design, *alone])
     silenced = _silenced(whole, rest)
     open_ends = bool(rest.inconclusive or silenced)
@@ -142,16 +143,18 @@ def _by_design(whole: Report, rest: Report, mode: TrainingMode, separator: str) 
         for source in find_sources([_place(tap) for tap in whole.taps], mixed.__contains__, separator)
         if (source.layer, source.call) not in still
     ]
-    pairs = {(finding.layer, finding.call): finding.samples for finding in whole.findings if finding.rule == "KMR101"}
+    leak = CROSS_SAMPLE_LEAK
+    pairs = {(finding.layer, finding.call): finding.samples for finding in whole.findings if finding.rule == leak.code}
     found = []
     for source in sources:
         text = _explained(source, mode.normalizers, separator)
         samples = pairs.get((source.layer, source.call), ())
         found.append(
             Finding(
-                "KMR101", "error", source.layer, source.call, source.port, text, samples, allowed=True, by_design=True
+                leak.code, leak.severity, source.layer, source.call, source.port, text, samples, allowed=True,
+                by_design=True,
             )
-        )
+        )  # fmt: skip
     named = {source.layer for source in sources}
     more = {layer for layer, _, port in mixed if layer in mode.normalizers and port.startswith("out")} - named
     if found and more:

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
 
 from kmr_cli.config.layers import fits, match
 from kmr_cli.config.pyproject import Settings
 from kmr_cli.errors import KmrError, LayerError
 from kmr_cli.records import Finding
 from kmr_cli.rules import RULES
+from kmr_cli.rules import Command as Command
 
 _SEVERITIES = ("error", "warning", "note")
-_COMPARED = "KMR4"
-Command: TypeAlias = Literal["check-batch-axis", "compare"]
-"""Who finds a rule: the rules of one command are a family."""
 
 
 def command_of(rule: str) -> Command:
     """The command that finds a rule."""
-    return "compare" if rule.startswith(_COMPARED) else "check-batch-axis"
+    return RULES[rule].command
 
 
 def rules_of(command: Command) -> tuple[str, ...]:

@@ -20,12 +20,6 @@ Place: TypeAlias = "tuple[str, str]"
 Kind: TypeAlias = Literal["check", "snapshot"]
 
 JUST_WRITTEN = "the snapshot was written just now"
-_MASKED = "KMR2"
-_COMPARED = "KMR4"
-_OF_THE_MODEL = ("KMR401", "KMR409")
-"""Layers that are gone have no test of their own, and inputs and outputs are the model's."""
-_OWNED = ("KMR101", "KMR103", "KMR104", "KMR105", "KMR106", "KMR108", "KMR109")
-"""Rules that say nothing of a layer where no sample's change showed."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +67,7 @@ class ModelRun:
         rules = [rule for rule in RULES.values() if rule.severity != "note" and self.asked.policy.counts(rule.code)]
         codes = [rule.code for rule in rules if self._applies(rule.code, info)]
         if not isinstance(info, KmrError):
-            inside = tuple(code for code in codes if code not in _OF_THE_MODEL)
+            inside = tuple(code for code in codes if RULES[code].scope == "layer")
             for layer in info.layers:
                 if not layer.untappable:
                     yield layer.path, inside
@@ -136,21 +130,22 @@ class ModelRun:
         return self._info
 
     def _applies(self, code: str, info: ModelInfo | KmrError) -> bool:
-        if code.startswith(_COMPARED):
+        rule = RULES[code]
+        if rule.command == "compare":
             return self.snapshot is not None
-        if code.startswith(_MASKED) and not isinstance(info, KmrError):
+        if rule.needs_masks and not isinstance(info, KmrError):
             return bool(self.asked.policy.masks) or any(spec.padding is not None for spec in info.inputs)
         return True
 
 
 def kind_of(rule: str) -> Kind:
     """Which run judges a rule."""
-    return "snapshot" if rule.startswith(_COMPARED) else "check"
+    return "snapshot" if RULES[rule].command == "compare" else "check"
 
 
 def needs_evidence(rule: str) -> bool:
     """Whether a rule says nothing where no sample's change showed."""
-    return rule in _OWNED
+    return RULES[rule].needs_owners
 
 
 def route(

@@ -19,6 +19,42 @@ from kmr_cli.evidence.owners import from_owners
 from kmr_cli.evidence.sources import Source, find_sources
 from kmr_cli.evidence.taps import Tap, watch
 from kmr_cli.records import Finding
+from kmr_cli.rules import Rule
+
+MASK_IGNORED = Rule(
+    "KMR201",
+    "mask-ignored",
+    "error",
+    "what stands in masked positions changes a result",
+    "padding influences the answer, so it depends on how long the longest neighbour is",
+    "hand the mask to every layer that reduces over the masked axis",
+    headline="padding changes the answers",
+    gravity=40,
+    needs_masks=True,
+)
+MASK_EMPTY = Rule(
+    "KMR202",
+    "mask-empty",
+    "error",
+    "a fully masked sample gives NaN or Inf",
+    "an empty sequence divides by zero",
+    "divide by max(unmasked steps, 1); where a softmax or attention has no step left, put zeros with where()",
+    headline="a fully masked sample has no valid answer",
+    gravity=35,
+    needs_masks=True,
+)
+MASK_MISALIGNED = Rule(
+    "KMR203",
+    "mask-misaligned",
+    "error",
+    "a mask broadcasts against the wrong axis",
+    "steps are masked by another axis' mask, which shows only where two sizes differ",
+    "expand the mask to the rank of what it masks: mask[..., None]",
+    headline="a mask meets the wrong axis",
+    gravity=50,
+    needs_masks=True,
+)
+RULES = (MASK_IGNORED, MASK_EMPTY, MASK_MISALIGNED)
 
 _SEEN_AS = ("KMR101", "KMR102", "KMR103", "KMR104", "KMR201")
 """What a mask against the wrong axis looks like."""

@@ -11,7 +11,26 @@ from kmr_cli.arrays.digests import digests
 from kmr_cli.check.run import Run
 from kmr_cli.evidence.sources import Source, find_sources
 from kmr_cli.evidence.taps import Tap
-from kmr_cli.rules import Severity
+from kmr_cli.rules import Rule, Severity
+
+NON_FINITE = Rule(
+    "KMR304",
+    "non-finite",
+    "error",
+    "NaN or Inf comes out of finite input",
+    "a value overflowed or was divided by zero",
+    "look at the layer's input with kmr-inspect sample; instead of -Inf, the lowest finite number forbids too",
+    others=(
+        (
+            "warning",
+            "what it reaches of the outputs holds -Inf alone: it may forbid something (an action, a token)",
+        ),
+        ("note", "what it reaches of the outputs is finite"),
+    ),
+    headline="outputs are not finite",
+    gravity=30,
+)
+RULES = (NON_FINITE,)
 
 _BAD: tuple[Severity, ...] = ("note", "warning", "error")
 """Severities, mildest first."""

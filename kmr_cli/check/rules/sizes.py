@@ -15,7 +15,34 @@ from kmr_cli.errors import ModelRunError
 from kmr_cli.evidence.sources import Source, find_sources
 from kmr_cli.evidence.taps import Tap, output_title
 from kmr_cli.records import Batch, BatchIndex
-from kmr_cli.rules import RULES
+from kmr_cli.rules import RULES as EVERY
+from kmr_cli.rules import Rule
+
+BATCH_SIZE_DEPENDENT = Rule(
+    "KMR102",
+    "batch-size-dependent",
+    "error",
+    "the model fails, or returns another number of samples or other values, at some batch size",
+    "a server that batches dynamically fails on the first batch of that size, or answers by how many ask at once",
+    "take the batch size from the input at run time, and let no value depend on it; name the axes of squeeze and"
+    " reshape",
+    headline="answers depend on the batch size",
+    gravity=60,
+    batch_statistics="note",
+)
+COINCIDENT_BROADCAST = Rule(
+    "KMR103",
+    "coincident-broadcast",
+    "error",
+    "a sample's value changes, or only works, when the batch size equals another dimension",
+    "two axes that happen to be equal are multiplied with each other, silently",
+    "give the operand its missing axis (expand_dims), so that shapes agree at every batch size",
+    headline="answers depend on the batch size",
+    gravity=60,
+    needs_owners=True,
+    batch_statistics="note",
+)
+RULES = (BATCH_SIZE_DEPENDENT, COINCIDENT_BROADCAST)
 
 _SIZES_WITH_LEAK = 4
 """Other batch sizes tried where groups of samples were found to mix."""
@@ -103,7 +130,7 @@ def _judge_place(run: Run, found: SizeRun, known: Collection[str]) -> None:
     mixers = [] if run.rounded(("", 0, port)) else mixing(run)
     if mixers and any(_takes_in_a_mix(run, source, mixers, right) for source in sources):
         for source in mixers:
-            text = f"{RULES['KMR101'].found_when}; seen at {title}, where the samples stand in another order"
+            text = f"{EVERY['KMR101'].found_when}; seen at {title}, where the samples stand in another order"
             run.add("KMR101", source, text)
         return
     code, text = "KMR109", f"{title} of the same samples differs where they stand at another place"

@@ -16,7 +16,6 @@ _VERDICTS = {
     "inconclusive": ("bold yellow", "not everything could be compared"),
 }
 _STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold"}
-_INSIDE = ("KMR403", "KMR405", "KMR406", "KMR407")
 _SHOWN = 12
 """Findings of one rule and severity; the JSON has them all."""
 
@@ -33,10 +32,9 @@ def show_comparison(console: Console, result: Comparison, *, some_rules: bool = 
     if result.verdict == "pass":
         if some_rules or any(finding.severity == "error" for finding in result.findings):
             meaning = "no error by the rules and layers that count"
-        elif any(finding.rule in _INSIDE for finding in result.findings):
-            meaning = "the outputs agree, layers on the way differ"
-        elif any(finding.rule == "KMR401" for finding in result.findings):
-            meaning = "the outputs agree, and so do the layers that both have"
+        else:
+            special = [rule for rule in (RULES[finding.rule] for finding in result.findings) if rule.if_passed]
+            meaning = max(special, key=lambda rule: rule.gravity).if_passed or meaning if special else meaning
     title = Text(for_terminal(result.path), "bold").append(" against ", "not bold")
     _print(console, title.append(for_terminal(result.baseline), "bold"))
     _print(console, Text(result.verdict, style).append(f": {meaning}", "not bold default"))

@@ -4,21 +4,8 @@ from __future__ import annotations
 
 from kmr_cli.records import Report
 from kmr_cli.render.documents.findings import failing
+from kmr_cli.rules import RULES
 
-_WRONG = (
-    (("KMR101", "KMR108"), "samples of a batch change each other"),
-    (("KMR106",), "samples of a batch come back in another order"),
-    (("KMR104", "KMR105"), "samples of a batch cannot be told apart"),
-    (("KMR109",), "answers depend on the place in the batch"),
-    (("KMR103", "KMR102"), "answers depend on the batch size"),
-    (("KMR203",), "a mask meets the wrong axis"),
-    (("KMR201",), "padding changes the answers"),
-    (("KMR202",), "a fully masked sample has no valid answer"),
-    (("KMR304",), "outputs are not finite"),
-    (("KMR302",), "answers depend on earlier calls"),
-    (("KMR301",), "the same batch gives different answers"),
-)
-"""What rules say of the model as a whole, the worst first."""
 _MIXED = ("mixed", "interleaved")
 
 
@@ -45,8 +32,9 @@ def headline(report: Report, *, some_rules: bool = False) -> str:
 
 
 def _wrong(report: Report) -> str:
-    failed = {finding.rule for finding in report.findings if failing(finding)}
-    said = [words for rules, words in _WRONG if failed.intersection(rules)] or ["an error was found"]
+    failed = [RULES[finding.rule] for finding in report.findings if failing(finding)]
+    worst = sorted((rule for rule in failed if rule.headline), key=lambda rule: -rule.gravity)
+    said = list(dict.fromkeys(rule.headline for rule in worst if rule.headline)) or ["an error was found"]
     return said[0] if len(said) == 1 else f"{', '.join(said[:-1])} and {said[-1]}"
 
 

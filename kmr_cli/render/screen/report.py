@@ -45,8 +45,9 @@ def show_report(console: Console, report: Report, *, some_rules: bool = False) -
     elif report.verdict == "fail":
         _line(console, f"it does not run on a batch of {report.batch_sizes[0]}, so that little else could be checked")
     allowed = [finding for finding in report.findings if finding.allowed and not finding.by_design]
-    if any(finding.rule == "KMR101" for finding in allowed):
-        _line(console, "what comes after a layer that is allowed to mix cannot be judged")
+    for meaning in dict.fromkeys(RULES[finding.rule].if_allowed for finding in allowed):
+        if meaning is not None:
+            _line(console, meaning)
     for picture in pictures(report):
         console.print()
         for line in picture:
