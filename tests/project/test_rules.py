@@ -12,9 +12,8 @@ import pytest
 import kmr_cli
 from kmr_cli import rules
 from kmr_cli.cli import run
-from kmr_cli.config.policy import Policy, rules_of
+from kmr_cli.config.policy import Policy, combine, rules_of
 from kmr_cli.config.pyproject import Settings
-from kmr_cli.pytest_plugin.asked import policy_of
 from kmr_cli.pytest_plugin.models import Models
 from kmr_cli.pytest_plugin.run import ModelRun, kind_of, needs_evidence, route
 from kmr_cli.records import Finding, Outcome, Report
@@ -62,7 +61,7 @@ def test_an_added_rule_can_be_selected_and_ignored(added):
     assert added in rules_of("check-batch-axis")
     assert Policy(select=("KMR9",)).counting("check-batch-axis") == (added,)
     assert Policy(ignore=("KMR901",)).apply([finding(added)]) == []
-    assert policy_of(Settings(), "check-batch-axis", select=["kmr9"]).counts(added)
+    assert combine(Settings(), "check-batch-axis", select=["kmr9"]).counts(added)
 
 
 def test_an_added_rule_has_its_place_in_the_headline(added):
