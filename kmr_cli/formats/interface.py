@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
+from kmr_cli.errors import KmrError, ModelFileError
 from kmr_cli.records import Batch, LayerInfo, ModelInfo, TensorSpec
 
 Sink: TypeAlias = Callable[[str, int, str, np.ndarray], None]
@@ -23,14 +24,35 @@ class OpenOptions:
 
     Attributes:
         imports: modules to import first, so that the custom layers they register are known.
-        signature: SavedModel only: the signature to run; None for the only one or ``serving_default``.
-        tags: SavedModel only: the tag set of the meta graph; None for the only one or ``serve``.
+        signature: the signature to run; None for the only one or the usual one. For formats that take this option.
+        tags: the tag set of the part to open; None for the only one or the usual one. For formats that take this
+            option.
         training: run the model in training mode; the session is a :class:`TrainingSession` then.
     """
 
     imports: tuple[str, ...] = ()
     signature: str | None = None
     tags: tuple[str, ...] | None = None
+    training: bool = False
+
+
+@dataclass(frozen=True)
+class ClassRequest:
+    """A layer class under development, and how to build it.
+
+    Attributes:
+        target: ``PKG.MOD:CLASS``, for messages.
+        kind: the class.
+        arguments: of its constructor.
+        inputs: shape (with the batch as None) and dtype of every argument of its ``call`` or ``forward``; the first
+            may have the name ``""``.
+        training: the sessions run it in training mode.
+    """
+
+    target: str
+    kind: type
+    arguments: Mapping[str, Any]
+    inputs: tuple[TensorSpec, ...]
     training: bool = False
 
 
@@ -148,14 +170,33 @@ def training_mode(session: Session) -> TrainingMode | None:
 
 
 class Format(Protocol):
-    """What a format's module provides at its top level."""
+    """What a format's module provides at its top level: facts, and four functions.
+
+    The module is imported to read its facts alone, also by programs that open nothing: it imports what reads files
+    and what runs models inside its functions.
+
+    A format may provide more. What it leaves out stands in :class:`OptionalParts`; a format without any of that is
+    complete.
+    """
 
     NAME: str
-    """The word used in reports: ``keras``, ``h5``, ``savedmodel``, ``torchscript``."""
+    """The word used in reports and in the table of formats: ``keras``."""
     TITLE: str
-    """For people: ``Keras 3 archive``."""
+    """For people, as a heading: ``Keras archive``."""
+    FILE: str
+    """For people, in a sentence, with its article: ``a .keras file``."""
     EXTRA: str
-    """The pip extra that brings its framework."""
+    """The pip extra of kmr-inspect that brings its framework; empty where it needs none."""
+    SEPARATOR: str
+    """What joins the parts of a layer's path."""
+    PROGRAMS: tuple[str, ...]
+    """Distributions whose versions may change what a model computes; those that are installed are written down."""
+    FRAMEWORKS: tuple[str, ...]
+    """Modules after whose import a process must not be forked any more: they start threads."""
+    FREE_DIMS: bool
+    """Whether None beyond axis 0 of an input means any size (else: that the file does not tell)."""
+    OPTIONS: frozenset[str]
+    """Those of ``signature`` and ``tags`` that it takes; the others are refused before it is asked for anything."""
 
     def matches(self, path: Path) -> bool:
         """Whether the content of this existing file or directory looks like this format. Cheap; raises nothing."""
@@ -180,3 +221,47 @@ class Format(Protocol):
 
         Consults frameworks that are loaded already (``sys.modules``); imports none.
         """
+
+
+class OptionalParts(Protocol):
+    """What a format may also provide at its top level. :func:`optional` tells whether it does."""
+
+    FAMILY: str
+    """Formats of one family give the same paths to the same layers; the default is the format's own name."""
+    SORTED_OUTPUTS: bool
+    """Whether outputs come sorted by name as text, ``output_10`` before ``output_2``; the default is False."""
+    LIVE: str
+    """For people, what ``adopt`` takes, with its article: ``a keras.Model``."""
+    LAYER_CLASS: str
+    """For people, the base class of what ``from_class`` takes, with its article: ``a keras.Layer``."""
+
+    def refuse_live(self, model: Any) -> KmrError | None:
+        """What to do about a live object of this framework that ``adopt`` does not take; None for anything else."""
+
+    def explain(self, path: Path) -> ModelFileError | None:
+        """What an existing path is that no format can open, if it stems from this format's world: weights alone, say.
+
+        Reads a few bytes, imports no framework.
+        """
+
+    def from_class(self, request: ClassRequest) -> Callable[[], Session] | None:
+        """Build a layer class into the smallest model that holds it, or None if it is not of this framework.
+
+        Returns:
+            What opens a session: every time afresh, with the same weights.
+
+        Raises:
+            LayerError: the inputs do not fit the class.
+            ModelLoadError: building it failed, or it has no training mode.
+        """
+
+    def graph(self, path: Path, options: OpenOptions) -> Any:
+        """The model as a graph of operators, for the structural proof (``kmr_cli.proof``). No format has it yet."""
+
+    def scan(self, path: Path) -> Any:
+        """What in the file could run code or touch other files, for ``kmr_cli.scan``. No format has it yet."""
+
+
+def optional(format_: Any, name: str) -> Any:
+    """A part that a format may leave out (see :class:`OptionalParts`), or None."""
+    return getattr(format_, name, None)

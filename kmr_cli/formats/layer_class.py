@@ -67,7 +67,7 @@ def open_class(
             raise _unbuilt(target, framework, inputs, exc) from exc
 
     model = built()
-    adopting = load_format("keras.archive" if framework == "keras" else "torchscript")
+    adopting = load_format("keras" if framework == "keras" else "torchscript")
 
     def adopted(model: Any) -> Session:
         session = adopting.adopt(model, training=training)

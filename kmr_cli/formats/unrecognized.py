@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 import stat
-import zipfile
 from pathlib import Path
 
 from kmr_cli.errors import ModelFileError
-
-KNOWN = "a .keras or .h5 file, a SavedModel directory or a TorchScript .pt file"
+from kmr_cli.formats import all_formats
+from kmr_cli.formats.common.archives import zip_names
+from kmr_cli.formats.interface import optional
+from kmr_cli.formats.words import known_files
 
 
 def refuse_missing(path: Path) -> None:
@@ -25,7 +26,7 @@ def refuse_missing(path: Path) -> None:
     except (OSError, ValueError) as exc:  # ValueError: a NUL byte in the name
         raise ModelFileError(f"{path}: {getattr(exc, 'strerror', None) or exc}") from exc
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-        raise ModelFileError(f"{path}: neither a regular file nor a directory", f"give {KNOWN}")
+        raise ModelFileError(f"{path}: neither a regular file nor a directory", f"give {known_files()}")
     if stat.S_ISREG(mode):
         try:
             with path.open("rb"):
@@ -35,65 +36,38 @@ def refuse_missing(path: Path) -> None:
 
 
 def diagnose(path: Path) -> ModelFileError:
-    """The error for an existing path that no format claims."""
+    """The error for an existing path that no format claims: formats say first what they know of their own world."""
+    if path.is_file() and path.stat().st_size == 0:
+        return ModelFileError(f"{path}: the file is empty", "copy or save the model again")
+    for format_ in all_formats():
+        explain = optional(format_, "explain")
+        error: ModelFileError | None = explain(path) if explain is not None else None
+        if error is not None:
+            return error
     if path.is_dir():
-        return _directory(path)
+        return ModelFileError(f"{path}: a directory, but not a model", f"give {known_files()}")
     with path.open("rb") as file:
         head = file.read(16)
-    if not head:
-        return ModelFileError(f"{path}: the file is empty", "copy or save the model again")
     if head.startswith(b"PK"):
         return _zip(path)
-    if head.startswith(b"\x89HDF\r\n\x1a\n"):
-        return ModelFileError(
-            f"{path}: an HDF5 file, but not a saved Keras model",
-            "save the whole model with model.save('model.keras'), not its weights alone",
-        )
-    if head[:1] == b"\x80" and head[1:2] in b"\x02\x03\x04\x05":
-        return ModelFileError(
-            f"{path}: a pickled state dict or model (torch.save), not a TorchScript file",
-            "save the model with torch.jit.save(torch.jit.script(model), 'model.pt')",
-        )
     if head.startswith(b"\x93NUMPY"):
         return ModelFileError(f"{path}: a NumPy array, not a model", "give arrays with --input")
-    if path.suffix == ".pb":
-        return ModelFileError(f"{path}: one file of a SavedModel", f"give its directory: {path.parent}")
     if path.suffix == ".onnx":
-        return ModelFileError(f"{path}: ONNX models cannot be opened", f"give {KNOWN}")
-    return ModelFileError(f"{path}: not a model file ({path.suffix or 'no suffix'}, unknown content)", f"give {KNOWN}")
-
-
-def _directory(path: Path) -> ModelFileError:
-    inside = sorted(child for child in path.iterdir() if (child / "saved_model.pb").is_file())
-    if inside:
-        return ModelFileError(f"{path}: not a SavedModel itself, but it holds one", f"give {inside[-1]}")
-    if (path / "config.json").is_file() and (path / "metadata.json").is_file():
-        return ModelFileError(f"{path}: an unpacked .keras archive", "give the .keras file itself")
-    return ModelFileError(f"{path}: a directory without saved_model.pb, so not a SavedModel", f"give {KNOWN}")
+        return ModelFileError(f"{path}: ONNX models cannot be opened", f"give {known_files()}")
+    what = f"{path.suffix or 'no suffix'}, unknown content"
+    return ModelFileError(f"{path}: not a model file ({what})", f"give {known_files()}")
 
 
 def _zip(path: Path) -> ModelFileError:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-    except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError):  # ValueError: a name that is no UTF-8
+    names = zip_names(path)
+    if names is None:
         return ModelFileError(
             f"{path}: the archive is cut short or damaged (its table of contents cannot be read)",
             "copy or save the model again",
         )
-    if any(name.endswith(("archive_format", "serialized_exported_program.json")) for name in names):
-        return ModelFileError(
-            f"{path}: written by torch.export, not a TorchScript file",
-            "save the model with torch.jit.save(torch.jit.script(model), 'model.pt')",
-        )
-    if any(name.endswith("data.pkl") for name in names):
-        return ModelFileError(
-            f"{path}: a pickled state dict or model (torch.save), not a TorchScript file",
-            "save the model with torch.jit.save(torch.jit.script(model), 'model.pt')",
-        )
     if names and all(name.endswith(".npy") for name in names):
         return ModelFileError(f"{path}: NumPy arrays, not a model", "give arrays with --input")
-    return ModelFileError(f"{path}: a zip archive, but neither a .keras model nor TorchScript", f"give {KNOWN}")
+    return ModelFileError(f"{path}: a zip archive, but not a model", f"give {known_files()}")
 
 
 def _nearest(path: Path) -> str | None:

@@ -1,4 +1,14 @@
 """Keras models: ``.keras`` archives and ``.h5`` files. Two formats that share how they are read, loaded and tapped.
 
-``describe`` reads the file's bytes; ``run`` loads Keras.
+``archive`` and ``hdf5`` are the two formats; ``describe`` reads the file's bytes; ``run`` loads Keras. Here stands what
+is true of both.
+
+May import: the interface of formats, ``formats/common``, errors, records.
 """
+
+FAMILY = "keras"
+EXTRA = "tensorflow"
+SEPARATOR = "/"
+FREE_DIMS = True
+OPTIONS: frozenset[str] = frozenset()
+FRAMEWORKS = ("keras", "tensorflow", "torch", "jax")

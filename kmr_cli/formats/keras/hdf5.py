@@ -2,111 +2,73 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import h5py
-
-from kmr_cli.errors import KmrError, MissingFrameworkError, ModelFileError, ModelLoadError
-from kmr_cli.formats.common.frameworks import first_line, import_user_modules, installed
+from kmr_cli.errors import MissingFrameworkError, ModelFileError, ModelLoadError
+from kmr_cli.formats import keras as shared
 from kmr_cli.formats.interface import OpenOptions, Session
-from kmr_cli.formats.keras.describe.config import LayerConfig, parse_layer
-from kmr_cli.formats.keras.describe.describe import describe_layers
-from kmr_cli.formats.keras.describe.legacy_weights import read_legacy_weights, text_attribute
-from kmr_cli.formats.keras.describe.modes import always_training
-from kmr_cli.formats.keras.run.backend import EXTRA as _EXTRA
-from kmr_cli.formats.keras.run.backend import import_keras
-from kmr_cli.formats.keras.run.bundled import import_bundled_layers
 from kmr_cli.records import ModelInfo
 
-NAME = "h5"
-TITLE = "Keras HDF5 file"
-EXTRA = _EXTRA
+if TYPE_CHECKING:
+    from kmr_cli.formats.keras.describe.config import LayerConfig
 
-SIGNATURE = b"\x89HDF\r\n\x1a\n"
-CONFIG = "model_config"
-MARKS = (CONFIG, "keras_version", "layer_names", "layer_names0")
-GROUPS = ("layers", "_layer_checkpoint_dependencies", "model_weights", "vars")
+NAME = "h5"
+TITLE = "HDF5 file"
+FILE = "an .h5 file"
+PROGRAMS = ("keras", "tf_keras", "tensorflow", "torch")
+FRAMEWORKS = (*shared.FRAMEWORKS, "tf_keras")
+FAMILY, EXTRA, SEPARATOR = shared.FAMILY, shared.EXTRA, shared.SEPARATOR
+FREE_DIMS, OPTIONS = shared.FREE_DIMS, shared.OPTIONS
 
 
 def matches(path: Path) -> bool:
     """Whether this is an HDF5 file with a mark of Keras, or one too damaged to say."""
-    if not path.is_file():
+    if not _is_hdf5(path):
         return False
-    try:
-        with path.open("rb") as file:
-            if file.read(len(SIGNATURE)) != SIGNATURE:
-                return False
-    except OSError:
-        return False
-    try:
-        with h5py.File(path, "r") as file:
-            return any(mark in file.attrs for mark in MARKS) or any(name in file for name in GROUPS)
-    except (OSError, RuntimeError, KeyError, ValueError):
-        return True
+    from kmr_cli.formats.keras.describe.from_hdf5 import looks_like_hdf5
+
+    return looks_like_hdf5(path)
 
 
 def describe(path: Path, options: OpenOptions) -> ModelInfo:  # noqa: ARG001  # part of the protocol
     """Read the config and the headers of the weights; see :class:`kmr_cli.formats.interface.Format`."""
-    return _described(path)[0]
+    from kmr_cli.formats.keras.describe.from_hdf5 import describe_hdf5
+
+    return describe_hdf5(path, NAME)[0]
 
 
-def _described(path: Path) -> tuple[ModelInfo, LayerConfig, dict[str, Any], str | None]:
-    try:
-        with h5py.File(path, "r") as file:
-            text = text_attribute(file, CONFIG)
-            version = text_attribute(file, "keras_version")
-            if text is None:
-                raise _without_config(path, file)
-            weights = read_legacy_weights(file)
-    except KmrError:
-        raise
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as exc:
-        raise ModelFileError(
-            f"{path.name}: the HDF5 file is damaged or cut short ({first_line(exc)})", "copy or save the file again"
-        ) from exc
-    try:
-        entry = json.loads(text)
-        config = parse_layer(entry)
-    except (ValueError, TypeError, RecursionError) as exc:
-        raise ModelFileError(f"{path.name}: its {CONFIG} does not describe a model ({first_line(exc)})") from exc
-    found = describe_layers(config, weights)
-    fixed = {spec.shape[0] for spec in found.inputs if spec.shape and spec.shape[0] is not None}
-    info = ModelInfo(
-        path=str(path),
-        format=NAME,
-        writer=f"Keras {version}" if version else "Keras 1",
-        inputs=found.inputs,
-        outputs=found.outputs,
-        layers=tuple(found.layers),
-        parameters=found.parameters,
-        opaque=tuple(found.opaque),
-        fixed_batch=fixed.pop() if len(fixed) == 1 else None,
-        notes=tuple(found.notes),
-        trains=always_training(entry),
-    )
-    return info, config, entry, version
-
-
-def _without_config(path: Path, file: h5py.File) -> ModelFileError:
-    if any(mark in file.attrs for mark in MARKS) or any(name in file for name in GROUPS):
-        return ModelFileError(
-            f"{path.name}: holds weights only, without the model they belong to",
-            "build the model in Python, load these weights into it, and save it whole: model.save('name.keras')",
-        )
+def explain(path: Path) -> ModelFileError | None:
+    """An HDF5 file without a mark of Keras."""
+    if not _is_hdf5(path):
+        return None
     return ModelFileError(
-        f"{path.name}: an HDF5 file, but without a Keras model", "give a file written by model.save('name.h5')"
+        f"{path}: an HDF5 file, but not a saved Keras model",
+        "save the whole model with model.save('model.keras'), not its weights alone",
     )
+
+
+def _is_hdf5(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            return file.read(8) == b"\x89HDF\r\n\x1a\n"
+    except OSError:
+        return False
 
 
 def open(path: Path, options: OpenOptions) -> Session:  # noqa: A001
     """Import Keras and the user's modules; the model itself is loaded when it is first needed."""
-    info, config, entry, version = _described(path)
-    _refuse_lambdas(path, config)
+    from kmr_cli.formats.common.frameworks import import_user_modules
+    from kmr_cli.formats.keras.describe.from_hdf5 import describe_hdf5
+    from kmr_cli.formats.keras.run.backend import import_keras
+    from kmr_cli.formats.keras.run.bundled import import_bundled_layers
     from kmr_cli.formats.keras.run.load import load_error
     from kmr_cli.formats.keras.run.session import KerasSession
 
+    info, config, entry, version = describe_hdf5(path, NAME)
+    _refuse_lambdas(path, config)
     import_keras()
     import_bundled_layers(entry)
     import_user_modules(options.imports)
@@ -129,6 +91,7 @@ def open(path: Path, options: OpenOptions) -> Session:  # noqa: A001
 
 def _by_tf_keras(path: Path, session: Any, why: Exception) -> Any:
     """Load with Keras 2 what Keras 3 cannot, and let the session tap it that way."""
+    from kmr_cli.formats.common.frameworks import installed
     from kmr_cli.formats.keras.run.keras2 import NeedsKeras2Error
     from kmr_cli.formats.keras.run.load import keras_message, load_error
     from kmr_cli.formats.keras.run.tf_keras_model import EXTRA as KERAS2

@@ -5,23 +5,29 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from kmr_cli.errors import ModelLoadError
+from kmr_cli.errors import ModelFileError, ModelLoadError
 from kmr_cli.formats.interface import OpenOptions, Session
-from kmr_cli.formats.savedmodel.describe import reader
-from kmr_cli.formats.savedmodel.describe.analysis import analyse
-from kmr_cli.formats.savedmodel.describe.description import model_info
 from kmr_cli.records import ModelInfo
 
 NAME = "savedmodel"
-TITLE = "TensorFlow SavedModel"
+TITLE = "SavedModel"
+FILE = "a SavedModel directory"
 EXTRA = "tensorflow"
+SEPARATOR = "/"
+PROGRAMS = ("tensorflow",)
+FRAMEWORKS = ("tensorflow",)
+FREE_DIMS = True
+OPTIONS = frozenset({"signature", "tags"})
+SORTED_OUTPUTS = True
 
 
 def matches(path: Path) -> bool:
     """Whether this is a directory with a SavedModel's graph file in it, in whatever state the file is."""
-    return path.is_dir() and any(
-        (path / name).is_file() for name in (reader.GRAPH_FILE, reader.TEXT_FILE, reader.SPLIT_FILE)
-    )
+    if not path.is_dir():
+        return False
+    from kmr_cli.formats.savedmodel.describe import reader
+
+    return any((path / name).is_file() for name in (reader.GRAPH_FILE, reader.TEXT_FILE, reader.SPLIT_FILE))
 
 
 def describe(path: Path, options: OpenOptions) -> ModelInfo:
@@ -30,6 +36,9 @@ def describe(path: Path, options: OpenOptions) -> ModelInfo:
     Raises:
         ModelFileError: the file is damaged, or holds no such signature or tag set.
     """
+    from kmr_cli.formats.savedmodel.describe.analysis import analyse
+    from kmr_cli.formats.savedmodel.describe.description import model_info
+
     return model_info(analyse(path, options), NAME)
 
 
@@ -45,6 +54,7 @@ def open(path: Path, options: OpenOptions) -> Session:  # noqa: A001  (the name 
             f"{path.name}: a SavedModel has no training mode: it was fixed when the model was exported",
             "check the model it was exported from: a .keras or .h5 file, or scripted TorchScript",
         )
+    from kmr_cli.formats.savedmodel.describe.analysis import analyse
     from kmr_cli.formats.savedmodel.run.session import SavedModelSession
 
     return SavedModelSession(analyse(path, options), options)
@@ -53,3 +63,17 @@ def open(path: Path, options: OpenOptions) -> Session:  # noqa: A001  (the name 
 def adopt(model: Any, *, training: bool = False) -> Session | None:  # noqa: ARG001
     """Always None: an object that ``tf.saved_model.load`` returned no longer knows the file it came from."""
     return None
+
+
+def explain(path: Path) -> ModelFileError | None:
+    """One file of a SavedModel, the folder around its versions, or any other directory."""
+    if not path.is_dir():
+        if path.suffix == ".pb":
+            return ModelFileError(f"{path}: one file of a SavedModel", f"give its directory: {path.parent}")
+        return None
+    inside = sorted(child for child in path.iterdir() if (child / "saved_model.pb").is_file())
+    if inside:
+        return ModelFileError(f"{path}: not a SavedModel itself, but it holds one", f"give {inside[-1]}")
+    from kmr_cli.formats.words import known_files
+
+    return ModelFileError(f"{path}: a directory without saved_model.pb, so not a SavedModel", f"give {known_files()}")

@@ -6,24 +6,34 @@ import io
 import sys
 import warnings
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from kmr_cli.errors import ModelLoadError
+from kmr_cli.errors import KmrError, ModelFileError, ModelLoadError
 from kmr_cli.formats.interface import OpenOptions, Session
-from kmr_cli.formats.torchscript.describe import archive
-from kmr_cli.formats.torchscript.describe.description import Description, describe_archive
-from kmr_cli.formats.torchscript.describe.signature import leaves
-from kmr_cli.formats.torchscript.run.optional import TYPE_IT, UNTYPED, is_untyped
 from kmr_cli.records import ModelInfo
+
+if TYPE_CHECKING:
+    from kmr_cli.formats.torchscript.describe.description import Description
 
 NAME = "torchscript"
 TITLE = "TorchScript"
+FILE = "a TorchScript .pt file"
+LIVE = "a torch.jit.ScriptModule"
 EXTRA = "torch"
+SEPARATOR = "."
+PROGRAMS = ("torch",)
+FRAMEWORKS = ("torch",)
+FREE_DIMS = False
+OPTIONS: frozenset[str] = frozenset()
 
 
 def matches(path: Path) -> bool:
     """Whether this is a zip archive with a module's data and code."""
-    return path.is_file() and archive.looks_like(path)
+    if not path.is_file():
+        return False
+    from kmr_cli.formats.torchscript.describe.archive import looks_like
+
+    return looks_like(path)
 
 
 def describe(path: Path, options: OpenOptions) -> ModelInfo:  # noqa: ARG001  (the protocol's)
@@ -36,6 +46,9 @@ def describe(path: Path, options: OpenOptions) -> ModelInfo:  # noqa: ARG001  (t
 
 
 def _describe(source: Path | BinaryIO, name: str) -> Description:
+    from kmr_cli.formats.torchscript.describe import archive
+    from kmr_cli.formats.torchscript.describe.description import describe_archive
+
     return describe_archive(archive.read(source, name), name)
 
 
@@ -67,6 +80,7 @@ def adopt(model: Any, *, training: bool = False) -> Session | None:
             torch.jit.save(model, buffer)
     except RuntimeError as exc:
         from kmr_cli.formats.torchscript.run.failures import meaningful_line
+        from kmr_cli.formats.torchscript.run.optional import TYPE_IT, UNTYPED, is_untyped
 
         if is_untyped(exc):
             raise ModelLoadError(f"{name}: cannot be copied: {UNTYPED}", f"{TYPE_IT}, and script it again") from exc
@@ -74,7 +88,38 @@ def adopt(model: Any, *, training: bool = False) -> Session | None:
     return _load(buffer.getvalue(), _describe(buffer, name), training=training)
 
 
+def refuse_live(model: Any) -> KmrError | None:
+    """An eager module, which no file holds and nothing here can tap."""
+    torch = sys.modules.get("torch")
+    if torch is None or not isinstance(model, torch.nn.Module):
+        return None
+    return KmrError(
+        f"{type(model).__name__} is an eager torch.nn.Module, whose layers cannot be tapped",
+        "script it (torch.jit.script(model)), trace it (torch.jit.trace(model, inputs)), or export it to a file that "
+        "can be opened",
+    )
+
+
+def explain(path: Path) -> ModelFileError | None:
+    """What ``torch.save`` and ``torch.export.save`` write."""
+    if not path.is_file():
+        return None
+    from kmr_cli.formats.common.archives import zip_names
+
+    hint = "save the model with torch.jit.save(torch.jit.script(model), 'model.pt')"
+    with path.open("rb") as file:
+        head = file.read(2)
+    names = (zip_names(path) or []) if head == b"PK" else []
+    if any(name.endswith(("archive_format", "serialized_exported_program.json")) for name in names):
+        return ModelFileError(f"{path}: written by torch.export, not a TorchScript file", hint)
+    pickled = len(head) == 2 and head[:1] == b"\x80" and head[1:] in b"\x02\x03\x04\x05"
+    if pickled or any(name.endswith("data.pkl") for name in names):
+        return ModelFileError(f"{path}: a pickled state dict or model (torch.save), not a TorchScript file", hint)
+    return None
+
+
 def _load(source: str | bytes, described: Description, *, training: bool) -> Session:
+    from kmr_cli.formats.torchscript.describe.signature import leaves
     from kmr_cli.formats.torchscript.run import failures
     from kmr_cli.formats.torchscript.run.instrument import Loaded
     from kmr_cli.formats.torchscript.run.session import TorchScriptSession

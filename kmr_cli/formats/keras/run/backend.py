@@ -9,8 +9,7 @@ from typing import Any
 
 from kmr_cli.errors import MissingFrameworkError
 from kmr_cli.formats.common.frameworks import installed, require
-
-EXTRA = "tensorflow"
+from kmr_cli.formats.keras import EXTRA
 
 
 def import_keras() -> ModuleType:
