@@ -25,8 +25,10 @@ from kmr_cli.config.layers import choose, unknown_layer
 from kmr_cli.config.samples import Index, least_size, resolve_index
 from kmr_cli.errors import BatchError, KmrError, LayerError
 from kmr_cli.evidence.passes import SINGLY
-from kmr_cli.formats import all_formats, describe
+from kmr_cli.formats import describe
+from kmr_cli.formats.facts import programs
 from kmr_cli.formats.interface import Format, OpenOptions, Session
+from kmr_cli.formats.live import adopt, describe_live, refusal
 from kmr_cli.process import tasks
 from kmr_cli.process.child import Child
 from kmr_cli.records import LayerInfo, ModelInfo, Record, Report, Shapes, Snapshot, TensorSpec
@@ -34,12 +36,6 @@ from kmr_cli.snapshot.take import sketch_inputs
 
 Data: TypeAlias = "Mapping[str, Any] | np.ndarray | str | Path | Sequence[str | Path] | None"
 
-_PROGRAMS = {
-    "keras": ("keras", "tensorflow", "torch"),
-    "h5": ("keras", "tf_keras", "tensorflow", "torch"),
-    "savedmodel": ("tensorflow",),
-    "torchscript": ("torch",),
-}
 _SIDES = {"in": ("in",), "out": ("out",), "both": ("in", "out")}
 
 
@@ -107,7 +103,7 @@ class Model:
         else:
             self._format, self._session = _adopt(model, in_process=in_process)
             self._live = model
-            self.info = _describe_live(self._format, self._session)
+            self.info = describe_live(self._format, self._session)
 
     @property
     def layers(self) -> tuple[LayerInfo, ...]:
@@ -123,7 +119,7 @@ class Model:
     def versions(self) -> dict[str, str]:
         """Versions of the programs involved, for files that outlive this run."""
         found = {"kmr_inspect": metadata.version("kmr-inspect"), "python": platform.python_version()}
-        for program in ("numpy", *_PROGRAMS[self.info.format]):
+        for program in ("numpy", *programs(self.info.format)):
             with contextlib.suppress(metadata.PackageNotFoundError):
                 found[program] = metadata.version(program)
         return found
@@ -421,27 +417,8 @@ def _given(data: Any) -> list[GivenInput]:
 
 def _adopt(model: Any, *, in_process: bool) -> tuple[Format, Session]:
     if not in_process:
-        raise KmrError(
+        raise refusal(model) or KmrError(
             f"a live {type(model).__name__} cannot be sent to another process",
             "open_model(model, in_process=True), or save it and give its path",
         )
-    for candidate in all_formats():
-        session = candidate.adopt(model)
-        if session is not None:
-            return candidate, session
-    raise KmrError(f"a {type(model).__name__} is no model", "give a path, a keras.Model or a torch.jit.ScriptModule")
-
-
-def _describe_live(format_: Format, session: Session) -> ModelInfo:
-    separator = "." if format_.NAME == "torchscript" else "/"
-    return ModelInfo(
-        path="(live model)",
-        format=format_.NAME,
-        writer=format_.TITLE,
-        inputs=session.inputs,
-        outputs=(),
-        layers=session.layers,
-        parameters=None,
-        separator=separator,
-        free_dims=format_.NAME != "torchscript",
-    )
+    return adopt(model)

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from kmr_cli.compare.likeness import PATH, agrees, scores
+from kmr_cli.formats.facts import same_family
 from kmr_cli.records import Snapshot, TapSketch
 
 Call = tuple[str, int]
 """(layer, call)"""
 
 _MOST = 2000
-_KERAS = ("keras", "h5")
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def align(model: Snapshot, baseline: Snapshot) -> Alignment:
     the order and brings together as many calls with agreeing figures (minimum, maximum, mean, rms: they do not depend
     on the layout), paths and shapes as possible.
     """
-    same_kind = model.format == baseline.format or {model.format, baseline.format} <= set(_KERAS)
+    same_kind = same_family(model.format, baseline.format)
     here, there = _calls(model.taps), _calls(baseline.taps)
     found: dict[Call, Call] = {}
     if same_kind or len(here) * len(there) > _MOST * _MOST:

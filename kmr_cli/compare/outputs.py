@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from kmr_cli.formats.facts import sorts_outputs
 from kmr_cli.records import Snapshot
 
 
@@ -27,7 +28,7 @@ def _places(snapshot: Snapshot) -> list[int]:
     found = [re.fullmatch(r"(.*?)([0-9]{1,9})", name, re.DOTALL) for name in names]
     numbered = [(match[1], int(match[2])) for match in found if match]
     places = list(range(len(names)))
-    by_text = snapshot.format == "savedmodel" and names == sorted(names)
+    by_text = sorts_outputs(snapshot.format) and names == sorted(names)
     if not by_text or len(numbered) < len(names) or len({prefix for prefix, _ in numbered}) > 1:
         return places
     return sorted(places, key=lambda place: numbered[place][1])

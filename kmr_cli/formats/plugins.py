@@ -46,6 +46,11 @@ def installed() -> Installed:
     return Installed(tuple(formats.values()), tuple(broken))
 
 
+def met() -> tuple[Format, ...]:
+    """Those that this process has looked for already."""
+    return installed().formats if installed.cache_info().currsize else ()
+
+
 def claiming(path: Path) -> Format | None:
     """The first of these formats that a file has, or None.
 

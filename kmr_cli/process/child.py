@@ -23,6 +23,7 @@ from typing import IO, Any, BinaryIO
 
 from kmr_cli import errors
 from kmr_cli.errors import KmrError, ModelRunError
+from kmr_cli.formats.facts import frameworks
 from kmr_cli.process import codec
 from kmr_cli.process.scratch import Scratch
 
@@ -36,9 +37,6 @@ _START = (
 )
 _PR_SET_PDEATHSIG = 1
 _REPLY_LIMIT = 400  # characters of framework chatter that a crash message repeats
-
-
-FRAMEWORKS = ("tensorflow", "keras", "tf_keras", "torch", "jax")
 
 
 _children: weakref.WeakSet[Child] = weakref.WeakSet()
@@ -60,7 +58,7 @@ def end_all() -> None:
 
 def can_fork() -> bool:
     """Whether this process may fork: no framework, no second thread, and a system where forking is safe at all."""
-    if not sys.platform.startswith("linux") or any(name in sys.modules for name in FRAMEWORKS):
+    if not sys.platform.startswith("linux") or any(name in sys.modules for name in frameworks()):
         return False
     try:
         # The kernel's count: Python does not know of threads that C libraries start.

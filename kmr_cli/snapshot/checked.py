@@ -23,6 +23,13 @@ def text_of(value: object) -> str:
     return value
 
 
+def name_of(value: object) -> str:
+    """Text with something in it."""
+    if value == "":
+        raise ValueError("text expected, not nothing")
+    return text_of(value)
+
+
 def list_of(value: object) -> list[Any]:
     """A list of anything."""
     if not isinstance(value, list):

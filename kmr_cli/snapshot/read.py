@@ -16,6 +16,7 @@ from kmr_cli.snapshot.checked import (
     dtype_of,
     length_of,
     list_of,
+    name_of,
     number_of,
     one_of,
     sample_shape_of,
@@ -27,7 +28,6 @@ from kmr_cli.snapshot.checked import (
 from kmr_cli.snapshot.file import METHODS, SCHEMA
 from kmr_cli.snapshot.sketch import WIDTH, groups_of
 
-_FORMATS = ("keras", "h5", "savedmodel", "torchscript")
 _MOST, _FURTHEST = 10**12, 400  # of projected numbers as they are written, and of their exponent
 _LARGEST = 64 * 2**20  # bytes; 200 layers take less than half of one of them
 
@@ -92,7 +92,7 @@ def _snapshot_of(document: Mapping[str, Any]) -> Snapshot:
     size = whole_of(batch["size"], 1)
     snapshot = Snapshot(
         path=text_of(model["path"]),
-        format=one_of(model["format"], _FORMATS),
+        format=name_of(model["format"]),
         writer=text_of(model["writer"]),
         versions={name: text_of(version) for name, version in table_of(document["versions"]).items()},
         source=text_of(batch["source"]),
@@ -115,7 +115,7 @@ def _snapshot_of(document: Mapping[str, Any]) -> Snapshot:
         outputs=tuple(map(text_of, list_of(document["outputs"]))),
         sides=tuple(one_of(side, ("in", "out")) for side in list_of(document["sides"])),
         taps=tuple(_read_tap(tap, size, schema) for tap in list_of(document["taps"])),
-        separator=one_of(document["separator"], ("/", ".")),
+        separator=name_of(document["separator"]),
         schema=schema,
     )
     ends = {tap.port.partition(".")[0] for tap in snapshot.taps if not tap.layer and tap.port.startswith("out")}

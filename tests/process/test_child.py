@@ -12,7 +12,8 @@ import pytest
 from zoo.samples import COMMAND, HOME
 
 from kmr_cli.errors import BatchError, KmrError, ModelRunError
-from kmr_cli.process.child import FRAMEWORKS, Child
+from kmr_cli.formats.facts import frameworks
+from kmr_cli.process.child import Child
 
 # The tasks run in a fresh interpreter, so they live in a script of their own, which forks: as the command line does.
 SCRIPT = textwrap.dedent(
@@ -148,9 +149,9 @@ def may_fork(preparation):
         ("import threading; threading.Thread(target=threading.Event().wait, daemon=True).start()", False),
         # As a C library does: nothing that the module threading knows of.
         ("import _thread, time; _thread.start_new_thread(time.sleep, (60,))", False),
-        *((f"import sys; sys.modules[{name!r}] = sys", False) for name in FRAMEWORKS),
+        *((f"import sys; sys.modules[{name!r}] = sys", False) for name in sorted(frameworks())),
     ],
-    ids=["nothing", "a thread", "a thread unknown to Python", *FRAMEWORKS],
+    ids=["nothing", "a thread", "a thread unknown to Python", *sorted(frameworks())],
 )
 def test_never_forks_beside_a_thread_or_a_framework(preparation, allowed):
     assert may_fork(preparation) == allowed

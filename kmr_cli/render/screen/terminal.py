@@ -10,6 +10,7 @@ from rich.text import Text
 
 from kmr_cli.arrays.summary import Summary, summarize
 from kmr_cli.batch.words import dtype_name, show_shape
+from kmr_cli.formats import facts
 from kmr_cli.records import LayerInfo, ModelInfo, Record, TensorSpec
 from kmr_cli.render.documents.findings import counted
 from kmr_cli.render.escape import for_terminal
@@ -21,7 +22,6 @@ _GAP = 2
 _IN_FULL = 12
 """Values up to this many are shown in full; more get a line each."""
 
-_TITLES = {"keras": "Keras archive", "h5": "HDF5 file", "savedmodel": "SavedModel", "torchscript": "TorchScript"}
 _PRESUMED = "~ is not declared by the file, but what such a model mostly takes: data may be otherwise"
 _VERDICTS = {
     "separated": "verified",
@@ -140,7 +140,7 @@ def _indent(info: ModelInfo, layer: LayerInfo) -> str:
 
 
 def _head(info: ModelInfo) -> Text:
-    title = _TITLES.get(info.format, info.format)
+    title = for_terminal(facts.title(info.format))
     writer = for_terminal(info.writer)
     written = writer if title in writer else f"{title}, written by {writer}"
     return Text(for_terminal(info.path), "bold").append(f"  {written}", "not bold")

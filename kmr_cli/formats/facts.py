@@ -1,0 +1,40 @@
+"""Facts about formats by their name, for those who have a report or a snapshot and no file."""
+
+from __future__ import annotations
+
+from kmr_cli.formats import all_formats, find_format, plugins
+from kmr_cli.formats.interface import optional
+
+
+def title(name: str) -> str:
+    """For people: ``Keras archive``; the name itself where no format of this name is installed."""
+    found = find_format(name)
+    return name if found is None else found.TITLE
+
+
+def programs(name: str) -> tuple[str, ...]:
+    """Distributions whose versions may change what such a model computes."""
+    found = find_format(name)
+    return () if found is None else found.PROGRAMS
+
+
+def same_family(first: str, second: str) -> bool:
+    """Whether two formats give the same paths to the same layers."""
+    return first == second or _family(first) == _family(second)
+
+
+def _family(name: str) -> str:
+    found = find_format(name)
+    family: str | None = None if found is None else optional(found, "FAMILY")
+    return family or name
+
+
+def sorts_outputs(name: str) -> bool:
+    """Whether outputs of such a model come sorted by name as text."""
+    found = find_format(name)
+    return found is not None and bool(optional(found, "SORTED_OUTPUTS"))
+
+
+def frameworks() -> frozenset[str]:
+    """Modules after whose import a process must not be forked, of all formats that this process has met."""
+    return frozenset(name for format_ in (*all_formats(), *plugins.met()) for name in format_.FRAMEWORKS)
