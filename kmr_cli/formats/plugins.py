@@ -87,7 +87,7 @@ def _loaded(entry: metadata.EntryPoint, known: dict[str, Format]) -> Format:
         found = entry.load()
     except Exception as exc:  # whatever its module does when it is imported
         raise ValueError(f"cannot be loaded ({_said(exc)})") from exc
-    missing = [name for name in _WANTED if not hasattr(found, name)]
+    missing = [name for name in REQUIRED if not hasattr(found, name)]
     if missing:
         raise ValueError(f"is incomplete: {entry.value} has no {', '.join(missing)}")
     if entry.name != found.NAME:
@@ -95,7 +95,7 @@ def _loaded(entry: metadata.EntryPoint, known: dict[str, Format]) -> Format:
     return found  # type: ignore[no-any-return]
 
 
-_WANTED = tuple(name for name in (*Format.__annotations__, *vars(Format)) if not name.startswith("_"))
+REQUIRED = tuple(name for name in (*Format.__annotations__, *vars(Format)) if not name.startswith("_"))
 """The facts and functions that every format has."""
 
 

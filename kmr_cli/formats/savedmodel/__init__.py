@@ -9,6 +9,9 @@ from kmr_cli.errors import ModelFileError, ModelLoadError
 from kmr_cli.formats.interface import OpenOptions, Session
 from kmr_cli.records import ModelInfo
 
+# Imported now, or it would take the place of the function of the same name when it is imported.
+from kmr_cli.formats.savedmodel import describe as _describing  # noqa: F401  # isort: skip
+
 NAME = "savedmodel"
 TITLE = "SavedModel"
 FILE = "a SavedModel directory"

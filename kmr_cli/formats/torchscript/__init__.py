@@ -12,6 +12,9 @@ from kmr_cli.errors import KmrError, ModelFileError, ModelLoadError
 from kmr_cli.formats.interface import OpenOptions, Session
 from kmr_cli.records import ModelInfo
 
+# Imported now, or it would take the place of the function of the same name when it is imported.
+from kmr_cli.formats.torchscript import describe as _describing  # noqa: F401  # isort: skip
+
 if TYPE_CHECKING:
     from kmr_cli.formats.torchscript.describe.description import Description
 
