@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from kmr_cli.formats.interface import Sink, Taps, TrainingMode
 from kmr_cli.formats.keras.describe.config import LayerConfig
-from kmr_cli.formats.keras.describe.masking import OtherPadding
+from kmr_cli.formats.keras.run.padding import OtherPadding
 from kmr_cli.formats.keras.run.paths import Place, Places, find_places
 from kmr_cli.formats.keras.run.training import keras3_pass
 from kmr_cli.formats.keras.run.values import UntappableError, arrays, is_tensor

@@ -15,10 +15,10 @@ from kmr_cli.formats.common.frameworks import require
 from kmr_cli.formats.interface import Sink, Taps, TrainingMode
 from kmr_cli.formats.keras.describe.call_inputs import CallInputs, call_inputs, refuse_missing, refuse_unbuilt
 from kmr_cli.formats.keras.describe.config import LayerConfig, TensorRef
-from kmr_cli.formats.keras.describe.masking import OtherPadding
 from kmr_cli.formats.keras.run.backend import backend_name, no_gradients
 from kmr_cli.formats.keras.run.capture import Framework, Keras3, Tapper
 from kmr_cli.formats.keras.run.load import CannotShortenError, keras_message, quiet_keras
+from kmr_cli.formats.keras.run.padding import OtherPadding
 from kmr_cli.formats.keras.run.paths import Places
 from kmr_cli.formats.keras.run.values import arrays, is_tensor
 from kmr_cli.records import Batch, LayerInfo, ModelInfo, TensorSpec
