@@ -8,10 +8,10 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-Shape: TypeAlias = "tuple[int | None, ...]"
+Shape: TypeAlias = tuple[int | None, ...]
 """Dimensions from the outside in; None for one that is only known at run time (the batch, mostly)."""
 
-SampleShape: TypeAlias = "tuple[int | str, ...]"
+SampleShape: TypeAlias = tuple[int | str, ...]
 """Dimensions of ONE sample, without the batch; then its dtype, if it is given: ``(8, 8, 1)``, ``(12, "bool")``."""
 
 Verdict: TypeAlias = Literal["pass", "fail", "inconclusive"]

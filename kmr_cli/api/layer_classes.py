@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from kmr_cli.config.policy import Policy
-from kmr_cli.process import tasks
 from kmr_cli.process.child import Child
+from kmr_cli.process.tasks import TASKS
 from kmr_cli.records import Report, TensorSpec
 
 
@@ -17,7 +17,7 @@ class LayerClasses:
     def __init__(
         self, *, fork: bool = False, debug: bool = False, report: Callable[[str, str], None] = lambda _kind, _text: None
     ) -> None:
-        self._child = Child(tasks.TASKS, fork=fork, debug=debug)
+        self._child = Child(TASKS, fork=fork, debug=debug)
         self._report = report
 
     def check(

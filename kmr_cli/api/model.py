@@ -29,8 +29,9 @@ from kmr_cli.formats import describe
 from kmr_cli.formats.facts import programs
 from kmr_cli.formats.interface import Format, OpenOptions, Session
 from kmr_cli.formats.live import adopt, describe_live, refusal
-from kmr_cli.process import tasks
 from kmr_cli.process.child import Child
+from kmr_cli.process.sessions import LiveSessions, Sessions
+from kmr_cli.process.tasks import TASKS
 from kmr_cli.records import LayerInfo, ModelInfo, Record, Report, Shapes, Snapshot, TensorSpec
 from kmr_cli.snapshot.take import sketch_inputs
 
@@ -88,22 +89,21 @@ class Model:
         debug: bool = False,
         report: Callable[[str, str], None] = lambda _kind, _text: None,
     ) -> None:
-        self._options, self._in_process = options, in_process
+        self._options = options
         self._fork, self._debug, self._report = fork, debug, report
         self._lock = threading.Lock()
         self._child: Child | None = None
-        self._session: Session | None = None
-        self._trained: Session | None = None
-        self._live: Any = None
+        self._sessions: Sessions | None = None
+        self.info: ModelInfo
         if isinstance(model, (str, Path)):
             self._path = Path(model)
-            self._format: Format
-            self.info: ModelInfo
-            self._format, self.info = describe(self._path, options)
+            self._sessions = Sessions(reopens=False) if in_process else None
+            _, self.info = describe(self._path, options)
         else:
-            self._format, self._session = _adopt(model, in_process=in_process)
-            self._live = model
-            self.info = describe_live(self._format, self._session)
+            format_, session = _adopt(model, in_process=in_process)
+            self._path = Path()
+            self._sessions = LiveSessions(format_, model, session)
+            self.info = describe_live(format_, session)
 
     @property
     def layers(self) -> tuple[LayerInfo, ...]:
@@ -316,10 +316,8 @@ class Model:
         if self._child is not None:
             self._child.close()
             self._child = None
-        for session in (self._session, self._trained):
-            if session is not None:
-                session.close()
-        self._session = self._trained = None
+        if self._sessions is not None:
+            self._sessions.close()
 
     def __enter__(self) -> Model:
         return self
@@ -331,38 +329,20 @@ class Model:
         return f"<Model {self.info.path} ({self.info.writer}), {len(self.layers)} layers>"
 
     def _run(self, task: str, arguments: dict[str, Any], *, training: bool = False) -> Any:
+        # A fork lives as long as the command; another child must find the file whatever folder one goes to.
+        path = self._path if self._fork else self._path.resolve()
+        asked = {"path": str(path), "options": replace(self._options, training=training), **arguments}
         with self._lock:
-            options = replace(self._options, training=training)
-            if self._in_process:
-                if training:
-                    return tasks.check_session(self._in_training(options), None, report=self._report, **arguments)
-                if self._session is None:
-                    self._session = self._format.open(self._path, options)
-                if task == "sample":
-                    return tasks.sample_session(self._session, report=self._report, **arguments)
-                if task == "snapshot":
-                    return tasks.snapshot_session(self._session, report=self._report, **arguments)
-                return tasks.check_session(self._session, None, report=self._report, **arguments)
+            if self._sessions is not None:
+                return TASKS[task](report=self._report, sessions=self._sessions, **asked)
             if self._child is None:
-                self._child = Child(tasks.TASKS, fork=self._fork, debug=self._debug)
+                self._child = Child(TASKS, fork=self._fork, debug=self._debug)
             try:
-                # A fork lives as long as the command; another child must find the file whatever folder one goes to.
-                path = self._path if self._fork else self._path.resolve()
-                asked = {"path": str(path), "options": options, **arguments}
                 return self._child.run(task, asked, self._report)
             except BaseException as exc:
                 if not isinstance(exc, KmrError) or not self._child.alive:
                     self._child = None
                 raise
-
-    def _in_training(self, options: OpenOptions) -> Session:
-        """A second session on the same file or live model, in training mode."""
-        if self._trained is None and self._live is not None:
-            self._trained = self._format.adopt(self._live, training=True)
-        elif self._trained is None:
-            self._trained = self._format.open(self._path, options)
-        assert self._trained is not None
-        return self._trained
 
     def _batch(
         self, data: Data, index: Index, size: int | None, shapes: Shapes, seed: int

@@ -11,6 +11,7 @@ import contextlib
 import ctypes
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -19,12 +20,14 @@ import time
 import traceback
 import weakref
 from collections.abc import Callable, Mapping
-from typing import IO, Any, BinaryIO
+from typing import IO, Any, NoReturn
 
 from kmr_cli import errors
 from kmr_cli.errors import KmrError, ModelRunError
 from kmr_cli.formats.facts import frameworks
-from kmr_cli.process import codec
+from kmr_cli.process.channel import Channel, pair
+from kmr_cli.process.codec import ProtocolError
+from kmr_cli.process.fields import fits
 from kmr_cli.process.scratch import Scratch
 
 Report = Callable[[str, str], None]
@@ -33,11 +36,12 @@ Task = Callable[..., Any]
 
 _START = (
     "import sys; sys.path[:] = sys.argv[3:]\n"
-    "from kmr_cli.process.child import serve_pipes; from kmr_cli.process.tasks import TASKS; serve_pipes(TASKS)"
+    "from kmr_cli.process.child import serve; from kmr_cli.process.tasks import TASKS; serve(TASKS)"
 )
 _PR_SET_PDEATHSIG = 1
 _REPLY_LIMIT = 400  # characters of framework chatter that a crash message repeats
-
+_LONGEST_LINE = 100_000  # characters of a notice or an error
+_PATIENCE = 2.0  # seconds in which a child that hung up must have ended
 
 _children: weakref.WeakSet[Child] = weakref.WeakSet()
 _children_lock = threading.Lock()
@@ -82,19 +86,16 @@ class Child:
         self._debug = debug
         self._scratch = Scratch()
         self._chatter: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the child)
-        to_child, self._to_child = os.pipe()
-        self._from_child, from_child = os.pipe()
-        self._reader: BinaryIO = os.fdopen(self._from_child, "rb")
-        self._writer: BinaryIO = os.fdopen(self._to_child, "wb")
+        here, there, secret = pair()
+        self._channel = Channel(here, asks=True, secret=secret)
         self._process: subprocess.Popen[bytes] | None = None
         self._pid: int | None = None
         self._status: int | None = None
         if fork and can_fork():
-            self._fork(to_child, from_child)
+            self._fork(Channel(there, asks=False, secret=secret))
         else:
-            self._spawn(to_child, from_child)
-        os.close(to_child)
-        os.close(from_child)
+            self._spawn(there)
+        there.close()
         with _children_lock:
             _children.add(self)
             late = _ending
@@ -103,22 +104,26 @@ class Child:
             raise ModelRunError("the program is ending, so no model is run any more")
 
     def run(self, task: str, arguments: Mapping[str, Any], report: Report) -> Any:
-        """Run one task and return its result.
+        """Run one task and return its result, which is of the type that the task's ``returns`` says, if it has one.
 
         Raises:
             KmrError: as the task raised it, or what became of the child.
         """
+        returns = getattr(self._tasks.get(task), "returns", Any)
         try:
-            codec.send(self._writer, (task, dict(arguments)))
+            self._channel.send((task, dict(arguments)))
             while True:
-                kind, content = codec.receive(self._reader)
+                kind, content = _message(self._channel.receive(), returns)
                 if kind == "result":
                     return content
                 if kind == "error":
                     raise _rebuild(content)
                 report(kind, content)
-        except (EOFError, BrokenPipeError):
+        except (EOFError, BrokenPipeError, ConnectionResetError):
             raise self._obituary() from None
+        except ProtocolError as exc:
+            self.kill()
+            raise nonsense(str(exc)) from exc
         except BaseException as exc:
             if not isinstance(exc, KmrError):
                 self.kill()
@@ -131,7 +136,7 @@ class Child:
 
     def kill(self) -> None:
         """End the child at once, whatever it is doing."""
-        self._wait(kill=True)
+        self._end()
         self.close()
 
     def signal_kill(self) -> None:
@@ -144,15 +149,13 @@ class Child:
                 os.kill(pid, signal.SIGKILL)
 
     def close(self) -> None:
-        """Let the child end (it does when its pipe closes), or end it if it does not."""
-        with contextlib.suppress(OSError):
-            self._writer.close()
-        self._wait(kill=True)
-        self._reader.close()
+        """End the child: it has nothing that it would have to bring to an end."""
+        self._channel.close()
+        self._end()
         self._chatter.close()
         self._scratch.remove()
 
-    def _fork(self, to_child: int, from_child: int) -> None:
+    def _fork(self, channel: Channel) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         parent = os.getpid()
@@ -161,50 +164,61 @@ class Child:
             return
         code = 1
         try:  # the child never returns from here
-            os.close(self._to_child)
-            os.close(self._from_child)
+            for other in (self, *_children):  # the lines of other children are none of its business
+                other._channel.close()
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             os.setsid()  # Ctrl-C in the terminal reaches the parent alone, which then ends this process
             _die_with(parent)
             os.environ["TMPDIR"] = tempfile.tempdir = str(self._scratch.path)
             _redirect(None if self._debug else self._chatter.fileno())
-            code = _serve(self._tasks, to_child, from_child)
+            code = _serve(self._tasks, channel)
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(code)
 
-    def _spawn(self, to_child: int, from_child: int) -> None:
-        command = [sys.executable, "-c", _START, f"{to_child},{from_child}", str(os.getpid()), *sys.path]
+    def _spawn(self, there: socket.socket) -> None:
+        command = [sys.executable, "-c", _START, str(there.fileno()), str(os.getpid()), *sys.path]
         streams = None if self._debug else self._chatter
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=2 if self._debug else streams,  # stdout is for data
             stderr=streams,
-            pass_fds=(to_child, from_child),
+            pass_fds=(there.fileno(),),
             start_new_session=True,
             env={**os.environ, "TMPDIR": str(self._scratch.path)},
         )
         self._pid = self._process.pid
 
-    def _wait(self, *, kill: bool) -> None:
+    def _end(self) -> None:
         if self._pid is None:
             return
-        if kill:
-            self.signal_kill()
-        if self._process is not None:
-            self._status = self._process.wait()
-        else:
-            _, status = os.waitpid(self._pid, 0)
-            self._status = os.waitstatus_to_exitcode(status)
+        self.signal_kill()
+        self._ended(block=True)
+        self._forget()
+
+    def _forget(self) -> None:
         self._pid = None
         with _children_lock:
             _children.discard(self)
 
+    def _ended(self, *, block: bool) -> bool:
+        """Whether the child is gone; ``block`` waits until it is."""
+        assert self._pid is not None
+        if self._process is not None:
+            self._status = self._process.wait() if block else self._process.poll()
+            return self._status is not None
+        pid, status = os.waitpid(self._pid, 0 if block else os.WNOHANG)
+        if pid:
+            self._status = os.waitstatus_to_exitcode(status)
+        return bool(pid)
+
     def _obituary(self) -> KmrError:
         """The error for a child that went away in the middle of a task."""
-        self._wait(kill=False)
+        if not self._leaves():
+            self.kill()
+            return nonsense("it hung up and went on")
         status = self._status or 0
         cause = f"killed by {_signal_name(-status)}" if status < 0 else f"exit status {status}"
         if -status == signal.SIGKILL:
@@ -215,12 +229,55 @@ class Child:
         self.close()
         return ModelRunError(f"the process that ran the model ended ({cause})", hint)
 
+    def _leaves(self) -> bool:
+        """Wait for a child that hung up: it has ended, or will in a moment, unless a model hung up for it."""
+        deadline = time.monotonic() + _PATIENCE
+        while not self._ended(block=False):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.002)
+        self._forget()
+        return True
+
     def _last_words(self) -> str:
         self._chatter.seek(0, os.SEEK_END)
         self._chatter.seek(max(0, self._chatter.tell() - 4 * _REPLY_LIMIT))
         lines = self._chatter.read().decode(errors="replace").split("\n")
         words = [line.strip() for line in lines if line.strip()]
         return words[-1][:_REPLY_LIMIT] if words else ""
+
+
+def nonsense(why: str) -> ModelRunError:
+    """The error for an answer that no task gave."""
+    return ModelRunError(
+        f"the process that ran the model answered nonsense: {why}",
+        "the model may be made to interfere with this program: do not trust it",
+    )
+
+
+def _message(message: Any, returns: Any) -> tuple[str, Any]:
+    """An answer, checked.
+
+    Raises:
+        ProtocolError: it is none.
+    """
+    if type(message) is not tuple or len(message) != 2:
+        raise ProtocolError("no answer")
+    kind, content = message
+    if kind in ("progress", "notice"):
+        if type(content) is str and len(content) <= _LONGEST_LINE:
+            return kind, content
+    elif kind == "error":
+        if type(content) is dict and content.keys() == _ERROR.keys() and all(
+            fits(content[key], hint) and len(content[key] or "") <= _LONGEST_LINE for key, hint in _ERROR.items()
+        ):  # fmt: skip
+            return kind, content
+    elif kind == "result" and fits(content, returns):
+        return kind, content
+    raise ProtocolError("no answer to what was asked")
+
+
+_ERROR = {"class": str, "message": str, "hint": str | None}
 
 
 def _rebuild(content: Mapping[str, Any]) -> KmrError:
@@ -236,25 +293,29 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def serve_pipes(tasks: Mapping[str, Task]) -> None:
-    """Entry of a fresh interpreter: the pipe numbers and the parent's pid are in ``sys.argv``."""
-    to_child, from_child = map(int, sys.argv[1].split(","))
+def serve(tasks: Mapping[str, Task]) -> NoReturn:
+    """Entry of a fresh interpreter: the number of its socket and the parent's pid are in ``sys.argv``."""
+    here = socket.socket(fileno=int(sys.argv[1]))
+    here.set_inheritable(False)
     parent = int(sys.argv[2])
     sys.argv[1:] = []
     # Not prctl as for a fork: it watches the thread that started us, which in a notebook may be a short-lived one.
     threading.Thread(target=_leave_after, args=(parent,), daemon=True).start()
-    sys.exit(_serve(tasks, to_child, from_child))
+    sys.exit(_serve(tasks, Channel(here, asks=False, secret=None)))
 
 
-def _serve(tasks: Mapping[str, Task], to_child: int, from_child: int) -> int:
-    """The child's life: read a task, run it, answer, until the pipe closes."""
-    with os.fdopen(to_child, "rb") as reader, os.fdopen(from_child, "wb") as writer:
-        while True:
-            try:
-                task, arguments = codec.receive(reader)
-            except EOFError:
-                return 0
-            codec.send(writer, _answer(tasks[task], arguments, lambda kind, text: codec.send(writer, (kind, text))))
+def _serve(tasks: Mapping[str, Task], channel: Channel) -> int:
+    """The child's life: read a task, run it, answer, until the parent hangs up."""
+    while True:
+        try:
+            task, arguments = channel.receive()
+        except EOFError:
+            return 0
+        answer = _answer(tasks[task], arguments, lambda kind, text: channel.send((kind, text[:_LONGEST_LINE])))
+        try:
+            channel.send(answer)
+        except ValueError as exc:
+            channel.send(_failure("ModelRunError", f"the result is too large to be handed over: {exc}", None))
 
 
 def _redirect(chatter: int | None) -> None:
@@ -269,16 +330,20 @@ def _answer(task: Task, arguments: dict[str, Any], report: Report) -> tuple[str,
         return "result", task(report=report, **arguments)
     except KmrError as exc:
         _print_traceback()
-        return "error", {"class": type(exc).__name__, "message": exc.message, "hint": exc.hint}
+        return _failure(type(exc).__name__, exc.message, exc.hint)
     except MemoryError:
         _print_traceback()
-        message, hint = "not enough memory to run the model", "try a smaller batch (--batch-size)"
-        return "error", {"class": "ModelRunError", "message": message, "hint": hint}
+        return _failure("ModelRunError", "not enough memory to run the model", "try a smaller batch (--batch-size)")
     except Exception as exc:
         _print_traceback()
         line = (str(exc).strip().splitlines() or [""])[0]
         message = f"unexpected {type(exc).__name__}: {line}"
-        return "error", {"class": "KmrError", "message": message, "hint": "run again with --debug for the traceback"}
+        return _failure("KmrError", message, "run again with --debug for the traceback")
+
+
+def _failure(name: str, message: str, hint: str | None) -> tuple[str, Any]:
+    shortened = None if hint is None else hint[:_LONGEST_LINE]
+    return "error", {"class": name, "message": message[:_LONGEST_LINE], "hint": shortened}
 
 
 def _print_traceback() -> None:

@@ -1,21 +1,23 @@
-"""Records as bytes, for the pipe between the command line and the child that holds the model.
+"""Records as text and raw bytes, for the way between this program and the child that holds the model.
 
-Plain JSON and raw array buffers: the child runs a model nobody vouches for, so what it sends is never unpickled.
-Only the record classes named here can be rebuilt.
+Plain JSON and the bytes of arrays: the child runs a model nobody vouches for, so what it sends is never unpickled.
+Only the record classes named here can be built, and only from fields that have the types that they declare.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import struct
-from typing import Any, BinaryIO
+import math
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any
 
-import ml_dtypes  # noqa: F401  (registers bfloat16 and float8 with NumPy)
 import numpy as np
 
-from kmr_cli.check.check import Policy
+from kmr_cli.config.policy import Policy
 from kmr_cli.formats.interface import OpenOptions, Taps
+from kmr_cli.process.fields import fields_of
 from kmr_cli.records import (
     BatchIndex,
     Dependence,
@@ -44,53 +46,61 @@ _RECORDS = (
     TensorSpec,
 )
 _CLASSES = {cls.__name__: cls for cls in (*_RECORDS, OpenOptions, Policy, Taps)}
-_HEADER = struct.Struct("<QI")
-_LENGTH = struct.Struct("<Q")
+_DEPTH = 64
+"""Values in values in values; what we send is nowhere near."""
+_DIMENSIONS = 32
+Read = Callable[[int], np.ndarray]
+"""``read(nbytes)``: the next bytes of the message, as a new array of uint8 that holds just as many."""
 
 
-def send(stream: BinaryIO, message: Any) -> None:
-    """Write one message: None, bool, int, float, str, bytes, tuples, lists, dicts, arrays and record classes.
+class ProtocolError(Exception):
+    """What came is no message of ours. The text says what is wrong with it."""
+
+
+def encode(message: Any) -> tuple[bytes, list[np.ndarray]]:
+    """One message as text, and the bytes of its arrays in the order in which the text names them.
+
+    Takes None, bool, int, float, str, bytes, tuples, lists, dicts, arrays and record classes.
 
     Raises:
         TypeError: anything else is in it.
     """
-    buffers: list[Any] = []
-    text = json.dumps(_encode(message, buffers)).encode()
-    stream.write(_HEADER.pack(len(text), len(buffers)))
-    stream.write(text)
-    for buffer in buffers:
-        stream.write(_LENGTH.pack(buffer.nbytes))
-        stream.write(buffer)
-    stream.flush()
+    buffers: list[np.ndarray] = []
+    return json.dumps(_encode(message, buffers)).encode(), buffers
 
 
-def receive(stream: BinaryIO) -> Any:
-    """Read one message.
+def decode(text: bytes | bytearray, total: int, read: Read) -> Any:
+    """The message that :func:`encode` made; nothing is read, allocated or built before it was checked.
+
+    Args:
+        text: of the message.
+        total: bytes of all arrays together, as announced.
+        read: gets the bytes of the arrays, one after the other.
 
     Raises:
-        EOFError: the other side is gone.
+        ProtocolError: no message of ours.
+        EOFError: as ``read`` raises it.
     """
-    size, count = _HEADER.unpack(_exactly(stream, _HEADER.size))
-    text = _exactly(stream, size)
-    buffers = []
-    for _ in range(count):
-        (length,) = _LENGTH.unpack(_exactly(stream, _LENGTH.size))
-        buffers.append(_exactly(stream, length))
-    return _decode(json.loads(bytes(text)), buffers)
+    try:
+        tree = json.loads(text)
+        shapes: list[_Array] = []
+        _find_arrays(tree, shapes, _DEPTH)
+        if sum(array.nbytes for array in shapes) != total:
+            raise ProtocolError("the sizes of its arrays are not what was announced")
+        arrays = [read(array.nbytes).view(array.dtype).reshape(array.shape) for array in shapes]
+        return _decode(tree, iter(arrays))
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError, StopIteration, OverflowError) as exc:
+        raise ProtocolError(f"what it says makes no sense ({type(exc).__name__})") from exc
 
 
-def _exactly(stream: BinaryIO, size: int) -> bytearray:
-    data = bytearray(size)
-    view, filled = memoryview(data), 0
-    while filled < size:
-        got = stream.readinto(view[filled:])  # type: ignore[attr-defined]
-        if not got:
-            raise EOFError
-        filled += got
-    return data
+@dataclasses.dataclass(frozen=True)
+class _Array:
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    nbytes: int
 
 
-def _encode(value: Any, buffers: list[Any]) -> Any:
+def _encode(value: Any, buffers: list[np.ndarray]) -> Any:
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, bytes):
@@ -112,31 +122,100 @@ def _encode(value: Any, buffers: list[Any]) -> Any:
     raise TypeError(f"cannot be sent: {name}")
 
 
-def _encode_array(value: np.ndarray, buffers: list[Any]) -> dict[str, Any]:
+def _encode_array(value: np.ndarray, buffers: list[np.ndarray]) -> dict[str, Any]:
     shape = list(value.shape)
     if value.dtype == object:
         return {"text": [_encode(item, buffers) for item in value.ravel().tolist()], "shape": shape}
-    flat = np.ascontiguousarray(value).reshape(-1).view(np.uint8)
-    buffers.append(flat)
-    return {"array": len(buffers) - 1, "dtype": value.dtype.name, "shape": shape}
+    buffers.append(np.ascontiguousarray(value).reshape(-1).view(np.uint8))
+    return {"array": value.dtype.name, "shape": shape}
 
 
-def _decode(value: Any, buffers: list[bytearray]) -> Any:
-    if isinstance(value, list):
-        return [_decode(item, buffers) for item in value]
-    if not isinstance(value, dict):
+def _find_arrays(tree: Any, found: list[_Array], depth: int) -> None:
+    """Every array of a message, in the order of the text, which is the order of :func:`_decode` too."""
+    if not depth:
+        raise ProtocolError("it is nested too deeply")
+    if type(tree) is dict:
+        if tuple(tree) == _ARRAY:
+            found.append(_array(*tree.values()))
+            return
+        tree = list(tree.values())
+    if type(tree) is list and not {dict, list}.isdisjoint(map(type, tree)):
+        for item in tree:
+            _find_arrays(item, found, depth - 1)
+
+
+def _array(name: Any, shape: Any) -> _Array:
+    dtype = _dtype(name)
+    sizes = _shape(shape)
+    return _Array(dtype, sizes, math.prod(sizes) * dtype.itemsize)
+
+
+@cache
+def _dtype(name: str) -> np.dtype[Any]:
+    import ml_dtypes  # noqa: F401  (registers bfloat16 and float8 with NumPy)
+
+    dtype = np.dtype(name)
+    if type(name) is not str or dtype.name != name or dtype.kind not in "biufcV" or dtype.type is np.void:
+        raise ProtocolError("an array without a dtype")
+    return dtype
+
+
+def _shape(value: Any) -> tuple[int, ...]:
+    if type(value) is not list or len(value) > _DIMENSIONS or not all(type(one) is int and one >= 0 for one in value):
+        raise ProtocolError("an array without a shape")
+    return tuple(value)
+
+
+def _decode(value: Any, arrays: Iterator[np.ndarray]) -> Any:
+    if type(value) is list:
+        return _items(value, arrays)
+    if type(value) is not dict:
         return value
-    if "bytes" in value:
-        return value["bytes"].encode("latin-1")
-    if "tuple" in value:
-        return tuple(_decode(item, buffers) for item in value["tuple"])
-    if "dict" in value:
-        return {_decode(key, buffers): _decode(item, buffers) for key, item in value["dict"]}
-    if "text" in value:
-        items = np.empty(len(value["text"]), dtype=object)
-        items[:] = [_decode(item, buffers) for item in value["text"]]
-        return items.reshape(value["shape"])
-    if "array" in value:
-        return np.frombuffer(buffers[value["array"]], dtype=np.dtype(value["dtype"])).reshape(value["shape"])
-    fields = {name: _decode(item, buffers) for name, item in value["fields"].items()}
-    return _CLASSES[value["record"]](**fields)
+    return _KINDS[tuple(value)](arrays, *value.values())
+
+
+def _items(value: Any, arrays: Iterator[np.ndarray]) -> list[Any]:
+    if type(value) is not list:
+        raise ProtocolError("something else in place of a list")
+    if {dict, list}.isdisjoint(map(type, value)):
+        return value
+    return [_decode(item, arrays) for item in value]
+
+
+def _dict(arrays: Iterator[np.ndarray], value: Any) -> dict[Any, Any]:
+    pairs = _items(value, arrays)
+    if not all(type(pair) is list and len(pair) == 2 for pair in pairs):
+        raise ProtocolError("a dict that is not made of pairs")
+    return dict(pairs)
+
+
+def _record(arrays: Iterator[np.ndarray], name: Any, fields: Any) -> Any:
+    cls = _CLASSES[name]
+    checks = fields_of(cls)
+    if fields.keys() != checks.keys():
+        raise ProtocolError(f"a {name} with other fields")
+    values = {field: _decode(item, arrays) for field, item in fields.items()}
+    for field, check in checks.items():
+        if not check(values[field]):
+            raise ProtocolError(f"a {name} with a {field} of another type")
+    return cls(**values)
+
+
+def _text_array(_arrays: Iterator[np.ndarray], text: Any, shape: Any) -> np.ndarray:
+    items = np.empty(len(text), dtype=object)
+    items[:] = _items(text, iter(()))
+    if not all(type(item) in (bytes, str) for item in items):
+        raise ProtocolError("an array of text with something else in it")
+    return items.reshape(_shape(shape))
+
+
+_ARRAY = ("array", "shape")
+_KINDS: dict[tuple[str, ...], Callable[..., Any]] = {
+    ("bytes",): lambda _arrays, text: text.encode("latin-1"),
+    ("tuple",): lambda arrays, items: tuple(_items(items, arrays)),
+    ("dict",): _dict,
+    ("text", "shape"): _text_array,
+    _ARRAY: lambda arrays, _name, _shape: next(arrays),
+    ("record", "fields"): _record,
+}
+"""How each kind of value is built, by the words that stand in the text for it, from what follows each of them."""

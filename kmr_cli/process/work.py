@@ -1,8 +1,8 @@
-"""What a child can be asked to do: open a model (once), run it, hand back records."""
+"""What runs a model: open it (once), run it, hand back records. Each function is a task of ``process/tasks.py``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,54 +13,37 @@ from kmr_cli.check import training as training_check
 from kmr_cli.config.layers import choose, unknown_layer
 from kmr_cli.config.policy import Policy
 from kmr_cli.evidence.sample import take_samples
-from kmr_cli.formats import detect
-from kmr_cli.formats.interface import OpenOptions, Session, Taps
+from kmr_cli.formats.interface import OpenOptions, Taps
 from kmr_cli.formats.layer_class import open_class
-from kmr_cli.process.child import Report, Task
-from kmr_cli.records import ModelInfo, Record, TensorSpec
-from kmr_cli.records import Report as CheckReport
+from kmr_cli.process.sessions import Sessions, Tell
+from kmr_cli.records import ModelInfo, Record, Report, TensorSpec
 from kmr_cli.snapshot.take import Taken, take
 
-_sessions: dict[tuple[str, OpenOptions], Session] = {}
+OPEN = Sessions(reopens=True)
+"""What is open in a child."""
 
 
-def sample(
+def check_batch_axis(
     *,
     path: str,
     options: OpenOptions,
-    report: Report,
-    **arguments: Any,
-) -> tuple[Record, ...]:
-    """Open the model at ``path`` (the first time) and take samples; see :func:`sample_session`."""
-    return sample_session(_session(path, options, report), report=report, **arguments)
-
-
-def check_batch_axis(*, path: str, options: OpenOptions, report: Report, **arguments: Any) -> CheckReport:
-    """Open the model at ``path`` (the first time) and check it; see :func:`check_session`."""
-    session = _session(path, options, report)
-    return check_session(session, lambda: detect(Path(path)).open(Path(path), options), report=report, **arguments)
-
-
-def check_session(
-    session: Session,
-    reopen: Callable[[], Session] | None,
-    *,
     info: ModelInfo,
     batch: Mapping[str, np.ndarray],
     spare: Mapping[str, np.ndarray] | None,
     policy: Policy,
     seed: int,
-    report: Report,
-) -> CheckReport:
-    """Check an open session: :func:`kmr_cli.check.training.check_session`."""
+    report: Tell,
+    sessions: Sessions = OPEN,
+) -> Report:
+    """Open the model at ``path`` (the first time) and check it: :func:`kmr_cli.check.training.check_session`."""
     return training_check.check_session(
-        session,
+        sessions.get(path, options, report),
         info,
         batch,
         policy=policy,
         seed=seed,
         spare=spare,
-        reopen=reopen,
+        reopen=sessions.reopener(path, options),
         progress=lambda text: report("progress", text),
     )
 
@@ -75,32 +58,26 @@ def check_layer_class(
     policy: Policy,
     seed: int,
     training: bool,
-    report: Report,
-) -> CheckReport:
+    report: Tell,
+) -> Report:
     """Check a layer class on synthetic data, in the smallest model that holds it."""
     report("progress", f"building {target}")
     info, open_session = open_class(target, constructor, inputs, imports, training=training)
     batch = synthesize(info, size or choose_batch_size(info, minimum=CHECKED), seed, {})
     session = open_session()
     try:
-        return check_session(
-            session, open_session, info=info, batch=batch, spare=None, policy=policy, seed=seed, report=report
+        return training_check.check_session(
+            session, info, batch, policy=policy, seed=seed, spare=None, reopen=open_session,
+            progress=lambda text: report("progress", text),
         )  # fmt: skip
     finally:
         session.close()
 
 
-def _session(path: str, options: OpenOptions, report: Report) -> Session:
-    key = (path, options)
-    if key not in _sessions:
-        report("progress", "loading the model")
-        _sessions[key] = detect(Path(path)).open(Path(path), options)
-    return _sessions[key]
-
-
-def sample_session(
-    session: Session,
+def sample(
     *,
+    path: str,
+    options: OpenOptions,
     layers: tuple[str, ...],
     unresolved: tuple[str, ...],
     separator: str,
@@ -111,15 +88,17 @@ def sample_session(
     samples: tuple[int, ...],
     verify: bool,
     seed: int,
-    report: Report,
+    report: Tell,
+    sessions: Sessions = OPEN,
 ) -> tuple[Record, ...]:
-    """Take samples from an open session: :func:`kmr_cli.evidence.sample.take_samples` with names still to be resolved.
+    """Open the model at ``path`` (the first time) and take samples: :func:`kmr_cli.evidence.sample.take_samples`.
 
     ``unresolved`` holds patterns that the file alone could not match: layers inside custom classes.
 
     Raises:
         LayerError: an unresolved pattern matches nothing in the loaded model either.
     """
+    session = sessions.get(path, options, report)
     if unresolved:
         choice = choose(unresolved, session.layers, separator)
         if choice.unmatched:
@@ -138,14 +117,10 @@ def sample_session(
     )
 
 
-def snapshot(*, path: str, options: OpenOptions, report: Report, **arguments: Any) -> Taken:
-    """Open the model at ``path`` (the first time) and sketch a run of it; see :func:`snapshot_session`."""
-    return snapshot_session(_session(path, options, report), report=report, **arguments)
-
-
-def snapshot_session(
-    session: Session,
+def snapshot(
     *,
+    path: str,
+    options: OpenOptions,
     batch: Mapping[str, np.ndarray],
     spare: Mapping[str, np.ndarray] | None,
     sides: tuple[str, ...],
@@ -153,11 +128,12 @@ def snapshot_session(
     folder: str | None,
     v1: bool,
     repeat: bool,
-    report: Report,
+    report: Tell,
+    sessions: Sessions = OPEN,
 ) -> Taken:
-    """Sketch a run of an open session: :func:`kmr_cli.snapshot.take.take`."""
+    """Open the model at ``path`` (the first time) and sketch a run of it: :func:`kmr_cli.snapshot.take.take`."""
     return take(
-        session,
+        sessions.get(path, options, report),
         batch,
         sides=sides,
         seed=seed,
@@ -167,11 +143,3 @@ def snapshot_session(
         repeat=repeat,
         progress=lambda text: report("progress", text),
     )
-
-
-TASKS: dict[str, Task] = {
-    "sample": sample,
-    "snapshot": snapshot,
-    "check_batch_axis": check_batch_axis,
-    "check_layer_class": check_layer_class,
-}

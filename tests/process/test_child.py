@@ -112,11 +112,17 @@ def test_the_child_goes_with_its_parent(number):
     assert rest == ("interrupted\n" if number == signal.SIGINT else "")
 
 
+ASKED = {
+    "options": None, "layers": (), "unresolved": (), "separator": "/", "calls": None, "sides": (), "batch": {},
+    "spare": None, "samples": (), "verify": False, "seed": 0,
+}  # fmt: skip
+
+
 def test_a_fresh_interpreter_serves_and_says_what_is_wrong(tmp_path):
     child = Child({}, fork=False)
     try:
         with pytest.raises(KmrError, match="no such file"):
-            child.run("sample", {"path": str(tmp_path / "none.keras"), "options": None}, lambda kind, text: None)
+            child.run("sample", {**ASKED, "path": str(tmp_path / "none.keras")}, lambda kind, text: None)
         assert child.alive
     finally:
         child.close()

@@ -1,0 +1,121 @@
+"""The line between this program and a child: a socket pair, over which each side takes only what the other wrote.
+
+What runs in the child is a model nobody vouches for, and models can write files. A pipe's end can be opened again as
+``/proc/self/fd/N``, and so be written to; a socket's cannot (ENXIO). Beyond that, every message carries a secret of
+this pair, which stands in no file, and its number, so that a message which is made up or repeated is refused.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import struct
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from kmr_cli.process.codec import ProtocolError, decode, encode
+
+_HEADER = struct.Struct("<4s16sQIQ")
+"""Magic, secret, number of the message, bytes of text, bytes of all arrays."""
+_ASKS, _ANSWERS = b"KMR?", b"KMR!"
+_LONGEST_TEXT = 1 << 28
+_PIECE = 1 << 20
+_SHORT = 1 << 16
+"""Bytes that are sent at once rather than array by array."""
+
+
+class Channel:
+    """One side of a line, for one thread at a time.
+
+    Args:
+        side: its socket, which the channel owns from now on.
+        asks: whether this is the side of the parent.
+        secret: of the pair; None to take that of the first message, which is for a fresh interpreter, whose first
+            message is from its parent.
+    """
+
+    def __init__(self, side: socket.socket, *, asks: bool, secret: bytes | None) -> None:
+        self._socket = side
+        self._secret = secret
+        self._mine, self._theirs = (_ASKS, _ANSWERS) if asks else (_ANSWERS, _ASKS)
+        self._sent = self._received = 0
+
+    def send(self, message: Any) -> None:
+        """Write one message, of what :func:`kmr_cli.process.codec.encode` takes.
+
+        Raises:
+            TypeError: anything else is in it.
+            ValueError: it is too long.
+            BrokenPipeError, ConnectionResetError: the other side is gone.
+        """
+        text, buffers = encode(message)
+        if len(text) > _LONGEST_TEXT:
+            raise ValueError(f"a message of {len(text)} bytes besides its arrays")
+        assert self._secret is not None
+        total = sum(buffer.nbytes for buffer in buffers)
+        header = _HEADER.pack(self._mine, self._secret, self._sent, len(text), total)
+        self._sent += 1
+        if total <= _SHORT:
+            self._socket.sendall(b"".join((header, text, *(buffer.data for buffer in buffers))))
+            return
+        self._socket.sendall(header + text)
+        for buffer in buffers:
+            self._socket.sendall(buffer.data)
+
+    def receive(self) -> Any:
+        """Read one message.
+
+        Raises:
+            EOFError: the other side is gone.
+            ProtocolError: what came is no message of the other side.
+        """
+        magic, secret, number, length, total = _HEADER.unpack(self._read(_HEADER.size).tobytes())
+        self._secret = self._secret or secret
+        if magic != self._theirs or not secrets.compare_digest(secret, self._secret):
+            raise ProtocolError("it is not from whom it should be")
+        if number != self._received:
+            raise ProtocolError("it comes again, or too early")
+        if length > _LONGEST_TEXT or total > _memory():
+            raise ProtocolError("it is larger than anything that could be meant")
+        self._received += 1
+        return decode(self._read(length).tobytes(), total, self._read)
+
+    def close(self) -> None:
+        """Hang up."""
+        self._socket.close()
+
+    def fileno(self) -> int:
+        """Number of the socket's file, -1 once it is closed."""
+        return self._socket.fileno()
+
+    def _read(self, size: int) -> np.ndarray:
+        """So many bytes. Memory is taken up as they come: a size that is only claimed costs nothing."""
+        try:
+            data = np.empty(size, np.uint8)
+        except MemoryError as exc:
+            raise ProtocolError("it is larger than the memory") from exc
+        view, filled = data.data, 0
+        while filled < size:
+            try:
+                got = self._socket.recv_into(view[filled : filled + _PIECE])
+            except ConnectionResetError:
+                got = 0
+            if not got:
+                raise EOFError
+            filled += got
+        return data
+
+
+def pair() -> tuple[socket.socket, socket.socket, bytes]:
+    """Two ends of a line and its secret. Neither end is passed on to programs that this process starts."""
+    one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    return one, other, secrets.token_bytes(16)
+
+
+@cache
+def _memory() -> int:
+    """Bytes of this machine."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

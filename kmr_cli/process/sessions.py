@@ -1,0 +1,69 @@
+"""The models that are open in this process, each of them once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from kmr_cli.formats import detect
+from kmr_cli.formats.interface import Format, OpenOptions, Session
+
+Tell: TypeAlias = Callable[[str, str], None]
+"""``report(kind, text)``, as in :mod:`kmr_cli.process.child`."""
+
+
+class Sessions:
+    """Opens model files when they are first asked for.
+
+    Args:
+        reopens: whether a model may be loaded a second time, which tells what it keeps from chance.
+    """
+
+    def __init__(self, *, reopens: bool) -> None:
+        self._reopens = reopens
+        self._open: dict[tuple[str, OpenOptions], Session] = {}
+
+    def get(self, path: str, options: OpenOptions, report: Tell) -> Session:
+        """The session on a file, opened if it is not yet.
+
+        Raises:
+            MissingFrameworkError, ModelFileError, ModelLoadError.
+        """
+        key = path, options
+        if key not in self._open:
+            report("progress", "loading the model")
+            self._open[key] = self._load(path, options)
+        return self._open[key]
+
+    def reopener(self, path: str, options: OpenOptions) -> Callable[[], Session] | None:
+        """Loads the same model afresh; None where that is not possible, or not meant to be."""
+        return (lambda: self._load(path, options)) if self._reopens else None
+
+    def close(self) -> None:
+        """Free them all."""
+        while self._open:
+            self._open.popitem()[1].close()
+
+    def _load(self, path: str, options: OpenOptions) -> Session:
+        return detect(Path(path)).open(Path(path), options)
+
+
+class LiveSessions(Sessions):
+    """The sessions on one live object: for inference and, when it is asked for, in training mode."""
+
+    def __init__(self, format_: Format, model: Any, session: Session) -> None:
+        super().__init__(reopens=False)
+        self._format, self._model, self._session = format_, model, session
+
+    def close(self) -> None:
+        """Free them all."""
+        super().close()
+        self._session.close()
+
+    def _load(self, path: str, options: OpenOptions) -> Session:  # noqa: ARG002  (there is no file)
+        if not options.training:
+            return self._session
+        session = self._format.adopt(self._model, training=True)
+        assert session is not None  # it was adopted before
+        return session
