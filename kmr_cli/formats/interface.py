@@ -233,7 +233,7 @@ class OptionalParts(Protocol):
     LIVE: str
     """For people, what ``adopt`` takes, with its article: ``a keras.Model``."""
     LAYER_CLASS: str
-    """For people, the base class of what ``from_class`` takes, with its article: ``a keras.Layer``."""
+    """For people, the base class of layers under development, with its article: ``a keras.Layer``."""
 
     def refuse_live(self, model: Any) -> KmrError | None:
         """What to do about a live object of this framework that ``adopt`` does not take; None for anything else."""
@@ -244,8 +244,11 @@ class OptionalParts(Protocol):
         Reads a few bytes, imports no framework.
         """
 
-    def from_class(self, request: ClassRequest) -> Callable[[], Session] | None:
-        """Build a layer class into the smallest model that holds it, or None if it is not of this framework.
+    def is_layer_class(self, kind: type) -> bool:
+        """Whether a class is a layer of this format's framework. Imports nothing."""
+
+    def from_class(self, request: ClassRequest) -> Callable[[], Session]:
+        """Build such a class into the smallest model that holds it.
 
         Returns:
             What opens a session: every time afresh, with the same weights.

@@ -44,7 +44,7 @@ class NewStyle(Bare):
         return h if mask is None else h.masked_fill(mask.unsqueeze(-1), 0.0)
 
 class Several(nn.Module):
-    '''The one that is fed stands last, behind one that is not and one with a value of its own.'''
+    '''What is fed is taken by keyword only, which torch does not trace, and has a default, which it does not script.'''
 
     def __init__(self):
         super().__init__()
@@ -56,6 +56,14 @@ class Several(nn.Module):
 
     def scaled(self, y, scale=None):
         return y if scale is None else y * scale
+
+class Declared(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = Typed()
+
+    def forward(self, x, mask: Tensor, times: int = STEPS):
+        return self.inner(x, mask=mask) * times
 
 class Leaky(Bare):
     def forward(self, x, mask=None):
@@ -147,23 +155,46 @@ def run(name, *inputs, training=False):
     return torch.from_numpy(out), right, info
 
 
-@pytest.mark.parametrize("training", [False, True], ids=["inference", "training"])
-@pytest.mark.parametrize("name", ["Bare", "Typed", "NewStyle", "Several"])
+@pytest.mark.parametrize("name", ["Bare", "Typed", "NewStyle"])
 @pytest.mark.parametrize("inputs", [(X,), (X, MASK), (MASK, TensorSpec("x", (None, 4, 3), "float32"))])
-def test_an_optional_argument_is_left_out_or_fed(name, inputs, training):
-    out, right, info = run(name, *inputs, training=training)
+def test_an_optional_argument_is_left_out_or_fed(name, inputs):
+    out, right, info = run(name, *inputs)
     assert {spec.name: (spec.shape, spec.dtype) for spec in info.inputs} == {
         spec.name or "x": (spec.shape, spec.dtype) for spec in inputs
     }
     assert torch.equal(out, right)
-    assert {layer.path for layer in info.layers} == ({"inner", "inner.mix"} if name == "Several" else {"mix"})
+    assert {layer.path for layer in info.layers} == {"mix"}
 
 
-def test_the_class_itself_is_not_changed():
-    opened("Bare", X, MASK)
-    (forward,) = (sys.modules["optional_layers"].Bare.forward,)
-    assert forward.__annotations__ == {}
-    assert forward.__defaults__ == (None,)
+def test_what_the_hint_says_helps():
+    with pytest.raises(ModelLoadError, match="would leave out forward's optional argument 'mask'") as caught:
+        opened("Several", X, MASK)
+    assert caught.value.hint == "declare it as a positional argument without a default: mask: torch.Tensor"
+    for training in (False, True):
+        out, right, info = run("Declared", X, MASK, training=training)
+        assert [spec.name for spec in info.inputs] == ["x", "mask"]
+        assert torch.equal(out, right)
+        assert {layer.path for layer in info.layers} == {"inner", "inner.mix"}
+
+
+@pytest.mark.parametrize("name", ["Typed", "NewStyle"])
+def test_an_optional_argument_with_a_type_is_left_out_in_training_too(name):
+    out, right, info = run(name, X, training=True)
+    assert [spec.name for spec in info.inputs] == ["x"]
+    assert torch.equal(out, right)
+
+
+def test_training_needs_a_type_and_says_so():
+    with pytest.raises(ModelLoadError, match="an argument has the default None and no type") as caught:
+        opened("Bare", X, training=True)
+    assert caught.value.hint == "give it one, such as mask: Optional[torch.Tensor] = None"
+
+
+@pytest.mark.parametrize("name", ["Bare", "Typed", "NewStyle"])
+def test_training_needs_the_fed_argument_without_a_default_and_says_so(name):
+    with pytest.raises(ModelLoadError, match="would leave out forward's optional argument 'mask'") as caught:
+        opened(name, X, MASK, training=True)
+    assert caught.value.hint == "declare it without a default: mask: torch.Tensor"
 
 
 @pytest.mark.slow

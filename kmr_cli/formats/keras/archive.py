@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from kmr_cli.errors import ModelFileError
 from kmr_cli.formats import keras as shared
-from kmr_cli.formats.interface import OpenOptions, Session
+from kmr_cli.formats.interface import ClassRequest, OpenOptions, Session
 from kmr_cli.records import ModelInfo
 
 NAME = "keras"
 TITLE = "Keras archive"
 FILE = "a .keras file"
 LIVE = "a keras.Model"
+LAYER_CLASS = "a keras.Layer"
 PROGRAMS = ("keras", "tensorflow", "torch")
 FRAMEWORKS = shared.FRAMEWORKS
 FAMILY, EXTRA, SEPARATOR = shared.FAMILY, shared.EXTRA, shared.SEPARATOR
@@ -81,3 +83,15 @@ def adopt(model: Any, *, training: bool = False) -> Session | None:
     from kmr_cli.formats.keras.run.adopt import adopt_model
 
     return adopt_model(model, training=training)
+
+
+def is_layer_class(kind: type) -> bool:
+    """Whether this is a subclass of ``keras.Layer``."""
+    return any((base.__module__, base.__qualname__) == ("keras.src.layers.layer", "Layer") for base in kind.__mro__)
+
+
+def from_class(request: ClassRequest) -> Callable[[], Session]:
+    """A layer class in the smallest functional model; every session has a model built afresh, with the same weights."""
+    from kmr_cli.formats.keras.run.from_class import opener
+
+    return opener(request)

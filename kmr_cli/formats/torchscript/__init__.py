@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from kmr_cli.errors import KmrError, ModelFileError, ModelLoadError
-from kmr_cli.formats.interface import OpenOptions, Session
+from kmr_cli.formats.interface import ClassRequest, OpenOptions, Session
 from kmr_cli.records import ModelInfo
 
 # Imported now, or it would take the place of the function of the same name when it is imported.
@@ -22,6 +23,7 @@ NAME = "torchscript"
 TITLE = "TorchScript"
 FILE = "a TorchScript .pt file"
 LIVE = "a torch.jit.ScriptModule"
+LAYER_CLASS = "a torch.nn.Module"
 EXTRA = "torch"
 SEPARATOR = "."
 PROGRAMS = ("torch",)
@@ -83,7 +85,7 @@ def adopt(model: Any, *, training: bool = False) -> Session | None:
             torch.jit.save(model, buffer)
     except RuntimeError as exc:
         from kmr_cli.formats.torchscript.run.failures import meaningful_line
-        from kmr_cli.formats.torchscript.run.optional import TYPE_IT, UNTYPED, is_untyped
+        from kmr_cli.formats.torchscript.run.untyped import TYPE_IT, UNTYPED, is_untyped
 
         if is_untyped(exc):
             raise ModelLoadError(f"{name}: cannot be copied: {UNTYPED}", f"{TYPE_IT}, and script it again") from exc
@@ -157,3 +159,22 @@ def _load(source: str | bytes, described: Description, *, training: bool) -> Ses
             f"{name}: torch {torch.__version__} has other internals than this program knows ({exc})",
             "install torch 2.13, which is known to work",
         ) from exc
+
+
+def is_layer_class(kind: type) -> bool:
+    """Whether this is a subclass of ``torch.nn.Module``."""
+    return any((base.__module__, base.__qualname__) == ("torch.nn.modules.module", "Module") for base in kind.__mro__)
+
+
+def from_class(request: ClassRequest) -> Callable[[], Session]:
+    """A module class, scripted or traced; every session has a copy."""
+    from kmr_cli.formats.torchscript.run.from_class import build
+
+    module = build(request)
+
+    def open_session() -> Session:
+        session = adopt(module, training=request.training)
+        assert session is not None
+        return session
+
+    return open_session

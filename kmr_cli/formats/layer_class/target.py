@@ -1,0 +1,55 @@
+"""What ``PKG.MOD:CLASS`` names, and whether its constructor takes what is given."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kmr_cli.errors import LayerError, ModelLoadError
+from kmr_cli.formats.common.frameworks import first_line
+
+_NAMED = 6
+"""Arguments of a constructor that a hint lists."""
+
+
+def find(target: str) -> type:
+    """Import the module and take the class out of it.
+
+    Raises:
+        LayerError: there is no such module or class.
+        ModelLoadError: importing the module failed.
+    """
+    module_name, colon, class_name = target.partition(":")
+    if not colon:
+        raise LayerError(f"{target!r} is no PKG.MOD:CLASS", "for example my_layers:Attention")
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))  # as `python -m` does: the layer is mostly in the folder one works in
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as exc:
+        raise LayerError(f"no module named {exc.name!r}", "is it installed, or in this folder?") from exc
+    except Exception as exc:
+        raise ModelLoadError(f"{module_name}: importing it failed ({type(exc).__name__}: {first_line(exc)})") from exc
+    kind = getattr(module, class_name, None)
+    if not isinstance(kind, type):
+        raise LayerError(f"{module_name} has no class {class_name!r}")
+    return kind
+
+
+def check_arguments(target: str, kind: type, arguments: Mapping[str, Any]) -> None:
+    """Raise LayerError if the constructor does not take these, or wants more."""
+    signature = inspect.signature(kind.__init__)  # type: ignore[misc]
+    try:
+        signature.bind(None, **arguments)
+    except TypeError as exc:
+        _, *others = signature.parameters.values()
+        named = [one for one in others if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
+        needed = [one.name for one in named if one.default is one.empty]
+        listed = ", ".join(one.name for one in named[:_NAMED]) + (", …" if len(named) > _NAMED else "")
+        example = ", ".join(f'"{name}": …' for name in needed or [one.name for one in named[:1]])
+        hint = f"it takes {listed}: --kwargs '{{{example}}}'" if named else "it takes no arguments: leave out --kwargs"
+        raise LayerError(f"{target}: {exc}", hint) from exc
