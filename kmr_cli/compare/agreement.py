@@ -29,9 +29,9 @@ def _says_nothing(pair: Pair) -> bool:
     return empty and pair.content.kind in ("same", "close")
 
 
-def not_compared(case: Case, outputs: Sequence[OutputAgreement]) -> Iterable[str]:
+def not_compared(case: Case) -> Iterable[str]:
     """What could not be compared, one line each."""
-    if not outputs:
+    if not case.outputs:
         yield "no output was compared"
     for pair in case.pairs:
         if not pair.model.layer and _says_nothing(pair):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from kmr_cli.compare.case import Case, Pair
 from kmr_cli.compare.words import counted
@@ -11,30 +12,58 @@ from kmr_cli.evidence.taps import Tap
 from kmr_cli.rules import Severity
 
 
-def begins(case: Case, codes: Mapping[Tap, str]) -> list[tuple[Tap, str, Severity | None]]:
-    """Where something begins, among what the policy counts: (tap, where else, severity if not the rule's).
+@dataclass(frozen=True)
+class Begin:
+    """Where something begins.
+
+    Attributes:
+        tap: the first tap that shows it.
+        elsewhere: where else it shows, as the end of a message.
+        severity: if not the rule's own.
+    """
+
+    tap: Tap
+    elsewhere: str
+    severity: Severity | None = None
+
+
+def begins(case: Case, codes: Mapping[Tap, str]) -> list[Begin]:
+    """Where something begins, among what the policy counts.
 
     A rule that does not count hides nothing of the others. What an allowed layer does to later ones is allowed too,
     and with outputs alone it cannot be told from a change of their own: then that is reported as a warning, and the
     comparison stays inconclusive.
+
+    Args:
+        case: the comparison; it gets the doubt, where there is one.
+        codes: tap of the model -> code of the rule that it breaks.
     """
     wrong = {tap for tap, code in codes.items() if case.policy.counts(code)}
-    sources = _first(case, wrong)
-    allowed = [tap for tap in sources if case.policy.allows(tap[0])]
-    doubtful: list[Tap] = []
-    if allowed and len(allowed) == len(sources):
-        order = [pair.model.tap for pair in case.pairs]
-        both = any(port.startswith("in") for layer, _, port in order if layer)
-        explained = _given_out(case, bool if both else case.policy.allows)
-        doubtful = [
-            tap for tap in order
-            if tap in wrong and not case.policy.allows(tap[0]) and tap not in explained and not (both and tap[0])
-        ][:1]  # fmt: skip
-        if doubtful and not case.lenient:
-            case.consequences.append(_doubt(allowed[0][0], both=both))
-    found: list[tuple[Tap, str, Severity | None]] = [(tap, _later(case, tap, wrong, sources), None) for tap in sources]
-    after = f"; perhaps only because layer {allowed[0][0]!r}, which may differ, does" if allowed else ""
-    return found + [(tap, after, None if case.lenient else "warning") for tap in doubtful]
+    sources = _sources(case, wrong)
+    found = [Begin(tap, _elsewhere(case, tap, wrong, sources)) for tap in sources]
+    if not sources or not all(case.policy.allows(layer) for layer, _, _ in sources):
+        return found
+    unexplained = _unexplained(case, wrong)
+    if unexplained is None:
+        return found
+    layer = sources[0][0]
+    if not case.lenient:
+        case.doubts.append(_doubt(layer, both_ends=case.both_ends))
+    after = f"; perhaps only because layer {layer!r}, which may differ, does"
+    return [*found, Begin(unexplained, after, None if case.lenient else "warning")]
+
+
+def _unexplained(case: Case, wrong: set[Tap]) -> Tap | None:
+    """The first wrong tap, at no allowed layer, that need not be what an allowed layer did to later ones.
+
+    With both ends of the layers at hand that is an output of the model that no layer returned as it is.
+    """
+    explained = _given_out(case, bool if case.both_ends else case.policy.allows)
+    for tap in case.order:
+        layer = tap[0]
+        if tap in wrong and tap not in explained and not case.policy.allows(layer) and not (case.both_ends and layer):
+            return tap
+    return None
 
 
 def _given_out(case: Case, layers: Callable[[str], bool]) -> set[Tap]:
@@ -49,8 +78,8 @@ def _given_out(case: Case, layers: Callable[[str], bool]) -> set[Tap]:
     return {pair.model.tap for pair in pairs if not pair.model.layer and key(pair) in returned}
 
 
-def _doubt(layer: str, *, both: bool) -> str:
-    if both:
+def _doubt(layer: str, *, both_ends: bool) -> str:
+    if both_ends:
         return (
             f"an output that no layer returns as it is differs, and so does layer {layer!r}, which may: whether that is"
             " all its doing cannot be told"
@@ -61,32 +90,30 @@ def _doubt(layer: str, *, both: bool) -> str:
     )
 
 
-def _first(case: Case, wrong: set[Tap]) -> list[Tap]:
+def _sources(case: Case, wrong: set[Tap]) -> list[Tap]:
     """The taps at which something begins.
 
     With both ends of the layers at hand, every layer whose inputs are right and whose outputs are not; with outputs
     alone only the first one is certain.
     """
-    order = [pair.model.tap for pair in case.pairs]
-    if not wrong:
+    first = next((tap for tap in case.order if tap in wrong), None)
+    if first is None:
         return []
-    if any(port.startswith("in") for layer, _, port in order if layer):
-        sources = find_sources(order, wrong.__contains__, case.model.separator)
-        found = [(source.layer, source.call, source.port) for source in sources]
-        found = [tap if tap in wrong else next(t for t in order if t in wrong) for tap in found]
-        return list(dict.fromkeys(found))
-    return [next(tap for tap in order if tap in wrong)]
+    if not case.both_ends:
+        return [first]
+    sources = find_sources(case.order, wrong.__contains__, case.model.separator)
+    found = [(source.layer, source.call, source.port) for source in sources]
+    return list(dict.fromkeys(tap if tap in wrong else first for tap in found))
 
 
-def _later(case: Case, tap: Tap, wrong: set[Tap], sources: Sequence[Tap]) -> str:
+def _elsewhere(case: Case, tap: Tap, wrong: set[Tap], sources: Sequence[Tap]) -> str:
     """Where else it is wrong, but for where something begins anew."""
     if not tap[0]:
         return ""
-    order = [pair.model.tap for pair in case.pairs]
-    told = {"", *(source[0] for source in sources)}
-    after = [other[0] for other in order[order.index(tap) + 1 :] if other in wrong and other[0] not in told]
+    named = {"", *(source[0] for source in sources)}
+    after = [other[0] for other in case.order[case.order.index(tap) + 1 :] if other in wrong and other[0] not in named]
     count = len(dict.fromkeys(after))
-    outputs = any(not other[0] and other in wrong for other in order)
+    outputs = any(not other[0] and other in wrong for other in case.order)
     if not count:
         alone = "; at no other layer, and not in the outputs" if len(sources) == 1 else "; not in the outputs"
         return "; also in the outputs" if outputs else alone

@@ -1,4 +1,4 @@
-"""Two snapshots and their taps in pairs: what the rules of a comparison look at, and what they have found so far."""
+"""Two snapshots and their taps in pairs: what the rules of a comparison judge, and what they have found so far."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from kmr_cli.compare.alignment import Alignment, Call
 from kmr_cli.compare.difference import TapDifference
 from kmr_cli.config.policy import Policy
 from kmr_cli.evidence.taps import Tap
-from kmr_cli.records import Difference, Snapshot, TapSketch
+from kmr_cli.records import Difference, OutputAgreement, Snapshot, TapSketch
 from kmr_cli.rules import RULES, Severity
 
 _OWNED = ("separated", "merged", "moved", "reordered")
@@ -28,24 +28,43 @@ class Pair:
 
 @dataclass
 class Case:
-    """A comparison in progress."""
+    """A comparison in progress: what was gathered, and what the rules have found so far.
+
+    Attributes:
+        model, baseline: the snapshots.
+        alignment: which calls of layers correspond.
+        pairs: the taps that correspond, in the order of the model.
+        outputs: whether each output agrees.
+        policy: which rules count; layers named in full.
+        conversion: the baseline is another model, not an earlier state of this one.
+        same_data: both ran on the same values.
+        findings: what was found so far.
+        doubts: what the rules could not decide, one line each.
+    """
 
     model: Snapshot
     baseline: Snapshot
     alignment: Alignment
-    pairs: list[Pair]
-    lenient: bool
+    pairs: tuple[Pair, ...]
+    outputs: tuple[OutputAgreement, ...]
     policy: Policy
-    other_data: bool = False
+    conversion: bool = False
+    same_data: bool = True
     findings: list[Difference] = field(default_factory=list)
-    consequences: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.partners = dict(self.alignment.pairs)
+        self.order = [pair.model.tap for pair in self.pairs]
         self.ports: tuple[dict[Call, list[str]], ...] = ({}, {})
         for ports, snapshot in zip(self.ports, (self.model, self.baseline), strict=True):
             for tap in snapshot.taps:
                 ports.setdefault((tap.layer, tap.call), []).append(tap.port)
+        agree = bool(self.outputs) and all(output.agrees for output in self.outputs)
+        self.lenient = self.conversion and agree and len(self.model.outputs) == len(self.baseline.outputs)
+        """The outputs agree with another model's: how either gets there is its own business."""
+        self.both_ends = any(port.startswith("in") for layer, _, port in self.order if layer)
+        """What enters the layers was compared too, so that a layer's own doing can be told from what it was given."""
 
     def add(
         self, code: str, tap: Tap, message: str, content: TapDifference | None = None,
@@ -63,7 +82,6 @@ class Case:
         """
         severity = severity or RULES[code].severity
         if self.lenient and severity == "error" and not firm:
-            # The outputs agree with the other model's: how either gets there is its own business.
             severity = "warning" if code in _CALLERS else "note"
         other = self.partners.get(tap[:2], ("",))[0] if code not in _ABOUT_LAYERS else ""
         found = Difference(code, severity, *tap, message, counterpart=other if other not in ("", tap[0]) else None)

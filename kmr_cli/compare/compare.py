@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import cast
 
-from kmr_cli.compare.agreement import agreement, not_compared
-from kmr_cli.compare.alignment import Alignment, Call, align
+from kmr_cli.compare.agreement import not_compared
+from kmr_cli.compare.alignment import Call
 from kmr_cli.compare.begins import begins
-from kmr_cli.compare.case import Case, Pair, axis_moved
+from kmr_cli.compare.case import Case, axis_moved
 from kmr_cli.compare.declared import narrowed
-from kmr_cli.compare.differ import differ
-from kmr_cli.compare.difference import TapDifference, Values
+from kmr_cli.compare.difference import Values
+from kmr_cli.compare.gather import OTHER_DATA, gather
 from kmr_cli.compare.outputs import counterpart
 from kmr_cli.compare.words import (
     LISTED,
@@ -23,7 +22,6 @@ from kmr_cli.compare.words import (
     input_kind,
     input_text,
     lies,
-    output_name,
     shape_of,
     who,
 )  # fmt: skip
@@ -39,8 +37,6 @@ from kmr_cli.records import (
     Verdict,
 )
 
-_OTHER_DATA = "the model takes other inputs than the baseline, so values were not compared"
-_OTHER = TapDifference("unknown", reason=_OTHER_DATA)
 _CONTENT = {"shape": "KMR403", "off": "KMR406", "reordered": "KMR407"}
 
 
@@ -73,72 +69,53 @@ def compare(
     tolerances = (tolerances or Tolerances()).resolved(places, model.separator)
     layers = dict.fromkeys(tap.layer for tap in (*model.taps, *baseline.taps) if tap.layer)
     policy = (policy or Policy()).resolved(layers, model.separator)
-    alignment = align(model, baseline)
-    any_layout = conversion and not alignment.same_kind
-    pairs = list(_pair(model, baseline, alignment, tolerances, values, any_layout=any_layout))
-    if not same_data:
-        pairs = [pair if pair.content.kind == "shape" else replace(pair, content=_OTHER) for pair in pairs]
-    outputs = tuple(agreement(pair, model.outputs) for pair in pairs if not pair.model.layer)
-    agree = bool(outputs) and all(output.agrees for output in outputs) and len(model.outputs) == len(baseline.outputs)
-    case = Case(
-        model, baseline, alignment, pairs, lenient=conversion and agree, policy=policy, other_data=not same_data
-    )
-    _judge_interface(case, named=alignment.same_kind)
-    _judge_layers(case)
-    _judge_content(case)
-    _judge_layouts(case)
-    _judge_dtypes(case)
-    _judge_axes(case)
-    findings = cast("list[Difference]", policy.apply(case.findings))
-    inconclusive = (*(not_compared(case, outputs) if same_data else [_OTHER_DATA]), *dict.fromkeys(case.consequences))
+    case = gather(model, baseline, tolerances, policy, values=values, conversion=conversion, same_data=same_data)
+    for judge in _JUDGES:
+        judge(case)
+    unmatched = policy.unmatched(layers), tolerances.unmatched(places)
+    return _concluded(case, exact=values is not None, unmatched=unmatched)
+
+
+def _concluded(case: Case, *, exact: bool, unmatched: tuple[tuple[str, ...], tuple[str, ...]]) -> Comparison:
+    """What was gathered and found, as the record that leaves this package."""
+    findings = cast("list[Difference]", case.policy.apply(case.findings))
+    inconclusive = (*(not_compared(case) if case.same_data else [OTHER_DATA]), *dict.fromkeys(case.doubts))
     failed = any(finding.severity == "error" and not finding.allowed for finding in findings)
     verdict: Verdict = "fail" if failed else "inconclusive" if inconclusive else "pass"
-    renamed = {call for call, _ in alignment.renamed}
-    matched = list(dict.fromkeys(call[0] for call, _ in alignment.pairs if call[0]))
-    unknown = {pair.model.layer for pair in pairs if pair.content.kind == "unknown"}
+    matched = dict.fromkeys(call[0] for call, _ in case.alignment.pairs if call[0])
+    renamed = {call[0] for call, _ in case.alignment.renamed}
+    unknown = {pair.model.layer for pair in case.pairs if pair.content.kind == "unknown"}
     return Comparison(
-        verdict, model.path, model.format, baseline.path, baseline.format if conversion else "snapshot",
-        values is not None, len(pairs), sum(layer not in {call[0] for call in renamed} for layer in matched),
-        len({call[0] for call in renamed}), tuple(_in_order(findings, case)), outputs,
-        tuple(layer for layer in matched if layer not in unknown), inconclusive,
-        tuple(MatchedCall(*call, *other) for call, other in alignment.pairs if call[0]),
-        policy.unmatched(layers), tolerances.unmatched(places),
-    )  # fmt: skip
-
-
-def _pair(
-    model: Snapshot, baseline: Snapshot, alignment: Alignment, tolerances: Tolerances,
-    values: tuple[Values, Values] | None, *, any_layout: bool,
-) -> Iterable[Pair]:  # fmt: skip
-    there = {tap.tap: tap for tap in baseline.taps}
-    partner = dict(alignment.pairs)
-    for tap in model.taps:
-        call = partner.get((tap.layer, tap.call))
-        port = tap.port if tap.layer else counterpart(tap.port, model, baseline)
-        other = there.get((*call, port)) if call is not None else None
-        if other is not None:
-            tolerance = tolerances.at(tap.layer or _returned_as(tap, model), tap.dtype, other.dtype)
-            content = differ(
-                tap, other, model.size, tolerance, values=values, any_layout=any_layout, schema=baseline.schema
-            )
-            yield Pair(tap, other, content)
-
-
-def _returned_as(tap: TapSketch, model: Snapshot) -> str:
-    """The name by which tolerances know an output: its own, which in Keras is that of the layer it comes from."""
-    return output_name(tap.port.partition(".")[0], model.outputs)
+        verdict=verdict,
+        path=case.model.path,
+        format=case.model.format,
+        baseline=case.baseline.path,
+        baseline_format=case.baseline.format if case.conversion else "snapshot",
+        exact=exact,
+        compared=len(case.pairs),
+        by_path=len(matched.keys() - renamed),
+        by_order=len(renamed),
+        findings=tuple(_in_order(findings, case)),
+        outputs=case.outputs,
+        layers=tuple(layer for layer in matched if layer not in unknown),
+        inconclusive=inconclusive,
+        matched=tuple(MatchedCall(*call, *other) for call, other in case.alignment.pairs if call[0]),
+        unmatched=unmatched[0],
+        unmatched_tolerances=unmatched[1],
+    )
 
 
 # -- rules -------------------------------------------------------------------------------------------------------
 
 
-def _judge_interface(case: Case, *, named: bool) -> None:
+def _judge_interface(case: Case) -> None:
     """KMR409: inputs and outputs."""
+    named = case.alignment.same_kind
     now, before = case.model.inputs, case.baseline.inputs
     problems = []
     if len(now) != len(before):
         problems.append(f"{counted(len(now), 'input')} instead of {len(before)}")
-    elif named or case.other_data:
+    elif named or not case.same_data:
         told_of: Callable[[InputSketch], object] = input_text if named else input_kind
         problems += [f"input {input_text(old)} is now {input_text(new)}" for new, old in zip(now, before, strict=True)
                      if told_of(new) != told_of(old)]  # fmt: skip
@@ -208,8 +185,8 @@ def _judge_content(case: Case) -> None:
     """KMR403, KMR406, KMR407: shapes and values, blamed on the layers where they begin; KMR408 once."""
     by_tap = {pair.model.tap: pair for pair in case.pairs}
     codes = {tap: _CONTENT[pair.content.kind] for tap, pair in by_tap.items() if pair.content.kind in _CONTENT}
-    for tap, later, severity in begins(case, codes):
-        pair = by_tap[tap]
+    for begin in begins(case, codes):
+        pair = by_tap[begin.tap]
         content = pair.content
         if content.kind == "shape":
             order = " (the axes in another order)" if content.moved else ""
@@ -218,7 +195,8 @@ def _judge_content(case: Case) -> None:
             text = f"the same values in another order{who(content, case.model.size)}"
         else:
             text = f"{how_far(content, pair.model.dtype)}{who(content, case.model.size)}"
-        case.add(codes[tap], tap, text + later, None if content.kind == "shape" else content, severity)
+        where = None if content.kind == "shape" else content
+        case.add(codes[begin.tap], begin.tap, text + begin.elsewhere, where, begin.severity)
     close = [pair for pair in case.pairs if pair.content.kind == "close" and pair.content.size > 0]
     if close:
         worst = max(close, key=lambda pair: pair.content.size / (pair.content.scale or 1.0))
@@ -239,21 +217,28 @@ def _judge_layouts(case: Case) -> None:
 
 def _judge_dtypes(case: Case) -> None:
     changed = {pair.model.tap: pair for pair in case.pairs if pair.model.dtype != pair.baseline.dtype}
-    for tap, later, severity in begins(case, dict.fromkeys(changed, "KMR404")):
-        pair = changed[tap]
-        case.add("KMR404", tap, f"{pair.model.dtype} instead of {pair.baseline.dtype}{later}", severity=severity)
+    for begin in begins(case, dict.fromkeys(changed, "KMR404")):
+        pair = changed[begin.tap]
+        text = f"{pair.model.dtype} instead of {pair.baseline.dtype}{begin.elsewhere}"
+        case.add("KMR404", begin.tap, text, severity=begin.severity)
 
 
 def _judge_axes(case: Case) -> None:
     changed = {pair.model.tap: pair for pair in case.pairs if axis_moved(pair)}
-    for tap, later, severity in begins(case, dict.fromkeys(changed, "KMR405")):
-        pair = changed[tap]
-        severity = "warning" if pair.model.index == "inconclusive" else severity
-        text = f"samples lie {lies(pair.model)} instead of {lies(pair.baseline)}{later}"
-        case.add("KMR405", tap, text, severity=severity)
+    for begin in begins(case, dict.fromkeys(changed, "KMR405")):
+        pair = changed[begin.tap]
+        severity = "warning" if pair.model.index == "inconclusive" else begin.severity
+        text = f"samples lie {lies(pair.model)} instead of {lies(pair.baseline)}{begin.elsewhere}"
+        case.add("KMR405", begin.tap, text, severity=severity)
 
 
 # -- where it begins ---------------------------------------------------------------------------------------------
+
+
+_JUDGES: tuple[Callable[[Case], None], ...] = (
+    _judge_interface, _judge_layers, _judge_content, _judge_layouts, _judge_dtypes, _judge_axes,
+)  # fmt: skip
+"""All rules. They look at different things, so that none takes precedence over another."""
 
 
 def _in_order(findings: Sequence[Difference], case: Case) -> list[Difference]:
