@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from kmr_cli.compare.alignment import Call
+from kmr_cli.compare.case import Case
+from kmr_cli.compare.outputs import counterpart
+from kmr_cli.compare.words import LISTED, counted, how_often
+from kmr_cli.records import TapSketch
 from kmr_cli.rules import Rule
 
 LAYERS_CHANGED = Rule(
@@ -26,3 +34,77 @@ LAYER_RENAMED = Rule(
     command="compare",
 )
 RULES = (LAYERS_CHANGED, LAYER_RENAMED)
+
+
+def judge_layers(case: Case) -> None:
+    """KMR401 and KMR402: the set of layers and their names."""
+    matched = {call[0] for call, _ in case.alignment.pairs}, {call[0] for _, call in case.alignment.pairs}
+    added, removed = (
+        [layer for layer in _layers_of(calls) if layer not in known]
+        for calls, known in zip((case.alignment.added, case.alignment.removed), matched, strict=True)
+    )
+    if not case.alignment.same_kind:
+        # Two frameworks cut a network into layers differently: one line says how much has no counterpart.
+        for layers, ours in ((added, True), (removed, False)):
+            if layers:
+                case.add("KMR401", (layers[0], 0, "out0"), _without_counterpart(layers, ours=ours), severity="note")
+        return
+    for layers, what in ((removed, "removed"), (added, "added")):
+        for layer in layers:
+            if not _inside(layer, layers, case.model.separator):
+                inner = sum(other.startswith(layer + case.model.separator) for other in layers)
+                text = f"this layer was {what}" + (f", and the {counted(inner, 'layer')} in it" if inner else "")
+                case.add("KMR401", (layer, 0, "out0"), text)
+    now, before = (_runs(snapshot.taps) for snapshot in (case.model, case.baseline))
+    for layer in dict.fromkeys(call[0] for call, other in case.alignment.pairs if call[0] and call[0] == other[0]):
+        if now[layer] != before[layer]:
+            text = f"it runs {how_often(now[layer])} in a pass instead of {how_often(before[layer])}"
+            case.add("KMR401", (layer, 0, "out0"), text)
+    for call, other in case.alignment.pairs:
+        gone = ports_of(case, call, other) if call[0] else None
+        if gone:
+            case.add("KMR401", (*call, "out0"), f"it takes or returns {gone[0]} instead of {gone[1]}")
+    renamed = dict.fromkeys((call[0], other[0]) for call, other in case.alignment.renamed)
+    for new, old in renamed:
+        if not _with_container(new, old, renamed, case.model.separator):
+            case.add("KMR402", (new, 0, "out0"), f"this layer was {old!r} (matched by order and shape)")
+
+
+def ports_of(case: Case, call: Call, other: Call) -> tuple[str, str] | None:
+    """The tensors of two calls, (now, before), of the ends that both snapshots kept; None where they correspond."""
+    sides = ("out", *(side for side in case.model.sides if side in case.baseline.sides))
+    now, before = (
+        [port for port in ports.get(which, ()) if port.startswith(sides)]
+        for ports, which in zip(case.ports, (call, other), strict=True)
+    )
+    if call[0]:
+        same = set(now) == set(before)
+    else:
+        same = {counterpart(port, case.model, case.baseline) for port in now} == set(before)
+    return None if same else (", ".join(sorted(now)) or "nothing", ", ".join(sorted(before)) or "nothing")
+
+
+def _inside(layer: str, layers: Iterable[str], separator: str) -> bool:
+    return any(layer.startswith(other + separator) for other in layers)
+
+
+def _with_container(new: str, old: str, renamed: Iterable[tuple[str, str]], separator: str) -> bool:
+    """Whether a layer has another path only because a layer around it was renamed."""
+    return any(
+        new.startswith(outer + separator) and old == was + new[len(outer) :] for outer, was in renamed if outer != new
+    )
+
+
+def _runs(taps: Iterable[TapSketch]) -> dict[str, int]:
+    """Layer -> number of its calls."""
+    return Counter(layer for layer, _ in dict.fromkeys((tap.layer, tap.call) for tap in taps))
+
+
+def _layers_of(calls: Sequence[Call]) -> list[str]:
+    return list(dict.fromkeys(layer for layer, _ in calls if layer))
+
+
+def _without_counterpart(layers: Sequence[str], *, ours: bool) -> str:
+    count, have = counted(len(layers), "layer"), "has" if len(layers) == 1 else "have"
+    who = f"{count} {have} no counterpart in the baseline" if ours else f"{count} of the baseline {have} no counterpart"
+    return f"{who}: {', '.join(map(repr, layers[:LISTED]))}" + (", …" if len(layers) > LISTED else "")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from kmr_cli.compare.begins import begins
+from kmr_cli.compare.case import Case, axis_moved
+from kmr_cli.compare.words import how_far, lies, shape_of, who
 from kmr_cli.rules import Rule
 
 SHAPE_CHANGED = Rule(
@@ -67,3 +70,59 @@ VALUES_CLOSE = Rule(
     command="compare",
 )
 RULES = (SHAPE_CHANGED, DTYPE_CHANGED, BATCH_AXIS_CHANGED, VALUES_CHANGED, VALUES_REORDERED, VALUES_CLOSE)
+
+
+_CONTENT = {"shape": "KMR403", "off": "KMR406", "reordered": "KMR407"}
+
+
+def judge_content(case: Case) -> None:
+    """KMR403, KMR406, KMR407: shapes and values, blamed on the layers where they begin; KMR408 once."""
+    by_tap = {pair.model.tap: pair for pair in case.pairs}
+    codes = {tap: _CONTENT[pair.content.kind] for tap, pair in by_tap.items() if pair.content.kind in _CONTENT}
+    for begin in begins(case, codes):
+        pair = by_tap[begin.tap]
+        content = pair.content
+        if content.kind == "shape":
+            order = " (the axes in another order)" if content.moved else ""
+            text = f"shape {shape_of(pair.model)} instead of {shape_of(pair.baseline)}{order}"
+        elif content.kind == "reordered":
+            text = f"the same values in another order{who(content, case.model.size)}"
+        else:
+            text = f"{how_far(content, pair.model.dtype)}{who(content, case.model.size)}"
+        where = None if content.kind == "shape" else content
+        case.add(codes[begin.tap], begin.tap, text + begin.elsewhere, where, begin.severity)
+    close = [pair for pair in case.pairs if pair.content.kind == "close" and pair.content.size > 0]
+    if close:
+        worst = max(close, key=lambda pair: pair.content.size / (pair.content.scale or 1.0))
+        text = f"{how_far(worst.content, worst.model.dtype)}, tolerance {worst.content.tolerance:.3g}"
+        if len(close) > 1:
+            text += f"; {len(close)} tensors differ within their tolerances, none by more for its size"
+        case.add("KMR408", worst.model.tap, text, worst.content)
+
+
+def judge_layouts(case: Case) -> None:
+    """KMR403 as a warning: outputs whose values agree, but only once their axes stand in the other model's order."""
+    for pair in case.pairs:
+        if not pair.model.layer and pair.content.moved and pair.content.kind in ("same", "close"):
+            shapes = f"shape {shape_of(pair.model)} instead of {shape_of(pair.baseline)}"
+            text = f"{shapes} (the axes in another order; the values agree)"
+            case.add("KMR403", pair.model.tap, text, severity="warning")
+
+
+def judge_dtypes(case: Case) -> None:
+    """KMR404."""
+    changed = {pair.model.tap: pair for pair in case.pairs if pair.model.dtype != pair.baseline.dtype}
+    for begin in begins(case, dict.fromkeys(changed, "KMR404")):
+        pair = changed[begin.tap]
+        text = f"{pair.model.dtype} instead of {pair.baseline.dtype}{begin.elsewhere}"
+        case.add("KMR404", begin.tap, text, severity=begin.severity)
+
+
+def judge_axes(case: Case) -> None:
+    """KMR405."""
+    changed = {pair.model.tap: pair for pair in case.pairs if axis_moved(pair)}
+    for begin in begins(case, dict.fromkeys(changed, "KMR405")):
+        pair = changed[begin.tap]
+        severity = "warning" if pair.model.index == "inconclusive" else begin.severity
+        text = f"samples lie {lies(pair.model)} instead of {lies(pair.baseline)}{begin.elsewhere}"
+        case.add("KMR405", begin.tap, text, severity=severity)
