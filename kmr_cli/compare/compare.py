@@ -9,9 +9,11 @@ from kmr_cli.compare.agreement import not_compared
 from kmr_cli.compare.case import Case
 from kmr_cli.compare.difference import Values
 from kmr_cli.compare.gather import OTHER_DATA, gather
+from kmr_cli.compare.rules.axes import judge_axes
+from kmr_cli.compare.rules.dtypes import judge_dtypes
 from kmr_cli.compare.rules.interface import judge_interface
 from kmr_cli.compare.rules.layers import judge_layers
-from kmr_cli.compare.rules.values import judge_axes, judge_content, judge_dtypes, judge_layouts
+from kmr_cli.compare.rules.values import judge_content, judge_layouts
 from kmr_cli.config.policy import Policy
 from kmr_cli.config.tolerance import Tolerances
 from kmr_cli.records import (

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from kmr_cli.compare.case import Case
 from kmr_cli.compare.declared import narrowed
-from kmr_cli.compare.rules.layers import ports_of
+from kmr_cli.compare.ports import ports_of
 from kmr_cli.compare.words import counted, input_kind, input_text
 from kmr_cli.records import InputSketch
 from kmr_cli.rules import Rule

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from kmr_cli.compare.alignment import Call
 from kmr_cli.compare.case import Case
-from kmr_cli.compare.outputs import counterpart
+from kmr_cli.compare.ports import ports_of
 from kmr_cli.compare.words import LISTED, counted, how_often
 from kmr_cli.records import TapSketch
 from kmr_cli.rules import Rule
@@ -68,20 +68,6 @@ def judge_layers(case: Case) -> None:
     for new, old in renamed:
         if not _with_container(new, old, renamed, case.model.separator):
             case.add("KMR402", (new, 0, "out0"), f"this layer was {old!r} (matched by order and shape)")
-
-
-def ports_of(case: Case, call: Call, other: Call) -> tuple[str, str] | None:
-    """The tensors of two calls, (now, before), of the ends that both snapshots kept; None where they correspond."""
-    sides = ("out", *(side for side in case.model.sides if side in case.baseline.sides))
-    now, before = (
-        [port for port in ports.get(which, ()) if port.startswith(sides)]
-        for ports, which in zip(case.ports, (call, other), strict=True)
-    )
-    if call[0]:
-        same = set(now) == set(before)
-    else:
-        same = {counterpart(port, case.model, case.baseline) for port in now} == set(before)
-    return None if same else (", ".join(sorted(now)) or "nothing", ", ".join(sorted(before)) or "nothing")
 
 
 def _inside(layer: str, layers: Iterable[str], separator: str) -> bool:

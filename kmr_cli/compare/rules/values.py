@@ -1,10 +1,10 @@
-"""KMR403 to KMR408: shapes, dtypes, batch axes and values of tensors that correspond."""
+"""KMR403, KMR406 to KMR408: shapes and values of tensors that correspond. They exclude each other at one tensor."""
 
 from __future__ import annotations
 
 from kmr_cli.compare.begins import begins
-from kmr_cli.compare.case import Case, axis_moved
-from kmr_cli.compare.words import how_far, lies, shape_of, who
+from kmr_cli.compare.case import Case
+from kmr_cli.compare.words import how_far, shape_of, who
 from kmr_cli.rules import Rule
 
 SHAPE_CHANGED = Rule(
@@ -14,26 +14,6 @@ SHAPE_CHANGED = Rule(
     "a tensor has another shape",
     "what consumes it breaks, or broadcasts silently",
     "look at the first layer named: padding, strides, units, data format",
-    command="compare",
-    if_passed="the outputs agree, layers on the way differ",
-    gravity=20,
-)
-DTYPE_CHANGED = Rule(
-    "KMR404",
-    "dtype-changed",
-    "error",
-    "a tensor has another dtype",
-    "precision or range changed, and so does what consumes it",
-    "look at the dtype policy at the first layer named; take the snapshot again if it is intended",
-    command="compare",
-)
-BATCH_AXIS_CHANGED = Rule(
-    "KMR405",
-    "batch-axis-changed",
-    "error",
-    "the samples lie along another axis, or no longer apart",
-    "slicing at [i] gives another sample's values, or several samples'",
-    "run kmr-inspect check-batch-axis on both models",
     command="compare",
     if_passed="the outputs agree, layers on the way differ",
     gravity=20,
@@ -69,7 +49,7 @@ VALUES_CLOSE = Rule(
     "nothing to mend; --rtol, --atol or --ulp make it stricter",
     command="compare",
 )
-RULES = (SHAPE_CHANGED, DTYPE_CHANGED, BATCH_AXIS_CHANGED, VALUES_CHANGED, VALUES_REORDERED, VALUES_CLOSE)
+RULES = (SHAPE_CHANGED, VALUES_CHANGED, VALUES_REORDERED, VALUES_CLOSE)
 
 
 _CONTENT = {"shape": "KMR403", "off": "KMR406", "reordered": "KMR407"}
@@ -107,22 +87,3 @@ def judge_layouts(case: Case) -> None:
             shapes = f"shape {shape_of(pair.model)} instead of {shape_of(pair.baseline)}"
             text = f"{shapes} (the axes in another order; the values agree)"
             case.add("KMR403", pair.model.tap, text, severity="warning")
-
-
-def judge_dtypes(case: Case) -> None:
-    """KMR404."""
-    changed = {pair.model.tap: pair for pair in case.pairs if pair.model.dtype != pair.baseline.dtype}
-    for begin in begins(case, dict.fromkeys(changed, "KMR404")):
-        pair = changed[begin.tap]
-        text = f"{pair.model.dtype} instead of {pair.baseline.dtype}{begin.elsewhere}"
-        case.add("KMR404", begin.tap, text, severity=begin.severity)
-
-
-def judge_axes(case: Case) -> None:
-    """KMR405."""
-    changed = {pair.model.tap: pair for pair in case.pairs if axis_moved(pair)}
-    for begin in begins(case, dict.fromkeys(changed, "KMR405")):
-        pair = changed[begin.tap]
-        severity = "warning" if pair.model.index == "inconclusive" else begin.severity
-        text = f"samples lie {lies(pair.model)} instead of {lies(pair.baseline)}{begin.elsewhere}"
-        case.add("KMR405", begin.tap, text, severity=severity)

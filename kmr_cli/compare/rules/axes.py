@@ -1,0 +1,31 @@
+"""KMR405: where the samples lie."""
+
+from __future__ import annotations
+
+from kmr_cli.compare.begins import begins
+from kmr_cli.compare.case import Case, axis_moved
+from kmr_cli.compare.words import lies
+from kmr_cli.rules import Rule
+
+BATCH_AXIS_CHANGED = Rule(
+    "KMR405",
+    "batch-axis-changed",
+    "error",
+    "the samples lie along another axis, or no longer apart",
+    "slicing at [i] gives another sample's values, or several samples'",
+    "run kmr-inspect check-batch-axis on both models",
+    command="compare",
+    if_passed="the outputs agree, layers on the way differ",
+    gravity=20,
+)
+RULES = (BATCH_AXIS_CHANGED,)
+
+
+def judge_axes(case: Case) -> None:
+    """KMR405."""
+    changed = {pair.model.tap: pair for pair in case.pairs if axis_moved(pair)}
+    for begin in begins(case, dict.fromkeys(changed, "KMR405")):
+        pair = changed[begin.tap]
+        severity = "warning" if pair.model.index == "inconclusive" else begin.severity
+        text = f"samples lie {lies(pair.model)} instead of {lies(pair.baseline)}{begin.elsewhere}"
+        case.add("KMR405", begin.tap, text, severity=severity)

@@ -1,0 +1,27 @@
+"""KMR404: dtypes."""
+
+from __future__ import annotations
+
+from kmr_cli.compare.begins import begins
+from kmr_cli.compare.case import Case
+from kmr_cli.rules import Rule
+
+DTYPE_CHANGED = Rule(
+    "KMR404",
+    "dtype-changed",
+    "error",
+    "a tensor has another dtype",
+    "precision or range changed, and so does what consumes it",
+    "look at the dtype policy at the first layer named; take the snapshot again if it is intended",
+    command="compare",
+)
+RULES = (DTYPE_CHANGED,)
+
+
+def judge_dtypes(case: Case) -> None:
+    """KMR404."""
+    changed = {pair.model.tap: pair for pair in case.pairs if pair.model.dtype != pair.baseline.dtype}
+    for begin in begins(case, dict.fromkeys(changed, "KMR404")):
+        pair = changed[begin.tap]
+        text = f"{pair.model.dtype} instead of {pair.baseline.dtype}{begin.elsewhere}"
+        case.add("KMR404", begin.tap, text, severity=begin.severity)
