@@ -9,7 +9,7 @@ from kmr_cli.compare.case import Case, Pair
 from kmr_cli.compare.words import counted
 from kmr_cli.evidence.sources import find_sources
 from kmr_cli.evidence.taps import Tap
-from kmr_cli.rules import Severity
+from kmr_cli.rules import Rule, Severity
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Begin:
     severity: Severity | None = None
 
 
-def begins(case: Case, codes: Mapping[Tap, str]) -> list[Begin]:
+def begins(case: Case, broken: Mapping[Tap, Rule]) -> list[Begin]:
     """Where something begins, among what the policy counts.
 
     A rule that does not count hides nothing of the others. What an allowed layer does to later ones is allowed too,
@@ -36,9 +36,9 @@ def begins(case: Case, codes: Mapping[Tap, str]) -> list[Begin]:
 
     Args:
         case: the comparison; it gets the doubt, where there is one.
-        codes: tap of the model -> code of the rule that it breaks.
+        broken: tap of the model -> the rule that it breaks.
     """
-    wrong = {tap for tap, code in codes.items() if case.policy.counts(code)}
+    wrong = {tap for tap, rule in broken.items() if case.policy.counts(rule.code)}
     sources = _sources(case, wrong)
     found = [Begin(tap, _elsewhere(case, tap, wrong, sources)) for tap in sources]
     if not sources or not all(case.policy.allows(layer) for layer, _, _ in sources):

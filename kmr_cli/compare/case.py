@@ -10,11 +10,9 @@ from kmr_cli.compare.difference import TapDifference
 from kmr_cli.config.policy import Policy
 from kmr_cli.evidence.taps import Tap
 from kmr_cli.records import Difference, OutputAgreement, Snapshot, TapSketch
-from kmr_cli.rules import RULES, Severity
+from kmr_cli.rules import Rule, Severity
 
 _OWNED = ("separated", "merged", "moved", "reordered")
-_ABOUT_LAYERS = ("KMR401", "KMR402")  # they name what they need of the baseline
-_CALLERS = ("KMR404", "KMR409")  # what callers may notice although the values agree
 
 
 @dataclass(frozen=True)
@@ -67,24 +65,25 @@ class Case:
         """What enters the layers was compared too, so that a layer's own doing can be told from what it was given."""
 
     def add(
-        self, code: str, tap: Tap, message: str, content: TapDifference | None = None,
-        severity: Severity | None = None, *, firm: bool = False,
+        self, rule: Rule, tap: Tap, message: str, content: TapDifference | None = None, *,
+        severity: Severity | None = None, lenient: Severity = "note", counterpart: bool = True,
     ) -> None:  # fmt: skip
         """Note a finding.
 
         Args:
-            code: of the rule.
+            rule: that is broken.
             tap: where, in the model.
             message: one line.
             content: how the values differ there.
             severity: if not the rule's own.
-            firm: it counts in full even where the outputs agree with those of another model.
+            lenient: what an error becomes where the outputs agree with those of another model.
+            counterpart: name the baseline's layer, where it is called something else.
         """
-        severity = severity or RULES[code].severity
-        if self.lenient and severity == "error" and not firm:
-            severity = "warning" if code in _CALLERS else "note"
-        other = self.partners.get(tap[:2], ("",))[0] if code not in _ABOUT_LAYERS else ""
-        found = Difference(code, severity, *tap, message, counterpart=other if other not in ("", tap[0]) else None)
+        severity = severity or rule.severity
+        if self.lenient and severity == "error":
+            severity = lenient
+        other = self.partners.get(tap[:2], ("",))[0] if counterpart else ""
+        found = Difference(rule.code, severity, *tap, message, counterpart=other if other not in ("", tap[0]) else None)
         if content is not None:
             size = content.size if math.isfinite(content.size) else None
             found = replace(found, where=content.where, exact=content.exact, size=size, tolerance=content.tolerance)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 from typing import cast
 
 from kmr_cli.compare.agreement import not_compared
 from kmr_cli.compare.case import Case
 from kmr_cli.compare.difference import Values
 from kmr_cli.compare.gather import OTHER_DATA, gather
-from kmr_cli.compare.rules.axes import judge_axes
-from kmr_cli.compare.rules.dtypes import judge_dtypes
-from kmr_cli.compare.rules.interface import judge_interface
-from kmr_cli.compare.rules.layers import judge_layers
-from kmr_cli.compare.rules.values import judge_content, judge_layouts
 from kmr_cli.config.policy import Policy
 from kmr_cli.config.tolerance import Tolerances
 from kmr_cli.records import (
@@ -23,6 +19,7 @@ from kmr_cli.records import (
     Snapshot,
     Verdict,
 )
+from kmr_cli.rules import RULES, TABLE
 
 
 def compare(
@@ -55,10 +52,19 @@ def compare(
     layers = dict.fromkeys(tap.layer for tap in (*model.taps, *baseline.taps) if tap.layer)
     policy = (policy or Policy()).resolved(layers, model.separator)
     case = gather(model, baseline, tolerances, policy, values=values, conversion=conversion, same_data=same_data)
-    for judge in _JUDGES:
+    for judge in _judges():
         judge(case)
     unmatched = policy.unmatched(layers), tolerances.unmatched(places)
     return _concluded(case, exact=values is not None, unmatched=unmatched)
+
+
+def _judges() -> Iterator[Callable[[Case], None]]:
+    """What judges a case: one function for every file of rules that ``compare`` finds.
+
+    They look at different things, so that none takes precedence over another; those that do, share a file.
+    """
+    for module in dict.fromkeys(TABLE[code] for code, rule in RULES.items() if rule.command == "compare"):
+        yield import_module(module).judge
 
 
 def _concluded(case: Case, *, exact: bool, unmatched: tuple[tuple[str, ...], tuple[str, ...]]) -> Comparison:
@@ -88,12 +94,6 @@ def _concluded(case: Case, *, exact: bool, unmatched: tuple[tuple[str, ...], tup
         unmatched=unmatched[0],
         unmatched_tolerances=unmatched[1],
     )
-
-
-_JUDGES: tuple[Callable[[Case], None], ...] = (
-    judge_interface, judge_layers, judge_content, judge_layouts, judge_dtypes, judge_axes,
-)  # fmt: skip
-"""All rules. They look at different things, so that none takes precedence over another."""
 
 
 def _in_order(findings: Sequence[Difference], case: Case) -> list[Difference]:

@@ -21,11 +21,11 @@ BATCH_AXIS_CHANGED = Rule(
 RULES = (BATCH_AXIS_CHANGED,)
 
 
-def judge_axes(case: Case) -> None:
-    """KMR405."""
+def judge(case: Case) -> None:
+    """The layers at which samples begin to lie elsewhere."""
     changed = {pair.model.tap: pair for pair in case.pairs if axis_moved(pair)}
-    for begin in begins(case, dict.fromkeys(changed, "KMR405")):
+    for begin in begins(case, dict.fromkeys(changed, BATCH_AXIS_CHANGED)):
         pair = changed[begin.tap]
         severity = "warning" if pair.model.index == "inconclusive" else begin.severity
         text = f"samples lie {lies(pair.model)} instead of {lies(pair.baseline)}{begin.elsewhere}"
-        case.add("KMR405", begin.tap, text, severity=severity)
+        case.add(BATCH_AXIS_CHANGED, begin.tap, text, severity=severity)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from kmr_cli.compare.case import Case
 from kmr_cli.compare.declared import narrowed
@@ -24,26 +24,42 @@ INTERFACE_CHANGED = Rule(
 RULES = (INTERFACE_CHANGED,)
 
 
-def judge_interface(case: Case) -> None:
-    """KMR409: inputs and outputs."""
-    named = case.alignment.same_kind
-    now, before = case.model.inputs, case.baseline.inputs
-    problems = []
+def judge(case: Case) -> None:
+    """Inputs and outputs: their number, names, shapes and dtypes, and which sizes the file declares as free."""
+    for problem in _inputs(case):
+        _add(case, "in0", problem)
+    for problem in _outputs(case):
+        _add(case, "out0", problem)
+    for problem, worse in narrowed(case.model.inputs, case.baseline.inputs):
+        # Whatever the outputs of this batch say: callers can no longer feed another one.
+        case.add(INTERFACE_CHANGED, ("", 0, "in0"), problem, severity=None if worse else "note", lenient="error")
+
+
+def _add(case: Case, port: str, problem: str) -> None:
+    """Callers may notice it although the values agree."""
+    case.add(INTERFACE_CHANGED, ("", 0, port), problem, lenient="warning")
+
+
+def _inputs(case: Case) -> Iterator[str]:
+    """How the inputs differ. Between two frameworks names mean little."""
+    now, before, named = case.model.inputs, case.baseline.inputs, case.alignment.same_kind
     if len(now) != len(before):
-        problems.append(f"{counted(len(now), 'input')} instead of {len(before)}")
+        yield f"{counted(len(now), 'input')} instead of {len(before)}"
     elif named or not case.same_data:
-        told_of: Callable[[InputSketch], object] = input_text if named else input_kind
-        problems += [f"input {input_text(old)} is now {input_text(new)}" for new, old in zip(now, before, strict=True)
-                     if told_of(new) != told_of(old)]  # fmt: skip
-    outputs = (case.model.outputs, case.baseline.outputs)
-    if len(outputs[0]) != len(outputs[1]):
-        problems.append(f"{counted(len(outputs[0]), 'output')} instead of {len(outputs[1])}")
-    elif named and case.model.format == case.baseline.format and outputs[0] != outputs[1]:
-        problems.append(f"outputs {', '.join(map(repr, outputs[1]))} are now {', '.join(map(repr, outputs[0]))}")
+        described: Callable[[InputSketch], object] = input_text if named else input_kind
+        for new, old in zip(now, before, strict=True):
+            if described(new) != described(old):
+                yield f"input {input_text(old)} is now {input_text(new)}"
+
+
+def _outputs(case: Case) -> Iterator[str]:
+    """How the outputs differ."""
+    now, before = case.model.outputs, case.baseline.outputs
+    if len(now) != len(before):
+        yield f"{counted(len(now), 'output')} instead of {len(before)}"
+    elif case.alignment.same_kind and case.model.format == case.baseline.format and now != before:
+        yield f"outputs {', '.join(map(repr, before))} are now {', '.join(map(repr, now))}"
     else:
         gone = ports_of(case, ("", 0), ("", 0))
-        problems += [f"output ports {gone[1]} are now {gone[0]}"] if gone else []
-    for problem in problems:
-        case.add("KMR409", ("", 0, "in0" if "input" in problem else "out0"), problem)
-    for problem, worse in narrowed(now, before):
-        case.add("KMR409", ("", 0, "in0"), problem, severity=None if worse else "note", firm=True)
+        if gone:
+            yield f"output ports {gone[1]} are now {gone[0]}"

@@ -10,7 +10,7 @@ from kmr_cli.compare.case import Case
 from kmr_cli.compare.ports import ports_of
 from kmr_cli.compare.words import LISTED, counted, how_often
 from kmr_cli.records import TapSketch
-from kmr_cli.rules import Rule
+from kmr_cli.rules import Rule, Severity
 
 LAYERS_CHANGED = Rule(
     "KMR401",
@@ -36,8 +36,8 @@ LAYER_RENAMED = Rule(
 RULES = (LAYERS_CHANGED, LAYER_RENAMED)
 
 
-def judge_layers(case: Case) -> None:
-    """KMR401 and KMR402: the set of layers and their names."""
+def judge(case: Case) -> None:
+    """The set of layers, how often they run, what they take and return, and what they are called."""
     matched = {call[0] for call, _ in case.alignment.pairs}, {call[0] for _, call in case.alignment.pairs}
     added, removed = (
         [layer for layer in _layers_of(calls) if layer not in known]
@@ -47,27 +47,54 @@ def judge_layers(case: Case) -> None:
         # Two frameworks cut a network into layers differently: one line says how much has no counterpart.
         for layers, ours in ((added, True), (removed, False)):
             if layers:
-                case.add("KMR401", (layers[0], 0, "out0"), _without_counterpart(layers, ours=ours), severity="note")
+                _add(case, layers[0], _without_counterpart(layers, ours=ours), severity="note")
         return
-    for layers, what in ((removed, "removed"), (added, "added")):
-        for layer in layers:
-            if not _inside(layer, layers, case.model.separator):
-                inner = sum(other.startswith(layer + case.model.separator) for other in layers)
-                text = f"this layer was {what}" + (f", and the {counted(inner, 'layer')} in it" if inner else "")
-                case.add("KMR401", (layer, 0, "out0"), text)
+    _judge_set(case, removed, "removed")
+    _judge_set(case, added, "added")
+    _judge_runs(case)
+    _judge_ports(case)
+    _judge_names(case)
+
+
+def _add(
+    case: Case, layer: str, text: str, *, call: int = 0, rule: Rule = LAYERS_CHANGED, severity: Severity | None = None
+) -> None:
+    """The messages name what they need of the baseline."""
+    case.add(rule, (layer, call, "out0"), text, severity=severity, counterpart=False)
+
+
+def _judge_set(case: Case, layers: Sequence[str], what: str) -> None:
+    """KMR401: layers that were added or removed, each with all that is in it."""
+    for layer in layers:
+        if not _inside(layer, layers, case.model.separator):
+            inner = sum(other.startswith(layer + case.model.separator) for other in layers)
+            _add(
+                case, layer, f"this layer was {what}" + (f", and the {counted(inner, 'layer')} in it" if inner else "")
+            )
+
+
+def _judge_runs(case: Case) -> None:
+    """KMR401: layers that run more or less often."""
     now, before = (_runs(snapshot.taps) for snapshot in (case.model, case.baseline))
     for layer in dict.fromkeys(call[0] for call, other in case.alignment.pairs if call[0] and call[0] == other[0]):
         if now[layer] != before[layer]:
-            text = f"it runs {how_often(now[layer])} in a pass instead of {how_often(before[layer])}"
-            case.add("KMR401", (layer, 0, "out0"), text)
-    for call, other in case.alignment.pairs:
-        gone = ports_of(case, call, other) if call[0] else None
+            _add(case, layer, f"it runs {how_often(now[layer])} in a pass instead of {how_often(before[layer])}")
+
+
+def _judge_ports(case: Case) -> None:
+    """KMR401: layers that take or return other tensors."""
+    for (layer, call), other in case.alignment.pairs:
+        gone = ports_of(case, (layer, call), other) if layer else None
         if gone:
-            case.add("KMR401", (*call, "out0"), f"it takes or returns {gone[0]} instead of {gone[1]}")
+            _add(case, layer, f"it takes or returns {gone[0]} instead of {gone[1]}", call=call)
+
+
+def _judge_names(case: Case) -> None:
+    """KMR402: layers that are called something else, and not only because a layer around them is."""
     renamed = dict.fromkeys((call[0], other[0]) for call, other in case.alignment.renamed)
     for new, old in renamed:
         if not _with_container(new, old, renamed, case.model.separator):
-            case.add("KMR402", (new, 0, "out0"), f"this layer was {old!r} (matched by order and shape)")
+            _add(case, new, f"this layer was {old!r} (matched by order and shape)", rule=LAYER_RENAMED)
 
 
 def _inside(layer: str, layers: Iterable[str], separator: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kmr_cli.compare.begins import begins
-from kmr_cli.compare.case import Case
+from kmr_cli.compare.case import Case, Pair
 from kmr_cli.compare.words import how_far, shape_of, who
 from kmr_cli.rules import Rule
 
@@ -50,40 +50,57 @@ VALUES_CLOSE = Rule(
     command="compare",
 )
 RULES = (SHAPE_CHANGED, VALUES_CHANGED, VALUES_REORDERED, VALUES_CLOSE)
+_BROKEN = {"shape": SHAPE_CHANGED, "off": VALUES_CHANGED, "reordered": VALUES_REORDERED}
+"""Kind of difference -> the rule that it breaks."""
 
 
-_CONTENT = {"shape": "KMR403", "off": "KMR406", "reordered": "KMR407"}
+def judge(case: Case) -> None:
+    """Shapes and values: one finding where each change begins, one for all that is within its tolerance."""
+    _judge_changes(case)
+    _judge_roundings(case)
+    _judge_layouts(case)
 
 
-def judge_content(case: Case) -> None:
-    """KMR403, KMR406, KMR407: shapes and values, blamed on the layers where they begin; KMR408 once."""
-    by_tap = {pair.model.tap: pair for pair in case.pairs}
-    codes = {tap: _CONTENT[pair.content.kind] for tap, pair in by_tap.items() if pair.content.kind in _CONTENT}
-    for begin in begins(case, codes):
-        pair = by_tap[begin.tap]
-        content = pair.content
-        if content.kind == "shape":
-            order = " (the axes in another order)" if content.moved else ""
-            text = f"shape {shape_of(pair.model)} instead of {shape_of(pair.baseline)}{order}"
-        elif content.kind == "reordered":
-            text = f"the same values in another order{who(content, case.model.size)}"
-        else:
-            text = f"{how_far(content, pair.model.dtype)}{who(content, case.model.size)}"
-        where = None if content.kind == "shape" else content
-        case.add(codes[begin.tap], begin.tap, text + begin.elsewhere, where, begin.severity)
+def _judge_changes(case: Case) -> None:
+    """KMR403, KMR406 and KMR407, at the layers where they begin."""
+    pairs = {pair.model.tap: pair for pair in case.pairs}
+    broken = {tap: _BROKEN[pair.content.kind] for tap, pair in pairs.items() if pair.content.kind in _BROKEN}
+    for begin in begins(case, broken):
+        pair, rule = pairs[begin.tap], broken[begin.tap]
+        content = None if rule is SHAPE_CHANGED else pair.content
+        text = _change(pair, case.model.size) + begin.elsewhere
+        case.add(rule, begin.tap, text, content, severity=begin.severity)
+
+
+def _change(pair: Pair, size: int) -> str:
+    """What became of a tensor, in a batch of ``size`` samples."""
+    content = pair.content
+    if content.kind == "shape":
+        return _shapes(pair) + (" (the axes in another order)" if content.moved else "")
+    if content.kind == "reordered":
+        return f"the same values in another order{who(content, size)}"
+    return f"{how_far(content, pair.model.dtype)}{who(content, size)}"
+
+
+def _judge_roundings(case: Case) -> None:
+    """KMR408, once: the largest of the differences within their tolerances."""
     close = [pair for pair in case.pairs if pair.content.kind == "close" and pair.content.size > 0]
-    if close:
-        worst = max(close, key=lambda pair: pair.content.size / (pair.content.scale or 1.0))
-        text = f"{how_far(worst.content, worst.model.dtype)}, tolerance {worst.content.tolerance:.3g}"
-        if len(close) > 1:
-            text += f"; {len(close)} tensors differ within their tolerances, none by more for its size"
-        case.add("KMR408", worst.model.tap, text, worst.content)
+    if not close:
+        return
+    worst = max(close, key=lambda pair: pair.content.size / (pair.content.scale or 1.0))
+    text = f"{how_far(worst.content, worst.model.dtype)}, tolerance {worst.content.tolerance:.3g}"
+    if len(close) > 1:
+        text += f"; {len(close)} tensors differ within their tolerances, none by more for its size"
+    case.add(VALUES_CLOSE, worst.model.tap, text, worst.content)
 
 
-def judge_layouts(case: Case) -> None:
+def _judge_layouts(case: Case) -> None:
     """KMR403 as a warning: outputs whose values agree, but only once their axes stand in the other model's order."""
     for pair in case.pairs:
         if not pair.model.layer and pair.content.moved and pair.content.kind in ("same", "close"):
-            shapes = f"shape {shape_of(pair.model)} instead of {shape_of(pair.baseline)}"
-            text = f"{shapes} (the axes in another order; the values agree)"
-            case.add("KMR403", pair.model.tap, text, severity="warning")
+            text = f"{_shapes(pair)} (the axes in another order; the values agree)"
+            case.add(SHAPE_CHANGED, pair.model.tap, text, severity="warning")
+
+
+def _shapes(pair: Pair) -> str:
+    return f"shape {shape_of(pair.model)} instead of {shape_of(pair.baseline)}"
