@@ -5,22 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kmr_cli.api.model import Data, Model
+from kmr_cli.api.batches import Arrays, take_batch
+from kmr_cli.api.model import Model, opened
+from kmr_cli.api.opened import Opened
+from kmr_cli.api.snapshots import snapshot_of
 from kmr_cli.batch.fit import declared_dtype, declared_shape
 from kmr_cli.batch.given import batch_size
+from kmr_cli.batch.request import BatchRequest, Data, GivenShapes, request
 from kmr_cli.batch.words import show_shape
 from kmr_cli.compare.compare import compare
 from kmr_cli.config.policy import Policy
 from kmr_cli.config.tolerance import Tolerances
 from kmr_cli.errors import BatchError, SnapshotError
 from kmr_cli.process.scratch import Scratch
-from kmr_cli.records import Comparison, InputSketch, ModelInfo, Shape, Shapes, Snapshot, TapSketch
+from kmr_cli.records import Comparison, InputSketch, ModelInfo, Shape, Snapshot, TapSketch
 from kmr_cli.snapshot.read import parse, read_text
 from kmr_cli.snapshot.sketch_v1 import as_version_1
 from kmr_cli.snapshot.take import load_saved, sketch_inputs
@@ -70,7 +73,8 @@ def compare_with_snapshot(
     text = read_text(path)
     before = parse(text, str(path))
     _refuse_source(before, path, batch)
-    arrays, spare = _again(model, batch, before, path)
+    asked = BatchRequest(batch, _size(model.info, before, path), before.given_shapes, before.seed)
+    arrays, spare = _again(opened(model), asked, before, path)
     same_data = _same_data(sketch_inputs(arrays, model.info), before, path, batch)
     stored = open_tensors(tensors_path(path), text, before) if same_data else None
     whole = stored is not None or not same_data
@@ -78,8 +82,8 @@ def compare_with_snapshot(
 
     def compared(*, repeat: bool) -> tuple[Comparison, Snapshot]:
         with _Folder(needed=stored is not None) as folder:
-            now = model.snapshot_of(
-                arrays, spare, batch, sides=before.sides, shapes=before.given_shapes, seed=before.seed,
+            now = snapshot_of(
+                opened(model), arrays, spare, asked, sides=before.sides,
                 folder=folder.path, v1=before.schema == 1, repeat=repeat,
             )  # fmt: skip
             values = None if stored is None else (folder.reader(now), stored)
@@ -99,7 +103,7 @@ def compare_models(
     batch: Data = None,
     *,
     size: int | None = None,
-    shapes: Shapes | None = None,
+    shapes: GivenShapes = None,
     seed: int = 0,
     tolerances: Tolerances | None = None,
     policy: Policy | None = None,
@@ -121,13 +125,13 @@ def compare_models(
         BatchError: the data does not fit one of them.
         MissingFrameworkError, ModelLoadError, ModelRunError.
     """
-    arrays, spare = _batch_for(model, other, batch, size, shapes or {}, seed)
+    asked = request(batch, size, shapes, seed)
+    arrays, spare = _batch_for(opened(model), opened(other), asked)
     others = _fed_like(arrays, other.info)
     others_spare = None if spare is None else _fed_like(spare, other.info)
     with _Folder() as mine, _Folder() as theirs:
-        take = partial(Model.snapshot_of, sides=BOTH, shapes=shapes or {}, seed=seed)
-        now = take(model, arrays, spare, batch, folder=mine.path)
-        before = take(other, others, others_spare, batch, folder=theirs.path)
+        now = snapshot_of(opened(model), arrays, spare, asked, sides=BOTH, folder=mine.path)
+        before = snapshot_of(opened(other), others, others_spare, asked, sides=BOTH, folder=theirs.path)
         values = (mine.reader(now), theirs.reader(before))
         return compare(now, before, tolerances, policy=policy, values=values, conversion=True)
 
@@ -174,15 +178,12 @@ def _refuse_source(before: Snapshot, path: Path, batch: Data) -> None:
         raise SnapshotError(f"{path}: was taken on {before.source}", same)
 
 
-def _again(
-    model: Model, batch: Data, before: Snapshot, path: Path
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray] | None]:
+def _again(opened: Opened, asked: BatchRequest, before: Snapshot, path: Path) -> tuple[Arrays, Arrays | None]:
     """The batch of a snapshot."""
-    size = _size(model.info, before, path)
     try:
-        return model.take_batch(batch, size, before.given_shapes, before.seed)
+        return take_batch(opened, asked)
     except BatchError as exc:
-        if exc.hint is None and before.path != Path(model.info.path).name:
+        if exc.hint is None and before.path != Path(opened.info.path).name:
             raise BatchError(exc.message, f"{path} is a snapshot of {before.path!r}") from exc
         raise
 
@@ -237,25 +238,23 @@ def _same_data(now: tuple[InputSketch, ...], before: Snapshot, path: Path, batch
 # -- one batch for two models ------------------------------------------------------------------------------------
 
 
-def _batch_for(
-    model: Model, other: Model, batch: Data, size: int | None, shapes: Shapes, seed: int
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray] | None]:
+def _batch_for(model: Opened, other: Opened, asked: BatchRequest) -> tuple[Arrays, Arrays | None]:
     """A batch for ``model``. Where its file tells no shapes the other's may, and data may fit the other's layout."""
-    if size is None and model.info.fixed_batch is None:
-        size = other.info.fixed_batch
+    if asked.size is None and model.info.fixed_batch is None:
+        asked = replace(asked, size=other.info.fixed_batch)
     try:
-        return model.take_batch(batch, size, shapes, seed)
+        return take_batch(model, asked)
     except BatchError as exc:
-        if shapes:
+        if asked.shapes:
             raise
         try:
-            arrays, spare = other.take_batch(batch, size, {}, seed)
+            arrays, spare = take_batch(other, asked)
             return _fed_like(arrays, model.info), None if spare is None else _fed_like(spare, model.info)
         except BatchError:
             raise exc from None
 
 
-def _fed_like(arrays: dict[str, np.ndarray], info: ModelInfo) -> dict[str, np.ndarray]:
+def _fed_like(arrays: Arrays, info: ModelInfo) -> Arrays:
     """The same values for another model's inputs.
 
     Raises:

@@ -2,40 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
-import platform
-import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from importlib import metadata
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
-import numpy as np
-
-from kmr_cli.batch.fit import GivenInput, fit
-from kmr_cli.batch.given import batch_size, from_arrays, read_files
+from kmr_cli.api.batches import make_batch, take_batch
+from kmr_cli.api.opened import Opened, open_file, open_live
+from kmr_cli.api.snapshots import snapshot_of, versions
+from kmr_cli.batch.given import batch_size
 from kmr_cli.batch.hints import hints
-from kmr_cli.batch.synthetic import CHECKED, advised, choose_batch_size, synthesize
-from kmr_cli.batch.words import count_samples
-from kmr_cli.check.check import Policy
+from kmr_cli.batch.request import Data, GivenShapes, request
+from kmr_cli.batch.synthetic import advised
 from kmr_cli.check.probes.masks import masks_of
-from kmr_cli.config.arguments import layer_patterns, least_records, refuse_call, refuse_size_and_seed
+from kmr_cli.config import arguments as given
+from kmr_cli.config.arguments import layer_patterns, refuse_call
 from kmr_cli.config.layers import choose, unknown_layer
-from kmr_cli.config.samples import Index, least_size, resolve_index
-from kmr_cli.errors import BatchError, KmrError, LayerError
-from kmr_cli.evidence.passes import SINGLY
-from kmr_cli.formats import describe
-from kmr_cli.formats.facts import programs
-from kmr_cli.formats.interface import Format, OpenOptions, Session
-from kmr_cli.formats.live import adopt, describe_live, refusal
-from kmr_cli.process.child import Child
-from kmr_cli.process.sessions import LiveSessions, Sessions
-from kmr_cli.process.tasks import TASKS
-from kmr_cli.records import LayerInfo, ModelInfo, Record, Report, Shapes, Snapshot, TensorSpec
-from kmr_cli.snapshot.take import sketch_inputs
-
-Data: TypeAlias = "Mapping[str, Any] | np.ndarray | str | Path | Sequence[str | Path] | None"
+from kmr_cli.config.policy import Policy
+from kmr_cli.config.samples import Index, resolve_index
+from kmr_cli.errors import BatchError, LayerError
+from kmr_cli.formats.interface import OpenOptions
+from kmr_cli.records import LayerInfo, ModelInfo, Record, Report, Snapshot, TensorSpec
 
 _SIDES = {"in": ("in",), "out": ("out",), "both": ("in", "out")}
 
@@ -89,21 +75,20 @@ class Model:
         debug: bool = False,
         report: Callable[[str, str], None] = lambda _kind, _text: None,
     ) -> None:
-        self._options = options
-        self._fork, self._debug, self._report = fork, debug, report
-        self._lock = threading.Lock()
-        self._child: Child | None = None
-        self._sessions: Sessions | None = None
-        self.info: ModelInfo
         if isinstance(model, (str, Path)):
-            self._path = Path(model)
-            self._sessions = Sessions(reopens=False) if in_process else None
-            _, self.info = describe(self._path, options)
+            self._opened = open_file(Path(model), options, in_process=in_process, fork=fork, debug=debug, report=report)
         else:
-            format_, session = _adopt(model, in_process=in_process)
-            self._path = Path()
-            self._sessions = LiveSessions(format_, model, session)
-            self.info = describe_live(format_, session)
+            self._opened = open_live(model, options, in_process=in_process, report=report)
+
+    @property
+    def path(self) -> str:
+        """Where the file is, as it was given."""
+        return self.info.path
+
+    @property
+    def info(self) -> ModelInfo:
+        """All that the file declares: inputs, outputs, layers, parameters, who wrote it."""
+        return self._opened.info
 
     @property
     def layers(self) -> tuple[LayerInfo, ...]:
@@ -118,11 +103,7 @@ class Model:
     @property
     def versions(self) -> dict[str, str]:
         """Versions of the programs involved, for files that outlive this run."""
-        found = {"kmr_inspect": metadata.version("kmr-inspect"), "python": platform.python_version()}
-        for program in ("numpy", *programs(self.info.format)):
-            with contextlib.suppress(metadata.PackageNotFoundError):
-                found[program] = metadata.version(program)
-        return found
+        return versions(self._opened)
 
     def sample(
         self,
@@ -134,7 +115,7 @@ class Model:
         call: int | None = None,
         verify: bool = True,
         size: int | None = None,
-        shapes: Shapes | None = None,
+        shapes: GivenShapes = None,
         seed: int = 0,
     ) -> tuple[Record, ...]:
         """What went into and came out of layers for given samples, with the proof that it is theirs.
@@ -168,11 +149,12 @@ class Model:
         if choice.unmatched and not self.info.opaque:
             raise unknown_layer(choice.unmatched[0], self.info.layers)
         for skipped in choice.skipped:
-            self._report("notice", f"layer {skipped.path!r} is left out: {skipped.untappable}")
+            self._opened.report("notice", f"layer {skipped.path!r} is left out: {skipped.untappable}")
         if not choice.paths and not choice.unmatched:
             raise LayerError(f"none of the layers that {', '.join(map(repr, patterns))} matches can be tapped")
         refuse_call(self.info.layers, choice.paths, call)
-        arrays, spare = self._batch(batch, index, size, shapes or {}, seed)
+        asked = request(batch, size, shapes, seed)
+        arrays, spare = make_batch(self._opened, asked, index)
         arguments = {
             "layers": choice.paths,
             "unresolved": choice.unmatched,
@@ -185,14 +167,9 @@ class Model:
             "verify": verify,
             "seed": seed,
         }
-        with advised(self.info, synthetic=batch is None, shapes=shapes):
-            records: tuple[Record, ...] = self._run("sample", arguments)
+        with advised(self.info, synthetic=asked.synthetic, shapes=asked.shapes):
+            records: tuple[Record, ...] = self._opened.run("sample", arguments)
         return records
-
-    def least_records(self, layer: str | Sequence[str], *, side: str = "both", call: int | None = None) -> int:
-        """How many records :meth:`sample` returns at least for one sample, as far as the file tells."""
-        choice = choose(layer_patterns(layer), self.info.layers, self.info.separator)
-        return least_records(self.info.layers, choice.paths, _SIDES[side], call)
 
     def check_batch_axis(
         self,
@@ -200,7 +177,7 @@ class Model:
         *,
         policy: Policy | None = None,
         size: int | None = None,
-        shapes: Shapes | None = None,
+        shapes: GivenShapes = None,
         seed: int = 0,
         training: bool = False,
     ) -> Report:
@@ -225,19 +202,20 @@ class Model:
                 "the model takes exactly 1 sample at a time, which has no neighbours: nothing to check",
                 "save or export it with a batch axis of any size (None), and check that file",
             )
-        arrays, spare = self.take_batch(batch, size, shapes or {}, seed)
+        asked = request(batch, size, shapes, seed)
+        arrays, spare = take_batch(self._opened, asked)
         if batch_size(arrays) < 2:
             raise BatchError("a batch of one sample has nothing to mix with", "give two samples at least")
         policy = policy or Policy()
         masks = masks_of(policy.masks, self.info.inputs, arrays)
         for line in hints(self.info, arrays, [mask.name for mask in masks]):
-            self._report("notice", line)
+            self._opened.report("notice", line)
         for mask in masks:
             if mask.implied:
-                self._report("notice", f"input {mask.name!r}: steps of {mask.value:g} are padding to its layers")
+                self._opened.report("notice", f"input {mask.name!r}: steps of {mask.value:g} are padding to its layers")
         arguments = {"info": self.info, "batch": arrays, "spare": spare, "policy": policy, "seed": seed}
-        with advised(self.info, synthetic=batch is None, shapes=shapes):
-            report: Report = self._run("check_batch_axis", arguments, training=training)
+        with advised(self.info, synthetic=asked.synthetic, shapes=asked.shapes):
+            report: Report = self._opened.run("check_batch_axis", arguments, training=training)
         return report
 
     def snapshot(
@@ -246,7 +224,7 @@ class Model:
         *,
         sides: tuple[str, ...] = ("out",),
         size: int | None = None,
-        shapes: Shapes | None = None,
+        shapes: GivenShapes = None,
         seed: int = 0,
         folder: Path | None = None,
     ) -> Snapshot:
@@ -263,61 +241,13 @@ class Model:
         Raises:
             BatchError, MissingFrameworkError, ModelLoadError, ModelRunError.
         """
-        arrays, spare = self.take_batch(batch, size, shapes or {}, seed)
-        return self.snapshot_of(arrays, spare, batch, sides=sides, shapes=shapes or {}, seed=seed, folder=folder)
-
-    def snapshot_of(
-        self,
-        arrays: dict[str, np.ndarray],
-        spare: dict[str, np.ndarray] | None,
-        source: Data,
-        *,
-        sides: tuple[str, ...],
-        shapes: Shapes,
-        seed: int,
-        folder: Path | None,
-        v1: bool = False,
-        repeat: bool = True,
-    ) -> Snapshot:
-        """The same for a batch that :meth:`take_batch` made; ``source`` is what it was made from.
-
-        ``v1`` has the sketches of version 1 made too, ``repeat`` looks for chance in every sample; see
-        :func:`kmr_cli.snapshot.take.take`.
-        """
-        arguments = {
-            "batch": arrays, "spare": spare, "sides": sides, "seed": seed,
-            "folder": None if folder is None else str(folder.resolve()), "v1": v1,
-            "repeat": repeat,
-        }  # fmt: skip
-        with advised(self.info, synthetic=source is None, shapes=shapes):
-            taps, outputs = self._run("snapshot", arguments)
-        return Snapshot(
-            self.info.path, self.info.format, self.info.writer, self.versions, _source(source), batch_size(arrays),
-            seed, dict(shapes), sketch_inputs(arrays, self.info), outputs, sides, taps, self.info.separator,
-        )  # fmt: skip
-
-    def take_batch(
-        self, data: Data, size: int | None, shapes: Shapes, seed: int
-    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray] | None]:
-        """A small batch from data, or a synthetic one, and the rows that are left over to replace samples with."""
-        if size is None and data is None and self.info.fixed_batch is None:
-            size = choose_batch_size(self.info, minimum=CHECKED, shapes=shapes)
-        arrays, spare = self._batch(data, 0, size, shapes, seed)
-        if size is None and batch_size(arrays) > SINGLY and self.info.fixed_batch is None:
-            have = batch_size(arrays)
-            line = f"{SINGLY} of {have} samples are the batch, the rest replace them; --batch-size takes more"
-            self._report("notice", line)
-            spare = {name: values[SINGLY:] for name, values in arrays.items()}
-            arrays = {name: values[:SINGLY] for name, values in arrays.items()}
-        return arrays, spare
+        asked = request(batch, size, shapes, seed)
+        arrays, spare = take_batch(self._opened, asked)
+        return snapshot_of(self._opened, arrays, spare, asked, sides=sides, folder=folder)
 
     def close(self) -> None:
-        """End the child process, or free the model."""
-        if self._child is not None:
-            self._child.close()
-            self._child = None
-        if self._sessions is not None:
-            self._sessions.close()
+        """End the child process, or free the model, for good."""
+        self._opened.close()
 
     def __enter__(self) -> Model:
         return self
@@ -328,77 +258,13 @@ class Model:
     def __repr__(self) -> str:
         return f"<Model {self.info.path} ({self.info.writer}), {len(self.layers)} layers>"
 
-    def _run(self, task: str, arguments: dict[str, Any], *, training: bool = False) -> Any:
-        # A fork lives as long as the command; another child must find the file whatever folder one goes to.
-        path = self._path if self._fork else self._path.resolve()
-        asked = {"path": str(path), "options": replace(self._options, training=training), **arguments}
-        with self._lock:
-            if self._sessions is not None:
-                return TASKS[task](report=self._report, sessions=self._sessions, **asked)
-            if self._child is None:
-                self._child = Child(TASKS, fork=self._fork, debug=self._debug)
-            try:
-                return self._child.run(task, asked, self._report)
-            except BaseException as exc:
-                if not isinstance(exc, KmrError) or not self._child.alive:
-                    self._child = None
-                raise
 
-    def _batch(
-        self, data: Data, index: Index, size: int | None, shapes: Shapes, seed: int
-    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray] | None]:
-        refuse_size_and_seed(size, seed)
-        fixed = self.info.fixed_batch
-        if size is not None and fixed not in (None, size):
-            raise BatchError(
-                f"the model takes exactly {count_samples(fixed)} at a time, not {size}", f"give --batch-size {fixed}"
-            )
-        if data is None:
-            chosen = size or choose_batch_size(self.info, least_size(index), shapes=shapes)
-            batch = synthesize(self.info, chosen, seed, shapes)
-            resolve_index(index, chosen)
-            made = f"{count_samples(chosen)}, seed {seed}"
-            self._report("notice", f"the data is synthetic ({made}); give your own with --input")
-            return batch, None
-        if shapes:
-            raise BatchError("a shape for synthetic data, but data is given", "leave out --shape or --input")
-        given = _given(data)
-        rows = fixed if size is None else None
-        batch = fit(given, self.info.inputs, fixed_batch=rows, notice=lambda text: self._report("notice", text))
-        have = batch_size(batch)
-        if size is None or size == have:
-            return batch, None
-        if size > have:
-            raise BatchError(f"a batch of {size} samples, but the data holds {have}")
-        return (
-            {name: values[:size] for name, values in batch.items()},
-            {name: values[size:] for name, values in batch.items()},
-        )
+def opened(model: Model) -> Opened:
+    """What stands behind a model, for the other parts of this program."""
+    return model._opened
 
 
-def _source(data: Any) -> str:
-    """Where a batch came from, for people: ``synthetic``, the names of files, or ``arrays``."""
-    if data is None:
-        return "synthetic"
-    if isinstance(data, (str, Path)):
-        return Path(data).name
-    if isinstance(data, (list, tuple)) and data and all(isinstance(item, (str, Path)) for item in data):
-        return ", ".join(Path(item).name for item in data)
-    return "arrays"
-
-
-def _given(data: Any) -> list[GivenInput]:
-    if isinstance(data, (str, Path)):
-        return read_files([str(data)])
-    if isinstance(data, (list, tuple)) and data and all(isinstance(item, (str, Path)) for item in data):
-        return read_files(map(str, data))
-    return from_arrays(data)
-
-
-def _adopt(model: Any, *, in_process: bool) -> tuple[Format, Session]:
-    if not in_process:
-        raise refusal(model) or KmrError(
-            f"a live {type(model).__name__} cannot be sent to another process",
-            "open_model(model, in_process=True), or save it and give its path",
-        )
-    return adopt(model)
+def least_records(model: Model, layer: str | Sequence[str], side: str, call: int | None) -> int:
+    """How many records ``model.sample`` returns at least for one sample, as far as the file tells."""
+    choice = choose(layer_patterns(layer), model.info.layers, model.info.separator)
+    return given.least_records(model.info.layers, choice.paths, _SIDES[side], call)

@@ -24,7 +24,7 @@ def command(
     imports: tuple[str, ...],
     signature: str | None,
     tags: tuple[str, ...],
-    debug: bool,  # noqa: ARG001  (read where errors are shown)
+    debug: bool,
 ) -> None:
     """List the layers of MODEL: path, type, shapes, parameters, inputs.
 
@@ -40,10 +40,9 @@ def command(
     from fnmatch import fnmatchcase
     from pathlib import Path
 
-    from kmr_cli.formats import describe
+    from kmr_cli.process.place import describe
 
-    path = Path(model)
-    _, info = describe(path, options.open_options(imports, signature, tags))
+    info = describe(Path(model), options.open_options(imports, signature, tags), debug=debug)
     shown = [
         layer
         for layer in info.layers

@@ -83,11 +83,12 @@ def command(
     opening = options.open_options(imports, signature, tags)
     with options.Reporter() as reporter, Model(model, opening, fork=True, debug=debug, report=reporter) as opened:
         if place is not None and place.suffix.lower() == ".npy":
+            from kmr_cli.api.model import least_records
             from kmr_cli.render.files.npz import refuse_several
 
             synthetic = not inputs and batch_size is None
             samples = least_number(indices, slices_are_filled=synthetic)
-            refuse_several(samples * opened.least_records(layers, side=side, call=call))
+            refuse_several(samples * least_records(opened, layers, side, call))
         records = opened.sample(
             layers,
             indices,

@@ -10,13 +10,15 @@ it is reported where nothing else can open the file.
 from __future__ import annotations
 
 import functools
-from importlib import metadata
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from kmr_cli.errors import ModelFileError
 from kmr_cli.formats import FORMATS
 from kmr_cli.formats.interface import Format
+
+if TYPE_CHECKING:
+    from importlib import metadata
 
 GROUP = "kmr_inspect.formats"
 
@@ -36,6 +38,8 @@ class Installed(NamedTuple):
 @functools.cache
 def installed() -> Installed:
     """Look once per process (50 ms), and import every module that is registered."""
+    from importlib import metadata  # takes as long as the rest of this package
+
     formats: dict[str, Format] = {}
     broken = []
     for entry in sorted(metadata.entry_points(group=GROUP), key=lambda entry: (entry.name, _distribution(entry))):

@@ -71,6 +71,15 @@ def can_fork() -> bool:
         return False
 
 
+def circumstances() -> Any:
+    """What a fresh interpreter takes over from this process when it starts."""
+    try:
+        folder = os.getcwd()  # noqa: PTH109  (text is all that is compared)
+    except OSError:  # it was removed
+        folder = ""
+    return tuple(sys.path), dict(os.environ), folder, tempfile.gettempdir()
+
+
 class Child:
     """A process that runs tasks, one at a time, until it is closed.
 
@@ -79,6 +88,9 @@ class Child:
             (``kmr_cli.process.tasks.TASKS``), which must have the same names.
         fork: fork this process, if :func:`can_fork` allows it.
         debug: let what frameworks print through to stderr, and show the child's own tracebacks.
+
+    Attributes:
+        born: the :func:`circumstances` that it was started in as a fresh interpreter; None where it is a fork.
     """
 
     def __init__(self, tasks: Mapping[str, Task], *, fork: bool, debug: bool = False) -> None:
@@ -91,9 +103,11 @@ class Child:
         self._process: subprocess.Popen[bytes] | None = None
         self._pid: int | None = None
         self._status: int | None = None
+        self.born: Any = None
         if fork and can_fork():
             self._fork(Channel(there, asks=False, secret=secret))
         else:
+            self.born = circumstances()
             self._spawn(there)
         there.close()
         with _children_lock:
@@ -133,6 +147,12 @@ class Child:
     def alive(self) -> bool:
         """Whether it can be asked for more."""
         return self._pid is not None
+
+    def usable(self) -> bool:
+        """Whether it is still there, while it has nothing to do."""
+        if self._pid is not None and self._ended(block=False):
+            self._forget()
+        return self.alive
 
     def kill(self) -> None:
         """End the child at once, whatever it is doing."""
@@ -216,6 +236,8 @@ class Child:
 
     def _obituary(self) -> KmrError:
         """The error for a child that went away in the middle of a task."""
+        if self._pid is None:
+            return ModelRunError("the model was closed while it ran")
         if not self._leaves():
             self.kill()
             return nonsense("it hung up and went on")

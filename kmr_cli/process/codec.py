@@ -11,11 +11,11 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 
-from kmr_cli.config.policy import Policy
 from kmr_cli.formats.interface import OpenOptions, Taps
 from kmr_cli.process.fields import fields_of
 from kmr_cli.records import (
@@ -45,7 +45,9 @@ _RECORDS = (
     TapVerdict,
     TensorSpec,
 )
-_CLASSES = {cls.__name__: cls for cls in (*_RECORDS, OpenOptions, Policy, Taps)}
+_CLASSES = {cls.__name__: cls for cls in (*_RECORDS, OpenOptions, Taps)}
+_ELSEWHERE = {"Policy": "kmr_cli.config.policy"}
+"""Classes that not every task needs, and that take long to import."""
 _DEPTH = 64
 """Values in values in values; what we send is nowhere near."""
 _DIMENSIONS = 32
@@ -116,7 +118,7 @@ def _encode(value: Any, buffers: list[np.ndarray]) -> Any:
     if isinstance(value, np.integer):
         return int(value)
     name = type(value).__name__
-    if _CLASSES.get(name) is type(value):
+    if (name in _CLASSES or name in _ELSEWHERE) and _class(name) is type(value):
         fields = {field.name: _encode(getattr(value, field.name), buffers) for field in dataclasses.fields(value)}
         return {"record": name, "fields": fields}
     raise TypeError(f"cannot be sent: {name}")
@@ -190,7 +192,7 @@ def _dict(arrays: Iterator[np.ndarray], value: Any) -> dict[Any, Any]:
 
 
 def _record(arrays: Iterator[np.ndarray], name: Any, fields: Any) -> Any:
-    cls = _CLASSES[name]
+    cls = _class(name)
     checks = fields_of(cls)
     if fields.keys() != checks.keys():
         raise ProtocolError(f"a {name} with other fields")
@@ -199,6 +201,11 @@ def _record(arrays: Iterator[np.ndarray], name: Any, fields: Any) -> Any:
         if not check(values[field]):
             raise ProtocolError(f"a {name} with a {field} of another type")
     return cls(**values)
+
+
+@cache
+def _class(name: str) -> Any:
+    return _CLASSES[name] if name in _CLASSES else getattr(import_module(_ELSEWHERE[name]), name)
 
 
 def _text_array(_arrays: Iterator[np.ndarray], text: Any, shape: Any) -> np.ndarray:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from kmr_cli.records import Record, Report, TapSketch
+from kmr_cli.records import ModelInfo, Record, Report, TapSketch
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,8 @@ class Task:
     """One thing that can be done with a model.
 
     Attributes:
-        where: the function, ``MODULE:NAME``; it takes keyword arguments alone, ``report`` among them.
+        where: the function, ``MODULE:NAME``; it takes keyword arguments alone, ``report`` and
+            ``sessions`` (what is open in this process; a child's own by default) among them.
         returns: the type of its result, which a parent holds a child's answer against.
     """
 
@@ -31,6 +32,7 @@ class Task:
 
 
 TASKS = {
+    "describe": Task("kmr_cli.process.describe:describe", ModelInfo),
     "sample": Task("kmr_cli.process.work:sample", tuple[Record, ...]),
     "snapshot": Task("kmr_cli.process.work:snapshot", tuple[tuple[TapSketch, ...], tuple[str, ...]]),
     "check_batch_axis": Task("kmr_cli.process.work:check_batch_axis", Report),

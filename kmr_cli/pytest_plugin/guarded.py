@@ -12,7 +12,8 @@ from typing import Any, NoReturn
 
 import pytest
 
-from kmr_cli.api.model import Data, Model
+from kmr_cli.api.model import Model
+from kmr_cli.batch.request import Data
 from kmr_cli.config.policy import combine
 from kmr_cli.config.pyproject import Settings, read_settings
 from kmr_cli.config.samples import Index

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kmr_cli.api.model import Model
+from kmr_cli.api.model import Model, opened
 from kmr_cli.formats.interface import OpenOptions
 
 
@@ -25,7 +25,7 @@ class Models:
         key = path, opening
         for other in self._models:
             if other != key:
-                self._models[other].close()
+                opened(self._models[other]).rest()
         if key not in self._models:
             self._models[key] = Model(path, opening)
         return self._models[key]

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from kmr_cli.api.compare import compare_with_snapshot, full_snapshot
-from kmr_cli.api.model import Data, Model
+from kmr_cli.api.model import Model
+from kmr_cli.batch.request import Data
 from kmr_cli.config.policy import Policy
 from kmr_cli.config.tolerance import Tolerances
 from kmr_cli.errors import BatchError, SnapshotError

@@ -4,14 +4,17 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 from zoo.samples import HOME, batch_of
 
 from kmr_cli import open_model
+from kmr_cli.api.model import opened
 from kmr_cli.config.samples import least_size, parse_index, resolve_index
 from kmr_cli.errors import BatchError, KmrError, LayerError, ModelFileError, ModelRunError
+from kmr_cli.process import place
 
 MODEL = HOME / "digits_scripted.pt"
 DATA = HOME / "digits.npz"
@@ -62,12 +65,84 @@ def model():
         yield opened
 
 
-def test_describes_without_a_child(model):
+def child_of(model):
+    """The child process that a model keeps, or None."""
+    return opened(model)._place._child
+
+
+def test_one_interpreter_describes_model_after_model_until_one_is_run():
+    with open_model(MODEL) as one, open_model(HOME / "digits.keras") as other:
+        assert [layer.path for layer in one.layers][:2] == ["conv1", "bn1"]
+        assert one.inputs[0].name == "image"
+        assert "digits_scripted.pt" in repr(one)
+        assert child_of(one) is child_of(other) is None
+        described = place._spare._kept
+        assert one.sample("conv1", 4, DATA)
+        assert child_of(one) is described  # it has imported what the model needs in part already
+        assert child_of(other) is place._spare._kept is None
+
+
+def test_an_interpreter_is_not_used_where_another_would_be_started(monkeypatch):
+    with open_model(MODEL):
+        first = place._spare._kept
+    monkeypatch.setenv("KMR_TEST", "1")
+    with open_model(MODEL):
+        assert place._spare._kept not in (None, first)
+    assert not first.alive
+
+
+def test_a_spare_interpreter_that_was_killed_does_no_harm():
+    with open_model(MODEL):
+        os.kill(place._spare._kept._pid, signal.SIGKILL)
+        time.sleep(0.1)
+    with open_model(MODEL) as model:
+        assert model.layers
+
+
+def test_a_closed_model_says_so(model):
     with open_model(MODEL) as other:
-        assert [layer.path for layer in other.layers][:2] == ["conv1", "bn1"]
-        assert other.inputs[0].name == "image"
-        assert other._child is None
-        assert "digits_scripted.pt" in repr(other)
+        pass
+    other.close()
+    for ask in (
+        lambda: other.sample("conv1", 4, DATA),
+        lambda: other.snapshot(DATA),
+        lambda: other.check_batch_axis(DATA),
+    ):
+        with pytest.raises(KmrError, match="the model is closed") as caught:
+            ask()
+        assert "open_model" in caught.value.hint
+    assert other.layers == model.layers  # what its file declares is still known
+
+
+def test_a_model_at_rest_runs_again():
+    with open_model(MODEL) as other:
+        opened(other).rest()
+        assert child_of(other) is None
+        assert other.sample("conv1", 4, DATA)
+        opened(other).rest()
+        assert child_of(other) is None
+        assert other.sample("conv1", 4, DATA)
+
+
+@pytest.mark.parametrize(
+    "shapes", ["8,8,1", "image=8,8,1", (8, 8, 1), {"image": "8,8,1"}, {None: (8, 8, 1)}, ["image=8,8,1"]]
+)
+def test_shapes_as_on_the_command_line(model, shapes):
+    (record,) = model.sample("conv1", 1, shapes=shapes, side="out", verify=False)
+    assert sorted(record.shape[1:]) == [8, 8, 16]
+
+
+@pytest.mark.parametrize("shapes", ["8,x", {"image": "8,x"}, {"other": "8,8,1"}, 3, {"image": 3}, ["8,8,1", "8,8,1"]])
+def test_what_is_no_shape(model, shapes):
+    with pytest.raises(BatchError):
+        model.sample("conv1", 1, shapes=shapes)
+
+
+def test_only_what_a_user_calls_is_offered(model):
+    offered = {name for name in dir(model) if not name.startswith("_")}
+    assert offered == {
+        "check_batch_axis", "close", "info", "inputs", "layers", "path", "sample", "snapshot", "versions",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("data", [DATA, str(DATA), batch_of(MODEL.name), batch_of(MODEL.name)["image"], [str(DATA)]])
@@ -91,15 +166,15 @@ def test_what_is_no_index(model, index):
 
 def test_the_child_stays_between_samples(model):
     model.sample("conv1", 0, DATA)
-    first = model._child
+    first = child_of(model)
     model.sample("conv2", 1, DATA)
-    assert model._child is first
+    assert child_of(model) is first
 
 
 def test_a_dead_child_is_replaced():
     with open_model(MODEL) as model:
         model.sample("conv1", 0, DATA)
-        os.kill(model._child._pid, signal.SIGKILL)
+        os.kill(child_of(model)._pid, signal.SIGKILL)
         with pytest.raises(ModelRunError):
             model.sample("conv1", 0, DATA)
         (record,) = model.sample("conv1", 0, DATA, side="out")
@@ -169,7 +244,7 @@ class TestLiveModels:
     def test_a_file_in_this_process(self):
         with open_model(MODEL, in_process=True) as model:
             assert model.sample("conv1", 4, DATA)[0].index.kind == "separated"
-            assert model._child is None
+            assert isinstance(opened(model)._place, place.Here)
 
 
 def test_a_notebook_with_tensorflow_loaded_looks_into_a_torch_model():

@@ -6,7 +6,7 @@ from zoo.arrays import ArraySession
 
 from kmr_cli import open_model
 from kmr_cli.api.compare import compare_with_snapshot
-from kmr_cli.api.model import Model
+from kmr_cli.api.opened import Opened
 from kmr_cli.snapshot.take import take
 from kmr_cli.snapshot.write import dump
 
@@ -65,13 +65,13 @@ def noisy(tmp_path):
 
 def test_an_unchanged_model_is_never_accused(noisy, tmp_path, monkeypatch):
     repeats = []
-    inner = Model.snapshot_of
+    inner = Opened.run
 
-    def snapshot_of(self, *arguments, repeat=True, **options):
-        repeats.append(repeat)
-        return inner(self, *arguments, repeat=repeat, **options)
+    def run(self, task, arguments):
+        repeats.append(arguments["repeat"])
+        return inner(self, task, arguments)
 
-    monkeypatch.setattr(Model, "snapshot_of", snapshot_of)
+    monkeypatch.setattr(Opened, "run", run)
     path = tmp_path / "noisy.kmr.json"
     with open_model(noisy, in_process=True) as model:
         path.write_text(dump(model.snapshot(BATCH)))

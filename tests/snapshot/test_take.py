@@ -11,7 +11,11 @@ import pytest
 from zoo import conversions as zoo
 
 from kmr_cli import open_model
+from kmr_cli.api.batches import take_batch
 from kmr_cli.api.compare import compare_models, compare_with_snapshot, full_snapshot
+from kmr_cli.api.model import opened
+from kmr_cli.api.snapshots import snapshot_of
+from kmr_cli.batch.request import BatchRequest
 from kmr_cli.errors import BatchError, SnapshotError
 from kmr_cli.snapshot.read import load, parse
 from kmr_cli.snapshot.tensors import tensors_path
@@ -160,13 +164,14 @@ def test_torchscript_declares_nothing(scripted):
 def test_a_snapshot_of_version_1(tmp_path, declaring):
     """It is compared with its own sketches, and what replaces it is of version 2."""
     data, path = zoo.images((6, 6, 1)), tmp_path / "s.kmr.json"
-    with open_model(declaring(None, 6, 6, 1), in_process=True) as opened:
-        arrays, spare = opened.take_batch(data, None, {}, 0)
-        how = {"sides": ("in", "out"), "shapes": {}, "seed": 0, "folder": None}
-        path.write_text(of_version_1(opened.snapshot_of(arrays, spare, data, v1=True, **how)))
+    with open_model(declaring(None, 6, 6, 1), in_process=True) as model:
+        asked = BatchRequest(data)
+        arrays, spare = take_batch(opened(model), asked)
+        taken = snapshot_of(opened(model), arrays, spare, asked, sides=("in", "out"), v1=True)
+        path.write_text(of_version_1(taken))
         jsonschema.validate(json.loads(path.read_text()), SCHEMA)
         assert load(path).schema == 1
-        result, now = compare_with_snapshot(opened, path, data)
+        result, now = compare_with_snapshot(model, path, data)
         assert (result.verdict, result.findings) == ("pass", ())
         assert parse(dump(now), "s").schema == 2
         other = json.loads(path.read_text())
@@ -175,13 +180,13 @@ def test_a_snapshot_of_version_1(tmp_path, declaring):
         for sample in conv["samples"]:
             sample["bits"] = "00000000"
         path.write_text(json.dumps(other))
-        result = compare_with_snapshot(opened, path, data)[0]
+        result = compare_with_snapshot(model, path, data)[0]
         assert result.verdict == "inconclusive"
         assert "layer 'conv' has other bits, and a snapshot of version 1 does not tell" in result.inconclusive[0]
         for sample in conv["samples"]:
             sample["sketch"] = [number + 1 for number in sample["sketch"]]
         path.write_text(json.dumps(other))
-        assert compare_with_snapshot(opened, path, data)[0].verdict == "fail"
+        assert compare_with_snapshot(model, path, data)[0].verdict == "fail"
 
 
 def of_version_1(snapshot):

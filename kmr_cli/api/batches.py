@@ -1,0 +1,90 @@
+"""The batch that a model is run on, made from what a user says of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TypeAlias
+
+import numpy as np
+
+from kmr_cli.api.opened import Opened
+from kmr_cli.batch.fit import GivenInput, fit
+from kmr_cli.batch.given import batch_size, from_arrays, read_files
+from kmr_cli.batch.request import BatchRequest
+from kmr_cli.batch.synthetic import CHECKED, choose_batch_size, synthesize
+from kmr_cli.batch.words import count_samples
+from kmr_cli.config.arguments import refuse_size_and_seed
+from kmr_cli.config.samples import Index, least_size, resolve_index
+from kmr_cli.errors import BatchError
+from kmr_cli.evidence.passes import SINGLY
+
+Arrays: TypeAlias = dict[str, np.ndarray]
+"""Input name -> array with the samples along axis 0."""
+
+
+def make_batch(opened: Opened, asked: BatchRequest, index: Index = 0) -> tuple[Arrays, Arrays | None]:
+    """The batch as asked for, and the rows that are left over to replace samples with, if there are any.
+
+    Args:
+        opened: the model.
+        asked: the request.
+        index: samples that must be in a synthetic batch.
+
+    Raises:
+        BatchError: the request does not fit the model.
+    """
+    refuse_size_and_seed(asked.size, asked.seed)
+    info, size = opened.info, asked.size
+    fixed = info.fixed_batch
+    if size is not None and fixed not in (None, size):
+        raise BatchError(
+            f"the model takes exactly {count_samples(fixed)} at a time, not {size}", f"give --batch-size {fixed}"
+        )
+    if asked.synthetic:
+        return _synthetic(opened, asked, index), None
+    if asked.shapes:
+        raise BatchError("a shape for synthetic data, but data is given", "leave out --shape or --input")
+    rows = fixed if size is None else None
+    batch = fit(_given(asked), info.inputs, fixed_batch=rows, notice=lambda text: opened.report("notice", text))
+    have = batch_size(batch)
+    if size is None or size == have:
+        return batch, None
+    if size > have:
+        raise BatchError(f"a batch of {size} samples, but the data holds {have}")
+    return _split(batch, size)
+
+
+def take_batch(opened: Opened, asked: BatchRequest) -> tuple[Arrays, Arrays | None]:
+    """A small batch, for what runs a model often, and the rows that are left over to replace samples with.
+
+    Raises:
+        BatchError: the request does not fit the model.
+    """
+    info = opened.info
+    if asked.size is None and asked.synthetic and info.fixed_batch is None:
+        asked = replace(asked, size=choose_batch_size(info, minimum=CHECKED, shapes=asked.shapes))
+    arrays, spare = make_batch(opened, asked)
+    if asked.size is None and batch_size(arrays) > SINGLY and info.fixed_batch is None:
+        have = batch_size(arrays)
+        line = f"{SINGLY} of {have} samples are the batch, the rest replace them; --batch-size takes more"
+        opened.report("notice", line)
+        return _split(arrays, SINGLY)
+    return arrays, spare
+
+
+def _synthetic(opened: Opened, asked: BatchRequest, index: Index) -> Arrays:
+    chosen = asked.size or choose_batch_size(opened.info, least_size(index), shapes=asked.shapes)
+    batch = synthesize(opened.info, chosen, asked.seed, asked.shapes)
+    resolve_index(index, chosen)
+    made = f"{count_samples(chosen)}, seed {asked.seed}"
+    opened.report("notice", f"the data is synthetic ({made}); give your own with --input")
+    return batch
+
+
+def _given(asked: BatchRequest) -> list[GivenInput]:
+    return read_files(asked.files) if asked.files else from_arrays(asked.data)
+
+
+def _split(batch: Arrays, size: int) -> tuple[Arrays, Arrays]:
+    first = {name: values[:size] for name, values in batch.items()}
+    return first, {name: values[size:] for name, values in batch.items()}

@@ -1,0 +1,95 @@
+"""A model that was opened: what its file declares, and the place where it is run."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from kmr_cli.errors import KmrError
+from kmr_cli.formats import describe
+from kmr_cli.formats.interface import OpenOptions
+from kmr_cli.formats.live import adopt, describe_live, refusal
+from kmr_cli.process.place import Apart, Here, Place
+from kmr_cli.process.sessions import LiveSessions, Sessions
+from kmr_cli.records import ModelInfo
+
+Tell: TypeAlias = Callable[[str, str], None]
+
+
+class Opened:
+    """What stands behind a :class:`kmr_cli.Model`, for those who work on one.
+
+    Attributes:
+        info: what the file declares.
+        report: told of progress and notices.
+    """
+
+    def __init__(self, path: Path, options: OpenOptions, info: ModelInfo, place: Place, report: Tell) -> None:
+        self.info, self.report = info, report
+        self._path, self._options = path, options
+        self._place: Place | None = place
+        self._lock = threading.Lock()
+
+    def run(self, task: str, arguments: dict[str, Any], *, training: bool = False) -> Any:
+        """Carry out a task of :data:`kmr_cli.process.tasks.TASKS` on this model.
+
+        Raises:
+            KmrError: as the task raised it, or the model is closed.
+        """
+        options = replace(self._options, training=training)
+        with self._lock:
+            if self._place is None:
+                raise KmrError("the model is closed", "open it again with open_model(...)")
+            return self._place.run(task, {"path": str(self._path), "options": options, **arguments}, self.report)
+
+    def rest(self) -> None:
+        """End the process that holds the model; the next task starts another."""
+        with self._lock:
+            if self._place is not None:
+                self._place.rest()
+
+    def close(self) -> None:
+        """Free the model, for good."""
+        place, self._place = self._place, None  # without the lock: whoever waits for an answer gets an error
+        if place is not None:
+            place.close()
+
+
+def open_file(
+    path: Path, options: OpenOptions, *, in_process: bool, fork: bool = False, debug: bool = False, report: Tell
+) -> Opened:
+    """Open a model file: read its description, in the process that will run it unless that is this one.
+
+    Raises:
+        ModelFileError: nothing there, damaged, or not a model.
+    """
+    if in_process:
+        info = describe(path, options)[1]
+        return Opened(path, options, info, Here(Sessions(reopens=False)), report)
+    place = Apart(fork=fork, debug=debug)
+    try:
+        info = place.run("describe", {"path": str(path), "options": options}, report)
+    except BaseException:
+        place.close()
+        raise
+    # A fork lives as long as the command; another child must find the file whatever folder one goes to.
+    return Opened(path if fork else path.resolve(), options, info, place, report)
+
+
+def open_live(model: Any, options: OpenOptions, *, in_process: bool, report: Tell) -> Opened:
+    """Open a live object, which only this process can run.
+
+    Raises:
+        KmrError: it is not to be run in this process, or no format takes it.
+    """
+    if not in_process:
+        raise refusal(model) or KmrError(
+            f"a live {type(model).__name__} cannot be sent to another process",
+            "open_model(model, in_process=True), or save it and give its path",
+        )
+    format_, session = adopt(model)
+    info = describe_live(format_, session)
+    return Opened(Path(), options, info, Here(LiveSessions(format_, model, session)), report)

@@ -1,0 +1,142 @@
+"""Where the tasks on one model are carried out: in a child of its own, or in this process."""
+
+from __future__ import annotations
+
+import atexit
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from kmr_cli.formats.interface import OpenOptions
+from kmr_cli.process.child import Child, Report, can_fork, circumstances
+from kmr_cli.process.sessions import Sessions
+from kmr_cli.process.tasks import TASKS
+from kmr_cli.records import ModelInfo
+
+
+class Place(Protocol):
+    """Carries out tasks on one model, one at a time."""
+
+    def run(self, task: str, arguments: Mapping[str, Any], report: Report) -> Any:
+        """The result of a task of :data:`kmr_cli.process.tasks.TASKS`.
+
+        Raises:
+            KmrError: as the task raised it, or what became of the process.
+        """
+
+    def rest(self) -> None:
+        """Give back what can be had again when the next task comes: a process and its memory."""
+
+    def close(self) -> None:
+        """Free the model. The place is unusable afterwards."""
+
+
+class Here:
+    """This process: for live objects, and for those who ask for it."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+
+    def run(self, task: str, arguments: Mapping[str, Any], report: Report) -> Any:
+        """See :class:`Place`."""
+        return TASKS[task](report=report, sessions=self._sessions, **arguments)
+
+    def rest(self) -> None:
+        """Nothing: a live object is held by whoever gave it."""
+
+    def close(self) -> None:
+        """See :class:`Place`."""
+        self._sessions.close()
+
+
+class Apart:
+    """A child process, started when it is needed.
+
+    Where this process may fork, the child that described the model goes on to run it. A fresh interpreter takes a
+    quarter of a second to start, so there one child describes model after model, until one of them is to be run and
+    takes it over.
+
+    Args:
+        fork: fork where that is possible.
+        debug: as for :class:`kmr_cli.process.child.Child`.
+    """
+
+    def __init__(self, *, fork: bool, debug: bool) -> None:
+        self._fork, self._debug = fork, debug
+        self._child: Child | None = None
+
+    def run(self, task: str, arguments: Mapping[str, Any], report: Report) -> Any:
+        """See :class:`Place`."""
+        child = self._child = self._child or self._start()
+        try:
+            return child.run(task, arguments, report)
+        finally:
+            if not child.alive:
+                self._child = None
+            elif task == "describe" and child.born is not None and not self._debug:
+                self._child = None
+                _spare.put(child)
+
+    def rest(self) -> None:
+        """End the child."""
+        if self._child is not None:
+            self._child.close()
+            self._child = None
+
+    close = rest
+
+    def _start(self) -> Child:
+        if self._fork and can_fork():
+            return Child(TASKS, fork=True, debug=self._debug)
+        return (None if self._debug else _spare.take()) or Child(TASKS, fork=False, debug=self._debug)
+
+
+def describe(path: Path, options: OpenOptions, *, debug: bool = False) -> ModelInfo:
+    """What a model file declares, read in a child process that ends with it.
+
+    Raises:
+        ModelFileError: no model, a damaged one, or options that are for another format.
+    """
+    place = Apart(fork=True, debug=debug)
+    try:
+        found: ModelInfo = place.run("describe", {"path": str(path), "options": options}, lambda _kind, _text: None)
+    finally:
+        place.close()
+    return found
+
+
+class _Spare:
+    """A fresh interpreter that has described models and run none, for the next that needs one."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: Child | None = None
+
+    def take(self) -> Child | None:
+        """The spare child, if there is one and a new one would be no different."""
+        with self._lock:
+            child, self._kept = self._kept, None
+        if child is not None and not (child.born == circumstances() and child.usable()):
+            child.close()
+            return None
+        return child
+
+    def put(self, child: Child) -> None:
+        """Keep a child for the next, or end it where one is kept already."""
+        with self._lock:
+            if self._kept is None:
+                self._kept = child
+                return
+        child.close()
+
+    def close(self) -> None:
+        """End the child that is kept."""
+        with self._lock:
+            child, self._kept = self._kept, None
+        if child is not None:
+            child.close()
+
+
+_spare = _Spare()
+atexit.register(_spare.close)
