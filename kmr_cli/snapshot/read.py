@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import cast, get_args
 
 from kmr_cli.errors import SnapshotError
-from kmr_cli.records import BatchIndexKind, InputSketch, SampleSketch, Shape, Snapshot, TapSketch
-from kmr_cli.snapshot.checked import (
-    bits_of,
-    dtype_of,
-    length_of,
-    list_of,
-    name_of,
-    number_of,
-    one_of,
-    sample_shape_of,
-    signed_of,
-    table_of,
-    text_of,
-    whole_of,
-)
+from kmr_cli.records import BatchIndexKind, InputSketch, SampleShape, SampleSketch, Shape, Snapshot, TapSketch
+from kmr_cli.snapshot.checked import Damaged, Value
 from kmr_cli.snapshot.file import METHODS, SCHEMA
 from kmr_cli.snapshot.sketch import WIDTH, groups_of
 
+_FORMER_KINDS: dict[str, BatchIndexKind] = {"unproven": "inconclusive"}
+"""Kinds of a batch index as earlier files call them."""
 _MOST, _FURTHEST = 10**12, 400  # of projected numbers as they are written, and of their exponent
 _LARGEST = 64 * 2**20  # bytes; 200 layers take less than half of one of them
 
@@ -80,106 +70,116 @@ def parse(text: str, name: str) -> Snapshot:
             "update kmr-inspect, or take the snapshot again",
         )
     try:
-        return _snapshot_of(document)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as exc:
-        raise SnapshotError(f"{name}: damaged ({type(exc).__name__}: {exc})", hint) from None
+        return _snapshot_of(Value(document))
+    except Damaged as exc:
+        raise SnapshotError(f"{name}: damaged ({exc})", hint) from None
 
 
-def _snapshot_of(document: Mapping[str, Any]) -> Snapshot:
-    batch, model, schema = document["batch"], document["model"], document["schema"]
-    if document["sketch"] != METHODS[schema]:
-        raise ValueError("unknown sketch")
-    size = whole_of(batch["size"], 1)
+def _snapshot_of(document: Value) -> Snapshot:
+    batch, model, schema = document["batch"], document["model"], document["schema"].whole()
+    if document["sketch"].content != METHODS[schema]:
+        raise document["sketch"].wrong(f"the one of version {schema}")
+    size = batch["size"].whole(1)
     snapshot = Snapshot(
-        path=text_of(model["path"]),
-        format=name_of(model["format"]),
-        writer=text_of(model["writer"]),
-        versions={name: text_of(version) for name, version in table_of(document["versions"]).items()},
-        source=text_of(batch["source"]),
+        path=model["path"].text(),
+        format=model["format"].name(),
+        writer=model["writer"].text(),
+        versions={name: version.text() for name, version in document["versions"].table().items()},
+        source=batch["source"].text(),
         size=size,
-        seed=whole_of(batch["seed"]),
-        given_shapes={
-            None if name is None else text_of(name): sample_shape_of(list_of(shape))
-            for name, shape in map(list_of, list_of(batch["shapes"]))
-        },
-        inputs=tuple(
-            InputSketch(
-                text_of(spec["name"]),
-                tuple(map(whole_of, list_of(spec["shape"]))),
-                dtype_of(spec["dtype"]),
-                bits_of(spec["bits"]),
-                None if schema == 1 else _declared(spec),
-            )
-            for spec in list_of(batch["inputs"])
-        ),
-        outputs=tuple(map(text_of, list_of(document["outputs"]))),
-        sides=tuple(one_of(side, ("in", "out")) for side in list_of(document["sides"])),
-        taps=tuple(_read_tap(tap, size, schema) for tap in list_of(document["taps"])),
-        separator=name_of(document["separator"]),
+        seed=batch["seed"].whole(),
+        given_shapes=dict(map(_given_shape, batch["shapes"].items())),
+        inputs=tuple(_input(spec, schema) for spec in batch["inputs"].items()),
+        outputs=tuple(name.text() for name in document["outputs"].items()),
+        sides=tuple(side.one_of(("in", "out")) for side in document["sides"].items()),
+        taps=tuple(_tap(tap, size, schema) for tap in document["taps"].items()),
+        separator=document["separator"].name(),
         schema=schema,
     )
-    ends = {tap.port.partition(".")[0] for tap in snapshot.taps if not tap.layer and tap.port.startswith("out")}
-    if ends != {f"out{number}" for number in range(len(snapshot.outputs))}:
-        raise ValueError(f"{len(snapshot.outputs)} outputs, and tensors of {len(ends)}")
-    if len({tap.tap for tap in snapshot.taps}) < len(snapshot.taps):
-        raise ValueError("a tap stands in it twice")
+    _refuse_contradictions(snapshot)
     return snapshot
 
 
-def _read_tap(tap: Mapping[str, Any], size: int, schema: int) -> TapSketch:
-    shape = tuple(length_of(length) for length in list_of(tap["shape"]))
-    axis = None if tap["axis"] is None else whole_of(tap["axis"])
-    if axis is not None and axis >= len(shape):
-        raise ValueError(f"no axis {axis} in a tensor with {len(shape)}")
-    samples = tuple(map(_read_sample_1 if schema == 1 else _read_sample, list_of(tap["samples"])))
-    if len(samples) not in (1, len(groups_of(size))):
-        raise ValueError(f"{len(samples)} sketches of {size} samples")
-    port = text_of(tap["port"])
-    if not re.match(r"(in|out)[0-9]+", port):
-        raise ValueError(f"no port {port!r:.40}")
-    if not isinstance(tap.get("random", False), bool):
-        raise TypeError("random is true or left out")
-    return TapSketch(
-        layer=text_of(tap["layer"]),
-        call=whole_of(tap["call"]),
-        port=port,
-        shape=shape,
-        dtype=dtype_of(tap["dtype"]),
-        index=cast("BatchIndexKind", one_of(tap["index"], get_args(BatchIndexKind))),
-        axis=axis,
-        count=whole_of(tap["count"]),
-        samples=samples,
-        random=tap.get("random", False),
+def _refuse_contradictions(snapshot: Snapshot) -> None:
+    ends = {tap.port.partition(".")[0] for tap in snapshot.taps if not tap.layer and tap.port.startswith("out")}
+    if ends != {f"out{number}" for number in range(len(snapshot.outputs))}:
+        raise Damaged(f"it names {len(snapshot.outputs)} outputs, and has tensors of {len(ends)}")
+    if len({tap.tap for tap in snapshot.taps}) < len(snapshot.taps):
+        raise Damaged("it has the same tap twice")
+
+
+def _given_shape(pair: Value) -> tuple[str | None, SampleShape]:
+    members = pair.items()
+    if len(members) != 2:
+        raise pair.wrong("an input's name and a shape")
+    return None if members[0].content is None else members[0].text(), members[1].sample_shape()
+
+
+def _input(spec: Value, schema: int) -> InputSketch:
+    return InputSketch(
+        spec["name"].text(),
+        tuple(size.whole() for size in spec["shape"].items()),
+        spec["dtype"].dtype(),
+        spec["bits"].checksum(),
+        None if schema == 1 else _declared(spec),
     )
 
 
-def _read_sample(sample: Mapping[str, Any]) -> SampleSketch:
-    exponent = signed_of(sample["exp"], _FURTHEST)
-    numbers = [signed_of(number, _MOST) for number in list_of(sample["sketch"])]
-    found = _sample(sample, [number_of(float(f"{number}e{exponent}")) for number in numbers])
+def _declared(spec: Value) -> Shape | None:
+    declared = spec["declared"]
+    if declared.content is None:
+        return None
+    shape = tuple(None if size.content is None else size.whole() for size in declared.items())
+    if len(shape) != len(spec["shape"].items()):
+        raise declared.wrong("as many axes as the data has")
+    return shape
+
+
+def _tap(tap: Value, size: int, schema: int) -> TapSketch:
+    shape = tuple(length.length() for length in tap["shape"].items())
+    axis = None if tap["axis"].content is None else tap["axis"].whole()
+    if axis is not None and axis >= len(shape):
+        raise tap["axis"].wrong(f"an axis of a tensor with {len(shape)}")
+    samples = tuple(map(_sample_v1 if schema == 1 else _sample, tap["samples"].items()))
+    if len(samples) not in (1, len(groups_of(size))):
+        raise Damaged(f"{tap.place}: {len(samples)} sketches in a batch of {size}")
+    if not re.match(r"(in|out)[0-9]+", tap["port"].text()):
+        raise tap["port"].wrong("a port such as in0 or out1")
+    index = tap["index"].one_of((*get_args(BatchIndexKind), *_FORMER_KINDS))
+    return TapSketch(
+        layer=tap["layer"].text(),
+        call=tap["call"].whole(),
+        port=tap["port"].text(),
+        shape=shape,
+        dtype=tap["dtype"].dtype(),
+        index=cast("BatchIndexKind", _FORMER_KINDS.get(index, index)),
+        axis=axis,
+        count=tap["count"].whole(),
+        samples=samples,
+        random="random" in tap and tap["random"].flag(),
+    )
+
+
+def _sample(sample: Value) -> SampleSketch:
+    exponent = sample["exp"].signed(_FURTHEST)
+    projection = [float(f"{number}e{exponent}") for number in sample["sketch"].all_signed(_MOST)]
+    if not all(map(math.isfinite, projection)):
+        raise sample["sketch"].wrong("finite numbers")
+    found = _figures(sample, projection)
     if ("places" in sample) != (found.nonfinite > 0):
-        raise ValueError("places are those of NaN and Inf")
-    return replace(found, places=bits_of(sample["places"])) if found.nonfinite else found
+        raise Damaged(f"{sample.place}: 'places' must be there where 'nonfinite' is, and only there")
+    return replace(found, places=sample["places"].checksum()) if found.nonfinite else found
 
 
-def _read_sample_1(sample: Mapping[str, Any]) -> SampleSketch:
-    return _sample(sample, [number_of(number) for number in list_of(sample["sketch"])])
+def _sample_v1(sample: Value) -> SampleSketch:
+    return _figures(sample, sample["sketch"].all_numbers())
 
 
-def _sample(sample: Mapping[str, Any], projection: Sequence[float]) -> SampleSketch:
+def _figures(sample: Value, projection: Sequence[float]) -> SampleSketch:
     minimum, maximum, mean, rms = (
-        None if sample[key] is None else number_of(sample[key]) for key in ("min", "max", "mean", "rms")
+        None if sample[key].content is None else sample[key].number() for key in ("min", "max", "mean", "rms")
     )
     if len(projection) > WIDTH:
-        raise ValueError(f"a sketch of {len(projection)} numbers")
-    nonfinite = whole_of(sample.get("nonfinite", 0))
-    return SampleSketch(minimum, maximum, mean, rms, nonfinite, bits_of(sample["bits"]), tuple(projection))
-
-
-def _declared(spec: Mapping[str, Any]) -> Shape | None:
-    if spec["declared"] is None:
-        return None
-    shape = tuple(None if size is None else whole_of(size) for size in list_of(spec["declared"]))
-    if len(shape) != len(spec["shape"]):
-        raise ValueError("a declared shape of another rank than the data")
-    return shape
+        raise sample["sketch"].wrong(f"at most {WIDTH} numbers")
+    nonfinite = sample["nonfinite"].whole() if "nonfinite" in sample else 0
+    return SampleSketch(minimum, maximum, mean, rms, nonfinite, sample["bits"].checksum(), tuple(projection))

@@ -286,6 +286,57 @@ def test_a_tap_that_stands_in_it_twice_is_refused():
         parse(dump(run.snapshot()), "s")
 
 
+@pytest.mark.parametrize(
+    ("at", "wrong", "told"),
+    [
+        (("batch",), None, r"batch: expected a table, not None"),
+        (("batch", "size"), 0, r"batch\.size: expected a whole number, 1 or more, not 0"),
+        (("batch", "inputs", 0, "shape", 1), "x", r"batch\.inputs\[0\]\.shape\[1\]: expected a whole number"),
+        (("model", "format"), "", r"model\.format: expected text with something in it, not ''"),
+        (("versions",), {"a b\n": 3}, r"versions\.'a b\\n': expected text, not 3"),
+        (("sides", 0), "up", r"sides\[0\]: expected one of in, out, not 'up'"),
+        (("taps", 1, "index"), "unproved", r"taps\[1\]\.index: expected one of separated, .*, not 'unproved'"),
+        (("taps", 1, "axis"), 7, r"taps\[1\]\.axis: expected an axis of a tensor with 2, not 7"),
+        (("taps", 1, "dtype"), "float33", r"taps\[1\]\.dtype: expected a dtype, not 'float33'"),
+        (("taps", 1, "shape", 0), "2B", r"taps\[1\]\.shape\[0\]: expected a number, B or a multiple"),
+        (("taps", 1, "port"), "up0", r"taps\[1\]\.port: expected a port such as in0 or out1, not 'up0'"),
+        (("taps", 1, "samples", 2, "rms"), "x", r"taps\[1\]\.samples\[2\]\.rms: expected a finite number, not 'x'"),
+        (("taps", 1, "samples", 2, "sketch", 3), 0.5, r"taps\[1\]\.samples\[2\]\.sketch\[3\]: expected a whole"),
+        (("taps", 1, "samples", 2, "bits"), "0", r"taps\[1\]\.samples\[2\]\.bits: expected a checksum"),
+    ],
+    ids=lambda value: ".".join(map(str, value)) if isinstance(value, tuple) else "",
+)
+def test_what_is_damaged_is_named(at, wrong, told):
+    document = json.loads(dump(SMALL.snapshot(sides=("in", "out"))))
+    text = json.dumps(changed(document, at, lambda node, key: node.__setitem__(key, wrong)))
+    with pytest.raises(SnapshotError, match=rf"^s\.json: damaged \({told}"):
+        parse(text, "s.json")
+
+
+def test_what_is_missing_is_named():
+    document = json.loads(dump(SMALL.snapshot(sides=("in", "out"))))
+    for at, told in [
+        (("batch",), "'batch' is missing"),
+        (("taps", 1, "samples", 2, "rms"), r"taps\[1\]\.samples\[2\]: 'rms' is missing"),
+    ]:
+        with pytest.raises(SnapshotError, match=rf"^s\.json: damaged \({told}\)$"):
+            parse(json.dumps(changed(document, at, lambda node, key: node.pop(key))), "s.json")
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_inconclusive_has_another_name_in_earlier_files(version, validator):
+    text = (GOLDEN / f"snapshot_version_{version}.kmr.json").read_text()
+    earlier, count = re.subn('("index": ?)"separated"', r'\1"unproven"', text)
+    assert count
+    validator.validate(json.loads(earlier))
+    found = parse(earlier, "s")
+    assert {tap.index for tap in found.taps if tap.layer == "conv1"} == {"inconclusive"}
+    assert found == parse(earlier.replace("unproven", "inconclusive"), "s")
+    if version == 2:
+        assert "unproven" not in dump(found)
+        assert '"index":"inconclusive"' in dump(found)
+
+
 def test_files(tmp_path):
     path = tmp_path / "s.kmr.json"
     with pytest.raises(SnapshotError, match="no such file"):
@@ -487,5 +538,5 @@ def test_a_file_tied_to_no_text_is_damaged(stored, tied):
 
 def test_an_output_without_a_tensor_is_damaged():
     for names in (("y", "z"), ()):
-        with pytest.raises(SnapshotError, match=f"damaged .*{len(names)} outputs, and tensors of 1"):
+        with pytest.raises(SnapshotError, match=f"damaged .*{len(names)} outputs, and has tensors of 1"):
             parse(dump(Run().end(normal(4, 2)).snapshot(outputs=names)), "s")
