@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -11,8 +12,12 @@ from kmr_cli.compare.likeness import PATH, agrees, scores
 from kmr_cli.formats.facts import same_family
 from kmr_cli.records import Snapshot, TapSketch
 
-Call = tuple[str, int]
+Call: TypeAlias = "tuple[str, int]"
 """(layer, call)"""
+Calls: TypeAlias = "dict[Call, list[TapSketch]]"
+"""Call -> its taps, in the order in which they ran."""
+Match: TypeAlias = "dict[Call, Call]"
+"""Call of the model -> the corresponding call of the baseline."""
 
 _MOST = 2000
 
@@ -46,24 +51,42 @@ def align(model: Snapshot, baseline: Snapshot) -> Alignment:
     """
     same_kind = same_family(model.format, baseline.format)
     here, there = _calls(model.taps), _calls(baseline.taps)
-    found: dict[Call, Call] = {}
-    if same_kind or len(here) * len(there) > _MOST * _MOST:
-        found = {call: call for call in here if call in there}
-    known = {layer for layer, _ in found}
-    left = [call for call in here if call[0] not in known and call[0]]
-    right = [call for call in there if call[0] not in known and call[0]]
-    if len(left) * len(right) <= _MOST * _MOST:
-        places = (_neighbours(here, found), _neighbours(there, {call: call for call in found.values()}))
-        found |= _in_order(left, right, here, there, places)
+    found = _by_path(here, there) if same_kind or _too_many(here, there) else {}
+    left, right = _of_other_layers(here, found), _of_other_layers(there, found)
+    if not _too_many(left, right):
+        both = _Both(here, there, found)
+        found = found | both.in_order(left, right)
         if not same_kind:
-            # The other framework may run branches in another order: one name and one content are the same layer.
-            equal = [call for call in left if call in there and agrees(here[call], there[call])]
-            if any(found.get(call) != call for call in equal):
-                found = {call: call for call in equal}
-                left, right = ([call for call in calls if call not in found] for calls in (left, right))
-                found |= _in_order(left, right, here, there, places)
+            found = both.uncrossed(left, right, found)
     if ("", 0) in here and ("", 0) in there:
         found["", 0] = ("", 0)
+    return _alignment(here, there, found, same_kind=same_kind)
+
+
+def _calls(taps: Sequence[TapSketch]) -> Calls:
+    """The taps of every call, in the order in which they ran."""
+    calls: Calls = {}
+    for tap in taps:
+        calls.setdefault((tap.layer, tap.call), []).append(tap)
+    return calls
+
+
+def _by_path(here: Calls, there: Calls) -> Match:
+    return {call: call for call in here if call in there}
+
+
+def _too_many(left: Collection[Call], right: Collection[Call]) -> bool:
+    """Whether comparing each with each would take too long, and too much memory."""
+    return len(left) * len(right) > _MOST * _MOST
+
+
+def _of_other_layers(calls: Calls, found: Match) -> list[Call]:
+    """The calls of layers that were not matched by their path; without the model's own ends."""
+    known = {layer for layer, _ in found}
+    return [call for call in calls if call[0] and call[0] not in known]
+
+
+def _alignment(here: Calls, there: Calls, found: Match, *, same_kind: bool) -> Alignment:
     pairs = tuple((call, found[call]) for call in here if call in found)
     taken = set(found.values())
     return Alignment(
@@ -75,14 +98,52 @@ def align(model: Snapshot, baseline: Snapshot) -> Alignment:
     )
 
 
-def _calls(taps: Sequence[TapSketch]) -> dict[Call, list[TapSketch]]:
-    calls: dict[Call, list[TapSketch]] = {}
-    for tap in taps:
-        calls.setdefault((tap.layer, tap.call), []).append(tap)
-    return calls
+class _Both:
+    """The calls of two models, and between which matched ones every call stands.
+
+    Args:
+        here, there: of the model and of the baseline.
+        found: what has been matched already.
+    """
+
+    def __init__(self, here: Calls, there: Calls, found: Match) -> None:
+        self._here, self._there = here, there
+        self._places = _neighbours(here, found), _neighbours(there, {call: call for call in found.values()})
+
+    def in_order(self, left: Sequence[Call], right: Sequence[Call]) -> Match:
+        """The best match of some calls of the model with some of the baseline that keeps the order of both."""
+        if not left or not right:
+            return {}
+        score = scores([self._here[call] for call in left], [self._there[call] for call in right])
+        score += PATH * np.array([[mine == yours for yours in right] for mine in left])
+        score *= self._same_place(left, right)
+        return {left[row]: right[column] for row, column in _best_in_order(score)}
+
+    def uncrossed(self, left: Sequence[Call], right: Sequence[Call], found: Match) -> Match:
+        """A match that the order alone gave, without what it tears apart where branches run in another order.
+
+        One name and one content are the same layer.
+        """
+        equal = {call: call for call in left if call in self._there and agrees(self._here[call], self._there[call])}
+        if all(found.get(call) == call for call in equal):
+            return found
+        left, right = ([call for call in calls if call not in equal] for calls in (left, right))
+        return equal | self.in_order(left, right)
+
+    def _same_place(self, left: Sequence[Call], right: Sequence[Call]) -> np.ndarray:
+        """(left, right): whether two calls have the same matched call before them, or the same one after them."""
+        beside = np.zeros((len(left), len(right)), bool)
+        for side in (0, 1):
+            ids: dict[Call | None, int] = {}
+            first, second = (
+                np.array([ids.setdefault(place[call][side], len(ids)) for call in calls])
+                for place, calls in zip(self._places, (left, right), strict=True)
+            )
+            beside |= first[:, None] == second[None, :]
+        return beside
 
 
-def _neighbours(calls: Iterable[Call], found: dict[Call, Call]) -> dict[Call, tuple[Call | None, Call | None]]:
+def _neighbours(calls: Iterable[Call], found: Match) -> dict[Call, tuple[Call | None, Call | None]]:
     """For every call the nearest matched ones before and after it."""
     order = list(calls)
     result: dict[Call, tuple[Call | None, Call | None]] = {}
@@ -97,31 +158,22 @@ def _neighbours(calls: Iterable[Call], found: dict[Call, Call]) -> dict[Call, tu
     return result
 
 
-def _in_order(
-    left: Sequence[Call], right: Sequence[Call], here: dict[Call, list[TapSketch]], there: dict[Call, list[TapSketch]],
-    places: tuple[dict[Call, tuple[Call | None, Call | None]], dict[Call, tuple[Call | None, Call | None]]],
-) -> dict[Call, Call]:  # fmt: skip
-    """The best alignment that keeps the order of both (Needleman and Wunsch, 1970, without a price for gaps)."""
-    if not left or not right:
-        return {}
-    score = scores([here[call] for call in left], [there[call] for call in right])
-    score += PATH * (np.array([[mine == yours for yours in right] for mine in left]))
-    beside = np.zeros(score.shape, bool)
-    for side in (0, 1):
-        ids: dict[Call | None, int] = {}
-        first, second = (
-            np.array([ids.setdefault(place[call][side], len(ids)) for call in calls])
-            for place, calls in zip(places, (left, right), strict=True)
-        )
-        beside |= first[:, None] == second[None, :]
-    score *= beside
+def _best_in_order(score: np.ndarray) -> list[tuple[int, int]]:
+    """The alignment of rows and columns with the highest sum (Needleman and Wunsch, 1970, without a price for gaps).
+
+    Args:
+        score: int64, ``(rows, columns)``: what each pair adds.
+
+    Returns:
+        (row, column) of every pair, from the last to the first.
+    """
     rows, columns = score.shape
     best = np.zeros((rows + 1, columns + 1), np.int64)
     for row in range(rows):
         # A running maximum takes care of gaps along the row.
         best[row + 1, 1:] = np.maximum(best[row, 1:], best[row, :-1] + score[row])
         np.maximum.accumulate(best[row + 1], out=best[row + 1])
-    found = {}
+    found = []
     row, column = rows, columns
     while row and column:
         if best[row, column] == best[row - 1, column]:
@@ -130,5 +182,5 @@ def _in_order(
             column -= 1
         else:
             row, column = row - 1, column - 1
-            found[left[row]] = right[column]
+            found.append((row, column))
     return found
