@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from functools import cache
+
+import ml_dtypes
 import numpy as np
 
 from kmr_cli.arrays.changes import changed
@@ -11,6 +15,27 @@ FAR = 255
 """In a map of distances: this many units in the last place or more, or not to be told (NaN, integers, text)."""
 
 
+@cache
+def fraction_bits(dtype: np.dtype[np.generic]) -> int | None:
+    """Bits behind the binary point of a float, or of the parts of a complex number; None for any other dtype.
+
+    The one table of these: one unit in the last place of a number in ``[1, 2)`` is ``2.0 ** -fraction_bits``.
+    """
+    if dtype.kind not in "fcV":
+        return None
+    try:
+        return int(ml_dtypes.finfo(dtype).nmant)
+    except ValueError:  # a structure, raw bytes
+        return None
+
+
+def unit_at(scale: float, dtype: np.dtype[np.generic]) -> float:
+    """One unit in the last place of a number of this size, which is finite and above 0, in a dtype with fractions."""
+    bits = fraction_bits(dtype)
+    assert bits is not None
+    return float(max(2.0 ** (math.floor(math.log2(scale)) - bits), float(ml_dtypes.finfo(dtype).smallest_subnormal)))
+
+
 def ulp_distance(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """How far apart two arrays are, element by element, in units in the last place.
 
@@ -18,10 +43,11 @@ def ulp_distance(before: np.ndarray, after: np.ndarray) -> np.ndarray:
         uint8, the shape of both: 0 to 254, or ``FAR``. 0 for equal values and two NaN.
     """
     unsigned = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}.get(before.dtype.itemsize)
-    if before.dtype.kind not in "fV" or unsigned is None:
+    if before.dtype.kind not in "fV" or unsigned is None or fraction_bits(before.dtype) is None:
         return np.where(changed(before, after), FAR, 0).astype(np.uint8)
-    bits = 8 * before.dtype.itemsize
-    first, second = (_ordered(np.ascontiguousarray(a).view(unsigned), bits) for a in (before, after))
+    kind = ml_dtypes.finfo(before.dtype)
+    sign = int(kind.bits) - 1 if kind.min < 0 else None
+    first, second = (_ordered(np.ascontiguousarray(a).view(unsigned), sign) for a in (before, after))
     # Unsigned and modulo 2**64: the distance of two int64 far apart does not fit into another int64.
     first, second = np.maximum(first, second).view(np.uint64), np.minimum(first, second).view(np.uint64)
     distance: np.ndarray = np.minimum(first - second, FAR).astype(np.uint8).reshape(before.shape)
@@ -29,10 +55,6 @@ def ulp_distance(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     unfit = ~(np.isfinite(wide[0]) & np.isfinite(wide[1]))
     distance[unfit] = np.where(changed(before, after)[unfit], FAR, 0)
     return distance
-
-
-_FRACTION = {("f", 2): 10, ("f", 4): 23, ("f", 8): 52, ("V", 2): 7, ("V", 1): 3}
-"""Bits behind the binary point; V: bfloat16 and float8."""
 
 
 def scaled_distance(before: np.ndarray, after: np.ndarray, scale: float) -> np.ndarray:
@@ -44,10 +66,9 @@ def scaled_distance(before: np.ndarray, after: np.ndarray, scale: float) -> np.n
         scale: the largest value around, as an absolute number; the result is never above :func:`ulp_distance`.
     """
     distance = ulp_distance(before, after)
-    bits = _FRACTION.get((before.dtype.kind, before.dtype.itemsize))
-    if bits is None or not np.isfinite(scale) or scale <= 0:
+    if before.dtype.kind not in "fV" or fraction_bits(before.dtype) is None or not np.isfinite(scale) or scale <= 0:
         return distance
-    unit = 2.0 ** (np.floor(np.log2(scale)) - bits)
+    unit = unit_at(scale, before.dtype)
     moved = distance > 0
     with np.errstate(invalid="ignore", over="ignore"):
         off = np.abs(before[moved].astype(np.float64) - after[moved].astype(np.float64)) / unit
@@ -56,10 +77,17 @@ def scaled_distance(before: np.ndarray, after: np.ndarray, scale: float) -> np.n
     return distance
 
 
-def _ordered(raw: np.ndarray, bits: int) -> np.ndarray:
-    """Bit patterns of IEEE floats as integers in the order of the floats: sign and magnitude to two's complement."""
-    magnitude = (raw & ((1 << (bits - 1)) - 1)).astype(np.int64)
-    ordered: np.ndarray = np.where(raw >> (bits - 1), -magnitude, magnitude)
+def _ordered(raw: np.ndarray, sign: int | None) -> np.ndarray:
+    """Bit patterns of IEEE floats as integers in the order of the floats: sign and magnitude to two's complement.
+
+    Args:
+        raw: unsigned integers.
+        sign: which bit is the sign; None where there is none.
+    """
+    if sign is None:
+        return raw.astype(np.int64)
+    magnitude = (raw & ((1 << sign) - 1)).astype(np.int64)
+    ordered: np.ndarray = np.where(raw >> sign & 1, -magnitude, magnitude)
     return ordered
 
 
@@ -92,8 +120,7 @@ def distance(expected: np.ndarray, after: np.ndarray) -> int | None:
     tolerance = _TOLERANCE[bytes_each]
     if off > tolerance * max(scale, 1e-30):
         return None
-    bits = {8: 52, 4: 23, 2: 10, 1: 3}[bytes_each]
-    return max(1, round(off / (scale * 2.0**-bits)))
+    return max(1, round(off / unit_at(scale, expected.dtype)))
 
 
 def relative(expected: np.ndarray, after: np.ndarray) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from kmr_cli.arrays.ulp import unit_at
 from kmr_cli.records import Batch, TensorSpec
 
 _SCALE = 10.0
@@ -56,7 +57,7 @@ def shaken(batch: Batch, specs: Sequence[TensorSpec], rng: np.random.Generator) 
 
 def _one_off(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     if values.dtype.kind != "f":  # bfloat16 and float8 have no nextafter
-        unit = 2.0 ** -(7 if values.dtype.itemsize == 2 else 3)
+        unit = unit_at(1.0, values.dtype)
         return np.asarray(values.astype(np.float64) * (1 + rng.choice([-unit, unit], values.shape))).astype(
             values.dtype
         )

@@ -6,9 +6,9 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from glob import escape
 
-import ml_dtypes
 import numpy as np
 
+from kmr_cli.arrays.ulp import unit_at
 from kmr_cli.config.layers import fits, match
 from kmr_cli.errors import KmrError, LayerError
 
@@ -127,4 +127,4 @@ def _default(dtype: str) -> tuple[float, float]:
 def _epsilon(dtype: str) -> float:
     if not _is_float(dtype):
         return 0.0
-    return float(ml_dtypes.finfo(np.dtype(dtype)).eps)
+    return unit_at(1.0, np.dtype(dtype))
