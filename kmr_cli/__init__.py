@@ -4,9 +4,15 @@
 
     with open_model("model.keras") as model:
         for record in model.sample("conv1", 4, "batch.npz"):
-            print(record.port, record.value.shape, record.index.kind)
+            print(record)
 
-Importing this package imports no framework, and NumPy only with the first name that is used.
+    from kmr_cli import check_batch_axis
+
+    report = check_batch_axis("model.keras")
+    assert report.verdict == "pass", report
+
+Importing this package imports no framework, and NumPy only with the first name that is used. Every name below is
+described in docs/reference.md.
 """
 
 from __future__ import annotations
@@ -15,34 +21,24 @@ from typing import TYPE_CHECKING, Any
 
 from kmr_cli.version import __version__
 
-__all__ = [
-    "BatchIndex",
-    "Comparison",
-    "Finding",
-    "KmrError",
-    "LayerInfo",
-    "Model",
-    "ModelInfo",
-    "Policy",
-    "Record",
-    "Report",
-    "Snapshot",
-    "TensorSpec",
-    "Tolerance",
-    "Tolerances",
-    "__version__",
-    "compare_models",
-    "compare_with_snapshot",
-    "open_model",
-    "write_snapshot",
-]
-
 if TYPE_CHECKING:
     from kmr_cli.api.compare import compare_models, compare_with_snapshot
-    from kmr_cli.api.model import Model, open_model
+    from kmr_cli.api.model import Model, check_batch_axis, open_model
+    from kmr_cli.batch.request import Data, GivenShapes
     from kmr_cli.config.policy import Policy
+    from kmr_cli.config.samples import Index
     from kmr_cli.config.tolerance import Tolerance, Tolerances
-    from kmr_cli.errors import KmrError
+    from kmr_cli.errors import (
+        BatchError,
+        KmrError,
+        LayerError,
+        MissingFrameworkError,
+        ModelFileError,
+        ModelLoadError,
+        ModelRunError,
+        OutputError,
+        SnapshotError,
+    )
     from kmr_cli.records import (
         BatchIndex,
         Comparison,
@@ -51,31 +47,66 @@ if TYPE_CHECKING:
         ModelInfo,
         Record,
         Report,
+        Shapes,
         Snapshot,
         TensorSpec,
     )
     from kmr_cli.render.files.snapshots import write_snapshot
 
-_HOMES = {
-    "BatchIndex": "kmr_cli.records",
-    "Comparison": "kmr_cli.records",
-    "Finding": "kmr_cli.records",
-    "KmrError": "kmr_cli.errors",
-    "LayerInfo": "kmr_cli.records",
-    "Model": "kmr_cli.api.model",
-    "ModelInfo": "kmr_cli.records",
-    "Policy": "kmr_cli.config.policy",
-    "Record": "kmr_cli.records",
-    "Report": "kmr_cli.records",
-    "Snapshot": "kmr_cli.records",
-    "TensorSpec": "kmr_cli.records",
-    "Tolerance": "kmr_cli.config.tolerance",
-    "Tolerances": "kmr_cli.config.tolerance",
-    "compare_models": "kmr_cli.api.compare",
-    "compare_with_snapshot": "kmr_cli.api.compare",
-    "open_model": "kmr_cli.api.model",
-    "write_snapshot": "kmr_cli.render.files.snapshots",
-}
+__all__ = [
+    "BatchError",
+    "BatchIndex",
+    "Comparison",
+    "Data",
+    "Finding",
+    "GivenShapes",
+    "Index",
+    "KmrError",
+    "LayerError",
+    "LayerInfo",
+    "MissingFrameworkError",
+    "Model",
+    "ModelFileError",
+    "ModelInfo",
+    "ModelLoadError",
+    "ModelRunError",
+    "OutputError",
+    "Policy",
+    "Record",
+    "Report",
+    "Shapes",
+    "Snapshot",
+    "SnapshotError",
+    "TensorSpec",
+    "Tolerance",
+    "Tolerances",
+    "__version__",
+    "check_batch_axis",
+    "compare_models",
+    "compare_with_snapshot",
+    "open_model",
+    "write_snapshot",
+]
+
+_MODULES = {
+    "kmr_cli.api.compare": ("compare_models", "compare_with_snapshot"),
+    "kmr_cli.api.model": ("Model", "check_batch_axis", "open_model"),
+    "kmr_cli.batch.request": ("Data", "GivenShapes"),
+    "kmr_cli.config.policy": ("Policy",),
+    "kmr_cli.config.samples": ("Index",),
+    "kmr_cli.config.tolerance": ("Tolerance", "Tolerances"),
+    "kmr_cli.errors": (
+        "BatchError", "KmrError", "LayerError", "MissingFrameworkError", "ModelFileError", "ModelLoadError",
+        "ModelRunError", "OutputError", "SnapshotError",
+    ),
+    "kmr_cli.records": (
+        "BatchIndex", "Comparison", "Finding", "LayerInfo", "ModelInfo", "Record", "Report", "Shapes", "Snapshot",
+        "TensorSpec",
+    ),
+    "kmr_cli.render.files.snapshots": ("write_snapshot",),
+}  # fmt: skip
+"""Where each public name stands: that module is imported when the name is first used."""
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
@@ -85,3 +116,8 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    # Completion shows what is offered; packages that happen to be imported are not.
+    return sorted(__all__)

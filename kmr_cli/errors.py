@@ -4,17 +4,23 @@ from __future__ import annotations
 
 
 class KmrError(Exception):
-    """An expected failure. Shown as one line with a hint, never as a traceback.
+    """An expected failure. The command line shows it as one line with a hint, never as a traceback.
 
-    Args:
+    As text it is both, so that whoever meets it in Python sees the hint as well.
+
+    Attributes:
         message: what is wrong, one line, naming the thing (file, layer, input).
         hint: what to do or type instead, one line; None where nothing helps.
     """
 
     def __init__(self, message: str, hint: str | None = None) -> None:
-        super().__init__(message)
+        super().__init__(message, hint)
         self.message = message
         self.hint = hint
+
+    def __str__(self) -> str:
+        # Not as a note (PEP 678): Python 3.10 has none.
+        return self.message if self.hint is None else f"{self.message}\nhint:  {self.hint}"
 
 
 class ModelFileError(KmrError):

@@ -59,6 +59,47 @@ def open_model(
     return Model(model, options, in_process=in_process)
 
 
+def check_batch_axis(
+    model: str | Path | Any,
+    batch: Data = None,
+    *,
+    policy: Policy | None = None,
+    size: int | None = None,
+    shapes: GivenShapes = None,
+    seed: int = 0,
+    training: bool = False,
+    imports: Sequence[str] = (),
+    signature: str | None = None,
+    tags: Sequence[str] | None = None,
+) -> Report:
+    """Whether the samples of a batch are independent at every layer of a model: all in one call.
+
+    Args:
+        model: a model file as for :func:`open_model`, or a live model, which is run in this process.
+        batch: as for :meth:`Model.check_batch_axis`, and so are policy, size, shapes, seed and training.
+        policy: which rules, and what is by design.
+        size: batch size.
+        shapes: shape of one sample by input name.
+        seed: of synthetic and replacement data.
+        training: check training mode.
+        imports: as for :func:`open_model`, and so are signature and tags.
+        signature: SavedModel: the signature to run.
+        tags: SavedModel: the tag set of the meta graph.
+
+    Raises:
+        ModelFileError, BatchError, MissingFrameworkError, ModelLoadError, ModelRunError.
+
+    >>> from kmr_cli import check_batch_axis
+    >>> check_batch_axis("sample_models/digits.keras", "sample_models/digits.npz").verdict
+    'pass'
+    """
+    live = not isinstance(model, (str, Path))
+    with open_model(model, imports=imports, signature=signature, tags=tags, in_process=live) as opened_model:
+        return opened_model.check_batch_axis(
+            batch, policy=policy, size=size, shapes=shapes, seed=seed, training=training
+        )
+
+
 class Model:
     """An opened model. Made by :func:`open_model`; close it, or use it as a context manager.
 

@@ -12,10 +12,10 @@ import numpy as np
 from kmr_cli.config.shapes import parse_shapes
 from kmr_cli.records import SampleShape, Shapes
 
-Data: TypeAlias = "Mapping[str, Any] | np.ndarray | str | Path | Sequence[str | Path] | None"
+Data: TypeAlias = Mapping[str, Any] | np.ndarray | str | Path | Sequence[str | Path] | None
 """A batch: one array per input, the array alone where there is one input, files, or None for synthetic data."""
 
-GivenShapes: TypeAlias = "Mapping[str | None, SampleShape | str] | SampleShape | str | Sequence[str] | None"
+GivenShapes: TypeAlias = Mapping[str | None, SampleShape | str] | SampleShape | str | Sequence[str] | None
 """Shape of one sample by input name, ``{"image": (8, 8, 1)}``; alone where there is one input; or as ``--shape`` takes
 it: ``"8,8,1"``, ``["image=8,8,1", "mask=12:bool"]``."""
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from kmr_cli.errors import BatchError
 
-Index: TypeAlias = "int | slice | Sequence[int | slice] | str"
+Index: TypeAlias = int | slice | Sequence[int | slice] | str
+"""Which samples, counted from 0: ``4``, ``-1``, ``slice(0, 8)``, ``[1, 4, 7]``, or as text ``"0:8,11"``."""
 
 _MOST = 64
 """Samples of synthetic data made without being asked: an index beyond is more likely a slip of the finger."""

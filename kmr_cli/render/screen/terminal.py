@@ -55,6 +55,17 @@ def show_layers(console: Console, info: ModelInfo, layers: Sequence[LayerInfo], 
         print_hanging(console, Text(), Text.assemble(("note: ", "bold"), for_terminal(note, 1000)))
 
 
+def show_layer(console: Console, layer: LayerInfo) -> None:
+    """One layer in a line: its path, its type, what enters and what leaves it."""
+    line = Text(for_terminal(layer.path), "bold").append(f"  {for_terminal(layer.type)}", "not bold")
+    print_hanging(console, Text(), line.append(f"  {_ends(layer)}", "not bold dim"))
+
+
+def show_record(console: Console, record: Record) -> None:
+    """One record, without the model that it comes from."""
+    _print_record(console, record, "", bool(record.call))
+
+
 def show_samples(console: Console, info: ModelInfo, records: Sequence[Record]) -> None:
     """Every record: whose it is, its figures, and a look at its values."""
     types = {layer.path: layer.type for layer in info.layers}

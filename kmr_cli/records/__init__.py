@@ -1,0 +1,52 @@
+"""The frozen values that travel between the stages. NumPy only; no framework object is ever in one.
+
+May import: nothing of ours.
+"""
+
+from __future__ import annotations
+
+from kmr_cli.records.check import Basis, Dependence, Finding, Outcome, Report, TapVerdict, Verdict
+from kmr_cli.records.compare import Comparison, Difference, MatchedCall, OutputAgreement
+from kmr_cli.records.model import (
+    Batch,
+    BatchIndex,
+    BatchIndexKind,
+    LayerInfo,
+    ModelInfo,
+    Presumable,
+    Record,
+    SampleShape,
+    Shape,
+    Shapes,
+    TensorSpec,
+)
+from kmr_cli.records.snapshot import InputSketch, SampleSketch, Snapshot, TapSketch
+
+__all__ = [
+    "Basis",
+    "Batch",
+    "BatchIndex",
+    "BatchIndexKind",
+    "Comparison",
+    "Dependence",
+    "Difference",
+    "Finding",
+    "InputSketch",
+    "LayerInfo",
+    "MatchedCall",
+    "ModelInfo",
+    "Outcome",
+    "OutputAgreement",
+    "Presumable",
+    "Record",
+    "Report",
+    "SampleShape",
+    "SampleSketch",
+    "Shape",
+    "Shapes",
+    "Snapshot",
+    "TapSketch",
+    "TapVerdict",
+    "TensorSpec",
+    "Verdict",
+]

@@ -1,0 +1,141 @@
+"""What a check finds out about a model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from kmr_cli.records.deprecated import deprecated
+from kmr_cli.records.model import BatchIndex
+from kmr_cli.records.shown import Shown
+
+Verdict: TypeAlias = Literal["pass", "fail", "inconclusive"]
+"""``fail``: an error that is not allowed; ``inconclusive``: something was not shown either way."""
+
+Basis: TypeAlias = Literal["evidence", "proof"]
+"""What a verdict rests on: perturbed passes on this batch, or (reserved) the operators of the graph."""
+
+
+@dataclass(frozen=True)
+class TapVerdict:
+    """What the check found out about one tap: its shape, dtype and batch index."""
+
+    layer: str
+    call: int
+    port: str
+    shape: tuple[int, ...]
+    dtype: str
+    index: BatchIndex
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One violation of a rule at one layer.
+
+    Attributes:
+        rule: its code, ``KMR101``.
+        severity: ``error``, ``warning`` or ``note``.
+        layer, call, port: where; the layer is ``""`` for the model's own forward code.
+        message: one line.
+        samples: pairs (moved, changed): the output of the one moved when the input of the other changed; empty where
+            only groups were replaced.
+        max_ulp: the largest difference where it is a matter of last bits.
+        allowed: accepted by ``--allow``, or by design: reported, but no reason to fail.
+        by_design: what a layer is there for in training mode; allowed with it.
+    """
+
+    rule: str
+    severity: Literal["error", "warning", "note"]
+    layer: str
+    call: int
+    port: str
+    message: str
+    samples: tuple[tuple[int, int], ...] = ()
+    max_ulp: int | None = None
+    allowed: bool = False
+    by_design: bool = False
+
+
+@dataclass(frozen=True)
+class Dependence:
+    """Which sample's output moved when which sample's input changed.
+
+    Attributes:
+        output: the output's port.
+        moved: for every replaced sample (row), whether each sample's part of the output changed (column).
+        title: the output as people know it: ``output 'scores' (out0)``.
+    """
+
+    output: str
+    moved: tuple[tuple[bool, ...], ...]
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Report(Shown):
+    """The outcome of a check.
+
+    Attributes:
+        verdict: ``pass``, ``fail`` (an error that is not allowed) or ``inconclusive`` (something was not shown).
+        path, format: of the model.
+        forward_passes: how often the model ran.
+        batch_sizes: every size that was tried, in order.
+        taps: in the order in which they ran; the model's outputs last, with layer ``""``.
+        findings: errors first.
+        dependence: one picture per output.
+        inconclusive: what was not shown either way, one line each.
+        unmatched: what the policy allows and no layer matches.
+        training: the model ran in training mode.
+        held_passes: in how many of the passes the layers that mix by design in training mode ran in inference mode.
+        basis: what the verdict rests on.
+        not_examined: what the check looks at where it can and did not look at here (masks, modes, methods, batch
+            sizes), one line each.
+    """
+
+    verdict: Verdict
+    path: str
+    format: str
+    forward_passes: int
+    batch_sizes: tuple[int, ...]
+    taps: tuple[TapVerdict, ...]
+    findings: tuple[Finding, ...]
+    dependence: tuple[Dependence, ...]
+    inconclusive: tuple[str, ...]
+    unmatched: tuple[str, ...] = ()
+    training: bool = False
+    held_passes: int = 0
+    basis: Basis = "evidence"
+    not_examined: tuple[str, ...] = ()
+
+    unproven = deprecated("unproven", "inconclusive")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one command says of one model: all that the formats for CI need, whatever the command.
+
+    Attributes:
+        command: ``check-batch-axis``, ``compare``.
+        path: of the model, as the user gave it.
+        verdict: as in :class:`Report`, or ``error`` where it could not be done.
+        findings: errors first.
+        layers: that were looked at, in the order in which they ran, without repetition.
+        inconclusive: what was not shown either way, one line each.
+        error, hint: why it could not be done, and what to type instead; None otherwise.
+        seconds: wall time.
+        basis, not_examined: as in :class:`Report`.
+    """
+
+    command: str
+    path: str
+    verdict: Literal["pass", "fail", "inconclusive", "error"]
+    findings: tuple[Finding, ...] = ()
+    layers: tuple[str, ...] = ()
+    inconclusive: tuple[str, ...] = ()
+    error: str | None = None
+    hint: str | None = None
+    seconds: float = 0.0
+    basis: Basis = "evidence"
+    not_examined: tuple[str, ...] = ()
+
+    unproven = deprecated("unproven", "inconclusive")

@@ -1,0 +1,162 @@
+"""What a model file declares, and what is tapped in a run of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from kmr_cli.records.deprecated import deprecated
+from kmr_cli.records.shown import Shown
+
+Shape: TypeAlias = tuple[int | None, ...]
+"""Dimensions from the outside in; None for one that is only known at run time (the batch, mostly)."""
+
+SampleShape: TypeAlias = tuple[int | str, ...]
+"""Dimensions of ONE sample, without the batch; then its dtype, if it is given: ``(8, 8, 1)``, ``(12, "bool")``."""
+
+Shapes: TypeAlias = Mapping[str | None, SampleShape]
+"""Input name (None: the only one) -> shape of one sample."""
+
+Batch: TypeAlias = Mapping[str, np.ndarray]
+"""Input name -> array with the samples along axis 0."""
+
+Presumable: TypeAlias = Literal["rank", "sizes", "dtype", "limit"]
+"""What a file may leave open, and such a model mostly takes: see :attr:`TensorSpec.presumed`."""
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """What a file tells about one tensor.
+
+    Attributes:
+        name: the model's own name for it (an input's name), or the port (``in0``, ``out1``).
+        shape: with the batch axis, or None where the file does not tell even the rank.
+        dtype: NumPy's (or ml_dtypes') name, ``string`` for text, or None where the file does not tell.
+        limit: integers must lie in ``[0, limit)`` (rows of the embedding they index); None for no limit.
+        padding: steps (axis 1) that hold nothing but this value are padding to the model's own layers (``Embedding``
+            with ``mask_zero``, ``Masking``); None where nothing in the file says so.
+        presumed: what of all this the file does not declare, but such a model mostly takes: good enough to make up
+            data, no reason to refuse any. ``rank`` covers the whole shape of data that has another one.
+    """
+
+    name: str
+    shape: Shape | None = None
+    dtype: str | None = None
+    limit: int | None = None
+    padding: float | None = None
+    presumed: tuple[Presumable, ...] = ()
+
+
+@dataclass(frozen=True)
+class LayerInfo(Shown):
+    """One layer of a model file.
+
+    Attributes:
+        path: from the root, without the root's own name: ``sub/inner``, ``blocks.2.conv``.
+        type: the class or operation, as the model's author would call it: ``Conv2D``.
+        inputs: specs of what enters at call 0, named ``in0, in1, …``; empty where the file does not tell.
+        outputs: the same for what leaves, ``out0, out1, …``.
+        dtype: dtype of the layer's computation or parameters, or None.
+        parameters: scalars held by this layer and the layers inside it; None where the file does not tell.
+        calls: how often it runs in one forward pass; None where only a run can tell.
+        untappable: why no tap can be put on it, or None where one can.
+    """
+
+    path: str
+    type: str
+    inputs: tuple[TensorSpec, ...] = ()
+    outputs: tuple[TensorSpec, ...] = ()
+    dtype: str | None = None
+    parameters: int | None = None
+    calls: int | None = 1
+    untappable: str | None = None
+
+
+@dataclass(frozen=True)
+class ModelInfo(Shown):
+    """What a model file tells without any framework.
+
+    Attributes:
+        path: where the file is.
+        format: name of the format, ``keras`` or ``torchscript``.
+        writer: the program and version that wrote it, ``Keras 3.15.1``.
+        inputs: what the model wants, in its order.
+        outputs: what it returns, as far as the file tells.
+        layers: in the order in which the model's author would list them; a parent before its children.
+        parameters: scalars in the whole model, each counted once; None where the file does not tell.
+        opaque: paths of layers whose inside the file does not list in full (custom classes): more layers may
+            be tappable below them than ``layers`` shows. ``""`` means the root itself.
+        separator: what joins the parts of a path: ``/`` or ``.``.
+        fixed_batch: the only batch size the model accepts, or None.
+        free_dims: whether None beyond axis 0 of an input means that any size will do; False where it means that
+            the file does not tell.
+        notes: facts worth one line each (other signatures, what cannot be tapped).
+        trains: layers that the file says run in training mode, whatever mode the model is run in.
+    """
+
+    path: str
+    format: str
+    writer: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    layers: tuple[LayerInfo, ...]
+    parameters: int | None
+    opaque: tuple[str, ...] = ()
+    separator: str = "/"
+    fixed_batch: int | None = None
+    free_dims: bool = True
+    notes: tuple[str, ...] = ()
+    trains: tuple[str, ...] = ()
+
+
+BatchIndexKind: TypeAlias = Literal[
+    "separated", "merged", "moved", "reordered", "interleaved", "mixed", "constant", "routed", "inconclusive"
+]
+
+
+@dataclass(frozen=True)
+class BatchIndex:
+    """Which axis of a tensor carries the samples, and which sample owns every slice along it.
+
+    Attributes:
+        kind: ``separated`` (axis 0, one slice a sample, in order), ``merged`` (several slices a sample),
+            ``moved`` (another axis), ``reordered``; these four have an axis. ``interleaved`` (no axis separates
+            the samples), ``mixed`` (some element depends on several samples), ``constant`` (depends on none),
+            ``routed`` (the shape depends on the samples' content), ``inconclusive`` (nothing that was changed showed).
+        axis: the axis that carries the samples, or None.
+        owners: for every slice along the axis its sample, -1 where only its absence from a given sample is known.
+        evidence: one line: what was done and seen.
+        max_ulp: where ``mixed`` is a matter of last bits only, the largest difference in units in the last place.
+    """
+
+    kind: BatchIndexKind
+    axis: int | None = None
+    owners: tuple[int, ...] = ()
+    evidence: str = ""
+    max_ulp: int | None = None
+
+    proof = deprecated("proof", "evidence")
+
+
+@dataclass(frozen=True)
+class Record(Shown):
+    """One tapped value with its batch index.
+
+    Attributes:
+        layer, call, port: the tap.
+        value: the whole tensor, or the part of it that belongs to ``sample``.
+        shape: of the whole tensor.
+        sample: the sample whose part ``value`` is, or None for the whole tensor.
+        index: the batch index of the whole tensor.
+    """
+
+    layer: str
+    call: int
+    port: str
+    value: np.ndarray = field(repr=False)
+    shape: tuple[int, ...]
+    index: BatchIndex
+    sample: int | None = None

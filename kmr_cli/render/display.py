@@ -1,0 +1,57 @@
+"""How records show themselves: where they are printed, and in a notebook. They find this module by its name."""
+
+from __future__ import annotations
+
+import html
+import io
+from collections.abc import Callable
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from kmr_cli.records import Comparison, LayerInfo, ModelInfo, Record, Report, Snapshot
+from kmr_cli.render.escape import for_terminal
+from kmr_cli.render.screen.comparison import show_comparison
+from kmr_cli.render.screen.lines import print_hanging
+from kmr_cli.render.screen.report import show_report
+from kmr_cli.render.screen.terminal import show_layer, show_layers, show_record
+
+_WIDTH = 80
+_LAYERS = 20
+"""So many layers of a model are shown; ``info.layers`` has them all."""
+
+
+def as_text(value: Any) -> str:
+    """What the terminal shows of a record, 80 columns wide and without colour."""
+    screen = io.StringIO()
+    console = Console(file=screen, width=_WIDTH, highlight=False, markup=False, emoji=False, color_system=None)
+    _SHOW[type(value)](console, value)
+    return screen.getvalue().rstrip("\n")
+
+
+def as_html(value: Any) -> str:
+    """The same for a notebook: names that come from a file stay text, whatever is in them."""
+    return f'<pre style="white-space: pre; overflow-x: auto">{html.escape(as_text(value))}</pre>'
+
+
+def _show_info(console: Console, info: ModelInfo) -> None:
+    show_layers(console, info, info.layers[:_LAYERS])
+
+
+def _show_snapshot(console: Console, snapshot: Snapshot) -> None:
+    layers = len({tap.layer for tap in snapshot.taps if tap.layer})
+    head = f"{for_terminal(snapshot.path)}  snapshot of {layers} layers, {len(snapshot.taps)} tensors"
+    print_hanging(console, Text(), Text(head))
+    taken = f"taken on {snapshot.size} samples ({for_terminal(snapshot.source)}, seed {snapshot.seed})"
+    print_hanging(console, Text(), Text(taken))
+
+
+_SHOW: dict[type, Callable[[Console, Any], None]] = {
+    Comparison: show_comparison,
+    LayerInfo: show_layer,
+    ModelInfo: _show_info,
+    Record: show_record,
+    Report: show_report,
+    Snapshot: _show_snapshot,
+}
