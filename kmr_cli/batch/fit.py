@@ -47,11 +47,16 @@ def fit(
     refuse_no_samples(specs)
     assigned = _assign(given, specs, notice)
     batch = {spec.name: _checked(assigned[spec.name], spec, notice) for spec in specs}
-    sizes = {name: array.shape[0] for name, array in batch.items()}
+    _refuse_sizes({name: array.shape[0] for name, array in batch.items()}, fixed_batch)
+    return batch
+
+
+def _refuse_sizes(sizes: dict[str, int], fixed_batch: int | None) -> None:
+    """Refuse inputs with different numbers of samples, with none, or with another number than the model takes."""
     if len(set(sizes.values())) > 1:
-        listed = ", ".join(f"{name} {size}" for name, size in sizes.items())
+        each = ", ".join(f"{name} {size}" for name, size in sizes.items())
         raise BatchError(
-            f"the inputs hold different numbers of samples: {listed}",
+            f"the inputs hold different numbers of samples: {each}",
             "every input has one row for each sample; the parts of a ragged or sparse tensor are no such rows",
         )
     size = next(iter(sizes.values()))
@@ -62,7 +67,6 @@ def fit(
             f"the model takes exactly {count_samples(fixed_batch)} at a time, given {size}",
             f"--batch-size {fixed_batch} takes the first" if size > fixed_batch else None,
         )
-    return batch
 
 
 def refuse_no_samples(specs: tuple[TensorSpec, ...]) -> None:
@@ -86,39 +90,65 @@ def refuse_no_samples(specs: tuple[TensorSpec, ...]) -> None:
 
 
 def _assign(given: list[GivenInput], specs: tuple[TensorSpec, ...], notice: Notice) -> dict[str, GivenInput]:
+    """What is for which input: by name, or without one where there is no choice.
+
+    Raises:
+        BatchError: an input without data, data without an input, or two for one.
+    """
     wanted = [spec.name for spec in specs]
+    assigned, extra = _by_name(given, wanted)
+    lone = _lone(assigned, extra, wanted)
+    if lone is not None:
+        name, item = lone
+        assigned[name] = item
+        extra = [other for other in extra if other is not item]
+    _refuse_missing(given, assigned, wanted)
+    _refuse_unwanted(extra, wanted)
+    if extra:
+        notice(f"{extra[0].source.rpartition(':')[0]}: left out {listed(item.name or '' for item in extra)}")
+    return assigned
+
+
+def _by_name(given: list[GivenInput], wanted: list[str]) -> tuple[dict[str, GivenInput], list[GivenInput]]:
+    """(what is named as an input is, all else)."""
     assigned: dict[str, GivenInput] = {}
     extra: list[GivenInput] = []
     for item in given:
-        if item.name in wanted:
-            if item.name in assigned:
-                raise BatchError(f"input {item.name!r} is given twice: {assigned[item.name].source} and {item.source}")
-            assigned[item.name] = item
-        else:
+        if item.name not in wanted:
             extra.append(item)
+        elif item.name in assigned:
+            raise BatchError(f"input {item.name!r} is given twice: {assigned[item.name].source} and {item.source}")
+        else:
+            assigned[item.name] = item
+    return assigned, extra
+
+
+def _lone(assigned: dict[str, GivenInput], extra: list[GivenInput], wanted: list[str]) -> tuple[str, GivenInput] | None:
+    """The one input without data, and the one array for it.
+
+    An array needs no name where there is one choice, and the name that a lone array has in its file is a detail.
+    """
     missing = [name for name in wanted if name not in assigned]
-    # One array for a model that wants one input needs no name, and a lone array's name in a file is a detail.
     unnamed = [item for item in extra if item.name is None or (":" in item.source and not item.container)]
-    if len(missing) == 1 and len(unnamed) == 1:
-        assigned[missing.pop()] = unnamed[0]
-        extra.remove(unnamed[0])
+    return (missing[0], unnamed[0]) if len(missing) == len(unnamed) == 1 else None
+
+
+def _refuse_missing(given: list[GivenInput], assigned: dict[str, GivenInput], wanted: list[str]) -> None:
+    missing = [name for name in wanted if name not in assigned]
     if missing:
         have = listed(item.name or item.source for item in given)
-        raise BatchError(
-            f"no data for input {listed(missing)} (given: {have})",
-            _how_to_name(given, wanted),
-        )
-    refused = [item for item in extra if not item.container]
-    if refused:
-        names = [item.name or item.source for item in refused]
+        raise BatchError(f"no data for input {listed(missing)} (given: {have})", _how_to_name(given, wanted))
+
+
+def _refuse_unwanted(extra: list[GivenInput], wanted: list[str]) -> None:
+    """What came with others from one file is left out instead."""
+    names = [item.name or item.source for item in extra if not item.container]
+    if names:
         near = [match for name in names for match in difflib.get_close_matches(name, wanted, n=1)]
         raise BatchError(
             f"the model has no input {listed(names)}",
             f"did you mean {near[0]!r}?" if near else f"it takes {listed(wanted)}",
         )
-    if extra:
-        notice(f"{extra[0].source.rpartition(':')[0]}: left out {listed(item.name or '' for item in extra)}")
-    return assigned
 
 
 def _how_to_name(given: list[GivenInput], wanted: list[str]) -> str:
