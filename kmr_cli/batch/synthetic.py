@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -22,6 +23,7 @@ _SEQUENCE, _IMAGE = 12, 64  # sizes for dimensions that may have any
 _MOST_NUMBERS = 2**30
 _MOST_AXES = 32  # what the oldest NumPy takes
 _VAGUE = ("check the input", "compare the batch")  # hints of the formats that :func:`advice` says better
+_ABOUT_DTYPE = re.compile(r"type|\b(?:long|int\d*|integer|bool|boolean|float\d*|indices)\b|index tensor", re.IGNORECASE)
 _UNKNOWN_LIMIT = 8  # integers whose range the file does not tell stay small: they may index anything
 
 
@@ -151,14 +153,20 @@ def _sample_shape(info: ModelInfo, spec: TensorSpec, given: tuple[int, ...] | No
     return tuple(usual if size is None else size for size in known)
 
 
-def advice(info: ModelInfo, shapes: Shapes | None = None) -> str:
-    """What to type where a model does not run on synthetic data; ``shapes`` have been given already."""
+def advice(info: ModelInfo, shapes: Shapes | None = None, *, error: str | None = None) -> str:
+    """What to type where a model does not run on synthetic data.
+
+    Args:
+        info: the model.
+        shapes: have been given already.
+        error: what its framework said; the dtype is spoken of only where this may be about one.
+    """
     names = " ".join(f"--input {spec.name}=FILE.npy" for spec in info.inputs)
     start = f"the data was synthetic: give your own with {names}"
     if not shapes:
         free = any(spec.shape is None or None in spec.shape[1:] for spec in info.inputs)
         return start + (f", or the shape of one sample with {_shape_options(info, {})}" if free else "")
-    untold = _untold_dtypes(info, shapes)
+    untold = _untold_dtypes(info, shapes) if error is None or _ABOUT_DTYPE.search(error) else {}
     return start + (f", or tell the dtype with {_shape_options(info, untold)}" if untold else "")
 
 
@@ -169,7 +177,7 @@ def advised(info: ModelInfo, *, synthetic: bool, shapes: Shapes | None = None) -
         yield
     except ModelRunError as exc:
         if synthetic and (exc.hint is None or exc.hint.startswith(_VAGUE)):
-            exc.hint = advice(info, shapes)
+            exc.hint = advice(info, shapes, error=exc.message)
         raise
 
 
@@ -191,7 +199,10 @@ def _shape_options(info: ModelInfo, shapes: Shapes) -> str:
     options = []
     for spec in info.inputs:
         given = shapes.get(spec.name)
-        known = spec.shape[1:] if spec.shape else (None, None)
-        words = shape_text(given) if given else ",".join("N" if size is None else str(size) for size in known)
-        options.append(f"--shape {spec.name}={words}" if len(info.inputs) > 1 else f"--shape {words}")
+        unknown = not given and not spec.shape  # not even how many axes it has
+        known = ",".join("N" if size is None else str(size) for size in (spec.shape or ())[1:])
+        if unknown and spec.limit is not None:  # ids: those of a sample mostly have one axis
+            known, unknown = "N", False
+        words = shape_text(given) if given else "…" if unknown else known
+        options.append(f"--shape {spec.name}={words}" if len(info.inputs) > 1 or unknown else f"--shape {words}")
     return " ".join(options)

@@ -466,7 +466,9 @@ def _cut(tap: Tap, value: np.ndarray, index: BatchIndex, sample: int, size: int)
     if index.axis is None or not places:
         # What mixes or stayed silent is shown by position, where the shape allows it, and said to be inconclusive.
         if index.kind in ("mixed", "inconclusive") and value.ndim and value.shape[0] == size:
-            return Record(layer, call, port, value[sample], value.shape, index, sample)
+            # Of a value with one number a sample this is an array without dimensions, where value[sample] is none.
+            own = value[sample : sample + 1].reshape(value.shape[1:])
+            return Record(layer, call, port, own, value.shape, index, sample)
         return Record(layer, call, port, value, value.shape, index)
     part = np.take(value, places, axis=index.axis)
     if len(places) == 1:

@@ -124,7 +124,16 @@ class TestAdvice:
         assert "--input x=FILE.npy" in text
         assert text.endswith("or tell the dtype with --shape 7:int64")
         assert advice(OPEN, {None: (7, "bool")}).endswith("--input x=FILE.npy")
-        assert "--shape N,N" in advice(OPEN)
+        assert advice(OPEN).endswith("with --shape x=…")  # not even the number of axes is known
+
+    def test_speaks_of_the_dtype_only_where_it_may_be_the_reason(self):
+        shapes = "mat1 and mat2 shapes cannot be multiplied (6x20 and 24x2)"
+        assert "dtype" not in advice(OPEN, {None: (7,)}, error=shapes)
+        kind = "Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int"
+        assert "--shape 7:int64" in advice(OPEN, {None: (7,)}, error=kind)
+
+    def test_shows_the_axes_that_are_known(self):
+        assert advice(info(TensorSpec("x", (None, None, 3)))).endswith("with --shape N,3")
 
     def test_names_the_inputs_whose_dtype_nobody_tells(self):
         two = info(TensorSpec("x", None, "float32"), TensorSpec("mask"))

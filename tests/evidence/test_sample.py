@@ -297,3 +297,16 @@ def test_extreme_data_stay_finite_where_the_users_are_not():
     opposite = stress.mirrored(pushed, [2], ArraySession([]).inputs)
     assert np.array_equal(opposite["x"][2], data["x"][2])
     assert np.array_equal(np.delete(opposite["x"], 2, 0), -np.delete(pushed["x"], 2, 0))
+
+
+def test_one_number_a_sample_that_mixes_or_stays_silent_is_an_array_of_no_axes():
+    for function, kind in [
+        (lambda x: x.sum(1) > 1000, "inconclusive"),
+        (lambda x: x.sum(1) - x.sum(), "mixed"),
+        (lambda x: x.sum(1), "separated"),
+    ]:
+        record, _, x = take(function)
+        assert record.index.kind == kind
+        assert isinstance(record.value, np.ndarray)
+        assert record.value.shape == ()
+        assert record.value == function(x)[2]

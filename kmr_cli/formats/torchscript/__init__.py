@@ -144,7 +144,7 @@ def _load(source: str | bytes, described: Description, *, training: bool) -> Ses
     try:
         loaded = Loaded(source)
     except Exception as exc:
-        raise failures.while_loading(name, exc) from exc
+        raise failures.while_loading(name, exc, optimized=described.optimized) from exc
     try:
         if training and loaded.mode_is_fixed():
             raise ModelLoadError(

@@ -199,18 +199,26 @@ def _what(value: Any) -> str:
 
 def _unpickle(data: bytes, name: str) -> Any:
     try:
-        return _Reader(io.BytesIO(data)).load()
+        try:
+            return _Reader(io.BytesIO(data)).load()
+        except Exception as exc:
+            if "must be a tuple" not in str(exc):
+                raise
+            return _EnumReader(io.BytesIO(data)).load()
     except pickle.UnpicklingError as exc:
         raise ModelFileError(f"{name}: {_first_line(exc)}") from exc
     except Exception as exc:  # a damaged pickle can raise anything
         raise ModelFileError(f"{name}: the pickle is damaged ({_first_line(exc)})", "save the model again") from exc
 
 
-class _Reader(pickle.Unpickler):
-    """Builds shells and stubs. Anything that is not named here is refused; no function of the file's choice runs."""
+class _Names:
+    """Builds shells and stubs, mixed into an unpickler.
+
+    Anything that is not named here is refused; no function of the file's choice runs.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
-        super().__init__(file)
+        super().__init__(file)  # type: ignore[call-arg]
         self._classes: dict[tuple[str, str], type[Shell]] = {}
 
     def find_class(self, module: str, name: str) -> Any:
@@ -230,6 +238,28 @@ class _Reader(pickle.Unpickler):
 
     def persistent_load(self, pid: Any) -> Any:
         return pid  # ('storage', type, key, device, number of elements)
+
+
+class _Reader(_Names, pickle.Unpickler):
+    """The fast one, which reads nearly every file."""
+
+
+_PLAIN: Any = vars(pickle)["_Unpickler"]  # the one that is written in Python, whose steps can be changed
+
+
+class _EnumReader(_Names, _PLAIN):  # type: ignore[misc]
+    """Torch writes a member of an Enum as its class applied to the bare value, where pickle demands a tuple."""
+
+    stack: list[Any]
+    dispatch: dict[int, Any] = dict(_PLAIN.dispatch)  # noqa: RUF012  (it is a class attribute of the base too)
+
+    def load_reduce(self) -> None:
+        """Apply what stands below the top of the stack to the top."""
+        arguments = self.stack.pop()
+        function = self.stack[-1]
+        self.stack[-1] = function(*arguments) if isinstance(arguments, tuple) else function(arguments)
+
+    dispatch[pickle.REDUCE[0]] = load_reduce
 
 
 class _Name:

@@ -31,6 +31,7 @@ class Description:
         operators: the layers are operators of ``forward``: the model has no submodule that is called.
         helpers: calls of these methods, (path, method), are no calls of the layer.
         has_forward: whether the module can be called at all.
+        optimized: its weights are in the form of a device's library, which torch writes but does not read.
     """
 
     info: ModelInfo
@@ -38,6 +39,7 @@ class Description:
     operators: bool
     helpers: frozenset[tuple[str, str]] = frozenset()
     has_forward: bool = True
+    optimized: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,9 @@ def describe_archive(archive: Archive, name: str) -> Description:
         arguments = arguments_of(forward, values)
         inputs = tuple(specs(values))
         notes += argument_notes(arguments)
+    optimized = any("ConstantMKLDNNTensor" in text for text in archive.code.values())
+    if optimized:
+        notes.append("optimized for inference: torch cannot load it")
     if forward is None:
         notes.append("the module has no method forward: nothing can be run")
     elif not flow.complete:
@@ -102,9 +107,9 @@ def describe_archive(archive: Archive, name: str) -> Description:
         separator=".",
         free_dims=False,
         notes=tuple(notes),
-        trains=tuple(node.path for node in nodes if _trains(node)),
+        trains=tuple(node.path for node in nodes if _trains(node, code)),
     )
-    return Description(info, arguments, operators, flow.helpers(), forward is not None)
+    return Description(info, arguments, operators, flow.helpers(), forward is not None, optimized)
 
 
 def _forward(archive: Archive, code: Code) -> ast.FunctionDef | None:
@@ -146,11 +151,31 @@ def _looks_like_module(shell: Shell) -> bool:
     return "training" in shell.attributes and not shell.kind.startswith("__torch__.torch.classes.")
 
 
-def _trains(node: _Node) -> bool:
+def _trains(node: _Node, code: Code) -> bool:
     """Whether a layer that behaves differently in training was saved in that mode."""
-    kind = type_name(node.kind)
-    different = "BatchNorm" in kind or "Dropout" in kind
-    return different and node.shell is not None and node.shell.attributes.get("training") is True
+    kind, attributes = type_name(node.kind), node.shell.attributes if node.shell is not None else {}
+    if attributes.get("training") is not True or ".torch.nn.modules.transformer." in node.kind:
+        return False  # a transformer's own code takes another way in training, and does the same on it
+    if "InstanceNorm" in kind:  # its moving statistics are used in inference, where it has any
+        return isinstance(attributes.get("running_mean"), TensorStub)
+    share = attributes.get("dropout")
+    if isinstance(share, float):  # of recurrent layers and attention
+        return share > 0
+    known = code.classes.get(node.kind)
+    parts = [part for method in (known.methods.values() if known else ()) for part in ast.walk(method)]
+    calls = [part for part in parts if isinstance(part, ast.Call) and dotted(part.func) in _RECURRENT]
+    if calls:  # the share that is dropped is the only number with a point among what they are given
+        return any(share > 0 for call in calls for share in _floats(call))
+    asks = any(isinstance(part, ast.Attribute) and part.attr == "training" for part in parts)
+    return "BatchNorm" in kind or "Dropout" in kind or asks
+
+
+_RECURRENT = frozenset({"torch.lstm", "torch.gru", "torch.rnn_tanh", "torch.rnn_relu"})
+
+
+def _floats(call: ast.Call) -> list[float]:
+    values = [each.value for each in call.args if isinstance(each, ast.Constant)]
+    return [value for value in values if isinstance(value, float)]
 
 
 def _layer(node: _Node, code: Code, flow: Flow) -> LayerInfo:

@@ -137,6 +137,22 @@ def _embedding(arguments: Sequence[Argument], firm: bool) -> Tracked | None:
     )
 
 
+def _linear(tracked: Tracked, weight: TensorStub | None, features: int) -> Tracked | None:
+    """What a matrix product with a weight gives: as many axes, the last of which is another.
+
+    Args:
+        tracked: what goes in.
+        weight: of two dimensions.
+        features: the one of them that is the size of the new axis.
+    """
+    if weight is None or len(weight.shape) != 2:
+        return None
+    rank = 1 if tracked.rank is None else tracked.rank - 1
+    return Tracked(
+        tracked.facts, _cut_after(tracked.origin, rank), tracked.added, False, False, last=weight.shape[features]
+    )
+
+
 def _cut_after(origin: Callable[[int], int | None], rank: int) -> Callable[[int], int | None]:
     return lambda axis: origin(axis) if axis < rank else None
 
@@ -222,6 +238,8 @@ def _norm(operator: str, tracked: Tracked, arguments: Sequence[Argument], firm: 
         weight = _weight(arguments, 2 if operator == "group_norm" else 1)
         mean = weight or _weight(arguments, 3)
         if mean is not None and len(mean.shape) == 1:
+            if operator == "batch_norm" and tracked.last == mean.shape[0]:  # so the last axis is that of the channels
+                tracked.learn_rank(2, firm=False)
             tracked.learn_size(1, mean.shape[0], firm=firm)
     if weight is not None:
         tracked.learn_dtype(weight.dtype, firm=firm)
@@ -234,6 +252,8 @@ def _result(operator: str, tracked: Tracked, arguments: Sequence[Argument], firm
         return replace(tracked, same_dtype=False)
     if operator in ("batch_norm", "layer_norm", "group_norm", "instance_norm"):
         return tracked
+    if operator in ("linear", "matmul", "mm"):
+        return _linear(tracked, _weight(arguments, 1), 0 if operator == "linear" else 1)
     if operator == "permute":
         order = _constant(arguments, 1, None)
         if isinstance(order, (list, tuple)) and all(isinstance(axis, int) for axis in order):

@@ -116,6 +116,7 @@ class Tracked:
         same_ends: the last axis is the input's last one.
         same_dtype: the tensor still has the input's dtype.
         whole: every element of the input is in it.
+        last: size of the last axis, where a matrix product with a weight made it.
     """
 
     facts: InputFacts
@@ -124,6 +125,7 @@ class Tracked:
     same_ends: bool = True
     same_dtype: bool = True
     whole: bool = True
+    last: int | None = None
 
     @property
     def rank(self) -> int | None:

@@ -17,6 +17,8 @@ _CUDA = re.compile(
     r"No (\w+) GPUs are available|Cannot access accelerator device",
     re.IGNORECASE,
 )
+_MOBILE = frozenset({"xnnpack", "prepacked", "vulkan_prepack", "metal_prepack"})
+"""Namespaces of what ``torch.utils.mobile_optimizer`` puts into a model."""
 _NOISE = (
     "The following operation failed in the TorchScript interpreter",
     "Traceback of TorchScript",
@@ -29,9 +31,21 @@ _NOISE = (
 )
 
 
-def while_loading(name: str, exc: BaseException) -> KmrError:
-    """The error for a file that ``torch.jit.load`` refused."""
+def while_loading(name: str, exc: BaseException, *, optimized: bool = False) -> KmrError:
+    """The error for a file that ``torch.jit.load`` refused.
+
+    Args:
+        name: of the file.
+        exc: what torch raised.
+        optimized: the file's code holds weights in oneDNN's form.
+    """
     text = str(exc)
+    if optimized:
+        return ModelLoadError(
+            f"{name}: was optimized for inference (torch.jit.optimize_for_inference): its weights are in oneDNN's"
+            f" form (mkldnn), which torch writes but cannot read ({meaningful_line(exc)})",
+            "save the model before torch.jit.optimize_for_inference, and optimize it after it is loaded",
+        )
     operator = _UNKNOWN_OPERATOR.search(text)
     if operator:
         return _missing(name, f"the operator {operator[1].rstrip('.')}", operator[1].split("::")[0])
@@ -47,6 +61,11 @@ def while_loading(name: str, exc: BaseException) -> KmrError:
 
 
 def _missing(name: str, what: str, package: str) -> ModelLoadError:
+    if package in _MOBILE:
+        return ModelLoadError(
+            f"{name}: was optimized for mobile devices (optimize_for_mobile): needs {what}, which this torch lacks",
+            "use the model from before torch.utils.mobile_optimizer.optimize_for_mobile",
+        )
     if package == "torchvision":
         hint = "pip install torchvision, then add --import torchvision"
     else:

@@ -54,6 +54,9 @@ class Listener(Protocol):
         """The latest module pushed ends."""
 
 
+_DIFFERENTIATE = frozenset({"aten::grad", "aten::backward"})
+"""Operators that need what was recorded of the operations before them."""
+
 _listener: Listener | None = None
 _library: Any = None  # torch drops the operators with the object that defined them
 
@@ -99,6 +102,7 @@ class Loaded:
 
     Attributes:
         module: in eval mode, on the CPU.
+        takes_gradients: its code differentiates (forces from an energy), so that a pass must record operations.
     """
 
     def __init__(self, source: str | bytes) -> None:
@@ -109,6 +113,8 @@ class Loaded:
         read = torch._C.import_ir_module if isinstance(source, str) else torch._C.import_ir_module_from_buffer
         handle = read(self._unit, source, torch.device("cpu"), {}, False)
         self.module: Any = wrap_cpp_module(handle).eval()
+        kinds = (node.kind() for function in self._unit.get_functions() for node in _nodes(function.graph))
+        self.takes_gradients = any(kind in _DIFFERENTIATE for kind in kinds)
 
     def instrument(self, *, operators: bool) -> tuple[str, ...]:
         """Insert the operators into the graphs of every method and function.

@@ -83,7 +83,8 @@ class TorchScriptSession:
             try:
                 # Every run takes the same path through the executor. With its optimizer on, the first run, which
                 # profiles, and later ones, which use the profile, could round differently.
-                with torch.no_grad(), torch.jit.optimized_execution(False), self._mode(loaded):
+                grad = torch.set_grad_enabled(loaded.takes_gradients)
+                with grad, torch.jit.optimized_execution(False), self._mode(loaded):
                     result = loaded.module(*arguments, **keywords)
             except BaseException as exc:
                 if isinstance(recorder.raised, _Enough):

@@ -1,0 +1,202 @@
+# ruff: noqa: UP006, UP035  (every torch reads the old spellings of types)
+"""TorchScript files as people have them: what is in them that most examples do not show."""
+
+import enum
+from typing import Tuple
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from zoo import torchscript as zoo
+
+from kmr_cli import open_model
+from kmr_cli.errors import BatchError, ModelLoadError
+from kmr_cli.formats.torchscript.run import failures
+
+
+@pytest.fixture
+def saved(tmp_path):
+    return lambda module: zoo.save(module, tmp_path / "model.pt")
+
+
+@pytest.fixture
+def opened(saved):
+    """Save a model, and open it in this process."""
+
+    def open_it(module, **options):
+        path = saved(module if isinstance(module, torch.jit.ScriptModule) else zoo.script(module))
+        return open_model(path, in_process=True, **options)
+
+    return open_it
+
+
+def normal(*shape):
+    return np.random.default_rng(sum(shape)).standard_normal(shape).astype(np.float32)
+
+
+class Layout(enum.Enum):
+    PLANES = "planes"
+    ROWS = "rows"
+
+
+class Size(enum.Enum):
+    SMALL = 3
+    LARGE = 11
+
+
+class Patches(nn.Module):
+    layout: Layout
+    size: Size
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 4, 4)
+        self.layout, self.size = Layout.ROWS, Size.LARGE
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x)
+        if self.layout == Layout.ROWS and self.size == Size.LARGE:
+            x = x.flatten(2).transpose(1, 2)
+        return x
+
+
+def test_members_of_an_enum_are_read(opened):
+    with opened(Patches()) as model:
+        assert [layer.path for layer in model.layers] == ["conv"]
+        assert model.info.parameters == 3 * 8 * 16 + 8
+        assert model.check_batch_axis({"x": normal(5, 3, 8, 8)}).verdict == "pass"
+
+
+class Forces(nn.Module):
+    def __init__(self, leaks=False):
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 1))
+        self.leaks = leaks
+
+    def forward(self, pos: Tensor) -> Tuple[Tensor, Tensor]:
+        pos = pos.detach().requires_grad_(True)
+        energy = self.net(pos).sum(dim=[1, 2])
+        if self.leaks:
+            energy = energy * energy.sum()
+        grad = torch.autograd.grad([energy.sum()], [pos])[0]
+        assert grad is not None
+        return energy, -grad
+
+
+def test_a_gradient_is_taken_inside_forward(opened):
+    pos = normal(6, 5, 3)
+    eager = Forces()
+    with opened(eager) as model:
+        assert model.check_batch_axis({"pos": pos}).verdict == "pass"
+        (record,) = model.sample("net.1", 2, {"pos": pos}, side="out")
+        right = torch.tanh(eager.net[0](torch.from_numpy(pos)))[2]
+        np.testing.assert_array_equal(record.value, right.detach().numpy())
+    with opened(Forces(leaks=True)) as model:
+        assert model.check_batch_axis({"pos": pos}).verdict == "fail"
+
+
+def test_nothing_is_recorded_where_no_gradient_is_taken(saved):
+    from kmr_cli.formats.torchscript.run.instrument import Loaded
+
+    assert Loaded(str(saved(zoo.script(Forces())))).takes_gradients
+    assert not Loaded(str(saved(zoo.script(nn.Linear(3, 2))))).takes_gradients
+
+
+def test_a_file_optimized_for_inference_is_explained(opened):
+    net = nn.Sequential(nn.Conv2d(2, 1, (1, 2)), nn.ReLU()).eval()
+    fast = zoo.quietly(torch.jit.optimize_for_inference, zoo.trace(net, torch.rand(1, 2, 2, 2)))
+    with opened(fast) as model, pytest.raises(ModelLoadError, match=r"optimized for inference.*mkldnn") as raised:
+        model.check_batch_axis({"input": normal(4, 2, 2, 2)})
+    assert "before torch.jit.optimize_for_inference" in raised.value.hint
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Unknown type name '__torch__.torch.classes.xnnpack.Conv2dOpContext':",
+        "Unknown builtin op: prepacked::conv2d_clamp_run.",
+    ],
+)
+def test_a_file_optimized_for_mobile_is_explained(text):
+    error = failures.while_loading("model.ptl", RuntimeError(text))
+    assert "optimized for mobile devices" in error.message
+    assert "before" in error.hint
+    assert "--import" not in error.hint
+
+
+class Asks(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x * 2 if self.training else x
+
+
+class Modes(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(
+            nn.Conv2d(3, 8, 3, padding=1),
+            nn.InstanceNorm2d(8, affine=True, track_running_stats=True),
+            nn.InstanceNorm2d(8),
+            nn.Dropout(0.5),
+        )
+        self.asks = Asks()
+        self.rnn = nn.LSTM(8, 4, 2, dropout=0.2, batch_first=True)
+        self.plain = nn.LSTM(4, 4, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.asks(self.net(x)).flatten(2).transpose(1, 2)
+        return self.plain(self.rnn(h)[0])[0]
+
+
+def test_every_layer_that_training_changes_is_named(saved):
+    training = zoo.quietly(torch.jit.script, Modes().train())
+    with open_model(saved(training)) as model:
+        assert model.info.trains == ("net.1", "net.3", "asks", "rnn")
+
+
+class Mlp(nn.Module):
+    def __init__(self, between):
+        super().__init__()
+        self.l1, self.between, self.bn = nn.Linear(8, 16), between, nn.BatchNorm1d(16)
+        self.l2 = nn.Linear(16, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.l2(self.bn(self.between(self.l1(x))))
+
+
+class Ids(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.emb, self.out = nn.Embedding(50, 8), nn.Linear(8, 2)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return self.out(self.emb(ids).mean(1))
+
+
+@pytest.mark.parametrize("between", [nn.Identity(), nn.ReLU()], ids=["linear", "linear and relu"])
+def test_batch_norm_after_a_linear_layer_tells_the_rank(opened, between):
+    with opened(Mlp(between)) as model:
+        (spec,) = model.inputs
+        assert (spec.shape, spec.presumed) == ((None, 8), ("rank",))
+        assert model.check_batch_axis().verdict == "pass"
+        assert model.check_batch_axis({"x": normal(5, 8)}).verdict == "pass"
+
+
+def test_the_hint_for_ids_has_one_axis(opened):
+    with opened(Ids()) as model, pytest.raises(BatchError) as raised:
+        model.check_batch_axis()
+    assert raised.value.hint.endswith("--shape N")
+
+
+class Plain(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.out = nn.Linear(8, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(x)
+
+
+def test_a_linear_layer_alone_tells_no_rank(opened):
+    with opened(Plain()) as model:
+        assert model.inputs[0].shape is None
