@@ -29,11 +29,12 @@ demo: .venv/demo-installed ## show sample 4 at a layer of a real model
 test: .venv/dev-installed ## run all tests against the installed package
 	@$(BIN)/pytest -n auto --maxprocesses $(WORKERS)
 
-lint: .venv/dev-installed ## check style, types and the screens in README.md
+lint: .venv/dev-installed ## check style, types, the screens in README.md and docs/reference.md
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/python scripts/readme_screens.py --check
+	@$(BIN)/python scripts/reference.py --check
 
 bench: .venv/dev-installed ## measure speed and write the table in benchmarks/README.md
 	@$(BIN)/python benchmarks/run.py

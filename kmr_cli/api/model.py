@@ -34,7 +34,9 @@ def open_model(
     tags: Sequence[str] | None = None,
     in_process: bool = False,
 ) -> Model:
-    """Open a saved model. Reads the file's own description only; the framework comes in when a sample is asked for.
+    """Open a saved model. Reads only what the file declares; the framework comes in when the model is to be run.
+
+    The file is read, and the model is run, in a child process.
 
     Args:
         model: a ``.keras`` or ``.h5`` file, a SavedModel directory, a TorchScript ``.pt`` file; with
@@ -46,6 +48,7 @@ def open_model(
 
     Raises:
         ModelFileError: nothing there, damaged, or not a model.
+        KmrError: a live model that no format takes, or without ``in_process``.
 
     >>> from kmr_cli import open_model
     >>> with open_model("sample_models/digits.keras") as model:
@@ -103,7 +106,8 @@ def check_batch_axis(
 class Model:
     """An opened model. Made by :func:`open_model`; close it, or use it as a context manager.
 
-    The framework runs in a child process that starts with the first sample and stays until :meth:`close`.
+    The framework runs in a child process, which stays until :meth:`close`: what is asked second is answered faster.
+    A closed model still shows what its file declares, and runs no more.
     """
 
     def __init__(
@@ -133,7 +137,7 @@ class Model:
 
     @property
     def layers(self) -> tuple[LayerInfo, ...]:
-        """Every layer that the file tells, a parent before its children."""
+        """Every layer that the file declares, a parent before its children."""
         return self.info.layers
 
     @property
@@ -159,7 +163,7 @@ class Model:
         shapes: GivenShapes = None,
         seed: int = 0,
     ) -> tuple[Record, ...]:
-        """What went into and came out of layers for given samples, with the proof that it is theirs.
+        """What went into and came out of layers for given samples, with the evidence that it is theirs.
 
         Args:
             layer: path, unique suffix or glob; or several.
@@ -168,11 +172,12 @@ class Model:
                 takes one input), or npy/npz files as on the command line; None for synthetic data.
             side: ``in``, ``out`` or ``both``.
             call: only this call of each layer, counted from 0; None for every call.
-            verify: prove whose the values are (one more pass, a second one in doubt).
+            verify: find out whose the values are (one more pass, a second one in doubt); else trust the shape.
             size: batch size: of synthetic data, or the first rows of ``batch`` (its other rows then serve as
                 replacement data).
-            shapes: shape of one sample by input name, ``(8, 8, 1)``, for synthetic data where the file does not tell
-                it; with the dtype, ``(12, "bool")``, where the file does not tell that.
+            shapes: shape of one sample by input name, ``{"image": (8, 8, 1)}`` or ``"image=8,8,1"``, for synthetic
+                data where the file does not declare it; with the dtype, ``(12, "bool")``, where it does not declare
+                that.
             seed: of synthetic and replacement data.
 
         Returns:
@@ -222,7 +227,10 @@ class Model:
         seed: int = 0,
         training: bool = False,
     ) -> Report:
-        """Whether the samples of a batch are independent at every layer; see :func:`kmr_cli.check.check.check`.
+        """Whether the samples of a batch are independent at every layer.
+
+        Runs the model with samples replaced, made extreme and NaN, and at other batch sizes: at most B + 15 passes
+        for B of up to eight samples, 2·⌈log2 B⌉ + 15 above; four more for masks, one more in training mode.
 
         Args:
             batch: as in :meth:`sample`. Of more than eight samples the first eight are the batch, and the others
@@ -231,8 +239,7 @@ class Model:
             size: batch size.
             shapes: as in :meth:`sample`.
             seed: of synthetic and replacement data.
-            training: of the model in training mode; see :func:`kmr_cli.check.training.check_session`. Its variables
-                stay as they are.
+            training: check the model in training mode. Its variables stay as they are.
 
         Raises:
             BatchError, MissingFrameworkError, ModelLoadError, ModelRunError.
@@ -277,7 +284,7 @@ class Model:
             size: batch size.
             shapes: as in :meth:`sample`.
             seed: of synthetic and replacement data.
-            folder: save the whole tensors there too; see :func:`kmr_cli.snapshot.take.take`.
+            folder: save the whole tensors there too: ``0.npy``, ``1.npy``, … in the order of the taps.
 
         Raises:
             BatchError, MissingFrameworkError, ModelLoadError, ModelRunError.

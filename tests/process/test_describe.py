@@ -1,0 +1,95 @@
+"""A file that makes its reader hang: the parent only waits, and so goes at once when it is told to."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from zoo.samples import COMMAND, HOME
+
+from kmr_cli.errors import ModelFileError
+from kmr_cli.formats import describe as read
+from kmr_cli.formats.interface import OpenOptions
+from kmr_cli.process import place
+
+# A format whose reader hangs as libhdf5 does on a file with two zeroed bytes: in native code, deaf to signals.
+FORMAT = """
+import ctypes, os, signal
+NAME = TITLE = "hanging"
+FILE = EXTRA = "a hanging file"
+SEPARATOR, FREE_DIMS, PROGRAMS, FRAMEWORKS, OPTIONS = "/", True, (), (), ()
+
+def matches(path):
+    if path.suffix != ".hang":
+        return False
+    (path.parent / f"{os.getpid()}.reader").touch()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    while True:
+        ctypes.CDLL(None).sleep(600)
+
+def describe(path, options): ...
+def open(path, options): ...
+def adopt(model, *, training=False): ...
+"""
+
+
+def gone(pid):
+    try:
+        with open(f"/proc/{pid}/status") as file:  # noqa: PTH123
+            return "State:\tZ" in file.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc")
+@pytest.mark.parametrize("command", ["layers", "check-batch-axis"])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)], ids=str)
+def test_a_reader_that_hangs_is_ended_at_once(tmp_path, command, number, code):
+    site = tmp_path / "site"
+    distribution = site / "hanging-1.0.dist-info"
+    distribution.mkdir(parents=True)
+    (distribution / "METADATA").write_text("Metadata-Version: 2.1\nName: hanging\nVersion: 1.0\n")
+    (distribution / "entry_points.txt").write_text("[kmr_inspect.formats]\nhanging = hanging_format\n")
+    (site / "hanging_format.py").write_text(FORMAT)
+    model = tmp_path / "model.hang"
+    model.write_bytes(b"?")
+    environment = {**os.environ, "PYTHONPATH": str(site)}
+    with subprocess.Popen(
+        [COMMAND, command, str(model)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as run:
+        try:
+            deadline = time.monotonic() + 60
+            while not (readers := list(tmp_path.glob("*.reader"))):
+                assert run.poll() is None, run.stderr.read()
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            reader = int(readers[0].stem)
+            assert reader != run.pid  # the parent reads nothing of it
+            started = time.monotonic()
+            run.send_signal(number)
+            assert run.wait(timeout=30) == code
+            assert time.monotonic() - started < 5
+        finally:
+            run.kill()
+    assert gone(reader)
+    assert len(readers) == 1
+
+
+@pytest.mark.parametrize("name", ["digits.keras", "digits.h5", "digits_savedmodel", "digits_scripted.pt"])
+def test_a_description_arrives_as_it_was_read(name):
+    path = HOME / name
+    if not path.exists():
+        pytest.skip(f"no {name}")
+    assert place.describe(path, OpenOptions()) == read(path, OpenOptions())[1]
+
+
+def test_what_is_wrong_with_a_file_arrives_too(tmp_path):
+    path = tmp_path / "cut.keras"
+    path.write_bytes((HOME / "digits.keras").read_bytes()[:1000])
+    with pytest.raises(ModelFileError) as here:
+        read(path, OpenOptions())
+    with pytest.raises(ModelFileError) as there:
+        place.describe(path, OpenOptions())
+    assert (there.value.message, there.value.hint) == (here.value.message, here.value.hint)
