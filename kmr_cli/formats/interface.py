@@ -223,6 +223,10 @@ class Format(Protocol):
         """
 
 
+REQUIRED = tuple(name for name in (*Format.__annotations__, *vars(Format)) if not name.startswith("_"))
+"""The facts and functions that every format has."""
+
+
 class OptionalParts(Protocol):
     """What a format may also provide at its top level. :func:`optional` tells whether it does."""
 

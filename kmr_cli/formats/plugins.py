@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kmr_cli.errors import ModelFileError
 from kmr_cli.formats import FORMATS
-from kmr_cli.formats.interface import Format
+from kmr_cli.formats.interface import REQUIRED, Format
 
 if TYPE_CHECKING:
     from importlib import metadata
@@ -97,10 +97,6 @@ def _loaded(entry: metadata.EntryPoint, known: dict[str, Format]) -> Format:
     if entry.name != found.NAME:
         raise ValueError(f"calls itself {found.NAME!r}")
     return found  # type: ignore[no-any-return]
-
-
-REQUIRED = tuple(name for name in (*Format.__annotations__, *vars(Format)) if not name.startswith("_"))
-"""The facts and functions that every format has."""
 
 
 def _distribution(entry: metadata.EntryPoint) -> str:

@@ -1,195 +1,169 @@
-"""What every format promises of its sessions, on every sample model."""
+"""Every format runs the conformance kit: on every sample model, on live objects, on layer classes, on a toy."""
+
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+from zoo import toy_format, toys
 from zoo.samples import DATA, HOME, batch_of, run_bare
 
 from kmr_cli.batch.fit import fit
 from kmr_cli.batch.given import from_arrays
-from kmr_cli.errors import LayerError
-from kmr_cli.formats import detect
-from kmr_cli.formats.interface import OpenOptions, Session, Taps
+from kmr_cli.formats import FORMATS, conformance, detect, load_format
+from kmr_cli.formats.interface import OpenOptions
+from kmr_cli.formats.layer_class import LayerClass
+from kmr_cli.records import TensorSpec
 
 pytestmark = pytest.mark.slow
-OPTIONS = OpenOptions()
-EVERY_SIDE = ("in", "out")
-BITWISE = {name for name in DATA if name.endswith((".keras", ".pt"))}
-"""Formats whose bare run is the framework's own. A SavedModel's session turns off the fusions of the served signature,
-and a Keras 2 file runs on Keras 3 kernels: a few units in the last place there."""
+ROUNDED = {name for name in DATA if not name.endswith((".keras", ".pt"))}
+"""Formats whose bare run is not quite ours. A SavedModel's session turns off the fusions of the served signature, and a
+Keras 2 file runs on Keras 3 kernels: a few units in the last place there."""
 
 
-class Opened:
-    """One sample model, opened once for all tests of this file."""
-
-    def __init__(self, name):
-        self.name, self.path = name, HOME / name
-        self.format = detect(self.path)
-        self.info = self.format.describe(self.path, OPTIONS)
-        self.session = self.format.open(self.path, OPTIONS)
-        self.batch = fit(from_arrays(batch_of(name)), self.info.inputs, fixed_batch=None, notice=lambda text: None)
-        self.everything = Taps(
-            tuple(layer.path for layer in self.info.layers if not layer.untappable), None, EVERY_SIDE
-        )
-
-    def run(self, taps, session=None, batch=None, **options):
-        """(values by tap in the order they ran, outputs)."""
-        values = {}
-
-        def keep(layer, call, port, array):
-            assert isinstance(array, np.ndarray)
-            assert (layer, call, port) not in values
-            values[layer, call, port] = np.array(array)
-
-        outputs = (session or self.session).capture(batch or self.batch, taps, keep, **options)
-        return values, outputs
+def sample(name):
+    path = HOME / name
+    found = detect(path)
+    inputs = found.describe(path, OpenOptions()).inputs
+    return conformance.Example(
+        name,
+        found,
+        path,
+        fit(from_arrays(batch_of(name)), inputs, fixed_batch=None, notice=lambda text: None),
+        bare=lambda batch: run_bare(name, batch),
+        bare_tolerance=2e-6 if name in ROUNDED else 0.0,
+        # Which tensors are fetched decides what TensorFlow may fuse.
+        taps_tolerance=1e-5 if path.is_dir() else 0.0,
+    )
 
 
-@pytest.fixture(scope="module", params=DATA)
+SAMPLES = [sample(name) for name in DATA]
+
+
+@pytest.fixture(scope="module")
 def opened(request):
-    found = Opened(request.param)
-    yield found
-    found.session.close()
+    with conformance.opened(request.param) as found:
+        yield found
 
 
-def same(first, second):
-    return first.dtype == second.dtype and first.shape == second.shape and first.tobytes() == second.tobytes()
+@pytest.mark.parametrize(("opened", "rule"), conformance.cases(SAMPLES), indirect=["opened"], ids=str)
+def test_sample_models(opened, rule):
+    rule(opened)
 
 
-def test_is_a_session(opened):
-    assert isinstance(opened.session, Session)
-    assert opened.session.inputs == opened.info.inputs
+def test_every_format_has_examples():
+    assert {example.format.NAME for example in SAMPLES} == set(FORMATS)
 
 
-def test_outputs_equal_the_bare_model(opened):
-    _, outputs = opened.run(opened.everything)
-    bare = run_bare(opened.name, opened.batch)
-    assert len(outputs) == len(bare)
-    for ours, theirs in zip(outputs.values(), bare, strict=True):
-        if opened.name in BITWISE:
-            assert same(ours, theirs)
-        else:
-            np.testing.assert_allclose(ours, theirs, rtol=2e-6, atol=1e-6)
+# -- the toy ------------------------------------------------------------------------------------------------------
 
 
-def test_taps_do_not_change_the_outputs(opened):
-    _, tapped = opened.run(opened.everything)
-    _, untapped = opened.run(Taps(()))
-    assert list(tapped) == list(untapped)
-    assert all(same(tapped[name], untapped[name]) for name in tapped)
+def toy(path, said, names, ports=()):
+    from zoo.toy_format.run.model import load
+
+    toys.save(path, said, toys.weights())
+    return conformance.Example(
+        path.stem,
+        toy_format,
+        path,
+        toys.batch(names=names),
+        bare=lambda batch: list(load(path)({name: np.array(rows) for name, rows in batch.items()}).values()),
+        ports=dict(ports),
+    )
 
 
-def test_every_listed_layer_gives_a_value(opened):
-    values, _ = opened.run(opened.everything)
-    calls = {layer.path: layer.calls for layer in opened.info.layers}
-    seen = {layer for layer, _, _ in values}
-    assert seen <= set(opened.everything.layers)
-    # A layer that need not run (the softmax of an attention that a fused kernel does) says that only a run can tell.
-    assert {layer: calls[layer] for layer in set(opened.everything.layers) - seen if calls[layer] is not None} == {}
-    for layer in seen:
-        ran = {call for path, call, _ in values if path == layer}
-        assert ran == set(range(len(ran)))
-        assert calls[layer] in (None, len(ran))
+@pytest.mark.parametrize("name", ["plain", "leak", "corners"])
+def test_the_toy(tmp_path, name):
+    path = tmp_path / f"{name}.toy"
+    if name == "corners":
+        example = toy(path, toys.corners(), ("x", "x2"), {"join": ("in0", "in2", "out0")})
+    else:
+        example = toy(path, toys.graph(leak=name == "leak"), ("x",))
+    assert len(conformance.cases([example])) >= len(conformance.RULES) - 1
+    conformance.check_conformance(example)
 
 
-def test_listed_shapes_and_dtypes_are_those_of_the_values(opened):
-    values, _ = opened.run(opened.everything)
-    checked = 0
-    for layer in opened.info.layers:
-        for spec in (*layer.inputs, *layer.outputs):
-            value = values.get((layer.path, 0, spec.name))
-            if value is None:
-                continue
-            if spec.shape is not None:
-                assert len(spec.shape) == value.ndim, (layer.path, spec)
-                assert all(told in (None, real) for told, real in zip(spec.shape, value.shape, strict=True)), layer.path
-                checked += 1
-            if spec.dtype is not None:
-                assert spec.dtype == value.dtype.name, layer.path
-    assert checked or opened.info.format == "torchscript"
+def test_a_live_toy(tmp_path):
+    from zoo.toy_format.run.model import load
+
+    model = load(toys.save(tmp_path / "m.toy", toys.corners(), toys.weights()))
+    live = conformance.Example("live", toy_format, None, toys.batch(names=("x", "x2")), live=model)
+    conformance.check_conformance(live)
 
 
-def test_every_listed_layer_is_in_the_session(opened):
-    assert {layer.path for layer in opened.info.layers} <= {layer.path for layer in opened.session.layers}
+# -- live objects -------------------------------------------------------------------------------------------------
 
 
-def test_the_same_run_twice_is_the_same(opened):
-    first, _ = opened.run(opened.everything)
-    second, _ = opened.run(opened.everything)
-    assert list(first) == list(second)
-    assert all(same(first[tap], second[tap]) for tap in first)
+def test_a_live_keras_model():
+    import keras
+
+    model = keras.models.load_model(HOME / "digits.keras", compile=False)
+    batch = {"image": batch_of("digits.keras")["image"]}
+    conformance.check_conformance(
+        conformance.Example(
+            "live",
+            load_format("keras"),
+            None,
+            batch,
+            live=model,
+            bare=lambda rows: [np.asarray(model(rows["image"], training=False))],
+        )
+    )
 
 
-def test_identity_is_the_same_in_another_session(opened):
-    other = opened.format.open(opened.path, OPTIONS)
-    try:
-        first, _ = opened.run(opened.everything)
-        second, _ = opened.run(opened.everything, other)
-        assert list(first) == list(second)
-        assert all(same(first[tap], second[tap]) for tap in first)
-    finally:
-        other.close()
+def test_a_live_script_module():
+    import torch
+
+    module = torch.jit.load(str(HOME / "digits_scripted.pt")).eval()
+    (rows,) = batch_of("digits_scripted.pt").values()
+    name = load_format("torchscript").adopt(module).inputs[0].name
+
+    def bare(batch):
+        with torch.no_grad():
+            return [module(torch.from_numpy(batch[name])).numpy()]
+
+    conformance.check_conformance(
+        conformance.Example("live", load_format("torchscript"), None, {name: rows}, live=module, bare=bare)
+    )
 
 
-def test_stopping_changes_no_value(opened):
-    whole, _ = opened.run(opened.everything)
-    seen = {layer for layer, _, _ in whole}
-    paths = [path for path in opened.everything.layers if path in seen]
-    for path in (paths[0], paths[len(paths) // 2], paths[-1]):
-        fresh = opened.format.open(opened.path, OPTIONS)
-        try:
-            part, outputs = opened.run(Taps((path,), None, EVERY_SIDE), fresh, stop=True)
-        finally:
-            fresh.close()
-        assert outputs is None
-        expected = {tap: value for tap, value in whole.items() if tap[0] == path}
-        assert part.keys() == expected.keys()
-        for tap, value in part.items():
-            # A SavedModel's fetches differ here, and with them what may be fused.
-            close = opened.info.format == "savedmodel" and np.allclose(value, expected[tap], rtol=1e-5, atol=1e-6)
-            assert same(value, expected[tap]) or close, tap
+# -- layer classes ------------------------------------------------------------------------------------------------
+
+CLASSES = """
+import keras, torch
+
+class TorchTwo(torch.nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.first = torch.nn.Linear(4, width)
+        self.second = torch.nn.Linear(width, 2)
+
+    def forward(self, x):
+        return self.second(torch.relu(self.first(x)))
+
+class KerasTwo(keras.layers.Layer):
+    def __init__(self, width, name="two", **options):
+        super().__init__(name=name, **options)
+        self.first = keras.layers.Dense(width, activation="relu")
+        self.second = keras.layers.Dense(2)
+
+    def build(self, shape):
+        self.first.build(shape)
+        self.second.build((*shape[:-1], self.first.units))
+
+    def call(self, x):
+        return self.second(self.first(x))
+"""
 
 
-def test_one_side_and_one_call(opened):
-    values, _ = opened.run(opened.everything)
-    for side in EVERY_SIDE:
-        part, _ = opened.run(Taps(opened.everything.layers, None, (side,)))
-        assert part.keys() == {tap for tap in values if tap[2].startswith(side)}
-    first, _ = opened.run(Taps(opened.everything.layers, (0,), EVERY_SIDE))
-    assert first.keys() == {tap for tap in values if tap[1] == 0}
-
-
-def test_what_a_sink_raises_reaches_the_caller_and_leaves_no_trace(opened):
-    class Mine(Exception):  # noqa: N818
-        pass
-
-    error = Mine("unchanged")
-
-    def refuse(layer, call, port, array):
-        raise error
-
-    before, outputs = opened.run(opened.everything)
-    with pytest.raises(Mine) as caught:
-        opened.session.capture(opened.batch, opened.everything, refuse)
-    assert caught.value is error
-    after, again = opened.run(opened.everything)
-    assert list(before) == list(after)
-    assert all(same(before[tap], after[tap]) for tap in before)
-    assert all(same(outputs[name], again[name]) for name in outputs)
-
-
-def test_inputs_are_copied_and_their_address_does_not_matter(opened):
-    kept = {name: values.copy() for name, values in opened.batch.items()}
-    shifted = {}
-    for name, values in opened.batch.items():
-        raw = np.empty(values.nbytes + 64, np.uint8)
-        shifted[name] = raw[4 : 4 + values.nbytes].view(values.dtype).reshape(values.shape)
-        shifted[name][...] = values
-    first, _ = opened.run(opened.everything)
-    second, _ = opened.run(opened.everything, batch=shifted)
-    assert all(same(first[tap], second[tap]) for tap in first)
-    assert all(same(opened.batch[name], kept[name]) for name in kept)
-
-
-def test_an_unknown_layer_is_refused(opened):
-    with pytest.raises(LayerError):
-        opened.run(Taps(("no such layer",)))
+@pytest.mark.parametrize("name", ["TorchTwo", "KerasTwo"])
+def test_layer_classes(tmp_path, monkeypatch, name):
+    module = f"conformance_{name.lower()}"
+    (tmp_path / f"{module}.py").write_text(CLASSES)
+    monkeypatch.syspath_prepend(tmp_path)
+    spec = TensorSpec("x", (None, 4), "float32")
+    path, found = Path(f"{module}:{name}"), LayerClass({"width": 3}, (spec,))
+    assert found.matches(path)
+    (given,) = found.describe(path, OpenOptions()).inputs
+    conformance.check_conformance(conformance.Example(name, found, path, {given.name: toys.batch()["x"]}))
+    sys.modules.pop(module, None)

@@ -11,7 +11,7 @@ from zoo.samples import HOME
 
 import kmr_cli
 from kmr_cli.formats import FORMATS, all_formats, load_format
-from kmr_cli.formats.plugins import REQUIRED
+from kmr_cli.formats.interface import REQUIRED
 
 PACKAGE = Path(kmr_cli.__file__).parent
 HOMES = {name: Path(import_module(line.module).__file__).parent for name, line in FORMATS.items()}

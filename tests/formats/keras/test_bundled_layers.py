@@ -116,7 +116,8 @@ def test_a_class_that_the_user_registered_stays(monkeypatch):
 @pytest.mark.parametrize(("name", "expected"), [("digits.keras", "[]"), ("recommender.keras", "['kmr_cli.layers']")])
 def test_imports_them_only_where_they_are_needed(name, expected):
     script = (
-        "import sys; from kmr_cli.formats import OpenOptions, detect; from pathlib import Path\n"
+        "import sys; from kmr_cli.formats import detect; from pathlib import Path\n"
+        "from kmr_cli.formats.interface import OpenOptions\n"
         f"path = Path({str(HOME / name)!r}); detect(path).open(path, OpenOptions()).close()\n"
         "print(sorted({'kmr_cli.layers'} & set(sys.modules)))"
     )

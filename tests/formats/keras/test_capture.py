@@ -406,7 +406,7 @@ def test_custom_layers_come_with_import(tmp_path):
         """
         from pathlib import Path
         import numpy as np
-        from kmr_cli.formats import OpenOptions, Taps
+        from kmr_cli.formats.interface import OpenOptions, Taps
         from kmr_cli.formats.keras import archive as keras_archive
         session = keras_archive.open(Path("m.keras"), OpenOptions(imports=("my_layers",)))
         print(session.capture({"x": np.ones((2, 3), "float32")}, Taps(("scaled",)), print))
@@ -459,7 +459,7 @@ def test_the_torch_backend(tmp_path):
         import keras, numpy as np
         assert keras.backend.backend() == "torch"
         from zoo import keras as zoo
-        from kmr_cli.formats import OpenOptions, Taps
+        from kmr_cli.formats.interface import OpenOptions, Taps
         from kmr_cli.formats.keras import archive as keras_archive
         import torch
         for name in sorted(zoo.MODELS):

@@ -126,7 +126,7 @@ def test_files_of_keras_3(kind, tmp_path):
 
 def test_without_tf_keras_the_extra_is_named(tmp_path, monkeypatch):
     path = keras2.saved("hard_sigmoid", tmp_path)
-    monkeypatch.setattr(keras_h5, "installed", lambda module: False)
+    monkeypatch.setattr(frameworks, "installed", lambda module: False)
     with pytest.raises(MissingFrameworkError) as caught:
         run(keras_h5, path)
     assert "hard_sigmoid" in caught.value.message

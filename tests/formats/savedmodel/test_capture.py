@@ -619,7 +619,7 @@ def test_without_tensorflow(model):
         "            raise ModuleNotFoundError(name=name)\n"
         "sys.meta_path.insert(0, Absent())\n"
         "from kmr_cli.errors import MissingFrameworkError\n"
-        "from kmr_cli.formats import OpenOptions, savedmodel\n"
+        "from kmr_cli.formats import savedmodel; from kmr_cli.formats.interface import OpenOptions\n"
         "path = pathlib.Path(sys.argv[1])\n"
         "print(len(savedmodel.describe(path, OpenOptions()).layers))\n"
         "try:\n"
@@ -635,7 +635,7 @@ def test_without_tensorflow(model):
 def test_nothing_is_printed(model):
     code = (
         "import sys, pathlib, numpy\n"
-        "from kmr_cli.formats import OpenOptions, Taps, savedmodel\n"
+        "from kmr_cli.formats import savedmodel; from kmr_cli.formats.interface import OpenOptions, Taps\n"
         "session = savedmodel.open(pathlib.Path(sys.argv[1]), OpenOptions())\n"
         "batch = {'x': numpy.zeros((2, 4), 'float32')}\n"
         "session.capture(batch, Taps(('fc1', 'fc2')), lambda *_: None)\n"

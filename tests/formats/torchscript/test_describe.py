@@ -368,7 +368,8 @@ def test_keywords_inside_text_stay_as_they_are():
 def test_no_framework_is_imported(saved):
     path = saved(zoo.scripted_cnn().module)
     program = (
-        "import sys, json; from pathlib import Path; from kmr_cli.formats import OpenOptions, torchscript as t\n"
+        "import sys, json; from pathlib import Path; from kmr_cli.formats import torchscript as t\n"
+        "from kmr_cli.formats.interface import OpenOptions\n"
         f"p = Path({str(path)!r}); info = t.describe(p, OpenOptions())\n"
         "print(json.dumps([t.matches(p), len(info.layers), t.adopt(object()), 'torch' in sys.modules]))\n"
     )
@@ -384,7 +385,8 @@ def test_without_torch_the_extra_is_named(saved):
         "  def find_spec(self, name, path=None, target=None):\n"
         "    if name == 'torch': raise ModuleNotFoundError(name, name=name)\n"
         "sys.meta_path.insert(0, Absent())\n"
-        "from pathlib import Path; from kmr_cli.formats import OpenOptions, torchscript as t\n"
+        "from pathlib import Path; from kmr_cli.formats import torchscript as t\n"
+        "from kmr_cli.formats.interface import OpenOptions\n"
         "from kmr_cli.errors import MissingFrameworkError\n"
         f"try: t.open(Path({str(path)!r}), OpenOptions())\n"
         "except MissingFrameworkError as exc: print(exc.message, '|', exc.hint)\n"

@@ -1,0 +1,1 @@
+"""What a toy's archive tells, without its weights' values."""
