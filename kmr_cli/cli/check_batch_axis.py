@@ -13,8 +13,8 @@ import click
 
 from kmr_cli.cli import options, outcomes, rule_options
 from kmr_cli.cli.exit_codes import ExitCode
+from kmr_cli.cli.jobs import Notify, run_each
 from kmr_cli.cli.jobs import option as jobs_option
-from kmr_cli.cli.jobs import run_each
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -93,22 +93,22 @@ def command(
     given = {} if layer_class else options.parse_shapes(shapes)
     opening = options.open_options(imports, signature, tags)
 
-    def check(path: str, report: Callable[[str, str], None], fork: bool) -> Report:
+    def check(path: str, notify: Notify, fork: bool) -> Report:
         from kmr_cli.api.layer_classes import LayerClasses
         from kmr_cli.api.model import Model
 
         if layer_class:
-            with LayerClasses(fork=fork, debug=debug, report=report) as classes:
+            with LayerClasses(fork=fork, debug=debug, report=notify) as classes:
                 return classes.check(
                     path, specs, arguments, imports=imports, size=batch_size, policy=policy, seed=seed,
                     training=training,
                 )  # fmt: skip
-        with Model(path, opening, fork=fork, debug=debug, report=report) as model:
+        with Model(path, opening, fork=fork, debug=debug, report=notify) as model:
             return model.check_batch_axis(
                 inputs or None, policy=policy, size=batch_size, shapes=given, seed=seed, training=training
             )
 
-    with options.Reporter() as reporter:
+    with options.Messages() as messages:
         paths = (layer_class,) if layer_class else models
         found = outcomes.Outcomes(
             "check-batch-axis",
@@ -118,20 +118,20 @@ def command(
             strict=strict,
             sources=[*models, *inputs],
             several=len(paths) != 1,
-            reporter=reporter,
+            messages=messages,
         )
         if not paths:
-            _library(found, policy, seed, training, reporter, debug)
+            _library(found, policy, seed, training, messages, debug)
             return found.finish()
         reports = []
-        with closing(run_each(paths, check, jobs=jobs, reporter=reporter, debug=debug)) as finished:
+        with closing(run_each(paths, check, jobs=jobs, messages=messages, debug=debug)) as finished:
             for one in finished:
                 if one.result is None:
                     found.add_failure(one)
                     continue
                 reports.append(one.result)
                 _add(found, one.result, one.path, one.seconds, partial(_show, one.result, policy))
-        _unused_allowances(allow, reports, reporter)
+        _unused_allowances(allow, reports, messages)
         return found.finish()
 
 
@@ -170,7 +170,7 @@ def _show(report: Report, policy: Policy, console: Console) -> None:
     show_report(console, report, some_rules=policy.some("check-batch-axis"))
 
 
-def _unused_allowances(allow: tuple[str, ...], reports: list[Report], reporter: options.Reporter) -> None:
+def _unused_allowances(allow: tuple[str, ...], reports: list[Report], messages: options.Messages) -> None:
     """A slip in ``--allow`` would otherwise show as a failure that looks as if it had not been allowed."""
     from kmr_cli.config.layers import unknown_layer
     from kmr_cli.records import LayerInfo
@@ -179,7 +179,7 @@ def _unused_allowances(allow: tuple[str, ...], reports: list[Report], reporter: 
     for pattern in allow:
         if reports and all(pattern in report.unmatched for report in reports):
             hint = unknown_layer(pattern, [layer for layer in layers if layer.path]).hint
-            reporter("notice", f"--allow {pattern}: no layer has this path; {hint}")
+            messages("notice", f"--allow {pattern}: no layer has this path; {hint}")
 
 
 def _constructor(text: str) -> dict[str, Any]:
@@ -210,7 +210,7 @@ def _specs(shapes: tuple[str, ...]) -> list[TensorSpec]:
 
 
 def _library(
-    found: outcomes.Outcomes, policy: Policy, seed: int, training: bool, reporter: options.Reporter, debug: bool
+    found: outcomes.Outcomes, policy: Policy, seed: int, training: bool, messages: options.Messages, debug: bool
 ) -> None:
     """The bundled layers, one line each. Those that mix by design do not count as failed."""
     from kmr_cli.api.layer_classes import LayerClasses
@@ -218,7 +218,7 @@ def _library(
     from kmr_cli.render.screen.report import show_library
 
     checked = []
-    with LayerClasses(fork=True, debug=debug, report=reporter) as classes:
+    with LayerClasses(fork=True, debug=debug, report=messages) as classes:
         for case in CASES:
             allow = (*policy.allow, "*") if case.by_design else policy.allow
             design = replace(policy, allow=allow, masks=case.masks)

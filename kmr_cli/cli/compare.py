@@ -80,12 +80,12 @@ def command(
     given = options.parse_shapes(shapes)
     _refuse_options(baselines, update=update)
 
-    def work(path: str, report: jobs_module.Report, fork: bool) -> tuple[Comparison, Snapshot | None]:
+    def work(path: str, notify: jobs_module.Notify, fork: bool) -> tuple[Comparison, Snapshot | None]:
         baseline = baselines[path]
-        with Model(path, opening, fork=fork, debug=debug, report=report) as model:
+        with Model(path, opening, fork=fork, debug=debug, report=notify) as model:
             if _is_snapshot(baseline):
                 return compare_with_snapshot(model, baseline, inputs or None, tolerances=tolerances, policy=policy)
-            with Model(str(baseline), opening, fork=fork, debug=debug, report=report) as other:
+            with Model(str(baseline), opening, fork=fork, debug=debug, report=notify) as other:
                 result = compare_models(
                     model, other, inputs or None, size=batch_size, shapes=given, seed=seed,
                     tolerances=tolerances, policy=policy,
@@ -94,15 +94,15 @@ def command(
 
     read = [*paths, *inputs, *map(str, baselines.values())]
     read += [str(tensors_path(place)) for place in baselines.values() if _is_snapshot(place)]
-    with options.Reporter() as reporter:
+    with options.Messages() as messages:
         gathered = outcomes.Outcomes(
             "compare", format_, output, force=force, strict=strict, sources=read, several=len(paths) > 1,
-            reporter=reporter, keep_going=update,
+            messages=messages, keep_going=update,
         )  # fmt: skip
         changes = []
         results: list[Comparison] = []
         with contextlib.closing(
-            jobs_module.run_each(paths, work, jobs=jobs, reporter=reporter, debug=debug)
+            jobs_module.run_each(paths, work, jobs=jobs, messages=messages, debug=debug)
         ) as finished:
             for one in finished:
                 if one.result is None:
@@ -111,14 +111,14 @@ def command(
                 result, now = one.result
                 results.append(result)
                 for note in result.notes:
-                    reporter("notice", note)
+                    messages("notice", note)
                 _show(gathered, one.path, result, one.seconds, some_rules=policy.some("compare"))
                 if now is not None:
                     changes.append((baselines[one.path], now))
         for line in _unused(allow, decided, results):
-            reporter("notice", line)
+            messages("notice", line)
         code = gathered.finish()
-        reporter.clear()
+        messages.clear()
     if not update:
         return code
     for place, now in changes:

@@ -14,13 +14,13 @@ from kmr_cli.cli.complaint import complain
 from kmr_cli.errors import KmrError
 
 if TYPE_CHECKING:
-    from kmr_cli.cli.options import Reporter
+    from kmr_cli.cli.options import Messages
 
 Command = TypeVar("Command", bound=Callable[..., object])
 Result = TypeVar("Result")
-Report: TypeAlias = "Callable[[str, str], None]"
-Work: TypeAlias = "Callable[[str, Report, bool], Result]"
-"""``work(path, report, fork)``: what is done with one model; ``report`` and ``fork`` are for its child process."""
+Notify: TypeAlias = "Callable[[str, str], None]"
+Work: TypeAlias = "Callable[[str, Notify, bool], Result]"
+"""``work(path, notify, fork)``: what is done with one model; ``notify`` and ``fork`` are for its child process."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def option(command: Command) -> Command:
 
 
 def run_each(
-    paths: Sequence[str], work: Work[Result], *, jobs: int, reporter: Reporter, debug: bool
+    paths: Sequence[str], work: Work[Result], *, jobs: int, messages: Messages, debug: bool
 ) -> Generator[Finished[Result], None, None]:
     """Do ``work`` for every model, ``jobs`` at a time, and yield what became of each in the order given.
 
@@ -62,7 +62,7 @@ def run_each(
         work: runs in a thread of its own where ``jobs`` is more than one, so its child must not be forked: ``fork``
             is False then.
         jobs: models at a time.
-        reporter: shows notices and progress.
+        messages: shows notices and progress.
         debug: show tracebacks.
 
     Raises:
@@ -71,18 +71,18 @@ def run_each(
     several = len(paths) > 1
 
     def one(path: str, fork: bool) -> Finished[Result]:
-        def report(kind: str, text: str) -> None:
-            reporter(kind, f"{path}: {text}" if several and kind == "notice" else text)
+        def notify(kind: str, text: str) -> None:
+            messages(kind, f"{path}: {text}" if several and kind == "notice" else text)
 
         started = time.monotonic()
         try:
-            result = work(path, report, fork)
+            result = work(path, notify, fork)
         except Exception as exc:
             error = exc if isinstance(exc, KmrError) else _unexpected(exc)
             if not isinstance(exc, KmrError) and not several:
                 raise
             if not left:
-                _tell(path, error, several, reporter, debug)
+                _tell(path, error, several, messages, debug)
             return Finished(path, None, error, time.monotonic() - started)
         return Finished(path, result, None, time.monotonic() - started)
 
@@ -113,12 +113,12 @@ def _at_once(
         pool.shutdown(cancel_futures=True)
 
 
-def _tell(path: str, error: KmrError, several: bool, reporter: Reporter, debug: bool) -> None:
+def _tell(path: str, error: KmrError, several: bool, messages: Messages, debug: bool) -> None:
     message = error.message
     if several and not message.startswith(path):
         message = f"{path}: {message}"
-    with reporter.lock:
-        reporter.clear()
+    with messages.lock:
+        messages.clear()
         if debug:
             traceback.print_exc()
         complain(message, error.hint)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from kmr_cli.cli.reporter import Reporter as Reporter
+from kmr_cli.cli.messages import Messages as Messages
 
 if TYPE_CHECKING:
     from rich.console import Console

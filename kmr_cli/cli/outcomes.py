@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from kmr_cli.cli.jobs import Finished
-    from kmr_cli.cli.options import Reporter
+    from kmr_cli.cli.options import Messages
     from kmr_cli.records import Outcome, Report
 
 Command = TypeVar("Command", bound=Callable[..., object])
@@ -47,7 +47,7 @@ class Outcomes:
         format_, output, force, strict: the values of :func:`options`.
         sources: what the command reads (models, data, snapshots), so that it is not written over.
         several: whether the JSON format is a list.
-        reporter: its progress line is wiped before anything is shown.
+        messages: its progress line is wiped before anything is shown.
         keep_going: something is written besides what is shown, so a reader of stdout that leaves early ends nothing;
             so it is with ``output`` anyway.
 
@@ -58,11 +58,11 @@ class Outcomes:
 
     def __init__(
         self, command: str, format_: str, output: str | None, *, force: bool, strict: bool,
-        sources: Sequence[str], several: bool, reporter: Reporter, keep_going: bool = False,
+        sources: Sequence[str], several: bool, messages: Messages, keep_going: bool = False,
     ) -> None:  # fmt: skip
         self._command, self._format, self._force, self._several = command, format_, force, several
         self._strict = strict
-        self._reporter = reporter
+        self._reporter = messages
         self._place = None if output is None else self._refuse(Path(output), sources)
         self._keep_going = keep_going or output is not None
         self._outcomes: list[Outcome] = []

@@ -81,7 +81,7 @@ def command(
     indices = parse_index(index)
     place = None if output is None else _place(Path(output), [model, *inputs], force=force)
     opening = options.open_options(imports, signature, tags)
-    with options.Reporter() as reporter, Model(model, opening, fork=True, debug=debug, report=reporter) as opened:
+    with options.Messages() as messages, Model(model, opening, fork=True, debug=debug, report=messages) as opened:
         if place is not None and place.suffix.lower() == ".npy":
             from kmr_cli.api.model import least_records
             from kmr_cli.render.files.npz import refuse_several
@@ -102,10 +102,10 @@ def command(
         )
         info, versions = opened.info, opened.versions
         if any(record.index.kind == "mixed" for record in records):
-            reporter(
+            messages(
                 "notice", f"`kmr-inspect check-batch-axis {shlex.quote(model)}` names the layer that mixes samples"
             )
-        reporter.clear()
+        messages.clear()
     if place is not None:
         _write(place, info, records, versions, force=force)
         click.echo(f"wrote {place}: {len(records)} array{'s' if len(records) != 1 else ''}", err=True)

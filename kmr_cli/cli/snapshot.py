@@ -66,12 +66,12 @@ def command(
     sides = {"out": ("out",), "in": ("in",), "both": ("in", "out")}[side]
     asked: dict[str, Any] = {"sides": sides, "size": batch_size, "shapes": options.parse_shapes(shapes), "seed": seed}
     opening = options.open_options(imports, signature, tags)
-    with options.Reporter() as reporter:
+    with options.Messages() as messages:
         for model, place in zip(models, places, strict=True):
-            with Model(model, opening, fork=True, debug=debug, report=reporter) as opened:
+            with Model(model, opening, fork=True, debug=debug, report=messages) as opened:
                 if place is None:
                     text = dump(opened.snapshot(inputs or None, **asked))
-                    reporter.clear()
+                    messages.clear()
                     click.echo(text, nl=False)
                     continue
                 if full:
@@ -81,7 +81,7 @@ def command(
                 else:
                     taken = opened.snapshot(inputs or None, **asked)
                     write_snapshot(place, taken, overwrite=force)
-            reporter.clear()
+            messages.clear()
             click.echo(f"wrote {place}: {_contents(taken, place)}", err=True)
 
 

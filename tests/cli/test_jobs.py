@@ -12,7 +12,7 @@ import pytest
 from zoo.samples import COMMAND, HOME
 
 from kmr_cli.cli.jobs import run_each
-from kmr_cli.cli.options import Reporter
+from kmr_cli.cli.options import Messages
 from kmr_cli.errors import BatchError
 
 FIRST, LAST = HOME / "digits_scripted.pt", HOME / "windows.pt"
@@ -106,8 +106,8 @@ def test_ctrl_c_ends_all_of_them_at_once(tmp_path, slowly):
 
 class TestRunEach:
     def done(self, work, paths, jobs, capsys):
-        with Reporter() as reporter:
-            found = list(run_each(paths, work, jobs=jobs, reporter=reporter, debug=False))
+        with Messages() as messages:
+            found = list(run_each(paths, work, jobs=jobs, messages=messages, debug=False))
         return found, capsys.readouterr().err
 
     @pytest.mark.parametrize("jobs", [1, 3])

@@ -9,7 +9,7 @@ import sys
 import pytest
 from zoo.samples import COMMAND, HOME
 
-START = "import sys, time; from kmr_cli.cli.options import Reporter\n"
+START = "import sys, time; from kmr_cli.cli.options import Messages\n"
 
 
 def on_a_terminal(command, **environment):
@@ -34,7 +34,7 @@ def on_a_terminal(command, **environment):
 
 
 def reported(code, **environment):
-    """What a terminal receives from a Reporter."""
+    """What a terminal receives of messages."""
     returncode, out, err = on_a_terminal([sys.executable, "-c", START + code], **environment)
     assert returncode == 0, err
     assert out == ""
@@ -75,30 +75,30 @@ def test_nothing_is_drawn_where_stderr_is_no_terminal(kmr):
 def test_nothing_is_drawn_within_a_second():
     stopped = "time.monotonic = lambda: 0.0\n"  # the clock, so that a busy machine changes nothing
     steps = "report('progress', '1/3 looking'); report('progress', '2/3 on')"
-    assert reported(f"{stopped}with Reporter() as report: {steps}") == ""
+    assert reported(f"{stopped}with Messages() as report: {steps}") == ""
 
 
 def test_a_single_long_step_is_shown_without_another_report():
-    err = reported("with Reporter() as report:\n  report('progress', 'loading'); time.sleep(1.5)")
+    err = reported("with Messages() as report:\n  report('progress', 'loading'); time.sleep(1.5)")
     assert err.startswith("loading …")
     assert left_standing(err) == ""
 
 
 def test_a_bar_where_steps_are_counted():
-    err = reported("report = Reporter(); time.sleep(1)\nreport('progress', '13/25 replacing'); report.clear()")
+    err = reported("report = Messages(); time.sleep(1)\nreport('progress', '13/25 replacing'); report.clear()")
     assert err.startswith("━" * 12 + "┈" * 12 + " 13/25  replacing …")
 
 
 def test_a_notice_stands_on_a_line_of_its_own():
     shown = "report('progress', '1/2 looking'); report('notice', 'well'); report.clear()"
-    err = reported(f"report = Reporter(); time.sleep(1)\n{shown}")
+    err = reported(f"report = Messages(); time.sleep(1)\n{shown}")
     assert [left_standing(line) for line in err.split("\r\n")][1:] == [""]
     assert re.sub(r"\x1b\[\d*m", "", left_standing(err.split("\r\n")[0])).startswith("note:  well")
 
 
 def test_a_narrow_terminal_and_one_without_unicode():
     code = "import shutil; shutil.get_terminal_size = lambda: __import__('os').terminal_size((30, 9))\n"
-    code += "report = Reporter(); time.sleep(1)\nreport('progress', '1/2 ' + 60 * 'x'); report.clear()"
+    code += "report = Messages(); time.sleep(1)\nreport('progress', '1/2 ' + 60 * 'x'); report.clear()"
     err = reported(code, PYTHONIOENCODING="ascii:replace")
     assert max(map(len, err.split("\r"))) == 29
     assert err.startswith("." * 24 + " 1/2")
@@ -106,5 +106,5 @@ def test_a_narrow_terminal_and_one_without_unicode():
 
 @pytest.mark.parametrize("module", ["rich", "numpy"])
 def test_progress_imports_nothing_heavy(module):
-    shown = "report = Reporter(); time.sleep(1)\nreport('progress', '1/2 x'); report.clear()"
+    shown = "report = Messages(); time.sleep(1)\nreport('progress', '1/2 x'); report.clear()"
     assert "1/2" in reported(f"{shown}\nassert '{module}' not in sys.modules")

@@ -4,7 +4,7 @@ import pytest
 from zoo.outcomes import CASES
 
 from kmr_cli.cli.jobs import Finished
-from kmr_cli.cli.options import Reporter
+from kmr_cli.cli.options import Messages
 from kmr_cli.cli.outcomes import Outcomes, check_outcome
 from kmr_cli.render.documents.json import check_document
 from kmr_cli.render.screen.report import show_report
@@ -17,10 +17,10 @@ def produce(capsys, monkeypatch):
 
     def run(case, format_):
         """(stdout, exit code); for people also stderr, which holds the errors."""
-        with Reporter() as reporter:
+        with Messages() as messages:
             found = Outcomes(
                 "check-batch-axis", format_, None, force=False, strict=False, sources=(),
-                several=len(CASES[case]) != 1, reporter=reporter,
+                several=len(CASES[case]) != 1, messages=messages,
             )  # fmt: skip
             for item in CASES[case]:
                 if isinstance(item, tuple):

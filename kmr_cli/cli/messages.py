@@ -16,7 +16,7 @@ _COUNTED = re.compile(r"(\d{1,6})/(\d{1,6}) (.*)", re.DOTALL)
 _BAR = 24
 
 
-class Reporter:
+class Messages:
     """Notices and progress on stderr; progress only on a terminal, on one line that is wiped at the end.
 
     Nothing is shown of what is done within a second. Any thread may call it.
@@ -87,7 +87,7 @@ class Reporter:
             click.echo("\r" + " " * self._shown + "\r", err=True, nl=False)
             self._shown = 0
 
-    def __enter__(self) -> Reporter:
+    def __enter__(self) -> Messages:
         return self
 
     def __exit__(self, *exc: object) -> None:
