@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from kmr_cli.cli import layer_class as layer_class_module
 from kmr_cli.cli import options, outcomes, rule_options
-from kmr_cli.cli.exit_codes import ExitCode
 from kmr_cli.cli.jobs import Notify, run_each
 from kmr_cli.cli.jobs import option as jobs_option
+from kmr_cli.cli.target import target
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from kmr_cli.check.check import Policy
-    from kmr_cli.records import Report, TensorSpec
+    from kmr_cli.cli.exit_codes import ExitCode
+    from kmr_cli.records import Report
 
 
 @click.command("check-batch-axis", short_help="Check that the samples of a batch do not mix.")
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
     "--training", is_flag=True, help="Check training mode, and tell what mixes by design there (BatchNormalization)."
 )
 @jobs_option
-@outcomes.options
+@outcomes.options("check-batch-axis")
 @options.opening
 @options.debug
 def command(
@@ -54,7 +53,7 @@ def command(
     masks: tuple[str, ...],
     training: bool,
     jobs: int,
-    format_: str,
+    format_: str | None,
     output: str | None,
     force: bool,
     strict: bool,
@@ -79,24 +78,27 @@ def command(
       kmr-inspect check-batch-axis --layer-class my_layers:Attention \\
           --kwargs '{"heads": 4}' --shape 12,32 --shape mask=12:bool
     """
+    from kmr_cli.api.layer_classes import LayerClasses
+    from kmr_cli.api.model import Model
+    from kmr_cli.cli.library import check_library, refuse_no_model
     from kmr_cli.config.policy import combine
+    from kmr_cli.render.contents import of_check
+    from kmr_cli.render.screen.report import show_library
 
     if layer_class and models:
         raise click.UsageError("--layer-class and MODEL exclude each other")
     if not (models or layer_class):
-        _refuse_no_model(masks=bool(masks), format_=format_, output=output, strict=strict)
+        refuse_no_model(masks=bool(masks), format_=format_, output=output, strict=strict)
+    goal = target("check-batch-axis", format_, output, force=force, sources=[*models, *inputs])
     policy = combine(
         rule_options.settings(), "check-batch-axis", select=select, ignore=ignore, allow=allow, masks=masks, dashes="--"
     )
-    arguments = _constructor(constructor)
-    specs = _specs(shapes) if layer_class else []
+    arguments = layer_class_module.arguments(constructor)
+    specs = layer_class_module.specs(shapes) if layer_class else []
     given = {} if layer_class else options.parse_shapes(shapes)
     opening = options.open_options(imports, signature, tags)
 
     def check(path: str, notify: Notify, fork: bool) -> Report:
-        from kmr_cli.api.layer_classes import LayerClasses
-        from kmr_cli.api.model import Model
-
         if layer_class:
             with LayerClasses(fork=fork, debug=debug, report=notify) as classes:
                 return classes.check(
@@ -108,20 +110,19 @@ def command(
                 inputs or None, policy=policy, size=batch_size, shapes=given, seed=seed, training=training
             )
 
+    paths = (layer_class,) if layer_class else models
     with options.Messages() as messages:
-        paths = (layer_class,) if layer_class else models
         found = outcomes.Outcomes(
-            "check-batch-axis",
-            format_,
-            output,
-            force=force,
-            strict=strict,
-            sources=[*models, *inputs],
-            several=len(paths) != 1,
-            messages=messages,
-        )
+            "check-batch-axis", goal, strict=strict, several=len(paths) != 1, messages=messages
+        )  # fmt: skip
         if not paths:
-            _library(found, policy, seed, training, messages, debug)
+            checked = []
+            for case, report, run in check_library(
+                policy, seed=seed, training=training, messages=messages, debug=debug
+            ):
+                checked.append((case, report))
+                found.add(of_check(report, f"{case.target} ({case.form})", run))
+            found.show(lambda console: show_library(console, checked))
             return found.finish()
         reports = []
         with closing(run_each(paths, check, jobs=jobs, messages=messages, debug=debug)) as finished:
@@ -130,38 +131,10 @@ def command(
                     found.add_failure(one)
                     continue
                 reports.append(one.result)
-                _add(found, one.result, one.path, one.seconds, partial(_show, one.result, policy))
-        _unused_allowances(allow, reports, messages)
+                found.add(of_check(one.result, one.path, one.run), partial(_show, one.result, policy))
+        for line in _unused(allow, reports):
+            messages("notice", line)
         return found.finish()
-
-
-def _refuse_no_model(*, masks: bool, format_: str, output: str | None, strict: bool) -> None:
-    """What shows that a model was meant: most likely a glob matched nothing, and that must not pass for a check."""
-    from click.core import ParameterSource
-
-    if masks:
-        raise click.UsageError("--mask-input needs a MODEL or --layer-class")
-    jobs = click.get_current_context().get_parameter_source("jobs") == ParameterSource.COMMANDLINE
-    meant = [
-        option
-        for option, given in (
-            (f"--format {format_}", format_ not in ("terminal", "json")),
-            ("-o", output is not None),
-            ("--strict", strict),
-            ("--jobs", jobs),
-        )
-        if given
-    ]
-    if meant:
-        raise click.UsageError(f"no MODEL, and {meant[0]} needs one: did a glob match nothing?")
-
-
-def _add(
-    found: outcomes.Outcomes, report: Report, path: str, seconds: float, show: Callable[[Console], None] | None = None
-) -> None:
-    from kmr_cli.render.documents import json
-
-    found.add(outcomes.check_outcome(report, path, seconds), json.check_document(report), show)
 
 
 def _show(report: Report, policy: Policy, console: Console) -> None:
@@ -170,62 +143,12 @@ def _show(report: Report, policy: Policy, console: Console) -> None:
     show_report(console, report, some_rules=policy.some("check-batch-axis"))
 
 
-def _unused_allowances(allow: tuple[str, ...], reports: list[Report], messages: options.Messages) -> None:
+def _unused(allow: tuple[str, ...], reports: list[Report]) -> list[str]:
     """A slip in ``--allow`` would otherwise show as a failure that looks as if it had not been allowed."""
-    from kmr_cli.config.layers import unknown_layer
-    from kmr_cli.records import LayerInfo
+    from kmr_cli.cli.unmatched import unmatched
 
-    layers = [LayerInfo(path, "") for path in dict.fromkeys(tap.layer for report in reports for tap in report.taps)]
-    for pattern in allow:
-        if reports and all(pattern in report.unmatched for report in reports):
-            hint = unknown_layer(pattern, [layer for layer in layers if layer.path]).hint
-            messages("notice", f"--allow {pattern}: no layer has this path; {hint}")
-
-
-def _constructor(text: str) -> dict[str, Any]:
-    import json
-
-    try:
-        arguments = json.loads(text)
-    except ValueError as exc:
-        raise click.BadParameter(f"not JSON: {exc}", param_hint="--kwargs") from exc
-    if not isinstance(arguments, dict):
-        raise click.BadParameter("must be a JSON object, as in '{\"units\": 8}'", param_hint="--kwargs")
-    return arguments
-
-
-def _specs(shapes: tuple[str, ...]) -> list[TensorSpec]:
-    """What ``--shape`` says of the inputs of a layer class."""
-    from kmr_cli.config.shapes import sizes_and_dtype
-    from kmr_cli.records import TensorSpec
-
-    if not shapes:
-        raise click.UsageError("--layer-class needs the shape of one sample for each of its inputs: --shape 8,8,1")
-    specs = []
-    for text in shapes:
-        ((name, shape),) = options.parse_shapes([text]).items()
-        sizes, dtype = sizes_and_dtype(shape)
-        specs.append(TensorSpec(name or "", (None, *sizes), dtype or "float32"))
-    return specs
-
-
-def _library(
-    found: outcomes.Outcomes, policy: Policy, seed: int, training: bool, messages: options.Messages, debug: bool
-) -> None:
-    """The bundled layers, one line each. Those that mix by design do not count as failed."""
-    from kmr_cli.api.layer_classes import LayerClasses
-    from kmr_cli.check.bundled import CASES
-    from kmr_cli.render.screen.report import show_library
-
-    checked = []
-    with LayerClasses(fork=True, debug=debug, report=messages) as classes:
-        for case in CASES:
-            allow = (*policy.allow, "*") if case.by_design else policy.allow
-            design = replace(policy, allow=allow, masks=case.masks)
-            started = time.monotonic()
-            report = classes.check(
-                case.target, case.inputs, case.arguments, policy=design, seed=seed, training=training
-            )
-            checked.append((case, report))
-            _add(found, report, f"{case.target} ({case.form})", time.monotonic() - started)
-    found.show(lambda console: show_library(console, checked))
+    if not reports:
+        return []
+    layers = [tap.layer for report in reports for tap in report.taps]
+    nowhere = set.intersection(*(set(report.unmatched) for report in reports))
+    return list(unmatched([(f"--allow {pattern}", pattern) for pattern in allow], layers, nowhere))

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
+from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
 from kmr_cli.cli import jobs as jobs_module
 from kmr_cli.cli import options, outcomes, rule_options
+from kmr_cli.cli.target import say_written, target
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from kmr_cli.cli.exit_codes import ExitCode
+    from kmr_cli.config.policy import Policy
     from kmr_cli.config.pyproject import Settings
     from kmr_cli.config.tolerance import Tolerance, Tolerances
     from kmr_cli.records import Comparison, Snapshot
@@ -27,7 +31,7 @@ if TYPE_CHECKING:
 @click.option("--ulp", type=int, metavar="N", help="Instead of both: N units in the last place of that value.")
 @rule_options.rules("may differ")
 @click.option("--update", is_flag=True, help="Replace the snapshot BASELINE, after showing what changed.")
-@outcomes.options
+@outcomes.options("compare")
 @jobs_module.option
 @options.opening
 @options.debug
@@ -44,7 +48,7 @@ def command(
     ignore: tuple[str, ...],
     allow: tuple[str, ...],
     update: bool,
-    format_: str,
+    format_: str | None,
     output: str | None,
     force: bool,
     strict: bool,
@@ -69,21 +73,24 @@ def command(
     """
     from kmr_cli.api.compare import compare_models, compare_with_snapshot
     from kmr_cli.api.model import Model
+    from kmr_cli.cli.baselines import baselines_of, files_read, is_meant_as_snapshot, refuse_options
     from kmr_cli.config.policy import combine
-    from kmr_cli.snapshot.tensors import tensors_path
+    from kmr_cli.render.contents import of_comparison
+    from kmr_cli.render.files.snapshots import replace_snapshot
 
-    paths, baselines = _baselines(models)
+    paths, baselines = baselines_of(models)
     decided = rule_options.settings()
     policy = combine(decided, "compare", select=select, ignore=ignore, allow=allow, dashes="--")
     tolerances = _tolerances(rtol, atol, ulp, decided.tolerance)
     opening = options.open_options(imports, signature, tags)
     given = options.parse_shapes(shapes)
-    _refuse_options(baselines, update=update)
+    refuse_options(baselines, update=update)
+    goal = target("compare", format_, output, force=force, sources=files_read(paths, inputs, baselines))
 
     def work(path: str, notify: jobs_module.Notify, fork: bool) -> tuple[Comparison, Snapshot | None]:
         baseline = baselines[path]
         with Model(path, opening, fork=fork, debug=debug, report=notify) as model:
-            if _is_snapshot(baseline):
+            if is_meant_as_snapshot(baseline):
                 return compare_with_snapshot(model, baseline, inputs or None, tolerances=tolerances, policy=policy)
             with Model(str(baseline), opening, fork=fork, debug=debug, report=notify) as other:
                 result = compare_models(
@@ -92,96 +99,34 @@ def command(
                 )  # fmt: skip
                 return result, None
 
-    read = [*paths, *inputs, *map(str, baselines.values())]
-    read += [str(tensors_path(place)) for place in baselines.values() if _is_snapshot(place)]
     with options.Messages() as messages:
-        gathered = outcomes.Outcomes(
-            "compare", format_, output, force=force, strict=strict, sources=read, several=len(paths) > 1,
-            messages=messages, keep_going=update,
-        )  # fmt: skip
-        changes = []
+        found = outcomes.Outcomes("compare", goal, strict=strict, several=len(paths) > 1, messages=messages)
         results: list[Comparison] = []
-        with contextlib.closing(
-            jobs_module.run_each(paths, work, jobs=jobs, messages=messages, debug=debug)
-        ) as finished:
+        changes = []
+        with closing(jobs_module.run_each(paths, work, jobs=jobs, messages=messages, debug=debug)) as finished:
             for one in finished:
                 if one.result is None:
-                    gathered.add_failure(one)
+                    found.add_failure(one)
                     continue
                 result, now = one.result
                 results.append(result)
                 for note in result.notes:
                     messages("notice", note)
-                _show(gathered, one.path, result, one.seconds, some_rules=policy.some("compare"))
+                found.add(of_comparison(result, one.path, one.run), partial(_show, result, policy))
                 if now is not None:
                     changes.append((baselines[one.path], now))
         for line in _unused(allow, decided, results):
             messages("notice", line)
-        code = gathered.finish()
+        code = found.finish()
         messages.clear()
     if not update:
         return code
     for place, now in changes:
-        _replace(place, now)
+        if replace_snapshot(place, now):
+            say_written(place)
+        else:
+            click.echo(f"{place} is up to date", err=True)
     return code if code == code.COULD_NOT else code.CLEAN
-
-
-def _baselines(arguments: tuple[str, ...]) -> tuple[list[str], dict[str, Path]]:
-    """The models, and what each is compared with."""
-    from kmr_cli.api.compare import is_snapshot
-    from kmr_cli.errors import SnapshotError
-    from kmr_cli.snapshot.file import file_name
-
-    *models, last = arguments
-    if not models:
-        raise click.UsageError("MODEL is compared with a BASELINE: a snapshot of it, or another model")
-    folder = Path(last)
-    holds_snapshots = folder.is_dir() and any(is_snapshot(file) for file in sorted(folder.glob("*.kmr.json")))
-    if len(models) == 1 and not holds_snapshots:
-        return models, {models[0]: folder}
-    if not holds_snapshots:
-        problem = "holds no snapshots" if folder.is_dir() else "is no folder"
-        raise SnapshotError(
-            f"{last}: {problem}; several models are compared with a folder of snapshots",
-            f"make them first: kmr-inspect snapshot MODEL... -o {folder}",
-        )
-    names = [file_name(model) for model in models]
-    if len(set(names)) < len(names):
-        raise SnapshotError("two of the models have the same name, so they cannot share a folder of snapshots")
-    return models, {model: folder / name for model, name in zip(models, names, strict=True)}
-
-
-def _is_snapshot(baseline: Path) -> bool:
-    from kmr_cli.api.compare import is_snapshot
-
-    return baseline.suffix == ".json" or is_snapshot(baseline)
-
-
-def _refuse_options(baselines: dict[str, Path], *, update: bool) -> None:
-    """Options that do not go with these baselines, before any model runs."""
-    from click.core import ParameterSource
-
-    from kmr_cli.errors import OutputError
-    from kmr_cli.render.files.write import refuse_place
-    from kmr_cli.snapshot.tensors import tensors_path
-
-    context = click.get_current_context()
-    snapshots = [place for place in baselines.values() if _is_snapshot(place)]
-    for name in ("batch_size", "shapes", "seed"):
-        if snapshots and context.get_parameter_source(name) == ParameterSource.COMMANDLINE:
-            option = "--shape" if name == "shapes" else f"--{name.replace('_', '-')}"
-            raise click.UsageError(f"{option} is in the snapshot already")
-    if not update:
-        return
-    if len(snapshots) < len(baselines):
-        raise click.UsageError("--update needs a snapshot as BASELINE, and it is a model")
-    for place in snapshots:
-        refuse_place(place, overwrite=True)
-        if tensors_path(place).exists():
-            raise OutputError(
-                f"{place}: has whole tensors beside it, which --update does not take again",
-                f"kmr-inspect snapshot MODEL --full --force -o {place}",
-            )
 
 
 def _tolerances(
@@ -194,53 +139,25 @@ def _tolerances(
     return Tolerances(Tolerance(rtol, atol, ulp), layers)
 
 
-def _unused(allow: tuple[str, ...], decided: Settings, results: Sequence[Comparison]) -> Iterator[str]:
-    """Patterns that fit nothing in any of the models: a slip in them would otherwise go unnoticed."""
-    from kmr_cli.config.layers import unknown_layer
-    from kmr_cli.records import LayerInfo
+def _show(result: Comparison, policy: Policy, console: Console) -> None:
+    from kmr_cli.render.screen.comparison import show_comparison
+
+    show_comparison(console, result, some_rules=policy.some("compare"))
+
+
+def _unused(allow: tuple[str, ...], decided: Settings, results: Sequence[Comparison]) -> list[str]:
+    from kmr_cli.cli.unmatched import unmatched
 
     if not results:
-        return
-    layers = [LayerInfo(path, "") for path in dict.fromkeys(one.layer for each in results for one in each.matched)]
+        return []
+    layers = [match.layer for result in results for match in result.matched]
     allowed = set.intersection(*(set(result.unmatched) for result in results))
     tolerated = set.intersection(*(set(result.unmatched_tolerances) for result in results))
     section = "[tool.kmr-inspect] {} in pyproject.toml: {!r}"
-    named = [(f"--allow {pattern}", pattern, "layer") for pattern in dict.fromkeys(allow) if pattern in allowed]
-    named += [
-        (section.format("allow", pattern), pattern, "layer")
-        for pattern in dict.fromkeys(decided.allow)
-        if pattern in allowed and pattern not in allow
+    named = [(f"--allow {pattern}", pattern) for pattern in allow]
+    named += [(section.format("allow", pattern), pattern) for pattern in decided.allow if pattern not in allow]
+    tolerances = [(section.format("tolerance", pattern), pattern) for pattern, _ in decided.tolerance]
+    return [
+        *unmatched(named, layers, allowed),
+        *unmatched(tolerances, layers, tolerated, "layer or output"),
     ]
-    named += [
-        (section.format("tolerance", pattern), pattern, "layer or output")
-        for pattern, _ in decided.tolerance
-        if pattern in tolerated
-    ]
-    for where, pattern, what in named:
-        hint = unknown_layer(pattern, layers).hint if layers else None
-        yield f"{where}: no {what} has this path" + (f"; {hint}" if hint else "")
-
-
-def _show(gathered: outcomes.Outcomes, path: str, result: Comparison, seconds: float, *, some_rules: bool) -> None:
-    from kmr_cli.records import Outcome
-    from kmr_cli.render.documents import json
-    from kmr_cli.render.screen.comparison import show_comparison
-
-    layers = (*result.layers, "") if result.outputs else result.layers
-    outcome = Outcome("compare", path, result.verdict, result.findings, layers, result.inconclusive, seconds=seconds)
-    gathered.add(
-        outcome,
-        json.compare_document(result),
-        lambda console: show_comparison(console, result, some_rules=some_rules),
-    )
-
-
-def _replace(place: Path, now: Snapshot) -> None:
-    from kmr_cli.render.files.snapshots import write_snapshot
-    from kmr_cli.snapshot.write import dump
-
-    if place.read_text(encoding="ascii", errors="replace") == dump(now):
-        click.echo(f"{place} is up to date", err=True)
-        return
-    write_snapshot(place, now, overwrite=True)
-    click.echo(f"wrote {place}", err=True)

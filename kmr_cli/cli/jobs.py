@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import traceback
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
@@ -10,11 +9,13 @@ from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 import click
 
+from kmr_cli.cli.clock import Clock
 from kmr_cli.cli.complaint import complain
 from kmr_cli.errors import KmrError
 
 if TYPE_CHECKING:
-    from kmr_cli.cli.options import Messages
+    from kmr_cli.cli.messages import Messages
+    from kmr_cli.render.contents import Run
 
 Command = TypeVar("Command", bound=Callable[..., object])
 Result = TypeVar("Result")
@@ -31,13 +32,13 @@ class Finished(Generic[Result]):
         path: as the user gave it.
         result: what ``work`` returned; None where it failed.
         error: why it failed (already told to the user), or None.
-        seconds: wall time.
+        run: when and where.
     """
 
     path: str
     result: Result | None
     error: KmrError | None
-    seconds: float
+    run: Run
 
 
 def option(command: Command) -> Command:
@@ -74,7 +75,7 @@ def run_each(
         def notify(kind: str, text: str) -> None:
             messages(kind, f"{path}: {text}" if several and kind == "notice" else text)
 
-        started = time.monotonic()
+        clock = Clock()
         try:
             result = work(path, notify, fork)
         except Exception as exc:
@@ -83,8 +84,8 @@ def run_each(
                 raise
             if not left:
                 _tell(path, error, several, messages, debug)
-            return Finished(path, None, error, time.monotonic() - started)
-        return Finished(path, result, None, time.monotonic() - started)
+            return Finished(path, None, error, clock.run())
+        return Finished(path, result, None, clock.run())
 
     left: list[bool] = []  # not empty once nobody waits for the results any more
     if jobs == 1 or not several:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from kmr_cli.cli import options
+from kmr_cli.cli import options, target
+from kmr_cli.cli.clock import Clock
 
 
 @click.command("layers", short_help="List the layers of MODEL.")
@@ -12,7 +13,7 @@ from kmr_cli.cli import options
 @click.option("--filter", "pattern", metavar="GLOB", help="Only layers whose path matches, as in --filter 'enc*'.")
 @click.option("--depth", type=click.IntRange(min=1), metavar="N", help="Only layers at most N levels deep.")
 @click.option("--long", is_flag=True, help="Also what enters each layer, and its dtype.")
-@click.option("--format", "format_", type=click.Choice(["terminal", "json"]), default="terminal", show_default=True)
+@target.options("layers", output="Write it into FILE ({suffixes}) instead of printing it.")
 @options.opening
 @options.debug
 def command(
@@ -20,7 +21,9 @@ def command(
     pattern: str | None,
     depth: int | None,
     long: bool,
-    format_: str,
+    format_: str | None,
+    output: str | None,
+    force: bool,
     imports: tuple[str, ...],
     signature: str | None,
     tags: tuple[str, ...],
@@ -42,22 +45,25 @@ def command(
 
     from kmr_cli.process.place import describe
 
+    clock = Clock()
+    goal = target.target("layers", format_, output, force=force, sources=[model])
     info = describe(Path(model), options.open_options(imports, signature, tags), debug=debug)
-    shown = [
+    shown = tuple(
         layer
         for layer in info.layers
         if (pattern is None or fnmatchcase(layer.path, pattern))
         and (depth is None or layer.path.count(info.separator) < depth)
-    ]
+    )
     if not shown and info.layers:
         from kmr_cli.config.layers import unknown_layer
 
         raise unknown_layer(pattern or "", info.layers)
-    if format_ == "json":
-        from kmr_cli.render.documents import json
-
-        click.echo(json.dumps(json.layers_document(info, shown)), nl=False)
-    else:
+    if goal.output is None:
         from kmr_cli.render.screen import terminal
 
         terminal.show_layers(options.console(), info, shown, long=long)
+        return
+    from kmr_cli.render.contents import Listing
+
+    with options.Messages() as messages:
+        goal.write(Listing(info, shown, clock.run()), messages)

@@ -74,8 +74,15 @@ def parse_shapes(texts: Sequence[str]) -> dict[str | None, SampleShape]:
 
 
 def console() -> Console:
-    """Standard output for people. 80 columns and no colour when it is not a terminal."""
+    """Standard output for people. 80 columns and no colour when it is not a terminal.
+
+    Printing raises BrokenPipeError where nobody reads any more; rich itself would end the program.
+    """
     from rich.console import Console
 
+    class Quiet(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
     width = None if sys.stdout.isatty() else 80
-    return Console(width=width, highlight=False, markup=False, emoji=False)
+    return Quiet(width=width, highlight=False, markup=False, emoji=False)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kmr_cli.cli import options
+from kmr_cli.cli import options, target
 
 if TYPE_CHECKING:
     from kmr_cli.records import Snapshot
@@ -82,7 +82,7 @@ def command(
                     taken = opened.snapshot(inputs or None, **asked)
                     write_snapshot(place, taken, overwrite=force)
             messages.clear()
-            click.echo(f"wrote {place}: {_contents(taken, place)}", err=True)
+            target.say_written(place, _contents(taken, place))
 
 
 def _places(
@@ -90,8 +90,8 @@ def _places(
 ) -> list[Path | None]:
     """Where each snapshot goes, refused before the model runs rather than after."""
     from kmr_cli.errors import OutputError
-    from kmr_cli.render.files.write import refuse_place, refuse_sources
-    from kmr_cli.snapshot.file import SUFFIX, file_name
+    from kmr_cli.render.outputs import choose
+    from kmr_cli.snapshot.file import file_name
     from kmr_cli.snapshot.tensors import tensors_path
 
     if output is None:
@@ -108,12 +108,10 @@ def _places(
             raise OutputError(f"{output}: two of the models have the same name", "write their snapshots one by one")
     else:
         places = [Path(output)]
-        if not output.endswith(".json"):
-            raise OutputError(f"{output}: a snapshot is JSON", f"end the name in {SUFFIX}")
+        choose("snapshot", None, places[0])
     for place in places:
         for file in (place, tensors_path(place)) if full else (place,):
-            refuse_sources(file, [*models, *inputs])
-            refuse_place(file, overwrite=force)
+            target.refuse_place(file, [*models, *inputs], force=force)
     return [*places]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -82,6 +83,7 @@ class GuardedModel:
         size: int | None = None,
         shapes: Shapes | None = None,
         inconclusive_ok: bool = False,
+        unproven_ok: bool | None = None,
     ) -> Report:
         """Fail where samples of a batch mix, as ``kmr-inspect check-batch-axis`` says; and where that was not shown.
 
@@ -95,11 +97,13 @@ class GuardedModel:
             size: of the batch.
             shapes: of one sample by input name, for synthetic data.
             inconclusive_ok: pass where nothing is wrong but not everything could be shown.
+            unproven_ok: the same under the name that it had in 0.1; deprecated, goes in 0.3.
 
         Raises:
             AssertionError: with the report.
         """
         __tracebackhide__ = True
+        inconclusive_ok |= _as_before(unproven_ok)
         given = self._asked_for(size=size, shapes=shapes)
         some_rules = False
 
@@ -133,6 +137,7 @@ class GuardedModel:
         size: int | None = None,
         shapes: Shapes | None = None,
         inconclusive_ok: bool = False,
+        unproven_ok: bool | None = None,
     ) -> Comparison | None:
         """Fail where the model is not what its snapshot says, as ``kmr-inspect compare`` says.
 
@@ -147,6 +152,7 @@ class GuardedModel:
             size: of the batch that a snapshot is taken on.
             shapes: of one sample by input name, for synthetic data.
             inconclusive_ok: pass where nothing is wrong but an output could not be compared.
+            unproven_ok: the same under the name that it had in 0.1; deprecated, goes in 0.3.
 
         Returns:
             The comparison, or None where the snapshot was written.
@@ -155,6 +161,7 @@ class GuardedModel:
             AssertionError: with the comparison; or there is no snapshot.
         """
         __tracebackhide__ = True
+        inconclusive_ok |= _as_before(unproven_ok)
         place = self.path.with_name(file_name(self.path)) if path is None else self._config.rootpath / path
         data = self._data(batch)
         given = self._asked_for(size=size, shapes=shapes)
@@ -225,6 +232,15 @@ class GuardedModel:
             arguments += [*shape_options(shapes), *(["--batch-size", str(size)] if size is not None else [])]
             how += ", or " + command_line("snapshot", self._named.title, self._named.opening, [*arguments, "-o", there])
         return f"{shown(there)}: no such snapshot\nhint:  {how}"
+
+
+def _as_before(unproven_ok: bool | None) -> bool:
+    """The value of the keyword that ``inconclusive_ok`` replaces."""
+    if unproven_ok is None:
+        return False
+    message = "unproven_ok is now called inconclusive_ok; the old name goes in kmr-inspect 0.3"
+    warnings.warn(message, DeprecationWarning, stacklevel=3)
+    return unproven_ok
 
 
 def named_models(config: pytest.Config, test: pytest.Item) -> list[Named]:

@@ -14,10 +14,10 @@ from kmr_cli.config.policy import Policy
 from kmr_cli.config.tolerance import Tolerances
 from kmr_cli.errors import BatchError, SnapshotError
 from kmr_cli.records import Comparison, Shapes, Snapshot
+from kmr_cli.render.files.snapshots import write_snapshot
 from kmr_cli.render.files.write import refuse_sources, write_whole
 from kmr_cli.snapshot.read import load
 from kmr_cli.snapshot.tensors import tensors_path
-from kmr_cli.snapshot.write import dump
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def match_snapshot(
         if tensors_path(path).exists():
             refuse_sources(tensors_path(path), [model.info.path])
     if update and not path.exists():
-        _write(model.snapshot(batch, size=size, shapes=shapes), path)
+        write_snapshot(path, model.snapshot(batch, size=size, shapes=shapes), overwrite=True)
         return Matched(None, "new")
     try:
         comparison, now = compare_with_snapshot(model, path, batch, tolerances=tolerances, policy=policy)
@@ -81,9 +81,9 @@ def match_snapshot(
         again = {"sides": now.sides, "size": now.size, "shapes": now.given_shapes, "seed": now.seed}
         with full_snapshot(model, batch, **again) as (now, write):
             write_whole(tensors_path(path), write, overwrite=True)
-            _write(now, path)
+            write_snapshot(path, now, overwrite=True)
     else:
-        _write(now, path)
+        write_snapshot(path, now, overwrite=True)
     return Matched(None, f"changed: {why}")
 
 
@@ -95,12 +95,3 @@ def _as_large(model: Model, batch: Data, size: int | None, options: Mapping[str,
         if batch is None:
             raise
         return model.snapshot(batch, **options)
-
-
-def _write(snapshot: Snapshot, path: Path) -> None:
-    text = dump(snapshot)
-
-    def fill(temporary: Path) -> None:
-        temporary.write_text(text, encoding="ascii")
-
-    write_whole(path, fill, overwrite=True)

@@ -5,7 +5,7 @@ May import: nothing of ours.
 
 from __future__ import annotations
 
-from kmr_cli.records.check import Basis, Dependence, Finding, Outcome, Report, TapVerdict, Verdict
+from kmr_cli.records.check import Basis, Dependence, Finding, Report, TapVerdict, Verdict
 from kmr_cli.records.compare import Comparison, Difference, MatchedCall, OutputAgreement
 from kmr_cli.records.model import (
     Batch,
@@ -35,7 +35,6 @@ __all__ = [
     "LayerInfo",
     "MatchedCall",
     "ModelInfo",
-    "Outcome",
     "OutputAgreement",
     "Presumable",
     "Record",

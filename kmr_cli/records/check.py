@@ -108,34 +108,3 @@ class Report(Shown):
     not_examined: tuple[str, ...] = ()
 
     unproven = deprecated("unproven", "inconclusive")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What one command says of one model: all that the formats for CI need, whatever the command.
-
-    Attributes:
-        command: ``check-batch-axis``, ``compare``.
-        path: of the model, as the user gave it.
-        verdict: as in :class:`Report`, or ``error`` where it could not be done.
-        findings: errors first.
-        layers: that were looked at, in the order in which they ran, without repetition.
-        inconclusive: what was not shown either way, one line each.
-        error, hint: why it could not be done, and what to type instead; None otherwise.
-        seconds: wall time.
-        basis, not_examined: as in :class:`Report`.
-    """
-
-    command: str
-    path: str
-    verdict: Literal["pass", "fail", "inconclusive", "error"]
-    findings: tuple[Finding, ...] = ()
-    layers: tuple[str, ...] = ()
-    inconclusive: tuple[str, ...] = ()
-    error: str | None = None
-    hint: str | None = None
-    seconds: float = 0.0
-    basis: Basis = "evidence"
-    not_examined: tuple[str, ...] = ()
-
-    unproven = deprecated("unproven", "inconclusive")

@@ -14,7 +14,8 @@ import pytest
 
 import kmr_cli
 from kmr_cli import BatchIndex, Comparison, KmrError, LayerInfo, ModelInfo, Record, Report, Snapshot, TensorSpec, errors
-from kmr_cli.records import Finding, Outcome, SampleSketch, TapSketch
+from kmr_cli.records import Finding, SampleSketch, TapSketch
+from kmr_cli.render.contents import Outcome
 
 HOSTILE = "<script>alert(1)</script>\x1b[31m"
 

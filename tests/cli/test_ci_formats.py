@@ -151,7 +151,8 @@ def test_output_goes_into_the_file_and_the_report_to_the_terminal(kmr, bad, tmp_
 @pytest.mark.parametrize(
     ("place", "format_", "message"),
     [
-        ("found.txt", "terminal", "-o needs a format to write: --format json, junit, sarif or github"),
+        ("found.txt", "terminal", "--format terminal is for the screen, and -o found.txt is a file"),
+        ("found.json", "junit", "found.json: its name says json, and --format says junit"),
         ("none/found.xml", "junit", "there is no folder none"),
         (".", "junit", "is a directory"),
         ("model.pt", "junit", "is the model itself"),

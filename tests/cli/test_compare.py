@@ -235,7 +235,7 @@ def test_snapshot_refuses_places_before_the_model_runs(kmr, place, tmp_path):
         assert screen.out == ""
         return screen.err
 
-    assert "a snapshot is JSON" in refused("model.keras", "-o", "model.txt")
+    assert "end it in .kmr.json or .json" in refused("model.keras", "-o", "model.txt")
     assert "--full needs -o" in refused("model.keras", "--full")
     assert "several models need -o" in refused("model.keras", "changed.keras")
     assert "no such folder" in refused("model.keras", "changed.keras", "-o", tmp_path / "none")

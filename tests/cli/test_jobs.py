@@ -26,8 +26,9 @@ def test_two_at_a_time_say_what_one_at_a_time_says(kmr, tmp_path):
     arguments = ("check-batch-axis", FIRST, broken, LAST, "--input", BATCH, "--format", "json")
     one, two = kmr(*arguments), kmr(*arguments, "--jobs", "2")
     assert (one.code, two.code) == (2, 2)
-    assert two.out == one.out
-    assert [document["verdict"] for document in json.loads(two.out)] == ["pass", "error", "pass"]
+    documents = [[{**document, "run": None} for document in json.loads(screen.out)] for screen in (one, two)]
+    assert documents[0] == documents[1]
+    assert [document["verdict"] for document in documents[1]] == ["pass", "error", "pass"]
     assert sorted(two.err.splitlines()) == sorted(one.err.splitlines())
     notes = [line for line in two.err.splitlines() if line.startswith("note: ")]
     assert {str(FIRST) in note or str(LAST) in note for note in notes} == {True}

@@ -1,9 +1,13 @@
 """The ``layers`` command."""
 
 import json
+from pathlib import Path
 
+import jsonschema
 import pytest
 from zoo.samples import DATA, HOME, LAST
+
+DOCUMENTED = json.loads((Path(__file__).parents[2] / "docs" / "layers.schema.json").read_text())
 
 
 @pytest.mark.parametrize("name", DATA)
@@ -18,7 +22,8 @@ def test_tree_of_every_sample_model(kmr, name):
 @pytest.mark.parametrize("name", DATA)
 def test_json_says_the_same(kmr, name):
     found = json.loads(kmr("layers", HOME / name, "--format", "json").out)
-    assert (found["schema"], found["command"]) == (1, "layers")
+    jsonschema.validate(found, DOCUMENTED)
+    assert (found["schema"], found["command"]) == (2, "layers")
     assert found["parameters"] > 0
     paths = [layer["path"] for layer in found["layers"]]
     assert len(paths) == len(set(paths))

@@ -6,14 +6,17 @@ import pty
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import h5py
+import jsonschema
 import numpy as np
 import pytest
 from cli.conftest import COMMAND
 from zoo.samples import DATA, HOME, batch_of, run_bare
 
 pytestmark = pytest.mark.slow
+DOCUMENTED = json.loads((Path(__file__).parents[2] / "docs" / "sample.schema.json").read_text())
 MODEL, BATCH = HOME / "digits_scripted.pt", HOME / "digits.npz"
 BASE = ("sample", MODEL, "--layer", "conv1", "--index", "4", "--input", BATCH)
 
@@ -24,6 +27,7 @@ def test_every_format_end_to_end(kmr, name):
     assert screen.code == 0, screen.err
     assert screen.err == f"note:  {BATCH}: left out 'label'\n"
     found = json.loads(screen.out)
+    jsonschema.validate(found, DOCUMENTED)
     into, out = found["records"]
     assert (into["port"], out["port"]) == ("in0", "out0")
     assert out["batch_index"]["kind"] == "separated"

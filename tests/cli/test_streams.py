@@ -51,9 +51,9 @@ def test_a_write_that_fails_in_the_middle_leaves_nothing(tmp_path, suffix):
 def test_sigterm_while_a_file_is_written(tmp_path):
     """The temporary file goes, the child goes, and the caller sees that it was the signal."""
     code = (
-        "import os, sys, time; from kmr_cli import __main__ as m; from kmr_cli.render import npz\n"
+        "import os, sys, time; from kmr_cli import __main__ as m; from kmr_cli.render.files import npz\n"
         "def write(path, records): path.write_bytes(b'half'); print('writing', flush=True); time.sleep(60)\n"
-        "npz.write_npz = write; m.main()"
+        "npz.write = write; m.main()"
     )
     arguments = ["-c", code, "sample", HOME / "digits.keras", "-l", "head", "-i", "0", "--no-verify", "-o", "o.npz"]
     python = COMMAND.parent / "python"

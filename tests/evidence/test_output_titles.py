@@ -1,6 +1,7 @@
 """Outputs go by the model's own names in what people read, and by their ports in what machines read."""
 
 import io
+import json
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from zoo.arrays import ArraySession
 from kmr_cli.check.check import check
 from kmr_cli.evidence.taps import output_title
 from kmr_cli.records import ModelInfo
-from kmr_cli.render.documents.json import check_document
+from kmr_cli.render.contents import Run, of_check
+from kmr_cli.render.outputs import render
 from kmr_cli.render.screen.report import show_report
 
 FAULTS = {
@@ -61,7 +63,8 @@ def test_the_picture_names_the_output():
 
 
 def test_json_keeps_the_port():
-    document = check_document(report_of(FAULTS["KMR101"]))
+    report = report_of(FAULTS["KMR101"])
+    document = json.loads(render("json", [of_check(report, report.path, Run())]))
     assert [picture["output"] for picture in document["dependence"]] == ["out0"]
     assert {tap["port"] for tap in document["taps"] if not tap["layer"]} == {"out0"}
 

@@ -16,7 +16,8 @@ from kmr_cli.config.policy import Policy, combine, rules_of
 from kmr_cli.config.pyproject import Settings
 from kmr_cli.pytest_plugin.models import Models
 from kmr_cli.pytest_plugin.run import ModelRun, kind_of, needs_evidence, route
-from kmr_cli.records import Finding, Outcome, Report
+from kmr_cli.records import Finding, Report
+from kmr_cli.render.contents import Outcome
 from kmr_cli.render.documents import sarif
 from kmr_cli.render.screen.headline import headline
 from kmr_cli.rules import RULES, TABLE

@@ -5,9 +5,14 @@ from zoo.outcomes import CASES
 
 from kmr_cli.cli.jobs import Finished
 from kmr_cli.cli.options import Messages
-from kmr_cli.cli.outcomes import Outcomes, check_outcome
-from kmr_cli.render.documents.json import check_document
+from kmr_cli.cli.outcomes import Outcomes
+from kmr_cli.cli.target import Target
+from kmr_cli.render.contents import Run, of_check
 from kmr_cli.render.screen.report import show_report
+
+
+def run_of(seconds):
+    return Run("2026-01-02T03:04:05Z", seconds, "Linux 6.1.0 x86_64")
 
 
 @pytest.fixture
@@ -18,19 +23,18 @@ def produce(capsys, monkeypatch):
     def run(case, format_):
         """(stdout, exit code); for people also stderr, which holds the errors."""
         with Messages() as messages:
-            found = Outcomes(
-                "check-batch-axis", format_, None, force=False, strict=False, sources=(),
-                several=len(CASES[case]) != 1, messages=messages,
-            )  # fmt: skip
+            goal = Target(None if format_ == "terminal" else format_, None, force=False)
+            several = len(CASES[case]) != 1
+            found = Outcomes("check-batch-axis", goal, strict=False, several=several, messages=messages)
             for item in CASES[case]:
                 if isinstance(item, tuple):
-                    found.add_failure(Finished(item[0], None, item[1], 0.25))
+                    found.add_failure(Finished(item[0], None, item[1], run_of(0.25)))
                     continue
 
                 def show(console, report=item):
                     show_report(console, report)
 
-                found.add(check_outcome(item, item.path, 1.5), check_document(item), show)
+                found.add(of_check(item, item.path, run_of(1.5)), show)
             code = found.finish()
         shown = capsys.readouterr()
         return shown.out + (shown.err if format_ == "terminal" else ""), code

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from kmr_cli.records import Difference, Finding, Outcome
+from kmr_cli.records import Difference, Finding
+from kmr_cli.render.contents import Outcome
 from kmr_cli.render.escape import for_terminal
 from kmr_cli.rules import RULES
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from kmr_cli.records import Finding, Outcome
+from kmr_cli.records import Finding
+from kmr_cli.render.contents import Outcome
 from kmr_cli.render.documents.findings import NOTHING_CHECKED, accepted, place, shown, tally, title, unchecked
 from kmr_cli.rules import RULES
 
@@ -46,6 +47,8 @@ def _annotations(outcome: Outcome) -> Iterator[str]:
         yield _command("notice", outcome.path, name, f"{', '.join(places[:_PLACES_SHOWN])}{more}: {shown(message)}")
     for open_end in outcome.inconclusive:
         yield _command("warning", outcome.path, "not shown either way", shown(open_end))
+    if outcome.not_examined:
+        yield _command("notice", outcome.path, "not examined", "\n".join(map(shown, outcome.not_examined)))
 
 
 def _command(level: str, path: str | None, name: str, text: str) -> str:

@@ -6,17 +6,28 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kmr_cli.arrays.summary import summarize
 from kmr_cli.batch.words import dtype_name
-from kmr_cli.records import BatchIndex, Comparison, LayerInfo, ModelInfo, Outcome, Record, Report, TensorSpec
+from kmr_cli.records import BatchIndex, Comparison, Difference, Finding, ModelInfo, Report, TensorSpec
+from kmr_cli.render.contents import Listing, Outcome, Run, Samples
 from kmr_cli.rules import RULES
 
-SCHEMA = 1
+SCHEMA = 2
+"""Version of every document. A key may be added in the same version; none changes its meaning."""
+
+
+def render(content: Sequence[Outcome] | Listing | Samples) -> str:
+    """One document, or a list of them where the outcomes are those of several models; ends with a line break."""
+    if isinstance(content, Listing):
+        return dumps(_layers(content))
+    if isinstance(content, Samples):
+        return dumps(_samples(content))
+    documents = [_outcome(outcome) for outcome in content]
+    return dumps(documents[0] if len(documents) == 1 else documents)
 
 
 def dumps(document: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> str:
@@ -38,8 +49,9 @@ def _pretty(value: Any, margin: str) -> str:
     return json.dumps(value, allow_nan=False)
 
 
-def layers_document(info: ModelInfo, layers: Sequence[LayerInfo]) -> dict[str, Any]:
-    """What ``kmr-inspect layers --format json`` prints."""
+def _layers(listing: Listing) -> dict[str, Any]:
+    """What ``kmr-inspect layers`` says; docs/layers.schema.json describes it."""
+    info = listing.info
     return {
         "schema": SCHEMA,
         "command": "layers",
@@ -53,24 +65,25 @@ def layers_document(info: ModelInfo, layers: Sequence[LayerInfo]) -> dict[str, A
                 "type": _text(layer.type),
                 "inputs": [_spec(spec) for spec in layer.inputs],
                 "outputs": [_spec(spec) for spec in layer.outputs],
-                "dtype": layer.dtype,
+                "dtype": _text_or_none(layer.dtype),
                 "parameters": layer.parameters,
                 "calls": layer.calls,
-                "untappable": layer.untappable,
+                "untappable": _text_or_none(layer.untappable),
             }
-            for layer in layers
+            for layer in listing.layers
         ],
-        "notes": [_text(note) for note in info.notes],
+        "notes": _texts(info.notes),
+        "run": _run(listing.run),
     }
 
 
-def sample_document(info: ModelInfo, records: Sequence[Record], versions: Mapping[str, str]) -> dict[str, Any]:
-    """What ``kmr-inspect sample --format json`` prints. NaN and Inf are the strings NaN, Infinity, -Infinity."""
+def _samples(samples: Samples) -> dict[str, Any]:
+    """What ``kmr-inspect sample`` says; docs/sample.schema.json describes it. NaN and Inf are strings."""
     return {
         "schema": SCHEMA,
         "command": "sample",
-        "model": _model(info),
-        "versions": dict(versions),
+        "model": _model(samples.info),
+        "versions": dict(samples.versions),
         "records": [
             {
                 "layer": _text(record.layer),
@@ -84,17 +97,39 @@ def sample_document(info: ModelInfo, records: Sequence[Record], versions: Mappin
                 "value_shape": list(record.value.shape),
                 "value": _values(record.value),
             }
-            for record in records
+            for record in samples.records
         ],
+        "run": _run(samples.run),
     }
 
 
-def check_document(report: Report) -> dict[str, Any]:
-    """What ``kmr-inspect check-batch-axis --format json`` prints; docs/check-batch-axis.schema.json describes it."""
+def _outcome(outcome: Outcome) -> dict[str, Any]:
+    """What was found out about one model, or why nothing was."""
+    if isinstance(outcome.result, Report):
+        document = _check(outcome.result)
+    elif isinstance(outcome.result, Comparison):
+        document = _comparison(outcome.result)
+    else:
+        document = {
+            "model": {"path": _text(outcome.path)},
+            "error": _text(outcome.error or ""),
+            "hint": _text_or_none(outcome.hint),
+        }
+    judged = outcome.result is not None
     return {
         "schema": SCHEMA,
-        "command": "check-batch-axis",
-        "verdict": report.verdict,
+        "command": outcome.command,
+        "verdict": outcome.verdict if judged else "error",
+        "basis": outcome.basis if judged else None,
+        "not_examined": _texts(outcome.not_examined),
+        **document,
+        "run": _run(outcome.run),
+    }
+
+
+def _check(report: Report) -> dict[str, Any]:
+    """What ``kmr-inspect check-batch-axis`` found; docs/check-batch-axis.schema.json describes it."""
+    return {
         "training": report.training,
         "model": {"path": _text(report.path), "format": report.format},
         "forward_passes": report.forward_passes,
@@ -111,37 +146,18 @@ def check_document(report: Report) -> dict[str, Any]:
             }
             for tap in report.taps
         ],
-        "findings": [
-            {
-                "rule": finding.rule,
-                "name": RULES[finding.rule].name,
-                "severity": finding.severity,
-                "allowed": finding.allowed,
-                "by_design": finding.by_design,
-                "layer": _text(finding.layer),
-                "call": finding.call,
-                "port": finding.port,
-                "samples": [list(pair) for pair in finding.samples],
-                "max_ulp": finding.max_ulp,
-                "message": _text(finding.message),
-                "remedy": RULES[finding.rule].remedy,
-            }
-            for finding in report.findings
-        ],
+        "findings": [_finding(finding) for finding in report.findings],
         "dependence": [
             {"output": picture.output, "moved": [[int(moved) for moved in row] for row in picture.moved]}
             for picture in report.dependence
         ],
-        "inconclusive": [_text(reason) for reason in report.inconclusive],
+        **_inconclusive(report.inconclusive),
     }
 
 
-def compare_document(result: Comparison) -> dict[str, Any]:
-    """What ``kmr-inspect compare --format json`` prints; docs/compare.schema.json describes it."""
+def _comparison(result: Comparison) -> dict[str, Any]:
+    """What ``kmr-inspect compare`` found; docs/compare.schema.json describes it."""
     return {
-        "schema": SCHEMA,
-        "command": "compare",
-        "verdict": result.verdict,
         "model": {"path": _text(result.path), "format": result.format},
         "baseline": {"path": _text(result.baseline), "format": result.baseline_format},
         "exact": result.exact,
@@ -156,49 +172,60 @@ def compare_document(result: Comparison) -> dict[str, Any]:
             }
             for match in result.matched
         ],
-        "findings": [
-            {
-                "rule": finding.rule,
-                "name": RULES[finding.rule].name,
-                "severity": finding.severity,
-                "allowed": finding.allowed,
-                "layer": _text(finding.layer),
-                "baseline_layer": None if finding.counterpart is None else _text(finding.counterpart),
-                "call": finding.call,
-                "port": finding.port,
-                "samples": list(finding.where),
-                "size": finding.size,
-                "tolerance": finding.tolerance,
-                "exact": finding.exact,
-                "message": _text(finding.message),
-                "remedy": RULES[finding.rule].remedy,
-            }
-            for finding in result.findings
-        ],
+        "findings": [_difference(finding) for finding in result.findings],
         "outputs": [
             {"name": _text(output.name), "agrees": output.agrees, "size": output.size, "tolerance": output.tolerance}
             for output in result.outputs
         ],
-        "inconclusive": [_text(reason) for reason in result.inconclusive],
-        "notes": [_text(note) for note in result.notes],
+        **_inconclusive(result.inconclusive),
+        "notes": _texts(result.notes),
     }
 
 
-def failure_document(outcome: Outcome) -> dict[str, Any]:
-    """What stands for a model that could not be checked."""
+def _finding(finding: Finding) -> dict[str, Any]:
     return {
-        "schema": SCHEMA,
-        "command": outcome.command,
-        "verdict": "error",
-        "model": {"path": _text(outcome.path)},
-        "error": _text(outcome.error or ""),
-        "hint": None if outcome.hint is None else _text(outcome.hint),
+        "rule": finding.rule,
+        "name": RULES[finding.rule].name,
+        "severity": finding.severity,
+        "allowed": finding.allowed,
+        "by_design": finding.by_design,
+        "layer": _text(finding.layer),
+        "call": finding.call,
+        "port": finding.port,
+        "samples": [list(pair) for pair in finding.samples],
+        "max_ulp": finding.max_ulp,
+        "message": _text(finding.message),
+        "remedy": RULES[finding.rule].remedy,
     }
 
 
-def write_samples(path: Path, info: ModelInfo, records: Sequence[Record], versions: Mapping[str, str]) -> None:
-    """The same into a file."""
-    path.write_text(dumps(sample_document(info, records, versions)), encoding="ascii")
+def _difference(finding: Difference) -> dict[str, Any]:
+    return {
+        "rule": finding.rule,
+        "name": RULES[finding.rule].name,
+        "severity": finding.severity,
+        "allowed": finding.allowed,
+        "layer": _text(finding.layer),
+        "baseline_layer": _text_or_none(finding.counterpart),
+        "call": finding.call,
+        "port": finding.port,
+        "samples": list(finding.where),
+        "size": finding.size,
+        "tolerance": finding.tolerance,
+        "exact": finding.exact,
+        "message": _text(finding.message),
+        "remedy": RULES[finding.rule].remedy,
+    }
+
+
+def _inconclusive(reasons: Sequence[str]) -> dict[str, list[str]]:
+    """With the key that schema 1 had, until 0.3.0."""
+    return {"inconclusive": _texts(reasons), "unproven": _texts(reasons)}
+
+
+def _run(run: Run) -> dict[str, Any]:
+    """All that may differ when the same command runs again."""
+    return {"date": run.date, "seconds": round(run.seconds, 3), "machine": run.machine}
 
 
 def _model(info: ModelInfo) -> dict[str, Any]:
@@ -217,6 +244,7 @@ def _index(index: BatchIndex) -> dict[str, Any]:
         "axis": index.axis,
         "owners": list(index.owners),
         "evidence": index.evidence,
+        "proof": index.evidence,  # as schema 1 had it, until 0.3.0
         "max_ulp": index.max_ulp,
     }
 
@@ -245,3 +273,11 @@ def _plain(value: Any) -> Any:
 def _text(text: str) -> str:
     # A lone surrogate (an undecodable byte in a name) is no valid Unicode: no JSON reader need accept it.
     return text.encode("utf-8", errors="backslashreplace").decode("utf-8")
+
+
+def _text_or_none(text: str | None) -> str | None:
+    return None if text is None else _text(text)
+
+
+def _texts(texts: Sequence[str]) -> list[str]:
+    return [_text(text) for text in texts]

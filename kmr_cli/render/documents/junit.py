@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
-from kmr_cli.records import Finding, Outcome
+from kmr_cli.records import Finding
+from kmr_cli.render.contents import Outcome
 from kmr_cli.render.documents.findings import (
     ITSELF,
     NOTHING_CHECKED,
@@ -33,7 +34,7 @@ def render(outcomes: Sequence[Outcome]) -> str:
     root.extend(suites)
     for count in ("tests", "failures", "errors"):
         root.set(count, str(sum(int(suite.get(count, "0")) for suite in suites)))
-    root.set("time", _seconds(sum(outcome.seconds for outcome in outcomes)))
+    root.set("time", _seconds(sum(outcome.run.seconds for outcome in outcomes)))
     ET.indent(root)
     text = ET.tostring(root, encoding="us-ascii", xml_declaration=False).decode("ascii")
     return f"<?xml version='1.0' encoding='utf-8'?>\n{text}\n"
@@ -54,7 +55,7 @@ def _suite(outcome: Outcome) -> ET.Element:
     looked_at = set(outcome.layers)
     cases = [_case(path, shown(layer), found, unseen=layer not in looked_at) for layer, found in by_layer.items()]
     whole = _case(path, ITSELF, itself)
-    whole.set("time", _seconds(outcome.seconds))
+    whole.set("time", _seconds(outcome.run.seconds))
     reason = unchecked(outcome)
     if reason is not None:
         whole.insert(0, _element("error", "could-not-check", reason, shown(outcome.hint or "")))
@@ -65,7 +66,19 @@ def _suite(outcome: Outcome) -> ET.Element:
         case = ET.Element("testcase", classname=path, name=f"not shown: {shown(open_end)}", time=_seconds(0))
         case.append(_element("skipped", "inconclusive", shown(open_end)))
         cases.append(case)
-    return _counted(f"{outcome.command} {path}", cases, outcome.seconds)
+    suite = _counted(f"{outcome.command} {path}", cases, outcome.run.seconds)
+    if reason is None:
+        suite.insert(0, _properties(outcome))
+    return suite
+
+
+def _properties(outcome: Outcome) -> ET.Element:
+    """What the verdict rests on, and what it says nothing of."""
+    element = ET.Element("properties")
+    ET.SubElement(element, "property", name="basis", value=outcome.basis)
+    for line in outcome.not_examined:
+        ET.SubElement(element, "property", name="not examined", value=shown(line))
+    return element
 
 
 def _case(path: str, name: str, findings: Sequence[Finding], *, unseen: bool = False) -> ET.Element:

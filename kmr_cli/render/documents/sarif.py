@@ -6,17 +6,20 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from kmr_cli.records import Difference, Finding, Outcome
+from kmr_cli.records import Difference, Finding
+from kmr_cli.render.contents import Outcome, Run
 from kmr_cli.render.documents.findings import NOTHING_CHECKED, accepted, shown, there, unchecked
 from kmr_cli.render.documents.json import dumps
 from kmr_cli.rules import RULES
 from kmr_cli.version import __version__
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
 _OPEN = "inconclusive"
 """Rule id of what was not shown either way: it is no finding, so it has no code."""
 _OPEN_RULE = {
@@ -54,7 +57,7 @@ def render(outcomes: Sequence[Outcome]) -> str:
     notifications = [_notification(outcome, reason) for outcome in outcomes if (reason := unchecked(outcome))]
     if not outcomes:
         notifications.append({"level": "error", "message": {"text": NOTHING_CHECKED}})
-    invocation: dict[str, Any] = {"executionSuccessful": not notifications}
+    invocation: dict[str, Any] = {"executionSuccessful": not notifications, **_when([one.run for one in outcomes])}
     if notifications:
         invocation["toolExecutionNotifications"] = notifications
     run: dict[str, Any] = {
@@ -64,7 +67,28 @@ def render(outcomes: Sequence[Outcome]) -> str:
     }
     if outcomes:  # results of two commands stand beside each other, instead of replacing each other
         run["automationDetails"] = {"id": f"kmr-inspect/{outcomes[0].command}/"}
+        run["properties"] = {"models": [_verdict(outcome) for outcome in outcomes]}
     return dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]})
+
+
+def _when(runs: Sequence[Run]) -> dict[str, str]:
+    """When the first began, when the last ended, and where: all that differs between two runs of the same command."""
+    times = [(datetime.fromisoformat(run.date.replace("Z", "+00:00")), run.seconds) for run in runs if run.date]
+    if not times:
+        return {}
+    began = min(date for date, _ in times)
+    ended = max(date + timedelta(seconds=seconds) for date, seconds in times)
+    return {"startTimeUtc": f"{began:{_TIME}}", "endTimeUtc": f"{ended:{_TIME}}", "machine": runs[0].machine}
+
+
+def _verdict(outcome: Outcome) -> dict[str, Any]:
+    judged = unchecked(outcome) is None
+    return {
+        "model": _unicode(outcome.path),
+        "verdict": outcome.verdict if judged else "error",
+        "basis": outcome.basis if judged else None,
+        "notExamined": [shown(line) for line in outcome.not_examined],
+    }
 
 
 def _rule(code: str) -> dict[str, Any]:

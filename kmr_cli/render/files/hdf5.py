@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import h5py
 import numpy as np
 
 from kmr_cli.batch.words import dtype_name
-from kmr_cli.records import ModelInfo, Record
+from kmr_cli.render.contents import Samples
 from kmr_cli.render.escape import for_key
-from kmr_cli.render.files.npz import plain
+from kmr_cli.render.files.plain import plain
 
 
-def write(path: Path, info: ModelInfo, records: Sequence[Record], versions: Mapping[str, str]) -> None:
+def write(path: Path, samples: Samples) -> None:
     """Write records.
 
     Root attributes: ``model``, ``format``, ``writer`` and one ``version_NAME`` for every program involved. Group
     ``layer#call`` (percent-encoded): ``layer``, ``call``. Dataset ``port`` (``port@sample`` for several samples):
     ``port``, ``sample`` (-1: the whole tensor), ``shape`` of the whole tensor, ``dtype``, ``batch_index``,
-    ``batch_axis`` (-1: none), ``owners`` and ``proof``.
+    ``batch_axis`` (-1: none), ``owners`` and ``evidence`` (until 0.3.0 also as ``proof``).
     """
+    info, records = samples.info, samples.records
     several = len({record.sample for record in records}) > 1
     # In memory first: where a write fails (full disk, size limit), HDF5 crashes the whole process as it closes.
     content = io.BytesIO()
@@ -30,7 +30,7 @@ def write(path: Path, info: ModelInfo, records: Sequence[Record], versions: Mapp
         file.attrs["model"], file.attrs["format"], file.attrs["writer"] = map(
             _text, (info.path, info.format, info.writer)
         )
-        for name, version in versions.items():
+        for name, version in samples.versions.items():
             file.attrs[f"version_{name}"] = version
         for record in records:
             group = file.require_group(for_key(record.layer, record.call))
@@ -46,7 +46,7 @@ def write(path: Path, info: ModelInfo, records: Sequence[Record], versions: Mapp
             owners = np.asarray(record.index.owners, dtype=np.int64)
             if owners.nbytes < 60_000:  # HDF5 keeps an attribute below 64 kB
                 dataset.attrs["owners"] = owners
-            dataset.attrs["evidence"] = record.index.evidence
+            dataset.attrs["evidence"] = dataset.attrs["proof"] = record.index.evidence
     path.write_bytes(content.getbuffer())
 
 

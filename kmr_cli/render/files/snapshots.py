@@ -9,6 +9,11 @@ from kmr_cli.render.files.write import write_whole
 from kmr_cli.snapshot.write import dump
 
 
+def write(path: Path, snapshot: Snapshot) -> None:
+    """Write the text of a snapshot to a path where nothing is in the way."""
+    path.write_text(dump(snapshot), encoding="ascii")
+
+
 def write_snapshot(path: str | Path, snapshot: Snapshot, *, overwrite: bool = False) -> None:
     """Write a snapshot as JSON.
 
@@ -20,8 +25,16 @@ def write_snapshot(path: str | Path, snapshot: Snapshot, *, overwrite: bool = Fa
     Raises:
         OutputError: the place cannot be written to.
     """
+    write_whole(Path(path), lambda temporary: write(temporary, snapshot), overwrite=overwrite)
 
-    def fill(temporary: Path) -> None:
-        temporary.write_text(dump(snapshot), encoding="ascii")
 
-    write_whole(Path(path), fill, overwrite=overwrite)
+def replace_snapshot(path: Path, snapshot: Snapshot) -> bool:
+    """Write a snapshot in place of another, and say whether that changed anything; the same text is left alone.
+
+    Raises:
+        OutputError: the place cannot be written to.
+    """
+    if path.read_text(encoding="ascii", errors="replace") == dump(snapshot):
+        return False
+    write_snapshot(path, snapshot, overwrite=True)
+    return True

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from kmr_cli.records import Comparison, Difference, OutputAgreement
 from kmr_cli.render.escape import for_terminal
-from kmr_cli.render.screen.lines import print_hanging
+from kmr_cli.render.screen.lines import print_hanging, print_not_examined
 from kmr_cli.rules import RULES
 
 _VERDICTS = {
@@ -46,6 +46,7 @@ def show_comparison(console: Console, result: Comparison, *, some_rules: bool = 
     _line(console, f"{_count(result.compared, 'tensor')} of {layers} compared {how}; {matched}")
     for output in result.outputs:
         _line(console, _output(output, exact=result.exact))
+    print_not_examined(console, result.not_examined)
     shown: dict[tuple[str, str], int] = {}
     advised: set[str] = set()
     for finding in result.findings:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.text import Text
+
+from kmr_cli.render.escape import for_terminal
 
 
 def print_hanging(console: Console, label: Text, text: Text) -> None:
@@ -14,3 +18,10 @@ def print_hanging(console: Console, label: Text, text: Text) -> None:
         whole = Text.assemble(head, line)
         whole.rstrip()
         console.print(whole, soft_wrap=True)
+
+
+def print_not_examined(console: Console, lines: Sequence[str]) -> None:
+    """What the verdict above says nothing of, in one paragraph; nothing where all was examined."""
+    if lines:
+        text = "; ".join(for_terminal(line, 500) for line in lines)
+        print_hanging(console, Text("  not examined: "), Text(text))

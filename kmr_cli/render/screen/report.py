@@ -13,7 +13,7 @@ from kmr_cli.records import Finding, Report
 from kmr_cli.render.documents.findings import counted, dependences
 from kmr_cli.render.escape import for_terminal
 from kmr_cli.render.screen.headline import headline
-from kmr_cli.render.screen.lines import print_hanging
+from kmr_cli.render.screen.lines import print_hanging, print_not_examined
 from kmr_cli.render.screen.pictures import pictures
 from kmr_cli.rules import RULES
 
@@ -44,6 +44,7 @@ def show_report(console: Console, report: Report, *, some_rules: bool = False) -
         _line(console, "taps: " + ", ".join(f"{count} {kind}" for kind, count in kinds.most_common()))
     elif report.verdict == "fail":
         _line(console, f"it does not run on a batch of {report.batch_sizes[0]}, so that little else could be checked")
+    print_not_examined(console, report.not_examined)
     allowed = [finding for finding in report.findings if finding.allowed and not finding.by_design]
     for meaning in dict.fromkeys(RULES[finding.rule].if_allowed for finding in allowed):
         if meaning is not None:

@@ -14,8 +14,8 @@ import xmlschema
 from zoo.outcomes import ALARMING, CASES, CLEAN, EMPTY, FINDINGS, HOSTILE, INCONCLUSIVE, LONG, PATH
 
 from kmr_cli.cli.exit_codes import ExitCode
-from kmr_cli.cli.outcomes import check_outcome, exit_code
-from kmr_cli.records import Outcome
+from kmr_cli.cli.outcomes import exit_code
+from kmr_cli.render.contents import Outcome, Run, of_check
 from kmr_cli.render.documents import github, junit, sarif
 from kmr_cli.rules import RULES
 
@@ -26,7 +26,7 @@ CODES = {"clean": 0, "findings": 1, "empty": 2, "hostile": 1, "several": 2, "non
 
 
 def outcomes(*reports):
-    return [check_outcome(report, report.path, 1.5) for report in reports]
+    return [of_check(report, report.path, Run(seconds=1.5)) for report in reports]
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -282,8 +282,10 @@ class TestGitHub:
         assert all(unicodedata.category(character) != "Cc" or character == "\n" for character in text)
         assert "\udc80" not in text
         found = self.annotations(text)
-        assert len(found) == 3
+        assert len(found) == 4
+        assert found[3][2] == "not examined"
         assert "%250A" in found[0][3]
+        assert "%250A" in found[3][3]
 
     def test_the_summary_counts(self):
         last = github.render([*outcomes(FINDINGS, CLEAN, INCONCLUSIVE), FAILED]).splitlines()[-1]

@@ -11,7 +11,7 @@ import pytest
 from zoo.outcomes import CASES
 
 from kmr_cli import __version__
-from kmr_cli.cli.outcomes import FORMATS
+from kmr_cli.render.outputs import formats_of
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 SUFFIXES = {"terminal": "txt", "json": "json", "junit": "xml", "sarif": "sarif", "github": "github.txt"}
@@ -19,7 +19,7 @@ WRITE = os.environ.get("KMR_GOLDEN") == "write"
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("format_", FORMATS)
+@pytest.mark.parametrize("format_", formats_of("check-batch-axis"))
 def test_output_is_as_agreed(produce, format_, case):
     text = produce(case, format_)[0].replace(f'"{__version__}"', '"0.0.0"')
     place = GOLDEN / f"{case}.{SUFFIXES[format_]}"

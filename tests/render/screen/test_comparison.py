@@ -18,9 +18,9 @@ from rich.console import Console
 from zoo.snapshots import Run, normal
 
 from kmr_cli.compare.compare import compare
-from kmr_cli.records import Comparison, InputSketch, Outcome
+from kmr_cli.records import Comparison, InputSketch
+from kmr_cli.render import contents, outputs
 from kmr_cli.render.documents import github, junit, sarif
-from kmr_cli.render.documents.json import compare_document
 from kmr_cli.render.screen.comparison import show_comparison
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -172,11 +172,11 @@ def renamed():
 
 
 def outcome(result):
-    return Outcome("compare", result.path, result.verdict, result.findings, result.layers, result.inconclusive)
+    return contents.of_comparison(result, result.path, contents.Run())
 
 
 def test_the_json_tells_what_was_matched_with_what():
-    document = compare_document(renamed())
+    document = json.loads(outputs.render("json", [outcome(renamed())]))
     schema = json.loads((Path(__file__).parents[3] / "docs" / "compare.schema.json").read_text())
     jsonschema.validate(document, schema)
     assert document["matched"] == [
@@ -185,7 +185,7 @@ def test_the_json_tells_what_was_matched_with_what():
     ]
     assert {one["rule"]: one["baseline_layer"] for one in document["findings"]} == {"KMR402": None, "KMR406": "was b"}
     assert document["notes"] == []
-    document = compare_document(replace(renamed(), notes=("of another model",)))
+    document = json.loads(outputs.render("json", [outcome(replace(renamed(), notes=("of another model",)))]))
     jsonschema.validate(document, schema)
     assert document["notes"] == ["of another model"]
 

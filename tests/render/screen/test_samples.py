@@ -12,9 +12,10 @@ from rich.console import Console
 from kmr_cli.arrays.summary import summarize
 from kmr_cli.errors import OutputError
 from kmr_cli.records import BatchIndex, LayerInfo, ModelInfo, Record, TensorSpec
-from kmr_cli.render.documents import json as render_json
+from kmr_cli.render.contents import Listing, Samples
 from kmr_cli.render.escape import for_key, for_terminal
-from kmr_cli.render.files import hdf5, npz
+from kmr_cli.render.files import hdf5, npy, npz
+from kmr_cli.render.outputs import render
 from kmr_cli.render.screen import terminal
 
 HOSTILE = "../../evil/\x1b[31mred\n\x00\u202e[bold]x[/bold]" + "y" * 300
@@ -25,6 +26,10 @@ INDEX = BatchIndex("separated", 0, (0, 1, 2), "row 1 stayed the same")
 def record(value, layer="conv1", call=0, port="out0", sample=1, index=INDEX):
     value = np.asarray(value)
     return Record(layer, call, port, value, (3, *value.shape), index, sample)
+
+
+def samples(records, versions=None):
+    return Samples(INFO, tuple(records), versions or {})
 
 
 def shown(records, info=INFO, show=terminal.show_samples):
@@ -144,7 +149,7 @@ def test_what_is_presumed_is_marked():
         "? ~float32",
     ]  # fmt: skip
     assert sum(line.startswith("note: ~ is not declared by the file") for line in lines) == 1
-    document = render_json.layers_document(info, ())
+    document = json.loads(render("json", Listing(info, ())))
     assert [spec["presumed"] for spec in document["inputs"]] == [[], ["rank"], ["sizes"], ["dtype"], ["dtype"]]
     plain = ModelInfo("m.pt", "torchscript", "PyTorch", (told,), (), (), 0)
     assert "~" not in shown((), plain, terminal.show_layers)
@@ -176,7 +181,7 @@ def test_hostile_names_are_shown_harmlessly():
 
 @pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
 def test_json_is_valid_and_keeps_every_value(value):
-    text = render_json.dumps(render_json.sample_document(INFO, [record(value, layer=HOSTILE)], {"numpy": "2"}))
+    text = render("json", samples([record(value, layer=HOSTILE)], {"numpy": "2"}))
     assert text.isascii()
 
     def refuse(token):
@@ -190,23 +195,23 @@ def test_json_is_valid_and_keeps_every_value(value):
 
 
 def test_json_spells_out_what_json_lacks():
-    (found,) = render_json.sample_document(INFO, [record(VALUES["not finite"])], {})["records"]
+    (found,) = json.loads(render("json", samples([record(VALUES["not finite"])])))["records"]
     assert found["value"] == ["NaN", "Infinity", "-Infinity", 0.0]
     assert found["summary"]["nans"] == 1
-    (found,) = render_json.sample_document(INFO, [record(VALUES["complex"])], {})["records"]
+    (found,) = json.loads(render("json", samples([record(VALUES["complex"])])))["records"]
     assert found["value"] == [[1.0, 2.0], [3.0, -4.0]]
-    (found,) = render_json.sample_document(INFO, [record(VALUES["text"])], {})["records"]
+    (found,) = json.loads(render("json", samples([record(VALUES["text"])])))["records"]
     assert found["value"] == ["café", "\\xff\x1b"]
 
 
 def test_json_with_an_undecodable_name():
-    text = render_json.dumps(render_json.sample_document(INFO, [record([1.0], layer="a\udcff")], {}))
+    text = render("json", samples([record([1.0], layer="a\udcff")]))
     assert "\\udcff" in json.loads(text)["records"][0]["layer"]
 
 
 def test_npz(tmp_path):
     records = [record([1.0], layer="a/b"), record([2.0], layer="a/b", call=1), record(VALUES["text"], layer=HOSTILE)]
-    npz.write_npz(tmp_path / "o.npz", records)
+    npz.write(tmp_path / "o.npz", samples(records))
     with np.load(tmp_path / "o.npz", allow_pickle=False) as archive:
         assert archive["a%2Fb#1.out0"].tolist() == [2.0]
         assert all("/" not in name and "\x00" not in name for name in archive.files)
@@ -214,21 +219,21 @@ def test_npz(tmp_path):
 
 
 def test_npz_of_several_samples(tmp_path):
-    npz.write_npz(tmp_path / "o.npz", [record([1.0], sample=0), record([2.0], sample=1)])
+    npz.write(tmp_path / "o.npz", samples([record([1.0], sample=0), record([2.0], sample=1)]))
     with np.load(tmp_path / "o.npz") as archive:
         assert archive["conv1#0.out0@1"].tolist() == [2.0]
 
 
 def test_npy_holds_one(tmp_path):
-    npz.write_npy(tmp_path / "o.npy", [record(VALUES["bfloat16"])])
+    npy.write(tmp_path / "o.npy", samples([record(VALUES["bfloat16"])]))
     assert np.load(tmp_path / "o.npy").dtype == np.float32
     with pytest.raises(OutputError, match="holds one array, and there are 2"):
-        npz.write_npy(tmp_path / "p.npy", [record([1.0])] * 2)
+        npy.write(tmp_path / "p.npy", samples([record([1.0])] * 2))
 
 
 def test_hdf5(tmp_path):
     records = [record([1.0, 2.0], layer="a/b"), record([3.0], layer="a/b", port="in0"), record([4.0], layer=HOSTILE)]
-    hdf5.write(tmp_path / "o.h5", INFO, records, {"keras": "3.15.1"})
+    hdf5.write(tmp_path / "o.h5", samples(records, {"keras": "3.15.1"}))
     with h5py.File(tmp_path / "o.h5") as file:
         assert file.attrs["model"] == "m.keras"
         assert file.attrs["version_keras"] == "3.15.1"
@@ -242,14 +247,15 @@ def test_hdf5(tmp_path):
             0,
             "separated",
         )
+        assert dataset.attrs["evidence"] == dataset.attrs["proof"] == "row 1 stayed the same"
         assert dataset.attrs["owners"].tolist() == [0, 1, 2]
         assert dataset.attrs["shape"].tolist() == [3, 2]
 
 
 @pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
 def test_every_dtype_can_be_written(tmp_path, value):
-    npz.write_npz(tmp_path / "o.npz", [record(value)])
-    hdf5.write(tmp_path / "o.h5", INFO, [record(value)], {})
+    npz.write(tmp_path / "o.npz", samples([record(value)]))
+    hdf5.write(tmp_path / "o.h5", samples([record(value)]))
     with np.load(tmp_path / "o.npz", allow_pickle=False) as archive, h5py.File(tmp_path / "o.h5") as file:
         assert archive["conv1#0.out0"].shape == value.shape
         assert file["conv1#0/out0"].shape == value.shape

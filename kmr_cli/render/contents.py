@@ -1,0 +1,95 @@
+"""What commands hand over to be rendered: one class for each kind of content."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from kmr_cli.records import Basis, Comparison, Finding, LayerInfo, ModelInfo, Record, Report
+from kmr_cli.records.deprecated import deprecated
+
+
+@dataclass(frozen=True)
+class Run:
+    """What differs between two runs of the same command; whatever is rendered depends on nothing else of the kind.
+
+    Attributes:
+        date: when it began, ISO 8601 in UTC; empty where nobody looked at a clock.
+        seconds: wall time.
+        machine: operating system, its release and the processor's architecture.
+    """
+
+    date: str = ""
+    seconds: float = 0.0
+    machine: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one command says of one model: all that an output needs to know, whatever the command.
+
+    Attributes:
+        command: ``check-batch-axis``, ``compare``.
+        path: of the model, as the user gave it.
+        verdict: as in :class:`kmr_cli.Report`, or ``error`` where it could not be done.
+        findings: errors first.
+        layers: that were looked at, in the order in which they ran, without repetition; ``""`` for the outputs.
+        inconclusive: what was not shown either way, one line each.
+        error, hint: why it could not be done, and what to type instead; None otherwise.
+        basis, not_examined: as in :class:`kmr_cli.Report`.
+        result: all that was found; None where it could not be done.
+        run: when and where.
+    """
+
+    command: str
+    path: str
+    verdict: Literal["pass", "fail", "inconclusive", "error"]
+    findings: tuple[Finding, ...] = ()
+    layers: tuple[str, ...] = ()
+    inconclusive: tuple[str, ...] = ()
+    error: str | None = None
+    hint: str | None = None
+    basis: Basis = "evidence"
+    not_examined: tuple[str, ...] = ()
+    result: Report | Comparison | None = field(default=None, repr=False)
+    run: Run = Run()
+
+    unproven = deprecated("unproven", "inconclusive")
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The layers of a model file, all or some of them."""
+
+    info: ModelInfo
+    layers: tuple[LayerInfo, ...]
+    run: Run = Run()
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What went into and came out of layers; ``versions`` are those of the programs that ran the model."""
+
+    info: ModelInfo
+    records: tuple[Record, ...]
+    versions: Mapping[str, str]
+    run: Run = Run()
+
+
+def of_check(report: Report, path: str, run: Run) -> Outcome:
+    """What a check says of the model at a path."""
+    layers = tuple(dict.fromkeys(tap.layer for tap in report.taps))
+    return Outcome(
+        "check-batch-axis", path, report.verdict, report.findings, layers, report.inconclusive, basis=report.basis,
+        not_examined=report.not_examined, result=report, run=run,
+    )  # fmt: skip
+
+
+def of_comparison(result: Comparison, path: str, run: Run) -> Outcome:
+    """What a comparison says of the model at a path."""
+    layers = (*result.layers, "") if result.outputs else result.layers
+    return Outcome(
+        "compare", path, result.verdict, result.findings, layers, result.inconclusive, basis=result.basis,
+        not_examined=result.not_examined, result=result, run=run,
+    )  # fmt: skip
