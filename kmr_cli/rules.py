@@ -10,13 +10,26 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 Severity: TypeAlias = Literal["error", "warning", "note"]
 Command: TypeAlias = Literal["check-batch-axis", "compare"]
 """Who finds a rule: the rules of one command are a family."""
 Scope: TypeAlias = Literal["layer", "model"]
 BatchStatistics: TypeAlias = Literal["unaffected", "replaced", "allowed", "note", "meaningless"]
+
+
+class Precedence(NamedTuple):
+    """Whose findings a rule's own supersede, and where.
+
+    Attributes:
+        where: ``output``: at the same output of the model; ``inside``: at the same layer and those inside it;
+            ``onwards``: there, and at all that runs later, the outputs included.
+        codes: the rules that see the same fault otherwise.
+    """
+
+    where: Literal["output", "inside", "onwards"]
+    codes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -46,6 +59,7 @@ class Rule:
             is by design, explain it: ``unaffected``; ``replaced`` by one at every such layer; ``allowed``; an allowed
             ``note``, as there are batches without usable statistics; or ``meaningless`` where such a layer was found,
             also while these layers are held to their moving statistics.
+        supersedes: errors of other rules that are left out where this one explains them.
     """
 
     code: str
@@ -65,6 +79,7 @@ class Rule:
     needs_masks: bool = False
     mixes: bool = False
     batch_statistics: BatchStatistics = "unaffected"
+    supersedes: tuple[Precedence, ...] = ()
 
 
 TABLE = {

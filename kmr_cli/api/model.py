@@ -13,10 +13,10 @@ from kmr_cli.batch.given import batch_size
 from kmr_cli.batch.hints import hints
 from kmr_cli.batch.request import Data, GivenShapes, request
 from kmr_cli.batch.synthetic import advised
-from kmr_cli.check.probes.masks import masks_of
 from kmr_cli.config import arguments as given
 from kmr_cli.config.arguments import layer_patterns, refuse_call
 from kmr_cli.config.layers import choose, unknown_layer
+from kmr_cli.config.masks import masks_of
 from kmr_cli.config.policy import Policy
 from kmr_cli.config.samples import Index, resolve_index
 from kmr_cli.errors import BatchError, LayerError

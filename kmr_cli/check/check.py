@@ -1,35 +1,30 @@
-"""Are the samples of a batch independent at every layer? Rules over perturbed passes."""
+"""Are the samples of a batch independent at every layer? Probes run passes, rules judge what those showed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from kmr_cli.arrays.dtypes import ArraySpec, discrete
 from kmr_cli.batch.given import batch_size, number_samples
-from kmr_cli.batch.words import dtype_name
-from kmr_cli.check.axes import carrying_axes, movement, pairs
-from kmr_cli.check.probes.extreme import push
-from kmr_cli.check.probes.masks import masks_of
-from kmr_cli.check.probes.pairs import name_pairs
-from kmr_cli.check.probes.repeat import find_noise, judge_determinism
-from kmr_cli.check.rules.masks import judge_masks
-from kmr_cli.check.rules.non_finite import judge_finite
-from kmr_cli.check.rules.sizes import judge_failure, judge_sizes, mixing, try_sizes
+from kmr_cli.check.probes.extreme import make_others_extreme
+from kmr_cli.check.probes.mask_axis import mask_one_step, mask_one_step_at
+from kmr_cli.check.probes.masks import try_masks
+from kmr_cli.check.probes.pairs import find_pairs
+from kmr_cli.check.probes.repeat import find_noise, look_for_state
+from kmr_cli.check.probes.resized import broken
+from kmr_cli.check.probes.sizes import dimensions, sizes_that_work, try_sizes
+from kmr_cli.check.report import make_report
+from kmr_cli.check.rules import masks as mask_rules
+from kmr_cli.check.rules import mixing, moved, non_finite, place, poisoned, repeat, rounding, sizes
 from kmr_cli.check.run import Progress, Run
+from kmr_cli.config.masks import Mask, masks_of
 from kmr_cli.config.policy import Policy as Policy
 from kmr_cli.errors import ModelRunError
-from kmr_cli.evidence.owners import NOBODY
 from kmr_cli.evidence.passes import Evidence
-from kmr_cli.evidence.sources import Source, find_sources
-from kmr_cli.evidence.taps import Tap
-from kmr_cli.formats.interface import Session, Taps, training_mode
-from kmr_cli.records import Batch, BatchIndex, Dependence, Finding, ModelInfo, Report, TapVerdict, Verdict
-from kmr_cli.rules import RULES
+from kmr_cli.formats.interface import Session, Taps
+from kmr_cli.records import Batch, ModelInfo, Report
 
-_SILENT = BatchIndex("inconclusive", evidence="nothing that was replaced showed here")
 _SIZES, _UNGROUPED, _MASKED = 8, 14, 4
 """Passes at other sizes, all passes but those of groups, passes for masks: what a user may expect."""
 
@@ -81,245 +76,83 @@ def check(
         run.step("running the model")
         run.evidence.record(session, batch, run.taps)
     except ModelRunError as exc:
-        return _report(run, policy, judge_failure(run, masks if policy.counts("KMR203") else (), exc))
+        works = _judge_failure(run, masks if policy.counts(mask_rules.MASK_MISALIGNED.code) else (), exc)
+        return make_report(run, policy, [run.evidence.size, *works])
     run.step("running the same batch again")
     run.evidence.repeat(session, batch, run.taps)
-    judge_determinism(run, reopen)
+    look_for_state(run, reopen)
+    repeat.judge(run)
     run.budget = len(groups) + 15 + find_noise(run)
     run.replace_each(groups, spare)
     run.indices = {tap: run.evidence.index(tap) for tap in run.evidence.order}
     if not run.outputs or set(run.outputs) - run.evidence.nondeterministic:  # else nothing could be told from it
-        push(run)
+        make_others_extreme(run)
     try_sizes(run, for_masks)
-    judge_finite(run)
-    _judge_outputs(run)
-    judge_sizes(run)
-    name_pairs(run, run.budget - run.passes, spare)
+    non_finite.judge(run)
+    mixing.judge(run)
+    poisoned.judge(run)
+    rounding.judge_routed(run)
+    _judge_sizes(run)
+    if mixing.has_unnamed_samples(run):
+        mixing.name_samples(run, find_pairs(run, run.budget - run.passes, spare))
     if masks:
-        judge_masks(run, masks, policy)
-    _judge_inside(run)
+        _judge_masks(run, masks, policy)
+    moved.judge(run)
+    mixing.judge_inside(run)
     others = {found.size for found, _ in run.sizes} - {run.evidence.size}
-    return _report(run, policy, [run.evidence.size, *sorted(others)])
+    return make_report(run, policy, [run.evidence.size, *sorted(others)])
 
 
-# -- outputs -----------------------------------------------------------------------------------------------------
+def _judge_sizes(run: Run) -> None:
+    """What other sizes showed, one at a time: an error costs up to two passes, to find the layer."""
+    for found, _ in run.sizes:
+        rounding.judge_amplified(run, found)
+        for port in found.unsure:
+            title = run.title(("", 0, port))
+            run.inconclusive.append(f"{title} is discrete and differs for the same samples {run.where(found)}")
+    at_any = any(found.differs and not found.misplaced and not coincident for found, coincident in run.sizes)
+    for found, coincident in run.sizes:
+        if not found.wrong:
+            rounding.judge_last_bits(run, found)
+        elif found.differs is not None and found.misplaced:
+            place.judge(run, found)
+        else:
+            sizes.judge(run, found, coincident=coincident and not at_any)
 
 
-def _judge_outputs(run: Run) -> None:
-    """Whether it matters is decided here: at what the model returns."""
-    for tap in run.outputs:
-        if tap in run.evidence.nondeterministic:
-            continue
-        index = run.indices[tap]
-        if run.mixed(tap) and not run.rounded(tap):
-            _mixed_output(run, tap)
-        elif index.kind == "routed":
-            _routed_output(run, tap)
-        elif index.kind == "interleaved":
-            _blame(run, "KMR105", tap, run.entangled)
-        elif index.kind == "reordered":
-            _blame(run, "KMR106", tap, lambda other: run.indices[other].kind == "reordered")
-        elif index.kind in ("constant", "inconclusive"):
-            _silent_output(run, tap)
-        elif tap in run.poisoned:
-            _blame(run, "KMR108", tap, run.poisoned.__contains__, samples=_touched_by_nan(run, tap))
-        if run.rounded(tap):
-            _rounded_output(run, tap)
-        if index.kind in ("separated", "merged", "moved") and discrete(run.evidence.specs[tap]):
-            _discrete_output(run, tap)
-
-
-def _rounded_output(run: Run, tap: Tap) -> None:
-    distance, (layer, call, port) = run.moved_by_others(tap), run.routed[0]
-    message = f"{run.title(tap)} differs in its last bits (at most {distance} ULP) with the rows routed here"
-    run.add("KMR303", Source(layer, call, port), message, max_ulp=distance)
-
-
-def _mixed_output(run: Run, tap: Tap) -> None:
-    if not carrying_axes(run, tap):
-        _blame(run, "KMR104", tap, run.entangled)
-        return
-    _blame(run, "KMR101", tap, run.entangled, samples=tuple(pairs(movement(run, tap) or [])))
-
-
-def _divides(run: Run, tap: Tap) -> bool:
-    return any(length and length % run.evidence.size == 0 for length in run.evidence.specs[tap].shape)
-
-
-def _routed_output(run: Run, tap: Tap) -> None:
-    message = f"the shape of {run.title(tap)} depends on what the samples hold, so no axis tells whose row is whose"
-    for source in find_sources(run.evidence.order, run.evidence.rerouted.__contains__, run.info.separator):
-        run.add("KMR104", source, message)
-
-
-def _silent_output(run: Run, tap: Tap) -> None:
-    if run.indices[tap].kind == "constant" and not carrying_axes(run, tap):
-        return  # a constant without a batch axis: there is nothing to mix
-    silent = sorted(set(range(run.evidence.size)) - set(run.indices[tap].owners))
-    if run.indices[tap].kind == "inconclusive" and len(silent) < run.evidence.size and not carrying_axes(run, tap):
-        _blame(run, "KMR104", tap, lambda other: run.indices[other].kind == "inconclusive" and not _divides(run, other))
-        return
-    who, verb = f"sample{'s' if len(silent) > 1 else ''} {', '.join(map(str, silent))} never", "showed"
-    if len(silent) == run.evidence.size:
-        who, verb = "no sample", "ever showed"
-    run.inconclusive.append(f"{run.title(tap)}: {who} {verb} in it, whatever replaced them")
-
-
-def _discrete_output(run: Run, tap: Tap) -> None:
-    """A mix before an argmax or a comparison can stay hidden: nothing is verified by values that hardly ever change."""
-    if any(run.mixed(other) for other in run.evidence.order):
-        run.inconclusive.append(f"{run.title(tap)} is discrete and a layer before it mixes samples, which may not show")
-
-
-def _blame(run: Run, code: str, output: Tap, wrong: Callable[[Tap], bool], **more: object) -> None:
-    """One finding for every source of what is wrong with an output."""
-    seen = {(finding.rule, finding.layer, finding.call) for finding in run.findings}
-    for source in _origins(run, wrong):
-        if (code, source.layer, source.call) in seen:
-            continue
-        where = f"in the code before {source.before!r}" if source.before else ""
-        if not source.layer and not where:
-            where = "in the model's own code, after its last layer"
-        text = f"{RULES[code].found_when}{' (' + where + ')' if where else ''}; seen at {run.title(output)}"
-        run.add(code, source, text, **more)
-
-
-def _origins(run: Run, wrong: Callable[[Tap], bool]) -> list[Source]:
-    """The sources of what is wrong; of a sum of samples in two orders, the layer that reordered one of them."""
-
-    def reordered(tap: Tap) -> bool:
-        return run.indices[tap].kind == "reordered"
-
-    sources = find_sources(run.evidence.order, wrong, run.info.separator)
-    for source in sources:
-        inside = source.layer + run.info.separator
-        if any(
-            reordered(tap) and ((tap[0] == source.layer and tap[2].startswith("in")) or tap[0].startswith(inside))
-            for tap in run.evidence.order
-        ):
-            return find_sources(run.evidence.order, lambda tap: wrong(tap) or reordered(tap), run.info.separator)
-    return sources
-
-
-def _touched_by_nan(run: Run, tap: Tap) -> tuple[tuple[int, int], ...]:
-    index = run.whose(tap)
-    owners = {owner for owner in index.owners if owner not in (0, NOBODY)} if index is not None else set()
-    return tuple((owner, 0) for owner in sorted(owners))
-
-
-# -- inside ------------------------------------------------------------------------------------------------------
-
-
-def _judge_inside(run: Run) -> None:
-    """Notes: where the batch is not axis 0, and mixes that are undone before the outputs."""
-    reported: set[str] = set()
-    for tap in run.evidence.order:
-        layer, call, port = tap
-        index = run.indices[tap]
-        if layer and layer not in reported and port.startswith("out") and index.kind in ("moved", "merged"):
-            reported.add(layer)
-            shape = run.evidence.specs[tap].shape
-            words = f"is on axis {index.axis}" if index.kind == "moved" else f"is merged into axis {index.axis}"
-            run.add("KMR107", Source(layer, call, port), f"the batch {words} of {shape}")
-    guilty = {finding.layer for finding in run.findings if finding.rule in ("KMR101", "KMR104", "KMR105")}
-    if guilty or any(tap in run.evidence.nondeterministic or run.mixed(tap) for tap in run.outputs):
-        return
-    shown = [tap for tap in run.outputs if run.indices[tap].axis is not None and not discrete(run.evidence.specs[tap])]
-    if shown:  # every sample's own change shows in a value that is not discrete, and no other's: proof
-        for source in mixing(run):
-            run.add("KMR101", source, "samples mix here, and are separated again before the outputs", severity="note")
-
-
-def _silent(run: Run) -> set[Tap]:
-    """Floats that nothing reached although samples entered the layer: a dead unit is no constant."""
-    found: set[Tap] = set()
-    entered: set[tuple[str, int]] = set()
-    shapes: set[ArraySpec] = set()
-
-    for tap in run.evidence.order:
-        layer, call, port = tap
-        if tap not in run.indices or not layer:
-            continue
-        constant = run.indices[tap].kind == "constant"
-        if port.startswith("in"):
-            if constant and run.evidence.specs[tap] in shapes:  # most likely what a silent layer returned
-                found.add(tap)
-            if not constant or tap in found:
-                entered.add((layer, call))
-        elif constant and (layer, call) in entered and not discrete(run.evidence.specs[tap]):
-            found.add(tap)
-            shapes.add(run.evidence.specs[tap])
-    return found
-
-
-def _hidden(run: Run, policy: Policy, findings: Sequence[Finding]) -> list[str]:
-    """Behind a mix that is allowed another one could not show: layers there that are not allowed as well."""
-    sources = [finding.layer for finding in findings if finding.allowed and RULES[finding.rule].mixes]
-    sources = [layer for layer in sources if policy.allows(layer)]
-    near = {layer for source in sources for layer in _family(source, run)}
-    after = [
-        tap[0]
-        for tap in run.evidence.order
-        if tap[0] and tap[2].startswith("out") and run.entangled(tap) and tap[0] not in near
-    ]
-    hidden = [layer for layer in dict.fromkeys(after) if not policy.allows(layer)]
-    if not sources or not hidden:
-        return []
-    named = ", ".join(map(repr, hidden[:3])) + (", …" if len(hidden) > 3 else "")
-    mix, them = ("mixes", "it") if len(hidden) == 1 else ("mix", "them")
-    return [
-        f"whether {named} {mix} samples too: what comes in is mixed already, at {sources[0]!r}, which is allowed;"
-        f" allow {them} as well, if that is fine"
-    ]
-
-
-def _family(layer: str, run: Run) -> Iterator[str]:
-    """A layer, those around it and those inside it."""
-    for other in run.session.layers:
-        inside, outside = other.path + run.info.separator, layer + run.info.separator
-        if other.path == layer or layer.startswith(inside) or other.path.startswith(outside):
-            yield other.path
-
-
-def _with_rounding(run: Run, tap: Tap) -> BatchIndex:
-    """The batch index; of an output that others move in its last bits only, with how far."""
-    if tap[0] or not run.rounded(tap):
-        return run.indices[tap]
-    return replace(run.indices[tap], max_ulp=run.moved_by_others(tap))
-
-
-# -- the report --------------------------------------------------------------------------------------------------
-
-
-def _report(run: Run, policy: Policy, tried: Sequence[int]) -> Report:
-    findings = policy.apply(run.findings)
-    failed = any(finding.severity == "error" and not finding.allowed for finding in findings)
-    if not failed:
-        run.inconclusive += _hidden(run, policy, findings)
-    verdict: Verdict = "fail" if failed else "inconclusive" if run.inconclusive else "pass"
-    silent = _silent(run)
-    taps = tuple(
-        TapVerdict(
-            *tap, run.evidence.specs[tap].shape, dtype_name(run.evidence.specs[tap].dtype),
-            _SILENT if tap in silent else _with_rounding(run, tap),
+def _judge_masks(run: Run, masks: Sequence[Mask], policy: Policy) -> None:
+    """At most four passes. Where an error was found, one of them looks for a mask against the wrong axis, if asked."""
+    run.tell("masking steps")
+    try:
+        found = try_masks(
+            run.session, run.batch, masks, run.taps, run.indices, run.rng, suspect=mask_rules.is_suspect(run)
+        )  # fmt: skip
+    except ModelRunError as exc:
+        run.inconclusive.append(
+            f"the model does not run on a padded batch, so its masks are not checked: {exc.message}"
         )
-        for tap in run.evidence.order
-        if tap in run.indices
-    )  # fmt: skip
-    pictures = []
-    for tap in run.outputs:
-        moved_by = movement(run, tap)
-        if moved_by is not None:
-            size = range(run.evidence.size)
-            pictures.append(
-                Dependence(
-                    tap[2],
-                    tuple(tuple(moved in moved_by[part] for part in size) for moved in size),
-                    run.title(tap),
-                )
-            )
-    known = [layer.path for layer in run.session.layers] + [finding.layer for finding in findings]
-    return Report(
-        verdict, run.info.path, run.info.format, run.passes, tuple(tried), taps, tuple(findings), tuple(pictures),
-        tuple(dict.fromkeys(run.inconclusive)), policy.unmatched(known), training_mode(run.session) is not None,
-    )  # fmt: skip
+        return
+    run.passes += found.passes
+    mask_rules.judge(run, masks, found)
+    wanted = policy.counts(mask_rules.MASK_MISALIGNED.code) and mask_rules.is_suspect(run)
+    if wanted and found.passes < _MASKED:
+        mask_rules.judge_axis(run, mask_one_step(run, masks, found), found.order)
+
+
+def _judge_failure(run: Run, masks: Sequence[Mask], failure: ModelRunError) -> list[int]:
+    """The model fails on the batch itself. Returns the sizes at which it runs.
+
+    Raises:
+        ModelRunError: ``failure``, where it runs at none.
+    """
+    lengths = dimensions(run.batch)
+    works = sizes_that_work(run, lengths)
+    if not works:
+        raise failure
+    for size in (other for other in works if masks and other in lengths):
+        found, order = mask_one_step_at(run, masks, size)
+        if found:
+            mask_rules.judge_axis(run, found, order)
+            return works
+    sizes.judge_failing(run, failure, broken(failure, run.evidence.order), works, lengths)
+    return works

@@ -1,4 +1,4 @@
-"""What passes at other batch sizes showed, as the rules judge it."""
+"""What passes showed, as the rules judge it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import numpy as np
+
+from kmr_cli.evidence.sources import Source
 from kmr_cli.evidence.taps import Tap
 
 
@@ -75,3 +78,62 @@ class Trace:
     order: list[Tap] = field(default_factory=list)
     wrong: set[Tap] = field(default_factory=set)
     right: set[Tap] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class Traced:
+    """Where a batch of another size, or in another order, goes wrong.
+
+    Attributes:
+        sources: the layers.
+        right: taps that are right though they are mixed in their last bits.
+    """
+
+    sources: list[Source]
+    right: set[Tap]
+
+
+@dataclass
+class MaskRun:
+    """What the masked passes showed.
+
+    Attributes:
+        order: taps in the order in which they ran.
+        counts: how the batch was padded.
+        padded: the padded batch.
+        known: tap -> its value on it.
+        ignored: taps at which the mask is ignored: what stands in masked positions shows in others.
+        stepwise: taps ``(samples, steps, features)`` that it reaches in masked steps, and in no other.
+        broken: taps that hold NaN or Inf for a fully masked sample.
+        longer: taps that a longer padding changes.
+        replaced: whether anything could be put into masked positions.
+        lengthened: whether a longer padding could be tried.
+        failed: what the model says to a fully masked sample, where it fails.
+        passes: how many forward passes were made.
+    """
+
+    order: list[Tap] = field(default_factory=list)
+    counts: dict[int, np.ndarray] = field(default_factory=dict)
+    padded: dict[str, np.ndarray] = field(default_factory=dict)
+    known: dict[Tap, np.ndarray] = field(default_factory=dict)
+    ignored: set[Tap] = field(default_factory=set)
+    stepwise: set[Tap] = field(default_factory=set)
+    broken: set[Tap] = field(default_factory=set)
+    longer: set[Tap] = field(default_factory=set)
+    replaced: bool = False
+    lengthened: bool = False
+    failed: str | None = None
+    passes: int = 0
+
+
+@dataclass(frozen=True)
+class WrongAxis:
+    """A layer that applies a mask to the wrong axis.
+
+    Attributes:
+        source: its first output that shows it.
+        message: one line: what was masked and what changed.
+    """
+
+    source: Source
+    message: str

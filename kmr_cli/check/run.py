@@ -11,13 +11,14 @@ from kmr_cli.arrays.dtypes import discrete
 from kmr_cli.arrays.ulp import last_bits
 from kmr_cli.batch import replacement
 from kmr_cli.check.observed import SizeRun
+from kmr_cli.check.precedence import Claim, resolve
 from kmr_cli.evidence.owners import NOBODY
 from kmr_cli.evidence.passes import Evidence
 from kmr_cli.evidence.sources import Source, find_sources
 from kmr_cli.evidence.taps import Tap, output_title
 from kmr_cli.formats.interface import Session, Taps
 from kmr_cli.records import Batch, BatchIndex, Finding, ModelInfo
-from kmr_cli.rules import RULES
+from kmr_cli.rules import Rule, Severity
 
 Progress = Callable[[str], None]
 """Told what is being done, after the number of the pass and of all that are planned: ``7/21 replacing sample 4``."""
@@ -28,12 +29,21 @@ pair of samples. After more, what is mixed is told from rows: inside only, outpu
 
 @dataclass
 class Run:
-    """A check in progress.
+    """A check in progress: what the probes saw, what the rules say of it, and the way in which passes are run.
 
     Attributes:
+        indices: tap -> its batch index, from the passes that replace samples.
+        moved_by_extreme: tap -> how far samples that stood as they were moved when the others were extreme or alike,
+            in units in the last place of the largest value, at most FAR.
+        poisoned: the same when sample 0 held NaN.
+        poison_failure: (output of the layer that failed, message) where the model fails on NaN.
+        remembers: whether values that differ from run to run depend on earlier calls.
+        sizes: what other sizes showed, each with whether it equals another dimension.
+        claims: what the rules say, before precedence: see :attr:`findings`.
+        inconclusive: what was not shown either way, one line each.
         noisy: taps whose values depend on random numbers that are drawn for a whole batch (training mode only): at
             another size they are others.
-        shaken: output port -> how far the last bits of the input move it; None until that was tried.
+        moved_by_rounding: output port -> how far the last bits of the input move it; None until that was tried.
         planned: how many passes there will be, as far as that is known by now.
         budget: how many there may be, without those for masks.
         again: how many there were because tensors had not been kept, or only seen by rows.
@@ -48,13 +58,15 @@ class Run:
     progress: Progress
     passes: int = 0
     indices: dict[Tap, BatchIndex] = field(default_factory=dict)
-    pushed: dict[Tap, int] = field(default_factory=dict)
+    moved_by_extreme: dict[Tap, int] = field(default_factory=dict)
     poisoned: dict[Tap, int] = field(default_factory=dict)
+    poison_failure: tuple[Tap | None, str] | None = None
+    remembers: bool = False
     sizes: list[tuple[SizeRun, bool]] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
+    claims: list[Claim] = field(default_factory=list)
     inconclusive: list[str] = field(default_factory=list)
     noisy: set[Tap] = field(default_factory=set)
-    shaken: dict[str, float] | None = None
+    moved_by_rounding: dict[str, float] | None = None
     planned: int = 0
     budget: int = 0
     again: int = 0
@@ -71,7 +83,9 @@ class Run:
     def mixed(self, tap: Tap) -> bool:
         """Whether some element here depends on several samples, or on other samples than its own."""
         index = self.indices.get(tap)
-        return tap in self.pushed or (index is not None and (index.kind == "mixed" or self._usurped(index)))
+        if tap in self.moved_by_extreme:
+            return True
+        return index is not None and (index.kind == "mixed" or self._takes_another_row(index))
 
     @property
     def routed(self) -> list[Tap]:
@@ -107,8 +121,7 @@ class Run:
         if not by_content:
             return False
         first = min(order.index(other) for other in by_content)
-        sources = find_sources(order, self.entangled, self.info.separator)
-        places = [(source.layer, source.call, source.port) for source in sources]
+        places = [(source.layer, source.call, source.port) for source in self.sources(self.entangled)]
         return all(
             place in by_content or place not in self.evidence.specs or discrete(self.evidence.specs[place])
             or order.index(place) > first
@@ -117,10 +130,10 @@ class Run:
 
     def moved_by_others(self, tap: Tap) -> int:
         """How far other samples move an output, in units in the last place of its largest value, at most FAR."""
-        return max(self.evidence.leak_ulp.get(tap, 0), self.pushed.get(tap, 0))
+        return max(self.evidence.leak_ulp.get(tap, 0), self.moved_by_extreme.get(tap, 0))
 
-    def _usurped(self, index: BatchIndex) -> bool:
-        """Whether one of as many rows as samples belongs to a sample that has another row already."""
+    def _takes_another_row(self, index: BatchIndex) -> bool:
+        """Whether one of as many rows as samples belongs to a sample that has a row already."""
         if index.kind == "separated":
             return False
         rows = [owner for owner in index.owners if owner != NOBODY]
@@ -131,11 +144,62 @@ class Run:
         index = self.indices.get(tap)
         return self.mixed(tap) or (index is not None and index.kind == "interleaved")
 
-    def add(self, code: str, source: Source, message: str, **more: object) -> None:
-        """Report a finding at a layer."""
-        severity = more.pop("severity", RULES[code].severity)
-        finding = Finding(code, severity, source.layer, source.call, source.port, message, **more)  # type: ignore[arg-type]
-        self.findings.append(finding)
+    def sources(self, wrong: Callable[[Tap], bool], order: Sequence[Tap] | None = None) -> list[Source]:
+        """The layers at which something begins; ``order`` is that of the taps, where another pass had another one."""
+        return find_sources(self.evidence.order if order is None else order, wrong, self.info.separator)
+
+    def mixers(self) -> list[Source]:
+        """The layers that mix samples, whether or not that showed in the outputs so far."""
+        steady = [tap for tap in self.evidence.order if tap not in self.evidence.nondeterministic]
+        return self.sources(self.mixed, steady)
+
+    def where(self, found: SizeRun) -> str:
+        """A batch as messages name it."""
+        return "in another order" if found.size == self.evidence.size else f"on a batch of {found.size}"
+
+    # -- what the rules say --------------------------------------------------------------------------------------
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What the rules say so far, after precedence."""
+        return [claim.finding for claim in resolve(self.claims, self.info.separator)]
+
+    def reported(self, rule: Rule) -> bool:
+        """Whether there is a finding of this rule so far."""
+        return any(finding.rule == rule.code for finding in self.findings)
+
+    def add(
+        self,
+        rule: Rule,
+        source: Source,
+        message: str,
+        *,
+        severity: Severity | None = None,
+        samples: tuple[tuple[int, int], ...] = (),
+        max_ulp: int | None = None,
+        output: Tap | None = None,
+        once: bool = False,
+        after: frozenset[str] = frozenset(),
+    ) -> None:
+        """Report a finding at a layer.
+
+        Args:
+            rule: that was violated.
+            source: where.
+            message: one line.
+            severity: unless it is the rule's own.
+            samples: pairs (moved, changed).
+            max_ulp: the largest difference where it is a matter of last bits.
+            output: at which it shows; like the next two, what decides over precedence: see :class:`Claim`.
+            once: not beside an earlier one of this rule there.
+            after: layers that ran after its own.
+        """
+        finding = Finding(
+            rule.code, severity or rule.severity, source.layer, source.call, source.port, message, samples, max_ulp
+        )
+        self.claims.append(Claim(finding, output, once, after))
+
+    # -- passes --------------------------------------------------------------------------------------------------
 
     def replace_each(self, groups: Sequence[Sequence[int]], spare: Batch | None) -> None:
         """The passes of :meth:`Evidence.replaced`, one for every group of samples.

@@ -14,7 +14,6 @@ from kmr_cli.batch import stress
 from kmr_cli.check.probes.resized import broken
 from kmr_cli.check.run import Run
 from kmr_cli.errors import ModelRunError
-from kmr_cli.evidence.sources import Source
 from kmr_cli.evidence.taps import Tap
 from kmr_cli.records import Batch, BatchIndex
 
@@ -22,32 +21,34 @@ _SMALL = 64
 """Numbers of one sample up to which a tap tells how unlike two samples are: gates, scores and decisions are small."""
 
 
-def push(run: Run) -> None:
-    """Four passes that leave a stated sample alone and are hard on the others. Fills in ``pushed`` and ``poisoned``."""
+def make_others_extreme(run: Run) -> None:
+    """Four passes that leave a stated sample alone and are hard on the others.
+
+    Fills in ``moved_by_extreme``, ``poisoned`` and ``poison_failure``.
+    """
     size = run.evidence.size
     if size < 2:
         return
     last = size - 1
-    _press(run, "making the others extreme", last, stress.extreme(run.batch, [last], run.session.inputs, run.rng))
+    _run_with(run, "making the others extreme", last, stress.extreme(run.batch, [last], run.session.inputs, run.rng))
     _make_alike(run, last)
     poisoned = stress.poisoned(run.batch, [0], run.session.inputs)
     if poisoned is not None:
         try:
             run.poisoned = run.kept("putting NaN into sample 0", poisoned, range(1, size))
         except ModelRunError as exc:
-            source = Source(*(broken(exc, run.evidence.last_pass) or ("", 0, "out0")))
-            run.add("KMR108", source, f"NaN in one sample makes the whole batch fail: {exc.message}")
+            run.poison_failure = broken(exc, run.evidence.last_pass), exc.message
     for tap, home in run.evidence.canonical.items():  # the same tensor was looked at once
-        if home in run.pushed:
-            run.pushed.setdefault(tap, run.pushed[home])
+        if home in run.moved_by_extreme:
+            run.moved_by_extreme.setdefault(tap, run.moved_by_extreme[home])
     for tap in run.evidence.nondeterministic | run.evidence.rerouted:
-        run.pushed.pop(tap, None)
+        run.moved_by_extreme.pop(tap, None)
         run.poisoned.pop(tap, None)
     if run.routed:  # rows in other groups: last bits are no poison
         run.poisoned = {tap: ulp for tap, ulp in run.poisoned.items() if not last_bits(ulp)}
 
 
-def _press(
+def _run_with(
     run: Run, doing: str, kept: int, data: Batch | None, also: Callable[[Tap, np.ndarray], None] = lambda _t, _a: None
 ) -> None:
     """One pass of ``data``, in which sample ``kept`` stands as it is: where it changed all the same."""
@@ -59,7 +60,7 @@ def _press(
         if index is not None and run.indices[tap].axis is None:
             places = [place for place, owner in enumerate(index.owners) if owner == kept]
             if distance(run.evidence.base[tap][places], array[places]) is None:
-                run.pushed[tap] = FAR
+                run.moved_by_extreme[tap] = FAR
         also(tap, array)
 
     try:
@@ -67,7 +68,7 @@ def _press(
     except ModelRunError:
         return  # such values are outside of what the model takes: nothing is learned
     for tap, ulp in found.items():
-        run.pushed[tap] = max(ulp, run.pushed.get(tap, 0))
+        run.moved_by_extreme[tap] = max(ulp, run.moved_by_extreme.get(tap, 0))
 
 
 def _make_alike(run: Run, last: int) -> None:
@@ -83,16 +84,16 @@ def _make_alike(run: Run, last: int) -> None:
         if _copies_agree(array, run.whose(tap), last, run.evidence.size):
             alike.add(tap)
 
-    _press(run, "making the others alike", last, stress.alike(run.batch, last), first)
+    _run_with(run, "making the others alike", last, stress.alike(run.batch, last), first)
     other = _most_unlike(run, last)
     if other is None:
         return
 
     def second(tap: Tap, array: np.ndarray) -> None:
         if tap in alike and not _copies_agree(array, run.whose(tap), other, run.evidence.size):
-            run.pushed[tap] = FAR
+            run.moved_by_extreme[tap] = FAR
 
-    _press(run, "making the others alike", other, stress.alike(run.batch, other), second)
+    _run_with(run, "making the others alike", other, stress.alike(run.batch, other), second)
 
 
 def _copies_agree(array: np.ndarray, index: BatchIndex | None, sample: int, size: int) -> bool:

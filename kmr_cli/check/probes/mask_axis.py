@@ -12,9 +12,15 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from kmr_cli.arrays.changes import changed
+from kmr_cli.batch import replacement
 from kmr_cli.batch.given import batch_size
 from kmr_cli.batch.padding import is_padding
-from kmr_cli.check.probes.masks import Mask
+from kmr_cli.check.observed import MaskRun, WrongAxis
+from kmr_cli.check.probes.masks import padded
+from kmr_cli.check.run import Run
+from kmr_cli.config.masks import Mask
+from kmr_cli.errors import ModelRunError
+from kmr_cli.evidence.owners import from_owners
 from kmr_cli.evidence.sources import Source
 from kmr_cli.evidence.taps import Tap, watch
 from kmr_cli.formats.interface import Session, Taps
@@ -22,19 +28,6 @@ from kmr_cli.records import Batch
 
 Port = tuple[np.ndarray, np.ndarray]
 """What came through it, and where masking one step changed that."""
-
-
-@dataclass(frozen=True)
-class Misalignment:
-    """A layer that applies a mask to the wrong axis.
-
-    Attributes:
-        source: its first output that shows it.
-        message: one line: what was masked and what changed.
-    """
-
-    source: Source
-    message: str
 
 
 @dataclass(frozen=True)
@@ -58,10 +51,10 @@ class _Call:
     outs: dict[str, Port] = field(default_factory=dict)
 
 
-def find_misaligned(
+def find_wrong_axes(
     session: Session, batch: Batch, masks: Sequence[Mask], taps: Taps, known: Mapping[Tap, np.ndarray], axes: Axes,
     separator: str,
-) -> list[Misalignment]:  # fmt: skip
+) -> list[WrongAxis]:  # fmt: skip
     """Mask one more step of one sample, and look where that shows.
 
     Args:
@@ -96,17 +89,64 @@ def find_misaligned(
 
     watch(session, probe, taps, look)
     size = batch_size(batch)
-    found: dict[tuple[str, int], Misalignment] = {}
+    found: dict[tuple[str, int], WrongAxis] = {}
     for (layer, call), seen in calls.items():
         if not any(_is_mask(*port, size, sample, step) for port in seen.ins.values()):
             continue
         for port, text in _messages((layer, call), seen, axes, size, sample, step):
-            found.setdefault((layer, call), Misalignment(Source(layer, call, port), text))
+            found.setdefault((layer, call), WrongAxis(Source(layer, call, port), text))
     return [
-        misalignment
-        for (layer, _), misalignment in found.items()
+        wrong
+        for (layer, _), wrong in found.items()
         if not any(other.startswith(layer + separator) for other, _ in found)
     ]
+
+
+def mask_one_step(run: Run, masks: Sequence[Mask], found: MaskRun) -> list[WrongAxis]:
+    """One pass more on a padded batch. Empty where the model does not run on it: a sample may have no step left."""
+    run.step("masking one step of one sample")
+    axes = Axes({tap: index.axis for tap, index in run.indices.items() if index.axis}, found.stepwise)
+    try:
+        return find_wrong_axes(run.session, found.padded, masks, run.taps, found.known, axes, run.info.separator)
+    except ModelRunError:
+        return []
+
+
+def mask_one_step_at(run: Run, masks: Sequence[Mask], size: int) -> tuple[list[WrongAxis], list[Tap]]:
+    """The same of a model that runs at some sizes only, this being one of them. Three passes.
+
+    Returns:
+        What was found, and the taps in the order in which they ran.
+    """
+    rows = np.arange(size) % batch_size(run.batch)
+    batch = {name: values[rows] for name, values in run.batch.items()}
+    every = {values.shape[1]: np.full(size, values.shape[1]) for values in batch.values() if values.ndim > 1}
+    batch = padded(batch, masks, every)
+    other = replacement.replace(batch, [0], run.session.inputs, run.rng)
+    other.update({mask.name: batch[mask.name] for mask in masks if mask.value is None})
+    known: dict[Tap, np.ndarray] = {}
+    moved: dict[Tap, int] = {}
+
+    def keep(layer: str, call: int, port: str, array: np.ndarray) -> None:
+        known[layer, call, port] = np.array(array, copy=True)
+
+    def look(layer: str, call: int, port: str, array: np.ndarray) -> None:
+        before = known.get((layer, call, port))
+        if before is not None and before.shape == array.shape:
+            index = from_owners(np.where(changed(before, array), 0, size).astype(np.int32), size, (0,))
+            if index.axis:
+                moved[layer, call, port] = index.axis
+
+    run.step(f"running a batch of {size} without padding")
+    try:
+        watch(run.session, batch, run.taps, keep)
+        run.step(f"replacing sample 0 of {size}")
+        watch(run.session, other, run.taps, look)
+        run.step("masking one step of one sample")
+        found = find_wrong_axes(run.session, batch, masks, run.taps, known, Axes(moved), run.info.separator)
+    except ModelRunError:
+        return [], []
+    return found, list(known)
 
 
 def _free_step(batch: Batch, masks: Sequence[Mask]) -> tuple[int, int] | None:

@@ -1,10 +1,9 @@
-"""Masks: what stands in masked positions may not matter, and a sample that is masked altogether may not give NaN."""
+"""Passes that mask: other content in masked positions, a sample that is masked altogether, a longer padding."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -13,103 +12,15 @@ from kmr_cli.arrays.ulp import distance
 from kmr_cli.batch import replacement
 from kmr_cli.batch.given import batch_size
 from kmr_cli.batch.padding import Counts, is_padding, lengths, masked, may_be_padding
-from kmr_cli.errors import BatchError, ModelRunError
+from kmr_cli.check.observed import MaskRun
+from kmr_cli.config.masks import Mask
+from kmr_cli.errors import ModelRunError
 from kmr_cli.evidence.taps import Tap, watch
 from kmr_cli.formats.interface import PaddingSession, Session, Taps
 from kmr_cli.records import Batch, BatchIndex, TensorSpec
 
 _LONGER = 3
 """Steps of padding that are appended."""
-
-
-@dataclass(frozen=True)
-class Mask:
-    """How a model is told which steps (axis 1) count.
-
-    Attributes:
-        name: the input.
-        value: steps of the input that hold it are padding; None where the input is a mask itself (0: padding).
-        implied: the model's own layers read it so; nobody had to say it.
-    """
-
-    name: str
-    value: float | None = None
-    implied: bool = False
-
-
-@dataclass
-class MaskRun:
-    """What the masked passes showed.
-
-    Attributes:
-        order: taps in the order in which they ran.
-        counts: how the batch was padded.
-        padded: the padded batch.
-        known: tap -> its value on it.
-        heard: taps where what stands in masked positions shows in others.
-        stepwise: taps ``(samples, steps, features)`` that it reaches in masked steps, and in no other.
-        broken: taps that hold NaN or Inf for a fully masked sample.
-        longer: taps that a longer padding changes.
-        replaced: whether anything could be put into masked positions.
-        lengthened: whether a longer padding could be tried.
-        failed: what the model says to a fully masked sample, where it fails.
-        passes: how many forward passes were made.
-    """
-
-    order: list[Tap] = field(default_factory=list)
-    counts: dict[int, np.ndarray] = field(default_factory=dict)
-    padded: dict[str, np.ndarray] = field(default_factory=dict)
-    known: dict[Tap, np.ndarray] = field(default_factory=dict)
-    heard: set[Tap] = field(default_factory=set)
-    stepwise: set[Tap] = field(default_factory=set)
-    broken: set[Tap] = field(default_factory=set)
-    longer: set[Tap] = field(default_factory=set)
-    replaced: bool = False
-    lengthened: bool = False
-    failed: str | None = None
-    passes: int = 0
-
-
-def masks_of(texts: Sequence[str], specs: Sequence[TensorSpec], batch: Batch) -> list[Mask]:
-    """The masks that are named, and those that the model's own layers imply.
-
-    Args:
-        texts: ``mask`` or ``tokens=0``, as typed on the command line.
-        specs: the model's inputs.
-        batch: the data; an implied mask needs two steps at least.
-
-    Raises:
-        BatchError: no such input, not a number, or no steps.
-    """
-    masks = _parse(texts, specs)
-    for mask in masks:
-        if not _has_steps(batch[mask.name]):
-            raise BatchError(f"input {mask.name!r} has no steps to mask", "a mask has the shape (batch, steps)")
-    named = {mask.name for mask in masks}
-    for spec in specs:
-        if spec.padding is not None and spec.name not in named and _has_steps(batch[spec.name]):
-            masks.append(Mask(spec.name, spec.padding, implied=True))
-    return masks
-
-
-def _has_steps(values: np.ndarray) -> bool:
-    return values.ndim > 1 and values.shape[1] > 1
-
-
-def _parse(texts: Sequence[str], specs: Sequence[TensorSpec]) -> list[Mask]:
-    known = {spec.name for spec in specs}
-    masks = []
-    for text in texts:
-        name, given, value = text.partition("=") if text not in known else (text, "", "")
-        if name not in known:
-            raise BatchError(
-                f"--mask-input names no input of the model: {name!r}", f"it takes {', '.join(map(repr, sorted(known)))}"
-            )
-        try:
-            masks.append(Mask(name, float(value) if given else None))
-        except ValueError:
-            raise BatchError(f"--mask-input {text}: {value!r} is not a number", f"for example {name}=0") from None
-    return masks
 
 
 def try_masks(
@@ -141,8 +52,8 @@ def try_masks(
     watch(session, run.padded, taps, keep)
     _try_other(session, masks, taps, indices, run, rng)
     _try_empty(session, masks, taps, run)
-    heard = any(not layer for layer, _, _ in run.heard)
-    if not (run.replaced and (heard or suspect)):
+    ignored = any(not layer for layer, _, _ in run.ignored)
+    if not (run.replaced and (ignored or suspect)):
         _try_longer(session, masks, taps, indices, run)
     return run
 
@@ -171,7 +82,7 @@ def _try_other(
         moved = changed(before, array)
         run.replaced = run.replaced or bool(moved.any())
         if (moved & ~may_be_padding(array.shape, indices.get(tap), run.counts)).any():
-            run.heard.add(tap)
+            run.ignored.add(tap)
         if array.ndim == 3 and array.shape[1] in run.counts and len(array) == batch_size(run.padded):
             away = masked(array, run.counts)
             if moved[away].any() and not moved[~away].any():

@@ -1,9 +1,8 @@
-"""After group passes: which sample moves which. The reaction pattern suggests a pair, one more pass proves it."""
+"""After group passes: which sample moves which. The reaction pattern suggests a pair, one more pass verifies it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -15,31 +14,27 @@ from kmr_cli.evidence.taps import Tap, watch
 from kmr_cli.records import Batch
 
 
-def name_pairs(run: Run, budget: int, spare: Batch | None = None) -> None:
-    """Give the leaks that group passes found at least one verified pair (moved, changed) for every output, if possible.
+def find_pairs(run: Run, budget: int, spare: Batch | None = None) -> tuple[tuple[int, int], ...]:
+    """Of mixes that group passes found, at least one verified pair (moved, changed) for every output, if possible.
 
     Row i of an output moved in a pass that left sample i alone: so something moved it that differs from i in the bit
     of that pass. With a single foreign mover j these bits are those of ``i ^ j``, and a pass that replaces j alone
-    proves it. Several movers may suggest one that is none of them; then halves of all that the pattern leaves
+    verifies it. Several movers may suggest one that is none of them; then halves of all that the pattern leaves
     possible are replaced until one is left.
 
     Args:
-        run: the check; the ``samples`` of its findings KMR101 are filled in.
+        run: the check.
         budget: number of passes that may be run.
         spare: further rows of the inputs, preferred as replacement data.
     """
-    findings = [finding for finding in run.findings if finding.rule == "KMR101" and not finding.samples]
-    if not findings or run.evidence.singly:
-        return
     hunt = _Hunt(run, budget, spare)
     for tap in hunt.outputs:
         hunt.search(tap)
-    pairs = tuple(sorted(set().union(*hunt.pairs.values())))
-    run.findings = [replace(one, samples=pairs) if one in findings else one for one in run.findings]
+    return tuple(sorted(set().union(*hunt.pairs.values())))
 
 
 class _Hunt:
-    """The passes that replace suspects, and what they proved of every output."""
+    """The passes that replace suspects, and what they showed of every output."""
 
     def __init__(self, run: Run, budget: int, spare: Batch | None) -> None:
         self.run, self.budget, self.spare = run, budget, spare

@@ -11,26 +11,14 @@ from kmr_cli.arrays.dtypes import discrete
 from kmr_cli.arrays.ulp import distance
 from kmr_cli.batch import replacement, stress
 from kmr_cli.check.run import Run
-from kmr_cli.evidence.sources import find_sources
 from kmr_cli.formats.interface import Session, Taps, training_mode
 from kmr_cli.records import Batch
 
 
-def judge_determinism(run: Run, reopen: Callable[[], Session] | None) -> None:
-    """KMR301, KMR302: what the same batch gives twice, on one loaded instance."""
-    nondeterministic = run.evidence.nondeterministic
-    if not nondeterministic:
-        return
-    code = "KMR302" if reopen is not None and _remembers(run, reopen) else "KMR301"
-    words = {
-        "KMR301": "the same batch twice gives different values",
-        "KMR302": "the same batch gives other values after other calls: something is kept between calls",
-    }
-    for source in find_sources(run.evidence.order, nondeterministic.__contains__, run.info.separator):
-        run.add(code, source, words[code])
-    for tap in run.outputs:
-        if tap in nondeterministic:
-            run.inconclusive.append(f"{run.title(tap)} changes from run to run, so nothing can be told from it")
+def look_for_state(run: Run, reopen: Callable[[], Session] | None) -> None:
+    """Where values differ from run to run, whether that is state: fills in ``remembers``. Four passes, or none."""
+    if run.evidence.nondeterministic and reopen is not None:
+        run.remembers = _remembers(run, reopen)
 
 
 def find_noise(run: Run) -> int:

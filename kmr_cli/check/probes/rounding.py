@@ -43,9 +43,11 @@ def excuse(run: Run, found: SizeRun, *, look: bool = True) -> SizeRun:
     """
     if found.differs is None or not any(map(math.isfinite, found.off.values())):
         return found
-    if run.shaken is None:
-        run.shaken = _shake(run)
-    far = [port for port, off in found.off.items() if not off <= _OF_THE_SAME_KIND * run.shaken.get(port, 0.0)]
+    if run.moved_by_rounding is None:
+        run.moved_by_rounding = _move_last_bits(run)
+    far = [
+        port for port, off in found.off.items() if not off <= _OF_THE_SAME_KIND * run.moved_by_rounding.get(port, 0.0)
+    ]
     if far:
         return replace(found, differs=(far[0], beyond_rounding(far[0], found.names)))
     if look and _leaps(run, found.rows):
@@ -53,7 +55,7 @@ def excuse(run: Run, found: SizeRun, *, look: bool = True) -> SizeRun:
     return replace(found, differs=None, amplified=found.differs[0])
 
 
-def _shake(run: Run) -> dict[str, float]:
+def _move_last_bits(run: Run) -> dict[str, float]:
     """Output port -> how far the last bits of the input move it, in terms of its largest value; only finite ones."""
     data = stress.shaken(run.batch, run.session.inputs, run.rng)
     if data is None:

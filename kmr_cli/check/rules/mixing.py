@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from kmr_cli.rules import Rule
+from kmr_cli.arrays.dtypes import discrete
+from kmr_cli.check.axes import carrying_axes, movement, pairs
+from kmr_cli.check.run import Run
+from kmr_cli.check.sources import add_at_sources
+from kmr_cli.evidence.sources import Source
+from kmr_cli.evidence.taps import Tap
+from kmr_cli.rules import Precedence, Rule
 
 CROSS_SAMPLE_LEAK = Rule(
     "KMR101",
@@ -18,6 +24,7 @@ CROSS_SAMPLE_LEAK = Rule(
     mixes=True,
     batch_statistics="replaced",
     if_allowed="what comes after a layer that is allowed to mix cannot be judged",
+    supersedes=(Precedence("output", ("KMR105", "KMR106", "KMR108")),),
 )
 BATCH_AXIS_LOST = Rule(
     "KMR104",
@@ -31,6 +38,7 @@ BATCH_AXIS_LOST = Rule(
     needs_owners=True,
     mixes=True,
     batch_statistics="replaced",
+    supersedes=(Precedence("output", ("KMR105", "KMR106", "KMR108")),),
 )
 SAMPLES_INTERLEAVED = Rule(
     "KMR105",
@@ -44,6 +52,7 @@ SAMPLES_INTERLEAVED = Rule(
     needs_owners=True,
     mixes=True,
     batch_statistics="replaced",
+    supersedes=(Precedence("output", ("KMR108",)),),
 )
 SAMPLES_REORDERED = Rule(
     "KMR106",
@@ -57,5 +66,99 @@ SAMPLES_REORDERED = Rule(
     needs_owners=True,
     mixes=True,
     batch_statistics="replaced",
+    supersedes=(Precedence("output", ("KMR108",)),),
 )
 RULES = (CROSS_SAMPLE_LEAK, BATCH_AXIS_LOST, SAMPLES_INTERLEAVED, SAMPLES_REORDERED)
+
+
+def judge(run: Run) -> None:
+    """Whether it matters is decided here: at what the model returns."""
+    for tap in run.outputs:
+        if tap in run.evidence.nondeterministic:
+            continue
+        kind = run.indices[tap].kind
+        mixed = run.mixed(tap) and not run.rounded(tap)
+        if mixed and carrying_axes(run, tap):
+            samples = tuple(pairs(movement(run, tap) or []))
+            add_at_sources(run, CROSS_SAMPLE_LEAK, tap, run.entangled, samples)
+        elif mixed:
+            add_at_sources(run, BATCH_AXIS_LOST, tap, run.entangled)
+        if kind == "routed":
+            _judge_routed(run, tap)
+        if kind == "interleaved":
+            add_at_sources(run, SAMPLES_INTERLEAVED, tap, run.entangled)
+        if kind == "reordered":
+            add_at_sources(run, SAMPLES_REORDERED, tap, lambda other: run.indices[other].kind == "reordered")
+        if kind in ("constant", "inconclusive") and not mixed:
+            _judge_silent(run, tap)
+        if kind in ("separated", "merged", "moved") and discrete(run.evidence.specs[tap]):
+            _judge_discrete(run, tap)
+
+
+def judge_order(run: Run, output: Tap, mixers: list[Source]) -> None:
+    """A mix that only shows where the samples stand in another order."""
+    for source in mixers:
+        text = f"{CROSS_SAMPLE_LEAK.found_when}; seen at {run.title(output)}, where the samples stand in another order"
+        run.add(CROSS_SAMPLE_LEAK, source, text)
+
+
+def judge_inside(run: Run) -> None:
+    """Mixes that are undone before the outputs: notes. Where samples met at an output there is nothing to add."""
+    met = {rule.code for rule in (CROSS_SAMPLE_LEAK, BATCH_AXIS_LOST, SAMPLES_INTERLEAVED)}
+    if any(finding.rule in met for finding in run.findings):
+        return
+    if any(tap in run.evidence.nondeterministic or run.mixed(tap) for tap in run.outputs):
+        return
+    shown = [tap for tap in run.outputs if run.indices[tap].axis is not None and not discrete(run.evidence.specs[tap])]
+    if shown:  # every sample's own change shows in a value that is not discrete, and no other's: it is verified
+        text = "samples mix here, and are separated again before the outputs"
+        for source in run.mixers():
+            run.add(CROSS_SAMPLE_LEAK, source, text, severity="note")
+
+
+def has_unnamed_samples(run: Run) -> bool:
+    """Whether there is a mix of which no pair of samples is known, as only groups were replaced."""
+    leaks = [finding for finding in run.findings if finding.rule == CROSS_SAMPLE_LEAK.code]
+    return not run.evidence.singly and any(not finding.samples for finding in leaks)
+
+
+def name_samples(run: Run, found: tuple[tuple[int, int], ...]) -> None:
+    """Put the pairs that were found, (moved, changed), to the mixes of which none is known."""
+    run.claims = [
+        claim.with_samples(found)
+        if claim.finding.rule == CROSS_SAMPLE_LEAK.code and not claim.finding.samples
+        else claim
+        for claim in run.claims
+    ]
+
+
+def _judge_routed(run: Run, tap: Tap) -> None:
+    message = f"the shape of {run.title(tap)} depends on what the samples hold, so no axis tells whose row is whose"
+    for source in run.sources(run.evidence.rerouted.__contains__):
+        run.add(BATCH_AXIS_LOST, source, message, output=tap)
+
+
+def _judge_silent(run: Run, tap: Tap) -> None:
+    kind = run.indices[tap].kind
+    if kind == "constant" and not carrying_axes(run, tap):
+        return  # a constant without a batch axis: there is nothing to mix
+    silent = sorted(set(range(run.evidence.size)) - set(run.indices[tap].owners))
+    if kind == "inconclusive" and len(silent) < run.evidence.size and not carrying_axes(run, tap):
+        add_at_sources(run, BATCH_AXIS_LOST, tap, lambda other: _cannot_carry(run, other))
+        return
+    who, verb = f"sample{'s' if len(silent) > 1 else ''} {', '.join(map(str, silent))} never", "showed"
+    if len(silent) == run.evidence.size:
+        who, verb = "no sample", "ever showed"
+    run.inconclusive.append(f"{run.title(tap)}: {who} {verb} in it, whatever replaced them")
+
+
+def _cannot_carry(run: Run, tap: Tap) -> bool:
+    """Whether some samples never showed at a tap, and no axis of it is long enough for all of them."""
+    divides = any(length and length % run.evidence.size == 0 for length in run.evidence.specs[tap].shape)
+    return run.indices[tap].kind == "inconclusive" and not divides
+
+
+def _judge_discrete(run: Run, tap: Tap) -> None:
+    """A mix before an argmax or a comparison can stay hidden: nothing is verified by values that hardly ever change."""
+    if any(run.mixed(other) for other in run.evidence.order):
+        run.inconclusive.append(f"{run.title(tap)} is discrete and a layer before it mixes samples, which may not show")

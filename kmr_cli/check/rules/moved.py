@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from kmr_cli.check.run import Run
+from kmr_cli.evidence.sources import Source
 from kmr_cli.rules import Rule
 
 BATCH_AXIS_MOVED = Rule(
@@ -13,3 +15,16 @@ BATCH_AXIS_MOVED = Rule(
     "nothing to mend if it is intended: kmr-inspect sample finds the right slices",
 )
 RULES = (BATCH_AXIS_MOVED,)
+
+
+def judge(run: Run) -> None:
+    """A note at every layer whose output has the batch on another axis, or merged with another one."""
+    reported: set[str] = set()
+    for tap in run.evidence.order:
+        layer, call, port = tap
+        index = run.indices[tap]
+        if layer and layer not in reported and port.startswith("out") and index.kind in ("moved", "merged"):
+            reported.add(layer)
+            shape = run.evidence.specs[tap].shape
+            words = f"is on axis {index.axis}" if index.kind == "moved" else f"is merged into axis {index.axis}"
+            run.add(BATCH_AXIS_MOVED, Source(layer, call, port), f"the batch {words} of {shape}")

@@ -36,7 +36,7 @@ _BAD: tuple[Severity, ...] = ("note", "warning", "error")
 """Severities, mildest first."""
 
 
-def judge_finite(run: Run) -> None:
+def judge(run: Run) -> None:
     """NaN or Inf from finite input: where it comes from shows at the layers, how bad it is at the outputs it reaches.
 
     NaN and +Inf at an output are an error. -Inf alone is a usual way to forbid an action or a token: a warning. Inside
@@ -45,7 +45,7 @@ def judge_finite(run: Run) -> None:
     if not all(np.isfinite(value).all() for value in run.batch.values() if value.dtype.kind in "fc"):
         return
     bad = run.evidence.not_finite
-    sources = find_sources(run.evidence.order, bad.__contains__, run.info.separator)
+    sources = run.sources(bad.__contains__)
     for source, severity in _severities(run, sources).items():
         value = run.evidence.base.get((source.before or source.layer, source.call, source.port))
         rows: list[int] = []
@@ -53,7 +53,7 @@ def judge_finite(run: Run) -> None:
             rows = np.flatnonzero(~np.isfinite(value).reshape(len(value), -1).all(axis=1)).tolist()
         what = "-Inf" if value is not None and _only_minus_inf(value) else "NaN or Inf"
         who = f", sample{'s' if len(rows) > 1 else ''} {', '.join(map(str, rows))}" if rows else ""
-        run.add("KMR304", source, f"{what} comes out of finite input{who}", severity=severity)
+        run.add(NON_FINITE, source, f"{what} comes out of finite input{who}", severity=severity)
 
 
 def _severities(run: Run, sources: Sequence[Source]) -> dict[Source, Severity]:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from kmr_cli.check.run import Run
+from kmr_cli.check.sources import add_at_sources
+from kmr_cli.evidence.owners import NOBODY
+from kmr_cli.evidence.sources import Source
+from kmr_cli.evidence.taps import Tap
 from kmr_cli.rules import Rule
 
 POISONED_NEIGHBOUR = Rule(
@@ -17,3 +22,25 @@ POISONED_NEIGHBOUR = Rule(
     batch_statistics="allowed",
 )
 RULES = (POISONED_NEIGHBOUR,)
+
+
+def judge(run: Run) -> None:
+    """What the pass with NaN in sample 0 showed: that it failed, or outputs of other samples that changed.
+
+    Nothing is said of outputs in which not every sample showed.
+    """
+    if run.poison_failure is not None:
+        failed, message = run.poison_failure
+        source = Source(*(failed or ("", 0, "out0")))
+        run.add(POISONED_NEIGHBOUR, source, f"NaN in one sample makes the whole batch fail: {message}")
+    for tap in run.outputs:
+        if tap in run.evidence.nondeterministic or tap not in run.poisoned:
+            continue
+        if run.indices[tap].kind not in ("routed", "constant", "inconclusive"):
+            add_at_sources(run, POISONED_NEIGHBOUR, tap, run.poisoned.__contains__, _touched(run, tap))
+
+
+def _touched(run: Run, tap: Tap) -> tuple[tuple[int, int], ...]:
+    index = run.whose(tap)
+    owners = {owner for owner in index.owners if owner not in (0, NOBODY)} if index is not None else set()
+    return tuple((owner, 0) for owner in sorted(owners))

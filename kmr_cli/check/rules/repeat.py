@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kmr_cli.check.run import Run
 from kmr_cli.rules import Rule
 
 NONDETERMINISTIC = Rule(
@@ -25,3 +26,18 @@ STATEFUL = Rule(
     gravity=20,
 )
 RULES = (NONDETERMINISTIC, STATEFUL)
+
+
+def judge(run: Run) -> None:
+    """What the same batch gave twice, on one loaded instance."""
+    nondeterministic = run.evidence.nondeterministic
+    if not nondeterministic:
+        return
+    rule, text = NONDETERMINISTIC, "the same batch twice gives different values"
+    if run.remembers:
+        rule, text = STATEFUL, "the same batch gives other values after other calls: something is kept between calls"
+    for source in run.sources(nondeterministic.__contains__):
+        run.add(rule, source, text)
+    for tap in run.outputs:
+        if tap in nondeterministic:
+            run.inconclusive.append(f"{run.title(tap)} changes from run to run, so nothing can be told from it")

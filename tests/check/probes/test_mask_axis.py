@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from kmr_cli.check.check import Policy, check
-from kmr_cli.check.probes.mask_axis import Axes, find_misaligned
-from kmr_cli.check.probes.masks import Mask
+from kmr_cli.check.probes.mask_axis import Axes, find_wrong_axes
+from kmr_cli.config.masks import Mask
 from kmr_cli.errors import ModelRunError
 from kmr_cli.evidence.taps import watch
 from kmr_cli.formats.interface import Taps
@@ -168,7 +168,7 @@ def found_in(model, shape):
     watch(session, batch, taps, lambda layer, call, port, array: known.setdefault((layer, call, port), array.copy()))
     rows = {tap for tap, value in known.items() if value.ndim == 3 and tap[0] not in ("scores", "apply", "softmax")}
     moved = {tap: 1 for tap in known if model is time_major and tap not in (("move", 0, "in0"), ("back", 0, "out0"))}
-    return find_misaligned(session, batch, [Mask("mask")], taps, known, Axes(moved, rows), "/")
+    return find_wrong_axes(session, batch, [Mask("mask")], taps, known, Axes(moved, rows), "/")
 
 
 @pytest.mark.parametrize("shape", [(5, 5, 5), (7, 5, 5), (7, 5, 3)])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from zoo.arrays import ArraySession
 
-from kmr_cli.check.rules.non_finite import judge_finite
+from kmr_cli.check.rules.non_finite import judge
 from kmr_cli.check.run import Run
 from kmr_cli.evidence.passes import Evidence
 from kmr_cli.formats.interface import Taps
@@ -39,7 +39,7 @@ def judged(*layers, data=X, kind=ArraySession):
     taps = Taps(tuple(name for name, _ in steps))
     run = Run(session, info, {"x": data}, taps, Evidence(len(data)), np.random.default_rng(0), lambda _: None)
     run.evidence.record(session, run.batch, taps)
-    judge_finite(run)
+    judge(run)
     return [(finding.layer, finding.severity, finding.message) for finding in run.findings]
 
 

@@ -1,0 +1,69 @@
+"""Batches of other sizes, as many as the budget leaves."""
+
+from __future__ import annotations
+
+from kmr_cli.check.observed import Trial
+from kmr_cli.check.probes.resized import sizes_to_try, try_size
+from kmr_cli.check.probes.rounding import excuse
+from kmr_cli.check.probes.trace import TRACES, supposed_index
+from kmr_cli.check.run import Run
+from kmr_cli.evidence.taps import Tap
+from kmr_cli.records import Batch
+
+_SIZES_WITH_LEAK = 4
+"""Other batch sizes tried where groups of samples were found to mix."""
+
+
+def try_sizes(run: Run, later: int) -> None:
+    """The same samples in batches of other sizes, as many as leave passes of the budget to look for the layers."""
+    size = run.evidence.size
+    outputs = {
+        tap: (run.evidence.base[tap], supposed_index(run, tap)) for tap in run.outputs if not _hopeless(run, tap)
+    }
+    chosen = sizes_to_try(size, run.evidence.specs, run.evidence.nbytes, run.batch)
+    if run.info.fixed_batch is not None:
+        chosen = [Trial(size, coincident=False, shifted=True)]
+    if not run.evidence.singly and any(run.mixed(tap) for tap in run.outputs):
+        chosen = chosen[: max(1, _SIZES_WITH_LEAK - run.again)]  # what that saves names a pair of samples
+    run.planned = min(run.passes + len(chosen), run.budget) + later
+    for trial in chosen:
+        left = run.budget - run.passes
+        if left <= 0 or (left <= TRACES + run.to_fill and any(found.wrong for found, _ in run.sizes)):
+            return
+        run.step("running the batch in another order" if trial.size == size else f"running a batch of {trial.size}")
+        found = try_size(run.session, run.batch, trial, run.taps, outputs, run.noisy)
+        room = run.budget - run.passes > TRACES + 1 + run.to_fill
+        if room or any(earlier.amplified for earlier, _ in run.sizes):
+            found = excuse(run, found, look=room)
+        run.sizes.append((found, trial.coincident))
+
+
+def sizes_that_work(run: Run, dimensions: list[int]) -> list[int]:
+    """Of a model that fails on the batch itself, the sizes at which it runs.
+
+    Args:
+        run: the check.
+        dimensions: of :func:`dimensions`.
+    """
+    works = []
+    for other in dict.fromkeys([1, 2, 3, *dimensions, 16, 32]):
+        if other == run.evidence.size:
+            continue
+        run.step(f"running a batch of {other}")
+        if try_size(run.session, run.batch, Trial(other, other in dimensions), run.taps, {}).error is None:
+            works.append(other)
+    return works
+
+
+def dimensions(batch: Batch) -> list[int]:
+    """Other sizes of the inputs: what a hard-coded or coincident batch size may equal. At most four."""
+    return list(dict.fromkeys(length for values in batch.values() for length in values.shape[1:] if length > 1))[:4]
+
+
+def _hopeless(run: Run, tap: Tap) -> bool:
+    """What is mixed or random differs at other sizes too: that is no second finding."""
+    return (
+        (run.mixed(tap) and not run.rounded(tap))
+        or tap in run.evidence.nondeterministic
+        or tap in run.evidence.rerouted
+    )

@@ -1,0 +1,115 @@
+"""From a check that is done to its report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from kmr_cli.arrays.dtypes import ArraySpec, discrete
+from kmr_cli.batch.words import dtype_name
+from kmr_cli.check.axes import movement
+from kmr_cli.check.run import Run
+from kmr_cli.config.policy import Policy
+from kmr_cli.evidence.taps import Tap
+from kmr_cli.formats.interface import training_mode
+from kmr_cli.records import BatchIndex, Dependence, Finding, Report, TapVerdict, Verdict
+from kmr_cli.rules import RULES
+
+_SILENT = BatchIndex("inconclusive", evidence="nothing that was replaced showed here")
+
+
+def make_report(run: Run, policy: Policy, tried: Sequence[int]) -> Report:
+    """The outcome of a check.
+
+    Args:
+        run: the check, done.
+        policy: which rules count, and what is by design.
+        tried: every batch size.
+    """
+    findings = policy.apply(run.findings)
+    failed = any(finding.severity == "error" and not finding.allowed for finding in findings)
+    if not failed:
+        run.inconclusive += _hidden(run, policy, findings)
+    verdict: Verdict = "fail" if failed else "inconclusive" if run.inconclusive else "pass"
+    silent = _silent(run)
+    taps = tuple(
+        TapVerdict(
+            *tap, run.evidence.specs[tap].shape, dtype_name(run.evidence.specs[tap].dtype),
+            _SILENT if tap in silent else _with_rounding(run, tap),
+        )
+        for tap in run.evidence.order
+        if tap in run.indices
+    )  # fmt: skip
+    known = [layer.path for layer in run.session.layers] + [finding.layer for finding in findings]
+    return Report(
+        verdict, run.info.path, run.info.format, run.passes, tuple(tried), taps, tuple(findings), tuple(_pictures(run)),
+        tuple(dict.fromkeys(run.inconclusive)), policy.unmatched(known), training_mode(run.session) is not None,
+    )  # fmt: skip
+
+
+def _silent(run: Run) -> set[Tap]:
+    """Floats that nothing reached although samples entered the layer: a dead unit is no constant."""
+    found: set[Tap] = set()
+    entered: set[tuple[str, int]] = set()
+    shapes: set[ArraySpec] = set()
+
+    for tap in run.evidence.order:
+        layer, call, port = tap
+        if tap not in run.indices or not layer:
+            continue
+        constant = run.indices[tap].kind == "constant"
+        if port.startswith("in"):
+            if constant and run.evidence.specs[tap] in shapes:  # most likely what a silent layer returned
+                found.add(tap)
+            if not constant or tap in found:
+                entered.add((layer, call))
+        elif constant and (layer, call) in entered and not discrete(run.evidence.specs[tap]):
+            found.add(tap)
+            shapes.add(run.evidence.specs[tap])
+    return found
+
+
+def _hidden(run: Run, policy: Policy, findings: Sequence[Finding]) -> list[str]:
+    """Behind a mix that is allowed another one could not show: layers there that are not allowed as well."""
+    sources = [finding.layer for finding in findings if finding.allowed and RULES[finding.rule].mixes]
+    sources = [layer for layer in sources if policy.allows(layer)]
+    near = {layer for source in sources for layer in _family(source, run)}
+    after = [
+        tap[0]
+        for tap in run.evidence.order
+        if tap[0] and tap[2].startswith("out") and run.entangled(tap) and tap[0] not in near
+    ]
+    hidden = [layer for layer in dict.fromkeys(after) if not policy.allows(layer)]
+    if not sources or not hidden:
+        return []
+    named = ", ".join(map(repr, hidden[:3])) + (", …" if len(hidden) > 3 else "")
+    mix, them = ("mixes", "it") if len(hidden) == 1 else ("mix", "them")
+    return [
+        f"whether {named} {mix} samples too: what comes in is mixed already, at {sources[0]!r}, which is allowed;"
+        f" allow {them} as well, if that is fine"
+    ]
+
+
+def _family(layer: str, run: Run) -> Iterator[str]:
+    """A layer, those around it and those inside it."""
+    for other in run.session.layers:
+        inside, outside = other.path + run.info.separator, layer + run.info.separator
+        if other.path == layer or layer.startswith(inside) or other.path.startswith(outside):
+            yield other.path
+
+
+def _with_rounding(run: Run, tap: Tap) -> BatchIndex:
+    """The batch index; of an output that others move in its last bits only, with how far."""
+    if tap[0] or not run.rounded(tap):
+        return run.indices[tap]
+    return replace(run.indices[tap], max_ulp=run.moved_by_others(tap))
+
+
+def _pictures(run: Run) -> Iterator[Dependence]:
+    """Which samples move which, of every output of which that is known."""
+    size = range(run.evidence.size)
+    for tap in run.outputs:
+        moved_by = movement(run, tap)
+        if moved_by is not None:
+            moved = tuple(tuple(changed in moved_by[part] for part in size) for changed in size)
+            yield Dependence(tap[2], moved, run.title(tap))

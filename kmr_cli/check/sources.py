@@ -1,0 +1,51 @@
+"""The layers at which something that shows at an output begins, and findings there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kmr_cli.check.run import Run
+from kmr_cli.evidence.sources import Source
+from kmr_cli.evidence.taps import Tap
+from kmr_cli.rules import Rule
+
+
+def add_at_sources(
+    run: Run,
+    rule: Rule,
+    output: Tap,
+    wrong: Callable[[Tap], bool],
+    samples: tuple[tuple[int, int], ...] = (),
+) -> None:
+    """One finding for every layer at which what is wrong with an output begins; none twice.
+
+    Args:
+        run: the check.
+        rule: what is wrong.
+        output: where it shows.
+        wrong: of which taps that is true.
+        samples: pairs (moved, changed).
+    """
+    for source in _begins(run, wrong):
+        where = f"in the code before {source.before!r}" if source.before else ""
+        if not source.layer and not where:
+            where = "in the model's own code, after its last layer"
+        text = f"{rule.found_when}{' (' + where + ')' if where else ''}; seen at {run.title(output)}"
+        run.add(rule, source, text, output=output, once=True, samples=samples)
+
+
+def _begins(run: Run, wrong: Callable[[Tap], bool]) -> list[Source]:
+    """The sources of what is wrong; of a sum of samples in two orders, the layer that reordered one of them."""
+
+    def reordered(tap: Tap) -> bool:
+        return run.indices[tap].kind == "reordered"
+
+    sources = run.sources(wrong)
+    for source in sources:
+        inside = source.layer + run.info.separator
+        if any(
+            reordered(tap) and ((tap[0] == source.layer and tap[2].startswith("in")) or tap[0].startswith(inside))
+            for tap in run.evidence.order
+        ):
+            return run.sources(lambda tap: wrong(tap) or reordered(tap))
+    return sources
