@@ -412,13 +412,21 @@ def test_independence_is_asserted_in_the_words_of_the_command(project):
             assert kmr_model.assert_batch_independent(rows, inconclusive_ok=True).verdict == "inconclusive"
             kmr_model.assert_batch_independent(rows)
 
+        @pytest.mark.kmr_model("dead.pt")
+        def test_dead_as_before(kmr_model):
+            with pytest.warns(DeprecationWarning, match="unproven_ok is now called inconclusive_ok") as caught:
+                kmr_model.assert_batch_independent(rows, unproven_ok=True)
+            assert caught[0].filename == __file__
+            with pytest.warns(DeprecationWarning), pytest.raises(AssertionError, match="inconclusive"):
+                kmr_model.assert_batch_independent(rows, unproven_ok=False)
+
         @pytest.mark.kmr_model("clean.pt")
         def test_misfit(kmr_model):
             kmr_model.assert_batch_independent(rows[:, :5])
         """
     )
     result = project.runpytest()
-    result.assert_outcomes(passed=1, failed=3)
+    result.assert_outcomes(passed=2, failed=3)
     result.stdout.fnmatch_lines(
         [
             ">       kmr_model.assert_batch_independent(rows)",

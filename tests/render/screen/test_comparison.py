@@ -161,6 +161,13 @@ def test_an_output_in_another_layout_is_not_said_to_differ_in_its_values():
         assert "bit for bit" not in text
 
 
+def test_what_was_not_examined_stands_below_the_verdict():
+    assert "not examined" not in shown(clean())
+    assert "  not examined: training mode; method encode\n" in shown(
+        replace(clean(), not_examined=("training mode", "method encode"))
+    )
+
+
 # -- other formats -----------------------------------------------------------------------------------------------
 
 

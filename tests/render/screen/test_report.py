@@ -77,6 +77,14 @@ def test_one_of_a_kind_is_not_several():
     assert "1 forward pass, batch size 4 alone; 1 layer" in shown(replace(report(), forward_passes=1, batch_sizes=(4,)))
 
 
+def test_what_was_not_examined_stands_below_the_verdict():
+    assert "not examined" not in shown(report())
+    text = shown(replace(report(), not_examined=("masks: no input is one", "training mode", "\x1b[2J " + "x" * 90)))
+    start = text.index("  not examined: masks: no input is one; training mode; \\x1b[2J")
+    assert text.index("taps: ") < start < text.index("replaced sample")
+    assert max(map(len, text.splitlines())) <= 80
+
+
 def test_a_batch_that_does_not_run_leaves_no_empty_line_of_taps():
     text = shown(replace(report([LEAK], "fail"), taps=()))
     assert "taps:" not in text
