@@ -12,8 +12,4 @@ class ExitCode(IntEnum):
     FINDINGS = 1
     COULD_NOT = 2
     """Bad arguments, an unreadable file, nothing checked."""
-    REFUSED = 3
-    """Refused as unsafe."""
-    LIMIT = 4
-    """A limit or time-out was reached."""
     INTERRUPTED = 130

@@ -93,7 +93,7 @@ class ModelRun:
         asked = self.asked
         model = self._models.open(self.path, asked.opening)
         report = model.check_batch_axis(asked.inputs or None, policy=asked.policy, size=asked.size, shapes=asked.shapes)
-        # What enters may well be constant, such as positions; what leaves must tell samples apart, or proves nothing.
+        # What enters may well be constant, such as positions; what leaves must tell samples apart to verify them.
         silent = {
             tap.layer: tap.index.evidence or "no sample ever showed in what leaves it, whatever replaced them"
             for tap in report.taps

@@ -103,7 +103,7 @@ def _print_many(console: Console, records: Sequence[Record], several_calls: set[
             label = f"{for_terminal(record.layer)} {record.port}"
             whose = "" if record.sample is None else f", sample {record.sample}"
             print_hanging(console, Text(f"{label}{whose}: ", "bold yellow"), Text(record.index.evidence))
-    line = f"{len(records)} values, one line each: choose {_IN_FULL} or fewer to see their proofs and numbers, or"
+    line = f"{len(records)} values, one line each: choose {_IN_FULL} or fewer to see the evidence and the numbers, or"
     print_hanging(console, Text(), Text(f"{line} write all with -o FILE"))
 
 
