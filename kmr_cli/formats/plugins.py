@@ -83,7 +83,9 @@ def _loaded(entry: metadata.EntryPoint, known: dict[str, Format]) -> Format:
     Raises:
         ValueError: it cannot be used; the message goes on after the words "the format X of the distribution Y".
     """
-    if entry.name in FORMATS:
+    from kmr_cli.formats import layer_class
+
+    if entry.name in (*FORMATS, layer_class.NAME):
         raise ValueError("has the name of a built-in one")
     if entry.name in known:
         raise ValueError("has the name of another distribution's")

@@ -67,7 +67,7 @@ def _zip(path: Path) -> ModelFileError:
         )
     if names and all(name.endswith(".npy") for name in names):
         return ModelFileError(f"{path}: NumPy arrays, not a model", "give arrays with --input")
-    return ModelFileError(f"{path}: a zip archive, but not a model", f"give {known_files()}")
+    return ModelFileError(f"{path}: a zip archive, but not a model file", f"give {known_files()}")
 
 
 def _nearest(path: Path) -> str | None:

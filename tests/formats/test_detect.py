@@ -88,7 +88,7 @@ def test_archive_with_a_name_that_is_no_text(tmp_path):
 
 
 def test_some_other_archive(tmp_path):
-    with pytest.raises(ModelFileError, match="a zip archive, but not a model"):
+    with pytest.raises(ModelFileError, match="a zip archive, but not a model file"):
         detect(zipped(tmp_path / "m.keras", "readme.txt"))
 
 
