@@ -43,7 +43,7 @@ def test_private_names_exist(owner, names):
 def test_they_are_in_one_file():
     """No other file of the package reaches into torch."""
     found = {}
-    for path in sorted(HERE.glob("*.py")):
+    for path in sorted(HERE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             private = isinstance(node, ast.Attribute) and node.attr in ("_C", "_c", "_recursive")
             if private or (isinstance(node, ast.ImportFrom) and (node.module or "").startswith("torch.jit._")):
