@@ -232,6 +232,8 @@ class OptionalParts(Protocol):
 
     FAMILY: str
     """Formats of one family give the same paths to the same layers; the default is the format's own name."""
+    SEPARATORS: tuple[str, ...]
+    """All that join paths, where that is for a file to say; the default is ``SEPARATOR`` alone."""
     SORTED_OUTPUTS: bool
     """Whether outputs come sorted by name as text, ``output_10`` before ``output_2``; the default is False."""
     LIVE: str

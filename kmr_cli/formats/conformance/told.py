@@ -13,7 +13,7 @@ from kmr_cli.formats.conformance.compare import ConformanceError, demand
 from kmr_cli.formats.conformance.example import SIDES, Opened
 from kmr_cli.formats.conformance.rule import Rule, rule
 from kmr_cli.formats.facts import frameworks
-from kmr_cli.formats.interface import REQUIRED, Session, Taps
+from kmr_cli.formats.interface import REQUIRED, Session, Taps, optional
 
 TOLD: list[Rule] = []
 
@@ -29,7 +29,8 @@ def has_every_part(found: Opened) -> None:
     unknown = set(format_.OPTIONS) - {"signature", "tags"}
     demand(not unknown, f"OPTIONS names unknown options: {', '.join(sorted(unknown))}")
     demand(found.info.format == format_.NAME, f"describe calls the format {found.info.format!r}")
-    demand(found.info.separator == format_.SEPARATOR, f"describe joins paths by {found.info.separator!r}")
+    separators = optional(format_, "SEPARATORS") or (format_.SEPARATOR,)
+    demand(found.info.separator in separators, f"describe joins paths by {found.info.separator!r}")
 
 
 _PROBE = """
@@ -106,7 +107,8 @@ def listed_shapes_are_those_of_the_values(found: Opened) -> None:
                     told in (None, real) for told, real in zip(spec.shape, value.shape, strict=True)
                 )
                 demand(fits, f"{layer.path} {spec.name} is told as {spec.shape} and is {value.shape}")
-            demand(spec.dtype in (None, value.dtype.name), f"{layer.path} {spec.name} is told as {spec.dtype}")
+            name = "string" if value.dtype.hasobject else value.dtype.name
+            demand(spec.dtype in (None, name), f"{layer.path} {spec.name} is told as {spec.dtype}")
 
 
 @rule(TOLD, lambda example: bool(example.ports))
