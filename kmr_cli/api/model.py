@@ -39,7 +39,7 @@ def open_model(
     The file is read, and the model is run, in a child process.
 
     Args:
-        model: a ``.keras`` or ``.h5`` file, a SavedModel directory, a TorchScript ``.pt`` file; with
+        model: a ``.keras`` or ``.h5`` file, a SavedModel directory, a TorchScript ``.pt`` or an ``.onnx`` file; with
             ``in_process``, also a live ``keras.Model`` or ``torch.jit.ScriptModule``.
         imports: modules that register custom layers, imported before the model is loaded.
         signature: SavedModel: the signature to run.
@@ -243,7 +243,7 @@ class Model:
 
         Raises:
             BatchError, MissingFrameworkError, ModelLoadError, ModelRunError.
-            ModelLoadError: the file has no training mode (SavedModel; traced or frozen TorchScript).
+            ModelLoadError: the file has no training mode (SavedModel, ONNX; traced or frozen TorchScript).
         """
         if self.info.fixed_batch == 1:
             raise BatchError(

@@ -48,8 +48,8 @@ class _Group(click.Group):
 def cli() -> None:
     """Open a saved model, tap any layer, and see what belongs to which sample.
 
-    MODEL is a .keras or .h5 file, a SavedModel directory or a TorchScript .pt
-    file.
+    MODEL is a .keras or .h5 file, a SavedModel directory, a TorchScript .pt
+    file or an .onnx file.
 
     \b
     Examples:

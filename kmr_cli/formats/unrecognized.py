@@ -52,8 +52,6 @@ def diagnose(path: Path) -> ModelFileError:
         return _zip(path)
     if head.startswith(b"\x93NUMPY"):
         return ModelFileError(f"{path}: a NumPy array, not a model", "give arrays with --input")
-    if path.suffix == ".onnx":
-        return ModelFileError(f"{path}: ONNX models cannot be opened", f"give {known_files()}")
     what = f"{path.suffix or 'no suffix'}, unknown content"
     return ModelFileError(f"{path}: not a model file ({what})", f"give {known_files()}")
 

@@ -1,0 +1,119 @@
+"""From the analysis of a file to the record that ``layers`` shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from kmr_cli.formats.onnx.describe import quantization
+from kmr_cli.formats.onnx.describe.analysis import Analysis
+from kmr_cli.formats.onnx.describe.fused import fused_layers, missing_layers
+from kmr_cli.formats.onnx.describe.graph import BRANCHES, LOOPS
+from kmr_cli.formats.onnx.describe.layers import Layer
+from kmr_cli.records import LayerInfo, ModelInfo, TensorSpec
+
+_SHOWN = 4
+"""Names that a note lists before it only counts."""
+_OWN_WEIGHTS = "ai.onnx.ml"
+"""The domain of operators that hold what they learned in attributes: trees, scalers."""
+
+
+def model_info(analysis: Analysis, format_name: str) -> ModelInfo:
+    """The whole description."""
+    inputs = analysis.inputs()
+    return ModelInfo(
+        path=str(analysis.path),
+        format=format_name,
+        writer=_writer(analysis),
+        inputs=inputs,
+        outputs=tuple(analysis.graph.type(name).spec(name) for name in analysis.graph.outputs),
+        layers=layer_infos(analysis),
+        parameters=_parameters(analysis),
+        separator=analysis.scopes.separator,
+        fixed_batch=_fixed_batch(inputs),
+        notes=tuple(_notes(analysis)),
+    )
+
+
+def layer_infos(analysis: Analysis) -> tuple[LayerInfo, ...]:
+    """The layers, a parent before its children."""
+    return tuple(_layer_info(analysis, layer) for layer in analysis.layers)
+
+
+def _layer_info(analysis: Analysis, layer: Layer) -> LayerInfo:
+    first = layer.calls[0]
+    outputs = tuple(analysis.graph.type(name).spec(f"out{port}") for port, name in enumerate(first.outputs))
+    dtypes = {dtype for name in layer.weights if (dtype := analysis.weights[name].dtype_name) is not None}
+    dtypes = dtypes or {one.dtype for one in outputs[:1] if one.dtype is not None}
+    return LayerInfo(
+        path=layer.path,
+        type=layer.kind,
+        inputs=tuple(analysis.graph.type(name).spec(f"in{port}") for port, name in enumerate(first.inputs)),
+        outputs=outputs,
+        dtype=dtypes.pop() if len(dtypes) == 1 else None,
+        parameters=analysis.weights.sum(layer.weights),
+        calls=len(layer.calls),
+    )
+
+
+def _parameters(analysis: Analysis) -> int | None:
+    if any(node.domain == _OWN_WEIGHTS for node in analysis.graph.nodes):
+        return None
+    return analysis.weights.sum(analysis.weights.parameters)
+
+
+def _fixed_batch(inputs: Iterable[TensorSpec]) -> int | None:
+    sizes = {one.shape[0] if one.shape else None for one in inputs}
+    return sizes.pop() if len(sizes) == 1 else None
+
+
+def _writer(analysis: Analysis) -> str:
+    model = analysis.source.model
+    version = model.producer_version.split()[:1]  # tf2onnx writes a commit behind it, or "None"
+    return " ".join([model.producer_name.strip(), *version]).strip() or "an unnamed program"
+
+
+def _notes(analysis: Analysis) -> list[str]:
+    graph = analysis.graph
+    notes = [_operators(analysis)]
+    notes += quantization.notes(analysis)
+    fused = fused_layers(analysis)
+    if fused:
+        shown = [f"{missing} in {layer}" for missing, layer in fused.items()]
+        notes.append(f"the exporter fused layers into others: {_some(shown)}")
+    missing = missing_layers(analysis, frozenset(fused))
+    if missing:
+        notes.append(f"layers that the exporter dropped or fused into others: {_some(missing)}")
+    for operators, what in ((LOOPS, "loops"), (BRANCHES, "branches")):
+        found = [node.name or node.op for node in graph.nodes if node.op in operators and not node.domain]
+        if found:
+            notes.append(f"what runs inside {what} cannot be tapped: {_some(found)}")
+    if graph.functions:
+        notes.append(f"functions of the file's own, tapped inside: {_some(graph.functions)}")
+    for file in analysis.external:
+        if file.problem:
+            notes.append(f"{file.problem}: the model cannot be run")
+        else:
+            notes.append(f"weights in {file.location} beside it ({_bytes(file.size or 0)})")
+    return notes
+
+
+def _operators(analysis: Analysis) -> str:
+    """The versions of its operators: ``opset 20, ai.onnx.ml 1``."""
+    imports = analysis.graph.imports
+    own = [f"opset {imports['']}"] if "" in imports else []
+    return "operators: " + ", ".join(
+        [*own, *(f"{domain} {version}" for domain, version in sorted(imports.items()) if domain)]
+    )
+
+
+def _some(names: Iterable[str]) -> str:
+    listed = list(names)
+    return ", ".join(listed[:_SHOWN]) + (f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else "")
+
+
+def _bytes(size: float) -> str:
+    for unit in ("bytes", "KB", "MB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} GB"

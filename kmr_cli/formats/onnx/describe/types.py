@@ -1,0 +1,77 @@
+"""What kind of value stands at a place of a graph: ONNX's types as shapes and NumPy's names of dtypes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from kmr_cli.records import Shape, TensorSpec
+
+# TensorProto.DataType
+_DTYPES = {
+    1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 8: "string", 9: "bool",
+    10: "float16", 11: "float64", 12: "uint32", 13: "uint64", 14: "complex64", 15: "complex128", 16: "bfloat16",
+    17: "float8_e4m3fn", 18: "float8_e4m3fnuz", 19: "float8_e5m2", 20: "float8_e5m2fnuz", 21: "uint4", 22: "int4",
+    23: "float4_e2m1fn", 24: "float8_e8m0fnu", 25: "uint2", 26: "int2",
+}  # fmt: skip
+_BITS = {"4": 4, "2": 2}
+
+INTEGERS = frozenset({"int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"})
+NARROW = frozenset({10, 16})
+"""Numbers of float16 and bfloat16."""
+FLOATS = frozenset({1, 10, 11, 16})
+"""Numbers of the dtypes in which layers mostly compute."""
+
+
+def dtype_name(number: int) -> str | None:
+    """NumPy's or ml_dtypes' name, ``string`` for text, None for a number that no dtype has."""
+    return _DTYPES.get(number)
+
+
+def dtype_number(name: str) -> int | None:
+    """The other way."""
+    return next((number for number, known in _DTYPES.items() if known == name), None)
+
+
+@dataclass(frozen=True)
+class ValueType:
+    """The type of a value.
+
+    Attributes:
+        kind: ``tensor``, ``sparse``, ``sequence``, ``map`` or ``optional``; ``unknown`` where the file does not tell.
+        shape: of a tensor; None where even the rank is open.
+        dims: names of its symbolic dimensions, by axis.
+        dtype: of a tensor.
+    """
+
+    kind: str = "unknown"
+    shape: Shape | None = None
+    dims: tuple[str | None, ...] = ()
+    dtype: str | None = None
+
+    def spec(self, name: str) -> TensorSpec:
+        """As a record."""
+        return TensorSpec(name, self.shape, self.dtype)
+
+
+UNKNOWN = ValueType()
+
+
+def value_type(message: Any) -> ValueType:
+    """From a TypeProto."""
+    if message.HasField("tensor_type"):
+        return _tensor(message.tensor_type, "tensor")
+    if message.HasField("sparse_tensor_type"):
+        return ValueType("sparse")
+    for field, kind in (("sequence_type", "sequence"), ("map_type", "map"), ("optional_type", "optional")):
+        if message.HasField(field):
+            return ValueType(kind)
+    return UNKNOWN
+
+
+def _tensor(message: Any, kind: str) -> ValueType:
+    if not message.HasField("shape"):
+        return ValueType(kind, None, (), dtype_name(message.elem_type))
+    shape = tuple(dim.dim_value if dim.dim_value > 0 else None for dim in message.shape.dim)
+    dims = tuple(dim.dim_param or None for dim in message.shape.dim)
+    return ValueType(kind, shape, dims, dtype_name(message.elem_type))

@@ -1,0 +1,101 @@
+"""Protocol buffers as bytes: finding the fields of a message without reading what they hold.
+
+An ONNX file is one message, and most of it is weights. Walking over the fields shows where these lie without copying
+them, and lets a message be put together from parts of a file byte for byte.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator
+from typing import NamedTuple
+
+VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
+_FIXED = {FIXED64: 8, FIXED32: 4}
+_LONGEST_VARINT = 10
+
+Buffer = bytes | mmap.mmap
+
+
+class WireError(ValueError):
+    """These bytes are no message: a field reaches beyond the end, or has a kind that does not exist."""
+
+
+class Field(NamedTuple):
+    """One field of a message.
+
+    Attributes:
+        number: which field.
+        kind: its wire type.
+        start: of the field, its tag included.
+        value: where its content starts, behind tag and length.
+        end: behind its content.
+    """
+
+    number: int
+    kind: int
+    start: int
+    value: int
+    end: int
+
+
+def fields(data: Buffer, start: int, end: int) -> Iterator[Field]:
+    """The fields of the message in ``data[start:end]``, in the order in which they stand.
+
+    Raises:
+        WireError: at the first field that is none, and after one that reaches beyond ``end``.
+    """
+    at, end = start, min(end, len(data))
+    while at < end:
+        tag, behind = varint(data, at, end)
+        number, kind = tag >> 3, tag & 7
+        if not number:
+            raise WireError("field 0")
+        if kind == VARINT:
+            value, behind = behind, varint(data, behind, end)[1]
+        elif kind == LENGTH:
+            length, value = varint(data, behind, end)
+            behind = value + length
+        elif kind in _FIXED:
+            value, behind = behind, behind + _FIXED[kind]
+        else:
+            raise WireError(f"wire type {kind}")
+        yield Field(number, kind, at, value, behind)
+        if behind > end:
+            raise WireError("cut")
+        at = behind
+
+
+def varint(data: Buffer, at: int, end: int) -> tuple[int, int]:
+    """(number, where the next thing starts).
+
+    Raises:
+        WireError: it does not end.
+    """
+    result = shift = 0
+    for place in range(at, min(end, at + _LONGEST_VARINT)):
+        byte = data[place]
+        result |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return result, place + 1
+        shift += 7
+    raise WireError("number without an end")
+
+
+def head(number: int, length: int) -> bytes:
+    """Tag and length of a field that holds so many bytes."""
+    return _varint_bytes(number << 3 | LENGTH) + _varint_bytes(length)
+
+
+def field_bytes(number: int, content: bytes) -> bytes:
+    """A whole field: tag, length, content."""
+    return head(number, len(content)) + content
+
+
+def _varint_bytes(number: int) -> bytes:
+    found = bytearray()
+    while number > 0x7F:
+        found.append(number & 0x7F | 0x80)
+        number >>= 7
+    found.append(number)
+    return bytes(found)

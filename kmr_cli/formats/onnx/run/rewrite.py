@@ -1,0 +1,125 @@
+"""The model that is run: the file's graph, cut to what the wanted values need, with these values as its outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+
+from kmr_cli.errors import ModelFileError
+from kmr_cli.formats.onnx.describe import messages, wire
+from kmr_cli.formats.onnx.describe.analysis import Analysis
+from kmr_cli.formats.onnx.describe.graph import Node
+
+# Numbers of the fields of GraphProto.
+_NODE, _NAME, _INITIALIZER, _INPUT, _OUTPUT, _VALUE_INFO, _SPARSE = 1, 2, 5, 11, 12, 13, 15
+_GRAPH = 7
+
+
+def output_name(analysis: Analysis, name: str) -> str:
+    """The output of the rewritten model that has a value.
+
+    Where the CPU has no kernel for half precision, onnxruntime computes in float32 and leaves out the way to half and
+    back between two such operators, but not where the value is an output: to observe it would change what follows.
+    So a copy of it becomes the output.
+    """
+    plain = not analysis.narrow or name in analysis.graph.outputs or analysis.graph.type(name).kind == "sequence"
+    return name if plain else f"{name}/observed"
+
+
+def model_bytes(analysis: Analysis, wanted: Sequence[str]) -> bytes:
+    """A serialized model that has the values ``wanted`` among its outputs, under their :func:`output_name`.
+
+    Nodes and weights that they do not need are left out. What is kept stands as the file has it: weights are copied
+    byte for byte, those in other files stay there. The model's own outputs that these nodes make stay outputs.
+
+    Raises:
+        ModelFileError: the file cannot be read any more, or is too large for one message.
+    """
+    nodes = _needed(analysis, wanted)
+    used = {*wanted, *(name for node in nodes for name in node.reads)}
+    parts = [
+        *(wire.field_bytes(_NODE, node.message.SerializeToString()) for node in nodes),
+        *_copies(analysis, wanted),
+        wire.field_bytes(_NAME, (analysis.source.model.graph.name or "graph").encode()),
+        *_weights(analysis, used),
+        *_values(analysis, wanted, used, {name for node in nodes for name in node.outputs}),
+    ]
+    size = sum(map(len, parts))
+    try:
+        return _head(analysis) + wire.head(_GRAPH, size) + b"".join(parts)
+    except MemoryError as error:
+        raise ModelFileError(f"{analysis.path.name}: its weights do not fit into memory") from error
+
+
+def _needed(analysis: Analysis, wanted: Collection[str]) -> list[Node]:
+    """The nodes behind the wanted values, in the order in which they run."""
+    names = set(wanted)
+    kept = []
+    for node in reversed(analysis.graph.nodes):
+        if any(name in names for name in node.outputs):
+            kept.append(node)
+            names.update(node.reads)
+    return kept[::-1]
+
+
+def _copies(analysis: Analysis, wanted: Sequence[str]) -> Iterator[bytes]:
+    for name in wanted:
+        observed = output_name(analysis, name)
+        if observed != name:
+            copy = messages.NodeProto(op_type="Identity", input=[name], output=[observed])
+            yield wire.field_bytes(_NODE, copy.SerializeToString())
+
+
+def _head(analysis: Analysis) -> bytes:
+    """Everything of the model but its graph. Functions stay: bodies of loops and branches may call them."""
+    model = messages.ModelProto()
+    model.CopyFrom(analysis.source.model)
+    model.ClearField("graph")
+    del model.opset_import[:]
+    for domain, version in analysis.graph.imports.items():
+        model.opset_import.add(domain=domain, version=version)
+    head: bytes = model.SerializeToString()
+    return head
+
+
+def _weights(analysis: Analysis, used: Collection[str]) -> Iterator[bytes]:
+    names = [name for name in analysis.graph.initializers if name in used]
+    for name, tensor in zip(names, _read(analysis, names), strict=True):
+        yield wire.field_bytes(_INITIALIZER, tensor) if name in analysis.source.places else b""
+    for name, sparse in analysis.graph.sparse.items():
+        if name in used:
+            yield wire.field_bytes(_SPARSE, sparse.SerializeToString())
+
+
+def _read(analysis: Analysis, names: Sequence[str]) -> Iterator[bytes]:
+    """Whole TensorProtos, as they stand in the file."""
+    path: Path = analysis.path
+    try:
+        with path.open("rb") as file:
+            for name in names:
+                start, end = analysis.source.places[name]
+                file.seek(start)
+                tensor = file.read(end - start)
+                if len(tensor) < end - start:
+                    raise ModelFileError(f"{path.name}: the file was changed while it was open")
+                yield tensor
+    except OSError as error:
+        raise ModelFileError(f"{path.name}: it cannot be read any more ({error.strerror})") from error
+
+
+def _values(analysis: Analysis, wanted: Sequence[str], used: Collection[str], made: Collection[str]) -> Iterator[bytes]:
+    """Inputs, outputs and what the file says about values between them."""
+    graph = analysis.source.model.graph
+    inputs = frozenset(analysis.graph.inputs)
+    declared = {one.name: one for one in (*graph.value_info, *graph.output)}
+    for one in graph.input:
+        if one.name in inputs or one.name in used:  # old files list their weights among the inputs
+            yield wire.field_bytes(_INPUT, one.SerializeToString())
+    outputs = {one.name: one for one in graph.output}
+    ends = [output_name(analysis, name) for name in wanted]
+    for name in dict.fromkeys([*ends, *(name for name in outputs if name in made)]):
+        message = outputs.get(name) or messages.ValueInfoProto(name=name)
+        yield wire.field_bytes(_OUTPUT, message.SerializeToString())
+    for name, one in declared.items():
+        if name in used and name not in outputs:
+            yield wire.field_bytes(_VALUE_INFO, one.SerializeToString())

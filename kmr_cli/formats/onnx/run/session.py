@@ -1,0 +1,155 @@
+"""An ONNX model, ready to be run with taps."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from kmr_cli.errors import BatchError, ModelFileError, ModelLoadError, ModelRunError
+from kmr_cli.formats.interface import OpenOptions, Sink, Taps
+from kmr_cli.formats.onnx.describe.analysis import Analysis
+from kmr_cli.formats.onnx.describe.description import layer_infos
+from kmr_cli.formats.onnx.run import failures, values
+from kmr_cli.formats.onnx.run.rewrite import model_bytes, output_name
+from kmr_cli.formats.onnx.run.runtime import Runtime
+from kmr_cli.formats.onnx.run.taps import Event, events
+from kmr_cli.records import Batch, LayerInfo, TensorSpec
+
+_KEPT = 2
+"""Graphs that stay loaded: one to look at a layer, one to look at all."""
+
+
+class OnnxSession:
+    """Implements :class:`kmr_cli.formats.interface.Session`.
+
+    The wanted values become outputs of the graph, which is cut to what they need: stopping early is running a smaller
+    graph. Weights are read by the first capture, as far as its graph needs them. All values of a pass exist until it
+    ends, when they are handed to the sink.
+
+    *Bare*, for this format, is ``InferenceSession.run`` on the file with graph optimisation off and one thread: a
+    capture's outputs equal it bit for bit. A session with optimisation on may differ in the last bits.
+
+    Args:
+        analysis: of the file.
+        options: modules and libraries to load first.
+
+    Raises:
+        MissingFrameworkError: onnxruntime is not installed.
+        ModelFileError: a file of weights is missing.
+        ModelLoadError: onnxruntime does not know an operator.
+    """
+
+    def __init__(self, analysis: Analysis, options: OpenOptions) -> None:
+        self._analysis = analysis
+        self._name = analysis.path.name
+        for file in analysis.external:
+            if file.problem:
+                raise ModelFileError(f"{self._name}: {file.problem}", f"put it beside the model: {file.path}")
+        self._runtime = Runtime(analysis.path, options.imports)
+        self._sessions: OrderedDict[tuple[str, ...], Any] = OrderedDict()
+        self._events: dict[Taps, list[Event]] = {}  # of the last taps: they are mostly the same again
+        self._closed = False
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """What the model wants, in its order."""
+        return self._analysis.inputs()
+
+    @property
+    def layers(self) -> tuple[LayerInfo, ...]:
+        """The same layers as ``describe`` lists: the file tells them all."""
+        return layer_infos(self._analysis)
+
+    def capture(
+        self, batch: Batch, taps: Taps, sink: Sink | None = None, *, stop: bool = False
+    ) -> Mapping[str, np.ndarray] | None:
+        """Run one forward pass. See :class:`kmr_cli.formats.interface.Session`."""
+        if self._closed:
+            raise ModelLoadError(f"{self._name}: the session is closed")
+        if taps not in self._events:
+            self._events = {taps: events(self._analysis, taps)}
+        listed = self._events[taps] if sink is not None else []
+        if stop and not listed:
+            return None
+        feeds = self._feeds(batch)
+        outputs = () if stop else self._analysis.graph.outputs
+        found = self._run(list(dict.fromkeys((*outputs, *(event.value for event in listed)))), feeds)
+        if sink is not None:
+            _deliver(listed, found, sink)
+        return None if stop else dict(_named(outputs, found))
+
+    def close(self) -> None:
+        """Free every loaded graph."""
+        self._sessions.clear()
+        self._events = {}
+        self._closed = True
+
+    def _feeds(self, batch: Batch) -> dict[str, np.ndarray]:
+        feeds = {}
+        for name in self._analysis.graph.inputs:
+            if name not in batch:
+                raise BatchError(f"{self._name}: the input {name!r} is not in the batch")
+            feeds[name] = values.fed(batch[name], name, self._analysis.graph.type(name))
+        return feeds
+
+    def _run(self, names: Sequence[str], feeds: dict[str, np.ndarray]) -> dict[str, list[tuple[str, np.ndarray]]]:
+        """Value -> its parts. What is fed is handed out as it was fed."""
+        computed = tuple(name for name in names if name not in feeds)
+        found = {name: list(values.parts(feeds[name])) for name in names if name in feeds}
+        if computed:
+            session = self._session(computed)
+            try:
+                outputs = [output_name(self._analysis, name) for name in computed]
+                results = values.run(self._runtime, session, outputs, feeds)
+            except Exception as error:
+                raise self._failure(error) from error
+            found.update({name: list(values.parts(one)) for name, one in zip(computed, results, strict=True)})
+        for pieces in found.values():
+            for _, array in pieces:
+                array.flags.writeable = False  # one array serves all taps of its value
+        return found
+
+    def _session(self, computed: tuple[str, ...]) -> Any:
+        if computed in self._sessions:
+            self._sessions.move_to_end(computed)
+            return self._sessions[computed]
+        while len(self._sessions) >= _KEPT:
+            self._sessions.popitem(last=False)
+        session = self._runtime.session(model_bytes(self._analysis, computed))
+        self._sessions[computed] = session
+        return session
+
+    def _failure(self, error: Exception) -> Exception:
+        found = failures.while_running(self._name, error)
+        label = failures.failed_node(error)
+        if isinstance(found, ModelRunError) and label is not None:
+            found.layer = self._layer_of(label)
+        return found
+
+    def _layer_of(self, label: str) -> str | None:
+        """The innermost layer that a node of this name stands in, or None."""
+        makers = self._analysis.graph.maker
+        numbers = {node.number for node in self._analysis.graph.nodes if node.name == label}
+        inside = [
+            layer.path
+            for layer in self._analysis.layers
+            if any(makers[value].number in numbers for call in layer.calls for value in call.outputs)
+        ]
+        return max(inside, key=len, default=None)
+
+
+def _deliver(listed: Iterable[Event], found: Mapping[str, list[tuple[str, np.ndarray]]], sink: Sink) -> None:
+    for event in listed:
+        for suffix, array in found[event.value]:
+            sink(event.layer, event.call, event.port + suffix, array)
+
+
+def _named(
+    outputs: Iterable[str], found: Mapping[str, list[tuple[str, np.ndarray]]]
+) -> Iterable[tuple[str, np.ndarray]]:
+    for name in outputs:
+        for suffix, array in found[name]:
+            yield name + suffix, array
