@@ -16,6 +16,7 @@ from kmr_cli.snapshot.write import dump
 DATA = {
     "digits.h5": "digits.npz",
     "digits.keras": "digits.npz",
+    "digits.onnx": "digits.npz",
     "digits_savedmodel": "digits.npz",
     "digits_scripted.pt": "digits.npz",
     "digits_traced.pt": "digits.npz",

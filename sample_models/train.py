@@ -55,6 +55,8 @@ def silenced() -> Iterator[None]:
 
 with silenced():
     import keras
+    import onnx
+    import onnxruntime
     import tensorflow as tf
     import tf_keras
     import torch
@@ -64,7 +66,7 @@ with silenced():
     import torch_networks
 
 Predict = Callable[[dict[str, np.ndarray]], np.ndarray]
-ENDINGS = (".keras", ".h5", ".pt", ".npz", "_savedmodel", "snapshots")
+ENDINGS = (".keras", ".h5", ".pt", ".onnx", ".npz", "_savedmodel", "snapshots")
 """Of the names that this script writes."""
 YOUNGER = {
     "input_axes": None,
@@ -121,15 +123,16 @@ def train_digits(folder: Path) -> list[Written]:
 
 
 def train_digits_torch(folder: Path) -> list[Written]:
-    """One set of weights, scripted and traced."""
+    """One set of weights: scripted, traced, and as ONNX."""
     split = digits()
     model = fit_torch(torch_networks.Digits, split, epochs=40)
+    exported = write_onnx(folder / "digits.onnx", model, split.held_out, 0.97)
     with torchscript_warnings_ignored():
         programs = {
             folder / "digits_scripted.pt": torch.jit.script(model),
             folder / "digits_traced.pt": torch.jit.trace(model, torch.zeros(2, 8, 8, 1)),
         }
-    return [write_torchscript(path, program, split.held_out, 0.97) for path, program in programs.items()]
+    return [*(write_torchscript(path, program, split.held_out, 0.97) for path, program in programs.items()), exported]
 
 
 def train_pair(folder: Path) -> list[Written]:
@@ -280,6 +283,24 @@ def write_torchscript(path: Path, program: Any, held_out: Samples, floor: float)
         loaded = torch.jit.load(str(path))
     measured = accuracy(predict_torch(loaded), held_out)
     return Written(path, demand(path, measured, floor), sum(one.numel() for one in program.parameters()))
+
+
+def write_onnx(path: Path, model: torch.nn.Module, held_out: Samples, floor: float) -> Written:
+    """Export for batches of any size, and measure what was written. Where the source stood is nobody's business."""
+    dims = ({0: torch.export.Dim("batch")},)
+    torch.onnx.export(
+        model, (torch.zeros(2, 8, 8, 1),), path, input_names=["image"], output_names=["scores"],
+        dynamic_shapes=dims, external_data=False, verbose=False,
+    )  # fmt: skip
+    exported = onnx.load(path)
+    for node in exported.graph.node:
+        kept = [entry for entry in node.metadata_props if not entry.key.endswith("stack_trace")]
+        del node.metadata_props[:]
+        node.metadata_props.extend(kept)
+    onnx.save(exported, path)
+    session = onnxruntime.InferenceSession(path)
+    measured = accuracy(lambda inputs: session.run(None, {"image": inputs["image"]})[0], held_out)
+    return Written(path, demand(path, measured, floor), sum(one.numel() for one in model.parameters()))
 
 
 def predict_keras(model: Any) -> Predict:

@@ -11,7 +11,7 @@ import pytest
 import kmr_cli
 
 PACKAGE = Path(kmr_cli.__file__).parent
-FRAMEWORKS = {"tensorflow", "torch", "keras", "tf_keras", "jax"}
+FRAMEWORKS = {"tensorflow", "torch", "keras", "tf_keras", "jax", "onnx", "onnxruntime"}
 GROUND = {"errors", "records", "rules", "version"}
 # Who may import whom: a package may import what stands before it. The ground imports nothing of ours.
 ORDER = (

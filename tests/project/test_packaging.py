@@ -24,7 +24,8 @@ EXTRAS = {
     "tensorflow": {"keras", "tensorflow"},
     "torch": {"keras", "torch"},
     "keras2": {"keras", "tensorflow", "tf-keras"},
-    "all": {"keras", "tensorflow", "tf-keras", "torch"},
+    "onnx": {"onnxruntime"},
+    "all": {"keras", "onnxruntime", "tensorflow", "tf-keras", "torch"},
 }
 
 

@@ -17,6 +17,7 @@ FOLDER = Path(__file__).parents[2] / "sample_models"
 FLOORS = {
     "digits.keras": 0.97,
     "digits.h5": 0.97,
+    "digits.onnx": 0.97,
     "digits_savedmodel": 0.97,
     "digits_scripted.pt": 0.97,
     "digits_traced.pt": 0.97,
@@ -66,6 +67,11 @@ def outputs_of(name: str, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
             wanted = [array for key, array in inputs.items() if key != "label"]
             found = torch.jit.load(str(path))(*map(torch.from_numpy, wanted))
         return [np.asarray(one) for one in (found if isinstance(found, tuple) else (found,))]
+    if path.suffix == ".onnx":
+        import onnxruntime
+
+        session = onnxruntime.InferenceSession(path)
+        return [np.asarray(one) for one in session.run(None, {"image": inputs["image"]})]
     if path.suffix == "":
         import tensorflow as tf
 

@@ -13,6 +13,7 @@ COMMAND = Path(sys.executable).parent / "kmr-inspect"
 """The installed command."""
 DATA = {
     "digits.keras": "digits.npz",
+    "digits.onnx": "digits.npz",
     "digits.h5": "digits.npz",
     "digits_savedmodel": "digits.npz",
     "digits_scripted.pt": "digits.npz",
@@ -47,6 +48,13 @@ def run_bare(name: str, batch: dict[str, np.ndarray]) -> list[np.ndarray]:
         module = torch.jit.load(path).eval()
         with torch.no_grad():
             found = module(*(torch.from_numpy(values) for values in batch.values()))
+    elif name.endswith(".onnx"):
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.intra_op_num_threads = 1
+        found = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"]).run(None, dict(batch))
     elif name.endswith(".keras") or name == "recommender.h5":
         import keras
 
