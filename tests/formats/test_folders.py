@@ -15,12 +15,13 @@ from kmr_cli.formats.interface import REQUIRED
 
 PACKAGE = Path(kmr_cli.__file__).parent
 HOMES = {name: Path(import_module(line.module).__file__).parent for name, line in FORMATS.items()}
-FRAMEWORKS = {"tensorflow", "torch", "keras", "tf_keras", "jax"}
+FRAMEWORKS = {"tensorflow", "torch", "keras", "tf_keras", "jax", "onnx", "onnxruntime"}
 EXAMPLES = {
     "keras": "digits.keras",
     "h5": "digits.h5",
     "savedmodel": "digits_savedmodel",
     "torchscript": "digits_traced.pt",
+    "onnx": "digits.onnx",
 }
 
 
