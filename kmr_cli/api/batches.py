@@ -17,6 +17,7 @@ from kmr_cli.config.arguments import refuse_size_and_seed
 from kmr_cli.config.samples import Index, least_size, resolve_index
 from kmr_cli.errors import BatchError
 from kmr_cli.evidence.passes import SINGLY
+from kmr_cli.formats.facts import without_inputs
 
 Arrays: TypeAlias = dict[str, np.ndarray]
 """Input name -> array with the samples along axis 0."""
@@ -45,7 +46,13 @@ def make_batch(opened: Opened, asked: BatchRequest, index: Index = 0) -> tuple[A
     if asked.shapes:
         raise BatchError("a shape for synthetic data, but data is given", "leave out --shape or --input")
     rows = fixed if size is None else None
-    batch = fit(_given(asked), info.inputs, fixed_batch=rows, notice=lambda text: opened.report("notice", text))
+    batch = fit(
+        _given(asked),
+        info.inputs,
+        fixed_batch=rows,
+        notice=lambda text: opened.report("notice", text),
+        without_inputs=without_inputs(info.format),
+    )
     have = batch_size(batch)
     if size is None or size == have:
         return batch, None

@@ -37,14 +37,21 @@ class GivenInput:
 
 
 def fit(
-    given: list[GivenInput], specs: tuple[TensorSpec, ...], *, fixed_batch: int | None, notice: Notice
+    given: list[GivenInput],
+    specs: tuple[TensorSpec, ...],
+    *,
+    fixed_batch: int | None,
+    notice: Notice,
+    without_inputs: str | None = None,
 ) -> dict[str, np.ndarray]:
     """Assign what was given to the model's inputs, in their order, and cast it to their dtypes.
+
+    ``without_inputs`` is the hint where the file names no input.
 
     Raises:
         BatchError: missing or extra names, wrong rank, shape, dtype or range, different numbers of samples.
     """
-    refuse_no_samples(specs)
+    refuse_no_samples(specs, without_inputs)
     assigned = _assign(given, specs, notice)
     batch = {spec.name: _checked(assigned[spec.name], spec, notice) for spec in specs}
     _refuse_sizes({name: array.shape[0] for name, array in batch.items()}, fixed_batch)
@@ -69,18 +76,18 @@ def _refuse_sizes(sizes: dict[str, int], fixed_batch: int | None) -> None:
         )
 
 
-def refuse_no_samples(specs: tuple[TensorSpec, ...]) -> None:
+def refuse_no_samples(specs: tuple[TensorSpec, ...], without_inputs: str | None) -> None:
     """Refuse a model whose inputs have no axis for samples.
+
+    Args:
+        specs: of the inputs.
+        without_inputs: what to do where the file names no input.
 
     Raises:
         BatchError: the file names no input, or one that takes a single number for the whole batch.
     """
     if not specs:
-        raise BatchError(
-            "the file does not tell what the model takes: it names no input",
-            "a subclassed Keras model tells it as .keras (not .h5) once it was called on data, and where Keras cannot"
-            " trace its call, if it defines build(self, input_shape)",
-        )
+        raise BatchError("the file does not tell what the model takes: it names no input", without_inputs)
     for spec in specs:
         if declared_shape(spec, 1) == ():
             raise BatchError(

@@ -14,6 +14,7 @@ from kmr_cli.batch.fit import as_bytes, declared_shape, refuse_no_samples
 from kmr_cli.batch.words import show_shape
 from kmr_cli.config.shapes import shape_text, sizes_and_dtype
 from kmr_cli.errors import BatchError, ModelRunError
+from kmr_cli.formats.facts import without_inputs
 from kmr_cli.records import ModelInfo, SampleShape, Shape, Shapes, TensorSpec
 
 MINIMUM_BATCH = 8
@@ -62,7 +63,7 @@ def synthesize(info: ModelInfo, size: int, seed: int, shapes: Shapes) -> dict[st
     Raises:
         BatchError: a shape that the file does not tell is needed, or a shape or dtype given does not fit.
     """
-    refuse_no_samples(info.inputs)
+    refuse_no_samples(info.inputs, without_inputs(info.format))
     _refuse_unknown(info, shapes)
     rng = np.random.default_rng(seed)
     batch = {}

@@ -35,6 +35,13 @@ def sorts_outputs(name: str) -> bool:
     return found is not None and bool(optional(found, "SORTED_OUTPUTS"))
 
 
+def without_inputs(name: str) -> str | None:
+    """What to do about such a file where it does not tell what the model takes."""
+    found = find_format(name)
+    hint: str | None = None if found is None else optional(found, "WITHOUT_INPUTS")
+    return hint
+
+
 def frameworks() -> frozenset[str]:
     """Modules after whose import a process must not be forked, of all formats that this process has met."""
     return frozenset(name for format_ in (*all_formats(), *plugins.met()) for name in format_.FRAMEWORKS)

@@ -11,4 +11,8 @@ EXTRA = "tensorflow"
 SEPARATOR = "/"
 FREE_DIMS = True
 OPTIONS: frozenset[str] = frozenset()
+WITHOUT_INPUTS = (
+    "a subclassed Keras model tells it as .keras (not .h5) once it was called on data, and where Keras cannot"
+    " trace its call, if it defines build(self, input_shape)"
+)
 FRAMEWORKS = ("keras", "tensorflow", "torch", "jax")

@@ -20,7 +20,7 @@ LAYER_CLASS = "a keras.Layer"
 PROGRAMS = ("keras", "tensorflow", "torch")
 FRAMEWORKS = shared.FRAMEWORKS
 FAMILY, EXTRA, SEPARATOR = shared.FAMILY, shared.EXTRA, shared.SEPARATOR
-FREE_DIMS, OPTIONS = shared.FREE_DIMS, shared.OPTIONS
+FREE_DIMS, OPTIONS, WITHOUT_INPUTS = shared.FREE_DIMS, shared.OPTIONS, shared.WITHOUT_INPUTS
 
 
 def matches(path: Path) -> bool:

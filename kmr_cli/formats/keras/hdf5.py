@@ -19,7 +19,7 @@ FILE = "an .h5 file"
 PROGRAMS = ("keras", "tf_keras", "tensorflow", "torch")
 FRAMEWORKS = (*shared.FRAMEWORKS, "tf_keras")
 FAMILY, EXTRA, SEPARATOR = shared.FAMILY, shared.EXTRA, shared.SEPARATOR
-FREE_DIMS, OPTIONS = shared.FREE_DIMS, shared.OPTIONS
+FREE_DIMS, OPTIONS, WITHOUT_INPUTS = shared.FREE_DIMS, shared.OPTIONS, shared.WITHOUT_INPUTS
 
 
 def matches(path: Path) -> bool:
