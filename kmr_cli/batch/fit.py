@@ -81,13 +81,16 @@ def refuse_no_samples(specs: tuple[TensorSpec, ...], without_inputs: str | None)
 
     Args:
         specs: of the inputs.
-        without_inputs: what to do where the file names no input.
+        without_inputs: what to do where the file names no input, if its format knows.
 
     Raises:
         BatchError: the file names no input, or one that takes a single number for the whole batch.
     """
     if not specs:
-        raise BatchError("the file does not tell what the model takes: it names no input", without_inputs)
+        raise BatchError(
+            "the file does not tell what the model takes: it names no input",
+            without_inputs or "save the model again with its inputs declared",
+        )
     for spec in specs:
         if declared_shape(spec, 1) == ():
             raise BatchError(
