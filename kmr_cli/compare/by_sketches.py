@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from kmr_cli.compare.difference import FAR, TapDifference, badness
+from kmr_cli.compare.difference import FAR, Parts, TapDifference
 from kmr_cli.records import SampleSketch, TapSketch
 from kmr_cli.snapshot import sketch_v1
 from kmr_cli.snapshot.sketch import WIDTH, estimated_rms, groups_of, resolution
@@ -26,43 +26,43 @@ def by_sketches(
     model: TapSketch, baseline: TapSketch, size: int, tolerance: tuple[float, float], schema: int
 ) -> TapDifference:
     """What the sketches of two taps of one shape tell; arguments as for :func:`kmr_cli.compare.differ.differ`."""
-    rtol, atol = tolerance
     groups: Sequence[range] = groups_of(size) if len(model.samples) > 1 or size == 1 else [range(0)]
-    same_dtype = model.dtype == baseline.dtype
-    off: list[int] = []
-    moved: list[int] = []
-    worst: TapDifference | None = None
-    any_off = far = False
-    hidden = ""
+    parts = Parts()
+    far, hidden = False, ""
     for group, now, before in zip(groups, model.samples, baseline.samples, strict=True):
-        if now.bits == before.bits and same_dtype:
+        if now.bits == before.bits and model.dtype == baseline.dtype:
             continue
-        moved += group
-        distance = _estimate(now, before, model.count)
-        scale = before.rms or 0.0
-        allowed = atol + rtol * scale
-        if allowed:
-            # What the rounding of the sketches themselves may make is no evidence.
-            allowed = max(allowed, _rounding(now, before, model, baseline, schema))
-        part = TapDifference("close", (), distance, allowed, scale)
-        wrong = distance > allowed or distance == FAR or (allowed == 0 and same_dtype)
-        far = far or (wrong and _REORDERED * scale < distance < FAR)
-        if not wrong:
-            finer = _extremes(now, before, tolerance)
-            wrong, part = finer is not None, finer or part
-            if schema == 1:
-                hidden = hidden or _hidden(now, model, distance, _rounding(now, before, model, baseline, schema))
-        if wrong:
-            off += group
-            any_off = True
-        worst = part if worst is None else max(worst, part, key=badness)
-    if worst is None:
+        part = _part(now, before, model, baseline, tolerance, schema)
+        parts.add(group, part)
+        far = far or (part.kind == "off" and not part.reason and _REORDERED * part.scale < part.size < FAR)
+        if schema == 1 and part.kind != "off":
+            rounding = _rounding(now, before, model, baseline, schema)
+            hidden = hidden or _hidden(now, model, part.size, rounding)
+    found = parts.together()
+    if found is None:
         return TapDifference("same")
     if far and model.count >= _MANY and all(map(_same_figures, model.samples, baseline.samples)):
-        return replace(worst, kind="reordered", where=tuple(off))
-    if hidden and not any_off:
+        return replace(found, kind="reordered")
+    if hidden and not parts.off:
         return TapDifference("unknown", reason=hidden)
-    return replace(worst, kind="off" if any_off else "close", where=tuple(off or moved))
+    return found
+
+
+def _part(
+    now: SampleSketch, before: SampleSketch, model: TapSketch, baseline: TapSketch, tolerance: tuple[float, float],
+    schema: int,
+) -> TapDifference:  # fmt: skip
+    """How two sketches of different content differ: off or close."""
+    rtol, atol = tolerance
+    distance = _estimate(now, before, model.count)
+    scale = before.rms or 0.0
+    allowed = atol + rtol * scale
+    if allowed:
+        # What the rounding of the sketches themselves may make is no evidence.
+        allowed = max(allowed, _rounding(now, before, model, baseline, schema))
+    if distance > allowed or distance == FAR or (allowed == 0 and model.dtype == baseline.dtype):
+        return TapDifference("off", (), distance, allowed, scale)
+    return _extremes(now, before, tolerance) or TapDifference("close", (), distance, allowed, scale)
 
 
 def _rounding(now: SampleSketch, before: SampleSketch, model: TapSketch, baseline: TapSketch, schema: int) -> float:

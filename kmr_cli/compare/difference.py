@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -55,3 +55,28 @@ def badness(found: TapDifference) -> tuple[float, float]:
 
 
 # -- whole tensors -----------------------------------------------------------------------------------------------
+
+
+class Parts:
+    """What the parts of a tensor (samples, or groups of them) say together."""
+
+    def __init__(self) -> None:
+        self.off = False
+        """Whether any part is off."""
+        self._off: list[int] = []
+        self._moved: list[int] = []
+        self._worst: TapDifference | None = None
+
+    def add(self, samples: Sequence[int], part: TapDifference) -> None:
+        """Take in the difference of one part; ``samples``: those concerned, empty where they cannot be told apart."""
+        self._moved += samples
+        if part.kind == "off":
+            self.off = True
+            self._off += samples
+        self._worst = part if self._worst is None else max(self._worst, part, key=badness)
+
+    def together(self) -> TapDifference | None:
+        """The worst part, with all samples that are off, or that differ if none is; None without any part."""
+        if self._worst is None:
+            return None
+        return replace(self._worst, kind="off" if self.off else "close", where=tuple(self._off or self._moved))

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from kmr_cli.arrays.changes import changed
-from kmr_cli.compare.difference import FAR, TapDifference, badness
+from kmr_cli.compare.difference import FAR, Kind, Parts, TapDifference, badness
 from kmr_cli.records import TapSketch
 from kmr_cli.snapshot.sketch import checksum, groups_of
 
@@ -40,23 +40,13 @@ def _values_differ(
     if now.dtype == before.dtype and not changed(before, now).any():
         return TapDifference("same", exact=True)
     rtol, atol = tolerance
-    off: list[int] = []
-    moved: list[int] = []
-    any_off = False
-    worst: TapDifference | None = None
+    parts = Parts()
     for samples, mine, yours in _rows(now, before, model, size):
         distance, scale = _largest(mine, yours)
         allowed = atol + rtol * scale
-        if distance:
-            moved += samples
-        if distance > allowed:
-            off += samples
-            any_off = True
-        part = TapDifference("close", (), distance, allowed, scale, exact=True)
-        worst = part if worst is None else max(worst, part, key=badness)
-    if worst is None:  # other dtypes, and no element
-        return TapDifference("close", exact=True)
-    return replace(worst, kind="off" if any_off else "close", where=tuple(off or moved))
+        kind: Kind = "off" if distance > allowed else "close"
+        parts.add(samples if distance else (), TapDifference(kind, (), distance, allowed, scale, exact=True))
+    return parts.together() or TapDifference("close", exact=True)  # other dtypes, and no element
 
 
 def _rows(
