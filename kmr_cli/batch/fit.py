@@ -64,14 +64,14 @@ def _refuse_sizes(sizes: dict[str, int], fixed_batch: int | None) -> None:
         each = ", ".join(f"{name} {size}" for name, size in sizes.items())
         raise BatchError(
             f"the inputs hold different numbers of samples: {each}",
-            "every input has one row for each sample; the parts of a ragged or sparse tensor are no such rows",
+            "every input needs one row per sample, which the parts of a ragged or sparse tensor do not have",
         )
     size = next(iter(sizes.values()))
     if size == 0:
         raise BatchError("the batch holds no samples")
     if fixed_batch is not None and size != fixed_batch:
         raise BatchError(
-            f"the model takes exactly {count_samples(fixed_batch)} at a time, given {size}",
+            f"the model takes exactly {count_samples(fixed_batch)} at a time, not {size}",
             f"--batch-size {fixed_batch} takes the first" if size > fixed_batch else None,
         )
 
@@ -81,14 +81,14 @@ def refuse_no_samples(specs: tuple[TensorSpec, ...], without_inputs: str | None)
 
     Args:
         specs: of the inputs.
-        without_inputs: what to do where the file names no input, if its format knows.
+        without_inputs: what to do where the file declares no input, if its format knows.
 
     Raises:
-        BatchError: the file names no input, or one that takes a single number for the whole batch.
+        BatchError: the file declares no input, or one that takes a single number for the whole batch.
     """
     if not specs:
         raise BatchError(
-            "the file does not tell what the model takes: it names no input",
+            "the file does not say what the model takes: it declares no input",
             without_inputs or "save the model again with its inputs declared",
         )
     for spec in specs:
@@ -195,7 +195,7 @@ def _checked(item: GivenInput, spec: TensorSpec, notice: Notice) -> np.ndarray:
 
 
 def declared_shape(spec: TensorSpec, rank: int) -> Shape | None:
-    """What data of ``rank`` dimensions must look like; None where anything will do. What is presumed binds nobody."""
+    """What data of ``rank`` dimensions must look like; None where anything will do. What is presumed is not binding."""
     if spec.shape is None or ("rank" in spec.presumed and len(spec.shape) != rank):
         return None
     return (None,) * len(spec.shape) if "sizes" in spec.presumed else spec.shape

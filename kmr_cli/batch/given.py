@@ -44,7 +44,9 @@ def _as_array(value: object, name: str) -> np.ndarray:
     try:
         return np.asarray(value)
     except ValueError as exc:
-        raise BatchError(f"{name}: rows of different lengths, so no array", "pad them to one length") from exc
+        raise BatchError(
+            f"{name}: rows of different lengths do not form an array", "pad them to the same length"
+        ) from exc
 
 
 _UNREADABLE = (
@@ -74,7 +76,7 @@ def _read(path: Path, name: str | None) -> list[GivenInput]:
     except FileNotFoundError:
         raise BatchError(f"{path}: no such file", "--input takes FILE.npy, FILE.npz or NAME=FILE") from None
     except MemoryError as exc:
-        raise BatchError(f"{path}: claims an array that does not fit into memory") from exc
+        raise BatchError(f"{path}: declares an array that does not fit into memory") from exc
     except _UNREADABLE as exc:
         if "allow_pickle" in str(exc):
             problem = "holds Python objects, which are not read from files"

@@ -1,4 +1,4 @@
-"""What a user may want to know of the data and the model before trusting what a check says of them."""
+"""What a user may want to know about the data and the model before trusting what a check says about them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kmr_cli.records import Batch, ModelInfo
 
 
 def hints(info: ModelInfo, batch: Batch, masked: Collection[str]) -> Iterator[str]:
-    """Lines worth a notice.
+    """Lines worth showing as notices.
 
     Args:
         info: the model.
@@ -18,14 +18,17 @@ def hints(info: ModelInfo, batch: Batch, masked: Collection[str]) -> Iterator[st
         masked: inputs that are known to be masks, or to hold padding.
     """
     if info.fixed_batch is not None:
-        yield f"the model declares a batch of {info.fixed_batch}, so it is tried at no other size"
+        yield f"the model declares a batch of {info.fixed_batch}, so no other size is tried"
     for name, values in batch.items():
         if values.dtype.kind in "fc" and not np.isfinite(values).all():
-            yield f"input {name!r} holds NaN or Inf, which may hide what samples do to each other"
+            yield f"input {name!r} holds NaN or Inf, which may hide how samples affect each other"
     if info.trains:
         layers = ", ".join(map(repr, info.trains[:3])) + (", …" if len(info.trains) > 3 else "")
         verb = "is" if len(info.trains) == 1 else "are"
-        yield f"{layers} {verb} saved in training mode, which is off here; a server must turn it off too (--training)"
+        yield (
+            f"{layers} {verb} saved in training mode, which is off here: turn it off when serving too, or check the"
+            " model with --training"
+        )
     if masked:
         return
     for name, values in batch.items():
@@ -36,4 +39,4 @@ def hints(info: ModelInfo, batch: Batch, masked: Collection[str]) -> Iterator[st
         steps = spec.shape is not None and len(spec.shape) == 2 and spec.shape[1] is None
         if steps and batch[spec.name].dtype.kind in "iu":
             name = spec.name
-            yield f"input {name!r} has any number of steps: if 0 is padding, check it with --mask-input {name}=0"
+            yield f"input {name!r} takes any number of steps: if 0 is padding, check it with --mask-input {name}=0"

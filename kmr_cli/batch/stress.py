@@ -41,7 +41,7 @@ def extreme(
 def shaken(batch: Batch, specs: Sequence[TensorSpec], rng: np.random.Generator) -> dict[str, np.ndarray] | None:
     """Every free float one unit in the last place up or down; None where no input is one.
 
-    Not unkind but to see how much of a difference is the model's own doing: rounding that it makes larger.
+    Not stress, but a way to see how much of a difference the model itself makes, by amplifying rounding.
     """
     limits = {spec.name: spec.limit for spec in specs}
     result, touched = {}, False

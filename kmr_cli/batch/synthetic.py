@@ -23,9 +23,9 @@ CHECKED = 6
 _SEQUENCE, _IMAGE = 12, 64  # sizes for dimensions that may have any
 _MOST_NUMBERS = 2**30
 _MOST_AXES = 32  # what the oldest NumPy takes
-_VAGUE = ("check the input", "compare the batch")  # hints of the formats that :func:`advice` says better
+_VAGUE = ("check the input", "compare the batch")  # hints of formats that :func:`advice` puts better
 _ABOUT_DTYPE = re.compile(r"type|\b(?:long|int\d*|integer|bool|boolean|float\d*|indices)\b|index tensor", re.IGNORECASE)
-_UNKNOWN_LIMIT = 8  # integers whose range the file does not tell stay small: they may index anything
+_UNKNOWN_LIMIT = 8  # integers whose range the file does not declare stay small: they may index anything
 
 
 def choose_batch_size(
@@ -58,10 +58,10 @@ def synthesize(info: ModelInfo, size: int, seed: int, shapes: Shapes) -> dict[st
         size: number of samples.
         seed: the same seed gives the same batch.
         shapes: shape, and perhaps dtype, of ONE sample by input name (None: for the only input), where the file does
-            not tell or leaves a choice.
+            not say, or leaves a choice.
 
     Raises:
-        BatchError: a shape that the file does not tell is needed, or a shape or dtype given does not fit.
+        BatchError: a shape is needed that the file does not specify, or a shape or dtype given does not fit.
     """
     refuse_no_samples(info.inputs, without_inputs(info.format))
     _refuse_unknown(info, shapes)
@@ -83,8 +83,8 @@ def _with_dtype(spec: TensorSpec, dtype: str, given: SampleShape | None) -> Tens
         return spec
     if spec.dtype is not None and "dtype" not in spec.presumed:
         raise BatchError(
-            f"--shape {spec.name}={shape_text(given or ())} does not fit: the model's input is of dtype {spec.dtype}",
-            "leave out the dtype: the file tells it",
+            f"--shape {spec.name}={shape_text(given or ())} does not fit: the model declares dtype {spec.dtype}",
+            "leave out the dtype: the file declares it",
         )
     return replace(spec, dtype=dtype, limit=None if "limit" in spec.presumed else spec.limit)
 
@@ -93,12 +93,12 @@ def _refuse_monster(spec: TensorSpec, shape: tuple[int, ...]) -> None:
     """A shape from a damaged file, or a slip of the finger, must not fill the memory."""
     if min(shape) < 0 or len(shape) > _MOST_AXES or math.prod(shape) > _MOST_NUMBERS:
         shown = show_shape(shape) if len(shape) <= _MOST_AXES else f"{len(shape)} axes"
-        raise BatchError(f"input {spec.name!r}: no synthetic data of shape {shown} can be made")
+        raise BatchError(f"input {spec.name!r}: cannot make synthetic data of shape {shown}")
     try:
         np.dtype("bytes" if spec.dtype == "string" else spec.dtype or "float32")
     except TypeError:
         raise BatchError(
-            f"input {spec.name!r}: no synthetic data of dtype {spec.dtype!r} can be made", "give your own with --input"
+            f"input {spec.name!r}: cannot make synthetic data of dtype {spec.dtype!r}", "give your own with --input"
         ) from None
 
 
@@ -122,7 +122,7 @@ def _refuse_unknown(info: ModelInfo, shapes: Shapes) -> None:
     for name in shapes:
         if name is not None and name not in names:
             listed = ", ".join(repr(known) for known in names)
-            raise BatchError(f"--shape names no input of the model: {name!r}", f"it takes {listed}")
+            raise BatchError(f"--shape: the model has no input {name!r}", f"it takes {listed}")
         if name is None and len(names) > 1:
             raise BatchError(
                 "--shape without a name, but the model has several inputs", f"use {_shape_options(info, shapes)}"
@@ -146,7 +146,7 @@ def _sample_shape(info: ModelInfo, spec: TensorSpec, given: tuple[int, ...] | No
         return given
     if known is None or (None in known and not info.free_dims):
         raise BatchError(
-            f"the file does not tell the shape of input {spec.name!r}",
+            f"the file does not specify the shape of input {spec.name!r}",
             f"give real data with --input {spec.name}=FILE.npy, or the shape of one sample with"
             f" {_shape_options(info, {})}",
         )
@@ -168,7 +168,7 @@ def advice(info: ModelInfo, shapes: Shapes | None = None, *, error: str | None =
         free = any(spec.shape is None or None in spec.shape[1:] for spec in info.inputs)
         return start + (f", or the shape of one sample with {_shape_options(info, {})}" if free else "")
     untold = _untold_dtypes(info, shapes) if error is None or _ABOUT_DTYPE.search(error) else {}
-    return start + (f", or tell the dtype with {_shape_options(info, untold)}" if untold else "")
+    return start + (f", or give the dtype with {_shape_options(info, untold)}" if untold else "")
 
 
 @contextlib.contextmanager
@@ -183,7 +183,7 @@ def advised(info: ModelInfo, *, synthetic: bool, shapes: Shapes | None = None) -
 
 
 def _untold_dtypes(info: ModelInfo, shapes: Shapes) -> Shapes:
-    """What was given, with an example of a dtype where neither the file nor the user tells it; empty if all do."""
+    """What was given, with an example of a dtype where nobody gives one; empty where all are known."""
     told: dict[str | None, SampleShape] = {}
     untold = False
     for spec in info.inputs:

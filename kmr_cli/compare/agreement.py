@@ -36,7 +36,7 @@ def not_compared(case: Case) -> Iterable[str]:
     for pair in case.pairs:
         if not pair.model.layer and _says_nothing(pair):
             title = output_name(pair.model.port, case.model.outputs)
-            yield f"output {title!r} holds nothing but NaN or Inf on either side, so no value of it was compared"
+            yield f"output {title!r} holds nothing but NaN or Inf on both sides, so none of its values were compared"
     unknown = [pair for pair in case.pairs if pair.content.kind == "unknown"]
     inside = list(dict.fromkeys(pair.model.layer for pair in unknown if pair.model.layer))
     told = set()

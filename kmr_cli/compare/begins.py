@@ -49,7 +49,7 @@ def begins(case: Case, broken: Mapping[Tap, Rule]) -> list[Begin]:
     layer = sources[0][0]
     if not case.lenient:
         case.doubts.append(_doubt(layer, both_ends=case.both_ends))
-    after = f"; perhaps only because layer {layer!r}, which may differ, does"
+    after = f"; possibly only because layer {layer!r}, which is allowed to differ, does"
     return [*found, Begin(unexplained, after, None if case.lenient else "warning")]
 
 
@@ -81,12 +81,12 @@ def _given_out(case: Case, layers: Callable[[str], bool]) -> set[Tap]:
 def _doubt(layer: str, *, both_ends: bool) -> str:
     if both_ends:
         return (
-            f"an output that no layer returns as it is differs, and so does layer {layer!r}, which may: whether that is"
-            " all its doing cannot be told"
+            f"layer {layer!r}, which is allowed to differ, does, and so does an output that no layer returns unchanged:"
+            " there is no telling whether that layer is the only cause"
         )
     return (
-        f"layers or outputs after {layer!r}, which may differ, differ too: whether that is all its doing cannot be told"
-        " from outputs alone (take the snapshot with --side both)"
+        f"layers or outputs after {layer!r}, which is allowed to differ, differ too: the outputs alone do not show"
+        " whether that layer is the only cause (take the snapshot with --side both)"
     )
 
 

@@ -15,11 +15,11 @@ _SAME_FIGURES = 1e-5
 _REORDERED = 100 * _SAME_FIGURES
 """Relative: a smaller difference changes the figures too little to tell another order from other values."""
 _MANY = 16
-"""Elements from which on four agreeing figures are no chance."""
+"""With at least so many elements, four figures do not agree by chance."""
 _ROUNDED = 1e-5
 """Relative: what rounding to six digits may make of the difference of two figures."""
-_HIDDEN = "has other bits, and a snapshot of version 1 does not tell rounding from swapped values"
-_PLACES = "has other bits, and a snapshot of version 1 does not tell where NaN and Inf stand"
+_HIDDEN = "differs bit for bit, and a version 1 snapshot can't tell rounding from swapped values"
+_PLACES = "differs bit for bit, and a version 1 snapshot doesn't record where NaN and Inf are"
 
 
 def by_sketches(

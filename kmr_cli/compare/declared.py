@@ -8,7 +8,7 @@ from kmr_cli.records import InputSketch, Shape
 
 
 def narrowed(now: Sequence[InputSketch], before: Sequence[InputSketch]) -> Iterator[tuple[str, bool]]:
-    """What callers may feed no longer, or now as well, input by input.
+    """What callers can no longer feed, or can feed now as well, input by input.
 
     Sizes that both fix are left out: data of another size is another finding already.
 
@@ -25,9 +25,9 @@ def narrowed(now: Sequence[InputSketch], before: Sequence[InputSketch]) -> Itera
         freed = [(axis, was) for axis, (size, was) in sizes if size is None and was is not None]
         change = f"{_shown(old.declared)} is now {_shown(new.declared)}"
         if fixed:
-            yield f"input {new.name!r} {change}: it takes {_only(fixed)}, and took any number", True
+            yield f"input {new.name!r} {change}: it takes {_only(fixed)} where it took any number", True
         if freed:
-            yield f"input {new.name!r} {change}: it takes any number, and took {_only(freed)}", False
+            yield f"input {new.name!r} {change}: it takes any number where it took {_only(freed)}", False
 
 
 def _only(fixed: Sequence[tuple[int, int | None]]) -> str:

@@ -8,8 +8,8 @@ from kmr_cli.compare.exactly import exactly
 from kmr_cli.records import TapSketch
 
 RANDOM = "changes from run to run"
-NOW_RANDOM = "gives different values for the same batch from run to run, and did not before"
-_CUT = "is cut by samples on one side only"
+NOW_RANDOM = "gives different values for the same batch from run to run, which it did not before"
+_CUT = "is split by sample on one side only"
 
 
 def differ(

@@ -16,7 +16,7 @@ from kmr_cli.config.policy import Policy
 from kmr_cli.config.tolerance import Tolerances
 from kmr_cli.records import Snapshot, TapSketch
 
-OTHER_DATA = "the model takes other inputs than the baseline, so values were not compared"
+OTHER_DATA = "the model's inputs differ from the baseline's, so values were not compared"
 _OTHER = TapDifference("unknown", reason=OTHER_DATA)
 
 

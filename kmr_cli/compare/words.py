@@ -10,11 +10,11 @@ from kmr_cli.records import InputSketch, TapSketch
 from kmr_cli.snapshot.sketch import MOST_PARTS
 
 _WITHOUT_AXIS = {
-    "mixed": "mixed with each other",
-    "interleaved": "interleaved along no axis",
-    "routed": "routed by their content",
-    "inconclusive": "nowhere to be told apart",
-    "constant": "without any influence",
+    "mixed": "are mixed with each other",
+    "interleaved": "are interleaved along no axis",
+    "routed": "are routed by their content",
+    "inconclusive": "can't be told apart",
+    "constant": "have no influence",
 }
 LISTED = 8  # layers or samples that a message names
 
@@ -24,7 +24,7 @@ def how_far(content: TapDifference, dtype: str) -> str:
     if content.reason:
         return content.reason
     if not math.isfinite(content.size):
-        return "other text" if dtype == "string" else "NaN or Inf at other places"
+        return "other text" if dtype == "string" else "NaN or Inf in other places"
     ratio = content.size / content.tolerance if content.tolerance else math.inf
     times = f", {_ratio(ratio)} the tolerance" if 1 < ratio < math.inf else ""
     if content.exact:
@@ -40,7 +40,7 @@ def _ratio(ratio: float) -> str:
 
 
 def who(content: TapDifference, size: int) -> str:
-    """In which samples."""
+    """In which samples, as the end of a message; empty where there is nothing to add."""
     if not content.where or size == 1:
         return ""
     grouped = size > MOST_PARTS and not content.exact
@@ -54,7 +54,7 @@ def who(content: TapDifference, size: int) -> str:
             runs.append([sample])
     words = [f"{run[0]}-{run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs]
     listed = ", ".join(words[:LISTED]) + (", …" if len(words) > LISTED else "")
-    # Of a larger batch several samples share a sketch: it tells that one of them is off, not which.
+    # In a larger batch several samples share a sketch: it shows that one of them is off, not which.
     return f" {'among' if grouped else 'in'} sample{'s' if len(content.where) > 1 else ''} {listed}"
 
 
@@ -64,11 +64,11 @@ def shape_of(tap: TapSketch) -> str:
 
 
 def lies(tap: TapSketch) -> str:
-    """Where the samples lie."""
+    """Where the samples lie, as the end of a sentence about them."""
     if tap.axis is None:
-        return _WITHOUT_AXIS.get(tap.index, tap.index)
+        return _WITHOUT_AXIS.get(tap.index, f"are {tap.index}")
     how = {"merged": ", several slices each", "reordered": ", in another order"}.get(tap.index, "")
-    return f"along axis {tap.axis}{how}"
+    return f"lie along axis {tap.axis}{how}"
 
 
 def input_text(spec: InputSketch) -> str:
@@ -89,10 +89,10 @@ def output_name(port: str, names: Sequence[str]) -> str:
 
 
 def how_often(number: int) -> str:
-    """How often."""
+    """``once``, ``twice``, ``3 times``."""
     return {1: "once", 2: "twice"}.get(number, f"{number} times")
 
 
 def counted(number: int, what: str) -> str:
-    """A number of things."""
+    """``1 layer``, ``4 layers``."""
     return f"{number} {what}{'' if number == 1 else 's'}"

@@ -70,7 +70,11 @@ def unknown_layer(pattern: str, layers: Sequence[LayerInfo]) -> LayerError:
         hint = "it has " + ", ".join(repr(path) for path in paths)
     else:
         first = "".join(f"{path!r}, " for path in paths[:_SHOWN])
-        hint = f"it has {first}…: `kmr-inspect layers MODEL` lists all" if paths else "the model has no layer to tap"
+        hint = (
+            f"it has {first}…: `kmr-inspect layers MODEL` lists them all"
+            if paths
+            else "the model has no layer that can be tapped"
+        )
     return LayerError(f"no layer matches {pattern!r}", hint)
 
 
@@ -89,7 +93,7 @@ def match(pattern: str, paths: Collection[str], separator: str) -> list[str]:
         return [path for path in paths if fnmatchcase(path, pattern)]
     if ends:
         shown = ", ".join(repr(path) for path in ends[:_SHOWN]) + (", …" if len(ends) > _SHOWN else "")
-        raise LayerError(f"{pattern!r} is the end of {len(ends)} layers: {shown}", "give a longer part of the path")
+        raise LayerError(f"{pattern!r} matches the end of {len(ends)} layers: {shown}", "give more of the path")
     return []
 
 

@@ -39,7 +39,7 @@ def read_settings(folder: Path) -> Settings:
     """The settings of the nearest ``pyproject.toml``, from ``folder`` upwards; the defaults where there is none.
 
     Raises:
-        KmrError: the file is no TOML, or the section holds something unknown.
+        KmrError: the file is not TOML, or the section holds something unknown.
     """
     for place in (folder, *folder.parents):
         file = place / "pyproject.toml"
@@ -59,7 +59,7 @@ def _parse(file: Path) -> Settings:
     values: dict[str, Any] = {}
     for key, value in section.items():
         if key not in known:
-            raise KmrError(f"{file}: [{_SECTION}] has an unknown key {key!r}", f"it may have {', '.join(known)}")
+            raise KmrError(f"{file}: [{_SECTION}] has an unknown key {key!r}", f"known keys are {', '.join(known)}")
         if key == "tolerance":
             values[key] = _tolerance(file, value)
             continue

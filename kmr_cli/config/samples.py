@@ -22,7 +22,7 @@ def parse_index(text: str) -> list[int | slice]:
     Raises:
         BatchError: it is none of these.
     """
-    wrong = BatchError(f"not a sample index: {text!r}", "it is 4, -1, 0:8 or 1,4,7, counted from 0")
+    wrong = BatchError(f"not a sample index: {text!r}", "write 4, -1, 0:8 or 1,4,7; samples count from 0")
     result: list[int | slice] = []
     for part in text.split(","):
         start, colon, stop = part.strip().partition(":")
@@ -56,7 +56,7 @@ def resolve_index(index: Index, size: int) -> list[int]:
                 f"samples count from 0 to {size - 1}" if size > 1 else "its index is 0",
             )
     if not samples:
-        raise BatchError(f"the index names no sample of the batch of {size}")
+        raise BatchError(f"the index selects no sample of the batch of {size}")
     return list(dict.fromkeys(samples))
 
 
@@ -93,5 +93,7 @@ def _parts(index: Index) -> list[int | slice]:
     parts: list[int | slice] = list(given) if isinstance(given, (Sequence, np.ndarray)) else [given]
     for part in parts:
         if isinstance(part, bool) or not isinstance(part, (int, np.integer, slice)):
-            raise BatchError(f"not a sample index: {part!r}", "it is 4, -1, slice(0, 8) or [1, 4, 7], counted from 0")
+            raise BatchError(
+                f"not a sample index: {part!r}", "give 4, -1, slice(0, 8) or [1, 4, 7]; samples count from 0"
+            )
     return parts

@@ -21,7 +21,7 @@ def parse_shapes(texts: Iterable[str]) -> dict[str | None, SampleShape]:
     """``8,8,1``, ``image=8,8,1`` or ``mask=12:bool`` as the shape of one sample by input name (None: the only input).
 
     Raises:
-        BatchError: a text that is no shape, or names no dtype; two for one input.
+        BatchError: a text that is not a shape, or has an unknown dtype; two for one input.
     """
     shapes: dict[str | None, SampleShape] = {}
     for text in texts:
@@ -36,7 +36,7 @@ def parse_shapes(texts: Iterable[str]) -> dict[str | None, SampleShape]:
         if colon:
             _refuse_dtype(dtype, text)
         if (name if equals else None) in shapes:
-            raise BatchError(f"{text!r} is a second shape for the same input")
+            raise BatchError(f"{text!r} gives a second shape for the same input")
         shapes[name if equals else None] = (*sizes, dtype) if colon else sizes
     return shapes
 
@@ -45,17 +45,17 @@ def sizes_and_dtype(shape: Sequence[int | str]) -> tuple[tuple[int, ...], str | 
     """The two parts of a shape; the dtype is None where none is given.
 
     Raises:
-        BatchError: no sizes, or no such dtype.
+        BatchError: not a shape, or an unknown dtype.
     """
     if not isinstance(shape, (tuple, list)):
-        raise BatchError(f"{shape!r} is no shape of one sample", "give a tuple: (8, 8, 1), or (12, 'bool')")
+        raise BatchError(f"{shape!r} is not the shape of one sample", "give a tuple: (8, 8, 1), or (12, 'bool')")
     dtype = shape[-1] if shape and isinstance(shape[-1], str) else None
     sizes = shape if dtype is None else shape[:-1]
     if dtype is not None:
         _refuse_dtype(dtype, shape_text(shape))
     whole = [size for size in sizes if isinstance(size, (int, np.integer)) and not isinstance(size, bool)]
     if len(whole) != len(sizes) or any(size < 0 for size in whole):
-        raise BatchError(f"{shape!r} is no shape of one sample", "give a tuple: (8, 8, 1), or (12, 'bool')")
+        raise BatchError(f"{shape!r} is not the shape of one sample", "give a tuple: (8, 8, 1), or (12, 'bool')")
     return tuple(int(size) for size in whole), dtype
 
 
@@ -70,4 +70,4 @@ def _refuse_dtype(dtype: str, text: str) -> None:
         return
     near = difflib.get_close_matches(dtype, DTYPES, n=1)
     meant = f" (did you mean {near[0]}?)" if near else ""
-    raise BatchError(f"{text!r} names no dtype{meant}: one of {', '.join(DTYPES)}")
+    raise BatchError(f"{text!r} has an unknown dtype{meant}; known are {', '.join(DTYPES)}")

@@ -23,12 +23,12 @@ _DEFAULTS = {
 """dtype -> (rtol, atol). Room for other kernels, another machine, another framework; not for another model."""
 _COARSE = (0.25, 1e-2)  # float8 of any kind
 EVERY = "*"
-"""What a project says of every layer: no more than a default of its own for what the command line leaves open."""
+"""What a project sets for every layer: a default of its own for what the command line leaves open, no more."""
 
 
 @dataclass(frozen=True)
 class Tolerance:
-    """Attributes: ``rtol``, ``atol``, ``ulp`` as in :class:`Tolerances`; None for what is not said."""
+    """Attributes: ``rtol``, ``atol``, ``ulp`` as in :class:`Tolerances`; None for what is left open."""
 
     rtol: float | None = None
     atol: float | None = None
@@ -38,7 +38,7 @@ class Tolerance:
         for name in ("rtol", "atol", "ulp"):
             number = getattr(self, name)
             if number is not None and not 0 <= number < float("inf"):
-                raise KmrError(f"{name} {number} is no tolerance", "it is 0 or more")
+                raise KmrError(f"{name} must be a finite number, 0 or more, not {number}", "0 allows nothing")
 
     def over(self, other: Tolerance) -> Tolerance:
         """This one, completed with the other's numbers. An ULP replaces rtol and atol together."""
@@ -60,7 +60,7 @@ class Tolerances:
 
     Attributes:
         general: for all layers, as given on the command line; integers, booleans and text it does not loosen.
-        layers: (path or glob, tolerance), the last that fits wins over ``general``; but what is said of ``*`` fills
+        layers: (path or glob, tolerance), the last that fits wins over ``general``; but what is set for ``*`` fills
             in only what ``general`` leaves open.
     """
 
@@ -70,7 +70,7 @@ class Tolerances:
     def at(self, layer: str, *dtypes: str) -> tuple[float, float]:
         """(rtol, atol) at a layer, for the coarsest of the dtypes.
 
-        Where none is a float they are (0, 0): there only what is said of this very layer gives room.
+        Where none is a float they are (0, 0): there only what is set for this very layer gives room.
         """
         chosen = general = self._of_all() if any(map(_is_float, dtypes)) else Tolerance()
         for pattern, tolerance in self.layers:

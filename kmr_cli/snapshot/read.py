@@ -26,7 +26,7 @@ def load(path: Path) -> Snapshot:
     """Read a snapshot file.
 
     Raises:
-        SnapshotError: nothing there, or no snapshot, or one of a later version of this program.
+        SnapshotError: nothing there, not a snapshot, or one of a later version of this program.
     """
     return parse(read_text(path), str(path))
 
@@ -35,11 +35,11 @@ def read_text(path: Path) -> str:
     """The text of a file that claims to be a snapshot.
 
     Raises:
-        SnapshotError: it is missing, no regular file, or larger than any snapshot.
+        SnapshotError: it is missing, not a regular file, or larger than any snapshot.
     """
     try:
         if not path.is_file():
-            problem = "is no regular file" if path.exists() else "no such file"
+            problem = "not a regular file" if path.exists() else "no such file"
             raise SnapshotError(f"{path}: {problem}", f"make one first: kmr-inspect snapshot MODEL -o {path}")
         if path.stat().st_size > _LARGEST:
             raise SnapshotError(f"{path}: too large for a snapshot ({path.stat().st_size:,} bytes)")
@@ -54,7 +54,7 @@ def parse(text: str, name: str) -> Snapshot:
     """The snapshot in a text; ``name`` is for messages.
 
     Raises:
-        SnapshotError: it holds none, or one of a later version of this program.
+        SnapshotError: it isn't one, or it is of a later version of this program.
     """
     hint = "take it again: kmr-inspect snapshot MODEL -o FILE"
     try:
@@ -66,7 +66,7 @@ def parse(text: str, name: str) -> Snapshot:
     version = document.get("schema")
     if not isinstance(version, int) or isinstance(version, bool) or version not in METHODS:
         raise SnapshotError(
-            f"{name}: a snapshot of version {version!r:.40}, and this program reads up to {SCHEMA}",
+            f"{name}: a version {version!r:.40} snapshot, but this program reads only up to version {SCHEMA}",
             "update kmr-inspect, or take the snapshot again",
         )
     try:

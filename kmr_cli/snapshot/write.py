@@ -16,10 +16,10 @@ def dump(snapshot: Snapshot) -> str:
     """The text of a snapshot file: ASCII, one line per sample, taps in the order in which they ran.
 
     Raises:
-        ValueError: it was read from a file of an earlier version, whose sketches this one has not.
+        ValueError: it was read from a file of an earlier version, whose sketches differ from those of this one.
     """
     if snapshot.schema != SCHEMA:
-        raise ValueError(f"a snapshot of version {snapshot.schema}, and version {SCHEMA} is written")
+        raise ValueError(f"cannot write a version {snapshot.schema} snapshot, only version {SCHEMA}")
     head = {
         "schema": SCHEMA,
         "kind": "kmr-inspect snapshot",

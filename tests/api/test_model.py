@@ -55,7 +55,7 @@ class TestIndex:
             resolve_index(index, 10)
 
     def test_nothing(self):
-        with pytest.raises(BatchError, match="names no sample"):
+        with pytest.raises(BatchError, match="selects no sample"):
             resolve_index(slice(5, 5), 10)
 
 

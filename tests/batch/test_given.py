@@ -159,7 +159,7 @@ class TestFitting:
             fitted(np.array(["a", None], object), TensorSpec("x"))
 
     @pytest.mark.parametrize(
-        ("specs", "message"), [([], "names no input"), ([IMAGE, TensorSpec("t", ())], "'t': takes a single number")]
+        ("specs", "message"), [([], "declares no input"), ([IMAGE, TensorSpec("t", ())], "'t': takes a single number")]
     )
     def test_a_model_without_an_axis_for_samples(self, specs, message):
         data = {"image": np.ones((2, 8, 8, 1), np.float32), "t": np.float32(1)}
@@ -169,9 +169,9 @@ class TestFitting:
             assert caught.value.hint
 
     def test_fixed_batch(self):
-        with pytest.raises(BatchError, match="exactly 4 samples at a time, given 3"):
+        with pytest.raises(BatchError, match="exactly 4 samples at a time, not 3"):
             fitted(np.ones((3, 8, 8, 1), np.float32), IMAGE, fixed_batch=4)
-        with pytest.raises(BatchError, match="exactly 1 sample at a time, given 3") as caught:
+        with pytest.raises(BatchError, match="exactly 1 sample at a time, not 3") as caught:
             fitted(np.ones((3, 8, 8, 1), np.float32), IMAGE, fixed_batch=1)
         assert caught.value.hint == "--batch-size 1 takes the first"
 
@@ -217,7 +217,7 @@ class TestSynthetic:
     def test_shape_that_contradicts_the_file(self):
         with pytest.raises(BatchError, match="--shape image=9,9,1 does not fit"):
             synthesize(info(IMAGE), 4, 0, {"image": (9, 9, 1)})
-        with pytest.raises(BatchError, match="names no input"):
+        with pytest.raises(BatchError, match="the model has no input"):
             synthesize(info(IMAGE), 4, 0, {"img": (8, 8, 1)})
 
 
@@ -255,7 +255,7 @@ def test_rows_of_different_lengths_and_dates():
     ],
 )
 def test_synthetic_data_for_an_absurd_input_is_refused(shape, dtype):
-    with pytest.raises(BatchError, match="no synthetic data of"):
+    with pytest.raises(BatchError, match="cannot make synthetic data of"):
         synthesize(info(TensorSpec("x", shape, dtype)), 8, 0, {})
 
 

@@ -37,7 +37,7 @@ def test_what_looks_like_a_mask_and_what_may_be_padding():
 
 def test_a_batch_size_that_the_model_declares():
     (line,) = hints(info(VALUES, fixed_batch=4), {"values": BATCH["values"]}, ())
-    assert line == "the model declares a batch of 4, so it is tried at no other size"
+    assert line == "the model declares a batch of 4, so no other size is tried"
 
 
 def test_nan_in_the_data():

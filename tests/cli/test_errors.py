@@ -108,7 +108,7 @@ class TestBeforeAnyFramework:
 
     def test_torchscript_asks_for_the_shape_with_the_command(self, kmr, no_frameworks):
         text = error_of(sample(kmr, SCRIPTED, index="0", **no_frameworks))
-        assert "does not tell the shape of input 'image'" in text
+        assert "does not specify the shape of input 'image'" in text
         assert "--shape" in text
 
     def test_output_place(self, kmr, no_frameworks, tmp_path):
@@ -224,7 +224,9 @@ class TestWhileRunning:
 
 
 def test_a_negative_seed(kmr):
-    assert "no seed -1" in error_of(kmr("sample", HOME / "digits.keras", "-l", "head", "-i", "0", "--seed", "-1"))
+    assert "a seed must be 0 or more, not -1" in error_of(
+        kmr("sample", HOME / "digits.keras", "-l", "head", "-i", "0", "--seed", "-1")
+    )
 
 
 def test_names_and_signs_that_the_terminal_cannot_show(kmr, tmp_path):

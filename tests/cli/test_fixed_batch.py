@@ -22,7 +22,7 @@ def test_sample_takes_that_many(kmr, declared):
     count = "1 sample" if size == 1 else f"{size} samples"
     refused = kmr("sample", "m.keras", "-l", "d", "-i", "0", "--input", "x.npy", cwd=folder)
     assert refused.code == 2
-    assert f"takes exactly {count} at a time, given 5" in refused.err
+    assert f"takes exactly {count} at a time, not 5" in refused.err
     assert f"--batch-size {size} takes the first" in refused.err
     for more in (["--input", "x.npy", "--batch-size", str(size)], []):
         assert kmr("sample", "m.keras", "-l", "d", "-i", "0", *more, cwd=folder).code == 0

@@ -68,8 +68,8 @@ def test_the_hint_of_a_failed_run_goes_on_from_what_was_given(kmr, model):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("keep=5:boolean", "names no dtype (did you mean bool?): one of bool, int8, int16, "),
-        ("x=5,3:int64", "--shape x=5,3:int64 does not fit: the model's input is of dtype float32"),
+        ("keep=5:boolean", "has an unknown dtype (did you mean bool?); known are bool, int8, int16, "),
+        ("x=5,3:int64", "--shape x=5,3:int64 does not fit: the model declares dtype float32"),
     ],
 )
 def test_a_dtype_that_is_none_or_does_not_fit(kmr, model, text, message):

@@ -151,14 +151,14 @@ def test_batch_axis(whole):
     moved = {"kind": "moved", "axis": 1, "owners": range(4)}
     result = judged(chain(b=np.moveaxis(B, 0, 1).copy(), as_b=moved), chain(), whole=whole)
     assert told(result) == [("KMR405", "error", "b")]
-    assert "samples lie along axis 1 instead of along axis 0" in only(result).message
+    assert "samples lie along axis 1; in the baseline they lie along axis 0" in only(result).message
 
 
 @WHOLE
 def test_samples_that_mix_now(whole):
     result = judged(chain(as_b={"kind": "mixed"}), chain(), whole=whole)
     assert told(result) == [("KMR405", "error", "b")]
-    assert "samples lie mixed with each other instead of along axis 0" in only(result).message
+    assert "samples are mixed with each other; in the baseline they lie along axis 0" in only(result).message
 
 
 @WHOLE
@@ -205,14 +205,14 @@ def test_a_container_stands_for_what_is_in_it():
     whole = Run().add("a", A).add("block/x", B).add("block/y", C).add("block", C).end(Y)
     result = judged(Run().add("a", A).end(Y), whole)
     assert told(result) == [("KMR401", "error", "block")]
-    assert only(result).message == "this layer was removed, and the 2 layers in it"
+    assert only(result).message == "this layer was removed, along with the 2 layers in it"
 
 
 def test_renamed():
     result = judged(chain(), Run().add("a", A).add("old", B).add("c", C).end(Y))
     assert result.verdict == "pass"
     assert told(result) == [("KMR402", "warning", "b")]
-    assert only(result).message == "this layer was 'old' (matched by order and shape)"
+    assert only(result).message == "this layer used to be 'old' (matched by order and shape)"
     assert (result.by_path, result.by_order) == (2, 1)
 
 
@@ -328,7 +328,7 @@ def test_other_data_says_nothing_of_values():
     result = judged(chain(a=A + 1, y=Y + 1), chain(), same_data=False)
     assert (result.verdict, result.findings) == ("inconclusive", ())
     assert result.outputs[0].agrees is None
-    assert result.inconclusive == ("the model takes other inputs than the baseline, so values were not compared",)
+    assert result.inconclusive == ("the model's inputs differ from the baseline's, so values were not compared",)
 
 
 def test_other_data_still_shows_other_shapes():
@@ -407,7 +407,7 @@ def test_text_and_numbers_that_are_none(whole):
     nan = A.copy()
     nan[3, 1] = np.nan
     finding = only(judged(Run().end(nan), Run().end(A), whole=whole))
-    assert finding.message == "NaN or Inf at other places in sample 3"
+    assert finding.message == "NaN or Inf in other places in sample 3"
 
 
 @pytest.mark.parametrize("port", ["out0.values", "out0.row_splits", "out1.int_repr"])
@@ -427,8 +427,8 @@ def test_what_follows_an_allowed_layer_is_not_proven_by_outputs_alone():
     assert [(finding.layer, finding.severity, finding.allowed) for finding in result.findings] == [
         ("b", "error", True), ("c", "warning", False)
     ]  # fmt: skip
-    assert "layer 'b', which may differ" in result.findings[1].message
-    assert result.inconclusive[0].startswith("layers or outputs after 'b', which may differ, differ too")
+    assert "layer 'b', which is allowed to differ" in result.findings[1].message
+    assert result.inconclusive[0].startswith("layers or outputs after 'b', which is allowed to differ, differ too")
 
 
 def test_a_change_before_the_allowed_layer_is_an_error():
@@ -475,7 +475,9 @@ def test_a_model_that_became_random_changed():
     for whole in (False, True):
         result = judged(now, before, whole=whole, conversion=whole)
         assert (result.verdict, told(result)) == ("fail", [("KMR406", "error", "b")])
-        assert "gives different values for the same batch from run to run, and did not before" in only(result).message
+        assert (
+            "gives different values for the same batch from run to run, which it did not before" in only(result).message
+        )
     assert judged(before, now).verdict == "inconclusive"
 
 
@@ -502,9 +504,9 @@ def test_nan_or_inf_that_moved(number):
     now = before.copy()
     now[1, 3], now[1, 4] = number, np.inf
     finding = only(judged(chain(y=now), chain(y=before)))
-    assert finding.message == "NaN or Inf at other places in sample 1"
+    assert finding.message == "NaN or Inf in other places in sample 1"
     finding = only(judged(chain(y=now), chain(y=before), whole=True))
-    assert finding.message.startswith(("NaN or Inf at other places in sample 1", "the same values in another order in"))
+    assert finding.message.startswith(("NaN or Inf in other places in sample 1", "the same values in another order in"))
     assert judged(chain(y=before), chain(y=before)).findings == ()
 
 
@@ -528,8 +530,8 @@ def test_outputs_that_one_side_sorts_as_text():
 def test_a_tensor_that_a_layer_no_longer_returns():
     two = Run().add("a", A).add("a", B, port="out1").end(Y)
     for now, before, message in (
-        (Run().add("a", A).end(Y), two, "it takes or returns out0 instead of out0, out1"),
-        (two, Run().add("a", A).end(Y), "it takes or returns out0, out1 instead of out0"),
+        (Run().add("a", A).end(Y), two, "it takes and returns out0 instead of out0, out1"),
+        (two, Run().add("a", A).end(Y), "it takes and returns out0, out1 instead of out0"),
     ):  # fmt: skip
         result = judged(now, before)
         assert (result.verdict, told(result)) == ("fail", [("KMR401", "error", "a")])
@@ -596,7 +598,7 @@ def test_an_output_of_nothing_but_nan_proves_nothing(whole):
     result = judged(chain(y=nothing), chain(y=nothing), whole=whole)
     assert (result.verdict, result.findings, result.outputs[0].agrees) == ("inconclusive", (), None)
     assert result.inconclusive == (
-        "output 'y' holds nothing but NaN or Inf on either side, so no value of it was compared",
+        "output 'y' holds nothing but NaN or Inf on both sides, so none of its values were compared",
     )
     one = nothing.copy()
     one[2, 1] = 1
@@ -655,7 +657,7 @@ def test_an_output_in_another_layout_does_not_agree():
     assert result.outputs[0].agrees is False
     assert told(result) == [("KMR403", "warning", "")]
     assert only(result).message == (
-        "shape (B, 3, 5, 6) instead of (B, 5, 6, 3) (the axes in another order; the values agree)"
+        "shape (B, 3, 5, 6) instead of (B, 5, 6, 3) (the same axes in another order; the values agree)"
     )
 
 

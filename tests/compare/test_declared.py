@@ -19,13 +19,13 @@ def told(now, before):
 @pytest.mark.parametrize(
     ("now", "before", "ends"),
     [
-        ((4, 8, 3), (None, 8, 3), "it takes exactly 4 samples, and took any number"),
-        ((1, 8, 3), (None, 8, 3), "it takes exactly 1 sample, and took any number"),
-        ((None, 8, 3), (None, None, 3), "it takes exactly 8 along axis 1, and took any number"),
+        ((4, 8, 3), (None, 8, 3), "it takes exactly 4 samples where it took any number"),
+        ((1, 8, 3), (None, 8, 3), "it takes exactly 1 sample where it took any number"),
+        ((None, 8, 3), (None, None, 3), "it takes exactly 8 along axis 1 where it took any number"),
         (
             (4, 8, 3),
             (None, None, 3),
-            "it takes exactly 4 samples and exactly 8 along axis 1, and took any number",
+            "it takes exactly 4 samples and exactly 8 along axis 1 where it took any number",
         ),
     ],
 )

@@ -24,7 +24,7 @@ def model():
 class TestTypes:
     @pytest.mark.parametrize("call", ["0", 1.0, True, [0]])
     def test_call(self, model, call):
-        with pytest.raises(LayerError, match="no call") as caught:
+        with pytest.raises(LayerError, match="a call must be") as caught:
             model.sample("conv1", 0, DATA, call=call)
         assert type(call).__name__ in caught.value.message
         assert caught.value.hint
@@ -32,14 +32,14 @@ class TestTypes:
     @pytest.mark.parametrize("size", ["3", 2.5, True, [2]])
     def test_size(self, model, size):
         for ask in (lambda: model.sample("conv1", 0, DATA, size=size), lambda: model.check_batch_axis(DATA, size=size)):
-            with pytest.raises(BatchError, match="no batch size") as caught:
+            with pytest.raises(BatchError, match="a batch size must be") as caught:
                 ask()
             assert type(size).__name__ in caught.value.message
 
     @pytest.mark.parametrize("seed", [None, "0", 0.5, False])
     def test_seed(self, model, seed):
         for ask in (lambda: model.sample("conv1", 0, DATA, seed=seed), lambda: model.check_batch_axis(DATA, seed=seed)):
-            with pytest.raises(BatchError, match="no seed") as caught:
+            with pytest.raises(BatchError, match="a seed must be") as caught:
                 ask()
             assert type(seed).__name__ in caught.value.message
 

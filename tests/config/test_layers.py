@@ -32,7 +32,7 @@ def test_unique_suffix_of_whole_names():
 
 
 def test_ambiguous_suffix_lists_the_candidates():
-    with pytest.raises(LayerError, match="'dense' is the end of 2 layers: 'tower/dense', 'other/dense'"):
+    with pytest.raises(LayerError, match="'dense' matches the end of 2 layers: 'tower/dense', 'other/dense'"):
         paths("dense")
 
 
@@ -70,8 +70,10 @@ def test_a_small_model_lists_all_it_has():
 def test_a_large_model_shows_some_and_how_to_list_all():
     layers = [LayerInfo(f"layer{number}", "Dense") for number in range(40)]
     hint = unknown_layer("zzz", layers).hint
-    assert hint == "it has 'layer0', 'layer1', 'layer2', 'layer3', 'layer4', …: `kmr-inspect layers MODEL` lists all"
+    assert (
+        hint == "it has 'layer0', 'layer1', 'layer2', 'layer3', 'layer4', …: `kmr-inspect layers MODEL` lists them all"
+    )
 
 
 def test_a_model_without_layers_says_so():
-    assert unknown_layer("zzz", []).hint == "the model has no layer to tap"
+    assert unknown_layer("zzz", []).hint == "the model has no layer that can be tapped"

@@ -42,9 +42,9 @@ def test_tolerances_of_layers_in_the_order_of_the_file(tmp_path):
         ('tolerance.a = { rtol = "1" }', "'a': rtol must be a number, not '1'"),
         ("tolerance.a = { rtol = true }", "'a': rtol must be a number, not True"),
         ("tolerance.a = { ulp = 1.5 }", "'a': ulp must be a number, not 1.5"),
-        ("tolerance.a = { rtol = -1 }", "'a': rtol -1 is no tolerance"),
-        ("tolerance.a = { atol = nan }", "'a': atol nan is no tolerance"),
-        ("tolerance.a = { rtol = inf }", "'a': rtol inf is no tolerance"),
+        ("tolerance.a = { rtol = -1 }", "'a': rtol must be a finite number, 0 or more, not -1"),
+        ("tolerance.a = { atol = nan }", "'a': atol must be a finite number, 0 or more, not nan"),
+        ("tolerance.a = { rtol = inf }", "'a': rtol must be a finite number, 0 or more, not inf"),
     ],
 )
 def test_mistakes_in_tolerances_are_named(tmp_path, table, message):

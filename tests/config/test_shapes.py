@@ -1,4 +1,4 @@
-"""``--shape`` and ``shapes=``: the shape of one sample, and its dtype where the file does not tell it."""
+"""``--shape`` and ``shapes=``: the shape of one sample, and its dtype where the file does not specify it."""
 
 import json
 from pathlib import Path
@@ -45,12 +45,12 @@ class TestText:
 
     @pytest.mark.parametrize("text", ["six", "8xx8", "-1", "x=3,:bool", "3,4:5:bool", "bool"])
     def test_is_none(self, text):
-        with pytest.raises(BatchError, match=r"is not a shape such as 8,8,1|names no dtype"):
+        with pytest.raises(BatchError, match=r"is not a shape such as 8,8,1|has an unknown dtype"):
             parse_shapes([text])
 
     @pytest.mark.parametrize("dtype", ["boolean", "int", "float", "", "long", "bool "])
     def test_names_a_dtype_that_is_none(self, dtype):
-        with pytest.raises(BatchError, match=f"'m=3:{dtype}' names no dtype") as caught:
+        with pytest.raises(BatchError, match=f"'m=3:{dtype}' has an unknown dtype") as caught:
             parse_shapes([f"m=3:{dtype}"])
         assert caught.value.message.endswith(", ".join(DTYPES))
 
@@ -60,7 +60,7 @@ class TestText:
 
     @pytest.mark.parametrize("texts", [["3", "4"], ["x=3", "x=3:bool"]])
     def test_two_for_one_input(self, texts):
-        with pytest.raises(BatchError, match=f"'{texts[1]}' is a second shape"):
+        with pytest.raises(BatchError, match=f"'{texts[1]}' gives a second shape"):
             parse_shapes(texts)
 
 
@@ -74,12 +74,12 @@ class TestPython:
 
     @pytest.mark.parametrize("shape", ["4:bool", 4, (4.0,), (-1,), (True,), ((4,), "bool"), ("bool", 4), (None, 4)])
     def test_no_shape(self, shape):
-        with pytest.raises(BatchError, match="is no shape of one sample") as caught:
+        with pytest.raises(BatchError, match="is not the shape of one sample") as caught:
             sizes_and_dtype(shape)
         assert "(12, 'bool')" in caught.value.hint
 
     def test_no_dtype(self):
-        with pytest.raises(BatchError, match="'4,5:boolean' names no dtype"):
+        with pytest.raises(BatchError, match="'4,5:boolean' has an unknown dtype"):
             sizes_and_dtype((4, 5, "boolean"))
 
 
@@ -101,9 +101,7 @@ class TestData:
 
     def test_another_than_the_file_declares_is_refused(self):
         declared = info(TensorSpec("x", (None, 3), "int32", limit=2))
-        with pytest.raises(
-            BatchError, match="--shape x=3:bool does not fit: the model's input is of dtype int32"
-        ) as no:
+        with pytest.raises(BatchError, match="--shape x=3:bool does not fit: the model declares dtype int32") as no:
             synthesize(declared, 5, 0, {None: (3, "bool")})
         assert "leave out the dtype" in no.value.hint
 
@@ -122,7 +120,7 @@ class TestAdvice:
     def test_does_not_repeat_what_was_given(self):
         text = advice(OPEN, {None: (7,)})
         assert "--input x=FILE.npy" in text
-        assert text.endswith("or tell the dtype with --shape 7:int64")
+        assert text.endswith("or give the dtype with --shape 7:int64")
         assert advice(OPEN, {None: (7, "bool")}).endswith("--input x=FILE.npy")
         assert advice(OPEN).endswith("with --shape x=…")  # not even the number of axes is known
 

@@ -274,7 +274,7 @@ def test_the_sink_copies_what_it_keeps():
 
 def test_a_call_that_never_happens():
     session = ArraySession([("layer", np.tanh)])
-    with pytest.raises(LayerError, match="no call 3"):
+    with pytest.raises(LayerError, match="has no call 3"):
         take_samples(session, batch(), Taps(("layer",), calls=(3,)), [0])
 
 

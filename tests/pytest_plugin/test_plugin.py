@@ -193,7 +193,7 @@ def test_a_shape_may_have_a_dtype(project):
     assert result.parseoutcomes().keys() == {"passed", "deselected"}
     result = project.runpytest("--kmr-model", "clean.pt", "--kmr-shape", "6:float64", "-k", "mix")
     assert result.parseoutcomes().keys() == {"errors", "deselected"}
-    result.stdout.fnmatch_lines(["error: --shape x=6:float64 does not fit: the model's input is of dtype float32"])
+    result.stdout.fnmatch_lines(["error: --shape x=6:float64 does not fit: the model declares dtype float32"])
 
 
 def test_a_model_that_cannot_be_run_is_an_error_of_each_test(project):
@@ -210,7 +210,7 @@ def test_a_model_that_cannot_be_run_is_an_error_of_each_test(project):
         (("--kmr-model", "clean.pt", "--kmr-model", "missing.pt", "-n", "2"), "*missing.pt: no such file*"),
         (("--kmr-model", "clean.pt", "--kmr-input", "x=missing.npy"), "*missing.npy: no such file*"),
         (("--kmr-model", "clean.pt", "--kmr-shape", "six"), "*'six' is not a shape*"),
-        (("--kmr-model", "clean.pt", "--kmr-shape", "6:float"), "*'6:float' names no dtype*"),
+        (("--kmr-model", "clean.pt", "--kmr-shape", "6:float"), "*'6:float' has an unknown dtype*"),
         (("--kmr-model", "clean.pt", "--kmr-model", "leaky.pt", "--kmr-snapshot", "a.json"), "*one snapshot for 2*"),
     ],
 )

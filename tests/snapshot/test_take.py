@@ -182,7 +182,7 @@ def test_a_snapshot_of_version_1(tmp_path, declaring):
         path.write_text(json.dumps(other))
         result = compare_with_snapshot(model, path, data)[0]
         assert result.verdict == "inconclusive"
-        assert "layer 'conv' has other bits, and a snapshot of version 1 does not tell" in result.inconclusive[0]
+        assert "layer 'conv' differs bit for bit, and a version 1 snapshot can't tell" in result.inconclusive[0]
         for sample in conv["samples"]:
             sample["sketch"] = [number + 1 for number in sample["sketch"]]
         path.write_text(json.dumps(other))

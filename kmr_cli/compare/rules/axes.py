@@ -11,7 +11,7 @@ BATCH_AXIS_CHANGED = Rule(
     "KMR405",
     "batch-axis-changed",
     "error",
-    "the samples lie along another axis, or no longer apart",
+    "the samples lie along another axis, or can no longer be told apart",
     "slicing at [i] gives another sample's values, or several samples'",
     "run kmr-inspect check-batch-axis on both models",
     command="compare",
@@ -27,5 +27,5 @@ def judge(case: Case) -> None:
     for begin in begins(case, dict.fromkeys(changed, BATCH_AXIS_CHANGED)):
         pair = changed[begin.tap]
         severity = "warning" if pair.model.index == "inconclusive" else begin.severity
-        text = f"samples lie {lies(pair.model)} instead of {lies(pair.baseline)}{begin.elsewhere}"
+        text = f"samples {lies(pair.model)}; in the baseline they {lies(pair.baseline)}{begin.elsewhere}"
         case.add(BATCH_AXIS_CHANGED, begin.tap, text, severity=severity)

@@ -17,7 +17,7 @@ LAYERS_CHANGED = Rule(
     "layers-changed",
     "error",
     "layers were added or removed",
-    "the model is no longer built as the baseline says, whatever its values",
+    "the model is no longer built like the baseline, whatever its values",
     "see which layers are named; take the snapshot again if the change is intended (compare --update)",
     command="compare",
     scope="model",
@@ -68,9 +68,8 @@ def _judge_set(case: Case, layers: Sequence[str], what: str) -> None:
     for layer in layers:
         if not _inside(layer, layers, case.model.separator):
             inner = sum(other.startswith(layer + case.model.separator) for other in layers)
-            _add(
-                case, layer, f"this layer was {what}" + (f", and the {counted(inner, 'layer')} in it" if inner else "")
-            )
+            too = f", along with the {counted(inner, 'layer')} in it" if inner else ""
+            _add(case, layer, f"this layer was {what}{too}")
 
 
 def _judge_runs(case: Case) -> None:
@@ -86,7 +85,7 @@ def _judge_ports(case: Case) -> None:
     for (layer, call), other in case.alignment.pairs:
         gone = ports_of(case, (layer, call), other) if layer else None
         if gone:
-            _add(case, layer, f"it takes or returns {gone[0]} instead of {gone[1]}", call=call)
+            _add(case, layer, f"it takes and returns {gone[0]} instead of {gone[1]}", call=call)
 
 
 def _judge_names(case: Case) -> None:
@@ -94,7 +93,7 @@ def _judge_names(case: Case) -> None:
     renamed = dict.fromkeys((call[0], other[0]) for call, other in case.alignment.renamed)
     for new, old in renamed:
         if not _with_container(new, old, renamed, case.model.separator):
-            _add(case, new, f"this layer was {old!r} (matched by order and shape)", rule=LAYER_RENAMED)
+            _add(case, new, f"this layer used to be {old!r} (matched by order and shape)", rule=LAYER_RENAMED)
 
 
 def _inside(layer: str, layers: Iterable[str], separator: str) -> bool:

@@ -46,7 +46,7 @@ VALUES_CLOSE = Rule(
     "note",
     "values differ, but within the tolerance",
     "other kernels, versions or machines round differently",
-    "nothing to mend; --rtol, --atol or --ulp make it stricter",
+    "nothing to fix; --rtol, --atol or --ulp make the comparison stricter",
     command="compare",
 )
 RULES = (SHAPE_CHANGED, VALUES_CHANGED, VALUES_REORDERED, VALUES_CLOSE)
@@ -76,7 +76,7 @@ def _change(pair: Pair, size: int) -> str:
     """What became of a tensor, in a batch of ``size`` samples."""
     content = pair.content
     if content.kind == "shape":
-        return _shapes(pair) + (" (the axes in another order)" if content.moved else "")
+        return _shapes(pair) + (" (the same axes in another order)" if content.moved else "")
     if content.kind == "reordered":
         return f"the same values in another order{who(content, size)}"
     return f"{how_far(content, pair.model.dtype)}{who(content, size)}"
@@ -90,7 +90,7 @@ def _judge_roundings(case: Case) -> None:
     worst = max(close, key=lambda pair: pair.content.size / (pair.content.scale or 1.0))
     text = f"{how_far(worst.content, worst.model.dtype)}, tolerance {worst.content.tolerance:.3g}"
     if len(close) > 1:
-        text += f"; {len(close)} tensors differ within their tolerances, none by more for its size"
+        text += f"; {len(close)} tensors differ within their tolerances, this one the most for its size"
     case.add(VALUES_CLOSE, worst.model.tap, text, worst.content)
 
 
@@ -98,7 +98,7 @@ def _judge_layouts(case: Case) -> None:
     """KMR403 as a warning: outputs whose values agree, but only once their axes stand in the other model's order."""
     for pair in case.pairs:
         if not pair.model.layer and pair.content.moved and pair.content.kind in ("same", "close"):
-            text = f"{_shapes(pair)} (the axes in another order; the values agree)"
+            text = f"{_shapes(pair)} (the same axes in another order; the values agree)"
             case.add(SHAPE_CHANGED, pair.model.tap, text, severity="warning")
 
 

@@ -130,7 +130,7 @@ def test_a_file_that_names_no_input(tmp_path, kind, form):
     """h5 does not keep what a subclassed model was called on, nor does Keras where it cannot trace the call."""
     path = write(kind(), tmp_path, rows(2, 3), form=form)
     for data in (None, rows(4, 3)):
-        with pytest.raises(BatchError, match="names no input") as caught:
+        with pytest.raises(BatchError, match="declares no input") as caught:
             checked(path, data)
         assert "a subclassed Keras model tells it as .keras" in caught.value.hint
 
