@@ -44,7 +44,7 @@ def make_batch(opened: Opened, asked: BatchRequest, index: Index = 0) -> tuple[A
     if asked.synthetic:
         return _synthetic(opened, asked, index), None
     if asked.shapes:
-        raise BatchError("a shape for synthetic data, but data is given", "leave out --shape or --input")
+        raise BatchError("--shape is for synthetic data, but data was given", "leave out --shape or --input")
     rows = fixed if size is None else None
     batch = fit(
         _given(asked),
@@ -73,7 +73,7 @@ def take_batch(opened: Opened, asked: BatchRequest) -> tuple[Arrays, Arrays | No
     arrays, spare = make_batch(opened, asked)
     if asked.size is None and batch_size(arrays) > SINGLY and info.fixed_batch is None:
         have = batch_size(arrays)
-        line = f"{SINGLY} of {have} samples are the batch, the rest replace them; --batch-size takes more"
+        line = f"the batch is the first {SINGLY} of {have} samples, the rest serve to replace them; --batch-size takes more"
         opened.report("notice", line)
         return _split(arrays, SINGLY)
     return arrays, spare

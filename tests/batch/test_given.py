@@ -8,6 +8,7 @@ from kmr_cli.batch.given import from_arrays, read_files
 from kmr_cli.batch.synthetic import choose_batch_size, synthesize
 from kmr_cli.batch.words import show_shape
 from kmr_cli.errors import BatchError
+from kmr_cli.formats.facts import without_inputs
 from kmr_cli.records import ModelInfo, TensorSpec
 
 IMAGE = TensorSpec("image", (None, 8, 8, 1), "float32")
@@ -19,7 +20,8 @@ def info(*specs, **more):
 
 
 def fitted(data, *specs, notice=lambda _: None, fixed_batch=None):
-    return fit(from_arrays(data), specs, fixed_batch=fixed_batch, notice=notice)
+    hint = without_inputs("keras")
+    return fit(from_arrays(data), specs, fixed_batch=fixed_batch, notice=notice, without_inputs=hint)
 
 
 class TestReading:

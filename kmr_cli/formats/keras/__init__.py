@@ -12,7 +12,7 @@ SEPARATOR = "/"
 FREE_DIMS = True
 OPTIONS: frozenset[str] = frozenset()
 WITHOUT_INPUTS = (
-    "a subclassed Keras model tells it as .keras (not .h5) once it was called on data, and where Keras cannot"
-    " trace its call, if it defines build(self, input_shape)"
+    "save a subclassed Keras model as .keras (not .h5) after calling it on data; where Keras cannot trace its call,"
+    " let it define build(self, input_shape) too"
 )
 FRAMEWORKS = ("keras", "tensorflow", "torch", "jax")

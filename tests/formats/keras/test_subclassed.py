@@ -132,7 +132,7 @@ def test_a_file_that_names_no_input(tmp_path, kind, form):
     for data in (None, rows(4, 3)):
         with pytest.raises(BatchError, match="declares no input") as caught:
             checked(path, data)
-        assert "a subclassed Keras model tells it as .keras" in caught.value.hint
+        assert "save a subclassed Keras model as .keras" in caught.value.hint
 
 
 @pytest.mark.parametrize("form", ["keras", "h5"])
