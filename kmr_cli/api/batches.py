@@ -73,8 +73,8 @@ def take_batch(opened: Opened, asked: BatchRequest) -> tuple[Arrays, Arrays | No
     arrays, spare = make_batch(opened, asked)
     if asked.size is None and batch_size(arrays) > SINGLY and info.fixed_batch is None:
         have = batch_size(arrays)
-        line = f"the batch is the first {SINGLY} of {have} samples, the rest serve to replace them; --batch-size takes more"
-        opened.report("notice", line)
+        first = f"the batch is the first {SINGLY} of {have} samples"
+        opened.report("notice", f"{first}, the rest serve as replacements; --batch-size takes more")
         return _split(arrays, SINGLY)
     return arrays, spare
 
