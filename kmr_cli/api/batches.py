@@ -17,7 +17,7 @@ from kmr_cli.config.arguments import refuse_size_and_seed
 from kmr_cli.config.samples import Index, least_size, resolve_index
 from kmr_cli.errors import BatchError
 from kmr_cli.evidence.passes import SINGLY
-from kmr_cli.formats.facts import without_inputs
+from kmr_cli.formats.facts import refuse_no_inputs, without_inputs
 
 Arrays: TypeAlias = dict[str, np.ndarray]
 """Input name -> array with the samples along axis 0."""
@@ -35,7 +35,10 @@ def make_batch(opened: Opened, asked: BatchRequest, index: Index = 0) -> tuple[A
         BatchError: the request does not fit the model.
     """
     refuse_size_and_seed(asked.size, asked.seed)
+    given = [] if asked.synthetic else _given(asked)
+    opened.admit({one.name for one in given if one.name} | {name for name in asked.shapes if name})
     info, size = opened.info, asked.size
+    refuse_no_inputs(info)
     fixed = info.fixed_batch
     if size is not None and fixed not in (None, size):
         raise BatchError(
@@ -47,7 +50,7 @@ def make_batch(opened: Opened, asked: BatchRequest, index: Index = 0) -> tuple[A
         raise BatchError("--shape is for synthetic data, but data was given", "leave out --shape or --input")
     rows = fixed if size is None else None
     batch = fit(
-        _given(asked),
+        given,
         info.inputs,
         fixed_batch=rows,
         notice=lambda text: opened.report("notice", text),

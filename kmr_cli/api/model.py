@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from kmr_cli.api.batches import make_batch, take_batch
 from kmr_cli.api.opened import Opened, open_file, open_live
 from kmr_cli.api.snapshots import snapshot_of, versions
+from kmr_cli.api.ways import others
 from kmr_cli.batch.given import batch_size
 from kmr_cli.batch.hints import hints
 from kmr_cli.batch.request import Data, GivenShapes, request
 from kmr_cli.batch.synthetic import advised
 from kmr_cli.config import arguments as given
 from kmr_cli.config.arguments import layer_patterns, refuse_call
+from kmr_cli.config.constants import constants_of
 from kmr_cli.config.layers import choose, unknown_layer
 from kmr_cli.config.masks import masks_of
 from kmr_cli.config.policy import Policy
@@ -32,6 +35,8 @@ def open_model(
     imports: Sequence[str] = (),
     signature: str | None = None,
     tags: Sequence[str] | None = None,
+    method: str | None = None,
+    constants: Mapping[str, Any] | None = None,
     in_process: bool = False,
 ) -> Model:
     """Open a saved model. Reads only what the file declares; the framework comes in when the model is to be run.
@@ -44,6 +49,9 @@ def open_model(
         imports: modules that register custom layers, imported before the model is loaded.
         signature: SavedModel: the signature to run.
         tags: SavedModel: the tag set of the meta graph.
+        method: TorchScript: the exported method to run in place of ``forward``.
+        constants: arguments that are the same for the whole batch, ``{"sr": 16000}``: of TorchScript those that are no
+            tensors, or a single number; of a SavedModel those without a batch axis.
         in_process: run the model in this process instead of a child of its own.
 
     Raises:
@@ -58,7 +66,10 @@ def open_model(
     >>> record.value.shape, record.index.kind
     ((8, 8, 16), 'separated')
     """
-    options = OpenOptions(tuple(imports), signature, None if tags is None else tuple(tags))
+    fixed = constants_of(constants) if constants else None
+    options = OpenOptions(
+        tuple(imports), signature, None if tags is None else tuple(tags), method=method, constants=fixed
+    )
     return Model(model, options, in_process=in_process)
 
 
@@ -74,6 +85,8 @@ def check_batch_axis(
     imports: Sequence[str] = (),
     signature: str | None = None,
     tags: Sequence[str] | None = None,
+    method: str | None = None,
+    constants: Mapping[str, Any] | None = None,
 ) -> Report:
     """Whether the samples of a batch are independent at every layer of a model: all in one call.
 
@@ -85,9 +98,11 @@ def check_batch_axis(
         shapes: shape of one sample by input name.
         seed: of synthetic and replacement data.
         training: check training mode.
-        imports: as for :func:`open_model`, and so are signature and tags.
+        imports: as for :func:`open_model`, and so are signature, tags, method and constants.
         signature: SavedModel: the signature to run.
         tags: SavedModel: the tag set of the meta graph.
+        method: TorchScript: the exported method to run.
+        constants: arguments that are the same for the whole batch.
 
     Raises:
         ModelFileError, BatchError, MissingFrameworkError, ModelLoadError, ModelRunError.
@@ -97,7 +112,9 @@ def check_batch_axis(
     'pass'
     """
     live = not isinstance(model, (str, Path))
-    with open_model(model, imports=imports, signature=signature, tags=tags, in_process=live) as opened_model:
+    with open_model(
+        model, imports=imports, signature=signature, tags=tags, method=method, constants=constants, in_process=live
+    ) as opened_model:
         return opened_model.check_batch_axis(
             batch, policy=policy, size=size, shapes=shapes, seed=seed, training=training
         )
@@ -264,7 +281,7 @@ class Model:
         arguments = {"info": self.info, "batch": arrays, "spare": spare, "policy": policy, "seed": seed}
         with advised(self.info, synthetic=asked.synthetic, shapes=asked.shapes):
             report: Report = self._opened.run("check_batch_axis", arguments, training=training)
-        return report
+        return replace(report, not_examined=(*report.not_examined, *others(self.info)))
 
     def snapshot(
         self,

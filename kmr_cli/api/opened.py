@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -29,6 +30,7 @@ class Opened:
 
     def __init__(self, path: Path, options: OpenOptions, info: ModelInfo, place: Place, report: Tell) -> None:
         self.info, self.report = info, report
+        self._declared = info
         self._path, self._options = path, options
         self._place: Place | None = place
         self._lock = threading.Lock()
@@ -44,6 +46,23 @@ class Opened:
             if self._place is None:
                 raise KmrError("the model is closed", "open it again with open_model(...)")
             return self._place.run(task, {"path": str(self._path), "options": options, **arguments}, self.report)
+
+    def admit(self, names: Collection[str]) -> None:
+        """Have the inputs among these that the model runs without fed too, and only those; :attr:`info` shows them.
+
+        Raises:
+            ModelFileError: the file changed meanwhile.
+        """
+        with self._lock:
+            optional = self._declared.optional
+            given = tuple(sorted(one for one in names if any(fnmatchcase(one, pattern) for pattern in optional)))
+            if given == self._options.given or self._place is None:
+                return
+            self._options = replace(self._options, given=given)
+            self.info = self._declared
+            if given:
+                asked = {"path": str(self._path), "options": self._options}
+                self.info = self._place.run("describe", asked, self.report)
 
     def rest(self) -> None:
         """End the process that holds the model; the next task starts another."""
@@ -90,6 +109,8 @@ def open_live(model: Any, options: OpenOptions, *, in_process: bool, report: Tel
             f"a live {type(model).__name__} cannot be sent to another process",
             "open_model(model, in_process=True), or save it and give its path",
         )
+    if options.method is not None or options.constants is not None:
+        raise KmrError("method and constants are for model files", "save the model and give its path")
     format_, session = adopt(model)
     info = describe_live(format_, session)
     return Opened(Path(), options, info, Here(LiveSessions(format_, model, session)), report)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,10 +16,13 @@ from kmr_cli.cli.jobs import option as jobs_option
 from kmr_cli.cli.target import target
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
     from kmr_cli.check.check import Policy
     from kmr_cli.cli.exit_codes import ExitCode
+    from kmr_cli.formats.interface import OpenOptions
     from kmr_cli.records import Report
 
 
@@ -34,6 +38,9 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option(
     "--training", is_flag=True, help="Check training mode, and tell what mixes by design there (BatchNormalization)."
+)
+@click.option(
+    "--all-methods", is_flag=True, help="Check every exported method or signature of MODEL, one after the other."
 )
 @jobs_option
 @outcomes.options("check-batch-axis")
@@ -52,6 +59,7 @@ def command(
     allow: tuple[str, ...],
     masks: tuple[str, ...],
     training: bool,
+    all_methods: bool,
     jobs: int,
     format_: str | None,
     output: str | None,
@@ -60,6 +68,8 @@ def command(
     imports: tuple[str, ...],
     signature: str | None,
     tags: tuple[str, ...],
+    method: str | None,
+    constants: tuple[str, ...],
     debug: bool,
 ) -> ExitCode:
     """Check that the samples of a batch do not mix at any layer of MODEL.
@@ -80,6 +90,7 @@ def command(
     """
     from kmr_cli.api.layer_classes import LayerClasses
     from kmr_cli.api.model import Model
+    from kmr_cli.api.ways import notice, without_others
     from kmr_cli.cli.library import check_library, refuse_no_model
     from kmr_cli.config.policy import combine
     from kmr_cli.render.contents import of_check
@@ -96,7 +107,7 @@ def command(
     arguments = layer_class_module.arguments(constructor)
     specs = layer_class_module.specs(shapes) if layer_class else []
     given = {} if layer_class else options.parse_shapes(shapes)
-    opening = options.open_options(imports, signature, tags)
+    opening = options.open_options(imports, signature, tags, method, constants)
 
     def check(path: str, notify: Notify, fork: bool) -> Report:
         if layer_class:
@@ -105,12 +116,19 @@ def command(
                     path, specs, arguments, imports=imports, size=batch_size, policy=policy, seed=seed,
                     training=training,
                 )  # fmt: skip
-        with Model(path, opening, fork=fork, debug=debug, report=notify) as model:
-            return model.check_batch_axis(
+        file, way = ways.get(path, (path, opening))
+        with Model(file, way, fork=fork, debug=debug, report=notify) as model:
+            report = model.check_batch_axis(
                 inputs or None, policy=policy, size=batch_size, shapes=given, seed=seed, training=training
             )
+            if all_methods:
+                return replace(without_others(report, model.info), path=path)
+            if line := notice(model.info):
+                notify("notice", line)
+            return report
 
-    paths = (layer_class,) if layer_class else models
+    ways = _every_way(models, opening, debug=debug) if all_methods else {}
+    paths: tuple[str, ...] = (layer_class,) if layer_class else tuple(ways) or models
     with options.Messages() as messages:
         found = outcomes.Outcomes(
             "check-batch-axis", goal, strict=strict, several=len(paths) != 1, messages=messages
@@ -135,6 +153,28 @@ def command(
         for line in _unused(allow, reports):
             messages("notice", line)
         return found.finish()
+
+
+def _every_way(models: Sequence[str], opening: OpenOptions, *, debug: bool) -> dict[str, tuple[str, OpenOptions]]:
+    """How each way into each model is called, and opened: the usual one first."""
+    from pathlib import Path
+
+    from kmr_cli.errors import KmrError
+    from kmr_cli.process.place import describe
+
+    found = {}
+    for path in models:
+        try:
+            info = describe(Path(path), opening, debug=debug)
+        except KmrError:  # it is told when the model is opened
+            found[path] = path, opening
+            continue
+        if info.runs:
+            found[path] = path, opening
+        for kind, name in info.ways:
+            way = replace(opening, method=name) if kind == "method" else replace(opening, signature=name)
+            found[f"{path} (--{kind} {name})"] = path, way
+    return found
 
 
 def _show(report: Report, policy: Policy, console: Console) -> None:

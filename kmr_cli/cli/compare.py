@@ -56,6 +56,8 @@ def command(
     imports: tuple[str, ...],
     signature: str | None,
     tags: tuple[str, ...],
+    method: str | None,
+    constants: tuple[str, ...],
     debug: bool,
 ) -> ExitCode:
     """Compare MODEL with BASELINE, and name the layer at which they first differ.
@@ -82,7 +84,7 @@ def command(
     decided = rule_options.settings()
     policy = combine(decided, "compare", select=select, ignore=ignore, allow=allow, dashes="--")
     tolerances = _tolerances(rtol, atol, ulp, decided.tolerance)
-    opening = options.open_options(imports, signature, tags)
+    opening = options.open_options(imports, signature, tags, method, constants)
     given = options.parse_shapes(shapes)
     refuse_options(baselines, update=update)
     goal = target("compare", format_, output, force=force, sources=files_read(paths, inputs, baselines))

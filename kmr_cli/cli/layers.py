@@ -27,6 +27,8 @@ def command(
     imports: tuple[str, ...],
     signature: str | None,
     tags: tuple[str, ...],
+    method: str | None,
+    constants: tuple[str, ...],
     debug: bool,
 ) -> None:
     """List the layers of MODEL: path, type, shapes, parameters, inputs.
@@ -47,7 +49,7 @@ def command(
 
     clock = Clock()
     goal = target.target("layers", format_, output, force=force, sources=[model])
-    info = describe(Path(model), options.open_options(imports, signature, tags), debug=debug)
+    info = describe(Path(model), options.open_options(imports, signature, tags, method, constants), debug=debug)
     shown = tuple(
         layer
         for layer in info.layers

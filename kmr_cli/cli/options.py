@@ -43,8 +43,16 @@ def batch(command: Command) -> Command:
 
 
 def opening(command: Command) -> Command:
-    """``--import``, ``--signature`` and ``--tag``: how the model is opened."""
+    """``--import``, ``--signature``, ``--tag``, ``--method`` and ``--constant``: how the model is opened."""
     for option in (
+        click.option(
+            "--constant",
+            "constants",
+            metavar="NAME=VALUE",
+            multiple=True,
+            help="Argument that is the same for the whole batch, as in sr=16000; repeatable.",
+        ),
+        click.option("--method", metavar="NAME", help="TorchScript: exported method to run in place of forward."),
         click.option("--tag", "tags", metavar="TAG", multiple=True, help="SavedModel: tag set to open (repeatable)."),
         click.option("--signature", metavar="NAME", help="SavedModel: signature to run."),
         click.option(
@@ -55,11 +63,26 @@ def opening(command: Command) -> Command:
     return command
 
 
-def open_options(imports: tuple[str, ...], signature: str | None, tags: tuple[str, ...]) -> OpenOptions:
+def open_options(
+    imports: tuple[str, ...],
+    signature: str | None,
+    tags: tuple[str, ...],
+    method: str | None,
+    constants: tuple[str, ...],
+) -> OpenOptions:
     """The values of :func:`opening` as the formats take them."""
     from kmr_cli.formats.interface import OpenOptions
 
-    return OpenOptions(imports, signature, tags or None)
+    fixed = None
+    if constants:
+        from kmr_cli.config.constants import parse_constants
+        from kmr_cli.errors import BatchError
+
+        try:
+            fixed = parse_constants(constants)
+        except BatchError as exc:
+            raise click.BadParameter(exc.message, param_hint="--constant") from None
+    return OpenOptions(imports, signature, tags or None, method=method, constants=fixed)
 
 
 def parse_shapes(texts: Sequence[str]) -> dict[str | None, SampleShape]:

@@ -46,6 +46,8 @@ def command(
     imports: tuple[str, ...],
     signature: str | None,
     tags: tuple[str, ...],
+    method: str | None,
+    constants: tuple[str, ...],
     debug: bool,
 ) -> None:
     """Show what went into and came out of layers of MODEL for samples of a batch.
@@ -71,7 +73,7 @@ def command(
     clock = Clock()
     indices = parse_index(index)
     goal = target.target("sample", format_, output, force=force, sources=[model, *inputs])
-    opening = options.open_options(imports, signature, tags)
+    opening = options.open_options(imports, signature, tags, method, constants)
     with options.Messages() as messages, Model(model, opening, fork=True, debug=debug, report=messages) as opened:
         refuse = None if goal.place is None else limit_of(goal.output or "")
         if refuse is not None:  # before the model runs, as far as the file tells

@@ -41,6 +41,8 @@ def command(
     imports: tuple[str, ...],
     signature: str | None,
     tags: tuple[str, ...],
+    method: str | None,
+    constants: tuple[str, ...],
     debug: bool,
 ) -> None:
     """Keep what MODEL does to a batch: one small text file to commit beside it.
@@ -65,7 +67,7 @@ def command(
     places = _places(models, inputs, output, force=force, full=full)
     sides = {"out": ("out",), "in": ("in",), "both": ("in", "out")}[side]
     asked: dict[str, Any] = {"sides": sides, "size": batch_size, "shapes": options.parse_shapes(shapes), "seed": seed}
-    opening = options.open_options(imports, signature, tags)
+    opening = options.open_options(imports, signature, tags, method, constants)
     with options.Messages() as messages:
         for model, place in zip(models, places, strict=True):
             with Model(model, opening, fork=True, debug=debug, report=messages) as opened:

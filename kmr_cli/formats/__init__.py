@@ -91,13 +91,19 @@ def detect(path: Path) -> Format:
     return found
 
 
-_OPTIONS = {"signature": ("no signatures", "--signature"), "tags": ("no tag sets", "--tag")}
+_OPTIONS = {
+    "signature": ("no signatures", "--signature"),
+    "tags": ("no tag sets", "--tag"),
+    "method": ("no methods to choose from", "--method"),
+    "constants": ("no arguments that are not inputs", "--constant"),
+}
 """Options that not every format takes: what the others lack, and how the command line calls it."""
 
 
 def _refuse_options(path: Path, found: Format, options: OpenOptions) -> None:
-    refused = [name for name in _OPTIONS if name not in found.OPTIONS]
-    if any(getattr(options, name) is not None for name in refused):
+    asked = [name for name in _OPTIONS if getattr(options, name) is not None]
+    refused = [name for name in asked if name not in found.OPTIONS]
+    if refused:
         lacks = " and ".join(_OPTIONS[name][0] for name in refused)
         leave_out = ", ".join(_OPTIONS[name][1] for name in refused)
         raise ModelFileError(f"{path}: {found.FILE} has {lacks}", f"leave out {leave_out}")

@@ -28,12 +28,19 @@ class OpenOptions:
         tags: the tag set of the part to open; None for the only one or the usual one. For formats that take this
             option.
         training: run the model in training mode; the session is a :class:`TrainingSession` then.
+        method: the method to run; None for the usual one. For formats that take this option.
+        constants: name and value of arguments that are the same for the whole batch and hold no samples: a number, a
+            truth value, text, or a tuple of these. For formats that take this option.
+        given: inputs that the batch holds, of those that the model runs without (:attr:`ModelInfo.optional`).
     """
 
     imports: tuple[str, ...] = ()
     signature: str | None = None
     tags: tuple[str, ...] | None = None
     training: bool = False
+    method: str | None = None
+    constants: tuple[tuple[str, Any], ...] | None = None
+    given: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -196,7 +203,8 @@ class Format(Protocol):
     FREE_DIMS: bool
     """Whether None beyond axis 0 of an input means any size (else: that the file does not tell)."""
     OPTIONS: frozenset[str]
-    """Those of ``signature`` and ``tags`` that it takes; the others are refused before it is asked for anything."""
+    """Those of ``signature``, ``tags``, ``method`` and ``constants`` that it takes; the others are refused before it is
+    asked for anything."""
 
     def matches(self, path: Path) -> bool:
         """Whether the content of this existing file or directory looks like this format. Cheap; raises nothing."""
@@ -245,6 +253,9 @@ class OptionalParts(Protocol):
 
     def refuse_live(self, model: Any) -> KmrError | None:
         """What to do about a live object of this framework that ``adopt`` does not take; None for anything else."""
+
+    def no_inputs(self, info: ModelInfo) -> KmrError | None:
+        """Why such a model names no input, and what to type; None where that is not known."""
 
     def explain(self, path: Path) -> ModelFileError | None:
         """What an existing path is that no format can open, if it stems from this format's world: weights alone, say.

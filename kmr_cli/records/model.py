@@ -95,6 +95,11 @@ class ModelInfo(Shown):
             the file does not tell.
         notes: facts worth one line each (other signatures, what cannot be tapped).
         trains: layers that the file says run in training mode, whatever mode the model is run in.
+        optional: inputs that the model runs without, which are not in :attr:`inputs` unless the batch names them; a
+            pattern (``states.*``) where the batch may name any number.
+        ways: other ways into the model, which are run when they are asked for: ``("method", "encode")``,
+            ``("signature", "flat")``.
+        runs: False where there is nothing to run unless one of these ways is chosen.
     """
 
     path: str
@@ -110,6 +115,9 @@ class ModelInfo(Shown):
     free_dims: bool = True
     notes: tuple[str, ...] = ()
     trains: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+    ways: tuple[tuple[str, str], ...] = ()
+    runs: bool = True
 
 
 BatchIndexKind: TypeAlias = Literal[

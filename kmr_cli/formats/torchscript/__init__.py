@@ -29,7 +29,7 @@ SEPARATOR = "."
 PROGRAMS = ("torch",)
 FRAMEWORKS = ("torch",)
 FREE_DIMS = False
-OPTIONS: frozenset[str] = frozenset()
+OPTIONS = frozenset({"method", "constants"})
 
 
 def matches(path: Path) -> bool:
@@ -41,20 +41,20 @@ def matches(path: Path) -> bool:
     return looks_like(path)
 
 
-def describe(path: Path, options: OpenOptions) -> ModelInfo:  # noqa: ARG001  (the protocol's)
+def describe(path: Path, options: OpenOptions) -> ModelInfo:
     """The module tree, its parameters, and what the code tells about calls and inputs.
 
     Raises:
-        ModelFileError: the archive is damaged, too old, or something else.
+        ModelFileError: the archive is damaged, too old, or something else; it has no such method or argument.
     """
-    return _describe(path, str(path)).info
+    return _describe(path, str(path), options).info
 
 
-def _describe(source: Path | BinaryIO, name: str) -> Description:
+def _describe(source: Path | BinaryIO, name: str, options: OpenOptions | None = None) -> Description:
     from kmr_cli.formats.torchscript.describe import archive
     from kmr_cli.formats.torchscript.describe.description import describe_archive
 
-    return describe_archive(archive.read(source, name), name)
+    return describe_archive(archive.read(source, name), name, options)
 
 
 def open(path: Path, options: OpenOptions) -> Session:  # noqa: A001  (the protocol's name)
@@ -66,7 +66,7 @@ def open(path: Path, options: OpenOptions) -> Session:  # noqa: A001  (the proto
     """
     from kmr_cli.formats.common.frameworks import import_user_modules, require
 
-    described = _describe(path, str(path))
+    described = _describe(path, str(path), options)
     require("torch", EXTRA)
     import_user_modules(options.imports)
     return _load(str(path), described, training=options.training)
@@ -105,6 +105,20 @@ def refuse_live(model: Any) -> KmrError | None:
     )
 
 
+def no_inputs(info: ModelInfo) -> KmrError:
+    """What to do about a module that has no method forward, or one that takes no tensor."""
+    others = [method for _, method in info.ways]
+    if not info.runs:
+        return ModelLoadError(
+            f"{info.path}: the module has no method forward" + (f", but {' and '.join(others)}" if others else ""),
+            f"--method {others[0]} runs that one" if others else "save a module around it whose forward calls it",
+        )
+    return ModelLoadError(
+        f"{info.path}: the method that is run takes no tensor",
+        f"--method {others[0]} runs another" if others else "save a module around it whose forward takes the batch",
+    )
+
+
 def explain(path: Path) -> ModelFileError | None:
     """What ``torch.save`` and ``torch.export.save`` write."""
     if not path.is_file():
@@ -124,22 +138,21 @@ def explain(path: Path) -> ModelFileError | None:
 
 
 def _load(source: str | bytes, described: Description, *, training: bool) -> Session:
+    from kmr_cli.formats.torchscript.describe.interface import how_to_feed
     from kmr_cli.formats.torchscript.describe.signature import leaves
     from kmr_cli.formats.torchscript.run import failures
     from kmr_cli.formats.torchscript.run.instrument import Loaded
     from kmr_cli.formats.torchscript.run.session import TorchScriptSession
 
     name = described.info.path
-    if not described.has_forward:
-        raise ModelLoadError(
-            f"{name}: the module has no method forward, so that nothing can be run",
-            "save a module around it whose forward calls it",
-        )
+    if not described.has_method:
+        raise no_inputs(described.info)
     for argument in leaves(described.arguments):
         if argument.kind == "unsupported":
             raise ModelLoadError(
-                f"{name}: forward's argument {argument.name!r} ({argument.annotation}) cannot be fed from a batch",
-                "give the argument a default value, or save a module around it whose forward takes tensors",
+                f"{name}: {described.method}'s argument {argument.name!r} ({argument.annotation}) cannot be fed from a"
+                " batch",
+                how_to_feed(argument),
             )
     try:
         loaded = Loaded(source)

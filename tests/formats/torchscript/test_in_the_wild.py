@@ -2,7 +2,7 @@
 """TorchScript files as people have them: what is in them that most examples do not show."""
 
 import enum
-from typing import Tuple
+from typing import List, Tuple
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from zoo import torchscript as zoo
 
 from kmr_cli import open_model
-from kmr_cli.errors import BatchError, ModelLoadError
+from kmr_cli.errors import BatchError, ModelFileError, ModelLoadError
 from kmr_cli.formats.torchscript.run import failures
 
 
@@ -200,3 +200,182 @@ class Plain(nn.Module):
 def test_a_linear_layer_alone_tells_no_rank(opened):
     with opened(Plain()) as model:
         assert model.inputs[0].shape is None
+
+
+class Voice(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.enc, self.dec = nn.Conv1d(1, 8, 16, 8), nn.Linear(8, 1)
+
+    def forward(self, x: Tensor, sr: int, scale: float, sizes: List[int], name: str, offset: Tensor) -> Tensor:
+        if sr != 16000 or len(sizes) != 2 or name != "voice":
+            raise ValueError("unknown rate")
+        return self.dec(torch.relu(self.enc(x[:, None])).mean(-1)) * scale + offset + sizes[1]
+
+
+CONSTANTS = {"sr": 16000, "scale": 2, "sizes": [1, 3], "name": "voice", "offset": 0.5}
+
+
+def test_arguments_that_are_the_same_for_the_whole_batch(opened):
+    x, eager = normal(6, 64), Voice().eval()
+    with opened(eager, constants=CONSTANTS) as model:
+        assert [spec.name for spec in model.inputs] == ["x"]
+        assert model.check_batch_axis({"x": x}).verdict == "pass"
+        (record,) = model.sample("dec", 3, {"x": x}, side="out")
+        with torch.no_grad():
+            right = eager(torch.from_numpy(x), 16000, 2.0, [1, 3], "voice", torch.tensor(0.5))
+        np.testing.assert_array_equal(record.value * np.float32(2) + np.float32(0.5) + np.float32(3), right[3].numpy())
+
+
+def test_what_a_batch_cannot_feed_says_how_to_give_it(opened):
+    with opened(Voice()) as model, pytest.raises(ModelLoadError, match="'sr' \\(int\\) cannot be fed") as raised:
+        model.check_batch_axis({"x": normal(6, 64), "offset": normal(6, 1)})
+    assert "--constant sr=VALUE" in raised.value.hint
+
+
+@pytest.mark.parametrize(
+    ("constants", "said"),
+    [
+        ({"rate": 1}, "forward has no argument 'rate'"),
+        ({"sr": 0.5}, "'sr' is of type int, not 0.5"),
+        ({"sr": True}, "'sr' is of type int, not True"),
+        ({"sizes": [1, "a"]}, "'sizes' is of type List\\[int\\]"),
+        ({"offset": "much"}, "'offset' is of type Tensor"),
+    ],
+)
+def test_constants_that_do_not_fit(opened, constants, said):
+    with pytest.raises(ModelFileError, match=said):
+        opened(Voice(), constants=constants)
+
+
+class Prior(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(4, 4)
+
+    def forward(self, image: Tensor, prior: Tensor | None = None, other: Tensor | None = None) -> Tensor:
+        h = image.mean((2, 3))
+        if prior is not None:
+            h = h + prior - prior.mean(0)
+        if other is not None:
+            h = h * other
+        return self.head(h)
+
+
+def test_an_optional_tensor_is_fed_where_the_batch_names_it(opened):
+    image, prior, other = normal(6, 4, 8, 8), normal(6, 4), normal(5, 6, 4)[0]
+    with opened(Prior()) as model:
+        assert model.check_batch_axis({"image": image}).verdict == "pass"
+        assert model.check_batch_axis({"image": image, "prior": prior}).verdict == "fail"
+        assert [spec.name for spec in model.inputs] == ["image", "prior"]
+        assert model.check_batch_axis({"image": image, "other": other}).verdict == "pass"
+        assert model.check_batch_axis({"image": image}).verdict == "pass"
+        assert [spec.name for spec in model.inputs] == ["image"]
+        assert model.check_batch_axis(shapes={"image": (4, 8, 8), "prior": (4,)}).verdict == "fail"
+        with pytest.raises(BatchError, match="no input 'third'"):
+            model.check_batch_axis({"image": image, "third": prior})
+    assert "--input prior=FILE" in " ".join(model.info.notes)
+
+
+class Images(nn.Module):
+    """Takes a list with one image a sample."""
+
+    def __init__(self, leaks=False):
+        super().__init__()
+        self.body, self.leaks = nn.Conv2d(3, 4, 3), leaks
+
+    def forward(self, images: List[Tensor]) -> Tensor:
+        high = max([image.shape[1] for image in images])
+        x = images[0].new_zeros(len(images), 3, high, high)
+        for place, image in enumerate(images):
+            x[place, :, : image.shape[1], : image.shape[2]] = image
+        h = self.body(x)
+        return h - h.mean(0) if self.leaks else h
+
+
+class Levels(nn.Module):
+    """Takes a list with one level of a pyramid after the other."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 1)
+
+    def forward(self, levels: List[Tensor]) -> Tensor:
+        total = torch.zeros(1)
+        for level in levels:
+            total = total + self.conv(level).mean((2, 3))
+        return total
+
+
+def test_a_list_with_one_tensor_a_sample(opened):
+    images, eager = normal(5, 3, 8, 8), Images().eval()
+    with opened(eager) as model:
+        assert [spec.name for spec in model.inputs] == ["images"]
+        assert model.check_batch_axis({"images": images}).verdict == "pass"
+        assert model.check_batch_axis(shapes="3,8,8").verdict == "pass"
+        (record,) = model.sample("body", 1, {"images": images}, side="out")
+        with torch.no_grad():
+            np.testing.assert_array_equal(record.value, eager(list(torch.from_numpy(images)))[1].numpy())
+    with opened(Images(leaks=True)) as model:
+        assert model.check_batch_axis({"images": images}).verdict == "fail"
+
+
+def test_a_list_whose_members_hold_all_samples(opened):
+    levels = {"levels.0": normal(5, 3, 8, 8), "levels.1": normal(5, 3, 4, 4)}
+    with opened(Levels()) as model:
+        assert model.check_batch_axis(levels).verdict == "pass"
+        assert [spec.name for spec in model.inputs] == ["levels.0", "levels.1"]
+
+
+class Both(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.enc, self.dec = nn.Linear(6, 3), nn.Linear(3, 6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.dec(self.helper(x))
+
+    @torch.jit.export
+    def encode(self, x: Tensor) -> Tensor:
+        z = self.helper(x)
+        return z - z.mean(0)
+
+    def helper(self, x: Tensor) -> Tensor:
+        return self.enc(x)
+
+
+class NoForward(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.enc, self.dec = nn.Linear(6, 3), nn.Linear(3, 6)
+
+    @torch.jit.export
+    def encode(self, x: Tensor) -> Tensor:
+        return self.enc(x)
+
+    @torch.jit.export
+    def decode(self, z: Tensor) -> Tensor:
+        return self.dec(z)
+
+
+def test_an_exported_method_is_named_and_can_be_chosen(opened):
+    x, eager = normal(5, 6), Both()
+    with opened(eager) as model:
+        report = model.check_batch_axis({"x": x})
+        assert (report.verdict, report.not_examined) == ("pass", ("method 'encode'",))
+    with opened(eager, method="encode") as model:
+        report = model.check_batch_axis({"x": x})
+        assert (report.verdict, report.not_examined) == ("fail", ("method 'forward'",))
+        assert [layer.untappable for layer in model.layers] == [None, "never called in encode"]
+    with pytest.raises(ModelFileError, match="no method 'decode'"):
+        opened(eager, method="decode")
+
+
+def test_a_module_without_forward_names_its_methods(opened):
+    refused = pytest.raises(ModelLoadError, match=r"no method forward, but .*encode")
+    with opened(NoForward()) as model, refused as raised:
+        model.check_batch_axis({"x": normal(5, 6)})
+    assert "--method " in raised.value.hint
+    assert "Keras" not in str(raised.value) + raised.value.hint
+    with opened(NoForward(), method="decode") as model:
+        assert model.check_batch_axis({"z": normal(5, 3)}).verdict == "pass"

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
 from kmr_cli.errors import ModelFileError
+from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.formats.torchscript.describe.archive import Archive, Shell, TensorStub
 from kmr_cli.formats.torchscript.describe.code import Code, dotted, type_name
+from kmr_cli.formats.torchscript.describe.constants import check as check_constants
 from kmr_cli.formats.torchscript.describe.flow import Flow, Follower
-from kmr_cli.formats.torchscript.describe.interface import argument_notes, arguments_of, input_value, outputs, specs
+from kmr_cli.formats.torchscript.describe.interface import (
+    argument_notes,
+    arguments_of,
+    input_value,
+    optional_inputs,
+    outputs,
+    specs,
+)
 from kmr_cli.formats.torchscript.describe.operators import OperatorNames
 from kmr_cli.formats.torchscript.describe.signature import Argument
 from kmr_cli.records import LayerInfo, ModelInfo, TensorSpec
 
-NEVER_CALLED = "never called in forward"
+FORWARD = "forward"
 _MAX_DEPTH = 200
 _MAX_LAYERS = 50_000
 
@@ -27,10 +36,11 @@ class Description:
 
     Attributes:
         info: the records.
-        arguments: how ``forward`` is fed.
-        operators: the layers are operators of ``forward``: the model has no submodule that is called.
+        arguments: how the method is fed.
+        method: the one that is run, ``forward`` mostly.
+        operators: the layers are operators of the method: the model has no submodule that is called.
         helpers: calls of these methods, (path, method), are no calls of the layer.
-        has_forward: whether the module can be called at all.
+        has_method: whether it can be called at all.
         optimized: its weights are in the form of a device's library, which torch writes but does not read.
     """
 
@@ -38,8 +48,9 @@ class Description:
     arguments: tuple[Argument, ...]
     operators: bool
     helpers: frozenset[tuple[str, str]] = frozenset()
-    has_forward: bool = True
+    has_method: bool = True
     optimized: bool = False
+    method: str = FORWARD
 
 
 @dataclass(frozen=True)
@@ -49,47 +60,59 @@ class _Node:
     shell: Shell | None
 
 
-def describe_archive(archive: Archive, name: str) -> Description:
+def describe_archive(archive: Archive, name: str, options: OpenOptions | None = None) -> Description:
     """Everything that the file's structure and code tell about the model.
 
     Args:
         archive: as read.
         name: of the file.
+        options: which method, and what it is fed.
 
     Raises:
-        ModelFileError: modules that hold each other without end.
+        ModelFileError: modules that hold each other without end; no such method, or no such argument of it.
     """
+    options = options or OpenOptions()
+    method = options.method or FORWARD
     code = Code(archive.code)
     nodes = list(islice(_modules(archive.root, code), _MAX_LAYERS + 1))
     if len(nodes) > _MAX_LAYERS:
         raise ModelFileError(f"{name}: its modules hold each other in more than {_MAX_LAYERS} ways")
-    forward = _forward(archive, code)
+    methods = _methods(archive, code)
+    if options.method is not None and method not in methods:
+        has = ", ".join(methods) or "none"
+        raise ModelFileError(f"{name}: the module has no method {method!r}", f"its methods: {has}")
+    forward, constants = methods.get(method), dict(options.constants or ())
     notes = [f"the code of {namespace} could not be parsed" for namespace in code.unreadable]
     arguments: tuple[Argument, ...] = ()
     flow = Flow(complete=False)
     inputs: tuple[TensorSpec, ...] = ()
     operators = False
     if forward is not None:
-        values = [input_value(code, each.arg, each.annotation) for each in forward.args.args[1:]]
+        parameters = forward.args.args[1:]
+        check_constants(constants, parameters, name, method)
+        values = [input_value(code, each.arg, each.annotation, options.given) for each in parameters]
         flow = Follower(archive, code).follow(forward, values)
         operators = flow.complete and not flow.methods
         if operators:
             taken = [node.path for node in nodes]
             flow = Follower(archive, code, OperatorNames(taken)).follow(forward, values)
-        arguments = arguments_of(forward, values)
-        inputs = tuple(specs(values))
-        notes += argument_notes(arguments)
+        arguments = arguments_of(forward, values, constants)
+        fed = [value for each, value in zip(parameters, values, strict=True) if each.arg not in constants]
+        inputs = tuple(specs(fed))
+        notes += argument_notes(arguments, method)
     optimized = any("ConstantMKLDNNTensor" in text for text in archive.code.values())
     if optimized:
         notes.append("optimized for inference: torch cannot load it")
+    ways = tuple(("method", other) for other in _entries(methods) if other != method)
     if forward is None:
-        notes.append("the module has no method forward: nothing can be run")
+        notes.append("the module has no method forward: nothing can be run without --method")
     elif not flow.complete:
         notes.append("the code could not be followed: how often a layer runs shows only in a run")
     if operators and flow.operators:
-        notes.append("no submodules are called (a frozen or functional model): layers are the operators of forward")
+        notes.append(f"no submodules are called (a frozen or functional model): layers are the operators of {method}")
     notes += [f"the code asks for the device {device}" for device in sorted(flow.devices) if device != "cpu"]
-    layers = [_layer(node, code, flow) for node in nodes]
+    notes += [f"the method {other!r} is not run: --method {other}" for _, other in ways]
+    layers = [_layer(node, code, flow, method) for node in nodes]
     layers += [
         LayerInfo(
             call.path, call.operator, dtype=call.dtype, parameters=call.parameters, calls=1 if call.certain else None
@@ -108,13 +131,29 @@ def describe_archive(archive: Archive, name: str) -> Description:
         free_dims=False,
         notes=tuple(notes),
         trains=tuple(node.path for node in nodes if _trains(node, code)),
+        optional=tuple(optional_inputs(arguments)),
+        ways=ways,
+        runs=forward is not None,
     )
-    return Description(info, arguments, operators, flow.helpers(), forward is not None, optimized)
+    return Description(info, arguments, operators, flow.helpers(), forward is not None, optimized, method)
 
 
-def _forward(archive: Archive, code: Code) -> ast.FunctionDef | None:
+def _methods(archive: Archive, code: Code) -> dict[str, ast.FunctionDef]:
     known = code.classes.get(archive.root.kind)
-    return known.methods.get("forward") if known is not None else None
+    found = known.methods if known is not None else {}
+    return {name: method for name, method in found.items() if not name.startswith("__")}
+
+
+def _entries(methods: Mapping[str, ast.FunctionDef]) -> list[str]:
+    """Methods that were exported: those that no other one calls, or torch would not have compiled them."""
+    called = {
+        part.func.attr
+        for name, method in methods.items()
+        for part in ast.walk(method)
+        if isinstance(part, ast.Call) and isinstance(part.func, ast.Attribute) and part.func.attr != name
+        and isinstance(part.func.value, ast.Name) and part.func.value.id == "self"
+    }  # fmt: skip
+    return [name for name in methods if name not in called]
 
 
 def _modules(root: Shell, code: Code) -> Iterator[_Node]:
@@ -178,7 +217,7 @@ def _floats(call: ast.Call) -> list[float]:
     return [value for value in values if isinstance(value, float)]
 
 
-def _layer(node: _Node, code: Code, flow: Flow) -> LayerInfo:
+def _layer(node: _Node, code: Code, flow: Flow, method: str) -> LayerInfo:
     calls = flow.calls(node.path) if flow.complete else None
     own = _parameters(node.shell, code)
     return LayerInfo(
@@ -187,7 +226,7 @@ def _layer(node: _Node, code: Code, flow: Flow) -> LayerInfo:
         dtype=own[0].dtype if own else None,
         parameters=_count(own),
         calls=calls,
-        untappable=NEVER_CALLED if calls == 0 else None,
+        untappable=f"never called in {method}" if calls == 0 else None,
     )
 
 

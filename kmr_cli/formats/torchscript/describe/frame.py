@@ -179,6 +179,8 @@ class Frame:
     def _loop(self, statement: ast.While | ast.For) -> None:
         if isinstance(statement, ast.For):
             sequence = self.value(statement.iter)
+            if sequence.group is not None:
+                sequence.group.note_each()
             self._assign(statement.target, Value(tensor=sequence.tensor))
         for name in _assigned_names(statement.body):
             if name in self.scope:
@@ -257,6 +259,8 @@ class Frame:
             return Value(modules=tuple(chosen))
         if owner.group is not None and isinstance(key, (str, int)):
             return self._member(owner.group, key)
+        if owner.group is not None:
+            owner.group.note_each()
         if owner.items is not None and key is not UNKNOWN:
             if owner.keys is not None and key in owner.keys:
                 return owner.items[owner.keys.index(key)]
@@ -386,6 +390,8 @@ class Frame:
         result = gives_tensor(namespace, operator, holds)
         if holds and result and is_listed(namespace, operator):
             self.follower.list_operator(operator, values, certain=self.certain)
+        if operator in _OF_EACH and arguments and arguments[0].group is not None:
+            arguments[0].group.note_each()
         if operator == "wait" and arguments:
             return arguments[0]
         if operator == "device" and arguments and isinstance(arguments[0].constant, str):
@@ -397,6 +403,10 @@ class Frame:
         if namespace == "quantized" and operator.startswith("linear_dynamic") and arguments and arguments[0].tracked:
             arguments[0].tracked.learn_dtype("float32", firm=self.certain)
         return Value(tensor=result, constant=constant, tracked=tracked)
+
+
+_OF_EACH = frozenset({"len", "stack"})
+"""Operators that look at every tensor of a list."""
 
 
 def _as_argument(value: Value) -> facts.Argument:
@@ -412,7 +422,8 @@ def _folded(operator: str, arguments: Sequence[Value]) -> Any:
         first = arguments[0]
         if first.constant is None:
             return operator == "__is__"
-        if first.items is not None or first.stub is not None or first.constant is not UNKNOWN:
+        fed = first.tracked is not None or first.group is not None
+        if fed or first.items is not None or first.stub is not None or first.constant is not UNKNOWN:
             return operator == "__isnot__"
     return UNKNOWN
 

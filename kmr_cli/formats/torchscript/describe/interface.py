@@ -3,31 +3,58 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
+from kmr_cli.formats.torchscript.describe import constants as constants_
 from kmr_cli.formats.torchscript.describe.code import Code, dotted
 from kmr_cli.formats.torchscript.describe.input_facts import InputFacts, Tracked
-from kmr_cli.formats.torchscript.describe.signature import Argument
+from kmr_cli.formats.torchscript.describe.signature import Argument, Kind
 from kmr_cli.formats.torchscript.describe.values import InputGroup, Value
 from kmr_cli.records import TensorSpec
 
 
-def input_value(code: Code, name: str, annotation: ast.expr | None) -> Value:
-    """The value that stands for an argument of ``forward`` while its code is followed."""
+def input_value(code: Code, name: str, annotation: ast.expr | None, given: Collection[str] = ()) -> Value:
+    """The value that stands for an argument of ``forward`` while its code is followed.
+
+    Args:
+        code: of the file.
+        name: of the argument.
+        annotation: its type.
+        given: names of inputs that are fed although the model runs without, or in another form than the usual one.
+    """
     kind, members = _kind(annotation)
+    if kind == "Optional" and name in given:
+        return input_value(code, name, members[0], given)
     if kind == "Tensor":
         return Value(tensor=True, tracked=Tracked(InputFacts(name)), annotation=annotation)
     if kind == "Tuple":
         items = tuple(input_value(code, f"{name}.{place}", member) for place, member in enumerate(members))
         return Value(tensor=any(item.tensor for item in items), items=items, annotation=annotation)
     if kind in ("List", "Dict") and code.holds_tensor(members[-1]):
-        return Value(tensor=True, group=InputGroup(name, members[-1]), annotation=annotation)
+        group = InputGroup(name, members[-1])
+        if kind == "List" and dotted(members[-1]) == "Tensor":
+            _as_given(group, given)
+        return Value(tensor=True, group=group, annotation=annotation)
     known = code.classes.get(kind)
     if known is not None and known.base == "NamedTuple":
         items = tuple(input_value(code, f"{name}.{field}", member) for field, member in known.attributes.items())
         return Value(tensor=True, items=items, keys=tuple(known.attributes), annotation=annotation)
     return Value(tensor=code.holds_tensor(annotation), annotation=annotation)
+
+
+def _as_given(group: InputGroup, given: Collection[str]) -> None:
+    """Note what the user says of a list: that it holds one tensor a sample, or which members it has."""
+    if group.name in given:
+        group.note_each()
+        group.each = True if group.each else None
+        return
+    count = sum(name.startswith(f"{group.name}.") for name in given)
+    for place in range(count):
+        name = f"{group.name}.{place}"
+        group.members[place] = Value(tensor=True, tracked=Tracked(InputFacts(name)), annotation=group.member)
+        group.each = None
 
 
 def _kind(annotation: ast.expr | None) -> tuple[str, list[ast.expr]]:
@@ -39,17 +66,29 @@ def _kind(annotation: ast.expr | None) -> tuple[str, list[ast.expr]]:
     return (dotted(annotation) or "" if annotation is not None else "Tensor"), []
 
 
-def arguments_of(forward: ast.FunctionDef, values: list[Value]) -> tuple[Argument, ...]:
+def arguments_of(
+    forward: ast.FunctionDef, values: list[Value], constants: Mapping[str, Any] | None = None
+) -> tuple[Argument, ...]:
     """How every argument is fed, after the code has been followed with ``values`` for them."""
     parameters = forward.args.args[1:]
     without_default = len(parameters) - len(forward.args.defaults)
     found = []
     for place, (parameter, value) in enumerate(zip(parameters, values, strict=True)):
+        if constants and parameter.arg in constants:
+            found.append(_constant(parameter, constants[parameter.arg]))
+            continue
         argument = _argument(parameter.arg, value)
         if place >= without_default and argument.kind in ("none", "unsupported"):
             argument = replace(argument, kind="default")
         found.append(argument)
     return tuple(found)
+
+
+def _constant(parameter: ast.arg, value: Any) -> Argument:
+    annotation = ast.unparse(parameter.annotation) if parameter.annotation is not None else "Tensor"
+    kind: Kind = "tensor" if constants_.is_tensor(parameter.annotation) and value is not None else "constant"
+    fed = constants_.as_fed(value, parameter.annotation)
+    return Argument(parameter.arg, kind, annotation=annotation, value=fed)
 
 
 def _argument(name: str, value: Value) -> Argument:
@@ -59,6 +98,8 @@ def _argument(name: str, value: Value) -> Argument:
     if value.items is not None:
         parts = tuple(_argument(f"{name}.{place}", item) for place, item in enumerate(value.items))
         return Argument(name, "tuple", parts, annotation=annotation)
+    if value.group is not None and value.group.each:
+        return Argument(name, "each", annotation=annotation)
     if value.group is not None and value.group.members:
         members = value.group.members
         if all(isinstance(key, str) for key in members):
@@ -81,21 +122,46 @@ def specs(values: list[Value]) -> Iterator[TensorSpec]:
             yield value.tracked.facts.spec()
         elif value.items is not None:
             yield from specs(list(value.items))
+        elif value.group is not None and value.group.each:
+            yield TensorSpec(value.group.name)
         elif value.group is not None:
             members = value.group.members
             keys = sorted(members) if all(isinstance(key, int) for key in members) else list(members)
             yield from specs([members[key] for key in keys])
 
 
-def argument_notes(arguments: tuple[Argument, ...]) -> Iterator[str]:
-    """One line for every argument that is not fed."""
+def optional_inputs(arguments: tuple[Argument, ...]) -> Iterator[str]:
+    """Inputs that are fed only where the batch names them; ``NAME.*`` for the members of a list."""
     for argument in arguments:
+        if argument.kind in ("none", "default") and argument.annotation == "Optional[Tensor]":
+            yield argument.name
+        elif argument.annotation == "List[Tensor]":
+            yield from (argument.name, f"{argument.name}.*")
+
+
+def argument_notes(arguments: tuple[Argument, ...], method: str) -> Iterator[str]:
+    """One line for every argument that is not fed, or in a way that has to be said."""
+    for argument in arguments:
+        who, name = f"argument {argument.name!r} ({argument.annotation})", argument.name
         if argument.kind in ("none", "default"):
-            yield f"forward's optional argument {argument.name!r} ({argument.annotation}) is left out"
+            how = f"; --input {name}=FILE gives it" if argument.annotation == "Optional[Tensor]" else ""
+            yield f"{method}'s optional {who} is left out{how}"
         elif argument.kind == "unsupported":
-            yield f"forward's argument {argument.name!r} ({argument.annotation}) cannot be fed"
+            yield f"{method}'s {who} cannot be fed from a batch; {how_to_feed(argument)}"
+        elif argument.kind == "each":
+            yield f"{method}'s {who} is fed one tensor a sample; {name}.0, {name}.1, … are inputs that hold all samples"
         else:
-            yield from argument_notes(tuple(part for part in argument.parts if part.kind != "none"))
+            yield from argument_notes(tuple(part for part in argument.parts if part.kind != "none"), method)
+
+
+def how_to_feed(argument: Argument) -> str:
+    """What to type for an argument that no batch can feed."""
+    name = argument.name
+    if argument.annotation == "List[Tensor]":
+        return f"--input {name}=FILE feeds a list with one tensor a sample, --input {name}.0=FILE … its members"
+    if "Tensor" not in argument.annotation:
+        return f"--constant {name}=VALUE gives it"
+    return "save a module around it whose forward takes tensors"
 
 
 def outputs(result: Value, forward: ast.FunctionDef | None, code: Code) -> Iterator[TensorSpec]:

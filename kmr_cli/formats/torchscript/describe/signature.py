@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Kind = Literal["tensor", "tuple", "list", "dict", "none", "default", "unsupported"]
+Kind = Literal["tensor", "each", "tuple", "list", "dict", "constant", "none", "default", "unsupported"]
 
 
 @dataclass(frozen=True)
@@ -15,11 +15,13 @@ class Argument:
 
     Attributes:
         name: of the input: ``image``, ``state.0``, ``features.mask``.
-        kind: ``tensor`` takes one input; ``tuple``, ``list`` and ``dict`` are made of ``parts``; ``none`` is fed
-            None; ``default`` is left to the model; ``unsupported`` cannot be fed.
+        kind: ``tensor`` takes one input; ``each`` takes one as a list with one tensor a sample; ``tuple``, ``list`` and
+            ``dict`` are made of ``parts``; ``constant`` is fed ``value``, whatever the batch; ``none`` is fed None;
+            ``default`` is left to the model; ``unsupported`` cannot be fed.
         parts: members of a structure.
         keys: of a dictionary.
         annotation: the type as the file gives it.
+        value: of a constant.
     """
 
     name: str
@@ -27,12 +29,13 @@ class Argument:
     parts: tuple[Argument, ...] = field(default=())
     keys: tuple[str, ...] = ()
     annotation: str = "Tensor"
+    value: Any = None
 
 
 def leaves(arguments: tuple[Argument, ...]) -> Iterator[Argument]:
     """The parts that take an input or cannot be fed, in order."""
     for argument in arguments:
-        if argument.kind in ("tensor", "unsupported"):
+        if argument.kind in ("tensor", "each", "unsupported"):
             yield argument
         else:
             yield from leaves(argument.parts)
@@ -56,6 +59,10 @@ def build(arguments: tuple[Argument, ...], tensors: Mapping[str, Any]) -> tuple[
 def _value(argument: Argument, tensors: Mapping[str, Any]) -> Any:
     if argument.kind == "tensor":
         return tensors[argument.name]
+    if argument.kind == "each":  # copies, which lie in memory as a tensor of their own does
+        return [row.clone() for row in tensors[argument.name]]
+    if argument.kind == "constant":
+        return argument.value
     parts = [_value(part, tensors) for part in argument.parts]
     if argument.kind == "dict":
         return dict(zip(argument.keys, parts, strict=True))

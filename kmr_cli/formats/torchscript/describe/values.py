@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kmr_cli.formats.torchscript.describe.archive import Shell, TensorStub
+from kmr_cli.formats.torchscript.describe.code import dotted
 from kmr_cli.formats.torchscript.describe.facts import UNKNOWN
 from kmr_cli.formats.torchscript.describe.input_facts import Tracked
 
@@ -59,11 +60,19 @@ class InputGroup:
         name: of the argument.
         member: the members' type.
         members: found so far, by key or position.
+        each: the code asks for its length or goes through it: it most likely holds one tensor a sample. None where the
+            user said which it is: by naming members, or the list.
     """
 
     name: str
     member: ast.expr
     members: dict[Any, Value] = field(default_factory=dict)
+    each: bool | None = False
+
+    def note_each(self) -> None:
+        """Note that the code asks for its length or goes through it."""
+        if self.each is not None and dotted(self.member) == "Tensor":
+            self.each = True
 
 
 _MAX_NESTING = 3

@@ -116,11 +116,12 @@ class Loaded:
         kinds = (node.kind() for function in self._unit.get_functions() for node in _nodes(function.graph))
         self.takes_gradients = any(kind in _DIFFERENTIATE for kind in kinds)
 
-    def instrument(self, *, operators: bool) -> tuple[str, ...]:
+    def instrument(self, method: str = "forward", *, operators: bool) -> tuple[str, ...]:
         """Insert the operators into the graphs of every method and function.
 
         Args:
-            operators: tap the operators of ``forward`` (a frozen module has no submodules left).
+            method: the one that is run.
+            operators: tap its operators (a frozen module has no submodules left).
 
         Returns:
             The names given to operators, in order.
@@ -130,7 +131,7 @@ class Loaded:
         types = {handle._type().qualified_name() for _, handle in modules}
         names = OperatorNames(path for path, _ in modules)
         if operators:
-            graph = self.module._c._get_method("forward").graph
+            graph = self.module._c._get_method(method).graph
             _tap_operators(graph, graph, names)
         for function in self._unit.get_functions():
             graph = function.graph

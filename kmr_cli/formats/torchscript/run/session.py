@@ -48,7 +48,7 @@ class TorchScriptSession:
         self._described = described
         self._info: ModelInfo = described.info
         self._layers = described.info.layers
-        named = loaded.instrument(operators=described.operators)
+        named = loaded.instrument(described.method, operators=described.operators)
         if described.operators:
             self._layers = _agreed(self._layers, named)
         self._identities = loaded.modules_by_identity()
@@ -73,9 +73,11 @@ class TorchScriptSession:
         if loaded is None:
             raise ValueError("the session is closed")
         self._check(taps)
-        arguments, keywords = build(
-            self._described.arguments, {name: _tensor(name, array) for name, array in batch.items()}
-        )
+        tensors = {name: _tensor(name, array) for name, array in batch.items()}
+        for one in self._described.arguments:
+            if one.kind == "tensor" and one.value is not None:
+                tensors[one.name] = torch.tensor(one.value)
+        arguments, keywords = build(self._described.arguments, tensors)
         last = self._last_values(taps) if stop else None
         recorder = _Recorder(taps, sink, last, self._identities, self._described.helpers)
         with _ONE_PASS:
@@ -85,7 +87,7 @@ class TorchScriptSession:
                 # profiles, and later ones, which use the profile, could round differently.
                 grad = torch.set_grad_enabled(loaded.takes_gradients)
                 with grad, torch.jit.optimized_execution(False), self._mode(loaded):
-                    result = loaded.module(*arguments, **keywords)
+                    result = getattr(loaded.module, self._described.method)(*arguments, **keywords)
             except BaseException as exc:
                 if isinstance(recorder.raised, _Enough):
                     return None

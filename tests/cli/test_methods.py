@@ -1,0 +1,76 @@
+"""``--method``, ``--all-methods`` and ``--constant``: which way into a model is taken, and with what."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from zoo import torchscript as zoo
+from zoo.samples import HOME
+
+from kmr_cli.config.constants import constants_of, parse_constants
+from kmr_cli.errors import BatchError
+
+
+class Ways(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.enc = nn.Linear(6, 3)
+
+    def forward(self, x: Tensor, scale: int) -> Tensor:
+        return self.enc(x) * scale
+
+    @torch.jit.export
+    def encode(self, x: Tensor) -> Tensor:
+        z = self.enc(x)
+        return z - z.mean(0)
+
+
+@pytest.fixture
+def model(tmp_path):
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).standard_normal((5, 6)).astype(np.float32))
+    return zoo.save(zoo.script(Ways()), tmp_path / "model.pt")
+
+
+def test_constants_as_typed():
+    texts = ["sr=16000", "s=0.5", "flip=true", "none=None", "size=[4,4]", "mode=a=b", "one="]
+    found = dict(parse_constants(texts))
+    assert found == {"sr": 16000, "s": 0.5, "flip": True, "none": None, "size": (4, 4), "mode": "a=b", "one": ""}
+    assert constants_of({"a": np.float32(0.5), "b": [np.int64(1)]}) == (("a", 0.5), ("b", (1,)))
+    for texts in (["sr"], ["=1"], ["sr=1", "sr=2"]):
+        with pytest.raises(BatchError):
+            parse_constants(texts)
+    with pytest.raises(BatchError, match="'a' is a set"):
+        constants_of({"a": {1}})
+
+
+def test_what_was_not_examined_is_named(kmr, model):
+    screen = kmr("check-batch-axis", model, "--input", model.with_name("x.npy"), "--constant", "scale=2")
+    assert screen.code == 0
+    assert "not examined: method 'encode'; --method encode" in screen.err
+
+
+def test_one_method(kmr, model):
+    screen = kmr("check-batch-axis", model, "--input", model.with_name("x.npy"), "--method", "encode")
+    assert screen.code == 1
+    assert "KMR101" in screen.out
+    wrong = kmr("check-batch-axis", model, "--constant", "scale")
+    assert wrong.code == 2
+    assert "not NAME=VALUE" in wrong.err
+
+
+def test_all_methods_have_a_report_each(kmr, model):
+    words = ("--all-methods", "--input", model.with_name("x.npy"), "--format", "json")
+    # The constant is an argument of forward alone, so that encode cannot be run with it.
+    screen = kmr("check-batch-axis", model, *words)
+    assert "forward's argument 'scale' (int) cannot be fed" in screen.err
+    reports = json.loads(screen.out)
+    assert screen.code == 2
+    assert "(--method encode)" in json.dumps(reports)
+
+
+def test_an_option_that_is_for_another_format(kmr):
+    screen = kmr("layers", HOME / "digits.keras", "--method", "encode", "--constant", "a=1")
+    assert screen.code == 2
+    assert "leave out --method, --constant" in screen.err
