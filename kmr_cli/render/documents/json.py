@@ -235,7 +235,7 @@ def _model(info: ModelInfo) -> dict[str, Any]:
 def _spec(spec: TensorSpec) -> dict[str, Any]:
     shape = None if spec.shape is None else list(spec.shape)
     presumed = [part for part in spec.presumed if part != "limit"]
-    return {"name": _text(spec.name), "shape": shape, "dtype": spec.dtype, "presumed": presumed}
+    return {"name": _text(spec.name), "shape": shape, "dtype": _text_or_none(spec.dtype), "presumed": presumed}
 
 
 def _index(index: BatchIndex) -> dict[str, Any]:
@@ -243,8 +243,8 @@ def _index(index: BatchIndex) -> dict[str, Any]:
         "kind": index.kind,
         "axis": index.axis,
         "owners": list(index.owners),
-        "evidence": index.evidence,
-        "proof": index.evidence,  # as schema 1 had it, until 0.3.0
+        "evidence": _text(index.evidence),
+        "proof": _text(index.evidence),  # as schema 1 had it, until 0.3.0
         "max_ulp": index.max_ulp,
     }
 
