@@ -1,4 +1,8 @@
-"""One file per command; each parses, calls, renders and chooses the exit code, nothing else."""
+"""One file per command; each parses, calls, renders and chooses the exit code, nothing else.
+
+What commands share stands in files of its own: ``options``, ``target`` (where the result goes), ``outcomes``, ``jobs``,
+``messages``. May import: everything but the pytest plugin.
+"""
 
 from __future__ import annotations
 

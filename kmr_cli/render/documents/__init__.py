@@ -1,1 +1,1 @@
-"""Reports for machines: one file a format, from outcomes to text."""
+"""Documents: reports for machines as text, one file per format."""

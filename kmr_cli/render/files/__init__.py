@@ -1,1 +1,1 @@
-"""Values written to files: one file a format, whole or not at all."""
+"""Data files: values for other programs, one file per format; written whole or not at all."""

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from kmr_cli.check.bundled import Case
 from kmr_cli.records import Finding, Report
-from kmr_cli.render.documents.findings import counted, dependences
+from kmr_cli.render.documents.findings import accepted, counted, dependences
 from kmr_cli.render.escape import for_terminal
 from kmr_cli.render.screen.headline import headline
 from kmr_cli.render.screen.lines import print_hanging, print_not_examined
@@ -128,8 +128,7 @@ def _finding(console: Console, finding: Finding) -> None:
     title = Text(f"{finding.severity} {finding.rule} {rule.name}", _STYLES[finding.severity])
     title.append(f" at {_place(finding)}", "bold default")
     if finding.allowed:
-        reason = "by design in training mode" if finding.by_design else "allowed: by design"
-        title.append(f" ({reason})", "not bold default")
+        title.append(f" ({accepted(finding)})", "not bold default")
     _print(console, title)
     _line(console, for_terminal(finding.message, 1000))
     if finding.samples:

@@ -3,55 +3,21 @@
 import io
 import json
 
-import h5py
-import ml_dtypes
 import numpy as np
 import pytest
 from rich.console import Console
+from zoo.records import HOSTILE, INFO, VALUES, record
 
-from kmr_cli.arrays.summary import summarize
-from kmr_cli.errors import OutputError
-from kmr_cli.records import BatchIndex, LayerInfo, ModelInfo, Record, TensorSpec
-from kmr_cli.render.contents import Listing, Samples
-from kmr_cli.render.escape import for_key, for_terminal
-from kmr_cli.render.files import hdf5, npy, npz
+from kmr_cli.records import BatchIndex, LayerInfo, ModelInfo, TensorSpec
+from kmr_cli.render.contents import Listing
 from kmr_cli.render.outputs import render
 from kmr_cli.render.screen import terminal
-
-HOSTILE = "../../evil/\x1b[31mred\n\x00\u202e[bold]x[/bold]" + "y" * 300
-INFO = ModelInfo("m.keras", "keras", "Keras 3", (TensorSpec("x", (None, 4), "float32"),), (), (), 10)
-INDEX = BatchIndex("separated", 0, (0, 1, 2), "row 1 stayed the same")
-
-
-def record(value, layer="conv1", call=0, port="out0", sample=1, index=INDEX):
-    value = np.asarray(value)
-    return Record(layer, call, port, value, (3, *value.shape), index, sample)
-
-
-def samples(records, versions=None):
-    return Samples(INFO, tuple(records), versions or {})
 
 
 def shown(records, info=INFO, show=terminal.show_samples):
     stream = io.StringIO()
     show(Console(file=stream, width=80, highlight=False, markup=False, emoji=False), info, records)
     return stream.getvalue()
-
-
-VALUES = {
-    "floats": np.linspace(-1, 1, 12, dtype=np.float32).reshape(3, 4),
-    "image": np.zeros((8, 8, 16), np.float32),
-    "one number": np.float32(3.5),
-    "empty": np.zeros((0, 4), np.float32),
-    "integers": np.arange(100),
-    "booleans": np.array([True, False]),
-    "text": np.array([b"caf\xc3\xa9", b"\xff\x1b"], dtype=object),
-    "complex": np.array([1 + 2j, 3 - 4j]),
-    "not finite": np.array([np.nan, np.inf, -np.inf, 0.0]),
-    "bfloat16": np.array([1.5, 2.5], dtype=ml_dtypes.bfloat16),
-    "float8": np.array([1.5, 2.5], dtype=ml_dtypes.float8_e5m2),
-    "huge": np.array([1e300, -1e-300]),
-}
 
 
 @pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
@@ -177,102 +143,3 @@ def test_hostile_names_are_shown_harmlessly():
         assert not set(text) & set("\x1b\x00\u202e")
         assert "[bold]" in text
         assert max(len(line) for line in text.splitlines()) <= 80
-
-
-@pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
-def test_json_is_valid_and_keeps_every_value(value):
-    text = render("json", samples([record(value, layer=HOSTILE)], {"numpy": "2"}))
-    assert text.isascii()
-
-    def refuse(token):
-        raise AssertionError(token)
-
-    (found,) = json.loads(text, parse_constant=refuse)["records"]
-    assert found["layer"] == HOSTILE
-    assert found["value_shape"] == list(value.shape)
-    if value.dtype.kind in "fiub" and np.isfinite(value).all():
-        assert np.array_equal(np.array(found["value"], dtype=value.dtype).reshape(value.shape), value)
-
-
-def test_json_spells_out_what_json_lacks():
-    (found,) = json.loads(render("json", samples([record(VALUES["not finite"])])))["records"]
-    assert found["value"] == ["NaN", "Infinity", "-Infinity", 0.0]
-    assert found["summary"]["nans"] == 1
-    (found,) = json.loads(render("json", samples([record(VALUES["complex"])])))["records"]
-    assert found["value"] == [[1.0, 2.0], [3.0, -4.0]]
-    (found,) = json.loads(render("json", samples([record(VALUES["text"])])))["records"]
-    assert found["value"] == ["café", "\\xff\x1b"]
-
-
-def test_json_with_an_undecodable_name():
-    text = render("json", samples([record([1.0], layer="a\udcff")]))
-    assert "\\udcff" in json.loads(text)["records"][0]["layer"]
-
-
-def test_npz(tmp_path):
-    records = [record([1.0], layer="a/b"), record([2.0], layer="a/b", call=1), record(VALUES["text"], layer=HOSTILE)]
-    npz.write(tmp_path / "o.npz", samples(records))
-    with np.load(tmp_path / "o.npz", allow_pickle=False) as archive:
-        assert archive["a%2Fb#1.out0"].tolist() == [2.0]
-        assert all("/" not in name and "\x00" not in name for name in archive.files)
-        assert len(archive.files) == 3
-
-
-def test_npz_of_several_samples(tmp_path):
-    npz.write(tmp_path / "o.npz", samples([record([1.0], sample=0), record([2.0], sample=1)]))
-    with np.load(tmp_path / "o.npz") as archive:
-        assert archive["conv1#0.out0@1"].tolist() == [2.0]
-
-
-def test_npy_holds_one(tmp_path):
-    npy.write(tmp_path / "o.npy", samples([record(VALUES["bfloat16"])]))
-    assert np.load(tmp_path / "o.npy").dtype == np.float32
-    with pytest.raises(OutputError, match="holds one array, and there are 2"):
-        npy.write(tmp_path / "p.npy", samples([record([1.0])] * 2))
-
-
-def test_hdf5(tmp_path):
-    records = [record([1.0, 2.0], layer="a/b"), record([3.0], layer="a/b", port="in0"), record([4.0], layer=HOSTILE)]
-    hdf5.write(tmp_path / "o.h5", samples(records, {"keras": "3.15.1"}))
-    with h5py.File(tmp_path / "o.h5") as file:
-        assert file.attrs["model"] == "m.keras"
-        assert file.attrs["version_keras"] == "3.15.1"
-        assert len(file) == 2
-        group = file["a%2Fb#0"]
-        assert (group.attrs["layer"], group.attrs["call"]) == ("a/b", 0)
-        dataset = group["out0"]
-        assert dataset[:].tolist() == [1.0, 2.0]
-        assert (dataset.attrs["sample"], dataset.attrs["batch_axis"], dataset.attrs["batch_index"]) == (
-            1,
-            0,
-            "separated",
-        )
-        assert dataset.attrs["evidence"] == dataset.attrs["proof"] == "row 1 stayed the same"
-        assert dataset.attrs["owners"].tolist() == [0, 1, 2]
-        assert dataset.attrs["shape"].tolist() == [3, 2]
-
-
-@pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
-def test_every_dtype_can_be_written(tmp_path, value):
-    npz.write(tmp_path / "o.npz", samples([record(value)]))
-    hdf5.write(tmp_path / "o.h5", samples([record(value)]))
-    with np.load(tmp_path / "o.npz", allow_pickle=False) as archive, h5py.File(tmp_path / "o.h5") as file:
-        assert archive["conv1#0.out0"].shape == value.shape
-        assert file["conv1#0/out0"].shape == value.shape
-
-
-def test_keys_and_names():
-    assert for_key("a/../b", 2) == "a%2F..%2Fb#2"
-    assert for_key("..", 0) == "%2E%2E#0"
-    assert for_terminal("a\tb\x7f\u2028é漢") == "a\\tb\\x7f\\u2028é漢"
-    assert len(for_terminal("x" * 5000)) <= 200
-
-
-def test_summary():
-    found = summarize(np.array([[1.0, 2.0], [0.0, np.nan]]))
-    assert (found.minimum, found.maximum, found.mean, found.zeros, found.nans, found.size) == (0, 2, 1, 1, 1, 4)
-    half = summarize(np.full(100_000, 60000, np.float16))
-    assert half.mean == 60000
-    assert summarize(np.array([np.nan])).mean is None
-    assert summarize(np.array([3 + 4j])).maximum == 5
-    assert summarize(np.array([b"a"], dtype=object)).minimum is None
