@@ -77,7 +77,7 @@ def check(
         run.evidence.record(session, batch, run.taps)
     except ModelRunError as exc:
         works = _judge_failure(run, masks if policy.counts(mask_rules.MASK_MISALIGNED.code) else (), exc)
-        return make_report(run, policy, [run.evidence.size, *works])
+        return make_report(run, policy, masks, [run.evidence.size, *works])
     run.step("running the same batch again")
     run.evidence.repeat(session, batch, run.taps)
     look_for_state(run, reopen)
@@ -100,7 +100,7 @@ def check(
     moved.judge(run)
     mixing.judge_inside(run)
     others = {found.size for found, _ in run.sizes} - {run.evidence.size}
-    return make_report(run, policy, [run.evidence.size, *sorted(others)])
+    return make_report(run, policy, masks, [run.evidence.size, *sorted(others)])
 
 
 def _judge_sizes(run: Run) -> None:

@@ -9,6 +9,8 @@ from kmr_cli.arrays.dtypes import ArraySpec, discrete
 from kmr_cli.batch.words import dtype_name
 from kmr_cli.check.axes import movement
 from kmr_cli.check.run import Run
+from kmr_cli.check.unexamined import not_examined
+from kmr_cli.config.masks import Mask
 from kmr_cli.config.policy import Policy
 from kmr_cli.evidence.taps import Tap
 from kmr_cli.formats.interface import training_mode
@@ -18,12 +20,13 @@ from kmr_cli.rules import RULES
 _SILENT = BatchIndex("inconclusive", evidence="nothing that was replaced showed here")
 
 
-def make_report(run: Run, policy: Policy, tried: Sequence[int]) -> Report:
+def make_report(run: Run, policy: Policy, masks: Sequence[Mask], tried: Sequence[int]) -> Report:
     """The outcome of a check.
 
     Args:
         run: the check, done.
         policy: which rules count, and what is by design.
+        masks: that were checked.
         tried: every batch size.
     """
     findings = policy.apply(run.findings)
@@ -44,6 +47,7 @@ def make_report(run: Run, policy: Policy, tried: Sequence[int]) -> Report:
     return Report(
         verdict, run.info.path, run.info.format, run.passes, tuple(tried), taps, tuple(findings), tuple(_pictures(run)),
         tuple(dict.fromkeys(run.inconclusive)), policy.unmatched(known), training_mode(run.session) is not None,
+        not_examined=tuple(not_examined(run, masks, tried)),
     )  # fmt: skip
 
 

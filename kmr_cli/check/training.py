@@ -11,7 +11,7 @@ from kmr_cli.check.run import Progress
 from kmr_cli.config.policy import Policy
 from kmr_cli.evidence.sources import Source, find_sources
 from kmr_cli.formats.interface import Session, TrainingMode, training_mode
-from kmr_cli.records import Batch, Finding, ModelInfo, Report, TapVerdict, Verdict
+from kmr_cli.records import Batch, Finding, ModelInfo, Report, Tap, TapVerdict, Verdict
 from kmr_cli.rules import RULES
 
 _DESIGN = "normalises over the batch in training mode by design; in inference it uses its moving statistics"
@@ -175,5 +175,5 @@ def _mixed(tap: TapVerdict) -> bool:
     return tap.index.kind == "mixed"
 
 
-def _place(tap: TapVerdict) -> tuple[str, int, str]:
+def _place(tap: TapVerdict) -> Tap:
     return tap.layer, tap.call, tap.port

@@ -16,10 +16,10 @@ from kmr_cli.batch.given import batch_size, number_samples
 from kmr_cli.errors import LayerError
 from kmr_cli.evidence.owners import RANDOM as RANDOM
 from kmr_cli.evidence.owners import by_elimination, from_bits, from_owners, owner_map, unfair, veiled
+from kmr_cli.evidence.taps import Tap
 from kmr_cli.formats.interface import Session, Taps
 from kmr_cli.records import Batch, BatchIndex, Record
 
-Tap = tuple[str, int, str]
 Progress = Callable[[str], None]
 """Receives what is being done, for a progress line."""
 

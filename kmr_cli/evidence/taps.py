@@ -9,9 +9,7 @@ import numpy as np
 from kmr_cli.evidence.reach import SINGLY as SINGLY
 from kmr_cli.formats.interface import Session, Taps
 from kmr_cli.records import Batch
-
-Tap = tuple[str, int, str]
-"""(layer, call, port); the model's outputs have the layer ``""``."""
+from kmr_cli.records import Tap as Tap
 
 
 def output_title(port: str, names: Mapping[str, str]) -> str:

@@ -18,6 +18,7 @@ from kmr_cli.records.model import (
     SampleShape,
     Shape,
     Shapes,
+    Tap,
     TensorSpec,
 )
 from kmr_cli.records.snapshot import InputSketch, SampleSketch, Snapshot, TapSketch
@@ -44,6 +45,7 @@ __all__ = [
     "Shape",
     "Shapes",
     "Snapshot",
+    "Tap",
     "TapSketch",
     "TapVerdict",
     "TensorSpec",

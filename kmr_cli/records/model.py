@@ -23,6 +23,9 @@ Shapes: TypeAlias = Mapping[str | None, SampleShape]
 Batch: TypeAlias = Mapping[str, np.ndarray]
 """Input name -> array with the samples along axis 0."""
 
+Tap: TypeAlias = tuple[str, int, str]
+"""(layer, call, port); the model's outputs have the layer ``""``."""
+
 Presumable: TypeAlias = Literal["rank", "sizes", "dtype", "limit"]
 """What a file may leave open, and such a model mostly takes: see :attr:`TensorSpec.presumed`."""
 

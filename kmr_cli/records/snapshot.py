@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kmr_cli.records.model import BatchIndexKind, Shape, Shapes
+from kmr_cli.records.model import BatchIndexKind, Shape, Shapes, Tap
 from kmr_cli.records.shown import Shown
 
 
@@ -65,7 +65,7 @@ class TapSketch:
     random: bool = False
 
     @property
-    def tap(self) -> tuple[str, int, str]:
+    def tap(self) -> Tap:
         """(layer, call, port)."""
         return self.layer, self.call, self.port
 

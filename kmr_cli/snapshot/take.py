@@ -15,7 +15,7 @@ from kmr_cli.batch.words import dtype_name
 from kmr_cli.errors import SnapshotError
 from kmr_cli.evidence.sample import RANDOM, find_owners
 from kmr_cli.formats.interface import Session, Sink, Taps
-from kmr_cli.records import Batch, BatchIndex, InputSketch, LayerInfo, ModelInfo, Shape, TapSketch, TensorSpec
+from kmr_cli.records import Batch, BatchIndex, InputSketch, LayerInfo, ModelInfo, Shape, Tap, TapSketch, TensorSpec
 from kmr_cli.snapshot.sketch import checksum, groups_of, parts_of, sketch
 from kmr_cli.snapshot.sketch_v1 import project
 
@@ -148,7 +148,7 @@ class _WithEnds:
 
 
 def sketch_tap(
-    tap: tuple[str, int, str], value: np.ndarray, index: BatchIndex, size: int, sample: int, *, v1: bool = False
+    tap: Tap, value: np.ndarray, index: BatchIndex, size: int, sample: int, *, v1: bool = False
 ) -> TapSketch:
     """What is kept of one tensor.
 

@@ -7,8 +7,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-Tap: TypeAlias = tuple[str, int, str]
-"""(layer, call, port)"""
+from kmr_cli.records import Tap
+
 Values: TypeAlias = dict[Tap, np.ndarray]
 """What a pass handed to its sink, in that order."""
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from kmr_cli.formats.conformance.compare import ConformanceError, Tap, demand, equal, same_outputs, same_values
+from kmr_cli.formats.conformance.compare import ConformanceError, demand, equal, same_outputs, same_values
 from kmr_cli.formats.conformance.example import Opened
 from kmr_cli.formats.conformance.rule import Rule, rule
+from kmr_cli.records import Tap
 
 TRACE: list[Rule] = []
 
