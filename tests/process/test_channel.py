@@ -1,9 +1,9 @@
 """A line between two processes takes what the other side said, once, and nothing else."""
 
 import os
+import resource
 import socket
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -121,25 +121,26 @@ def test_only_the_secret_makes_a_message(line):
 def test_a_header_that_is_wrong(line, wrong):
     parent, child = line
     child._socket.sendall(forged(parent._secret, **wrong))
+    child.close()  # whoever waits for more meets the end
     with pytest.raises(ProtocolError):
         parent.receive()
 
 
-def test_what_is_only_announced_takes_no_memory(line, monkeypatch):
+def test_what_is_only_announced_takes_no_memory(line):
     parent, child = line
-    monkeypatch.setattr(module, "_memory", lambda: 1 << 40)
-    size = 1 << 37  # more than there is, unless it stays a claim
+    size = 1 << 29
     text = f'{{"array": "uint8", "shape": [{size}]}}'.encode()
-    before = _resident()
+    before = _peak()
     child._socket.sendall(forged(parent._secret, text=text, total=size) + b"\0" * 1000)
     child.close()
-    with pytest.raises((EOFError, ProtocolError)):
+    with pytest.raises(EOFError):
         parent.receive()
-    assert _resident() - before < 50e6
+    assert _peak() - before < 100e6
 
 
-def _resident():
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+def _peak():
+    """Most memory that this process ever held, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def test_too_long_a_message_is_not_sent(line, monkeypatch):
