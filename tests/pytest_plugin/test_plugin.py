@@ -616,7 +616,7 @@ def test_the_module_imports_pytest_alone():
         "print(sorted(name for name in set(sys.modules) - before if name.split('.')[0] not in sys.stdlib_module_names))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "['kmr_cli', 'kmr_cli.pytest_plugin']"
+    assert done.stdout.strip() == "['kmr_cli', 'kmr_cli.pytest_plugin', 'kmr_cli.version']"
 
 
 def test_help_has_a_group_of_its_own(pytester):
