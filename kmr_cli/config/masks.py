@@ -1,4 +1,4 @@
-"""Inputs that tell a model which steps count: named by the user, or implied by the model's own layers."""
+"""Inputs that say which steps count: named by the user, or implied by the model's own layers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kmr_cli.records import Batch, TensorSpec
 
 @dataclass(frozen=True)
 class Mask:
-    """How a model is told which steps (axis 1) count.
+    """How a model learns which steps (axis 1) count.
 
     Attributes:
         name: the input.
@@ -59,7 +59,7 @@ def _parse(texts: Sequence[str], specs: Sequence[TensorSpec]) -> list[Mask]:
         name, given, value = text.partition("=") if text not in known else (text, "", "")
         if name not in known:
             raise BatchError(
-                f"--mask-input names no input of the model: {name!r}", f"it takes {', '.join(map(repr, sorted(known)))}"
+                f"--mask-input: the model has no input {name!r}", f"it takes {', '.join(map(repr, sorted(known)))}"
             )
         try:
             masks.append(Mask(name, float(value) if given else None))

@@ -35,7 +35,7 @@ def test_a_good_mean_passes(kmr, tmp_path):
     assert screen.code == 0, screen.out + screen.err
     wrong = kmr(*good[:-1], "weights", cwd=tmp_path)
     assert wrong.code == 2
-    assert "--mask-input names no input" in wrong.err
+    assert "--mask-input: the model has no input" in wrong.err
 
 
 def test_a_mask_without_a_model(kmr):
