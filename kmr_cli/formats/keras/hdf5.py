@@ -103,7 +103,7 @@ def _by_tf_keras(path: Path, session: Any, why: Exception) -> Any:
         if known.hint and "--import" in known.hint and not _is_keras2_layer(known.message):
             raise known from why
         raise MissingFrameworkError(
-            f"{path.name}: written by Keras 2, and Keras 3 cannot load it ({reason})",
+            f"{path.name}: written by Keras 2, which Keras 3 cannot load ({reason})",
             f"pip install 'kmr-inspect[{KERAS2}]'",
         ) from why
     model = load_by_tf_keras(path)

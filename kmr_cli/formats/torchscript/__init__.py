@@ -169,7 +169,7 @@ def _load(source: str | bytes, described: Description, *, training: bool) -> Ses
         import torch
 
         raise ModelLoadError(
-            f"{name}: torch {torch.__version__} has other internals than this program knows ({exc})",
+            f"{name}: torch {torch.__version__} has internals that this program does not know ({exc})",
             "install torch 2.13, which is known to work",
         ) from exc
 

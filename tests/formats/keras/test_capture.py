@@ -247,7 +247,7 @@ def test_one_call_of_a_shared_layer(functional):
     assert one.keys() == {("shared", 1, "in0"), ("shared", 1, "out0")}
     assert all(same(one[tap], both[tap]) for tap in one)
     assert same(both["shared", 1, "in0"], both["shared", 0, "out0"])
-    with pytest.raises(LayerError, match="runs 2 times, there is no call 5"):
+    with pytest.raises(LayerError, match="runs 2 times, so it has no call 5"):
         functional.capture("shared", calls=(5,))
 
 

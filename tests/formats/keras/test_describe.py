@@ -228,7 +228,7 @@ def test_empty_file(tmp_path):
 def test_mislabelled_file(tmp_path):
     (tmp_path / "m.keras").write_bytes(b"\x89HDF\r\n\x1a\n" + b"\0" * 100)
     assert not matches(tmp_path / "m.keras")
-    fails(tmp_path / "m.keras", "no zip file")
+    fails(tmp_path / "m.keras", "not a zip file")
 
 
 @pytest.mark.parametrize("keep", [0.1, 0.5, 0.99])

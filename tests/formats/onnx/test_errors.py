@@ -105,7 +105,7 @@ def test_an_input_that_no_array_can_be(tmp_path):
         [onnx_models.tensor("y", None)], [onnx_models.constant("zero", 0)],
     )  # fmt: skip
     session = opened(made, tmp_path)
-    with pytest.raises(BatchError, match="is a sequence, which no array can be"):
+    with pytest.raises(BatchError, match="is a sequence, for which there is no array"):
         session.capture({"s": np.ones((2, 3))}, Taps(()))
 
 

@@ -56,11 +56,11 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
                 f"{path.name}: the archive is damaged or cut short ({exc})", "copy or save the file again"
             ) from exc
         raise ModelFileError(
-            f"{path.name}: not a Keras archive (no zip file)", "give a file written by model.save('name.keras')"
+            f"{path.name}: not a Keras archive (not a zip file)", "give a file written by model.save('name.keras')"
         ) from exc
     except UnicodeDecodeError as exc:
         raise ModelFileError(
-            f"{path.name}: the archive is damaged (a name in it is no text)", "copy or save the file again"
+            f"{path.name}: the archive is damaged (a name in it isn't text)", "copy or save the file again"
         ) from exc
     except (OSError, NotImplementedError) as exc:
         raise ModelFileError(f"{path.name}: cannot be read ({exc})") from exc

@@ -137,7 +137,7 @@ def refuse_unbuilt(model: Any, parameters: int | None) -> None:
         return
     refuse_missing(model, None)
     raise ModelLoadError(
-        f"Keras cannot build {type(model).__name__} from what the file tells, so its weights stay unread",
+        f"Keras cannot build {type(model).__name__} from what the file declares, so its weights were not read",
         f"define build() in {type(model).__name__} and save the model again as .keras",
     )
 
@@ -165,7 +165,7 @@ def refuse_missing(model: Any, inputs: CallInputs | None) -> None:
     name, listed = type(model).__name__, ", ".join(needed)
     shapes = ", ".join(f"{argument}_shape" for argument in needed)
     raise ModelLoadError(
-        f"{name}.call takes {listed}, and of {', '.join(map(repr, missing))} the file does not tell the shape",
+        f"{name}.call takes {listed}, but the file does not declare the shape of {', '.join(map(repr, missing))}",
         f"define build(self, {shapes}) in {name} and save it again as .keras, or save the functional model"
         f" keras.Model([{listed}], model({listed})) with a keras.Input for each",
     )

@@ -29,7 +29,7 @@ def import_keras() -> ModuleType:
     backend = next((name for name in ("tensorflow", "torch", "jax") if installed(name)), None)
     if backend is None:
         raise MissingFrameworkError(
-            "keras is installed, but none of its backends", f"pip install 'kmr-inspect[{EXTRA}]'"
+            "keras is installed, but none of its backends is", f"pip install 'kmr-inspect[{EXTRA}]'"
         )
     os.environ["KERAS_BACKEND"] = backend
     try:

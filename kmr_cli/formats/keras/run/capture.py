@@ -221,7 +221,7 @@ class Tapper:
                 missed[path] = "it does not run in this model's forward pass"
             elif self.wanted_calls is not None and min(self.wanted_calls) >= count:
                 times = "once" if count == 1 else f"{count} times"
-                missed[path] = f"it runs {times}, there is no call {min(self.wanted_calls)}"
+                missed[path] = f"it runs {times}, so it has no call {min(self.wanted_calls)}"
         return missed
 
 

@@ -133,7 +133,7 @@ class KerasSession:
         self.missed = tapper.missed() if complete else dict(tapper.untapped)
         if taps.layers and self.missed.keys() >= set(taps.layers):
             path = sorted(self.missed)[0]
-            raise LayerError(f"layer {path!r} gives nothing to tap: {self.missed[path]}", "tap the layer around it")
+            raise LayerError(f"layer {path!r} has nothing to tap: {self.missed[path]}", "tap the layer around it")
         if complete and built.complete is None:
             self._calls.update(tapper.calls)
         if stop:

@@ -63,7 +63,7 @@ def external_files(source: Source) -> tuple[External, ...]:
             offset = length = -1
         if offset < 0 or length < 0:
             raise ModelFileError(
-                f"{source.path.name}: the weight {tensor.name!r} lies at no place of {location!r}",
+                f"{source.path.name}: the weight {tensor.name!r} is not at a valid place of {location!r}",
                 "copy or export the model again",
             )
         needed[location] = max(needed.get(location, 0), offset + length)

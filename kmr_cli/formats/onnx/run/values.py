@@ -61,7 +61,7 @@ def fed(array: np.ndarray, name: str, kind: types.ValueType) -> np.ndarray:
     """
     if kind.kind not in ("tensor", "unknown"):
         raise BatchError(
-            f"input {name!r} is a {kind.kind}, which no array can be",
+            f"input {name!r} is a {kind.kind}, for which there is no array",
             "export the model with tensors as inputs",
         )
     if array.dtype.kind in "USO":

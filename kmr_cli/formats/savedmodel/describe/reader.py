@@ -112,7 +112,7 @@ def _choose_tags(path: Path, tag_sets: tuple[tuple[str, ...], ...], wanted: tupl
 def _choose_signature(path: Path, names: tuple[str, ...], wanted: str | None) -> str:
     if not names:
         raise ModelFileError(
-            f"{path.name}: it has no signature, so nothing says what goes in and what comes out",
+            f"{path.name}: it has no signature, so its inputs and outputs are not declared",
             "save it with signatures: tf.saved_model.save(model, DIR, signatures=FUNCTION)",
         )
     if wanted is None:

@@ -79,7 +79,7 @@ def while_running(name: str, exc: BaseException) -> KmrError:
     device = _CUDA.search(str(exc))
     if device:
         return ModelRunError(
-            f"{name}: its code demands a device that is not here ({line})",
+            f"{name}: its code needs a device that is not available here ({line})",
             "trace or script the model on the CPU and save it again",
         )
     operator = _UNKNOWN_OPERATOR.search(str(exc))

@@ -88,7 +88,7 @@ def _refusal(target: str, kind: type, exc: Exception, *, tracing: bool) -> Excep
         return exc
     return ModelLoadError(
         f"{kind.__name__}: has no training mode: torch.jit.script refuses it ({first_line(exc)})",
-        "mend what it refuses, or leave out --training",
+        "fix what it refuses, or leave out --training",
     )
 
 
