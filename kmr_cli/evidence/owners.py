@@ -56,7 +56,7 @@ def _is_flat(row: np.ndarray) -> bool:
     return row.size == 0 or (bool((row == row[0]).all()) and (row.size > 1 or not row[0]))
 
 
-def veiled(part: np.ndarray) -> bool:
+def hides_changes(part: np.ndarray) -> bool:
     """Whether a part that stayed as it was proves nothing: NaN and Inf swallow what is added, zero a factor."""
     if part.dtype == object:
         return False
@@ -167,7 +167,7 @@ def _from_candidates(candidates: list[tuple[int, np.ndarray]], size: int, sample
     return BatchIndex(_kind(axis, along, size, samples), axis, _named(along, size))
 
 
-def unfair(index: BatchIndex, length: int, size: int, samples: tuple[int, ...], others_shown: int) -> str | None:
+def uneven_shares(index: BatchIndex, length: int, size: int, samples: tuple[int, ...], others_shown: int) -> str | None:
     """Why an axis that seems to separate the samples does not: they would have uneven shares of it.
 
     Every sample has as many slices as any other. Where one has more, or fewer, its NaN has spread over the batch, it

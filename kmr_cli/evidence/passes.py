@@ -22,6 +22,7 @@ from kmr_cli.arrays.changes import differs
 from kmr_cli.arrays.dtypes import ArraySpec, discrete
 from kmr_cli.arrays.rows import same_rows_elsewhere
 from kmr_cli.arrays.ulp import FAR, scaled_distance
+from kmr_cli.evidence.baseline import Baseline, moved_there
 from kmr_cli.evidence.owners import RANDOM
 from kmr_cli.evidence.reach import SINGLY as SINGLY
 from kmr_cli.evidence.reach import Reach
@@ -31,12 +32,10 @@ from kmr_cli.records import Batch, BatchIndex
 
 
 @dataclass
-class Evidence:
+class Evidence(Baseline):
     """Of one batch of ``size`` samples.
 
     Attributes:
-        size: number of samples.
-        specs: tap -> shape and dtype on the unchanged batch.
         base: tap -> its value on the unchanged batch, as far as it is kept: outputs, small tensors, those with NaN or
             Inf, and all after :meth:`fill`. Taps that are the same tensor share one array.
         canonical: tap -> the tap whose tensor it shares (itself, mostly).
@@ -51,13 +50,8 @@ class Evidence:
             the largest value, at most FAR; in groups, how far samples moved that were not replaced.
         order: taps in the order in which they ran.
         names: port of an output -> the model's own name for it.
-        last_pass: the same of the last pass of :meth:`kept`, which may have broken off.
     """
 
-    size: int
-    specs: dict[Tap, ArraySpec] = field(default_factory=dict)
-    base: dict[Tap, np.ndarray] = field(default_factory=dict)
-    canonical: dict[Tap, Tap] = field(default_factory=dict)
     reached: dict[Tap, Reach] = field(default_factory=dict)
     rerouted: set[Tap] = field(default_factory=set)
     regrouped: set[Tap] = field(default_factory=set)
@@ -68,7 +62,6 @@ class Evidence:
     leak_ulp: dict[Tap, int] = field(default_factory=dict)
     order: list[Tap] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
-    last_pass: list[Tap] = field(default_factory=list)
     _handed_on: dict[Tap, bool] = field(default_factory=dict)  # home -> whether others came as arrays of their own
     _strongest: dict[Tap, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
     _scales: dict[Tap, float] = field(default_factory=dict)
@@ -170,48 +163,23 @@ class Evidence:
         """The same batch again: what differs is nondeterministic."""
         self.nondeterministic |= self.differing(session, batch, taps)
 
-    def differing(self, session: Session, batch: Batch, taps: Taps) -> set[Tap]:
-        """Taps that differ from the unchanged batch in one more pass."""
-        found: set[Tap] = set()
-        seen: dict[Tap, _Look | None] = {}
-
-        def compare(layer: str, call: int, port: str, array: np.ndarray) -> None:
-            tap = (layer, call, port)
-            before = self.specs.get(tap)
-            if self._shared(tap, array, seen):
-                if self.canonical[tap] in found:
-                    found.add(tap)
-            elif before is None or before.shape != array.shape or self._differs(tap, array):
-                found.add(tap)
-
-        watch(session, batch, taps, compare)
-        return found | (self.specs.keys() - seen.keys())
-
     def replaced(self, session: Session, batch: Batch, taps: Taps, number: int, *, again: bool = False) -> None:
         """Pass ``number`` of :meth:`groups`, whose samples are replaced in ``batch``.
 
         Where it leaves :attr:`needs_full_pass` true, it noted only what is certain, and is to be run ``again``.
         """
         self.needs_full_pass = False
-        seen: dict[Tap, _Look | None] = {}
         replaced = self.groups(range(self.size))[number]
 
-        def compare(layer: str, call: int, port: str, array: np.ndarray) -> None:
-            tap = (layer, call, port)
-            shared = self._shared(tap, array, seen)
-            before = self.specs.get(tap)
-            if before is None or before.shape != array.shape:
-                self.rerouted.add(tap)
-                return
+        def look(tap: Tap, array: np.ndarray, shared: bool) -> None:
             if not shared and not self.reached[tap].add(number, replaced, self.base.get(tap), array):
                 self.needs_full_pass |= tap not in self.nondeterministic
             elif not shared:
                 self._look_for_order(tap, number, len(replaced), array)
-            if not layer and not again:
+            if not tap[0] and not again:
                 self._strengthen(tap, scaled_distance(self.base[tap], array, self._scale(tap)), replaced)
 
-        watch(session, batch, taps, compare)
-        self.rerouted |= self.specs.keys() - seen.keys()
+        self.rerouted |= self.compare(session, batch, taps, look).rerouted
 
     def kept(
         self,
@@ -222,48 +190,15 @@ class Evidence:
         indices: Mapping[Tap, BatchIndex],
         also: Callable[[Tap, np.ndarray], None] = lambda _tap, _array: None,
     ) -> dict[Tap, int]:
-        """Where slices of ``samples``, which stand unchanged in ``batch``, changed all the same.
+        """The same of :meth:`moved`, inside of the model always FAR; notes the taps whose shape changed.
 
-        Args:
-            session: the loaded model.
-            batch: of the same size.
-            taps: what to observe.
-            samples: those that stand unchanged.
-            indices: whose every slice is.
-            also: sees every distinct value that has the shape it had, and all outputs.
-
-        Returns:
-            Tap -> by how many units in the last place of the largest value, at most FAR; inside of the model always
-            FAR. To be run again after :meth:`fill` where it leaves :attr:`needs_full_pass` true.
+        To be run again after :meth:`fill` where it leaves :attr:`needs_full_pass` true.
         """
-        found: dict[Tap, int] = {}
-        seen: dict[Tap, _Look | None] = {}
-        self.last_pass, self.needs_full_pass = [], False
-
-        def compare(layer: str, call: int, port: str, array: np.ndarray) -> None:
-            tap = (layer, call, port)
-            self.last_pass.append(tap)
-            before, index = self.specs.get(tap), indices.get(tap)
-            if before is not None and before.shape != array.shape:
-                self.regrouped.add(tap)
-                return
-            if self._shared(tap, array, seen):
-                if self.canonical[tap] in found:
-                    found[tap] = FAR
-                return
-            if before is not None:
-                also(tap, array)
-            if before is not None and index is not None and index.axis is not None:
-                kept = [place for place, owner in enumerate(index.owners) if owner in samples]
-                if not layer:
-                    old, new = np.take(self.base[tap], kept, index.axis), np.take(array, kept, index.axis)
-                    if differs(old, new):
-                        found[tap] = int(scaled_distance(old, new, self._scale(tap)).max())
-                elif self._moved(tap, array, index.axis, kept):
-                    found[tap] = FAR
-
-        watch(session, batch, taps, compare)
-        return found
+        self.needs_full_pass = False
+        try:
+            return self.moved(session, batch, taps, samples, indices, also)
+        finally:
+            self.regrouped |= self.last_pass.reshaped
 
     def _look_for_order(self, tap: Tap, number: int, replaced: int, array: np.ndarray) -> None:
         """Note whether rows came back in another order, the first time that more of them changed than should have."""
@@ -284,15 +219,18 @@ class Evidence:
             tap not in self.base or differs(self.base[tap], array)
         )
 
-    def _moved(self, tap: Tap, array: np.ndarray, axis: int, places: Sequence[int]) -> bool:
-        """Whether a slice at one of these places along an axis changed; if only :meth:`fill` can tell, asks for it."""
+    def _distance(self, tap: Tap, array: np.ndarray, axis: int, places: Sequence[int]) -> int:
+        """Of outputs in units in the last place; inside FAR. If only :meth:`fill` can tell, asks for it."""
+        if not tap[0]:
+            old, new = np.take(self.base[tap], places, axis), np.take(array, places, axis)
+            return int(scaled_distance(old, new, self._scale(tap)).max()) if differs(old, new) else 0
         fingerprint = self.reached[tap].fingerprint
         if axis == 0 and fingerprint.parts == len(array):
             places = fingerprint.doubtful(array, places)
         if places and tap not in self.base:
             self.needs_full_pass |= tap not in self.nondeterministic
-            return False
-        return bool(places) and _moved_there(self.base[tap], array, axis, places)
+            return 0
+        return FAR if places and moved_there(self.base[tap], array, axis, places) else 0
 
     def _shared(self, tap: Tap, array: np.ndarray, seen: dict[Tap, _Look | None]) -> bool:
         """Whether a tap has the tensor of its home in this pass as well, which was looked at already.
@@ -342,18 +280,6 @@ class Evidence:
         first = np.maximum(first, distance)
         self._strongest[tap] = (first, second)
         self.leak_ulp[tap] = int(second.max(initial=0))
-
-
-def _moved_there(before: np.ndarray, after: np.ndarray, axis: int, places: Sequence[int]) -> bool:
-    """Whether a slice at one of these places along an axis changed. Neighbours are looked at together."""
-    outside, wanted = (slice(None),) * axis, set(places)
-    starts = [place for place in places if place - 1 not in wanted]
-    ends = [place + 1 for place in places if place + 1 not in wanted]
-    for start, end in zip(starts, ends, strict=True):
-        there = (*outside, slice(start, end))
-        if differs(np.ascontiguousarray(before[there]), after[there]):
-            return True
-    return False
 
 
 _Trace: TypeAlias = "tuple[object, ...] | None"

@@ -9,13 +9,15 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from kmr_cli.arrays.changes import changed
+from kmr_cli.arrays.dtypes import ArraySpec
 from kmr_cli.arrays.ulp import ulp_distance
 from kmr_cli.batch import replacement, stress
 from kmr_cli.batch.fit import Notice
 from kmr_cli.batch.given import batch_size, number_samples
 from kmr_cli.errors import LayerError
+from kmr_cli.evidence.baseline import Baseline
 from kmr_cli.evidence.owners import RANDOM as RANDOM
-from kmr_cli.evidence.owners import by_elimination, from_bits, from_owners, owner_map, unfair, veiled
+from kmr_cli.evidence.owners import by_elimination, from_bits, from_owners, hides_changes, owner_map, uneven_shares
 from kmr_cli.evidence.taps import Tap
 from kmr_cli.formats.interface import Session, Taps
 from kmr_cli.records import Batch, BatchIndex, Record
@@ -143,6 +145,8 @@ class _Verifier:
         self.rng = np.random.default_rng([seed, 1])
         self.spare, self.progress = spare, progress
         self._unsteady: set[Tap] | None = None
+        specs = {tap: ArraySpec(value.shape, value.dtype) for tap, value in base.items()}
+        self.baseline = Baseline(self.size, specs, base)
 
     def one_by_one(self, samples: Sequence[int]) -> dict[Tap, dict[int, BatchIndex]]:
         found: dict[Tap, dict[int, BatchIndex]] = {tap: {} for tap in self.base}
@@ -163,8 +167,8 @@ class _Verifier:
                         others, f"replacing all samples but {sample} again", hold=hidden, batch=second.batch
                     )
                     for tap in hidden:
-                        found[tap][sample] = self._unveiled(tap, sample, found[tap][sample], second, third)
-                self._press(found, sample)
+                        found[tap][sample] = self._with_other_data(tap, sample, found[tap][sample], second, third)
+                self._make_others_extreme(found, sample)
         return self._with_constants(found)
 
     def all_owners(self, samples: tuple[int, ...]) -> dict[Tap, dict[int, BatchIndex]]:
@@ -194,12 +198,12 @@ class _Verifier:
                 )
                 if index.kind == "constant" and touched.any():
                     index = replace(index, kind="inconclusive")
-                if index.kind in _OWNED and veiled(self.base[tap]):
+                if index.kind in _OWNED and hides_changes(self.base[tap]):
                     silent = "all NaN, Inf or zero for every sample: ask for one at a time, which takes more passes"
                     index = BatchIndex("inconclusive", evidence=silent)
                 index = replace(index, evidence=index.evidence or f"{2 * bits} passes with groups of samples replaced")
             found[tap] = dict.fromkeys(samples, index)
-        self._press(found, samples[0])
+        self._make_others_extreme(found, samples[0])
         return self._with_constants(found)
 
     def _run(
@@ -220,12 +224,8 @@ class _Verifier:
     ) -> _Comparison:
         result = _Comparison(batch=batch)
 
-        def compare(layer: str, call: int, port: str, array: np.ndarray) -> None:
-            tap = (layer, call, port)
-            before = self.base.get(tap)
-            if before is None or before.shape != array.shape or before.dtype != array.dtype:
-                result.rerouted.add(tap)
-                return
+        def look(tap: Tap, array: np.ndarray, _shared: bool) -> None:
+            before = self.base[tap]
             if tap in hold:
                 result.values[tap] = np.array(array, copy=True)
             change = changed(before, array)
@@ -236,9 +236,8 @@ class _Verifier:
             result.changes[tap] = change
             result.distances[tap] = ulp_distance(before, array)
 
-        self.session.capture(batch, self.taps, compare, stop=True)
         # A call that did not happen this time was routed away.
-        result.rerouted |= self.base.keys() - result.changes.keys() - result.settled.keys()
+        result.rerouted = self.baseline.compare(self.session, batch, self.taps, look, stop=True).rerouted
         return result
 
     def _from_pair(self, tap: Tap, sample: int, first: _Comparison, second: _Comparison) -> BatchIndex:
@@ -260,13 +259,13 @@ class _Verifier:
             return index
         along = np.moveaxis(owners, index.axis, 0).reshape(owners.shape[index.axis], -1)
         others_shown = int((along == self.size).any(axis=1).sum())
-        why = unfair(index, len(along), self.size, samples, others_shown)
+        why = uneven_shares(index, len(along), self.size, samples, others_shown)
         return index if why is None else BatchIndex("inconclusive", evidence=why)
 
     def _hidden(self, tap: Tap, sample: int, index: BatchIndex) -> bool:
-        return index.kind in _OWNED and veiled(_part(self.base[tap], index, sample))
+        return index.kind in _OWNED and hides_changes(_part(self.base[tap], index, sample))
 
-    def _unveiled(
+    def _with_other_data(
         self, tap: Tap, sample: int, index: BatchIndex, second: _Comparison, third: _Comparison
     ) -> BatchIndex:
         """Whether the sample's part, once it holds other data, stays the same while the others change."""
@@ -275,12 +274,12 @@ class _Verifier:
         before, after = (_part(run.values[tap], index, sample) for run in (second, third))
         if changed(before, after).any():
             return self._judged(tap, BatchIndex("mixed"), ulp_distance(before, after))
-        if veiled(before):
+        if hides_changes(before):
             silent = "all NaN, Inf or zero, also with other data, so nothing that others do to it could show"
             return BatchIndex("inconclusive", evidence=silent)
         return index
 
-    def _press(self, found: dict[Tap, dict[int, BatchIndex]], sample: int) -> None:
+    def _make_others_extreme(self, found: dict[Tap, dict[int, BatchIndex]], sample: int) -> None:
         """Where a sample seems to stand elsewhere than usual, see whether that holds with the others made extreme.
 
         A maximum over the batch belongs to one sample here and to another there, and ordinary data leave it so.
@@ -295,14 +294,12 @@ class _Verifier:
             return
         for batch in (data, stress.mirrored(data, [sample], self.session.inputs)):
             self.progress(f"making all samples but {sample} extreme")
-            run = self._compare(batch)
-            for tap in odd:
-                index = found[tap][sample]
-                if index.kind not in _OWNED:
-                    continue
-                if tap in run.rerouted:
+            doubtful = {tap: found[tap][sample] for tap in odd if found[tap][sample].kind in _OWNED}
+            moved = self.baseline.moved(self.session, batch, self.taps, [sample], doubtful, stop=True)
+            for tap, index in doubtful.items():
+                if tap in self.baseline.last_pass.rerouted:
                     verdict = _routed()
-                elif _part(run.changes[tap], index, sample).any():
+                elif tap in moved:
                     row = _slices_text(sample, index)
                     why = f"{row} changed with sample {sample} alone, but also when the others were made extreme"
                     verdict = BatchIndex("inconclusive", evidence=why)
@@ -336,8 +333,7 @@ class _Verifier:
         """Taps that differ when the same batch is run again."""
         if self._unsteady is None:
             self.progress("running the same batch again")
-            run = self._compare(self.batch)
-            unsteady = run.rerouted | {tap for tap, change in run.changes.items() if change.any()}
+            unsteady = self.baseline.differing(self.session, self.batch, self.taps, stop=True)
             self._unsteady = unsteady & self.base.keys()
         return self._unsteady
 
@@ -371,7 +367,7 @@ _LAST_BITS = 64
 
 def _keep_into(base: dict[Tap, np.ndarray]) -> Callable[[str, int, str, np.ndarray], None]:
     def keep(layer: str, call: int, port: str, array: np.ndarray) -> None:
-        base[layer, call, port] = np.array(array, copy=True)
+        base[layer, call, port] = np.array(array, copy=True, order="C")
 
     return keep
 

@@ -37,7 +37,7 @@ def make_others_extreme(run: Run) -> None:
         try:
             run.poisoned = run.kept("putting NaN into sample 0", poisoned, range(1, size))
         except ModelRunError as exc:
-            run.poison_failure = broken(exc, run.evidence.last_pass), exc.message
+            run.poison_failure = broken(exc, run.evidence.last_pass.order), exc.message
     for tap, home in run.evidence.canonical.items():  # the same tensor was looked at once
         if home in run.moved_by_extreme:
             run.moved_by_extreme.setdefault(tap, run.moved_by_extreme[home])
