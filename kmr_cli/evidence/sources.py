@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from kmr_cli.evidence.taps import Tap
@@ -13,7 +13,7 @@ class Source:
     """Where something went wrong.
 
     Attributes:
-        layer, call, port: the guilty layer's first wrong output; the layer ``""`` stands for the model's own code.
+        layer, call, port: the first wrong output of that layer; the layer ``""`` stands for the model's own code.
         before: the layer in front of which it happened, in its container's own code; None if the layer did it itself.
     """
 
@@ -35,36 +35,42 @@ def find_sources(order: Iterable[Tap], wrong: Callable[[Tap], bool], separator: 
         separator: of the parts of a layer's path.
     """
     taps = list(order)
-    entered = {(layer, call) for layer, call, port in taps if port.startswith("in") and wrong((layer, call, port))}
+    return _innermost(_wrong_layers(taps, wrong), separator) or _between_layers(taps, wrong, separator)
+
+
+def _wrong_layers(taps: Sequence[Tap], wrong: Callable[[Tap], bool]) -> list[Source]:
+    """Every call of a layer that nothing wrong enters and something wrong leaves.
+
+    A layer that shows no inputs is no suspect once anything went wrong before it.
+    """
     fed = {(layer, call) for layer, call, port in taps if port.startswith("in")}
-    sources: dict[tuple[str, int], Source] = {}
-    seen = False  # whether anything went wrong before: then a layer that shows no inputs is no suspect
+    spoilt = {(layer, call) for layer, call, port in taps if port.startswith("in") and wrong((layer, call, port))}
+    found: dict[tuple[str, int], Source] = {}
+    anything = False
     for layer, call, port in taps:
-        mine = (layer, call)
-        if seen and mine not in fed and mine not in sources:
+        here = (layer, call)
+        if anything and here not in fed and here not in found:
             continue
-        seen = seen or wrong((layer, call, port))
-        if (
-            layer
-            and port.startswith("out")
-            and mine not in entered
-            and mine not in sources
-            and wrong((layer, call, port))
-        ):
-            sources[mine] = Source(layer, call, port)
-    innermost = [
-        source
-        for source in sources.values()
-        if not any(other.layer.startswith(source.layer + separator) for other in sources.values())
-    ]
-    if innermost:
-        return innermost
-    for layer, call, port in taps:
-        if not wrong((layer, call, port)):
-            continue
-        if not layer:
-            return [Source("", 0, port)]
-        if port.startswith("in"):
-            return [Source(layer.rpartition(separator)[0], 0, port, before=layer)]
-        return [Source(layer, call, port)]
-    return []
+        is_wrong = wrong((layer, call, port))
+        anything = anything or is_wrong
+        if is_wrong and layer and port.startswith("out") and here not in spoilt:
+            found.setdefault(here, Source(layer, call, port))
+    return list(found.values())
+
+
+def _innermost(sources: Sequence[Source], separator: str) -> list[Source]:
+    """Those inside of which no other one lies."""
+    return [one for one in sources if not any(other.layer.startswith(one.layer + separator) for other in sources)]
+
+
+def _between_layers(taps: Sequence[Tap], wrong: Callable[[Tap], bool], separator: str) -> list[Source]:
+    """The container in whose own code the first wrong value arose, or the model itself; empty where none is wrong."""
+    first = next((tap for tap in taps if wrong(tap)), None)
+    if first is None:
+        return []
+    layer, call, port = first
+    if not layer:
+        return [Source("", 0, port)]
+    if port.startswith("in"):
+        return [Source(layer.rpartition(separator)[0], 0, port, before=layer)]
+    return [Source(layer, call, port)]
