@@ -25,8 +25,9 @@ from kmr_cli.pytest_plugin import UPDATED
 from kmr_cli.pytest_plugin.asked import absolute, asked_of, relative, shown_path
 from kmr_cli.pytest_plugin.models import models_of
 from kmr_cli.pytest_plugin.snapshots import Matched, match_snapshot
-from kmr_cli.pytest_plugin.words import as_text, command_line, of_error, shape_options
+from kmr_cli.pytest_plugin.words import command_line, of_error, shape_options
 from kmr_cli.records import Comparison, Record, Report, Shapes
+from kmr_cli.render.display import text_of
 from kmr_cli.render.documents.findings import shown
 from kmr_cli.render.screen.comparison import show_comparison
 from kmr_cli.render.screen.report import show_report
@@ -123,7 +124,7 @@ class GuardedModel:
             raise AssertionError(f"{self._named.title}: nothing was checked: no layer was tapped and no output seen")
         if report.verdict == "fail" or (report.verdict == "inconclusive" and not inconclusive_ok):
             report = replace(report, path=self._named.title)
-            raise AssertionError(as_text(partial(show_report, report=report, some_rules=some_rules)))
+            raise AssertionError(text_of(partial(show_report, report=report, some_rules=some_rules)))
         return report
 
     def assert_matches_snapshot(
@@ -183,7 +184,7 @@ class GuardedModel:
         if result.verdict == "fail" or (result.verdict == "inconclusive" and not inconclusive_ok):
             some_rules = policy.some("compare")
             result = replace(result, path=self._named.title, baseline=shown_path(self._config, place))
-            raise AssertionError(as_text(partial(show_comparison, result=result, some_rules=some_rules)))
+            raise AssertionError(text_of(partial(show_comparison, result=result, some_rules=some_rules)))
         if not result.compared:
             missing = f"no layer of {shown_path(self._config, place)} is in the model"
             raise AssertionError(f"{self._named.title}: nothing was compared: {missing}")

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-
-from rich.console import Console
 
 from kmr_cli.config.shapes import shape_text
 from kmr_cli.errors import KmrError
@@ -15,13 +12,6 @@ from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.records import Difference, Finding, Shapes
 from kmr_cli.render.documents.findings import dependences, place, shown, title
 from kmr_cli.rules import RULES
-
-
-def as_text(show: Callable[[Console], None]) -> str:
-    """What the command prints, without colour."""
-    screen = io.StringIO()
-    show(Console(file=screen, width=80, highlight=False, markup=False, emoji=False, color_system=None))
-    return screen.getvalue().rstrip("\n")
 
 
 def of_error(error: KmrError, path: Path, title: str) -> str:

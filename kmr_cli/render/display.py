@@ -24,9 +24,13 @@ _LAYERS = 20
 
 def as_text(value: Any) -> str:
     """What the terminal shows of a record, 80 columns wide and without colour."""
+    return text_of(lambda console: _SHOW[type(value)](console, value))
+
+
+def text_of(show: Callable[[Console], None]) -> str:
+    """What ``show`` prints, 80 columns wide and without colour."""
     screen = io.StringIO()
-    console = Console(file=screen, width=_WIDTH, highlight=False, markup=False, emoji=False, color_system=None)
-    _SHOW[type(value)](console, value)
+    show(Console(file=screen, width=_WIDTH, highlight=False, markup=False, emoji=False, color_system=None))
     return screen.getvalue().rstrip("\n")
 
 
