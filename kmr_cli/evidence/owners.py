@@ -16,7 +16,7 @@ NOBODY = -1
 SEVERAL = -2
 """In an owner map: this element depends on more than one sample."""
 RANDOM = "the same batch twice gives different values here"
-"""The proof of a batch index that is inconclusive because of chance."""
+"""The evidence of a batch index that is inconclusive because of chance."""
 
 
 def by_elimination(kept: np.ndarray, value: np.ndarray, size: int, sample: int) -> BatchIndex | None:
@@ -57,7 +57,7 @@ def _is_flat(row: np.ndarray) -> bool:
 
 
 def hides_changes(part: np.ndarray) -> bool:
-    """Whether a part that stayed as it was proves nothing: NaN and Inf swallow what is added, zero a factor."""
+    """Whether a part that stayed as it was shows nothing: NaN and Inf swallow what is added, zero a factor."""
     if part.dtype == object:
         return False
     return not (np.isfinite(part) & (part != 0)).any()
@@ -105,7 +105,7 @@ def from_owners(owners: np.ndarray, size: int, samples: tuple[int, ...]) -> Batc
         samples: those whose place must be known; others may stay -1.
 
     Returns:
-        Any kind but ``routed``; ``constant`` where no element has an owner (whether that is proof is for the
+        Any kind but ``routed``; ``constant`` where no element has an owner (whether that settles it is for the
         caller to say, who knows what came in).
     """
     if (owners == SEVERAL).any():

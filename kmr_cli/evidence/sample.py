@@ -1,41 +1,21 @@
-"""The part of every tapped tensor that belongs to given samples, with the proof that it does."""
+"""The part of every tapped tensor that belongs to given samples, verified to be theirs."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 
-from kmr_cli.arrays.changes import changed
-from kmr_cli.arrays.dtypes import ArraySpec
-from kmr_cli.arrays.ulp import ulp_distance
-from kmr_cli.batch import replacement, stress
 from kmr_cli.batch.fit import Notice
-from kmr_cli.batch.given import batch_size, number_samples
+from kmr_cli.batch.given import batch_size
 from kmr_cli.errors import LayerError
-from kmr_cli.evidence.baseline import Baseline
 from kmr_cli.evidence.owners import RANDOM as RANDOM
-from kmr_cli.evidence.owners import by_elimination, from_bits, from_owners, hides_changes, owner_map, uneven_shares
 from kmr_cli.evidence.taps import Tap
+from kmr_cli.evidence.verifier import Progress, Verifier
 from kmr_cli.formats.interface import Session, Taps
 from kmr_cli.records import Batch, BatchIndex, Record
-
-Progress = Callable[[str], None]
-"""Receives what is being done, for a progress line."""
-
-
-@dataclass
-class _Comparison:
-    """What one pass with replaced samples changed, compared while it ran."""
-
-    changes: dict[Tap, np.ndarray] = field(default_factory=dict)
-    distances: dict[Tap, np.ndarray] = field(default_factory=dict)
-    rerouted: set[Tap] = field(default_factory=set)
-    settled: dict[Tap, BatchIndex] = field(default_factory=dict)
-    batch: Mapping[str, np.ndarray] = field(default_factory=dict)
-    values: dict[Tap, np.ndarray] = field(default_factory=dict)
 
 
 def take_samples(
@@ -50,7 +30,7 @@ def take_samples(
     progress: Progress = lambda _: None,
     notice: Notice = lambda _: None,
 ) -> tuple[Record, ...]:
-    """Capture the taps, prove whose every slice is, and cut out what belongs to each sample.
+    """Capture the taps, verify whose every slice is, and cut out what belongs to each sample.
 
     One pass captures. With ``verify``, one more per sample (it alone is kept, all others are replaced), and a
     second one per sample (it alone is replaced) only where the first leaves a doubt, and a third one (both) only where
@@ -102,7 +82,7 @@ def find_owners(
     """The whole tensor at every tap, and for each of ``samples`` its batch index; see :func:`take_samples`.
 
     With ``verify`` both ends of every layer are in the result, whatever ``taps.sides`` says. With ``repeat`` the batch
-    is run again as it is, also where nothing speaks of chance: where values differ then, that is the proof's word.
+    is run again as it is, also where nothing speaks of chance: where values differ then, the evidence says so.
     """
     size = batch_size(batch)
     progress("running the model")
@@ -111,7 +91,7 @@ def find_owners(
     both_sides = replace(taps, sides=("in", "out")) if verify and size > 1 else taps
     session.capture(batch, both_sides, _keep_into(base), stop=True)
     _refuse_missing(base, taps)
-    verifier = _Verifier(session, batch, both_sides, taps.sides, base, seed, spare, progress)
+    verifier = Verifier(session, batch, both_sides, taps.sides, base, seed, spare, progress)
     random = verifier.random_taps() if repeat else set()
     if size == 1:
         found = {tap: {0: _lone(value)} for tap, value in base.items()}
@@ -124,245 +104,6 @@ def find_owners(
     for tap in random:
         found[tap] = dict.fromkeys(found[tap], BatchIndex("inconclusive", evidence=RANDOM))
     return base, found
-
-
-class _Verifier:
-    """Runs perturbed passes of one batch and reads owners from them."""
-
-    def __init__(
-        self,
-        session: Session,
-        batch: Batch,
-        taps: Taps,
-        sides: tuple[str, ...],
-        base: dict[Tap, np.ndarray],
-        seed: int,
-        spare: Batch | None,
-        progress: Progress,
-    ) -> None:
-        self.session, self.batch, self.taps, self.sides, self.base = session, batch, taps, sides, base
-        self.size, self.numbers = batch_size(batch), number_samples(batch).tolist()
-        self.rng = np.random.default_rng([seed, 1])
-        self.spare, self.progress = spare, progress
-        self._unsteady: set[Tap] | None = None
-        specs = {tap: ArraySpec(value.shape, value.dtype) for tap, value in base.items()}
-        self.baseline = Baseline(self.size, specs, base)
-
-    def one_by_one(self, samples: Sequence[int]) -> dict[Tap, dict[int, BatchIndex]]:
-        found: dict[Tap, dict[int, BatchIndex]] = {tap: {} for tap in self.base}
-        for sample in samples:
-            others = [other for other in self.numbers if other != sample]
-            first = self._run(others, f"replacing all samples but {sample}", only_kept=sample)
-            for tap, index in first.settled.items():
-                found[tap][sample] = replace(index, evidence=_by_elimination_text(self.size, sample, index))
-            doubtful = [tap for tap in self.base if tap not in first.settled]
-            # An in-port that was not asked for only helps to tell a constant out-port: no pass for it alone.
-            if any(tap[2].startswith(self.sides) for tap in doubtful):
-                second = self._run([sample], f"replacing sample {sample} alone", hold=doubtful)
-                for tap in doubtful:
-                    found[tap][sample] = self._from_pair(tap, sample, first, second)
-                hidden = [tap for tap in doubtful if self._hidden(tap, sample, found[tap][sample])]
-                if any(tap[2].startswith(self.sides) for tap in hidden):
-                    third = self._run(
-                        others, f"replacing all samples but {sample} again", hold=hidden, batch=second.batch
-                    )
-                    for tap in hidden:
-                        found[tap][sample] = self._with_other_data(tap, sample, found[tap][sample], second, third)
-                self._make_others_extreme(found, sample)
-        return self._with_constants(found)
-
-    def all_owners(self, samples: tuple[int, ...]) -> dict[Tap, dict[int, BatchIndex]]:
-        bits = math.ceil(math.log2(self.size))
-        with_set = {tap: np.zeros(value.shape, np.uint32) for tap, value in self.base.items()}
-        with_clear = {tap: np.zeros(value.shape, np.uint32) for tap, value in self.base.items()}
-        leaks = {tap: np.zeros(value.shape, np.uint8) for tap, value in self.base.items()}
-        rerouted: set[Tap] = set()
-        for bit in range(bits):
-            doing = f"replacing samples in groups, bit {bit + 1} of {bits}"
-            first = self._run([sample for sample in self.numbers if sample >> bit & 1], doing)
-            second = self._run([sample for sample in self.numbers if not sample >> bit & 1], doing)
-            rerouted |= first.rerouted | second.rerouted
-            for tap in self.base.keys() - rerouted:
-                with_set[tap] |= first.changes[tap].astype(np.uint32) << np.uint32(bit)
-                with_clear[tap] |= second.changes[tap].astype(np.uint32) << np.uint32(bit)
-                leaks[tap] = np.maximum(leaks[tap], np.minimum(first.distances[tap], second.distances[tap]))
-        found: dict[Tap, dict[int, BatchIndex]] = {}
-        for tap in self.base:
-            if tap in rerouted:
-                index = _routed()
-            else:
-                owners = from_bits(with_set[tap], with_clear[tap], bits)
-                touched = (with_set[tap] | with_clear[tap]) != 0
-                index = self._judged(
-                    tap, self._fair(from_owners(owners, self.size, samples), owners, samples), leaks[tap]
-                )
-                if index.kind == "constant" and touched.any():
-                    index = replace(index, kind="inconclusive")
-                if index.kind in _OWNED and hides_changes(self.base[tap]):
-                    silent = "all NaN, Inf or zero for every sample: ask for one at a time, which takes more passes"
-                    index = BatchIndex("inconclusive", evidence=silent)
-                index = replace(index, evidence=index.evidence or f"{2 * bits} passes with groups of samples replaced")
-            found[tap] = dict.fromkeys(samples, index)
-        self._make_others_extreme(found, samples[0])
-        return self._with_constants(found)
-
-    def _run(
-        self,
-        rows: Sequence[int],
-        doing: str,
-        *,
-        only_kept: int | None = None,
-        hold: Sequence[Tap] = (),
-        batch: Batch | None = None,
-    ) -> _Comparison:
-        self.progress(doing)
-        other = replacement.replace(batch or self.batch, rows, self.session.inputs, self.rng, self.spare)
-        return self._compare(other, only_kept, hold)
-
-    def _compare(
-        self, batch: Mapping[str, np.ndarray], only_kept: int | None = None, hold: Sequence[Tap] = ()
-    ) -> _Comparison:
-        result = _Comparison(batch=batch)
-
-        def look(tap: Tap, array: np.ndarray, _shared: bool) -> None:
-            before = self.base[tap]
-            if tap in hold:
-                result.values[tap] = np.array(array, copy=True)
-            change = changed(before, array)
-            index = None if only_kept is None else by_elimination(~change, before, self.size, only_kept)
-            if index is not None:  # nothing else need be known of this tap
-                result.settled[tap] = index
-                return
-            result.changes[tap] = change
-            result.distances[tap] = ulp_distance(before, array)
-
-        # A call that did not happen this time was routed away.
-        result.rerouted = self.baseline.compare(self.session, batch, self.taps, look, stop=True).rerouted
-        return result
-
-    def _from_pair(self, tap: Tap, sample: int, first: _Comparison, second: _Comparison) -> BatchIndex:
-        if tap in first.rerouted or tap in second.rerouted:
-            return _routed()
-        owners = owner_map(first.changes[tap], second.changes[tap], sample, self.size)
-        index = self._fair(from_owners(owners, self.size, (sample,)), owners, (sample,))
-        if index.kind == "mixed":
-            reached = _rows_of_one(first.changes[tap], second.changes[tap], self.size, sample)
-            if reached is not None:
-                return reached
-        # The smaller of an element's two dependences is the foreign one.
-        leak = np.minimum(first.distances[tap], second.distances[tap])
-        return self._judged(tap, index, leak, sample)
-
-    def _fair(self, index: BatchIndex, owners: np.ndarray, samples: tuple[int, ...]) -> BatchIndex:
-        """An index that has an axis, unless the samples would have uneven shares of it."""
-        if index.kind not in _OWNED or index.axis is None:
-            return index
-        along = np.moveaxis(owners, index.axis, 0).reshape(owners.shape[index.axis], -1)
-        others_shown = int((along == self.size).any(axis=1).sum())
-        why = uneven_shares(index, len(along), self.size, samples, others_shown)
-        return index if why is None else BatchIndex("inconclusive", evidence=why)
-
-    def _hidden(self, tap: Tap, sample: int, index: BatchIndex) -> bool:
-        return index.kind in _OWNED and hides_changes(_part(self.base[tap], index, sample))
-
-    def _with_other_data(
-        self, tap: Tap, sample: int, index: BatchIndex, second: _Comparison, third: _Comparison
-    ) -> BatchIndex:
-        """Whether the sample's part, once it holds other data, stays the same while the others change."""
-        if tap in third.rerouted:
-            return _routed()
-        before, after = (_part(run.values[tap], index, sample) for run in (second, third))
-        if changed(before, after).any():
-            return self._judged(tap, BatchIndex("mixed"), ulp_distance(before, after))
-        if hides_changes(before):
-            silent = "all NaN, Inf or zero, also with other data, so nothing that others do to it could show"
-            return BatchIndex("inconclusive", evidence=silent)
-        return index
-
-    def _make_others_extreme(self, found: dict[Tap, dict[int, BatchIndex]], sample: int) -> None:
-        """Where a sample seems to stand elsewhere than usual, see whether that holds with the others made extreme.
-
-        A maximum over the batch belongs to one sample here and to another there, and ordinary data leave it so.
-        """
-        odd = [
-            tap
-            for tap, value in self.base.items()
-            if tap[2].startswith(self.sides) and _unusual(found[tap][sample], value, sample, self.size)
-        ]
-        data = stress.extreme(self.batch, [sample], self.session.inputs, self.rng) if odd else None
-        if data is None:
-            return
-        for batch in (data, stress.mirrored(data, [sample], self.session.inputs)):
-            self.progress(f"making all samples but {sample} extreme")
-            doubtful = {tap: found[tap][sample] for tap in odd if found[tap][sample].kind in _OWNED}
-            moved = self.baseline.moved(self.session, batch, self.taps, [sample], doubtful, stop=True)
-            for tap, index in doubtful.items():
-                if tap in self.baseline.last_pass.rerouted:
-                    verdict = _routed()
-                elif tap in moved:
-                    row = _slices_text(sample, index)
-                    why = f"{row} changed with sample {sample} alone, but also when the others were made extreme"
-                    verdict = BatchIndex("inconclusive", evidence=why)
-                else:
-                    continue
-                # All samples share one index where all owners were found at once.
-                found[tap].update({other: verdict for other, known in found[tap].items() if known is index})
-
-    def _judged(self, tap: Tap, index: BatchIndex, leak: np.ndarray, sample: int | None = None) -> BatchIndex:
-        """Put the proof into words; chance is ruled out before anything is called mixed."""
-        if index.kind == "mixed":
-            if tap in self.random_taps():
-                return BatchIndex("inconclusive", evidence=RANDOM)
-            ulp = int(leak.max())
-            bits_only = ulp <= _LAST_BITS
-            size = f", in the last bits only (at most {ulp} ULP)" if bits_only else ""
-            return replace(
-                index,
-                evidence=f"values here depend on several samples{size}",
-                max_ulp=ulp if bits_only else None,
-            )
-        if sample is None or index.kind == "constant":
-            return index
-        texts = {
-            "interleaved": f"no axis separates sample {sample} from the others",
-            "inconclusive": index.evidence or f"sample {sample} was replaced and nothing changed here",
-        }
-        return replace(index, evidence=texts.get(index.kind) or _both_ways_text(sample, index))
-
-    def random_taps(self) -> set[Tap]:
-        """Taps that differ when the same batch is run again."""
-        if self._unsteady is None:
-            self.progress("running the same batch again")
-            unsteady = self.baseline.differing(self.session, self.batch, self.taps, stop=True)
-            self._unsteady = unsteady & self.base.keys()
-        return self._unsteady
-
-    def _with_constants(self, found: dict[Tap, dict[int, BatchIndex]]) -> dict[Tap, dict[int, BatchIndex]]:
-        """Where nothing changed: constant only if nothing at all came in, else nobody knows what silence means."""
-        reacting, fed = set(), set()
-        for (layer, call, port), by_sample in found.items():
-            if port.startswith("in"):
-                fed.add((layer, call))
-                if any(index.kind != "constant" for index in by_sample.values()):
-                    reacting.add((layer, call))
-        for (layer, call, port), by_sample in found.items():
-            for sample, index in by_sample.items():
-                if index.kind != "constant":
-                    continue
-                if port.startswith("out") and (layer, call) not in fed:
-                    by_sample[sample] = replace(index, evidence="no sample reaches it: nothing comes in")
-                elif port.startswith("out") and (layer, call) in reacting:
-                    silent = "what comes in changed with the samples, but nothing here did"
-                    by_sample[sample] = replace(index, kind="inconclusive", evidence=silent)
-                else:
-                    silent = "nothing that was replaced shows here: a constant, or silent on this data"
-                    by_sample[sample] = replace(index, kind="inconclusive", evidence=silent)
-        return found
-
-
-_OWNED = ("separated", "merged", "moved", "reordered")
-_LAST_BITS = 64
-"""ULP up to which a difference is reported as one of last bits: kernels that regroup a sum stay well below."""
 
 
 def _keep_into(base: dict[Tap, np.ndarray]) -> Callable[[str, int, str, np.ndarray], None]:
@@ -395,64 +136,6 @@ def _assumed(value: np.ndarray, size: int) -> BatchIndex:
     if value.ndim and value.shape[0] == size:
         return BatchIndex("inconclusive", 0, tuple(range(size)), "assumed from the shape (--no-verify)")
     return BatchIndex("inconclusive", evidence="not told by the shape (--no-verify)")
-
-
-def _routed() -> BatchIndex:
-    return BatchIndex("routed", evidence="the shape here changes with the samples' content")
-
-
-def _rows_of_one(others: np.ndarray, own: np.ndarray, size: int, sample: int) -> BatchIndex | None:
-    """A sample whose own row depends on no other, though it reaches rows of others: still separated, for itself."""
-    if others.ndim == 0 or others.shape[0] != size:
-        return None
-    rows = np.flatnonzero(~others.reshape(size, -1).any(axis=1) & own.reshape(size, -1).any(axis=1))
-    if rows.tolist() != [sample]:
-        return None
-    reached = np.flatnonzero(own.reshape(size, -1).any(axis=1) & (np.arange(size) != sample))
-    owners = tuple(sample if row == sample else -1 for row in range(size))
-    listed = ", ".join(map(str, reached[:8])) + (", …" if len(reached) > 8 else "")
-    return BatchIndex(
-        "mixed", 0, owners, f"row {sample} depends on sample {sample} alone, which also reaches row {listed}"
-    )
-
-
-def _by_elimination_text(size: int, sample: int, index: BatchIndex) -> str:
-    others = size - 1
-    row = _slices_text(sample, index)
-    return f"{row} stayed the same when the other {others} samples were replaced; every other row changed"
-
-
-def _both_ways_text(sample: int, index: BatchIndex) -> str:
-    row = _slices_text(sample, index)
-    return f"{row} changed with sample {sample} alone, and did not when the others were replaced"
-
-
-def _slices_text(sample: int, index: BatchIndex) -> str:
-    places = [place for place, owner in enumerate(index.owners) if owner == sample]
-    return f"{'slice' if index.axis else 'row'}{'s' if len(places) > 1 else ''} {show_places(places)}"
-
-
-def show_places(places: Sequence[int]) -> str:
-    """``4``, ``16-19``, ``0, 6, 12, …``: places along an axis, short."""
-    if len(places) > 1 and list(places) == list(range(places[0], places[-1] + 1)):
-        return f"{places[0]}-{places[-1]}"
-    return ", ".join(map(str, places[:4])) + (", …" if len(places) > 4 else "")
-
-
-def _unusual(index: BatchIndex, value: np.ndarray, sample: int, size: int) -> bool:
-    """Whether an index claims another place for a sample than its own on axis 0, or has one number to go by."""
-    if index.kind not in _OWNED:
-        return False
-    if value.ndim == 1:
-        return True
-    share = len(index.owners) // size
-    return index.axis != 0 or set(index.owners[sample * share : (sample + 1) * share]) != {sample}
-
-
-def _part(value: np.ndarray, index: BatchIndex, sample: int) -> np.ndarray:
-    places = [place for place, owner in enumerate(index.owners) if owner == sample]
-    part: np.ndarray = np.take(value, places, axis=index.axis)
-    return part
 
 
 def _cut(tap: Tap, value: np.ndarray, index: BatchIndex, sample: int, size: int) -> Record:
