@@ -15,7 +15,7 @@ from kmr_cli.records import Batch, LayerInfo, ModelInfo, TensorSpec
 
 Sink: TypeAlias = Callable[[str, int, str, np.ndarray], None]
 """``sink(layer, call, port, array)``. The array may be a view of memory that the framework writes to again
-as soon as the sink returns: a sink copies what it keeps."""
+as soon as the sink returns: a sink copies what it keeps. Where it is such a view it is read-only."""
 
 
 @dataclass(frozen=True)

@@ -220,6 +220,16 @@ class WritesToInputs(Session):
         return outputs
 
 
+class HandsOutItsMemory(Session):
+    def through(self, sink, taps):
+        def handed(layer, call, port, array):
+            view = array.view()
+            view.flags.writeable = True
+            sink(layer, call, port, view)
+
+        return handed
+
+
 class ShowsInputs(Session):
     def capture(self, batch, taps, sink=None, *, stop=False):
         def shown(layer, call, port, array):
@@ -301,6 +311,7 @@ SABOTEURS = [
     ("what_a_sink_raises_arrives_and_leaves_no_trace", {"session": SwallowsErrors}),
     ("what_a_sink_raises_arrives_and_leaves_no_trace", {"session": GoesOnAfterAnError}),
     ("what_a_sink_raises_arrives_and_leaves_no_trace", {"session": StaysInstrumented}),
+    ("sinks_cannot_reach_into_the_model", {"session": HandsOutItsMemory}),
     ("inputs_are_copied", {"session": WritesToInputs}),
     ("inputs_are_copied", {"session": NeedsToWriteToInputs}),
     ("inputs_are_copied", {"session": ShowsInputs}),

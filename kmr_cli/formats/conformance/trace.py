@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kmr_cli.formats.conformance.compare import ConformanceError, demand, equal, same_outputs, same_values
+from kmr_cli.formats.conformance.compare import ConformanceError, Values, demand, equal, same_outputs, same_values
 from kmr_cli.formats.conformance.example import Opened
 from kmr_cli.formats.conformance.rule import Rule, rule
 from kmr_cli.records import Tap
@@ -40,6 +40,23 @@ def what_a_sink_raises_arrives_and_leaves_no_trace(found: Opened) -> None:
     same_values(values, before[0], "after a sink that raised")
     same_outputs(outputs, before[1], "after a sink that raised")
     demand(len(calls) == 1, "a later pass still calls the sink of an earlier one")
+
+
+@rule(TRACE)
+def sinks_cannot_reach_into_the_model(found: Opened) -> None:
+    """What a sink gets is read-only, or writing to it changes nothing: neither later values nor the outputs."""
+    values: Values = {}
+
+    def scribble(layer: str, call: int, port: str, array: np.ndarray) -> None:
+        values[layer, call, port] = np.array(array)
+        if array.flags.writeable and not array.dtype.hasobject:
+            array[...] = 0
+
+    outputs = found.session.capture(found.example.batch, found.everything, scribble)
+    demand(outputs is not None, "a pass that was not to stop returned None instead of the outputs")
+    assert outputs is not None
+    same_values(values, found.whole[0], "with a sink that writes to what it gets")
+    same_outputs(outputs, found.whole[1], "with a sink that writes to what it gets")
 
 
 @rule(TRACE)

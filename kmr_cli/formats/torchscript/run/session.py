@@ -217,6 +217,7 @@ class _Recorder:
         try:
             for number, tensor in enumerate(flat_tensors(values)):
                 for suffix, array in to_arrays(tensor):
+                    array.flags.writeable = False  # it may show the model's own memory
                     self._sink(path, call, f"{side}{number}{suffix}", array)
         except BaseException as exc:
             self.raised = exc

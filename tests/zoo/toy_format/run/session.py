@@ -52,10 +52,10 @@ class ToySession:
             if wanted and "in" in taps.sides:
                 for place, array in enumerate(taken):
                     if array is not None:
-                        sink(step.layer, call, f"in{place}", array)
+                        sink(step.layer, call, f"in{place}", _shown(array))
             values[step.makes] = self._model.run(step.layer, taken)
             if wanted and "out" in taps.sides:
-                sink(step.layer, call, "out0", values[step.makes])
+                sink(step.layer, call, "out0", _shown(values[step.makes]))
             left -= step.layer in taps.layers
         return None if stop else {name: values[value] for name, value in graph.outputs.items()}
 
@@ -69,3 +69,10 @@ class ToySession:
                 raise LayerError(f"no layer {path!r}")
             if known[path].untappable:
                 raise LayerError(f"layer {path!r} cannot be tapped: {known[path].untappable}")
+
+
+def _shown(array: np.ndarray) -> np.ndarray:
+    """The array itself, for looking only."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
