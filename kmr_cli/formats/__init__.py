@@ -91,7 +91,7 @@ def detect(path: Path) -> Format:
     return found
 
 
-_OPTIONS = {
+OPTIONS = {
     "signature": ("no signatures", "--signature"),
     "tags": ("no tag sets", "--tag"),
     "method": ("no methods to choose from", "--method"),
@@ -101,9 +101,9 @@ _OPTIONS = {
 
 
 def _refuse_options(path: Path, found: Format, options: OpenOptions) -> None:
-    asked = [name for name in _OPTIONS if getattr(options, name) is not None]
+    asked = [name for name in OPTIONS if getattr(options, name) is not None]
     refused = [name for name in asked if name not in found.OPTIONS]
     if refused:
-        lacks = " and ".join(_OPTIONS[name][0] for name in refused)
-        leave_out = ", ".join(_OPTIONS[name][1] for name in refused)
+        lacks = " and ".join(OPTIONS[name][0] for name in refused)
+        leave_out = ", ".join(OPTIONS[name][1] for name in refused)
         raise ModelFileError(f"{path}: {found.FILE} has {lacks}", f"leave out {leave_out}")

@@ -248,8 +248,9 @@ class DependsOnTheAddress(Session):
 class Format:
     """The toy's format with broken parts."""
 
-    def __init__(self, session=None, describe=None, without=None):
+    def __init__(self, session=None, describe=None, without=None, **facts):
         self._session, self._describe, self._without = session, describe, without
+        vars(self).update(facts)
 
     def __getattr__(self, name):
         if name == self._without:
@@ -288,6 +289,8 @@ SABOTEURS = [
     ("has_every_part", {"without": "PROGRAMS"}),
     ("has_every_part", {"without": "adopt"}),
     ("has_every_part", {"describe": other_separator}),
+    ("has_every_part", {"TITLE": ""}),
+    ("has_every_part", {"OPTIONS": frozenset({"colour"})}),
     ("described_inputs_are_those_of_the_session", {"describe": other_inputs}),
     ("described_paths_are_found_again", {"describe": renamed}),
     ("listed_layers_give_values", {"session": LosesALayer}),

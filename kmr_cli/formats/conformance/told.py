@@ -9,6 +9,7 @@ import sys
 from types import ModuleType
 
 from kmr_cli.errors import LayerError
+from kmr_cli.formats import OPTIONS
 from kmr_cli.formats.conformance.compare import ConformanceError, demand
 from kmr_cli.formats.conformance.example import SIDES, Opened
 from kmr_cli.formats.conformance.rule import Rule, rule
@@ -26,7 +27,7 @@ def has_every_part(found: Opened) -> None:
     demand(not missing, f"no {', '.join(missing)}")
     for name in ("NAME", "TITLE", "FILE", "SEPARATOR"):
         demand(bool(getattr(format_, name)) and isinstance(getattr(format_, name), str), f"{name} is not a text")
-    unknown = set(format_.OPTIONS) - {"signature", "tags"}
+    unknown = set(format_.OPTIONS) - set(OPTIONS)
     demand(not unknown, f"OPTIONS names unknown options: {', '.join(sorted(unknown))}")
     demand(found.info.format == format_.NAME, f"describe calls the format {found.info.format!r}")
     separators = optional(format_, "SEPARATORS") or (format_.SEPARATOR,)
@@ -37,9 +38,7 @@ _PROBE = """
 import importlib, json, pathlib, sys
 module, path, options, frameworks, sys.path[:] = json.loads(sys.stdin.read())
 from kmr_cli.formats.interface import OpenOptions
-options["tags"] = None if options["tags"] is None else tuple(options["tags"])
-options["imports"] = tuple(options["imports"])
-importlib.import_module(module).describe(pathlib.Path(path), OpenOptions(**options))
+importlib.import_module(module).describe(pathlib.Path(path), eval(options))
 print("LOADED", json.dumps(sorted(set(frameworks) & set(sys.modules))))
 """
 
@@ -50,8 +49,7 @@ def describe_imports_no_framework(found: Opened) -> None:
     example = found.example
     known = sorted(frameworks() | set(example.format.FRAMEWORKS))
     assert isinstance(example.format, ModuleType)
-    options = {name: getattr(example.options, name) for name in ("imports", "signature", "tags", "training")}
-    asked = json.dumps([example.format.__name__, str(example.path), options, known, sys.path])
+    asked = json.dumps([example.format.__name__, str(example.path), repr(example.options), known, sys.path])
     done = subprocess.run([sys.executable, "-c", _PROBE], input=asked, capture_output=True, text=True, check=False)
     loaded = re.search("LOADED (.*)", done.stdout)
     last = (done.stderr.strip().splitlines() or ["nothing"])[-1]
