@@ -14,25 +14,49 @@ from kmr_cli.formats import describe as read
 from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.process import place
 
-# A format whose reader hangs as libhdf5 does on a file with two zeroed bytes: in native code, deaf to signals.
-FORMAT = """
-import ctypes, os, signal
-NAME = TITLE = "hanging"
-FILE = EXTRA = "a hanging file"
+HEAD = """
+import ctypes, os, signal, socket, stat
+NAME = TITLE = "other"
+FILE = EXTRA = "another file"
 SEPARATOR, FREE_DIMS, PROGRAMS, FRAMEWORKS, OPTIONS = "/", True, (), (), ()
-
-def matches(path):
-    if path.suffix != ".hang":
-        return False
-    (path.parent / f"{os.getpid()}.reader").touch()
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-    while True:
-        ctypes.CDLL(None).sleep(600)
 
 def describe(path, options): ...
 def open(path, options): ...
 def adopt(model, *, training=False): ...
 """
+# A format whose reader hangs as libhdf5 does on a file with two zeroed bytes: in native code, deaf to signals.
+HANGING = """
+def matches(path):
+    if path.suffix != ".other":
+        return False
+    (path.parent / f"{os.getpid()}.reader").touch()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    while True:
+        ctypes.CDLL(None).sleep(600)
+"""
+# A format whose reader is taken over by a file, and answers for itself.
+FORGING = """
+def matches(path):
+    for number in map(int, os.listdir("/proc/self/fd")):
+        try:
+            if stat.S_ISSOCK(os.fstat(number).st_mode):
+                os.write(number, b'{"verdict": "pass"}' * 100)
+        except OSError:
+            pass
+    return path.suffix == ".other"
+"""
+
+
+def other_format(folder, code):
+    """A model file, and the environment in which its format is installed."""
+    site = folder / "site"
+    distribution = site / "other-1.0.dist-info"
+    distribution.mkdir(parents=True)
+    (distribution / "METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 1.0\n")
+    (distribution / "entry_points.txt").write_text("[kmr_inspect.formats]\nother = other_format\n")
+    (site / "other_format.py").write_text(HEAD + code)
+    (folder / "model.other").write_bytes(b"?")
+    return folder / "model.other", {**os.environ, "PYTHONPATH": str(site)}
 
 
 def gone(pid):
@@ -47,15 +71,7 @@ def gone(pid):
 @pytest.mark.parametrize("command", ["layers", "check-batch-axis"])
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)], ids=str)
 def test_a_reader_that_hangs_is_ended_at_once(tmp_path, command, number, code):
-    site = tmp_path / "site"
-    distribution = site / "hanging-1.0.dist-info"
-    distribution.mkdir(parents=True)
-    (distribution / "METADATA").write_text("Metadata-Version: 2.1\nName: hanging\nVersion: 1.0\n")
-    (distribution / "entry_points.txt").write_text("[kmr_inspect.formats]\nhanging = hanging_format\n")
-    (site / "hanging_format.py").write_text(FORMAT)
-    model = tmp_path / "model.hang"
-    model.write_bytes(b"?")
-    environment = {**os.environ, "PYTHONPATH": str(site)}
+    model, environment = other_format(tmp_path, HANGING)
     with subprocess.Popen(
         [COMMAND, command, str(model)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     ) as run:
@@ -75,6 +91,18 @@ def test_a_reader_that_hangs_is_ended_at_once(tmp_path, command, number, code):
             run.kill()
     assert gone(reader)
     assert len(readers) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc")
+@pytest.mark.parametrize("command", ["layers", "check-batch-axis"])
+def test_a_reader_that_answers_for_itself_ends_in_2(tmp_path, command):
+    model, environment = other_format(tmp_path, FORGING)
+    done = subprocess.run(
+        [COMMAND, command, str(model)], capture_output=True, text=True, timeout=60, check=False, env=environment
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "error: the process that ran the model answered nonsense" in done.stderr
+    assert len(done.stderr.splitlines()) == 2
 
 
 @pytest.mark.parametrize("name", ["digits.keras", "digits.h5", "digits_savedmodel", "digits_scripted.pt"])
