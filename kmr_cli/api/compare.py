@@ -48,7 +48,7 @@ def is_snapshot(path: Path) -> bool:
 
 def compare_with_snapshot(
     model: Model,
-    path: Path,
+    path: str | Path,
     batch: Data = None,
     *,
     tolerances: Tolerances | None = None,
@@ -70,6 +70,7 @@ def compare_with_snapshot(
         SnapshotError: no snapshot, or taken on other data than ``batch``.
         BatchError, MissingFrameworkError, ModelLoadError, ModelRunError: as for ``Model.snapshot``.
     """
+    path = Path(path)
     text = read_text(path)
     before = parse(text, str(path))
     _refuse_source(before, path, batch)
