@@ -1,6 +1,8 @@
 """A rule is one file and one line of the table: every other place finds it there."""
 
+import ast
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -123,3 +125,22 @@ def test_listing_the_rules_loads_no_framework():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
     assert done.stdout.splitlines()[-1] == "LOADED [] 0", done.stderr
+
+
+def codes_named_in(text):
+    constants = (node.value for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Constant))
+    return [value for value in constants if isinstance(value, str) and re.fullmatch(r"KMR\d{0,3}", value)]
+
+
+def test_no_other_file_names_a_code():
+    folders = [PACKAGE / command / "rules" for command in ("check", "compare")]
+    homes = {PACKAGE / "rules.py", *(path for folder in folders for path in folder.glob("*.py"))}
+    named = {path: codes_named_in(path.read_text()) for path in set(PACKAGE.rglob("*.py")) - homes}
+    assert len(named) > 200
+    assert {path.name: codes for path, codes in named.items() if codes} == {}
+    assert all(codes_named_in(path.read_text()) for path in homes if path.stem != "__init__")
+
+
+@pytest.mark.parametrize("line", ["run.add('KMR101', source)", "masked = 'KMR2'", "codes = ('KMR101', 'KMR104')"])
+def test_a_code_that_is_named_elsewhere_is_noticed(line):
+    assert codes_named_in(line)

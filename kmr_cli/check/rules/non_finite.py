@@ -135,42 +135,40 @@ class _Way:
         return self._known[tap]
 
     def _look_before(self, tap: Tap) -> list[Tap]:
-        """Taps from which its values may have come in one step."""
-        same = self._same_tensor(tap)
-        if same is not None:
-            return [same]
+        """Taps that it may have come from directly: the same tensor, what its layer was fed, or what lay around."""
+        same = self._same_before(tap)
+        if same:
+            return same[-1:]  # and from there to those before
+        layer, call, port = tap
         earlier = self.taps[: self._place[tap]]
-        own = self._made_of(tap, earlier)
-        if own is not None:
-            return own
-        loose = list(self._loose(earlier, tap[0]))
-        if not loose and not self._mild[tap] and all(self._mild[other] for other in earlier):
-            return []  # -Inf that went where it belongs, and NaN: this code made it
-        return loose or earlier
+        if layer and port.startswith("out"):
+            fed = self._fed_to(tap, earlier)
+            if fed or (layer, call) in self._fed:
+                return fed
+        return self._from_code_between(tap, earlier)
 
-    def _same_tensor(self, tap: Tap) -> Tap | None:
-        """The nearest earlier tap with the same content, from which the way leads on to those before."""
+    def _same_before(self, tap: Tap) -> list[Tap]:
+        """Taps that held the same content before it did."""
         layer, call, port = tap
         alike = self._alike[self._content[tap]]
         same = [other for other in alike if self._place[other] < self._place[tap]]
         if port.startswith("out"):  # who takes it in may be seen before it is seen to leave
-            same = [other for other in same if other[:2] == (layer, call) or not other[2].startswith("in")]
-        elif not same:
-            same = [other for other in alike if other[2].startswith("out") and other[0]]
-        return same[-1] if same else None
+            return [other for other in same if other[:2] == (layer, call) or not other[2].startswith("in")]
+        return same or [other for other in alike if other[2].startswith("out") and other[0]]
 
-    def _made_of(self, tap: Tap, earlier: Sequence[Tap]) -> list[Tap] | None:
-        """What a layer made its output of: what entered it, and what left the layers inside.
-
-        None for anything but an output of a layer, and where nothing tells.
-        """
-        layer, call, port = tap
-        if not layer or not port.startswith("out"):
-            return None
+    def _fed_to(self, tap: Tap, earlier: Sequence[Tap]) -> list[Tap]:
+        """What entered the layer that returned it, and what the layers inside returned."""
+        layer, call, _ = tap
         inside = [one for one in earlier if one[0].startswith(layer + self._separator)]
         own = [one for one in earlier if one[:2] == (layer, call) and one[2].startswith("in")]
-        own += list(self._loose(inside, layer)) or inside
-        return own if own or (layer, call) in self._fed else None
+        return own + (list(self._loose(inside, layer)) or inside)
+
+    def _from_code_between(self, tap: Tap, earlier: Sequence[Tap]) -> list[Tap]:
+        """What code between layers may have made it of; nothing where only that code can have made it."""
+        loose = list(self._loose(earlier, tap[0]))
+        if not loose and not self._mild[tap] and all(self._mild[other] for other in earlier):
+            return []  # -Inf that went where it belongs, and NaN: this code made it
+        return loose or list(earlier)
 
     def _loose(self, earlier: Sequence[Tap], layer: str) -> Iterator[Tap]:
         """What has entered no layer but those around ``layer``."""
