@@ -17,7 +17,7 @@ from kmr_cli.config.arguments import refuse_size_and_seed
 from kmr_cli.config.samples import Index, least_size, resolve_index
 from kmr_cli.errors import BatchError
 from kmr_cli.evidence.passes import SINGLY
-from kmr_cli.formats.facts import refuse_no_inputs, without_inputs
+from kmr_cli.formats.facts import without_inputs
 
 Arrays: TypeAlias = dict[str, np.ndarray]
 """Input name -> array with the samples along axis 0."""
@@ -38,7 +38,8 @@ def make_batch(opened: Opened, asked: BatchRequest, index: Index = 0) -> tuple[A
     given = [] if asked.synthetic else _given(asked)
     opened.admit({one.name for one in given if one.name} | {name for name in asked.shapes if name})
     info, size = opened.info, asked.size
-    refuse_no_inputs(info)
+    if info.unfit is not None:
+        raise BatchError(*info.unfit)
     fixed = info.fixed_batch
     if size is not None and fixed not in (None, size):
         raise BatchError(

@@ -208,7 +208,7 @@ class Model:
         if side not in _SIDES:
             raise LayerError(f"no side {side!r}", "it is in, out or both")
         patterns = layer_patterns(layer)
-        choice = choose(patterns, self.info.layers, self.info.separator)
+        choice = choose(patterns, self.info.layers, self.info.separator, self.info.root)
         if choice.unmatched and not self.info.opaque:
             raise unknown_layer(choice.unmatched[0], self.info.layers)
         for skipped in choice.skipped:
@@ -331,5 +331,5 @@ def opened(model: Model) -> Opened:
 
 def least_records(model: Model, layer: str | Sequence[str], side: str, call: int | None) -> int:
     """How many records ``model.sample`` returns at least for one sample, as far as the file tells."""
-    choice = choose(layer_patterns(layer), model.info.layers, model.info.separator)
+    choice = choose(layer_patterns(layer), model.info.layers, model.info.separator, model.info.root)
     return given.least_records(model.info.layers, choice.paths, _SIDES[side], call)

@@ -95,7 +95,7 @@ def refuse_no_samples(specs: tuple[TensorSpec, ...], without_inputs: str | None)
         if declared_shape(spec, 1) == ():
             raise BatchError(
                 f"input {spec.name!r}: takes a single number for the whole batch, but samples lie along axis 0",
-                "export the model with that number fixed inside, or with one for each sample",
+                f"--constant {spec.name}=VALUE gives it",
             )
 
 

@@ -169,7 +169,7 @@ def _every_way(models: Sequence[str], opening: OpenOptions, *, debug: bool) -> d
         except KmrError:  # it is told when the model is opened
             found[path] = path, opening
             continue
-        if info.runs:
+        if info.unfit is None or not info.ways:
             found[path] = path, opening
         for kind, name in info.ways:
             way = replace(opening, method=name) if kind == "method" else replace(opening, signature=name)

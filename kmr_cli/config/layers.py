@@ -28,11 +28,12 @@ class Choice:
     skipped: tuple[LayerInfo, ...]
 
 
-def choose(patterns: Iterable[str], layers: Sequence[LayerInfo], separator: str) -> Choice:
+def choose(patterns: Iterable[str], layers: Sequence[LayerInfo], separator: str, root: str = "") -> Choice:
     """Match patterns against a model's layers.
 
     A pattern is an exact path, else the unique end of one (whole names: ``conv1`` for ``tower/conv1``), else a
-    glob (``*`` also crosses separators, so ``'*'`` is every layer).
+    glob (``*`` also crosses separators, so ``'*'`` is every layer). It may begin with ``root``, the scope of the model
+    itself that no path repeats, and end with the number of a tensor, as graphs write them: ``model/conv1/Relu:0``.
 
     Raises:
         LayerError: an ambiguous suffix, or a layer that cannot be tapped asked for by name.
@@ -43,6 +44,9 @@ def choose(patterns: Iterable[str], layers: Sequence[LayerInfo], separator: str)
     skipped: dict[str, LayerInfo] = {}
     for pattern in patterns:
         found = match(pattern, by_path, separator)
+        if not found:
+            pattern = _as_path(pattern, separator, root)
+            found = match(pattern, by_path, separator)
         if not found:
             unmatched.append(pattern)
         elif len(found) == 1 and not _is_glob(pattern, by_path):
@@ -55,6 +59,14 @@ def choose(patterns: Iterable[str], layers: Sequence[LayerInfo], separator: str)
             skipped.update((path, by_path[path]) for path in found if by_path[path].untappable)
     paths = tuple(path for path in by_path if path in chosen)
     return Choice(paths, tuple(unmatched), tuple(skipped.values()))
+
+
+def _as_path(pattern: str, separator: str, root: str) -> str:
+    """A name of the graph as a path: without the model's own scope, and the number of a tensor."""
+    name, colon, number = pattern.rpartition(":")
+    if colon and number.isdigit():
+        pattern = name
+    return pattern.removeprefix(root + separator) if root else pattern
 
 
 def unknown_layer(pattern: str, layers: Sequence[LayerInfo]) -> LayerError:

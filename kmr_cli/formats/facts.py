@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from kmr_cli.errors import KmrError
 from kmr_cli.formats import all_formats, find_format, plugins
 from kmr_cli.formats.interface import optional
-from kmr_cli.records import ModelInfo
 
 
 def title(name: str) -> str:
@@ -42,21 +40,6 @@ def without_inputs(name: str) -> str | None:
     found = find_format(name)
     hint: str | None = None if found is None else optional(found, "WITHOUT_INPUTS")
     return hint
-
-
-def refuse_no_inputs(info: ModelInfo) -> None:
-    """Refuse a model that names no input, in the words of its format.
-
-    Raises:
-        KmrError: that.
-    """
-    if info.inputs:
-        return
-    found = find_format(info.format)
-    explain = None if found is None else optional(found, "no_inputs")
-    error: KmrError | None = None if explain is None else explain(info)
-    if error is not None:
-        raise error
 
 
 def frameworks() -> frozenset[str]:

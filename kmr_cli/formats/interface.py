@@ -254,9 +254,6 @@ class OptionalParts(Protocol):
     def refuse_live(self, model: Any) -> KmrError | None:
         """What to do about a live object of this framework that ``adopt`` does not take; None for anything else."""
 
-    def no_inputs(self, info: ModelInfo) -> KmrError | None:
-        """Why such a model names no input, and what to type; None where that is not known."""
-
     def explain(self, path: Path) -> ModelFileError | None:
         """What an existing path is that no format can open, if it stems from this format's world: weights alone, say.
 

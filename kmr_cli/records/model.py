@@ -102,7 +102,8 @@ class ModelInfo(Shown):
             pattern (``states.*``) where the batch may name any number.
         ways: other ways into the model, which are run when they are asked for: ``("method", "encode")``,
             ``("signature", "flat")``.
-        runs: False where there is nothing to run unless one of these ways is chosen.
+        unfit: why no batch can be fed whose rows are samples, and what to do; None where one can.
+        root: scope of the model itself, with which paths may be typed too: ``tower`` for ``tower/block2``.
     """
 
     path: str
@@ -120,7 +121,8 @@ class ModelInfo(Shown):
     trains: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     ways: tuple[tuple[str, str], ...] = ()
-    runs: bool = True
+    unfit: tuple[str, str | None] | None = None
+    root: str = ""
 
 
 BatchIndexKind: TypeAlias = Literal[

@@ -20,7 +20,7 @@ SEPARATOR = "/"
 PROGRAMS = ("tensorflow",)
 FRAMEWORKS = ("tensorflow",)
 FREE_DIMS = True
-OPTIONS = frozenset({"signature", "tags"})
+OPTIONS = frozenset({"signature", "tags", "constants"})
 SORTED_OUTPUTS = True
 
 
@@ -42,7 +42,7 @@ def describe(path: Path, options: OpenOptions) -> ModelInfo:
     from kmr_cli.formats.savedmodel.describe.analysis import analyse
     from kmr_cli.formats.savedmodel.describe.description import model_info
 
-    return model_info(analyse(path, options), NAME)
+    return model_info(analyse(path, options), NAME, options)
 
 
 def open(path: Path, options: OpenOptions) -> Session:  # noqa: A001  (the name that Format asks for)

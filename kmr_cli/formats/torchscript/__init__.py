@@ -105,20 +105,6 @@ def refuse_live(model: Any) -> KmrError | None:
     )
 
 
-def no_inputs(info: ModelInfo) -> KmrError:
-    """What to do about a module that has no method forward, or one that takes no tensor."""
-    others = [method for _, method in info.ways]
-    if not info.runs:
-        return ModelLoadError(
-            f"{info.path}: the module has no method forward" + (f", but {' and '.join(others)}" if others else ""),
-            f"--method {others[0]} runs that one" if others else "save a module around it whose forward calls it",
-        )
-    return ModelLoadError(
-        f"{info.path}: the method that is run takes no tensor",
-        f"--method {others[0]} runs another" if others else "save a module around it whose forward takes the batch",
-    )
-
-
 def explain(path: Path) -> ModelFileError | None:
     """What ``torch.save`` and ``torch.export.save`` write."""
     if not path.is_file():
@@ -146,7 +132,7 @@ def _load(source: str | bytes, described: Description, *, training: bool) -> Ses
 
     name = described.info.path
     if not described.has_method:
-        raise no_inputs(described.info)
+        raise ModelLoadError(*(described.info.unfit or (f"{name}: it has nothing to run", None)))
     for argument in leaves(described.arguments):
         if argument.kind == "unsupported":
             raise ModelLoadError(

@@ -56,6 +56,7 @@ class Analysis:
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     layers: tuple[ScopeLayer, ...]
+    root: str = ""
 
     def shape(self, tensor: str) -> Shape | None:
         """The static shape of a tensor, where the file keeps it."""
@@ -142,8 +143,8 @@ def _analyse(path: Path, _stamp: tuple[int, int], signature_name: str | None, ta
     traced = flow.trace(graph, [one.tensor for one in inputs], ends)
     found = find(graph, traced.order, source.meta_graph)
     starts = [one.tensor for one in inputs]
-    layers = scopes.find_layers(graph, traced, found, starts, ends, path, source.meta_graph.object_graph_def)
-    return Analysis(source, graph, traced, found, inputs, outputs, tuple(layers))
+    layers, root = scopes.find_layers(graph, traced, found, starts, ends, path, source.meta_graph.object_graph_def)
+    return Analysis(source, graph, traced, found, inputs, outputs, tuple(layers), root)
 
 
 def _tensors(source: Source, infos: Any) -> list[Tensor]:
@@ -151,7 +152,8 @@ def _tensors(source: Source, infos: Any) -> list[Tensor]:
     found = []
     for name in sorted(infos):
         info = infos[name]
-        shape = shape_of(info.tensor_shape)
+        # Some TF1 builders write names and dtypes only: then nothing is said of the shape.
+        shape = shape_of(info.tensor_shape) if info.HasField("tensor_shape") else None
         kind = info.WhichOneof("encoding") if _has_encoding(info) else _encoding(info)
         if kind == "coo_sparse":
             sparse = info.coo_sparse

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.formats.savedmodel.describe import dtypes, reader
 from kmr_cli.formats.savedmodel.describe.analysis import Analysis
+from kmr_cli.formats.savedmodel.describe.composites import composites
+from kmr_cli.formats.savedmodel.describe.constants import constants
 from kmr_cli.formats.savedmodel.describe.scopes import BRANCHES, LOOPS, Call, ScopeLayer
+from kmr_cli.formats.savedmodel.describe.signatures import other_signatures
 from kmr_cli.records import LayerInfo, ModelInfo, TensorSpec
 
 _SHOWN = 4
 """Names that a note lists before it only counts."""
 
 
-def model_info(analysis: Analysis, format_name: str) -> ModelInfo:
-    """The whole description."""
-    source = analysis.source
-    inputs = analysis.specs()
+def model_info(analysis: Analysis, format_name: str, options: OpenOptions) -> ModelInfo:
+    """The whole description; inputs that are given as constants are left out of it.
+
+    Raises:
+        ModelFileError: a constant that fits no input.
+    """
+    source, parts = analysis.source, composites(analysis)
+    fixed = constants(analysis, options)
+    inputs = tuple(spec for spec in analysis.specs() if spec.name not in fixed)
     outputs = tuple(
         TensorSpec(one.name, one.shape if one.shape is not None else analysis.shape(one.tensor), dtypes.name(one.dtype))
         for one in analysis.outputs
@@ -28,7 +39,26 @@ def model_info(analysis: Analysis, format_name: str) -> ModelInfo:
         layers=layer_infos(analysis),
         parameters=_sum(analysis, tuple(analysis.variables)),
         fixed_batch=_fixed_batch(inputs),
-        notes=tuple(_notes(analysis)),
+        notes=(*_notes(analysis), *_of_parts(parts)),
+        ways=tuple(("signature", name) for name in other_signatures(source)),
+        unfit=_unfit(source.path.name, parts),
+        root=analysis.root,
+    )
+
+
+def _of_parts(parts: Mapping[str, tuple[str, str]]) -> list[str]:
+    return [f"input {name!r} holds the {part} of a {kind} tensor" for name, (kind, part) in parts.items()]
+
+
+def _unfit(name: str, parts: Mapping[str, tuple[str, str]]) -> tuple[str, str | None] | None:
+    """Why no batch can be fed whose rows are samples."""
+    if not parts:
+        return None
+    listed = ", ".join(f"{one!r} ({part})" for one, (_, part) in parts.items())
+    kind = next(iter(parts.values()))[0]
+    return (
+        f"{name}: takes a {kind} tensor in parts, {listed}, whose rows are not one a sample",
+        "export a signature that takes padded tensors (and a mask), and look at that one",
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from kmr_cli.errors import ModelFileError
-from kmr_cli.formats.savedmodel.describe import messages
+from kmr_cli.formats.savedmodel.describe import messages, operators
 
 CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderWithDefault", "PlaceholderV2"})
@@ -164,7 +164,11 @@ class Graph:
         types = self._raw_types(raw)
         index = int(feed.rpartition(":")[2])
         placeholder.attr["dtype"].type = types[index] if index < len(types) else 0
-        placeholder.attr["shape"].shape.unknown_rank = True
+        kept = raw.attr["_output_shapes"].list.shape if "_output_shapes" in raw.attr else ()
+        if index < len(kept):
+            placeholder.attr["shape"].shape.CopyFrom(kept[index])
+        else:
+            placeholder.attr["shape"].shape.unknown_rank = True
         self._add(placeholder.name, "Placeholder", [], name, placeholder, None)
         self._alias[feed] = placeholder.name + ":0"
 
@@ -272,9 +276,12 @@ class Graph:
     # -- what the op list tells -----------------------------------------------------------------------------------
 
     def _definition(self, op: str) -> Any | None:
-        if op in self._ops:
-            return self._ops[op]
-        return self._library[op].signature if op in self._library else None
+        if op not in self._ops:
+            known = self._library[op].signature if op in self._library else operators.definition(op)
+            if known is None:
+                return None
+            self._ops[op] = known
+        return self._ops[op]
 
     def _offset(self, raw: Any, output: str) -> int:
         """How many tensors a node hands out before its output argument ``output``."""

@@ -118,6 +118,7 @@ _CLASSES = _declare()
 
 SavedModel: Any = _CLASSES["SavedModel"]
 NodeDef: Any = _CLASSES["NodeDef"]
+OpDef: Any = _CLASSES["OpDef"]
 GraphDef: Any = _CLASSES["GraphDef"]
 AttrValue: Any = _CLASSES["AttrValue"]
 AssetFileDef: Any = _CLASSES["AssetFileDef"]

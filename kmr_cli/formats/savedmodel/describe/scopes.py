@@ -12,7 +12,7 @@ from kmr_cli.formats.savedmodel.describe import kinds, names
 from kmr_cli.formats.savedmodel.describe.calls import READS, CallSplitter, readers
 from kmr_cli.formats.savedmodel.describe.flow import Flow
 from kmr_cli.formats.savedmodel.describe.graph import Graph, producer
-from kmr_cli.formats.savedmodel.describe.variables import Variable, shape_of
+from kmr_cli.formats.savedmodel.describe.variables import HANDLES, Variable, shape_of
 
 _NOT_LAYERS = frozenset({"Identity", "IdentityN", "NoOp", "Const", "Placeholder", "PlaceholderWithDefault"}) | READS
 LOOPS = frozenset({"While", "StatelessWhile", "For", "MapDefun"})
@@ -71,8 +71,8 @@ def find_layers(
     outputs: Sequence[str],
     path: Path,
     object_graph: Any,
-) -> list[ScopeLayer]:
-    """Every layer of the signature, parents before children, otherwise in execution order.
+) -> tuple[list[ScopeLayer], str]:
+    """Every layer of the signature, parents before children, otherwise in execution order; and the model's own scope.
 
     Args:
         graph: the inlined graph.
@@ -83,7 +83,8 @@ def find_layers(
         path: the SavedModel directory (Keras 2 keeps its own list of layers there).
         object_graph: the SavedObjectGraph.
     """
-    return _Finder(graph, flow, variables, feeds, outputs, path, object_graph).layers()
+    finder = _Finder(graph, flow, variables, feeds, outputs, path, object_graph)
+    return finder.layers(), finder.root
 
 
 class _Finder:
@@ -109,12 +110,14 @@ class _Finder:
         reading = [(graph.nodes[node].scope, variables[handle].name) for node, handle in self._reads]
         self._keras_3 = not self._classes and names.has_keras_3_suffix(reading, lively, object_graph)
         if self._keras_3:
-            populated = frozenset(above for node in graph.nodes.values() for above in names.parents(node.scope))
+            # Handles of variables bear the plain names, and hold no operation of a layer.
+            nodes = [node for node in graph.nodes.values() if node.op not in HANDLES]
+            populated = frozenset(above for node in nodes for above in names.parents(node.scope))
             self._listed = names.keras_3_layers(lively | read_scopes, populated, frozenset(read_scopes))
         else:
             self._listed = names.plain_layers(lively | read_scopes, self._classes)
-        self._root = names.root_scope(self._listed, keras_3=self._keras_3, classes=self._classes)
-        self._listed.pop(self._root, None)
+        self.root = names.root_scope(self._listed, keras_3=self._keras_3, classes=self._classes)
+        self._listed.pop(self.root, None)
         self._children: dict[str, set[str]] = {}
         for scope, part in self._listed.items():
             self._children.setdefault(scope.rpartition("/")[0], set()).add(part)
@@ -165,7 +168,7 @@ class _Finder:
             above = [scope for scope in names.parents(self._scopes[name]) if scope in self._listed]
             for scope in above:
                 members[scope].append(name)
-            if not above and self._scopes[name] in ("", self._root):
+            if not above and self._scopes[name] in ("", self.root):
                 loose.append(name)
         groups = self._groups(members)
         for group in groups:
@@ -202,7 +205,7 @@ class _Finder:
         variables = self._scope_variables()
         groups: list[_Group] = []
         by_key: dict[tuple[str, str], list[_Group]] = {}
-        path_of: dict[str, str] = {"": "", self._root: ""}
+        path_of: dict[str, str] = {"": "", self.root: ""}
         merged = {} if self._keras_3 or self._classes else self._same_variables(variables)
         for scope in sorted(self._listed, key=lambda one: (one.count("/"), names.natural_key(one), one)):
             if not members[scope]:
@@ -313,7 +316,7 @@ class _Finder:
         for handle in sorted(group.variables):
             for name in self._flow.users[handle]:
                 node = self._graph.nodes[name]
-                around = node.scope not in ("", self._root) and any(
+                around = node.scope not in ("", self.root) and any(
                     scope.startswith(node.scope + "/") and not node.label.startswith(scope + "/")
                     for scope in group.scopes
                 )

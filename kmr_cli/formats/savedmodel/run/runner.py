@@ -181,7 +181,7 @@ class Runner:
         except self._tf.errors.OpError as exc:
             if self._raised:
                 raise self._raised.pop() from None
-            failure = ModelRunError(f"{self._where}: {self._failure(exc)}", "check the input's values and shape")
+            failure = ModelRunError(f"{self._where}: {self._failure(exc)}", _what_to_do(exc))
             if self._last is not None:
                 failure.layer = self._layer_of(self._failed_node(fetches, feed))
             raise failure from exc
@@ -234,6 +234,18 @@ class Runner:
         self._session = None
 
 
+def _what_to_do(exc: BaseException) -> str:
+    text = str(exc)
+    if "Could not parse example" in text or "Could not parse Example" in text:
+        return (
+            "the input takes serialized tf.train.Example messages, one a sample: give them with --input, as the object"
+            " array of their SerializeToString()"
+        )
+    if "No OpKernel" in text or "OpKernel was registered" in text:
+        return "this operation runs on another device only: export the model for the CPU"
+    return "check the input's values and shape"
+
+
 def as_array(value: Any) -> np.ndarray:
     """What TensorFlow hands out as one array: scalars too, text as ``bytes``, quantized as plain integers."""
     if isinstance(value, (bytes, str)):
@@ -281,4 +293,5 @@ def _refused(where: str, exc: Exception) -> KmrError:
             f"{where}: it uses the operation {name!r}, which this TensorFlow does not have",
             "--import a module that loads the library with it (tensorflow_text, tf.load_op_library)",
         )
-    return ModelLoadError(f"{where}: TensorFlow refused the graph ({message})")
+    hint = _what_to_do(exc) if "OpKernel" in str(exc) else None
+    return ModelLoadError(f"{where}: TensorFlow refused the graph ({message})", hint)

@@ -12,6 +12,7 @@ from kmr_cli.formats.common.aligned import aligned_copy
 from kmr_cli.formats.common.frameworks import import_user_modules, require
 from kmr_cli.formats.interface import OpenOptions, Sink, Taps
 from kmr_cli.formats.savedmodel.describe.analysis import Analysis
+from kmr_cli.formats.savedmodel.describe.constants import constants
 from kmr_cli.formats.savedmodel.describe.description import layer_infos
 from kmr_cli.formats.savedmodel.run import restore
 from kmr_cli.formats.savedmodel.run import taps as tapping
@@ -44,6 +45,7 @@ class SavedModelSession:
     def __init__(self, analysis: Analysis, options: OpenOptions) -> None:
         restore.check_files(analysis)
         self._analysis = analysis
+        self._constants = constants(analysis, options)
         self._tf = require("tensorflow", "tensorflow")
         import_user_modules(options.imports)
         self._runners: OrderedDict[tuple[object, ...], tuple[Runner, list[tapping.Group]]] = OrderedDict()
@@ -56,7 +58,7 @@ class SavedModelSession:
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
         """What the signature wants, by name."""
-        return self._analysis.specs()
+        return tuple(spec for spec in self._analysis.specs() if spec.name not in self._constants)
 
     @property
     def layers(self) -> tuple[LayerInfo, ...]:
@@ -73,7 +75,7 @@ class SavedModelSession:
         """
         if self._closed:
             raise ModelLoadError(f"{self._analysis.source.path.name}: the session is closed")
-        names = [one.name for one in self._analysis.inputs]
+        names = [one.name for one in self._analysis.inputs if one.name not in self._constants]
         missing = [name for name in names if name not in batch]
         if missing:
             raise BatchError(f"{self._analysis.source.path.name}: the input {missing[0]!r} is not in the batch")
@@ -85,7 +87,8 @@ class SavedModelSession:
         runner, groups = self._runner(taps if sink is not None else None, events, batch, stop=stop)
         self._sink, self._groups = sink, groups
         try:
-            values = runner.run({name: aligned_copy(_as_objects(batch[name])) for name in names})
+            fed = {name: aligned_copy(_as_objects(batch[name])) for name in names}
+            values = runner.run({**fed, **self._constants})
         finally:
             self._sink, self._groups = None, []
         if stop:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -22,7 +22,7 @@ from kmr_cli.formats.torchscript.describe.interface import (
     specs,
 )
 from kmr_cli.formats.torchscript.describe.operators import OperatorNames
-from kmr_cli.formats.torchscript.describe.signature import Argument
+from kmr_cli.formats.torchscript.describe.signature import Argument, leaves
 from kmr_cli.records import LayerInfo, ModelInfo, TensorSpec
 
 FORWARD = "forward"
@@ -133,9 +133,28 @@ def describe_archive(archive: Archive, name: str, options: OpenOptions | None = 
         trains=tuple(node.path for node in nodes if _trains(node, code)),
         optional=tuple(optional_inputs(arguments)),
         ways=ways,
-        runs=forward is not None,
+        unfit=_unfit(name, forward, method, [*inputs, *leaves(arguments)], ways),
     )
     return Description(info, arguments, operators, flow.helpers(), forward is not None, optimized, method)
+
+
+def _unfit(
+    name: str,
+    forward: ast.FunctionDef | None,
+    method: str,
+    fed: Sequence[object],
+    ways: Sequence[tuple[str, str]],
+) -> tuple[str, str | None] | None:
+    """Why the method takes no batch, and what to do."""
+    others = [other for _, other in ways]
+    if forward is None:
+        has = f", but {' and '.join(others)}" if others else ""
+        hint = f"--method {others[0]} runs that one" if others else "save a module around it whose forward calls it"
+        return f"{name}: the module has no method {method}{has}", hint
+    if not fed:
+        hint = f"--method {others[0]} runs another one" if others else "save a module around it that takes the batch"
+        return f"{name}: its method {method} takes no tensor", hint
+    return None
 
 
 def _methods(archive: Archive, code: Code) -> dict[str, ast.FunctionDef]:
