@@ -117,6 +117,7 @@ class Graph:
     def __init__(self, meta_graph: Any, roots: Iterable[str], feeds: Iterable[str], where: str) -> None:
         self._where = where
         self._ops = {op.name: op for op in meta_graph.meta_info_def.stripped_op_list.op}
+        self._not_listed: set[str] = set()  # operations that the file's own list leaves out
         self._library = {function.signature.name: function for function in meta_graph.graph_def.library.function}
         self._main = {node.name: node for node in meta_graph.graph_def.node}
         self._alias: dict[str, str] = {}
@@ -277,10 +278,13 @@ class Graph:
 
     def _definition(self, op: str) -> Any | None:
         if op not in self._ops:
-            known = self._library[op].signature if op in self._library else operators.definition(op)
+            if op in self._library:
+                return self._library[op].signature
+            known = operators.definition(op)
             if known is None:
                 return None
             self._ops[op] = known
+            self._not_listed.add(op)
         return self._ops[op]
 
     def _offset(self, raw: Any, output: str) -> int:
@@ -308,6 +312,8 @@ class Graph:
                 if argument.name == output:
                     return count
                 count += len(_argument_types(argument, lambda key: _raw_attr(raw, definition, key)))
+        if raw.op in self._not_listed:  # another version of it: nearly every operation has but one output
+            return 0
         raise ModelFileError(f"{self._where}: {raw.op} has no output {output!r}", "copy or save the model again")
 
     def types(self, name: str) -> list[int]:
