@@ -126,11 +126,12 @@ class TestBeforeAnyFramework:
         text = error_of(sample(kmr, KERAS, "--input", BATCH, "--call", "1", **no_frameworks))
         assert "runs once, so it has no call 1" in text
 
-    @pytest.mark.parametrize("option", ["--signature", "--tag"])
-    def test_options_of_another_format(self, kmr, no_frameworks, option):
+    @pytest.mark.parametrize(("option", "missing"), [("--signature", "signatures"), ("--tag", "tag sets")])
+    def test_options_of_another_format(self, kmr, no_frameworks, option, missing):
         text = error_of(sample(kmr, KERAS, option, "serve", **no_frameworks))
-        assert "has no signatures and no tag sets" in text
-        assert "no signatures" in error_of(kmr("layers", SCRIPTED, option, "serve"))
+        assert f"has no {missing}" in text
+        assert f"leave out {option}" in text
+        assert f"has no {missing}" in error_of(kmr("layers", SCRIPTED, option, "serve"))
 
     def test_shape_that_is_none(self, kmr, no_frameworks):
         assert "is not a shape" in error_of(sample(kmr, SCRIPTED, "--shape", "8xx8", **no_frameworks))
