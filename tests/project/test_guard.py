@@ -40,7 +40,7 @@ def test_every_sample_model_is_guarded():
     models = {
         path.name
         for path in FOLDER.iterdir()
-        if path.suffix in (".keras", ".h5", ".pt") or path.name.endswith("_savedmodel")
+        if path.suffix in (".keras", ".h5", ".pt", ".onnx") or path.name.endswith("_savedmodel")
     }
     assert models == set(snapshots.DATA)
     kept = {path.name for path in (FOLDER / "snapshots").iterdir()}

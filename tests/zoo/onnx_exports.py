@@ -60,7 +60,17 @@ def _network(name: str, path: Path, *, new: bool, axes: tuple[int, ...] = (0,)) 
     _torch(module.eval(), batch, path, new=new, axes=axes)
 
 
+def _scripted(path: Path) -> None:
+    import torch
+    from zoo import onnx_networks
+
+    torch.manual_seed(0)
+    module, _ = onnx_networks.NETWORKS[path.stem]()
+    torch.jit.save(torch.jit.script(module.eval()), path)
+
+
 def _keras(name: str, path: Path) -> None:
+    """The model as ONNX; one of them as it was, beside it."""
     import keras
     from zoo import onnx_keras_networks
 
@@ -68,6 +78,8 @@ def _keras(name: str, path: Path) -> None:
     model = onnx_keras_networks.NETWORKS[name]()
     model([np.zeros((2, *one.shape[1:]), one.dtype) for one in model.inputs])
     model.export(path, format="onnx", verbose=False)
+    if name == "two_inputs":
+        model.save(path.with_suffix(".keras"))
 
 
 def _sklearn(name: str, path: Path) -> None:
@@ -118,7 +130,7 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     **{f"{name.lower()}-old.onnx": partial(_architecture, name, new=False) for name in OLD},
     **{
         f"{name}-{'new' if new else 'old'}.onnx": partial(_network, name, new=new)
-        for name in ("digits", "shared", "windows", "masked")
+        for name in ("digits", "shared", "windows", "masked", "converted")
         for new in (True, False)
     },
     "recurrent-new.onnx": partial(_network, "recurrent", new=True, axes=(0, 1)),
@@ -131,6 +143,8 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     "dynamic.onnx": partial(_quantized, "digits-old.onnx", static=False),
     "static.onnx": partial(_quantized, "digits-old.onnx", static=True),
 }
+OTHERS: dict[str, Callable[[Path], None]] = {"converted.pt": _scripted}
+"""What conversions are compared with. A Keras model is written beside its export."""
 
 
 def write(name: str) -> None:
@@ -138,6 +152,9 @@ def write(name: str) -> None:
     import onnx
 
     FOLDER.mkdir(exist_ok=True)
+    if name in OTHERS:
+        OTHERS[name](FOLDER / name)
+        return
     WRITERS[name](FOLDER / name)
     made = onnx.load(FOLDER / name)
     onnx.save(without_traces(made), FOLDER / name)
@@ -164,7 +181,7 @@ def _strip(graph: Any) -> None:
 
 
 if __name__ == "__main__":
-    for one in sys.argv[1:] or WRITERS:
+    for one in sys.argv[1:] or (*WRITERS, *OTHERS):
         try:
             write(one)
         except Exception as error:

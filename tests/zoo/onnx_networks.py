@@ -117,7 +117,26 @@ class Scripted(nn.Module):
         return self.head(state)
 
 
+class Converted(nn.Module):
+    """What conversions are compared on: (B, 2, 6, 6) -> (B, 3)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(2, 2, 3)
+        self.act = nn.ReLU()
+        self.flatten = nn.Flatten()
+        self.dense = nn.Linear(32, 8)
+        self.norm = nn.LayerNorm(8)
+        self.again = nn.Linear(8, 8)
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, image: Tensor) -> Tensor:
+        x = self.dense(self.flatten(self.act(self.conv(image))))
+        return self.head(self.again(self.norm(x)))
+
+
 NETWORKS = {
+    "converted": lambda: (Converted(), {"image": _normal(5, 2, 6, 6)}),
     "digits": lambda: (Digits(), {"image": _normal(3, 2, 6, 6)}),
     "shared": lambda: (Shared(), {"left": _normal(3, 5), "right": _normal(3, 5)}),
     "windows": lambda: (Windows(), {"x": _normal(3, 8, 3)}),

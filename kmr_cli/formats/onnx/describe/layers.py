@@ -179,7 +179,8 @@ class _Finder:
             loose = not around or self._scopes.scopes[around].function
             if node.op in _NOT_LAYERS or not (loose or node.op in _ALWAYS):
                 continue
-            leaf = place.leaf if loose else node.op
+            named = loose and node.op not in kinds.DYNAMIC_QUANTIZATION  # a finding there is to name the operator
+            leaf = place.leaf if named else node.op
             key = (around, leaf if loose and place.kind and not node.frames else f"{leaf}\0{node.number}")
             if key not in groups:
                 path = self._free(self._join(self._path_of[around], leaf or node.op))
@@ -223,7 +224,7 @@ class _Finder:
                 for node in call:
                     units.setdefault(node.number, set()).add((group.path, index))
         nothing: set[tuple[str, int]] = set()
-        for node in self._graph.nodes:
+        for node in self._nodes:  # one that asks for the size of a value takes nothing out of a layer
             mine = units.get(node.number, nothing)
             for name in self._tappable(node.reads):
                 maker = self._graph.maker.get(name)

@@ -35,7 +35,8 @@ def notes(analysis: Analysis) -> list[str]:
     dynamic = [node for node in nodes if node.op in kinds.DYNAMIC_QUANTIZATION]
     if dynamic:
         found.append(
-            f"{len(dynamic)} x {dynamic[0].op}: scales computed at run time from all samples of a batch together"
+            f"{len(dynamic)} x {dynamic[0].op}: one scale for all samples of a batch, computed at run time, so that "
+            "each changes the others' answers; quantize statically, or with a scale for every row, to keep them apart"
         )
     return found
 

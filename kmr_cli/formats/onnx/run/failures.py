@@ -58,11 +58,15 @@ def while_loading(name: str, error: BaseException) -> KmrError:
     )
 
 
-def while_running(name: str, error: BaseException) -> KmrError:
-    """The error for a forward pass that failed."""
-    return ModelRunError(
-        f"{name}: the forward pass failed ({meaningful_line(error)})", "compare the batch with what the model expects"
+def while_running(name: str, error: BaseException, layer: str | None) -> ModelRunError:
+    """The error for a forward pass that failed, in a layer that may be known."""
+    where = "" if layer is None else f" at {layer!r}"
+    found = ModelRunError(
+        f"{name}: the forward pass failed{where} ({meaningful_line(error)})",
+        "compare the batch with what the model expects",
     )
+    found.layer = layer
+    return found
 
 
 def failed_node(error: BaseException) -> str | None:

@@ -122,12 +122,9 @@ class OnnxSession:
         self._sessions[computed] = session
         return session
 
-    def _failure(self, error: Exception) -> Exception:
-        found = failures.while_running(self._name, error)
+    def _failure(self, error: Exception) -> ModelRunError:
         label = failures.failed_node(error)
-        if isinstance(found, ModelRunError) and label is not None:
-            found.layer = self._layer_of(label)
-        return found
+        return failures.while_running(self._name, error, None if label is None else self._layer_of(label))
 
     def _layer_of(self, label: str) -> str | None:
         """The innermost layer that a node of this name stands in, or None."""
