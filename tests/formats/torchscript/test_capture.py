@@ -10,9 +10,9 @@ from zoo import torchscript as zoo
 
 from kmr_cli.errors import LayerError, ModelRunError
 from kmr_cli.formats import torchscript
+from kmr_cli.formats.common.torch_arrays import to_arrays, to_tensor
 from kmr_cli.formats.interface import OpenOptions, Session, Taps
 from kmr_cli.formats.torchscript.describe.signature import build
-from kmr_cli.formats.torchscript.run.arrays import to_arrays, to_tensor
 from kmr_cli.formats.torchscript.run.session import name_tensors
 
 pytestmark = [

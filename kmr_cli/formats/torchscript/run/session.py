@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from kmr_cli.errors import BatchError, LayerError
+from kmr_cli.formats.common.torch_arrays import to_arrays, to_tensor
 from kmr_cli.formats.interface import Sink, Taps, TrainingMode
 from kmr_cli.formats.torchscript.describe.description import Description
 from kmr_cli.formats.torchscript.describe.signature import build
 from kmr_cli.formats.torchscript.run import failures, instrument
-from kmr_cli.formats.torchscript.run.arrays import to_arrays, to_tensor
 from kmr_cli.records import Batch, LayerInfo, ModelInfo, TensorSpec
 
 _ONE_PASS = threading.RLock()  # the operators report to one listener per process
