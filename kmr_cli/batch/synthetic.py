@@ -151,7 +151,11 @@ def _sample_shape(info: ModelInfo, spec: TensorSpec, given: tuple[int, ...] | No
             f" {_shape_options(info, {})}",
         )
     usual = _IMAGE if len(known) >= 3 else _SEQUENCE
-    return tuple(usual if size is None else size for size in known)
+    example = spec.example[1:] if spec.example is not None else (None,) * len(known)
+    return tuple(
+        (usual if other is None else other) if size is None else size
+        for size, other in zip(known, example, strict=True)
+    )
 
 
 def advice(info: ModelInfo, shapes: Shapes | None = None, *, error: str | None = None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -21,12 +21,17 @@ def count_samples(number: int) -> str:
     return f"{number} sample{'' if number == 1 else 's'}"
 
 
-def show_shape(shape: Shape | None) -> str:
-    """``(batch, 8, 8, 1)`` for ``(None, 8, 8, 1)``: the way shapes appear in messages and tables."""
+def show_shape(shape: Shape | None, symbols: Sequence[str] = ()) -> str:
+    """``(batch, 8, 8, 1)`` for ``(None, 8, 8, 1)``: the way shapes appear in messages and tables.
+
+    Args:
+        shape: dimensions from the outside in.
+        symbols: how the file writes them, where it says more than that they are free: ``4*batch``.
+    """
     if shape is None:
         return "?"
-    words = ["?" if size is None else str(size) for size in shape]
-    if shape and shape[0] is None:
+    words = list(symbols) or ["?" if size is None else str(size) for size in shape]
+    if shape and shape[0] is None and not symbols:
         words[0] = "batch"
     return f"({', '.join(words)}{',' if len(words) == 1 else ''})"
 

@@ -53,7 +53,7 @@ def cli() -> None:
     """Open a saved model, tap any layer, and see what belongs to which sample.
 
     MODEL is a .keras or .h5 file, a SavedModel directory, a TorchScript .pt
-    file or an .onnx file.
+    file, a .pt2 file or an .onnx file.
 
     \b
     Examples:

@@ -32,6 +32,7 @@ FORMATS = {
     "h5": Line("kmr_cli.formats.keras.hdf5", (".h5", ".hdf5")),
     "savedmodel": Line("kmr_cli.formats.savedmodel", ("",)),
     "torchscript": Line("kmr_cli.formats.torchscript", (".pt", ".pth", ".ts")),
+    "pt2": Line("kmr_cli.formats.exported", (".pt2",)),
     "onnx": Line("kmr_cli.formats.onnx", (".onnx",)),
 }
 """The formats that are built in, by name."""

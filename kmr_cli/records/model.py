@@ -43,6 +43,9 @@ class TensorSpec:
             with ``mask_zero``, ``Masking``); None where nothing in the file says so.
         presumed: what of all this the file does not declare, but such a model mostly takes: good enough to make up
             data, no reason to refuse any. ``rank`` covers the whole shape of data that has another one.
+        symbols: how the file writes its sizes, one for every axis: ``("batch", "4*batch", "16")``; empty where it has
+            numbers only, or nothing but None for the others.
+        example: sizes that go with each other where the file leaves some free, None for the batch; for made-up data.
     """
 
     name: str
@@ -51,6 +54,8 @@ class TensorSpec:
     limit: int | None = None
     padding: float | None = None
     presumed: tuple[Presumable, ...] = ()
+    symbols: tuple[str, ...] = ()
+    example: Shape | None = None
 
 
 @dataclass(frozen=True)

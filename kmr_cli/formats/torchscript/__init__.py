@@ -106,20 +106,20 @@ def refuse_live(model: Any) -> KmrError | None:
 
 
 def explain(path: Path) -> ModelFileError | None:
-    """What ``torch.save`` and ``torch.export.save`` write."""
+    """What ``torch.save`` writes."""
     if not path.is_file():
         return None
     from kmr_cli.formats.common.archives import zip_names
 
-    hint = "save the model with torch.jit.save(torch.jit.script(model), 'model.pt')"
     with path.open("rb") as file:
         head = file.read(2)
     names = (zip_names(path) or []) if head == b"PK" else []
-    if any(name.endswith(("archive_format", "serialized_exported_program.json")) for name in names):
-        return ModelFileError(f"{path}: written by torch.export, not a TorchScript file", hint)
     pickled = len(head) == 2 and head[:1] == b"\x80" and head[1:] in b"\x02\x03\x04\x05"
     if pickled or any(name.endswith("data.pkl") for name in names):
-        return ModelFileError(f"{path}: a pickled state dict or model (torch.save), not a TorchScript file", hint)
+        return ModelFileError(
+            f"{path}: a pickled state dict or model (torch.save), not a model that can be opened",
+            "export it: torch.export.save(torch.export.export(model, inputs), 'model.pt2')",
+        )
     return None
 
 

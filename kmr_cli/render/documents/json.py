@@ -235,7 +235,8 @@ def _model(info: ModelInfo) -> dict[str, Any]:
 def _spec(spec: TensorSpec) -> dict[str, Any]:
     shape = None if spec.shape is None else list(spec.shape)
     presumed = [part for part in spec.presumed if part != "limit"]
-    return {"name": _text(spec.name), "shape": shape, "dtype": _text_or_none(spec.dtype), "presumed": presumed}
+    document = {"name": _text(spec.name), "shape": shape, "dtype": _text_or_none(spec.dtype), "presumed": presumed}
+    return {**document, "symbols": [_text(size) for size in spec.symbols]} if spec.symbols else document
 
 
 def _index(index: BatchIndex) -> dict[str, Any]:

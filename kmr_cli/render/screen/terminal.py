@@ -160,7 +160,8 @@ def _head(info: ModelInfo) -> Text:
 def _ends(layer: LayerInfo) -> str:
     """``(batch, 8, 8, 1) -> (batch, 8, 8, 16)  float32``, as far as the file tells."""
     enters, leaves = (
-        ", ".join(show_shape(spec.shape) for spec in specs) or "?" for specs in (layer.inputs, layer.outputs)
+        ", ".join(show_shape(spec.shape, spec.symbols) for spec in specs) or "?"
+        for specs in (layer.inputs, layer.outputs)
     )
     return f"{enters} -> {leaves}  {for_terminal(layer.dtype or 'dtype not told')}"
 
@@ -173,11 +174,11 @@ def _spec(spec: TensorSpec) -> str:
         for parts in (("rank", "sizes"), ("dtype",), ("limit",))
     )
     below = f", {limit}below {spec.limit}" if spec.limit is not None else ""
-    return f"{shape}{show_shape(spec.shape)} {dtype}{for_terminal(spec.dtype or '?')}{below}"
+    return f"{shape}{show_shape(spec.shape, spec.symbols)} {dtype}{for_terminal(spec.dtype or '?')}{below}"
 
 
 def _outputs(layer: LayerInfo) -> str:
-    shapes = " ".join(show_shape(spec.shape) for spec in layer.outputs if spec.shape is not None)
+    shapes = " ".join(show_shape(spec.shape, spec.symbols) for spec in layer.outputs if spec.shape is not None)
     calls = "" if layer.calls == 1 else f" {layer.calls} calls" if layer.calls is not None else ""
     return (shapes + calls).strip()
 

@@ -1,0 +1,102 @@
+"""``.pt2`` files, as ``torch.export.save`` writes them: described from their bytes, run by an interpreter of our own.
+
+``torch.export.load`` is never called: it evaluates size expressions as Python, falls back to a full pickle for weights,
+and refuses files whose argument classes are not registered.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kmr_cli.errors import ModelFileError, ModelLoadError
+from kmr_cli.formats.interface import OpenOptions, Session
+from kmr_cli.records import ModelInfo
+
+# Imported now, or it would take the place of the function of the same name when it is imported.
+from kmr_cli.formats.exported import describe as _describing  # noqa: F401  # isort: skip
+
+if TYPE_CHECKING:
+    from kmr_cli.formats.exported.describe.description import Description
+
+NAME = "pt2"
+TITLE = "torch.export program"
+FILE = "a .pt2 file"
+EXTRA = "torch"
+SEPARATOR = "."
+PROGRAMS = ("torch",)
+FRAMEWORKS = ("torch",)
+FREE_DIMS = True
+OPTIONS: frozenset[str] = frozenset()
+
+_EXPORT = "save the program itself: torch.export.save(torch.export.export(model, inputs), 'model.pt2')"
+
+
+def matches(path: Path) -> bool:
+    """Whether this is a zip archive with an exported program in it."""
+    if not path.is_file():
+        return False
+    from kmr_cli.formats.exported.describe.archive import looks_like
+
+    return looks_like(path)
+
+
+def describe(path: Path, options: OpenOptions) -> ModelInfo:  # noqa: ARG001  (the protocol's)
+    """The modules, their calls, shapes and parameters, and what the program takes and returns.
+
+    Raises:
+        ModelFileError: the archive or the program in it is damaged.
+    """
+    return _describe(path).info
+
+
+def _describe(path: Path) -> Description:
+    from kmr_cli.formats.exported.describe import archive
+    from kmr_cli.formats.exported.describe.description import describe_archive
+
+    return describe_archive(archive.read(path), NAME)
+
+
+def open(path: Path, options: OpenOptions) -> Session:  # noqa: A001  (the protocol's name)
+    """Make the program ready to run; weights are read when a pass first needs them.
+
+    Raises:
+        MissingFrameworkError, ModelFileError, ModelLoadError.
+        ModelLoadError: training mode is asked for, an operator is unknown, or a weight is kept as a pickle.
+    """
+    from kmr_cli.formats.common.frameworks import import_user_modules, require
+
+    described = _describe(path)
+    if options.training:
+        raise ModelLoadError(
+            f"{path.name}: a .pt2 program has no training mode: it was fixed when the model was exported",
+            "check the model that it was exported from: scripted TorchScript, say",
+        )
+    require("torch", EXTRA)
+    import_user_modules(options.imports)
+    from kmr_cli.formats.exported.run.session import ExportedSession
+
+    return ExportedSession(described)
+
+
+def adopt(model: Any, *, training: bool = False) -> Session | None:  # noqa: ARG001  (the protocol's)
+    """Always None: an ``ExportedProgram`` in memory is saved first."""
+    return None
+
+
+def explain(path: Path) -> ModelFileError | None:
+    """What AOTInductor and ExecuTorch make of an exported program: code for one machine, which cannot be tapped."""
+    if not path.is_file():
+        return None
+    from kmr_cli.formats.common.archives import zip_names
+
+    with path.open("rb") as file:
+        head = file.read(8)
+    if head[4:6] == b"ET":
+        return ModelFileError(f"{path}: an ExecuTorch program, which is compiled and has no layers left", _EXPORT)
+    names = (zip_names(path) or []) if head.startswith(b"PK") else []
+    if any("/data/aotinductor/" in f"/{name}" for name in names):
+        return ModelFileError(f"{path}: an AOTInductor package, which is compiled and has no layers left", _EXPORT)
+    if any(name.endswith("/archive_format") for name in names):
+        return ModelFileError(f"{path}: a .pt2 archive without a program in it", _EXPORT)
+    return None

@@ -1,0 +1,190 @@
+"""Reads a .pt2 archive: which members it has, the JSON in them, and where the bytes of each tensor lie.
+
+Two layouts are known, both from the reader that torch 2.13 ships:
+
+- since torch 2.8: everything in one folder, ``archive_format`` says ``pt2``, the program is ``models/NAME.json``, and
+  weights are raw bytes with their shapes in ``data/weights/NAME_weights_config.json``;
+- before: ``version``, ``serialized_exported_program.json``, and weights as ``torch.save`` writes them
+  (``serialized_state_dict.pt``), an archive in the archive. Some archives of the first kind hold such weights too
+  (``data/weights/NAME.pt``).
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kmr_cli.errors import ModelFileError
+from kmr_cli.formats.exported.describe import stored
+from kmr_cli.formats.exported.describe.stored import Stored
+
+_MOST_MEMBERS = 1 << 18
+_MOST_TEXT = 1 << 28
+"""Bytes that a program's JSON may take: no real one comes near it."""
+_MOST_EXPANSION = 200
+"""torch stores without compression; a member that unpacks to more than this many times its size is no weight."""
+_AGAIN = "copy or save the model again"
+_OLD_PROGRAM = "serialized_exported_program.json"
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A .pt2 file, as far as it is needed before a tensor is.
+
+    Attributes:
+        path: where the file is.
+        name: of the program in it, ``model``.
+        others: names of the other programs in it.
+        program: the JSON of the program.
+        weights: parameters and buffers, by the name that the program has for them.
+        constants: tensors that the program lifted out of the code, and buffers that are not saved with the weights.
+        examples: members that hold the inputs it was exported with; None where there are none.
+    """
+
+    path: Path
+    name: str
+    others: tuple[str, ...]
+    program: Mapping[str, Any]
+    weights: Mapping[str, Stored]
+    constants: Mapping[str, Stored]
+    examples: str | None
+
+
+def looks_like(path: Path) -> bool:
+    """Whether a file is a zip archive with an exported program in it."""
+    try:
+        with path.open("rb") as file:
+            if file.read(4) != b"PK\x03\x04":
+                return False
+            with zipfile.ZipFile(file) as members:
+                return bool(_programs(members.namelist()))
+    except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError):
+        return False
+
+
+def _programs(names: list[str]) -> dict[str, str]:
+    """The members that hold programs, by the programs' names."""
+    if _OLD_PROGRAM in names:
+        return {"model": _OLD_PROGRAM}
+    folders = {name.split("/", 1)[0] for name in names if name.endswith("/archive_format")}
+    return {
+        name.rpartition("/")[2].removesuffix(".json"): name
+        for folder in folders
+        for name in names
+        if name.startswith(f"{folder}/models/") and name.endswith(".json")
+    }
+
+
+def read(path: Path) -> Archive:
+    """Read an archive.
+
+    Raises:
+        ModelFileError: damaged, absurd, or holding what only a pickle could rebuild.
+    """
+    with damage(path), zipfile.ZipFile(path) as members:
+        names = members.namelist()
+        if len(names) > _MOST_MEMBERS:
+            raise ModelFileError(f"{path}: an archive of {len(names)} members, too many for a model")
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ModelFileError(f"{path}: the archive holds {twice!r} twice, so it is unclear what it means", _AGAIN)
+        programs = _programs(names)
+        if not programs:
+            raise ModelFileError(f"{path}: no exported program in the archive", _AGAIN)
+        name = "model" if "model" in programs else min(programs)
+        others = tuple(sorted(programs.keys() - {name}))
+        program = _json(path, members, programs[name])
+        if programs[name] == _OLD_PROGRAM:
+            weights = _saved(path, members, "serialized_state_dict.pt")
+            constants = _saved(path, members, "serialized_constants.pt")
+            examples = "serialized_example_inputs.pt"
+        else:
+            root = programs[name].split("/", 1)[0]
+            weights = _payloads(path, members, f"{root}/data/weights", name, "weights")
+            constants = _payloads(path, members, f"{root}/data/constants", name, "constants")
+            examples = f"{root}/data/sample_inputs/{name}.pt"
+        return Archive(path, name, others, program, weights, constants, examples if examples in names else None)
+
+
+@contextmanager
+def damage(path: Path) -> Iterator[None]:
+    """What goes wrong while the archive is read is a damaged file.
+
+    Raises:
+        ModelFileError: it is.
+    """
+    try:
+        yield
+    except ModelFileError:
+        raise
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, KeyError, ValueError) as exc:
+        raise ModelFileError(f"{path}: the archive is damaged ({exc})", _AGAIN) from exc
+
+
+def check_size(path: Path, info: zipfile.ZipInfo) -> None:
+    """Refuse a member that claims more than its bytes can hold.
+
+    Raises:
+        ModelFileError: it does.
+    """
+    if info.file_size > _MOST_EXPANSION * info.compress_size + (1 << 16):
+        raise ModelFileError(
+            f"{path}: {info.filename!r} claims to unpack {info.compress_size} bytes to {info.file_size}, which no"
+            " model does"
+        )
+
+
+def _bytes(path: Path, members: zipfile.ZipFile, name: str) -> bytes:
+    info = members.getinfo(name)
+    check_size(path, info)
+    if info.file_size > _MOST_TEXT:
+        raise ModelFileError(f"{path}: {name!r} claims {info.file_size} bytes, too many for a description")
+    return members.read(info)
+
+
+def _json(path: Path, members: zipfile.ZipFile, name: str) -> Mapping[str, Any]:
+    try:
+        found = json.loads(_bytes(path, members, name))
+    except (ValueError, RecursionError) as exc:  # ValueError: not JSON, or not UTF-8
+        raise ModelFileError(f"{path}: {name!r} is damaged ({exc})", _AGAIN) from exc
+    if not isinstance(found, dict):
+        raise ModelFileError(f"{path}: {name!r} does not hold what torch.export writes", _AGAIN)
+    return found
+
+
+def _payloads(path: Path, members: zipfile.ZipFile, folder: str, name: str, what: str) -> dict[str, Stored]:
+    config = f"{folder}/{name}_{what}_config.json"
+    names = members.namelist()
+    if config in names:
+        entries = _json(path, members, config).get("config")
+        if not isinstance(entries, dict):
+            raise ModelFileError(f"{path}: {config!r} does not hold what torch.export writes", _AGAIN)
+        return {key: stored.from_config(path, key, entry, folder) for key, entry in entries.items()}
+    return _saved(path, members, f"{folder}/{name}.pt")
+
+
+def _saved(path: Path, members: zipfile.ZipFile, name: str) -> dict[str, Stored]:
+    """The tensors of a ``torch.save`` archive inside the archive."""
+    if name not in members.namelist():
+        return {}
+    info = members.getinfo(name)
+    check_size(path, info)
+    if not info.file_size:
+        return {}
+    with inner(members, name) as archive:
+        return stored.from_saved(path, name, archive)
+
+
+def inner(members: zipfile.ZipFile, name: str) -> zipfile.ZipFile:
+    """An archive in the archive, to be closed by the caller; no copy of it where it lies there as it is."""
+    info = members.getinfo(name)
+    if info.compress_type == zipfile.ZIP_STORED:
+        return zipfile.ZipFile(members.open(info))
+    return zipfile.ZipFile(io.BytesIO(members.read(info)))

@@ -1,0 +1,234 @@
+"""From an archive to the record that ``layers`` shows, and to what a session runs by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from kmr_cli.errors import ModelFileError
+from kmr_cli.formats.exported.describe import reader
+from kmr_cli.formats.exported.describe.archive import Archive
+from kmr_cli.formats.exported.describe.interface import BATCH, Interface, interface, spec
+from kmr_cli.formats.exported.describe.modules import Flow, ModuleCall, flow
+from kmr_cli.formats.exported.describe.program import Node, Program, SubGraph
+from kmr_cli.formats.exported.describe.sizes import Symbol
+from kmr_cli.formats.exported.describe.stored import Stored
+from kmr_cli.records import LayerInfo, ModelInfo, TensorSpec
+
+SEPARATOR = "."
+_NO_OPERATION = "never called, or nothing of it is left in the program"
+_INSIDE = "runs inside a branch or a loop, where no tap can be put"
+_SHOWN = 4
+"""Names that a note lists before it only counts."""
+_ASSUMED = 2
+_Identity = tuple[object, ...]
+
+
+@dataclass(frozen=True)
+class Description:
+    """What the file tells.
+
+    Attributes:
+        info: for ``layers``.
+        archive: as read.
+        program: its program.
+        interface: what goes in and out.
+        flow: calls of its layers.
+    """
+
+    info: ModelInfo
+    archive: Archive
+    program: Program
+    interface: Interface
+    flow: Flow
+
+
+def describe_archive(archive: Archive, format_name: str) -> Description:
+    """Everything that the program tells of the model.
+
+    Raises:
+        ModelFileError: the program is damaged.
+    """
+    try:
+        program = reader.parse(archive.program)
+        outside = interface(program)
+        found = flow(program)
+    except (ValueError, KeyError, TypeError, RecursionError) as exc:
+        raise ModelFileError(
+            f"{archive.path}: the program {archive.name!r} is damaged ({exc})", "export and save the model again"
+        ) from exc
+    if not found.calls:
+        found = _operators(program, found)
+    weights = _Weights(program, archive)
+    shown = dict.fromkeys(outside.batch, BATCH)
+    info = ModelInfo(
+        path=str(archive.path),
+        format=format_name,
+        writer=f"torch.export {program.writer}" if program.writer else "torch.export",
+        inputs=outside.inputs,
+        outputs=tuple(spec(name, program.graph.tensors[value], shown) for name, value in outside.outputs),
+        layers=tuple(_layers(program, found, weights, shown)),
+        parameters=weights.count(""),
+        separator=SEPARATOR,
+        fixed_batch=outside.fixed,
+        notes=tuple(_notes(archive, program, outside)),
+    )
+    return Description(info, archive, program, outside, found)
+
+
+def _operators(program: Program, found: Flow) -> Flow:
+    """Where no module is called, every operator that makes a tensor is a layer."""
+    constants = {one.value for one in program.inputs if one.kind != "user"}
+    tensors = program.graph.tensors
+    calls = {}
+    for rank, node in enumerate(program.graph.nodes):
+        outputs = {name: rank + 1 for name in node.makes if name in tensors}
+        if outputs and node.name not in calls:
+            inputs = {name: rank for name in node.uses if name in tensors and name not in constants}
+            calls[node.name] = (ModuleCall(node.name, 0, _short(node), rank, rank, inputs, outputs),)
+    return Flow(calls, found.makers, found.order)
+
+
+def _short(node: Node) -> str:
+    """``linear`` for ``torch.ops.aten.linear.default``."""
+    parts = node.target.split(".")
+    return parts[3] if parts[:2] == ["torch", "ops"] and len(parts) > 3 else parts[-1]
+
+
+class _Weights:
+    """Counts parameters: each stored tensor once, whatever names it has."""
+
+    def __init__(self, program: Program, archive: Archive) -> None:
+        targets = [one.target for one in program.inputs if one.kind == "parameter"]
+        sizes = {
+            one.target: program.graph.tensors[one.value]
+            for one in program.inputs
+            if one.kind == "parameter" and one.value is not None and one.value in program.graph.tensors
+        }
+        trained = {_identity(target, archive.weights.get(target)) for target in targets}
+        self._known: dict[str, tuple[_Identity, int, str | None]] = {}
+        for name in dict.fromkeys((*targets, *archive.weights)):
+            stored = archive.weights.get(name)
+            identity = _identity(name, stored)
+            if identity not in trained:
+                continue
+            meta = sizes.get(name)
+            if stored is not None and stored.refused is None:
+                self._known[name] = (identity, stored.size, stored.dtype)
+            elif meta is not None:
+                count = 1
+                for length in meta.shape:
+                    count *= length if isinstance(length, int) else 1
+                self._known[name] = (identity, count, meta.dtype)
+
+    def of(self, path: str) -> list[tuple[_Identity, int, str | None]]:
+        """(identity, size, dtype) of the parameters of a module and the modules inside it."""
+        return [found for name, found in self._known.items() if not path or name.startswith(f"{path}{SEPARATOR}")]
+
+    def count(self, path: str) -> int:
+        """Numbers in them."""
+        return sum({identity: size for identity, size, _ in self.of(path)}.values())
+
+
+def _identity(name: str, stored: Stored | None) -> _Identity:
+    if stored is None or stored.refused:
+        return (name,)
+    return stored.inside, stored.member, stored.offset, stored.shape, stored.strides
+
+
+def _layers(program: Program, found: Flow, weights: _Weights, shown: Mapping[str, str]) -> Iterator[LayerInfo]:
+    inside = _weights_of_subgraphs(program)
+    for path in dict.fromkeys((*program.modules, *found.calls)):
+        calls = found.calls.get(path, ())
+        dtypes = [dtype for _, _, dtype in weights.of(path)]
+        untappable = None
+        if not calls:
+            nested = any(target.startswith(f"{path}{SEPARATOR}") for target in inside)
+            untappable = _INSIDE if nested else _NO_OPERATION
+        yield LayerInfo(
+            path=path,
+            type=calls[0].kind.rpartition(".")[2] if calls else "",
+            inputs=_ports(program, found, calls, "in", shown),
+            outputs=_ports(program, found, calls, "out", shown),
+            dtype=dtypes[0] if dtypes else None,
+            parameters=weights.count(path),
+            calls=None if untappable == _INSIDE else len(calls),
+            untappable=untappable,
+        )
+
+
+def _ports(
+    program: Program, found: Flow, calls: tuple[ModuleCall, ...], side: str, shown: Mapping[str, str]
+) -> tuple[TensorSpec, ...]:
+    values = found.port_values(calls[0], side) if calls else ()
+    return tuple(spec(f"{side}{port}", program.graph.tensors[value], shown) for port, value in enumerate(values))
+
+
+def _weights_of_subgraphs(program: Program) -> set[str]:
+    """Names of the weights that branches and loops take."""
+    targets = {one.value: one.target for one in program.inputs if one.kind in ("parameter", "buffer")}
+    return {
+        targets[name]
+        for node in program.graph.nodes
+        if any(True for _ in node.graphs)
+        for name in node.uses
+        if name in targets
+    }
+
+
+def _notes(archive: Archive, program: Program, outside: Interface) -> Iterator[str]:
+    if archive.others:
+        yield f"program {archive.name}; also in the file: {', '.join(archive.others)}"
+    yield from _ranges(program, outside)
+    for one in outside.fed:
+        if one.how == "example":
+            yield f"argument {one.name!r} has no batch axis: it is fed with what the program was exported with"
+        elif one.how == "number":
+            number = program.graph.numbers[one.value]
+            yield f"argument {one.name!r} is a number: it is fed with {number}, as in the export"
+    nested = [node.name for node in program.graph.nodes if any(isinstance(one, SubGraph) for one in node.positional)]
+    if nested:
+        more = f" and {len(nested) - _SHOWN} more" if len(nested) > _SHOWN else ""
+        yield f"what runs inside branches and loops cannot be tapped: {', '.join(nested[:_SHOWN])}{more}"
+    training = _in_training(program)
+    if training:
+        more = f" and {len(training) - _SHOWN} more" if len(training) > _SHOWN else ""
+        yield f"exported in training mode, in which these run: {', '.join(training[:_SHOWN])}{more}"
+
+
+def _ranges(program: Program, outside: Interface) -> Iterator[str]:
+    """``batch is 2 to 64``, for every size with a bound that says something."""
+    said = set()
+    for symbol, (least, most) in program.ranges.items():
+        place = "" if symbol in outside.batch else _where(program, outside, symbol)
+        if place is None:
+            continue  # a size that only shows inside
+        name = f"{BATCH if symbol in outside.batch else symbol}{place}"
+        # torch takes every size to be at least 2 while it exports, and does not hold a run to that.
+        from_ = least if least is not None and least > _ASSUMED else 1
+        line = f"{name} is {from_} to {most}" if most is not None else f"{name} is {from_} or more"
+        if (most is not None or from_ > 1) and line not in said:
+            said.add(line)
+            yield line
+
+
+def _where(program: Program, outside: Interface, symbol: str) -> str | None:
+    for one in outside.fed:
+        meta = program.graph.tensors.get(one.value)
+        for axis, size in enumerate(meta.shape if meta is not None else ()):
+            if isinstance(size, Symbol) and size.name == symbol:
+                return f" (axis {axis} of {one.name})"
+    return None
+
+
+def _in_training(program: Program) -> list[str]:
+    """Layers whose dropout or batch statistics were exported switched on."""
+    found: dict[str, None] = {}
+    for node in program.graph.nodes:
+        operation = _short(node)
+        place = {"dropout": 2, "dropout_": 2, "batch_norm": 5, "feature_dropout": 2, "alpha_dropout": 2}.get(operation)
+        arguments = dict(node.keywords)
+        flag = node.positional[place] if place is not None and len(node.positional) > place else None
+        if flag is True or arguments.get("train") is True or arguments.get("training") is True:
+            found[node.stack[-1].path if node.stack and node.stack[-1].path else node.name] = None
+    return list(found)

@@ -1,0 +1,67 @@
+"""Operators that run graphs: branches and loops, each as torch's own eager form does it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from kmr_cli.errors import ModelLoadError
+
+Body = Callable[..., tuple[Any, ...]]
+"""A graph as a function of its inputs."""
+
+
+def find(name: str, target: str) -> Callable[..., Any]:
+    """The function of such an operator.
+
+    Raises:
+        ModelLoadError: it is not known here.
+    """
+    operation = target.split(".")[3]
+    if operation not in _FUNCTIONS:
+        known = ", ".join(sorted(_FUNCTIONS))
+        raise ModelLoadError(
+            f"{name}: needs the operator {operation}, which is not one of those that are run here",
+            f"export the model without it; of the operators that run graphs, these are known: {known}",
+        )
+    return _FUNCTIONS[operation]
+
+
+def _cond(condition: Any, if_true: Body, if_false: Body, operands: Sequence[Any] = ()) -> Any:
+    return (if_true if condition else if_false)(*operands)
+
+
+def _while_loop(condition: Body, body: Body, carried: Sequence[Any], additional: Sequence[Any] = ()) -> Any:
+    state = tuple(carried)
+    while condition(*state, *additional)[0]:
+        state = tuple(body(*state, *additional))
+    return state
+
+
+def _map(body: Body, mapped: Sequence[Any], additional: Sequence[Any] = ()) -> Any:
+    rows = [body(*row, *additional) for row in zip(*(one.unbind(0) for one in mapped), strict=True)]
+    return _stacked(rows)
+
+
+def _scan(body: Body, carried: Sequence[Any], scanned: Sequence[Any], additional: Sequence[Any] = ()) -> Any:
+    state, rows = tuple(carried), []
+    for row in zip(*(one.unbind(0) for one in scanned), strict=True):
+        made = body(*state, *row, *additional)
+        state = tuple(made[: len(state)])
+        rows.append(made[len(state) :])
+    return (*state, *_stacked(rows))
+
+
+def _stacked(rows: Sequence[Sequence[Any]]) -> tuple[Any, ...]:
+    import torch
+
+    return tuple(None if column[0] is None else torch.stack(column) for column in zip(*rows, strict=True))
+
+
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "cond": _cond,
+    "while_loop": _while_loop,
+    "map_impl": _map,
+    "map": _map,
+    "scan": _scan,
+}

@@ -1,0 +1,192 @@
+"""An exported program, run by our own interpreter: one forward pass at a time, with taps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from kmr_cli.errors import BatchError, KmrError, ModelLoadError, ModelRunError
+from kmr_cli.formats.common.frameworks import first_line
+from kmr_cli.formats.common.torch_arrays import to_arrays, to_tensor
+from kmr_cli.formats.exported.describe.description import Description
+from kmr_cli.formats.exported.describe.program import Node, Ref
+from kmr_cli.formats.exported.run import taps as tapping
+from kmr_cli.formats.exported.run.examples import examples
+from kmr_cli.formats.exported.run.steps import compile_graph, run_steps
+from kmr_cli.formats.exported.run.weights import Weights
+from kmr_cli.formats.interface import Sink, Taps
+from kmr_cli.records import Batch, LayerInfo, TensorSpec
+
+_PLANS = 4
+"""Plans that are kept: the taps are mostly the same again."""
+
+
+class ExportedSession:
+    """See :class:`kmr_cli.formats.interface.Session`.
+
+    Every operation is torch's own, in the program's order, on the CPU and without gradients. Buffers that the program
+    writes to keep what was written for the next pass, as in the model itself.
+
+    Args:
+        described: what the file tells.
+
+    Raises:
+        ModelLoadError: an operator is not allowed or not registered, a weight is kept as a pickle, or an argument
+            cannot be fed.
+    """
+
+    def __init__(self, described: Description) -> None:
+        self._described = described
+        name = described.info.path
+        for one in described.interface.fed:
+            if one.how == "unsupported":
+                raise ModelLoadError(
+                    f"{name}: the argument {one.name!r} cannot be fed from a batch",
+                    "export a module around the model whose forward takes tensors with the samples along axis 0",
+                )
+        self._steps = compile_graph(name, described.program.graph)
+        self._weights: Weights | None = Weights(described.archive, described.program)
+        self._given = examples(described, self._weights)
+        self._plans: dict[tuple[Taps, bool], tapping.Plan] = {}
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """What the program wants, in its order."""
+        return self._described.info.inputs
+
+    @property
+    def layers(self) -> tuple[LayerInfo, ...]:
+        """The layers that ``describe`` lists."""
+        return self._described.info.layers
+
+    def capture(
+        self, batch: Batch, taps: Taps, sink: Sink | None = None, *, stop: bool = False
+    ) -> Mapping[str, np.ndarray] | None:
+        """Run one forward pass; see :meth:`kmr_cli.formats.interface.Session.capture`."""
+        import torch
+
+        weights = self._weights
+        if weights is None:
+            raise ValueError("the session is closed")
+        plan = self._plan(taps, stop=stop)
+        values = _Values(weights)
+        values.update(self._fed(batch))
+        run = _Run(plan, values, sink)
+        steps = self._steps[: plan.length]
+        try:
+            with torch.no_grad():
+                run_steps(steps, values, run)
+        except KmrError:
+            raise
+        except Exception as exc:
+            if run.delivering or not steps:
+                raise
+            raise self._failure(steps[run.place].node, exc) from exc
+        if stop:
+            return None
+        with torch.no_grad():
+            self._write_back(values, weights)
+            return dict(self._outputs(values))
+
+    def close(self) -> None:
+        """Free the weights."""
+        if self._weights is not None:
+            self._weights.close()
+        self._weights = None
+        self._given = {}
+
+    def _plan(self, taps: Taps, *, stop: bool) -> tapping.Plan:
+        key = (taps, stop)
+        if key not in self._plans:
+            while len(self._plans) >= _PLANS:
+                del self._plans[next(iter(self._plans))]
+            self._plans[key] = tapping.plan(self._described, taps, stop=stop)
+        return self._plans[key]
+
+    def _fed(self, batch: Batch) -> Iterator[tuple[str, Any]]:
+        for one in self._described.interface.fed:
+            if one.how == "batch":
+                try:
+                    yield one.value, to_tensor(batch[one.name])
+                except TypeError:
+                    dtype = batch[one.name].dtype
+                    raise BatchError(f"input {one.name!r}: torch has no tensors of dtype {dtype}") from None
+            elif one.how == "number":
+                yield one.value, self._described.program.graph.numbers[one.value]
+            else:
+                given = self._given[one.value]
+                yield one.value, given.clone() if hasattr(given, "clone") else given
+
+    def _write_back(self, values: Mapping[str, Any], weights: Weights) -> None:
+        """Where the program returns the new content of a buffer instead of writing it, it is written at the end."""
+        names = {one.target: one.value for one in self._described.program.inputs if one.kind in ("buffer", "parameter")}
+        for one in self._described.program.outputs:
+            name = names.get(one.target)
+            if one.kind in ("buffer", "parameter") and name is not None and isinstance(one.value, Ref):
+                weights[name].copy_(values[one.value.name])
+
+    def _outputs(self, values: Mapping[str, Any]) -> Iterator[tuple[str, np.ndarray]]:
+        for name, value in self._described.interface.outputs:
+            for suffix, array in to_arrays(values[value]):
+                yield name + suffix, array.copy()  # it may be a buffer, which the next pass changes
+
+    def _failure(self, node: Node, exc: Exception) -> ModelRunError:
+        path = node.stack[-1].path if node.stack else ""
+        where = f" in layer {path!r}" if path else ""
+        operation = node.target.removeprefix("torch.ops.")
+        error = ModelRunError(
+            f"{self._described.info.path}: the forward pass failed{where}, at {operation} ({first_line(exc)})",
+            "compare the batch with what the model expects",
+        )
+        error.layer = path or None
+        return error
+
+
+class _Values(dict[str, Any]):
+    """Values of one pass; weights are looked up when they are first taken."""
+
+    def __init__(self, weights: Weights) -> None:
+        super().__init__()
+        self._weights = weights
+
+    def __missing__(self, name: str) -> Any:
+        return self._weights[name]
+
+
+class _Run:
+    """Hands values over at their moments, and lets go of those that nobody needs any longer.
+
+    Attributes:
+        place: of the step that runs.
+        delivering: whether the sink has the word.
+    """
+
+    def __init__(self, plan: tapping.Plan, values: _Values, sink: Sink | None) -> None:
+        self.place = 0
+        self.delivering = False
+        self._plan, self._values, self._sink = plan, values, sink
+
+    def before(self, place: int) -> None:
+        """Hand over what is due before this step."""
+        self.place = place
+        if 2 * place in self._plan.events:
+            self._deliver(2 * place)
+
+    def after(self, place: int) -> None:
+        """Hand over what is due after this step, and let go."""
+        if 2 * place + 1 in self._plan.events:
+            self._deliver(2 * place + 1)
+        for name in self._plan.unneeded.get(place, ()):
+            self._values.pop(name, None)
+
+    def _deliver(self, moment: int) -> None:
+        if self._sink is None:
+            return
+        self.delivering = True
+        for event in self._plan.events[moment]:
+            value = self._values[event.value]
+            for suffix, array in to_arrays(value):
+                self._sink(event.layer, event.call, event.port + suffix, array)
+        self.delivering = False
