@@ -17,6 +17,7 @@ DATA = {
     "digits.h5": "digits.npz",
     "digits.keras": "digits.npz",
     "digits.onnx": "digits.npz",
+    "digits.pt2": "digits.npz",
     "digits_savedmodel": "digits.npz",
     "digits_scripted.pt": "digits.npz",
     "digits_traced.pt": "digits.npz",

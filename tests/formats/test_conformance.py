@@ -16,7 +16,7 @@ from kmr_cli.formats.layer_class import LayerClass
 from kmr_cli.records import TensorSpec
 
 pytestmark = pytest.mark.slow
-ROUNDED = {name for name in DATA if not name.endswith((".keras", ".pt", ".onnx"))}
+ROUNDED = {name for name in DATA if not name.endswith((".keras", ".pt", ".pt2", ".onnx"))}
 """Formats whose bare run is not quite ours. A SavedModel's session turns off the fusions of the served signature, and a
 Keras 2 file runs on Keras 3 kernels: a few units in the last place there."""
 

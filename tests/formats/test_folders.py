@@ -22,6 +22,7 @@ EXAMPLES = {
     "savedmodel": "digits_savedmodel",
     "torchscript": "digits_traced.pt",
     "onnx": "digits.onnx",
+    "pt2": "digits.pt2",
 }
 
 

@@ -18,6 +18,7 @@ FLOORS = {
     "digits.keras": 0.97,
     "digits.h5": 0.97,
     "digits.onnx": 0.97,
+    "digits.pt2": 0.97,
     "digits_savedmodel": 0.97,
     "digits_scripted.pt": 0.97,
     "digits_traced.pt": 0.97,
@@ -67,6 +68,11 @@ def outputs_of(name: str, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
             wanted = [array for key, array in inputs.items() if key != "label"]
             found = torch.jit.load(str(path))(*map(torch.from_numpy, wanted))
         return [np.asarray(one) for one in (found if isinstance(found, tuple) else (found,))]
+    if path.suffix == ".pt2":
+        import torch
+
+        with torch.inference_mode():
+            return [np.asarray(torch.export.load(path).module()(torch.from_numpy(inputs["image"])))]
     if path.suffix == ".onnx":
         import onnxruntime
 

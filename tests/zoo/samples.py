@@ -14,6 +14,7 @@ COMMAND = Path(sys.executable).parent / "kmr-inspect"
 DATA = {
     "digits.keras": "digits.npz",
     "digits.onnx": "digits.npz",
+    "digits.pt2": "digits.npz",
     "digits.h5": "digits.npz",
     "digits_savedmodel": "digits.npz",
     "digits_scripted.pt": "digits.npz",
@@ -48,6 +49,11 @@ def run_bare(name: str, batch: dict[str, np.ndarray]) -> list[np.ndarray]:
         module = torch.jit.load(path).eval()
         with torch.no_grad():
             found = module(*(torch.from_numpy(values) for values in batch.values()))
+    elif name.endswith(".pt2"):
+        import torch
+
+        with torch.no_grad():
+            found = torch.export.load(path).module()(*(torch.from_numpy(values) for values in batch.values()))
     elif name.endswith(".onnx"):
         import onnxruntime
 
