@@ -20,6 +20,11 @@ def normal(*shape):
     return np.random.default_rng(sum(shape)).standard_normal(shape).astype(np.float32)
 
 
+def ways(report):
+    """The signatures that a report says it did not examine."""
+    return [line for line in report.not_examined if line.startswith("signature ")]
+
+
 def paths(model):
     return [layer.path for layer in model.layers if not layer.untappable]
 
@@ -50,7 +55,7 @@ def test_layers_of_an_exported_call(tmp_path, mixes):
             assert {"fc", "head"} <= set(paths(opened))
             report = opened.check_batch_axis({opened.inputs[0].name: normal(5, 6)})
             assert report.verdict == ("fail" if mixes else "pass")
-            assert report.not_examined == ()  # serving_default and serve are the same function
+            assert not ways(report)  # serving_default and serve are the same function
             (record,) = opened.sample("fc", 1, {opened.inputs[0].name: normal(5, 6)}, side="out")
             np.testing.assert_array_equal(record.value, model.layers[1](normal(5, 6)).numpy()[1])
 
@@ -248,7 +253,7 @@ def test_one_path_for_one_place_under_every_signature(tmp_path):
     net = Two()
     tf.saved_model.save(net, str(tmp_path), signatures={"serving_default": net.features, "other": net.centred})
     with open_model(tmp_path, in_process=True) as model:
-        assert model.check_batch_axis({"x": normal(5, 3)}).not_examined == ("signature 'other'",)
+        assert ways(model.check_batch_axis({"x": normal(5, 3)})) == ["signature 'other'"]
         for path in ("tower/block1", "block1", "tower/block1/Relu:0", "tower/block*"):
             if "Relu" in path:
                 with pytest.raises(LayerError):
@@ -258,4 +263,4 @@ def test_one_path_for_one_place_under_every_signature(tmp_path):
     with open_model(tmp_path, in_process=True, signature="other") as model:
         assert {one.layer for one in model.sample("tower/block1", 1, {"flat": normal(5, 3)})} == {"tower/block1"}
         report = model.check_batch_axis({"flat": normal(5, 3)})
-        assert (report.verdict, report.not_examined) == ("fail", ("signature 'serving_default'",))
+        assert (report.verdict, ways(report)) == ("fail", ["signature 'serving_default'"])

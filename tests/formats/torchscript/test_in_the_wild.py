@@ -31,6 +31,11 @@ def opened(saved):
     return open_it
 
 
+def ways(report):
+    """The methods that a report says it did not examine."""
+    return [line for line in report.not_examined if line.startswith("method ")]
+
+
 def normal(*shape):
     return np.random.default_rng(sum(shape)).standard_normal(shape).astype(np.float32)
 
@@ -362,17 +367,17 @@ def test_an_exported_method_is_named_and_can_be_chosen(opened):
     x, eager = normal(5, 6), Both()
     with opened(eager) as model:
         report = model.check_batch_axis({"x": x})
-        assert (report.verdict, report.not_examined) == ("pass", ("method 'encode'",))
+        assert (report.verdict, ways(report)) == ("pass", ["method 'encode'"])
     with opened(eager, method="encode") as model:
         report = model.check_batch_axis({"x": x})
-        assert (report.verdict, report.not_examined) == ("fail", ("method 'forward'",))
+        assert (report.verdict, ways(report)) == ("fail", ["method 'forward'"])
         assert [layer.untappable for layer in model.layers] == [None, "never called in encode"]
     with pytest.raises(ModelFileError, match="no method 'decode'"):
         opened(eager, method="decode")
 
 
 def test_a_module_without_forward_names_its_methods(opened):
-    refused = pytest.raises(ModelLoadError, match=r"no method forward, but .*encode")
+    refused = pytest.raises(BatchError, match=r"no method forward, but .*encode")
     with opened(NoForward()) as model, refused as raised:
         model.check_batch_axis({"x": normal(5, 6)})
     assert "--method " in raised.value.hint
