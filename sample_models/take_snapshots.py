@@ -1,4 +1,4 @@
-"""What every sample model does to its batch, in ``snapshots/``: tests/test_guard.py holds the models to it.
+"""What every sample model does to its batch, in ``snapshots/``: tests/project/test_guard.py holds the models to it.
 
 Run ``python sample_models/take_snapshots.py`` after a change that is meant; train.py does so for what it trains.
 """

@@ -209,13 +209,13 @@ class TestWhileRunning:
         assert "--import" in text
 
     def test_debug_shows_the_traceback(self, kmr, tmp_path):
-        screen = sample(kmr, KERAS, "--input", BATCH, "--import", "no_such_module_anywhere", "--debug")
+        screen = sample(kmr, SCRIPTED, "--input", BATCH, "--import", "no_such_module_anywhere", "--debug")
         assert screen.code == 2
         assert "Traceback" in screen.err
         assert "no_such_module_anywhere" in screen.err
 
     def test_import_of_a_missing_module(self, kmr):
-        text = error_of(sample(kmr, KERAS, "--input", BATCH, "--import", "no_such_module_anywhere"))
+        text = error_of(sample(kmr, SCRIPTED, "--input", BATCH, "--import", "no_such_module_anywhere"))
         assert "no_such_module_anywhere" in text
 
     @pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")

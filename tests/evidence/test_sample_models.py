@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from zoo.samples import DATA, HOME
+from zoo.samples import DATA, HOME, batch_of
 
 from kmr_cli import open_model
+from kmr_cli.batch.given import number_samples
 
 pytestmark = pytest.mark.slow
 SAMPLE = 4
@@ -68,3 +69,24 @@ def test_the_model_output_is_the_predicted_label(taken):
         return
     (record,) = model.sample("head", SAMPLE, data, side="out")
     assert label == (record.value.argmax() if record.value.size > 1 else float(record.value[0]) > 0.5)
+
+
+def test_the_taps_at_the_inputs_have_the_numbers_of_the_samples_as_owners(taken):
+    name, model, _, _ = taken
+    batch = batch_of(name)
+    records = model.sample("*", slice(None), batch, side="in")
+    parts: dict[tuple[str, int, str], list] = {}
+    for record in records:
+        parts.setdefault((record.layer, record.call, record.port), []).append(record)
+    for values in batch.values():
+        rows = values.reshape(len(values), -1)
+        at_input = [
+            found
+            for found in parts.values()
+            if len(found) == len(values) and np.array_equal([record.value.ravel() for record in found], rows)
+        ]
+        assert at_input
+        for found in at_input:
+            assert found[0].index.axis == 0
+            assert found[0].index.owners == tuple(number_samples(batch).tolist())
+            assert [record.sample for record in found] == number_samples(batch).tolist()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import re
 import sys
@@ -9,6 +10,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,41 +62,72 @@ def predict(name: str, inputs: dict[str, np.ndarray]) -> np.ndarray:
 
 def outputs_of(name: str, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
     """All of them."""
+    return loaded(name)(inputs)
+
+
+@functools.cache
+def loaded(name: str) -> Callable[[dict[str, np.ndarray]], list[np.ndarray]]:
+    """Runs the committed file, which is read once."""
     path = FOLDER / name
     if path.suffix == ".pt":
         import torch
 
-        with torch.inference_mode():
-            wanted = [array for key, array in inputs.items() if key != "label"]
-            found = torch.jit.load(str(path))(*map(torch.from_numpy, wanted))
-        return [np.asarray(one) for one in (found if isinstance(found, tuple) else (found,))]
+        module = torch.jit.load(str(path))
+
+        def run_torch(inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+            with torch.inference_mode():
+                wanted = [array for key, array in inputs.items() if key != "label"]
+                found = module(*map(torch.from_numpy, wanted))
+            return [np.asarray(one) for one in (found if isinstance(found, tuple) else (found,))]
+
+        return run_torch
     if path.suffix == ".pt2":
         import torch
 
-        with torch.inference_mode():
-            return [np.asarray(torch.export.load(path).module()(torch.from_numpy(inputs["image"])))]
+        program = torch.export.load(path).module()
+
+        def run_exported(inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+            with torch.inference_mode():
+                return [np.asarray(program(torch.from_numpy(inputs["image"])))]
+
+        return run_exported
     if path.suffix == ".onnx":
         import onnxruntime
 
         session = onnxruntime.InferenceSession(path)
-        return [np.asarray(one) for one in session.run(None, {"image": inputs["image"]})]
+        return lambda inputs: [np.asarray(one) for one in session.run(None, {"image": inputs["image"]})]
     if path.suffix == "":
         import tensorflow as tf
 
-        signature = tf.saved_model.load(path).signatures["serving_default"]
-        wanted = signature.structured_input_signature[1]
-        outputs = signature(**{key: tf.constant(inputs[key]) for key in wanted})
-        return [np.asarray(outputs[key]) for key in sorted(outputs)]
+        saved = tf.saved_model.load(path)
+
+        def run_tensorflow(inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+            signature = saved.signatures["serving_default"]  # which holds what it needs of ``saved`` weakly
+            wanted = signature.structured_input_signature[1]
+            outputs = signature(**{key: tf.constant(inputs[key]) for key in wanted})
+            return [np.asarray(outputs[key]) for key in sorted(outputs)]
+
+        return run_tensorflow
+    model = keras_model(name)
+
+    def run_keras(inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+        arrays = [inputs[tensor.name] for tensor in model.inputs]
+        outputs = model(arrays if len(arrays) > 1 else arrays[0], training=False)
+        return [np.asarray(one) for one in (outputs if isinstance(outputs, (list, tuple)) else (outputs,))]
+
+    return run_keras
+
+
+@functools.cache
+def keras_model(name: str) -> Any:
+    """The committed file, loaded by the Keras that it belongs to."""
     if name == "digits.h5":
         import tf_keras as keras
     else:
         import keras
 
         import kmr_cli.layers  # noqa: F401  # of which the recommender is built
-    model = keras.models.load_model(path, compile=False)
-    arrays = [inputs[tensor.name] for tensor in model.inputs]
-    outputs = model(arrays if len(arrays) > 1 else arrays[0], training=False)
-    return [np.asarray(one) for one in (outputs if isinstance(outputs, (list, tuple)) else (outputs,))]
+    return keras.models.load_model(FOLDER / name, compile=False)
 
 
 def share_right(outputs: np.ndarray, label: np.ndarray) -> float:
@@ -193,14 +226,13 @@ def test_the_recommender_files_hold_one_model(twin: str, size: int) -> None:
 
 @torchscript_is_deprecated
 def test_the_recommender_files_hold_the_same_weights() -> None:
-    import keras
     import torch
 
     def weights(name: str) -> dict[tuple[int, ...], np.ndarray]:
         if name.endswith(".pt"):
             found = [np.asarray(one.detach()) for one in torch.jit.load(str(FOLDER / name)).parameters()]
         else:
-            found = keras.models.load_model(FOLDER / name, compile=False).get_weights()
+            found = keras_model(name).get_weights()
         assert len({one.shape for one in found}) == len(found)
         return {one.shape: one for one in found}
 
@@ -242,11 +274,7 @@ def test_scripted_and_traced_are_equal_bit_for_bit() -> None:
 
 @pytest.mark.parametrize("name", ["digits.keras", "digits.h5"])
 def test_the_layers_people_guess_are_there(name: str) -> None:
-    if name.endswith(".h5"):
-        import tf_keras as keras
-    else:
-        import keras
-    names = [layer.name for layer in keras.models.load_model(FOLDER / name, compile=False).layers]
+    names = [layer.name for layer in keras_model(name).layers]
     assert names == ["image", "conv1", "bn1", "conv2", "pool", "flatten", "dropout", "head"]
 
 
