@@ -27,7 +27,7 @@ demo: .venv/demo-installed ## show sample 4 at a layer of a real model
 	@$(BIN)/$(DEMO)
 
 test: .venv/dev-installed ## run all tests against the installed package
-	@$(BIN)/pytest -n auto --maxprocesses $(WORKERS)
+	@$(BIN)/pytest -n auto --maxprocesses $(WORKERS) --dist worksteal
 
 lint: .venv/dev-installed ## check style, types, the screens in README.md and docs/reference.md
 	@$(BIN)/ruff check
