@@ -206,7 +206,7 @@ class Model:
             MissingFrameworkError, ModelLoadError, ModelRunError.
         """
         if side not in _SIDES:
-            raise LayerError(f"no side {side!r}", "it is in, out or both")
+            raise LayerError(f"the side must be in, out or both, not {side!r}")
         patterns = layer_patterns(layer)
         choice = choose(patterns, self.info.layers, self.info.separator, self.info.root)
         if choice.unmatched and not self.info.opaque:
@@ -270,7 +270,7 @@ class Model:
         asked = request(batch, size, shapes, seed)
         arrays, spare = take_batch(self._opened, asked)
         if batch_size(arrays) < 2:
-            raise BatchError("a batch of one sample has nothing to mix with", "give two samples at least")
+            raise BatchError("a batch of one sample has nothing to mix with", "give at least two samples")
         policy = policy or Policy()
         masks = masks_of(policy.masks, self.info.inputs, arrays)
         for line in hints(self.info, arrays, [mask.name for mask in masks]):

@@ -17,7 +17,7 @@ from kmr_cli.formats.interface import training_mode
 from kmr_cli.records import BatchIndex, Dependence, Finding, Report, TapVerdict, Verdict
 from kmr_cli.rules import RULES
 
-_SILENT = BatchIndex("inconclusive", evidence="nothing that was replaced showed here")
+_SILENT = BatchIndex("inconclusive", evidence="no replacement changed anything here")
 
 
 def make_report(run: Run, policy: Policy, masks: Sequence[Mask], tried: Sequence[int]) -> Report:

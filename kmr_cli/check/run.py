@@ -40,7 +40,7 @@ class Run:
         remembers: whether values that differ from run to run depend on earlier calls.
         sizes: what other sizes showed, each with whether it equals another dimension.
         claims: what the rules say, before precedence: see :attr:`findings`.
-        inconclusive: what was not shown either way, one line each.
+        inconclusive: what was not verified, one line each.
         noisy: taps whose values depend on random numbers that are drawn for a whole batch (training mode only): at
             another size they are others.
         moved_by_rounding: output port -> how far the last bits of the input move it; None until that was tried.

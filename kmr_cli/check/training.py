@@ -107,7 +107,9 @@ def _together(whole: Report, rest: Report, mode: TrainingMode, separator: str, p
         verdict=verdict,
         findings=tuple(findings),
         inconclusive=tuple(
-            reason if reason in whole.inconclusive else f"with what mixes by design held to inference, {reason}"
+            reason
+            if reason in whole.inconclusive
+            else f"with the layers that mix by design in inference mode, {reason}"
             for reason in rest.inconclusive
         )
         + silenced,
@@ -131,7 +133,9 @@ def _silenced(whole: Report, rest: Report) -> tuple[str, ...]:
     if not layers:
         return ()
     named = ", ".join(map(repr, layers[:3])) + (", …" if len(layers) > 3 else "")
-    return (f"whether {named} mixes by itself: with what mixes by design held to inference, it never reacts",)
+    return (
+        f"whether {named} mixes samples itself: with the layers that mix by design in inference mode, it never reacts",
+    )
 
 
 def _by_design(whole: Report, rest: Report, mode: TrainingMode, separator: str) -> list[Finding]:

@@ -26,7 +26,7 @@ def baselines_of(arguments: tuple[str, ...]) -> tuple[list[str], dict[str, Path]
     if len(models) == 1 and not holds_snapshots:
         return models, {models[0]: folder}
     if not holds_snapshots:
-        problem = "holds no snapshots" if folder.is_dir() else "is no folder"
+        problem = "holds no snapshots" if folder.is_dir() else "isn't a folder"
         raise SnapshotError(
             f"{last}: {problem}; several models are compared with a folder of snapshots",
             f"make them first: kmr-inspect snapshot MODEL... -o {folder}",

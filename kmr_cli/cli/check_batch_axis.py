@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     help="Input that is a mask (0: padding), or in which VALUE is padding; repeatable.",
 )  # fmt: skip
 @click.option(
-    "--training", is_flag=True, help="Check training mode, and tell what mixes by design there (BatchNormalization)."
+    "--training", is_flag=True, help="Check training mode, and say what mixes by design there (BatchNormalization)."
 )
 @click.option(
     "--all-methods", is_flag=True, help="Check every exported method or signature of MODEL, one after the other."

@@ -137,7 +137,7 @@ def _tolerances(
     from kmr_cli.config.tolerance import Tolerance, Tolerances
 
     if ulp is not None and (rtol is not None or atol is not None):
-        raise click.UsageError("--ulp stands instead of --rtol and --atol")
+        raise click.UsageError("--ulp replaces --rtol and --atol: give one or the other")
     return Tolerances(Tolerance(rtol, atol, ulp), layers)
 
 

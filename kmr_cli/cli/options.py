@@ -27,7 +27,7 @@ def batch(command: Command) -> Command:
         click.option("--seed", type=int, default=0, show_default=True, help="Seed of all random data."),
         click.option(
             "--shape", "shapes", metavar="[NAME=]N,N,…[:DTYPE]", multiple=True,
-            help="Shape of ONE sample, and its dtype, for synthetic data where the file does not tell them.",
+            help="Shape of ONE sample, and its dtype, for synthetic data where the file does not specify them.",
         ),
         click.option(
             "--batch-size", type=int, metavar="B", help="Size of the synthetic batch, or only the first B samples."

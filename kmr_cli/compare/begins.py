@@ -82,7 +82,7 @@ def _doubt(layer: str, *, both_ends: bool) -> str:
     if both_ends:
         return (
             f"layer {layer!r}, which is allowed to differ, does, and so does an output that no layer returns unchanged:"
-            " there is no telling whether that layer is the only cause"
+            " it is not known whether that layer is the only cause"
         )
     return (
         f"layers or outputs after {layer!r}, which is allowed to differ, differ too: the outputs alone do not show"

@@ -13,7 +13,7 @@ _WITHOUT_AXIS = {
     "mixed": "are mixed with each other",
     "interleaved": "are interleaved along no axis",
     "routed": "are routed by their content",
-    "inconclusive": "can't be told apart",
+    "inconclusive": "can't be separated",
     "constant": "have no influence",
 }
 LISTED = 8  # layers or samples that a message names

@@ -135,7 +135,7 @@ def _lone(value: np.ndarray) -> BatchIndex:
 def _assumed(value: np.ndarray, size: int) -> BatchIndex:
     if value.ndim and value.shape[0] == size:
         return BatchIndex("inconclusive", 0, tuple(range(size)), "assumed from the shape (--no-verify)")
-    return BatchIndex("inconclusive", evidence="not told by the shape (--no-verify)")
+    return BatchIndex("inconclusive", evidence="not known from the shape (--no-verify)")
 
 
 def _cut(tap: Tap, value: np.ndarray, index: BatchIndex, sample: int, size: int) -> Record:

@@ -195,7 +195,7 @@ class Verifier:
         if changed(before, after).any():
             return self._judged(tap, BatchIndex("mixed"), ulp_distance(before, after))
         if hides_changes(before):
-            silent = "all NaN, Inf or zero, also with other data, so nothing that others do to it could show"
+            silent = "all NaN, Inf or zero, also with other data, so no effect of the others could be seen"
             return BatchIndex("inconclusive", evidence=silent)
         return index
 
@@ -275,7 +275,7 @@ class Verifier:
                     silent = "what comes in changed with the samples, but nothing here did"
                     by_sample[sample] = replace(index, kind="inconclusive", evidence=silent)
                 else:
-                    silent = "nothing that was replaced shows here: a constant, or silent on this data"
+                    silent = "no replacement changed anything here: a constant, or insensitive on this data"
                     by_sample[sample] = replace(index, kind="inconclusive", evidence=silent)
         return found
 

@@ -25,7 +25,7 @@ def adopt(model: Any) -> tuple[Format, Session]:
         session = format_.adopt(model)
         if session is not None:
             return format_, session
-    raise refusal(model) or KmrError(f"a {type(model).__name__} is no model", f"give a path, {_known()}")
+    raise refusal(model) or KmrError(f"a {type(model).__name__} isn't a model", f"give a path, {_known()}")
 
 
 def refusal(model: Any) -> KmrError | None:

@@ -35,7 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--kmr-batch-size", dest="kmr_batch_size", metavar="B", type=int, default=None,
         help="Size of the synthetic batch, or only the first B samples.")  # fmt: skip
     add("--kmr-shape", dest="kmr_shapes", metavar="[NAME=]N,N,...[:DTYPE]", action="append", default=[],
-        help="Shape of ONE sample, and its dtype, for synthetic data where the file does not tell them"
+        help="Shape of ONE sample, and its dtype, for synthetic data where the file does not specify them"
         " (repeatable).")  # fmt: skip
     add("--kmr-mask-input", dest="kmr_mask_inputs", metavar="NAME[=VALUE]", action="append", default=[],
         help="Input that is a mask (0: padding), or in which VALUE is padding (repeatable).")  # fmt: skip

@@ -173,7 +173,7 @@ class RuleItem(ModelItem):
             )
             pytest.skip(f"{who}: not looked at: {JUST_WRITTEN if found.wrote else missing}")
         if not findings and needs_evidence(self.rule) and self.layer in found.silent:
-            pytest.skip(f"{who}: not shown: {found.silent[self.layer]}")
+            pytest.skip(f"{who}: not verified: {found.silent[self.layer]}")
 
 
 class ShownItem(ModelItem):
@@ -194,7 +194,7 @@ class ShownItem(ModelItem):
         found = self.judgement()
         self.tell(found.findings.get(("", ""), ()))
         if found.inconclusive:
-            pytest.skip("not shown: " + "; ".join(for_terminal(reason, 500) for reason in found.inconclusive))
+            pytest.skip("not verified: " + "; ".join(for_terminal(reason, 500) for reason in found.inconclusive))
 
 
 def _name(layer: str, taken: set[str]) -> str:

@@ -30,7 +30,7 @@ class Judgement:
         layers: that were looked at; ``""`` where the model's outputs were.
         findings: that are not notes, by the test they belong to; what belongs to none is at ``("", "")``.
         silent: layer -> why nothing is verified of what leaves it.
-        inconclusive: what was not shown either way.
+        inconclusive: what was not verified.
         wrote: why the snapshot was written, or None.
     """
 
@@ -95,7 +95,7 @@ class ModelRun:
         report = model.check_batch_axis(asked.inputs or None, policy=asked.policy, size=asked.size, shapes=asked.shapes)
         # What enters may well be constant, such as positions; what leaves must tell samples apart to verify them.
         silent = {
-            tap.layer: tap.index.evidence or "no sample ever showed in what leaves it, whatever replaced them"
+            tap.layer: tap.index.evidence or "no replaced sample changed what leaves it"
             for tap in report.taps
             if tap.index.kind in ("inconclusive", "constant") and tap.port.startswith("out")
         }

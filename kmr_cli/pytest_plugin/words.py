@@ -30,7 +30,7 @@ def shape_options(shapes: Shapes) -> list[str]:
 
 
 def of_finding(finding: Finding, command: str) -> str:
-    """One finding, how to mend it and how to look at it."""
+    """One finding, how to fix it and how to look at it."""
     lines = [f"{finding.severity} {title(finding)} at {place(finding)}", f"  {shown(finding.message)}"]
     if finding.samples:
         lines.append(f"  samples: {dependences(finding, 6)}")

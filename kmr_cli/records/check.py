@@ -10,7 +10,7 @@ from kmr_cli.records.model import BatchIndex
 from kmr_cli.records.shown import Shown
 
 Verdict: TypeAlias = Literal["pass", "fail", "inconclusive"]
-"""``fail``: an error that is not allowed; ``inconclusive``: something was not shown either way."""
+"""``fail``: an error that is not allowed; ``inconclusive``: something could not be verified."""
 
 Basis: TypeAlias = Literal["evidence", "proof"]
 """What a verdict rests on: perturbed passes on this batch, or (reserved) the operators of the graph."""
@@ -83,7 +83,7 @@ class Report(Shown):
         taps: in the order in which they ran; the model's outputs last, with layer ``""``.
         findings: errors first.
         dependence: one picture per output.
-        inconclusive: what was not shown either way, one line each.
+        inconclusive: what was not verified, one line each.
         unmatched: what the policy allows and no layer matches.
         training: the model ran in training mode.
         held_passes: in how many of the passes the layers that mix by design in training mode ran in inference mode.

@@ -35,7 +35,7 @@ class Outcome:
         verdict: as in :class:`kmr_cli.Report`, or ``error`` where it could not be done.
         findings: errors first.
         layers: that were looked at, in the order in which they ran, without repetition; ``""`` for the outputs.
-        inconclusive: what was not shown either way, one line each.
+        inconclusive: what was not verified, one line each.
         error, hint: why it could not be done, and what to type instead; None otherwise.
         basis, not_examined: as in :class:`kmr_cli.Report`.
         result: all that was found; None where it could not be done.

@@ -184,7 +184,7 @@ def test_a_dead_child_is_replaced():
 def test_an_error_leaves_the_child_usable(model):
     with pytest.raises(LayerError):
         model.sample("conv1", 0, DATA, call=7)
-    with pytest.raises(LayerError, match="no side 'up'"):
+    with pytest.raises(LayerError, match="in, out or both, not 'up'"):
         model.sample("conv1", 0, DATA, side="up")
     assert model.sample("conv1", 0, DATA)
 
@@ -238,7 +238,7 @@ class TestLiveModels:
     def test_live_models_cannot_be_sent_elsewhere(self):
         with pytest.raises(KmrError, match="a live list cannot be sent"):
             open_model([1])
-        with pytest.raises(KmrError, match="a list is no model"):
+        with pytest.raises(KmrError, match="a list isn't a model"):
             open_model([1], in_process=True)
 
     def test_a_file_in_this_process(self):

@@ -159,7 +159,7 @@ def test_wrong_arguments_are_one_line(kmr, folder, arguments, message):
     [
         ("my_layers:Nope", "my_layers has no class 'Nope'"),
         ("nowhere_at_all:X", "no module named 'nowhere_at_all'"),
-        ("my_layers", "is no PKG.MOD:CLASS"),
+        ("my_layers", "isn't of the form PKG.MOD:CLASS"),
         ("json:JSONDecoder", "neither a keras.Layer nor a torch.nn.Module"),
         ("my_layers:Broken", "no luck today"),
     ],

@@ -153,7 +153,7 @@ def test_output_goes_into_the_file_and_the_report_to_the_terminal(kmr, bad, tmp_
     [
         ("found.txt", "terminal", "--format terminal is for the screen, and -o found.txt is a file"),
         ("found.json", "junit", "found.json: its name says json, and --format says junit"),
-        ("none/found.xml", "junit", "there is no folder none"),
+        ("none/found.xml", "junit", "there isn't a folder none"),
         (".", "junit", "is a directory"),
         ("model.pt", "junit", "is the model itself"),
     ],

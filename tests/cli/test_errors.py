@@ -118,7 +118,7 @@ class TestBeforeAnyFramework:
         assert "--force" in text
         assert (tmp_path / "old.npz").read_text() == "precious"
         text = error_of(sample(kmr, KERAS, "--input", BATCH, "-o", tmp_path / "none" / "o.npz", **no_frameworks))
-        assert "there is no folder" in text
+        assert "there isn't a folder" in text
         text = error_of(sample(kmr, KERAS, "--input", BATCH, "-o", tmp_path / "o.txt", **no_frameworks))
         assert "end it in .json, .npy, .npz, .h5 or .hdf5" in text
 

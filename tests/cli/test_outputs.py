@@ -73,7 +73,7 @@ def test_what_cannot_be_written_is_refused_before_anything_runs(kmr, tmp_path, c
     name, *options = command
     for place, more, message in (
         ("found.txt", [], "error: found.txt: cannot tell the format from the name"),
-        ("none/found.json", [], "error: none/found.json: there is no folder none"),
+        ("none/found.json", [], "error: none/found.json: there isn't a folder none"),
         (".", [], "error: .: "),
     ):
         screen = kmr(name, "gone.keras", *options, "-o", place, *more, cwd=tmp_path)

@@ -34,7 +34,7 @@ def test_what_the_hint_says_helps():
 
 
 def test_what_is_no_model_at_all():
-    with pytest.raises(KmrError, match="a dict is no model") as caught:
+    with pytest.raises(KmrError, match="a dict isn't a model") as caught:
         open_model({"a": 1}, in_process=True)
     assert caught.value.hint == "give a path, a keras.Model or a torch.jit.ScriptModule"
     assert live.refusal({"a": 1}) is None

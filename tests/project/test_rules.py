@@ -71,8 +71,7 @@ def test_an_added_rule_has_its_place_in_the_headline(added):
     several = tuple(map(finding, ("KMR104", added, "KMR101")))
     report = Report("fail", "m.pt", "torchscript", 9, (4,), (), several, (), ())
     assert headline(report) == (
-        "samples of a batch change each other, samples borrow from each other"
-        " and samples of a batch cannot be told apart"
+        "samples of a batch change each other, samples borrow from each other and samples of a batch can't be separated"
     )
 
 

@@ -164,7 +164,7 @@ def test_what_is_not_shown_is_skipped_and_never_passed(project):
     result = project.runpytest("--kmr-model", "dead.pt", *SHAPE, "-v", "-rs")
     outcomes = result.parseoutcomes()
     assert "failed" not in outcomes
-    result.stdout.fnmatch_lines(["dead.pt::(model)::verified SKIPPED*", "SKIPPED * 1: not shown: *"])
+    result.stdout.fnmatch_lines(["dead.pt::(model)::verified SKIPPED*", "SKIPPED * 1: not verified: *"])
     assert "dead.pt::1::KMR101 PASSED" not in text_of(result)
     assert "dead.pt::0::KMR101 PASSED" in text_of(result)
 
@@ -434,7 +434,7 @@ def test_independence_is_asserted_in_the_words_of_the_command(project):
             "E       fail: samples of a batch change each other",
             "E       error KMR101 cross-sample-leak at mix",
             "E       AssertionError: dead.pt",
-            "E       inconclusive: not everything could be shown either way",
+            "E       inconclusive: not everything could be verified",
             "E       Failed: error: clean.pt: the forward pass failed *",
         ]
     )
@@ -479,7 +479,7 @@ def test_a_snapshot_is_missing_then_written_then_matched_then_not_then_written_a
     changed.stdout.fnmatch_lines(
         [
             "E       AssertionError: clean.pt against clean.pt.kmr.json",
-            "E       fail: the model is not what the baseline says",
+            "E       fail: the model differs from the baseline",
             "E       error KMR406 values-changed at enc",
         ]
     )

@@ -131,7 +131,7 @@ def test_an_axis_that_was_free_and_is_fixed_now(tmp_path, declaring, now, before
 
 
 def test_another_fixed_batch_is_no_reason_to_accept_it(tmp_path, declaring):
-    """The hint says how to mend the model; only where a fixed batch was replaced by another, that it may be meant."""
+    """The hint says how to fix the model; only where a fixed batch was replaced by another, that it may be meant."""
     path, data = tmp_path / "s.kmr.json", zoo.images((6, 6, 1))
     for before, hint in ((None, "with a batch axis of any size"), (4, "or if it is meant, take the snapshot again")):
         with open_model(declaring(before, 6, 6, 1), in_process=True) as opened:

@@ -47,7 +47,7 @@ def _remembers(run: Run, reopen: Callable[[], Session]) -> bool:
         results = []
         try:
             for data in batches:
-                run.step("telling state from chance")
+                run.step("distinguishing state from chance")
                 outputs = fresh.capture(data, Taps(()), None)
                 assert outputs is not None
                 results.append([np.array(value) for value in outputs.values()])

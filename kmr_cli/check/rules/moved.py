@@ -12,7 +12,7 @@ BATCH_AXIS_MOVED = Rule(
     "note",
     "at this layer the batch is not axis 0, or is merged with another axis",
     "slicing this tensor at [i] does not give sample i",
-    "nothing to mend if it is intended: kmr-inspect sample finds the right slices",
+    "nothing to fix if it is intended: kmr-inspect sample finds the right slices",
 )
 RULES = (BATCH_AXIS_MOVED,)
 

@@ -10,7 +10,7 @@ NONDETERMINISTIC = Rule(
     "nondeterministic",
     "warning",
     "the same batch twice gives different values",
-    "dropout left on or unseeded noise: answers cannot be reproduced, nor samples verified independent",
+    "dropout left on, or unseeded noise: answers can't be reproduced, nor samples verified as independent",
     "run and export the model in inference mode",
     headline="the same batch gives different answers",
     gravity=10,
@@ -40,4 +40,4 @@ def judge(run: Run) -> None:
         run.add(rule, source, text)
     for tap in run.outputs:
         if tap in nondeterministic:
-            run.inconclusive.append(f"{run.title(tap)} changes from run to run, so nothing can be told from it")
+            run.inconclusive.append(f"{run.title(tap)} changes from run to run, so nothing can be concluded from it")

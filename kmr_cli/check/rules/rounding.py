@@ -14,8 +14,8 @@ BATCH_VARIANT = Rule(
     "note",
     "the last bits differ between batch sizes, or downstream of routed rows",
     "bitwise reproducibility across batch sizes is lost; the values are the same for practical purposes",
-    "nothing to mend, unless you compare bit for bit: then fix the batch size",
-    others=(("warning", "the model makes last bits so large that other values come out"),),
+    "nothing to fix, unless you compare bit for bit: then keep the batch size constant",
+    others=(("warning", "the model amplifies rounding until other values come out"),),
     batch_statistics="meaningless",
 )
 RULES = (BATCH_VARIANT,)
@@ -37,7 +37,7 @@ def judge_amplified(run: Run, found: SizeRun) -> None:
         return
     text = (
         f"{output_title(found.amplified, found.names)} differs {run.where(found)}, though no more than when the last"
-        " bits of the input change: the model makes rounding larger"
+        " bits of the input change: the model amplifies rounding"
     )
     run.add(BATCH_VARIANT, Source("", 0, found.amplified), text, severity="warning")
 

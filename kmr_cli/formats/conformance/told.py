@@ -61,7 +61,7 @@ def describe_imports_no_framework(found: Opened) -> None:
 @rule(TOLD, lambda example: example.path is None or example.path.exists())
 def described_inputs_are_those_of_the_session(found: Opened) -> None:
     """The session has the inputs that ``describe`` tells (of a layer class the caller tells more)."""
-    demand(found.session.inputs == found.info.inputs, "the session has other inputs than describe tells")
+    demand(found.session.inputs == found.info.inputs, "the session has other inputs than describe declares")
 
 
 @rule(TOLD)
@@ -69,7 +69,7 @@ def described_paths_are_found_again(found: Opened) -> None:
     """The session has every layer that ``describe`` tells, under the same path."""
     demand(isinstance(found.session, Session), "open returns something that isn't a Session")
     lost = {layer.path for layer in found.info.layers} - {layer.path for layer in found.session.layers}
-    demand(not lost, f"describe tells of layers that the session does not have: {', '.join(sorted(lost))}")
+    demand(not lost, f"describe lists layers that the session does not have: {', '.join(sorted(lost))}")
 
 
 @rule(TOLD)
@@ -104,9 +104,9 @@ def listed_shapes_are_those_of_the_values(found: Opened) -> None:
                 fits = len(spec.shape) == value.ndim and all(
                     told in (None, real) for told, real in zip(spec.shape, value.shape, strict=True)
                 )
-                demand(fits, f"{layer.path} {spec.name} is told as {spec.shape} and is {value.shape}")
+                demand(fits, f"{layer.path} {spec.name} is declared as {spec.shape} and is {value.shape}")
             name = "string" if value.dtype.hasobject else value.dtype.name
-            demand(spec.dtype in (None, name), f"{layer.path} {spec.name} is told as {spec.dtype}")
+            demand(spec.dtype in (None, name), f"{layer.path} {spec.name} is declared as {spec.dtype}")
 
 
 @rule(TOLD, lambda example: bool(example.ports))

@@ -25,7 +25,7 @@ def find(target: str) -> type:
     """
     module_name, colon, class_name = target.partition(":")
     if not colon:
-        raise LayerError(f"{target!r} is no PKG.MOD:CLASS", "for example my_layers:Attention")
+        raise LayerError(f"{target!r} isn't of the form PKG.MOD:CLASS", "for example my_layers:Attention")
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))  # as `python -m` does: the layer is mostly in the folder one works in
     try:

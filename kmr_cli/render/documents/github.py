@@ -46,7 +46,7 @@ def _annotations(outcome: Outcome) -> Iterator[str]:
         more = f" and {len(places) - _PLACES_SHOWN} more" if len(places) > _PLACES_SHOWN else ""
         yield _command("notice", outcome.path, name, f"{', '.join(places[:_PLACES_SHOWN])}{more}: {shown(message)}")
     for open_end in outcome.inconclusive:
-        yield _command("warning", outcome.path, "not shown either way", shown(open_end))
+        yield _command("warning", outcome.path, "not verified", shown(open_end))
     if outcome.not_examined:
         yield _command("notice", outcome.path, "not examined", "\n".join(map(shown, outcome.not_examined)))
 

@@ -27,7 +27,7 @@ def render(outcomes: Sequence[Outcome]) -> str:
     """The outcomes as one document (``tests/schemas/junit-10.xsd``): ASCII only, ends with a line break.
 
     A layer fails where it has an error that is not allowed. Warnings, notes and what is allowed stand in its
-    ``system-out``. What was not shown either way is ``skipped``, and what could not be checked is an ``error``.
+    ``system-out``. What was not verified is ``skipped``, and what could not be checked is an ``error``.
     """
     root = ET.Element("testsuites", name=_PROGRAM)
     suites = [_suite(outcome) for outcome in outcomes] or [_empty()]
@@ -60,10 +60,10 @@ def _suite(outcome: Outcome) -> ET.Element:
     if reason is not None:
         whole.insert(0, _element("error", "could-not-check", reason, shown(outcome.hint or "")))
     elif outcome.verdict == "inconclusive" and whole.find("failure") is None:
-        whole.insert(0, _element("skipped", "inconclusive", "not everything could be shown either way"))
+        whole.insert(0, _element("skipped", "inconclusive", "not everything could be verified"))
     cases.append(whole)
     for open_end in outcome.inconclusive:
-        case = ET.Element("testcase", classname=path, name=f"not shown: {shown(open_end)}", time=_seconds(0))
+        case = ET.Element("testcase", classname=path, name=f"not verified: {shown(open_end)}", time=_seconds(0))
         case.append(_element("skipped", "inconclusive", shown(open_end)))
         cases.append(case)
     suite = _counted(f"{outcome.command} {path}", cases, outcome.run.seconds)

@@ -21,12 +21,12 @@ from kmr_cli.version import __version__
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 _OPEN = "inconclusive"
-"""Rule id of what was not shown either way: it is no finding, so it has no code."""
+"""Rule id of what was not verified: it is no finding, so it has no code."""
 _OPEN_RULE = {
     "id": _OPEN,
     "name": "inconclusive",
-    "shortDescription": {"text": "something was not shown either way"},
-    "fullDescription": {"text": "what no sample's change reached is not verified independent"},
+    "shortDescription": {"text": "something could not be verified"},
+    "fullDescription": {"text": "what no replaced sample changed is not verified as independent"},
     "help": {
         "text": "give data to which this part reacts (--input)",
         "markdown": "**Fix:** give data to which this part reacts (`--input`)",
@@ -38,7 +38,7 @@ _OPEN_RULE = {
 def render(outcomes: Sequence[Outcome]) -> str:
     """The outcomes as one run; ASCII only, ends with a line break.
 
-    Findings are results of kind ``fail``, suppressed where they are allowed. What was not shown either way is a
+    Findings are results of kind ``fail``, suppressed where they are allowed. What was not verified is a
     result of kind ``open``. What could not be checked makes the invocation unsuccessful, and so does having checked
     nothing at all.
     """

@@ -23,10 +23,10 @@ def refuse_place(path: Path, *, overwrite: bool) -> None:
         raise OutputError(f"{path}: exists already", "give another name, or --force to replace it")
     target = _target(path)
     if os.path.lexists(target) and not target.is_file():  # a device, a pipe, or a link to itself
-        raise OutputError(f"{path}: is no regular file", "give another name")
+        raise OutputError(f"{path}: isn't a regular file", "give another name")
     folder = target.parent
     if not folder.is_dir():
-        raise OutputError(f"{path}: there is no folder {folder}", f"make it first: mkdir -p {folder}")
+        raise OutputError(f"{path}: there isn't a folder {folder}", f"make it first: mkdir -p {folder}")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise OutputError(f"{path}: the folder {folder} cannot be written to")
 

@@ -12,7 +12,7 @@ from kmr_cli.rules import RULES
 
 _VERDICTS = {
     "pass": ("green", "nothing changed beyond the tolerances"),
-    "fail": ("bold red", "the model is not what the baseline says"),
+    "fail": ("bold red", "the model differs from the baseline"),
     "inconclusive": ("bold yellow", "not everything could be compared"),
 }
 _STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold"}
@@ -80,7 +80,7 @@ def _output(output: OutputAgreement, *, exact: bool) -> str:
 
 
 def _finding(console: Console, finding: Difference, advised: set[str]) -> None:
-    """One finding; how to mend it stands under the first of its rule."""
+    """One finding; how to fix it stands under the first of its rule."""
     rule = RULES[finding.rule]
     console.print()
     call = f" call {finding.call}" if finding.call else ""

@@ -19,7 +19,7 @@ def headline(report: Report, *, some_rules: bool = False) -> str:
     if report.verdict == "fail":
         return _wrong(report)
     if report.verdict == "inconclusive":
-        return "not everything could be shown either way"
+        return "not everything could be verified"
     if some_rules:
         return "no error by the rules that --select and --ignore leave"
     mixes = [finding for finding in report.findings if finding.allowed and finding.severity == "error"]
@@ -48,7 +48,7 @@ def _independent(report: Report) -> str:
         inside.append("inside, samples mix and are separated again")
     silent = sum(tap.index.kind == "inconclusive" for tap in report.taps)
     if silent:
-        inside.append(f"{'1 value' if silent == 1 else f'{silent} values'} inside showed nothing either way")
+        inside.append(f"{'1 value' if silent == 1 else f'{silent} values'} inside did not react to any replacement")
     if not inside and not rounded:
         return "the samples of a batch are independent at every layer"
     return "; ".join(

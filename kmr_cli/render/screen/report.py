@@ -37,7 +37,7 @@ def show_report(console: Console, report: Report, *, some_rules: bool = False) -
     _print(console, verdict.append(f": {headline(report, some_rules=some_rules)}", "not bold default"))
     _line(console, _extent(report))
     if report.held_passes:
-        held = f"{report.held_passes} of the passes: what mixes by design held to inference, to see past it"
+        held = f"{report.held_passes} of the passes ran with the layers that mix by design in inference mode"
         _line(console, held)
     kinds = Counter(tap.index.kind for tap in report.taps)
     if kinds:
@@ -59,7 +59,7 @@ def show_report(console: Console, report: Report, *, some_rules: bool = False) -
     _notes(console, [finding for finding in report.findings if finding.severity == "note"])
     for reason in report.inconclusive:
         console.print()
-        _print(console, Text("not shown: ", "bold yellow").append(for_terminal(reason, 500), "not bold default"))
+        _print(console, Text("not verified: ", "bold yellow").append(for_terminal(reason, 500), "not bold default"))
 
 
 def _extent(report: Report) -> str:
@@ -89,7 +89,7 @@ def show_library(console: Console, checked: Sequence[tuple[Case, Report]]) -> No
             if finding.severity == "error" and not finding.allowed:
                 _line(console, f"{finding.rule} {RULES[finding.rule].name}: {for_terminal(finding.message, 500)}")
         for reason in report.inconclusive if not case.by_design else ():
-            _line(console, f"not shown: {for_terminal(reason, 500)}")
+            _line(console, f"not verified: {for_terminal(reason, 500)}")
     console.print()
     mode = " in training mode" if any(report.training for _, report in checked) else ""
     console.print(Text(f"{len(checked)} forms of the bundled layers checked{mode}"))

@@ -22,7 +22,7 @@ _GAP = 2
 _IN_FULL = 12
 """Values up to this many are shown in full; more get a line each."""
 
-_PRESUMED = "~ is not declared by the file, but what such a model mostly takes: data may be otherwise"
+_PRESUMED = "~ marks what the file does not declare, but such a model usually takes; data may differ"
 _VERDICTS = {
     "separated": "verified",
     "merged": "verified",
@@ -163,7 +163,7 @@ def _ends(layer: LayerInfo) -> str:
         ", ".join(show_shape(spec.shape, spec.symbols) for spec in specs) or "?"
         for specs in (layer.inputs, layer.outputs)
     )
-    return f"{enters} -> {leaves}  {for_terminal(layer.dtype or 'dtype not told')}"
+    return f"{enters} -> {leaves}  {for_terminal(layer.dtype or 'dtype not specified')}"
 
 
 def _spec(spec: TensorSpec) -> str:

@@ -113,7 +113,7 @@ class TestJUnit:
         assert results == {
             "gate": [],
             "the model itself": ["skipped"],
-            f"not shown: {INCONCLUSIVE.inconclusive[0]}": ["skipped"],
+            f"not verified: {INCONCLUSIVE.inconclusive[0]}": ["skipped"],
         }
         assert root.find("testsuite").get("skipped") == "2"
 

@@ -60,11 +60,11 @@ def test_an_interruption_leaves_the_old_file(tmp_path, error):
 
 
 def test_places_where_nothing_can_be_written(tmp_path):
-    for place, message in ((tmp_path, "is a directory"), (tmp_path / "none" / "out.txt", "there is no folder")):
+    for place, message in ((tmp_path, "is a directory"), (tmp_path / "none" / "out.txt", "there isn't a folder")):
         with pytest.raises(OutputError, match=message):
             write_whole(place, lambda path: path.write_text("x"), overwrite=True)
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match="there is no folder"):
+    with pytest.raises(OutputError, match="there isn't a folder"):
         write_whole(tmp_path / "file" / "out.txt", lambda path: path.write_text("x"), overwrite=True)
 
 
@@ -86,7 +86,7 @@ def test_devices_pipes_and_circles_are_no_places(tmp_path):
     (tmp_path / "circle").symlink_to("circle")
     (tmp_path / "null").symlink_to("/dev/null")
     for name in ("pipe", "circle", "null"):
-        with pytest.raises(OutputError, match="is no regular file"):
+        with pytest.raises(OutputError, match="isn't a regular file"):
             refuse_place(tmp_path / name, overwrite=True)
 
 

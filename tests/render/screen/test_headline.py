@@ -32,7 +32,7 @@ def passed(inside, output="separated"):
         ("KMR101", "samples of a batch change each other"),
         ("KMR102", "answers depend on the batch size"),
         ("KMR103", "answers depend on the batch size"),
-        ("KMR104", "samples of a batch cannot be told apart"),
+        ("KMR104", "samples of a batch can't be separated"),
         ("KMR106", "samples of a batch come back in another order"),
         ("KMR108", "samples of a batch change each other"),
         ("KMR201", "padding changes the answers"),
@@ -69,9 +69,9 @@ def test_every_rule_of_a_check_has_its_words():
         (["mixed"], "separated", "; inside, samples mix and are separated again"),
         (["routed", "mixed"], "separated", "; inside, samples are routed by what they hold"),
         (["routed"], "mixed", ", but for last bits; inside, samples are routed by what they hold"),
-        (["inconclusive"], "separated", "; 1 value inside showed nothing either way"),
+        (["inconclusive"], "separated", "; 1 value inside did not react to any replacement"),
         (["inconclusive", "mixed", "inconclusive"], "separated",
-         "; inside, samples mix and are separated again; 2 values inside showed nothing either way"),
+         "; inside, samples mix and are separated again; 2 values inside did not react to any replacement"),
     ],
 )  # fmt: skip
 def test_a_pass_claims_no_more_independence_than_was_shown(inside, output, more):
@@ -84,5 +84,5 @@ def test_a_pass_with_nothing_mixed_anywhere_is_one_of_every_layer():
 
 def test_an_inconclusive_verdict_says_so():
     one = Report("inconclusive", "m.pt", "torchscript", 9, (4,), (), (), (), ("output out0",))
-    assert headline(one) == "not everything could be shown either way"
+    assert headline(one) == "not everything could be verified"
     assert "--select" in headline(replace(one, verdict="pass"), some_rules=True)

@@ -114,7 +114,7 @@ def test_what_is_presumed_is_marked():
         "(batch, 3) int64, below 9", "~(batch, ?, 3) float32", "~(batch, 28) float32", "(batch, 3) ~int64, ~below 9",
         "? ~float32",
     ]  # fmt: skip
-    assert sum(line.startswith("note: ~ is not declared by the file") for line in lines) == 1
+    assert sum(line.startswith("note: ~ marks what the file") for line in lines) == 1
     document = json.loads(render("json", Listing(info, ())))
     assert [spec["presumed"] for spec in document["inputs"]] == [[], ["rank"], ["sizes"], ["dtype"], ["dtype"]]
     plain = ModelInfo("m.pt", "torchscript", "PyTorch", (told,), (), (), 0)
