@@ -64,16 +64,65 @@ def test_every_part_has_its_place():
     assert parts <= set(ORDER), "a new part must be put into ORDER"
 
 
-def test_imports_go_one_way():
-    wrong = []
-    for path, tree in modules().items():
+def upward(files):
+    """What imports something that stands above it, or from the ground."""
+    for path, tree in files.items():
         here = part_of(path)
         if here == "__init__":
             continue
-        for there in set(ours(tree)):
+        for there in sorted(set(ours(tree))):
             if there != here and (here in GROUND or ORDER.index(there) > ORDER.index(here)):
-                wrong.append(f"{path.relative_to(PACKAGE)} imports {there}")
-    assert wrong == []
+                yield f"{path.relative_to(PACKAGE)} imports {there}"
+
+
+def test_imports_go_one_way():
+    assert list(upward(modules())) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "said"),
+    [
+        ("evidence/owners.py", "from kmr_cli.check.check import check", "evidence/owners.py imports check"),
+        ("render/documents/sarif.py", "import kmr_cli.cli", "render/documents/sarif.py imports cli"),
+        ("errors.py", "from kmr_cli.version import __version__", "errors.py imports version"),
+    ],
+)
+def test_the_order_can_be_broken(file, line, said):
+    assert list(upward({PACKAGE / file: ast.parse(line)})) == [said]
+
+
+def private(files):
+    """Names that begin with an underscore, imported from another module; and the insides of a format, from outside."""
+    for path, tree in files.items():
+        inside = path.relative_to(PACKAGE.parent).with_suffix("").parts
+        for name in imports(tree):
+            parts = tuple(name.split("."))
+            if parts[0] != PACKAGE.name:
+                continue
+            hidden = any(part.startswith("_") and not part.endswith("__") for part in parts[1:])
+            of_a_format = parts[1:2] == ("formats",) and len(parts) > 3 and parts[3] in ("describe", "run")
+            if hidden or (of_a_format and inside[:3] != parts[:3]):
+                yield f"{path.relative_to(PACKAGE)} imports {name}"
+
+
+def test_what_is_private_stays_so():
+    assert list(private(modules())) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from kmr_cli.formats.keras.run.session import KerasSession",
+        "from kmr_cli.formats.torchscript import describe",
+        "from kmr_cli.arrays.ulp import _FRACTION",
+        "from kmr_cli.arrays import _private",
+    ],
+)
+def test_what_is_private_can_be_seen_to_leak(line):
+    tree = ast.parse(line)
+    assert list(private({PACKAGE / "api" / "model.py": tree}))
+    if "keras" in line:
+        assert not list(private({PACKAGE / "formats" / "keras" / "archive.py": tree}))
 
 
 def test_only_formats_and_layers_import_a_framework_and_formats_only_lazily():
@@ -86,26 +135,58 @@ def test_only_formats_and_layers_import_a_framework_and_formats_only_lazily():
     assert wrong == []
 
 
-def test_no_cycles():
-    names = {".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): tree for path, tree in modules().items()}
+def find_cycle(files):
+    """A chain of imports that leads back to its beginning, or None."""
+    names = {".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): tree for path, tree in files.items()}
     names = {name.removesuffix(".__init__"): tree for name, tree in names.items()}
     edges = {name: {there for there in imports(tree) if there in names} - {name} for name, tree in names.items()}
     edges["kmr_cli"] = set()  # its names are resolved on first use
-    state = {}
+    done = set()
 
     def visit(name, trail):
-        if state.get(name) == "done":
-            return
-        assert state.get(name) != "open", " -> ".join([*trail, name])
-        state[name] = "open"
+        if name in trail:
+            return [*trail, name]
+        if name in done:
+            return None
         for there in sorted(edges[name]):
             # A package's own members may name the package: its __init__ is their table of contents.
             if not (name.startswith(there + ".") or there.startswith(name + ".")):
-                visit(there, [*trail, name])
-        state[name] = "done"
+                found = visit(there, [*trail, name])
+                if found:
+                    return found
+        done.add(name)
+        return None
 
-    for name in edges:
-        visit(name, [])
+    return next((found for name in edges if (found := visit(name, []))), None)
+
+
+def test_no_cycles():
+    assert find_cycle(modules()) is None
+
+
+def test_a_cycle_is_found():
+    files = {
+        PACKAGE / "arrays" / "one.py": ast.parse("from kmr_cli.arrays.two import x"),
+        PACKAGE / "arrays" / "two.py": ast.parse("def late():\n    from kmr_cli.arrays import one"),
+    }
+    assert find_cycle(files) == ["kmr_cli.arrays.one", "kmr_cli.arrays.two", "kmr_cli.arrays.one"]
+
+
+def test_every_package_says_what_it_is_for():
+    """And, where it stands in ORDER, what it may import."""
+    silent = []
+    for path, tree in modules().items():
+        if path.name == "__init__.py":
+            text = ast.get_docstring(tree) or ""
+            top = len(path.relative_to(PACKAGE).parts) == 2
+            if len(text) < 30 or (top and path.parent.name not in ("layers", "pytest_plugin") and "mport" not in text):
+                silent.append(str(path.relative_to(PACKAGE)))
+    assert silent == []
+
+
+def test_the_root_holds_the_ground_and_packages():
+    loose = {path.stem for path in PACKAGE.glob("*.py")}
+    assert loose <= {"__init__", "__main__", *GROUND}
 
 
 def test_no_file_is_too_long_to_read_in_one_sitting():
