@@ -108,7 +108,9 @@ def _quantized(source: str, path: Path, *, static: bool) -> None:
     if not original.exists():
         write(source)
     if not static:
-        quantization.quantize_dynamic(original, path)
+        quantization.quantize_dynamic(
+            original, path, weight_type=quantization.QuantType.QUInt8
+        )  # or onnxruntime 1.23 cannot
         return
     rng = np.random.default_rng(0)
 
