@@ -73,6 +73,11 @@ def plain(ir: int = IR) -> Any:
     return model(nodes, inputs, [tensor("y", ["batch", 2])], made, ir=ir, imports=[("", opset)])
 
 
+def ancient() -> Any:
+    """Written before weights ceased to be inputs."""
+    return plain(3)
+
+
 def dtypes() -> Any:
     """bfloat16, float8, int4, float16, int8 and booleans on the way, each of which leaves the model."""
     nodes = [
@@ -259,5 +264,19 @@ def large(path: Path, width: int = 64) -> Path:
 
 BY_HAND: dict[str, Callable[[], Any]] = {
     one.__name__: one
-    for one in (plain, dtypes, brain_input, sequences, text, branch, loop, scan, functions, optional, single, leak)
+    for one in (
+        plain,
+        ancient,
+        dtypes,
+        brain_input,
+        sequences,
+        text,
+        branch,
+        loop,
+        scan,
+        functions,
+        optional,
+        single,
+        leak,
+    )
 }

@@ -112,6 +112,21 @@ class TestScopes:
         assert layers["fc"].type == "MatMulInteger"
         assert layers["fc"].dtype is None or layers["fc"].dtype == "int8"
 
+    def test_two_equal_operations_in_a_row_are_one_call(self, tmp_path):
+        """Without weights nothing says whether a layer ran twice or does both."""
+        nodes = [
+            helper.make_node("Relu", ["x"], ["a"], name="/act/Relu"),
+            helper.make_node("Relu", ["a"], ["b"], name="/act/Relu_1"),
+            helper.make_node("Neg", ["b"], ["c"], name="/Neg"),
+            helper.make_node("Relu", ["c"], ["y"], name="/last/Relu"),
+        ]
+        made = onnx_models.model(nodes, [onnx_models.tensor("x", ["b", 4])], [onnx_models.tensor("y", ["b", 4])])
+        assert tree(describe(onnx_models.save(made, tmp_path / "model.onnx")))["act"] == ("Relu", 1)
+
+    def test_a_value_of_which_only_the_size_is_asked_leaves_no_layer(self):
+        layers = {layer.path: layer for layer in exported("keras-two_inputs.onnx").layers}
+        assert len(layers["attention"].outputs) == 1
+
 
 class TestFacts:
     def test_shapes_parameters_and_calls(self):
@@ -249,7 +264,17 @@ class TestFiles:
         assert "again" in caught.value.hint
 
     @pytest.mark.parametrize(
-        "content", [b"\x08", b"no model at all", b"\x08\x0a", b"\x00" * 100, b":hello", b"\x08\xff" * 40, b"\x0a\x02ab"]
+        "content",
+        [
+            b"\x08",
+            b"no model at all",
+            b"\x08\x0a",
+            b"\x00" * 100,
+            b":hello",
+            b"\x08\xff" * 40,
+            b"\x0a\x02ab",
+            b"\x08\x08\x10\x05:\x02ab",
+        ],
     )
     def test_mislabelled(self, content, tmp_path):
         path = tmp_path / "model.onnx"
@@ -347,16 +372,27 @@ def test_weights_are_not_read_and_little_memory_is_used(tmp_path):
     del made
     assert path.stat().st_size > 100_000_000
     script = (
-        "import resource, sys; from pathlib import Path; from kmr_cli.formats import describe\n"
+        "import re, sys; from pathlib import Path; from kmr_cli.formats import describe\n"
         "from kmr_cli.formats.interface import OpenOptions\n"
-        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "def peak(): return int(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1])\n"
+        "before = peak()\n"
         "info = describe(Path(sys.argv[1]), OpenOptions())[1]\n"
-        "print(info.parameters, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
+        "print(info.parameters, peak() - before)"
     )
     done = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True)
     parameters, kilobytes = map(int, done.stdout.split())
     assert parameters == 30_000_000
     assert kilobytes < 40_000
+
+
+@pytest.mark.parametrize("name", ["resnet-new.onnx", "keras-sequence.onnx", "static.onnx", "sklearn-forest.onnx"])
+def test_what_is_read_is_written_again(name):
+    """Fields that we do not declare, and zeros, stay."""
+    from kmr_cli.formats.onnx.describe import messages
+
+    data = (onnx_models.EXPORTED / name).read_bytes()
+    again = messages.ModelProto.FromString(data).SerializeToString()
+    assert onnx.ModelProto.FromString(again) == onnx.ModelProto.FromString(data)
 
 
 def test_the_declarations_are_those_of_onnx():

@@ -109,6 +109,18 @@ def test_an_input_that_no_array_can_be(tmp_path):
         session.capture({"s": np.ones((2, 3))}, Taps(()))
 
 
+def test_a_function_of_other_operators_stays_a_function(tmp_path):
+    """Its nodes mean something else outside of it: it is run as it is, and tapped as a whole."""
+    inside = helper.make_function(
+        "mine", "Old", ["a"], ["c"], [helper.make_node("Relu", ["a"], ["c"])], [helper.make_opsetid("", 12)]
+    )
+    made = simple("Old", domain="mine", functions=[inside])
+    session = opened(made, tmp_path)
+    assert [layer.type for layer in session.layers] == ["Old"]
+    outputs = session.capture({"x": np.array([[-1, 0, 2, 3]], np.float32)}, Taps(()))
+    assert outputs["y"].tolist() == [[0, 0, 2, 3]]
+
+
 def test_training_mode(tmp_path):
     with pytest.raises(ModelLoadError, match="no training mode"):
         opened(simple("Relu"), tmp_path, training=True)
