@@ -113,7 +113,7 @@ def _values(analysis: Analysis, wanted: Sequence[str], used: Collection[str], ma
     inputs = frozenset(analysis.graph.inputs)
     declared = {one.name: one for one in (*graph.value_info, *graph.output)}
     for one in graph.input:
-        if one.name in inputs or one.name in used:  # old files list their weights among the inputs
+        if one.name in inputs:  # old files list their weights too
             yield wire.field_bytes(_INPUT, one.SerializeToString())
     outputs = {one.name: one for one in graph.output}
     ends = [output_name(analysis, name) for name in wanted]
