@@ -44,8 +44,8 @@ def open_model(
     The file is read, and the model is run, in a child process.
 
     Args:
-        model: a ``.keras`` or ``.h5`` file, a SavedModel directory, a TorchScript ``.pt`` or an ``.onnx`` file; with
-            ``in_process``, also a live ``keras.Model`` or ``torch.jit.ScriptModule``.
+        model: a ``.keras`` or ``.h5`` file, a SavedModel directory, a TorchScript ``.pt``, a ``.pt2`` or an ``.onnx``
+            file; with ``in_process``, also a live ``keras.Model``, ``torch.jit.ScriptModule`` or ``torch.nn.Module``.
         imports: modules that register custom layers, imported before the model is loaded.
         signature: SavedModel: the signature to run.
         tags: SavedModel: the tag set of the meta graph.
@@ -260,7 +260,7 @@ class Model:
 
         Raises:
             BatchError, MissingFrameworkError, ModelLoadError, ModelRunError.
-            ModelLoadError: the file has no training mode (SavedModel, ONNX; traced or frozen TorchScript).
+            ModelLoadError: the file has no training mode (SavedModel, ``.pt2``, ONNX; traced or frozen TorchScript).
         """
         if self.info.fixed_batch == 1:
             raise BatchError(

@@ -6,10 +6,11 @@ and refuses files whose argument classes are not registered.
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kmr_cli.errors import ModelFileError, ModelLoadError
+from kmr_cli.errors import KmrError, ModelFileError, ModelLoadError
 from kmr_cli.formats.interface import OpenOptions, Session
 from kmr_cli.records import ModelInfo
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 NAME = "pt2"
 TITLE = "torch.export program"
 FILE = "a .pt2 file"
+LIVE = "a torch.nn.Module"
 EXTRA = "torch"
 SEPARATOR = "."
 PROGRAMS = ("torch",)
@@ -79,9 +81,31 @@ def open(path: Path, options: OpenOptions) -> Session:  # noqa: A001  (the proto
     return ExportedSession(described)
 
 
-def adopt(model: Any, *, training: bool = False) -> Session | None:  # noqa: ARG001  (the protocol's)
-    """Always None: an ``ExportedProgram`` in memory is saved first."""
-    return None
+def adopt(model: Any, *, training: bool = False) -> Session | None:
+    """A session on a copy of a live eager ``torch.nn.Module``, through forward hooks; the object is not touched.
+
+    Raises:
+        ModelLoadError: training mode is asked for, or the module cannot be copied.
+    """
+    torch = sys.modules.get("torch")
+    if torch is None or not isinstance(model, torch.nn.Module) or isinstance(model, torch.jit.ScriptModule):
+        return None
+    if training:
+        raise ModelLoadError(
+            f"{type(model).__name__}: a live module is run in inference mode alone",
+            "script it: torch.jit.script(model)",
+        )
+    from kmr_cli.formats.exported.run.live import LiveSession
+
+    return LiveSession(model)
+
+
+def refuse_live(model: Any) -> KmrError | None:
+    """A program that ``torch.export.export`` returned and nobody saved."""
+    torch = sys.modules.get("torch")
+    if torch is None or not isinstance(model, torch.export.ExportedProgram):
+        return None
+    return KmrError("an ExportedProgram is opened from its file", "save it: torch.export.save(program, 'model.pt2')")
 
 
 def explain(path: Path) -> ModelFileError | None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from kmr_cli.errors import KmrError, ModelFileError, ModelLoadError
+from kmr_cli.errors import ModelFileError, ModelLoadError
 from kmr_cli.formats.interface import ClassRequest, OpenOptions, Session
 from kmr_cli.records import ModelInfo
 
@@ -91,18 +91,6 @@ def adopt(model: Any, *, training: bool = False) -> Session | None:
             raise ModelLoadError(f"{name}: cannot be copied: {UNTYPED}", f"{TYPE_IT}, and script it again") from exc
         raise ModelLoadError(f"{name}: cannot be copied ({meaningful_line(exc)})") from exc
     return _load(buffer.getvalue(), _describe(buffer, name), training=training)
-
-
-def refuse_live(model: Any) -> KmrError | None:
-    """An eager module, which no file holds and nothing here can tap."""
-    torch = sys.modules.get("torch")
-    if torch is None or not isinstance(model, torch.nn.Module):
-        return None
-    return KmrError(
-        f"{type(model).__name__} is an eager torch.nn.Module, whose layers cannot be tapped",
-        "script it (torch.jit.script(model)), trace it (torch.jit.trace(model, inputs)), or export it to a file that "
-        "can be opened",
-    )
 
 
 def explain(path: Path) -> ModelFileError | None:

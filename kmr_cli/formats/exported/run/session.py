@@ -188,5 +188,6 @@ class _Run:
         for event in self._plan.events[moment]:
             value = self._values[event.value]
             for suffix, array in to_arrays(value):
+                array.flags.writeable = False  # it may show memory that later operations take
                 self._sink(event.layer, event.call, event.port + suffix, array)
         self.delivering = False

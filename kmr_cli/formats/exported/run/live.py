@@ -1,0 +1,235 @@
+"""A live eager module, run as it is, with taps by forward hooks."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import inspect
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import numpy as np
+
+from kmr_cli.errors import BatchError, LayerError, ModelLoadError, ModelRunError
+from kmr_cli.formats.common.frameworks import first_line
+from kmr_cli.formats.common.torch_arrays import to_arrays, to_tensor
+from kmr_cli.formats.interface import Sink, Taps
+from kmr_cli.records import Batch, LayerInfo, TensorSpec
+
+
+class _Enough(BaseException):
+    """Ends a pass after the last wanted value; no handler of errors in the model's code stops it."""
+
+
+class LiveSession:
+    """See :class:`kmr_cli.formats.interface.Session`.
+
+    The module is copied, set to inference and run without gradients on the CPU. Fused kernels of transformers are
+    turned off for every pass: torch itself turns them off where a layer has a hook, so values would depend on what is
+    tapped.
+
+    Args:
+        module: to be looked at; it is not touched.
+
+    Raises:
+        ModelLoadError: it cannot be copied, or its forward method does not say what it takes.
+    """
+
+    def __init__(self, module: Any) -> None:
+        self._name = type(module).__name__
+        try:
+            self._module: Any = copy.deepcopy(module).cpu().eval()
+        except Exception as exc:
+            raise ModelLoadError(
+                f"{self._name}: cannot be copied ({first_line(exc)})",
+                "save it with torch.export.save or torch.jit.save, and give the file",
+            ) from exc
+        self.inputs: tuple[TensorSpec, ...] = tuple(TensorSpec(name) for name in self._arguments())
+        self.layers: tuple[LayerInfo, ...] = tuple(
+            _layer(path, inner) for path, inner in self._module.named_modules() if path
+        )
+
+    def _arguments(self) -> Iterator[str]:
+        for one in inspect.signature(self._module.forward).parameters.values():
+            if one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD) or one.default is not one.empty:
+                continue
+            yield one.name
+            if one.kind is one.POSITIONAL_ONLY:
+                raise ModelLoadError(
+                    f"{self._name}: forward takes {one.name!r} by its place alone",
+                    "wrap it in a module whose forward names its arguments",
+                )
+
+    def capture(
+        self, batch: Batch, taps: Taps, sink: Sink | None = None, *, stop: bool = False
+    ) -> Mapping[str, np.ndarray] | None:
+        """Run one forward pass; see :meth:`kmr_cli.formats.interface.Session.capture`."""
+        import torch
+
+        if self._module is None:
+            raise ValueError("the session is closed")
+        modules = self._wanted(taps)
+        given = {name: _tensor(name, array) for name, array in batch.items()}
+        run = _Run(taps, sink, len(modules) * len(set(taps.calls)) if stop and taps.calls is not None else None)
+        try:
+            with torch.no_grad(), _without_fused_kernels(), ExitStack() as hooks:
+                for path, module in modules.items():
+                    hooks.enter_context(_hooked(module, path, run))
+                result = self._module(**given)
+                return None if stop else dict(_outputs(result))
+        except _Enough:
+            return None
+        except Exception as exc:
+            if run.delivering:
+                raise
+            raise ModelRunError(
+                f"{self._name}: the forward pass failed ({first_line(exc)})",
+                "compare the batch with what the model expects",
+            ) from exc
+
+    def close(self) -> None:
+        """Free the copy."""
+        self._module = None
+
+    def _wanted(self, taps: Taps) -> dict[str, Any]:
+        known = {path: module for path, module in self._module.named_modules() if path}
+        for path in taps.layers:
+            if path not in known:
+                raise LayerError(f"no layer {path!r} in the model")
+        return {path: known[path] for path in dict.fromkeys(taps.layers)}
+
+
+def _layer(path: str, module: Any) -> LayerInfo:
+    parameters = list(module.parameters())
+    return LayerInfo(
+        path=path,
+        type=type(module).__name__,
+        dtype=str(parameters[0].dtype).removeprefix("torch.") if parameters else None,
+        parameters=sum(one.numel() for one in parameters),
+        calls=None,
+    )
+
+
+def _tensor(name: str, array: np.ndarray) -> Any:
+    try:
+        return to_tensor(array)
+    except TypeError:
+        raise BatchError(f"input {name!r}: torch has no tensors of dtype {array.dtype}") from None
+
+
+class _Run:
+    """Hands values to the sink, and counts the calls of every layer.
+
+    Attributes:
+        delivering: whether the sink has the word.
+    """
+
+    def __init__(self, taps: Taps, sink: Sink | None, last: int | None) -> None:
+        self.delivering = False
+        self._taps, self._sink, self._left = taps, sink, last
+        self._counts: dict[str, int] = {}
+        self._open: list[tuple[str, int]] = []
+
+    def enter(self, path: str, values: Any) -> None:
+        """A call begins."""
+        call = self._counts.get(path, 0)
+        self._counts[path] = call + 1
+        self._open.append((path, call))
+        self._report(path, call, "in", values)
+
+    def leave(self, path: str, values: Any) -> None:
+        """The innermost call of a layer ends; calls inside it that never ended (an error was caught) are forgotten."""
+        while self._open[-1][0] != path:
+            self._open.pop()
+        _, call = self._open.pop()
+        self._report(path, call, "out", values)
+        if self._left is not None and (self._taps.calls is None or call in self._taps.calls):
+            self._left -= 1
+            if self._left == 0:
+                raise _Enough
+
+    def _report(self, path: str, call: int, side: str, values: Any) -> None:
+        wanted = side in self._taps.sides and (self._taps.calls is None or call in self._taps.calls)
+        if self._sink is None or not wanted:
+            return
+        self.delivering = True
+        for number, value in enumerate(_leaves(values)):
+            if value is not None:
+                for suffix, array in to_arrays(value):
+                    array.flags.writeable = False  # it may show the model's own memory
+                    self._sink(path, call, f"{side}{number}{suffix}", array)
+        self.delivering = False
+
+
+@contextmanager
+def _hooked(module: Any, path: str, run: _Run) -> Iterator[None]:
+    """While it is open, a module reports its calls."""
+
+    def before(_: Any, arguments: Any, keywords: Any) -> None:
+        run.enter(path, (arguments, keywords))
+
+    def after(_: Any, __: Any, result: Any) -> None:
+        run.leave(path, result)
+
+    handles = [module.register_forward_pre_hook(before, with_kwargs=True), module.register_forward_hook(after)]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    """Tensors and None of a nested structure, in order; numbers and text are left out."""
+    import torch
+
+    if value is None or isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from _leaves(inner)
+    else:
+        yield from _leaves(list(_members(value).values()))
+
+
+def _members(value: Any) -> dict[str, Any]:
+    """Keys and values of a dictionary, fields of a named tuple or a dataclass; nothing of anything else."""
+    if isinstance(value, Mapping):
+        return {str(key): inner for key, inner in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return dict(zip(value._fields, value, strict=True))
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    return {}
+
+
+def _outputs(result: Any) -> Iterator[tuple[str, np.ndarray]]:
+    for name, tensor in _named(result):
+        for suffix, array in to_arrays(tensor):
+            yield name + suffix, array.copy()  # it may be the model's own state, which the next pass changes
+
+
+def _named(result: Any) -> Iterator[tuple[str, Any]]:
+    """What forward returned, by name: keys and fields where there are any, else ``out0``, ``out1``, …."""
+    members = _members(result)
+    if not members:
+        tensors = (one for one in _leaves(result) if one is not None)
+        yield from ((f"out{number}", tensor) for number, tensor in enumerate(tensors))
+        return
+    for name, value in members.items():
+        inside = [one for one in _leaves(value) if one is not None]
+        for number, tensor in enumerate(inside):
+            yield (name if len(inside) == 1 else f"{name}.{number}"), tensor
+
+
+@contextmanager
+def _without_fused_kernels() -> Iterator[None]:
+    import torch
+
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
