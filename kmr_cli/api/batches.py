@@ -40,6 +40,8 @@ def make_batch(opened: Opened, asked: BatchRequest, index: Index = 0) -> tuple[A
     info, size = opened.info, asked.size
     if info.unfit is not None:
         raise BatchError(*info.unfit)
+    opened.learn_inputs()
+    info = opened.info
     fixed = info.fixed_batch
     if size is not None and fixed not in (None, size):
         raise BatchError(

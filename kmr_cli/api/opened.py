@@ -64,6 +64,15 @@ class Opened:
                 asked = {"path": str(self._path), "options": self._options}
                 self.info = self._place.run("describe", asked, self.report)
 
+    def learn_inputs(self) -> None:
+        """Ask the loaded model what it wants, where its file does not tell.
+
+        Raises:
+            KmrError: it cannot be loaded.
+        """
+        if not self.info.inputs and self.info.opaque:
+            self.info = replace(self.info, inputs=self.run("inputs", {}))
+
     def rest(self) -> None:
         """End the process that holds the model; the next task starts another."""
         with self._lock:

@@ -8,11 +8,13 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import ml_dtypes  # noqa: F401  (registers bfloat16 and float8 with NumPy, so that np.dtype knows them by name)
 import numpy as np
 
 from kmr_cli.batch.fit import GivenInput
+from kmr_cli.batch.text_files import NotTextError, read_text
 from kmr_cli.batch.words import listed
 from kmr_cli.errors import BatchError
 from kmr_cli.records import Batch
@@ -65,22 +67,33 @@ def _read(path: Path, name: str | None) -> list[GivenInput]:
     try:
         with contextlib.ExitStack() as opened:
             # Opened here, since np.load leaves the file open where it is damaged.
-            archive = np.load(opened.enter_context(path.open("rb")), allow_pickle=False)
+            file = opened.enter_context(path.open("rb"))
+            _refuse_others(path, file.read(_HEAD))
+            file.seek(0)
+            if _holds_objects(file):
+                return [GivenInput(name, str(path), read_text(file))]
+            archive = np.load(file, allow_pickle=False)
             if isinstance(archive, np.ndarray):
+                _refuse_fields(path, archive)
                 return [GivenInput(name, str(path), archive)]
             opened.enter_context(archive)
             keys: list[str] = [name] if name is not None and name in archive.files else archive.files
             if name is not None and len(keys) > 1:
                 raise BatchError(f"{path}: holds {listed(keys)}, not one array for {name!r}", f"give --input {path}")
-            arrays = [(key, archive[key]) for key in keys]
+            arrays = [(key, _member(archive, key)) for key in keys]
+            for _, array in arrays:
+                _refuse_fields(path, array)
+    except NotTextError as exc:
+        raise BatchError(
+            f"{path}: holds {exc}, which are not read from files",
+            "save numbers, or text as array.astype(str), with numpy.save or numpy.savez",
+        ) from exc
     except FileNotFoundError:
         raise BatchError(f"{path}: no such file", "--input takes FILE.npy, FILE.npz or NAME=FILE") from None
     except MemoryError as exc:
         raise BatchError(f"{path}: declares an array that does not fit into memory") from exc
     except _UNREADABLE as exc:
-        if "allow_pickle" in str(exc):
-            problem = "holds Python objects, which are not read from files"
-        elif isinstance(exc, OSError) and exc.strerror:
+        if isinstance(exc, OSError) and exc.strerror:
             problem = f"cannot be read ({exc.strerror})"
         else:
             problem = "not a .npy or .npz file, or cut short"
@@ -91,6 +104,57 @@ def _read(path: Path, name: str | None) -> list[GivenInput]:
         return [GivenInput(name, f"{path}:{arrays[0][0]}", arrays[0][1])]
     alone = len(arrays) == 1
     return [GivenInput(key, f"{path}:{key}", value, container=not alone) for key, value in arrays]
+
+
+_HEAD = 8
+_KINDS = {b"\x89PNG": "a PNG picture", b"\xff\xd8\xff": "a JPEG picture", b"\x89HDF": "an HDF5 file", b"%PDF": "a PDF"}
+
+
+def _refuse_others(path: Path, head: bytes) -> None:
+    """Refuse what neither is nor was an array file."""
+    if head.startswith((b"\x93NUMPY"[: max(len(head), 1)], b"PK")) or not head:
+        return
+    kind = next((what for start, what in _KINDS.items() if head.startswith(start)), None)
+    if kind is None:
+        text = all(byte in b"\t\n\r" or byte >= 32 for byte in head) and b"\0" not in head
+        kind = f"a {path.suffix.removeprefix('.')} file" if text and path.suffix else "text" if text else None
+    raise BatchError(
+        f"{path}: not a .npy or .npz file" + (f" but {kind}" if kind else ""),
+        "read it in Python and write the array with numpy.save or numpy.savez: .npy and .npz are read",
+    )
+
+
+def _holds_objects(file: BinaryIO) -> bool:
+    """Whether this is an .npy file of Python objects; the file is at its beginning afterwards."""
+    try:
+        version = np.lib.format.read_magic(file)
+        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        dtype = header(file)[2]
+    except (ValueError, SyntaxError, tokenize.TokenError, EOFError):
+        return False  # an archive, or damaged, which NumPy says
+    finally:
+        file.seek(0)
+    return bool(dtype.hasobject and dtype.names is None)
+
+
+def _member(archive: Any, key: str) -> np.ndarray:
+    """One array of an .npz file."""
+    try:
+        array: np.ndarray = archive[key]
+    except ValueError as exc:
+        if "allow_pickle" not in str(exc):
+            raise
+        with archive.zip.open(f"{key}.npy") as member:
+            return read_text(member)
+    return array
+
+
+def _refuse_fields(path: Path, array: np.ndarray) -> None:
+    if array.dtype.names:
+        raise BatchError(
+            f"{path}: an array with fields ({', '.join(array.dtype.names)}), which is no tensor",
+            "numpy.lib.recfunctions.structured_to_unstructured makes one axis of them; or save each as an array",
+        )
 
 
 def batch_size(batch: Batch) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from kmr_cli.records import ModelInfo, Record, Report, TapSketch
+from kmr_cli.records import ModelInfo, Record, Report, TapSketch, TensorSpec
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Task:
 
 TASKS = {
     "describe": Task("kmr_cli.process.describe:describe", ModelInfo),
+    "inputs": Task("kmr_cli.process.work:inputs", tuple[TensorSpec, ...]),
     "sample": Task("kmr_cli.process.work:sample", tuple[Record, ...]),
     "snapshot": Task("kmr_cli.process.work:snapshot", tuple[tuple[TapSketch, ...], tuple[str, ...]]),
     "check_batch_axis": Task("kmr_cli.process.work:check_batch_axis", Report),

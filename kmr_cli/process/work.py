@@ -74,6 +74,11 @@ def check_layer_class(
         session.close()
 
 
+def inputs(*, path: str, options: OpenOptions, report: Tell, sessions: Sessions = OPEN) -> tuple[TensorSpec, ...]:
+    """What the loaded model wants, for files that do not tell."""
+    return sessions.get(path, options, report).inputs
+
+
 def sample(
     *,
     path: str,

@@ -1,5 +1,7 @@
 """Files and arrays against what a model wants; synthetic batches."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -265,3 +267,57 @@ def test_shapes_are_shown_with_the_batch():
     assert show_shape((None, 8, None)) == "(batch, 8, ?)"
     assert show_shape((4,)) == "(4,)"
     assert show_shape(None) == "?"
+
+
+class TestTextOfObjects:
+    def test_text_is_read(self, tmp_path):
+        rows = np.array([["hello there", "ä"], [b"check", ""]], dtype=object)
+        np.save(tmp_path / "text.npy", rows, allow_pickle=True)
+        np.save(tmp_path / "order.npy", np.asfortranarray(rows), allow_pickle=True)
+        np.savez(tmp_path / "text.npz", words=rows, x=np.ones(2))
+        for argument in ("text.npy", "order.npy", "text.npz"):
+            found = read_files([str(tmp_path / argument)])
+            assert found[0].array.tolist() == rows.tolist()
+            assert found[0].array.dtype == object
+
+    @pytest.mark.parametrize("value", [1, None, Path("x"), ["a"], np.float32(1)], ids=repr)
+    def test_other_objects_are_refused(self, tmp_path, value):
+        rows = np.array(["a", "b"], dtype=object)
+        rows[1] = value
+        np.save(tmp_path / "objects.npy", rows, allow_pickle=True)
+        with pytest.raises(BatchError, match="Python objects") as raised:
+            read_files([str(tmp_path / "objects.npy")])
+        assert "astype(str)" in raised.value.hint
+
+    def test_nothing_that_a_pickle_names_is_run(self, tmp_path):
+        class Evil:
+            def __reduce__(self):
+                return Path.touch, (tmp_path / "evil",)
+
+        np.save(tmp_path / "evil.npy", np.array([Evil(), "a"], dtype=object), allow_pickle=True)
+        with pytest.raises(BatchError, match="Python objects"):
+            read_files([str(tmp_path / "evil.npy")])
+        assert not (tmp_path / "evil").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("data.csv", b"a,b\n1,2\n", "but a csv file"),
+        ("batch.json", b'{"x": [1, 2]}', "but a json file"),
+        ("photo.png", b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "but a PNG picture"),
+        pytest.param("raw.bin", bytes(64), "not a .npy or .npz file\n", id="zeros"),
+    ],
+)
+def test_files_that_hold_no_array(tmp_path, name, content, said):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(BatchError, match=said) as raised:
+        read_files([str(tmp_path / name)])
+    assert ".npy and .npz are read" in raised.value.hint
+
+
+def test_an_array_with_fields_is_no_tensor(tmp_path):
+    np.save(tmp_path / "f.npy", np.zeros(3, [("a", "f4"), ("b", "i4")]))
+    with pytest.raises(BatchError, match="fields \\(a, b\\)") as raised:
+        read_files([str(tmp_path / "f.npy")])
+    assert "structured_to_unstructured" in raised.value.hint

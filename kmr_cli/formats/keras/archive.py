@@ -48,28 +48,33 @@ def open(path: Path, options: OpenOptions) -> Session:  # noqa: A001
     """Import Keras and the user's modules; the model itself is built when it is first needed."""
     from kmr_cli.formats.common.frameworks import import_user_modules, require
     from kmr_cli.formats.keras.describe.from_archive import describe_archive
+    from kmr_cli.formats.keras.describe.lambdas import refuse_lambda_arguments
     from kmr_cli.formats.keras.run.backend import import_keras
     from kmr_cli.formats.keras.run.bundled import import_bundled_layers
+    from kmr_cli.formats.keras.run.custom import custom_objects
     from kmr_cli.formats.keras.run.load import load_archive
     from kmr_cli.formats.keras.run.session import KerasSession
     from kmr_cli.formats.keras.run.subgraph import needed_part
 
     info, config, entry = describe_archive(path, NAME)
+    refuse_lambda_arguments(path, entry)
     if info.writer.startswith("Keras 2"):
         from kmr_cli.formats.keras.run.tf_keras_model import Keras2, load_by_tf_keras
 
         require("tf_keras", "keras2")
         import_user_modules(options.imports)
+        custom = custom_objects(entry, options.imports)
         return KerasSession(
-            info, config, load=lambda _: load_by_tf_keras(path), framework=Keras2(), training=options.training
+            info, config, load=lambda _: load_by_tf_keras(path, custom), framework=Keras2(), training=options.training
         )
     import_keras()
     import_bundled_layers(entry)
     import_user_modules(options.imports)
+    custom = custom_objects(entry, options.imports)
     return KerasSession(
         info,
         config,
-        load=lambda part: load_archive(path, config, part),
+        load=lambda part: load_archive(path, config, part, custom),
         part=lambda wanted: needed_part(entry, config, wanted),
         training=options.training,
     )

@@ -62,16 +62,20 @@ def open(path: Path, options: OpenOptions) -> Session:  # noqa: A001
     """Import Keras and the user's modules; the model itself is loaded when it is first needed."""
     from kmr_cli.formats.common.frameworks import import_user_modules
     from kmr_cli.formats.keras.describe.from_hdf5 import describe_hdf5
+    from kmr_cli.formats.keras.describe.lambdas import refuse_lambda_arguments
     from kmr_cli.formats.keras.run.backend import import_keras
     from kmr_cli.formats.keras.run.bundled import import_bundled_layers
+    from kmr_cli.formats.keras.run.custom import custom_objects
     from kmr_cli.formats.keras.run.load import load_error
     from kmr_cli.formats.keras.run.session import KerasSession
 
     info, config, entry, version = describe_hdf5(path, NAME)
     _refuse_lambdas(path, config)
+    refuse_lambda_arguments(path, entry)
     import_keras()
     import_bundled_layers(entry)
     import_user_modules(options.imports)
+    custom = custom_objects(entry, options.imports)
     old = version is None or version.partition(".")[0] in ("0", "1", "2")
     session: KerasSession
 
@@ -79,17 +83,17 @@ def open(path: Path, options: OpenOptions) -> Session:  # noqa: A001
         from kmr_cli.formats.keras.run.keras2 import load_by_keras3
 
         try:
-            return load_by_keras3(path, entry, adapt=old)
+            return load_by_keras3(path, entry, adapt=old, custom=custom, inputs=info.inputs if old else ())
         except Exception as exc:
             if not old:
                 raise load_error(path, exc, version) from exc
-            return _by_tf_keras(path, session, exc)
+            return _by_tf_keras(path, session, exc, custom)
 
     session = KerasSession(info, config, load, training=options.training)
     return session
 
 
-def _by_tf_keras(path: Path, session: Any, why: Exception) -> Any:
+def _by_tf_keras(path: Path, session: Any, why: Exception, custom: dict[str, Any]) -> Any:
     """Load with Keras 2 what Keras 3 cannot, and let the session tap it that way."""
     from kmr_cli.formats.common.frameworks import installed
     from kmr_cli.formats.keras.run.keras2 import NeedsKeras2Error
@@ -106,7 +110,7 @@ def _by_tf_keras(path: Path, session: Any, why: Exception) -> Any:
             f"{path.name}: written by Keras 2, which Keras 3 cannot load ({reason})",
             f"pip install 'kmr-inspect[{KERAS2}]'",
         ) from why
-    model = load_by_tf_keras(path)
+    model = load_by_tf_keras(path, custom)
     session.use(Keras2())
     return model
 

@@ -202,9 +202,17 @@ def parse_layer(entry: dict[str, Any], depth: int = 0) -> LayerConfig:
             layer.outputs = parse_structure(config["output_layers"])
             layer.layers = [parse_layer(e, depth + 1) for e in entries]
             _count_from_zero(layer.layers)
-        elif entry["class_name"] == "Sequential" or "build_input_shape" in config:
+        elif entry["class_name"] == "Sequential" or "build_input_shape" in config or _is_stack(config, entries):
             layer.layers = [parse_layer(e, depth + 1) for e in entries]
     return layer
+
+
+_OF_SEQUENTIAL = frozenset({"name", "layers", "trainable", "dtype", "build_input_shape"})
+
+
+def _is_stack(config: dict[str, Any], entries: list[dict[str, Any]]) -> bool:
+    """Whether this is what a class of Sequential writes, which has kept its ``get_config``."""
+    return bool(entries) and entries[0]["class_name"] == "InputLayer" and config.keys() <= _OF_SEQUENTIAL
 
 
 def _count_from_zero(layers: list[LayerConfig]) -> None:

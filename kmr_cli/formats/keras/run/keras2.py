@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from kmr_cli.formats.keras.describe.config import leaf_refs
 from kmr_cli.formats.keras.describe.legacy_weights import read_names
 from kmr_cli.formats.keras.run.load import assignments, no_random_numbers, quiet_keras
+from kmr_cli.records import TensorSpec
 
 NEUTRAL = frozenset(
     {
@@ -36,13 +38,22 @@ class NeedsKeras2Error(Exception):
     """Keras 3 cannot load this, or would compute something else; the text says why."""
 
 
-def load_by_keras3(path: Path, config: dict[str, Any], *, adapt: bool) -> Any:
+def load_by_keras3(
+    path: Path,
+    config: dict[str, Any],
+    *,
+    adapt: bool,
+    custom: dict[str, Any] | None = None,
+    inputs: Sequence[TensorSpec] = (),
+) -> Any:
     """Build a model of an ``.h5`` with Keras 3 and load its weights by layer name.
 
     Args:
         path: the file.
         config: its ``model_config``; not changed.
         adapt: whether Keras 2 wrote it, so that arguments which Keras 3 no longer knows have to go.
+        custom: classes and functions by name, which the user's modules define.
+        inputs: what the file declares: a model that takes something else was read wrongly.
 
     Raises:
         NeedsKeras2Error: an argument that would have an effect is unknown, a function means something else by now, or
@@ -63,13 +74,28 @@ def load_by_keras3(path: Path, config: dict[str, Any], *, adapt: bool) -> Any:
         saving_options.keras_option_scope(use_legacy_config=True),
         serialization_lib.SafeModeScope(True),
     ):
-        model = saving_utils.model_from_config(config, custom_objects=_custom_objects())
+        model = saving_utils.model_from_config(config, custom_objects={**_custom_objects(), **(custom or {})})
+        _refuse_other_inputs(model, inputs)
         with assignments() as assigned:
             _load_weights(file["model_weights"], model)
     missed = [variable.path for variable in model.weights if id(variable) not in assigned]
     if missed:
         raise NeedsKeras2Error(f"weight {missed[0]} is not in the file")
     return model
+
+
+def _refuse_other_inputs(model: Any, declared: Sequence[TensorSpec]) -> None:
+    """Keras up to 2.3 wrote a Sequential without its input, which Keras 3 takes for what its first layer returns."""
+    taken = [tuple(tensor.shape) for tensor in getattr(model, "inputs", None) or ()]
+    known = [spec.shape for spec in declared]
+    if len(taken) != len(known):
+        return
+    for shape, wanted in zip(taken, known, strict=True):
+        if wanted is None:
+            continue
+        differs = any(a is not None and b is not None and a != b for a, b in zip(shape[1:], wanted[1:], strict=False))
+        if len(shape) != len(wanted) or differs:
+            raise NeedsKeras2Error(f"it reads an input of {shape[1:]} a sample where the file declares {wanted[1:]}")
 
 
 def _custom_objects() -> dict[str, Any]:

@@ -34,13 +34,16 @@ class CannotShortenError(Exception):
     """The quick way does not fit this model; Keras loads it instead."""
 
 
-def load_archive(path: Path, config: LayerConfig, subgraph: dict[str, Any] | None = None) -> Any:
+def load_archive(
+    path: Path, config: LayerConfig, subgraph: dict[str, Any] | None = None, custom: dict[str, Any] | None = None
+) -> Any:
     """Build a model of an archive and load its weights.
 
     Args:
         path: the archive.
         config: its whole config, parsed.
         subgraph: a config entry for a part of its graph; None for the whole model.
+        custom: classes and functions by name, which the user's modules define.
 
     Returns:
         The model. Of a part, the outputs mean nothing: it is there to be tapped.
@@ -49,7 +52,9 @@ def load_archive(path: Path, config: LayerConfig, subgraph: dict[str, Any] | Non
         CannotShortenError: a part was asked for and has to be taken from the whole model.
         ModelFileError, ModelLoadError: as its text says.
     """
-    with open_archive(path) as archive, quiet_keras():
+    import keras
+
+    with open_archive(path) as archive, quiet_keras(), keras.saving.custom_object_scope(custom or {}):
         writer = read_json(path, archive, METADATA).get("keras_version")
         # Keras takes a config apart while it reads it, so it gets its own.
         entry = copy.deepcopy(subgraph) if subgraph is not None else read_json(path, archive, CONFIG)
@@ -86,7 +91,7 @@ def load_error(path: Path, exc: Exception, writer: object = None) -> KmrError:
         r"Unknown (?:layer|activation function|initializer|object|[\w ]+?): '?([\w.>]+)'?", text
     )
     if unknown:
-        hint = "give the module that defines and registers it: --import MODULE (a file in this folder counts)"
+        hint = "give the module that defines it: --import MODULE (a file in this folder counts)"
         return ModelLoadError(f"{path.name}: unknown custom class or function {unknown[1]!r}", hint)
     if "lambda" in text.lower() and ("safe_mode" in text or "unsafe" in text):
         hint = "write it as a registered layer or with keras.ops and save the model again"

@@ -93,7 +93,9 @@ class KerasSession:
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
-        """See :class:`kmr_cli.formats.interface.Session`."""
+        """See :class:`kmr_cli.formats.interface.Session`; builds the model where the file does not tell them."""
+        if not self._info.inputs and isinstance(self._framework, Keras3):
+            self._info = replace(self._info, inputs=live_inputs(self._build_whole().model))
         return self._info.inputs
 
     @property

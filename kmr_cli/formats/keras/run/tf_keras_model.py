@@ -21,8 +21,12 @@ from kmr_cli.formats.keras.run.training import in_inference, seeded_tensorflow
 EXTRA = "keras2"
 
 
-def load_by_tf_keras(path: Path) -> Any:
+def load_by_tf_keras(path: Path, custom: dict[str, Any] | None = None) -> Any:
     """Load a model with Keras 2.
+
+    Args:
+        path: the file.
+        custom: classes and functions by name, which the user's modules define.
 
     Raises:
         MissingFrameworkError: ``tf_keras`` is not installed.
@@ -31,7 +35,7 @@ def load_by_tf_keras(path: Path) -> Any:
     tf_keras = require("tf_keras", EXTRA)
     try:
         with quiet_keras():
-            return tf_keras.models.load_model(path, compile=False)
+            return tf_keras.models.load_model(path, custom_objects=custom, compile=False)
     except KmrError:
         raise
     except Exception as exc:
