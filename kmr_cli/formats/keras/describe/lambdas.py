@@ -8,7 +8,9 @@ from typing import Any
 from kmr_cli.errors import ModelLoadError
 
 _MARK = "__lambda__"
-_DEEPEST = 200
+_CODE = "4w"
+"""How a function that was marshalled begins in base64: with the byte that stands for code."""
+_DEEPEST, _NAME = 200, 64
 
 
 def refuse_lambda_arguments(path: Path, entry: Any) -> None:
@@ -30,8 +32,11 @@ def refuse_lambda_arguments(path: Path, entry: Any) -> None:
 def _is_lambda(entry: dict[str, Any]) -> bool:
     """Whether this is what Keras makes of a lambda: with a class name, or (Keras 2) its code, defaults and closure."""
     value = entry.get("value")
-    code = entry.keys() == {"value"} and isinstance(value, list) and len(value) == 3 and isinstance(value[0], str)
-    return code or entry.get("class_name") == _MARK
+    if entry.get("class_name") == _MARK:
+        return True
+    if entry.keys() != {"value"} or not isinstance(value, list) or len(value) != 3:
+        return False
+    return isinstance(value[0], str) and value[0].startswith(_CODE) and len(value[0]) > _NAME
 
 
 def _find(entry: Any, layer: str, argument: str, depth: int) -> tuple[str, str] | None:
