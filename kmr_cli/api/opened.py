@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from kmr_cli.errors import KmrError
+from kmr_cli.errors import KmrError, ModelLoadError
 from kmr_cli.formats import describe
 from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.formats.live import adopt, describe_live, refusal
@@ -68,10 +68,15 @@ class Opened:
         """Ask the loaded model what it wants, where its file does not tell.
 
         Raises:
-            KmrError: it cannot be loaded.
+            KmrError: it cannot be loaded, and the message says what to do about that.
         """
-        if not self.info.inputs and self.info.opaque:
+        if self.info.inputs or not self.info.opaque:
+            return
+        try:
             self.info = replace(self.info, inputs=self.run("inputs", {}))
+        except ModelLoadError as exc:
+            if exc.hint is not None:  # else what the file lacks says more
+                raise
 
     def rest(self) -> None:
         """End the process that holds the model; the next task starts another."""
