@@ -395,6 +395,25 @@ def test_what_is_read_is_written_again(name):
     assert onnx.ModelProto.FromString(again) == onnx.ModelProto.FromString(data)
 
 
+def test_bytes_of_a_file_are_those_of_the_file(tmp_path):
+    content = bytes(range(256)) * 1000
+    path = tmp_path / "content"
+    path.write_bytes(content)
+    with path.open("rb") as file:
+        found = wire.FileBytes(file)
+        assert len(found) == len(content)
+        for place in (0, 1, 65_535, 65_536, 200_000, 3, 255_999):
+            assert found[place] == content[place]
+            assert found[place : place + 70_000] == content[place : place + 70_000]
+            assert found[place : place + 2] == content[place : place + 2]
+        with path.open("r+b") as shorter:
+            shorter.truncate(100)
+        with pytest.raises(wire.WireError, match="shorter"):
+            found[250_000]
+        with pytest.raises(wire.WireError, match="shorter"):
+            found[50:200]
+
+
 def test_the_declarations_are_those_of_onnx():
     """Fields that we declare have the numbers and types that the onnx package gives them."""
     from kmr_cli.formats.onnx.describe import messages

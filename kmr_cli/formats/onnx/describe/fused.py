@@ -18,9 +18,10 @@ def fused_layers(analysis: Analysis) -> dict[str, str]:
     if analysis.scopes.separator != ".":
         return {}
     known = {layer.path for layer in analysis.layers}
+    containers = {path.rpartition(".")[0] for path in known}
     found: dict[str, str] = {}
     for layer in analysis.layers:
-        if any(path.startswith(f"{layer.path}.") for path in known):
+        if layer.path in containers:
             continue
         for weight in sorted(layer.weights):
             match = _NAME_OF_WEIGHT.match(weight)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from kmr_cli.formats.onnx.describe import kinds
@@ -81,11 +81,12 @@ class _Finder:
 
     def layers(self) -> list[Layer]:
         groups = self._scope_groups()
+        containers = {above for group in groups for above in self._above(group.path)}
         for group in groups:
             lists = [self._members[raw] for raw in group.raws]
             single = len(lists) == 1
             group.calls = split(lists[0], self._relative(group), self._weights.of) if single else lists
-            group.container = any(other.path.startswith(group.path + self._scopes.separator) for other in groups)
+            group.container = group.path in containers
         groups += self._operators()
         ports = self._ports(groups)
         found = []
@@ -202,14 +203,14 @@ class _Finder:
 
     def _tree_key(self, path: str, first: dict[str, int]) -> tuple[tuple[int, str], ...]:
         """Parents before children, siblings in the order in which they run."""
-        key = []
+        return (*((first[above], above) for above in self._above(path) if above in first), (first[path], path))
+
+    def _above(self, path: str) -> Iterator[str]:
+        """``a.b.c`` -> ``a``, ``a.b``."""
         place = path.find(self._scopes.separator)
         while place >= 0:
-            above = path[:place]
-            if above in first:
-                key.append((first[above], above))
+            yield path[:place]
             place = path.find(self._scopes.separator, place + 1)
-        return (*key, (first[path], path))
 
     # -- ports -----------------------------------------------------------------------------------------------------
 

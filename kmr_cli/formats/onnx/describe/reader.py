@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from google.protobuf.message import DecodeError
 
 from kmr_cli.errors import ModelFileError
 from kmr_cli.formats.onnx.describe import messages, wire
+from kmr_cli.formats.onnx.describe.wire import FileBytes
 
 _AGAIN = "copy or export the model again"
 
@@ -49,13 +49,13 @@ class Source:
 def looks_like(path: Path) -> bool:
     """Whether a file's outermost fields are those of an ONNX model, as far as the file goes: it may be cut short."""
     try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return _walks(data)
-    except (OSError, ValueError):  # ValueError: an empty file
+        with path.open("rb") as file:
+            return _walks(FileBytes(file))
+    except OSError:
         return False
 
 
-def _walks(data: mmap.mmap) -> bool:
+def _walks(data: FileBytes) -> bool:
     versioned = graph = False
     try:
         for field in wire.fields(data, 0, len(data)):
@@ -76,14 +76,12 @@ def read(path: Path) -> Source:
         ModelFileError: it cannot be read, is cut short, or is no ONNX model.
     """
     try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            light, places = _without_weights(data)
+        with path.open("rb") as file:
+            light, places = _without_weights(FileBytes(file))
     except OSError as error:
         raise ModelFileError(f"{path.name}: it cannot be read ({error.strerror})") from error
     except wire.WireError as error:
         raise ModelFileError(f"{path.name}: the file is cut short or damaged", _AGAIN) from error
-    except ValueError as error:  # mmap of nothing
-        raise ModelFileError(f"{path.name}: the file is empty", _AGAIN) from error
     try:
         model = messages.ModelProto.FromString(light)
     except DecodeError as error:
@@ -93,7 +91,7 @@ def read(path: Path) -> Source:
     return Source(path, model, places)
 
 
-def _without_weights(data: mmap.mmap) -> tuple[bytes, dict[str, tuple[int, int]]]:
+def _without_weights(data: FileBytes) -> tuple[bytes, dict[str, tuple[int, int]]]:
     parts: list[bytes] = []
     places: dict[str, tuple[int, int]] = {}
     for field in wire.fields(data, 0, len(data)):
@@ -105,7 +103,7 @@ def _without_weights(data: mmap.mmap) -> tuple[bytes, dict[str, tuple[int, int]]
     return b"".join(parts), places
 
 
-def _light_graph(data: mmap.mmap, graph: wire.Field, places: dict[str, tuple[int, int]]) -> Iterator[bytes]:
+def _light_graph(data: FileBytes, graph: wire.Field, places: dict[str, tuple[int, int]]) -> Iterator[bytes]:
     for field in wire.fields(data, graph.value, graph.end):
         if field.number != INITIALIZER or field.kind != wire.LENGTH:
             yield data[field.start : field.end]

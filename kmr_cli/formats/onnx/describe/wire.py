@@ -6,19 +6,67 @@ them, and lets a message be put together from parts of a file byte for byte.
 
 from __future__ import annotations
 
-import mmap
+import os
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple, overload
 
 VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
 _FIXED = {FIXED64: 8, FIXED32: 4}
 _LONGEST_VARINT = 10
 
-Buffer = bytes | mmap.mmap
+_BLOCK = 1 << 16
 
 
 class WireError(ValueError):
     """These bytes are no message: a field reaches beyond the end, or has a kind that does not exist."""
+
+
+class FileBytes:
+    """The bytes of an open file, read where they are asked for, a block at a time.
+
+    A memory map would do as well, but counts as memory of this process, and kills it where the file becomes shorter.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._descriptor = file.fileno()
+        self._size = os.fstat(self._descriptor).st_size
+        self._start, self._block = 0, b""
+
+    def __len__(self) -> int:
+        return self._size
+
+    @overload
+    def __getitem__(self, place: int) -> int: ...
+    @overload
+    def __getitem__(self, place: slice) -> bytes: ...
+    def __getitem__(self, place: int | slice) -> int | bytes:
+        """A byte, or those between two places.
+
+        Raises:
+            WireError: the file does not reach so far any more.
+        """
+        if isinstance(place, slice):
+            start, end, _ = place.indices(self._size)
+            inside = self._block[start - self._start : end - self._start] if start >= self._start else b""
+            return inside if len(inside) == end - start else self._read(start, end - start)
+        if not 0 <= place - self._start < len(self._block):
+            self._start, self._block = place, os.pread(self._descriptor, _BLOCK, place)
+        try:
+            return self._block[place - self._start]
+        except IndexError:
+            raise WireError("the file became shorter") from None
+
+    def _read(self, start: int, length: int) -> bytes:
+        parts = []
+        while length > 0 and (part := os.pread(self._descriptor, min(length, 1 << 30), start)):
+            parts.append(part)
+            start, length = start + len(part), length - len(part)
+        if length > 0:
+            raise WireError("the file became shorter")
+        return b"".join(parts)
+
+
+Buffer = bytes | FileBytes
 
 
 class Field(NamedTuple):
