@@ -31,10 +31,14 @@ PARTS = {  # name of a process -> modules of cases
     "faults in TorchScript": ("zoo.faults.torch_faults", "zoo.faults.torch_masks"),
     "clean Keras": ("zoo.clean.keras_layers", "zoo.clean.keras_networks", "zoo.clean.keras_masks"),
     "clean TorchScript": ("zoo.clean.torch_networks", "zoo.clean.torch_masks"),
+    "faults in ONNX": ("zoo.faults.onnx_faults",),
+    "clean ONNX": ("zoo.clean.onnx_networks",),
 }
-FORMATS = ("keras", "h5", "savedmodel", "torchscript")
-TITLES = {"keras": "`.keras`", "h5": "`.h5`", "savedmodel": "SavedModel", "torchscript": "TorchScript"}
-PACKAGES = ("kmr-inspect", "keras", "tensorflow", "torch", "numpy")
+FORMATS = ("keras", "h5", "savedmodel", "torchscript", "onnx")
+TITLES = {
+    "keras": "`.keras`", "h5": "`.h5`", "savedmodel": "SavedModel", "torchscript": "TorchScript", "onnx": "ONNX",
+}  # fmt: skip
+PACKAGES = ("kmr-inspect", "keras", "tensorflow", "torch", "onnxruntime", "numpy")
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
     "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "", "PYTHONWARNINGS": "ignore", "KERAS_BACKEND": "tensorflow",
