@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from kmr_cli.errors import LayerError, ModelRunError
+from kmr_cli.errors import LayerError, ModelLoadError, ModelRunError
 from kmr_cli.formats.common.aligned import aligned_copy
 from kmr_cli.formats.common.frameworks import require
 from kmr_cli.formats.interface import Sink, Taps, TrainingMode
@@ -95,7 +95,13 @@ class KerasSession:
     def inputs(self) -> tuple[TensorSpec, ...]:
         """See :class:`kmr_cli.formats.interface.Session`; builds the model where the file does not tell them."""
         if not self._info.inputs and isinstance(self._framework, Keras3):
-            self._info = replace(self._info, inputs=live_inputs(self._build_whole().model))
+            try:
+                model = self._build_whole().model
+            except ModelLoadError:
+                if self._config is None or not self._config.legacy:
+                    raise
+                return ()  # an .h5 of a class: that it declares no input says more
+            self._info = replace(self._info, inputs=live_inputs(model))
         return self._info.inputs
 
     @property
