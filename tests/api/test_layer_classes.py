@@ -9,7 +9,7 @@ from zoo import torchscript as zoo
 
 from kmr_cli import open_model
 from kmr_cli.api.layer_classes import LayerClasses
-from kmr_cli.errors import LayerError, ModelLoadError
+from kmr_cli.errors import KmrError, LayerError, ModelLoadError
 from kmr_cli.formats.layer_class import open_class
 from kmr_cli.records import TensorSpec
 
@@ -349,3 +349,53 @@ def test_a_live_module_with_such_an_argument_says_what_to_type():
     with pytest.raises(ModelLoadError, match="the default None and no type") as caught:
         open_model(zoo.script(Live()), in_process=True)
     assert "mask: Optional[torch.Tensor] = None" in caught.value.hint
+
+
+FAILING = """
+import keras
+
+
+class Name(keras.layers.Layer):
+    def call(self, x):
+        return x + undefined
+
+
+class Shape(keras.layers.Layer):
+    def build(self, input_shape):
+        self.size = input_shape[5]
+
+    def call(self, x):
+        return x
+"""
+
+
+@pytest.mark.parametrize(
+    ("target", "kwargs", "error", "hint"),
+    [
+        ("keras.layers:Dense", {}, "missing a required argument: 'units'", """--kwargs '{"units": …}'"""),
+        ("keras.layers:Dense", {"unit": 3}, "missing a required argument: 'units'", "it takes units, activation,"),
+        ("torch.nn:Linear", {}, "missing a required argument: 'in_features'", '"in_features": …, "out_features": …'),
+        ("torch.nn:Tanh", {"units": 3}, "unexpected keyword argument 'units'", "--kwargs the arguments"),
+        (
+            "failing_layers:Name",
+            {},
+            "cannot be built (NameError: name 'undefined' is not defined)",
+            "it was given (batch, 4)",
+        ),
+        (
+            "failing_layers:Shape",
+            {},
+            "cannot be built (IndexError: tuple index out of range)",
+            "it was given (batch, 4)",
+        ),
+    ],
+)
+def test_why_a_class_cannot_be_built(tmp_path, monkeypatch, target, kwargs, error, hint):
+    (tmp_path / "failing_layers.py").write_text(FAILING)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "failing_layers", raising=False)
+    with pytest.raises(KmrError) as caught:
+        open_class(target, kwargs, (TensorSpec("", (None, 4), "float32"),))
+    assert caught.value.message.startswith(f"{target}: ")
+    assert error in caught.value.message
+    assert hint in caught.value.hint
