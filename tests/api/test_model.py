@@ -152,9 +152,17 @@ def test_data_of_every_kind(model, data):
     assert record.sample == 4
 
 
-@pytest.mark.parametrize("layer", [3, None, [3], []])
-def test_what_is_no_layer(model, layer):
-    with pytest.raises(LayerError, match="no layer"):
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (3, r"a layer must be text, not 3 \(int\)"),
+        (None, r"a layer must be text, not None \(NoneType\)"),
+        ([3], r"a layer must be text, not 3 \(int\)"),
+        ([], "no layer"),
+    ],
+)
+def test_what_is_no_layer(model, layer, message):
+    with pytest.raises(LayerError, match=message):
         model.sample(layer, 4, DATA)
 
 

@@ -62,7 +62,7 @@ def test_the_hint_of_a_failed_run_goes_on_from_what_was_given(kmr, model):
     screen = kmr("check-batch-axis", model, "--shape", "x=5,3", "--shape", "keep=5:bool", "--shape", "ids=2")
     assert screen.code == 2
     hint = screen.err.splitlines()[-1]
-    assert "tell the dtype with --shape x=5,3 --shape keep=5:bool --shape ids=2:int64" in hint
+    assert "give the dtype with --shape x=5,3 --shape keep=5:bool --shape ids=2:int64" in hint
 
 
 @pytest.mark.parametrize(
