@@ -51,7 +51,7 @@ def open_model(
         tags: SavedModel: the tag set of the meta graph.
         method: TorchScript: the exported method to run in place of ``forward``.
         constants: arguments that are the same for the whole batch, ``{"sr": 16000}``: of TorchScript those that are no
-            tensors, or a single number; of a SavedModel those without a batch axis.
+            tensors, or a single number; of ONNX and of a SavedModel those without a batch axis.
         in_process: run the model in this process instead of a child of its own.
 
     Raises:

@@ -21,7 +21,7 @@ SEPARATORS = ("/", ".")
 PROGRAMS = ("onnxruntime",)
 FRAMEWORKS = ("onnxruntime",)
 FREE_DIMS = True
-OPTIONS: frozenset[str] = frozenset()
+OPTIONS = frozenset({"constants"})
 
 
 def matches(path: Path) -> bool:
@@ -33,16 +33,16 @@ def matches(path: Path) -> bool:
     return looks_like(path)
 
 
-def describe(path: Path, options: OpenOptions) -> ModelInfo:  # noqa: ARG001  (the protocol's)
+def describe(path: Path, options: OpenOptions) -> ModelInfo:
     """Read the graph; neither onnx nor onnxruntime is imported, and no weights are read.
 
     Raises:
-        ModelFileError: the file is damaged, or contradicts itself.
+        ModelFileError: the file is damaged, or contradicts itself; a constant is for an input that it does not have.
     """
     from kmr_cli.formats.onnx.describe.analysis import analyse
     from kmr_cli.formats.onnx.describe.description import model_info
 
-    return model_info(analyse(path), NAME)
+    return model_info(analyse(path), options, NAME)
 
 
 def open(path: Path, options: OpenOptions) -> Session:  # noqa: A001  (the name that Format asks for)

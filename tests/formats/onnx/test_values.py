@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from zoo import onnx_models
 
-from kmr_cli.errors import BatchError
+from kmr_cli.errors import BatchError, ModelFileError
 from kmr_cli.formats import detect
 from kmr_cli.formats.interface import OpenOptions, Taps
 
@@ -124,3 +124,40 @@ def test_loops_and_branches_are_tapped_from_outside(opened):
     (path,) = [layer.path for layer in opened.layers if layer.type in ("Loop", "If", "Scan")]
     assert {tap[2][:2] for tap in values if tap[0] == path} == {"in", "ou"}
     assert outputs["y"].shape[0] == 3
+
+
+def scaled(folder):
+    """A number that is the same for the whole batch is an input, beside the batch."""
+    nodes = [
+        onnx_models.helper.make_node("Mul", ["x", "by"], ["a"], name="scale"),
+        onnx_models.helper.make_node("Add", ["a", "shift"], ["y"], name="shift"),
+    ]
+    inputs = [onnx_models.tensor("x", ["b", 3]), onnx_models.tensor("by", []), onnx_models.tensor("shift", [3])]
+    made = onnx_models.model(nodes, inputs, [onnx_models.tensor("y", ["b", 3])])
+    return onnx_models.save(made, folder / "scaled.onnx")
+
+
+def test_inputs_that_hold_no_samples_are_given_as_constants(tmp_path):
+    path = scaled(tmp_path)
+    options = OpenOptions(constants=(("by", 2), ("shift", (1, 0, 0.5))))
+    found = detect(path)
+    assert [one.name for one in found.describe(path, options).inputs] == ["x"]
+    session = found.open(path, options)
+    assert [one.name for one in session.inputs] == ["x"]
+    values, outputs = run(session, {"x": np.ones((2, 3), np.float32)})
+    assert outputs["y"].tolist() == [[3, 2, 2.5]] * 2
+    assert values["scale", 0, "in1"].tolist() == 2
+
+
+@pytest.mark.parametrize(
+    ("constants", "message"),
+    [
+        ((("other", 1),), "has no input 'other'"),
+        ((("by", "much"),), "of dtype float32, not 'much'"),
+        ((("shift", (1, 2)),), "of another shape"),
+    ],
+)
+def test_constants_that_do_not_fit(constants, message, tmp_path):
+    path = scaled(tmp_path)
+    with pytest.raises(ModelFileError, match=message):
+        detect(path).describe(path, OpenOptions(constants=constants))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from kmr_cli.formats.common.fixed_inputs import fixed_inputs
+from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.formats.onnx.describe import quantization
 from kmr_cli.formats.onnx.describe.analysis import Analysis
 from kmr_cli.formats.onnx.describe.fused import fused_layers, missing_layers
@@ -17,9 +19,10 @@ _OWN_WEIGHTS = "ai.onnx.ml"
 """The domain of operators that hold what they learned in attributes: trees, scalers."""
 
 
-def model_info(analysis: Analysis, format_name: str) -> ModelInfo:
-    """The whole description."""
-    inputs = analysis.inputs()
+def model_info(analysis: Analysis, options: OpenOptions, format_name: str) -> ModelInfo:
+    """The whole description; inputs that are given as constants are left out of it."""
+    fixed = fixed_inputs(analysis.path.name, analysis.inputs(), options.constants)
+    inputs = tuple(spec for spec in analysis.inputs() if spec.name not in fixed)
     return ModelInfo(
         path=str(analysis.path),
         format=format_name,

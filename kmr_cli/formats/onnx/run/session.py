@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from kmr_cli.errors import BatchError, ModelFileError, ModelLoadError, ModelRunError
+from kmr_cli.formats.common.fixed_inputs import fixed_inputs
 from kmr_cli.formats.interface import OpenOptions, Sink, Taps
 from kmr_cli.formats.onnx.describe.analysis import Analysis
 from kmr_cli.formats.onnx.describe.description import layer_infos
@@ -34,7 +35,7 @@ class OnnxSession:
 
     Args:
         analysis: of the file.
-        options: modules and libraries to load first.
+        options: modules and libraries to load first; inputs that are the same for the whole batch.
 
     Raises:
         MissingFrameworkError: onnxruntime is not installed.
@@ -48,6 +49,7 @@ class OnnxSession:
         for file in analysis.external:
             if file.problem:
                 raise ModelFileError(f"{self._name}: {file.problem}", f"put it beside the model: {file.path}")
+        self._fixed = fixed_inputs(self._name, analysis.inputs(), options.constants)
         self._runtime = Runtime(analysis.path, options.imports)
         self._sessions: OrderedDict[tuple[str, ...], Any] = OrderedDict()
         self._events: dict[Taps, list[Event]] = {}  # of the last taps: they are mostly the same again
@@ -55,8 +57,8 @@ class OnnxSession:
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
-        """What the model wants, in its order."""
-        return self._analysis.inputs()
+        """What the model wants of a batch, in its order."""
+        return tuple(spec for spec in self._analysis.inputs() if spec.name not in self._fixed)
 
     @property
     def layers(self) -> tuple[LayerInfo, ...]:
@@ -89,6 +91,7 @@ class OnnxSession:
 
     def _feeds(self, batch: Batch) -> dict[str, np.ndarray]:
         feeds = {}
+        batch = {**batch, **self._fixed}
         for name in self._analysis.graph.inputs:
             if name not in batch:
                 raise BatchError(f"{self._name}: the input {name!r} is not in the batch")

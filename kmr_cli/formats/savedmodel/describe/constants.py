@@ -1,16 +1,12 @@
-"""Inputs that a user gives a value for, which is the same for the whole batch: ``keep_prob``, ``is_training``."""
+"""Inputs of a signature that a user gives one value for."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from kmr_cli.errors import ModelFileError
+from kmr_cli.formats.common.fixed_inputs import fixed_inputs
 from kmr_cli.formats.interface import OpenOptions
-from kmr_cli.formats.savedmodel.describe import dtypes
 from kmr_cli.formats.savedmodel.describe.analysis import Analysis
-from kmr_cli.records import Shape
 
 
 def constants(analysis: Analysis, options: OpenOptions) -> dict[str, np.ndarray]:
@@ -19,35 +15,5 @@ def constants(analysis: Analysis, options: OpenOptions) -> dict[str, np.ndarray]
     Raises:
         ModelFileError: the signature has no such input, or one of another shape or dtype.
     """
-    found = {}
-    inputs = {one.name: one for one in analysis.inputs}
     where = f"{analysis.source.path.name}: signature {analysis.source.signature_name!r}"
-    for name, value in options.constants or ():
-        if name not in inputs:
-            raise ModelFileError(f"{where} has no input {name!r}", f"its inputs: {', '.join(map(repr, inputs))}")
-        kind = dtypes.name(inputs[name].dtype) or "float32"
-        array = _cast(value, kind)
-        if array is None:
-            raise ModelFileError(f"{where}: input {name!r} is of dtype {kind}, not {value!r}")
-        if not _has(inputs[name].shape, array):
-            raise ModelFileError(f"{where}: input {name!r} is of another shape than {value!r}")
-        found[name] = array
-    return found
-
-
-def _cast(value: Any, kind: str) -> np.ndarray | None:
-    """The value in a dtype that holds it; None where this one does not."""
-    if kind == "string":
-        return np.array(value, dtype=object) if isinstance(value, str) else None
-    given = np.asarray(value)
-    if given.dtype.kind not in ("biuf" if np.dtype(kind).kind not in "biu" else "biu"):
-        return None
-    if (given.dtype.kind == "b") != (kind == "bool"):
-        return None
-    return given.astype(kind)
-
-
-def _has(shape: Shape | None, array: np.ndarray) -> bool:
-    return shape is None or (
-        len(shape) == array.ndim and all(size in (None, own) for size, own in zip(shape, array.shape, strict=True))
-    )
+    return fixed_inputs(where, analysis.specs(), options.constants)
