@@ -29,7 +29,7 @@ SEPARATOR = "."
 PROGRAMS = ("torch",)
 FRAMEWORKS = ("torch",)
 FREE_DIMS = True
-OPTIONS: frozenset[str] = frozenset()
+OPTIONS = frozenset({"signature", "constants"})
 
 _EXPORT = "save the program itself: torch.export.save(torch.export.export(model, inputs), 'model.pt2')"
 
@@ -43,20 +43,20 @@ def matches(path: Path) -> bool:
     return looks_like(path)
 
 
-def describe(path: Path, options: OpenOptions) -> ModelInfo:  # noqa: ARG001  (the protocol's)
+def describe(path: Path, options: OpenOptions) -> ModelInfo:
     """The modules, their calls, shapes and parameters, and what the program takes and returns.
 
     Raises:
-        ModelFileError: the archive or the program in it is damaged.
+        ModelFileError: the archive or the program in it is damaged, or it holds no program of the given signature.
     """
-    return _describe(path).info
+    return _describe(path, options).info
 
 
-def _describe(path: Path) -> Description:
+def _describe(path: Path, options: OpenOptions) -> Description:
     from kmr_cli.formats.exported.describe import archive
     from kmr_cli.formats.exported.describe.description import describe_archive
 
-    return describe_archive(archive.read(path), NAME)
+    return describe_archive(archive.read(path, options.signature), NAME)
 
 
 def open(path: Path, options: OpenOptions) -> Session:  # noqa: A001  (the protocol's name)
@@ -68,7 +68,7 @@ def open(path: Path, options: OpenOptions) -> Session:  # noqa: A001  (the proto
     """
     from kmr_cli.formats.common.frameworks import import_user_modules, require
 
-    described = _describe(path)
+    described = _describe(path, options)
     if options.training:
         raise ModelLoadError(
             f"{path.name}: a .pt2 program has no training mode: it was fixed when the model was exported",
@@ -78,7 +78,7 @@ def open(path: Path, options: OpenOptions) -> Session:  # noqa: A001  (the proto
     import_user_modules(options.imports)
     from kmr_cli.formats.exported.run.session import ExportedSession
 
-    return ExportedSession(described)
+    return ExportedSession(described, dict(options.constants or ()))
 
 
 def adopt(model: Any, *, training: bool = False) -> Session | None:

@@ -5,6 +5,7 @@ import pytest
 import torch
 from zoo import exported as zoo
 
+from kmr_cli.errors import ModelFileError, ModelLoadError
 from kmr_cli.formats import exported
 from kmr_cli.formats.interface import OpenOptions, Taps
 
@@ -142,3 +143,37 @@ def test_a_program_that_torch_cannot_load(tmp_path):
     numbers = {"pair.image": "pair.0", "pair.extra": "pair.1"}  # nobody tells the fields of that class
     _, outputs = run(path, {numbers.get(name, name): values for name, values in model.batch.items()})
     assert bits(outputs.values()) == bits(zoo.arrays(model.bare()))
+
+
+def test_another_number_than_in_the_export():
+    model = zoo.example("sides")
+    session = exported.open(zoo.path_of("sides"), OpenOptions(constants=(("times", 3),)))
+    with torch.no_grad():
+        expected = model.module(**{**model.arguments, "times": 3})
+    np.testing.assert_array_equal(session.capture(model.batch, Taps(()))["out0"], expected.numpy())
+    for name, message in (("time", "no argument 'time' that is a number"), ("x", "no argument 'x'")):
+        with pytest.raises(ModelLoadError, match=message) as caught:
+            exported.open(zoo.path_of("sides"), OpenOptions(constants=((name, 3),)))
+        assert caught.value.hint == "numbers are 'times'"
+
+
+def test_one_of_several_programs(tmp_path):
+    from torch.export.pt2_archive import _package
+
+    path, batch = tmp_path / "m.pt2", {"input": zoo.normal(3, 4)}
+    torch.manual_seed(0)
+    modules = {name: torch.nn.Linear(4, width) for name, width in (("wide", 6), ("narrow", 2))}
+    with zoo.quiet():
+        given = (torch.ones(3, 4),)
+        _package.package_pt2(
+            path, exported_programs={name: torch.export.export(module, given) for name, module in modules.items()}
+        )
+    assert exported.describe(path, OPTIONS).notes == ("program narrow; also in the file: wide (--signature NAME)",)
+    for name, module in modules.items():
+        session = exported.open(path, OpenOptions(signature=name))
+        with torch.no_grad():
+            expected = module(torch.from_numpy(batch["input"])).numpy()
+        np.testing.assert_array_equal(session.capture(batch, Taps(()))["out0"], expected)
+    with pytest.raises(ModelFileError, match="no program 'other'") as caught:
+        exported.describe(path, OpenOptions(signature="other"))
+    assert caught.value.hint == "it holds narrow, wide"

@@ -84,7 +84,7 @@ def test_what_is_no_sample_is_noted():
     info = described("sides")
     assert [spec.name for spec in info.inputs] == ["x"]
     assert any("'mixing' has no batch axis" in note for note in info.notes)
-    assert any("'times' is a number: it is fed with 7" in note for note in info.notes)
+    assert any("'times' is 7, as in the export; --constant times=N" in note for note in info.notes)
 
 
 def test_layers_inside_modes_are_listed_and_inside_loops_are_not():

@@ -82,11 +82,15 @@ def _programs(names: list[str]) -> dict[str, str]:
     }
 
 
-def read(path: Path) -> Archive:
+def read(path: Path, wanted: str | None = None) -> Archive:
     """Read an archive.
 
+    Args:
+        path: where it is.
+        wanted: name of a program in it; None for the only one, ``model``, or the first.
+
     Raises:
-        ModelFileError: damaged, absurd, or holding what only a pickle could rebuild.
+        ModelFileError: damaged, absurd, holding what only a pickle could rebuild, or not the wanted program.
     """
     with damage(path), zipfile.ZipFile(path) as members:
         names = members.namelist()
@@ -98,7 +102,11 @@ def read(path: Path) -> Archive:
         programs = _programs(names)
         if not programs:
             raise ModelFileError(f"{path}: no exported program in the archive", _AGAIN)
-        name = "model" if "model" in programs else min(programs)
+        name = wanted or ("model" if "model" in programs else min(programs))
+        if name not in programs:
+            raise ModelFileError(
+                f"{path}: no program {name!r} in the archive", f"it holds {', '.join(sorted(programs))}"
+            )
         others = tuple(sorted(programs.keys() - {name}))
         program = _json(path, members, programs[name])
         if programs[name] == _OLD_PROGRAM:

@@ -178,14 +178,14 @@ def _weights_of_subgraphs(program: Program) -> set[str]:
 
 def _notes(archive: Archive, program: Program, outside: Interface) -> Iterator[str]:
     if archive.others:
-        yield f"program {archive.name}; also in the file: {', '.join(archive.others)}"
+        yield f"program {archive.name}; also in the file: {', '.join(archive.others)} (--signature NAME)"
     yield from _ranges(program, outside)
     for one in outside.fed:
         if one.how == "example":
             yield f"argument {one.name!r} has no batch axis: it is fed with what the program was exported with"
         elif one.how == "number":
             number = program.graph.numbers[one.value]
-            yield f"argument {one.name!r} is a number: it is fed with {number}, as in the export"
+            yield f"argument {one.name!r} is {number}, as in the export; --constant {one.name}=N gives another number"
     nested = [node.name for node in program.graph.nodes if any(isinstance(one, SubGraph) for one in node.positional)]
     if nested:
         more = f" and {len(nested) - _SHOWN} more" if len(nested) > _SHOWN else ""

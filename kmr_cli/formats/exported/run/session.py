@@ -31,15 +31,17 @@ class ExportedSession:
 
     Args:
         described: what the file tells.
+        numbers: in place of those that arguments had when the program was exported.
 
     Raises:
         ModelLoadError: an operator is not allowed or not registered, a weight is kept as a pickle, or an argument
             cannot be fed.
     """
 
-    def __init__(self, described: Description) -> None:
+    def __init__(self, described: Description, numbers: Mapping[str, Any] | None = None) -> None:
         self._described = described
         name = described.info.path
+        self._numbers = _numbers(described, numbers or {})
         for one in described.interface.fed:
             if one.how == "unsupported":
                 raise ModelLoadError(
@@ -114,7 +116,7 @@ class ExportedSession:
                     dtype = batch[one.name].dtype
                     raise BatchError(f"input {one.name!r}: torch has no tensors of dtype {dtype}") from None
             elif one.how == "number":
-                yield one.value, self._described.program.graph.numbers[one.value]
+                yield one.value, self._numbers[one.value]
             else:
                 given = self._given[one.value]
                 yield one.value, given.clone() if hasattr(given, "clone") else given
@@ -142,6 +144,23 @@ class ExportedSession:
         )
         error.layer = path or None
         return error
+
+
+def _numbers(described: Description, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The number of every argument that is one, by the graph's name for it.
+
+    Raises:
+        ModelLoadError: one is given for an argument that is none.
+    """
+    known = {one.name: one.value for one in described.interface.fed if one.how == "number"}
+    for name, number in given.items():
+        if name not in known:
+            hint = f"numbers are {', '.join(map(repr, known))}" if known else "none of its arguments is a number"
+            raise ModelLoadError(f"{described.info.path}: no argument {name!r} that is a number", hint)
+        if not isinstance(number, (int, float)):
+            raise ModelLoadError(f"{described.info.path}: {name!r} is a number, not {number!r}")
+    exported = {value: described.program.graph.numbers[value] for value in known.values()}
+    return {**exported, **{known[name]: number for name, number in given.items()}}
 
 
 class _Values(dict[str, Any]):
