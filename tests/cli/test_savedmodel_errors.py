@@ -74,7 +74,7 @@ def test_a_pickled_state_dict_is_no_torchscript(kmr, tmp_path):
     for name in ("weights.pt", "old.pt"):
         error, hint = error_of(kmr("layers", tmp_path / name))
         assert "pickle" in error
-        assert "torch.jit.save" in hint
+        assert "torch.export.save" in hint
 
 
 def test_a_file_of_arrays_for_another_signature(kmr, tmp_path):

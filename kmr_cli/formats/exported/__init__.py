@@ -122,5 +122,6 @@ def explain(path: Path) -> ModelFileError | None:
     if any("/data/aotinductor/" in f"/{name}" for name in names):
         return ModelFileError(f"{path}: an AOTInductor package, which is compiled and has no layers left", _EXPORT)
     if any(name.endswith("/archive_format") for name in names):
-        return ModelFileError(f"{path}: a .pt2 archive without a program in it", _EXPORT)
+        what = "a program of torch.export" if matches(path) else "a .pt2 archive without a program in it"
+        return ModelFileError(f"{path}: {what}", _EXPORT)
     return None

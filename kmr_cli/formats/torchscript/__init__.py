@@ -106,7 +106,7 @@ def explain(path: Path) -> ModelFileError | None:
     if pickled or any(name.endswith("data.pkl") for name in names):
         return ModelFileError(
             f"{path}: a pickled state dict or model (torch.save), not a model that can be opened",
-            "export it: torch.export.save(torch.export.export(model, inputs), 'model.pt2')",
+            "export the model: torch.export.save(torch.export.export(model, inputs), 'model.pt2')",
         )
     return None
 

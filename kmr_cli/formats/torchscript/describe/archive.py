@@ -176,7 +176,7 @@ def _read(members: zipfile.ZipFile, folder: str, name: str) -> Archive:
     if not isinstance(root, Shell):
         raise ModelFileError(
             f"{name}: holds {_what(root)}, not a TorchScript module",
-            "save the model with torch.jit.save(torch.jit.script(model), 'model.pt')",
+            "export the model: torch.export.save(torch.export.export(model, inputs), 'model.pt2')",
         )
     constants: Any = ()
     if f"{folder}/constants.pkl" in names:
