@@ -27,7 +27,7 @@ from kmr_cli.evidence.owners import RANDOM
 from kmr_cli.evidence.reach import SINGLY as SINGLY
 from kmr_cli.evidence.reach import Reach
 from kmr_cli.evidence.taps import Tap, watch
-from kmr_cli.formats.interface import Session, Taps
+from kmr_cli.formats.interface import ListingSession, Session, Taps
 from kmr_cli.records import Batch, BatchIndex
 
 
@@ -48,6 +48,9 @@ class Evidence(Baseline):
         not_finite: taps with NaN or Inf on the unchanged batch.
         leak_ulp: output -> how far an element moved for the second strongest sample, in units in the last place of
             the largest value, at most FAR; in groups, how far samples moved that were not replaced.
+        listed: outputs in a list with one element a sample -> whose element it is.
+        changed_in: these outputs -> passes of :meth:`replaced` that changed them, their shape included.
+        foreign: those that changed, or their shape, although their sample stood unchanged in a pass of :meth:`kept`.
         order: taps in the order in which they ran.
         names: port of an output -> the model's own name for it.
     """
@@ -62,6 +65,9 @@ class Evidence(Baseline):
     leak_ulp: dict[Tap, int] = field(default_factory=dict)
     order: list[Tap] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
+    listed: dict[Tap, int] = field(default_factory=dict)
+    changed_in: dict[Tap, set[int]] = field(default_factory=dict)
+    foreign: set[Tap] = field(default_factory=set)
     _handed_on: dict[Tap, bool] = field(default_factory=dict)  # home -> whether others came as arrays of their own
     _strongest: dict[Tap, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
     _scales: dict[Tap, float] = field(default_factory=dict)
@@ -128,6 +134,9 @@ class Evidence(Baseline):
 
         outputs = watch(session, batch, taps, keep)
         self.names = {f"out{number}": name for number, name in enumerate(outputs)}
+        owners = session.listed if isinstance(session, ListingSession) else {}
+        self.listed = {("", 0, port): owners[name] for port, name in self.names.items() if name in owners}
+        self.changed_in = {tap: set() for tap in self.listed}
         return outputs
 
     def fill(self, session: Session, batch: Batch, taps: Taps) -> None:
@@ -176,10 +185,15 @@ class Evidence(Baseline):
                 self.needs_full_pass |= tap not in self.nondeterministic
             elif not shared:
                 self._look_for_order(tap, number, len(replaced), array)
+            if tap in self.listed and self._differs(tap, array):
+                self.changed_in[tap].add(number)
             if not tap[0] and not again:
                 self._strengthen(tap, scaled_distance(self.base[tap], array, self._scale(tap)), replaced)
 
-        self.rerouted |= self.compare(session, batch, taps, look).rerouted
+        done = self.compare(session, batch, taps, look)
+        self.rerouted |= done.rerouted
+        for tap in done.rerouted & self.listed.keys():
+            self.changed_in[tap].add(number)
 
     def kept(
         self,
@@ -195,10 +209,17 @@ class Evidence(Baseline):
         To be run again after :meth:`fill` where it leaves :attr:`needs_full_pass` true.
         """
         self.needs_full_pass = False
+
+        def look(tap: Tap, array: np.ndarray) -> None:
+            also(tap, array)
+            if self.listed.get(tap) in samples and self._differs(tap, array):
+                self.foreign.add(tap)
+
         try:
-            return self.moved(session, batch, taps, samples, indices, also)
+            return self.moved(session, batch, taps, samples, indices, look)
         finally:
             self.regrouped |= self.last_pass.reshaped
+            self.foreign |= {tap for tap in self.last_pass.rerouted if self.listed.get(tap) in samples}
 
     def _look_for_order(self, tap: Tap, number: int, replaced: int, array: np.ndarray) -> None:
         """Note whether rows came back in another order, the first time that more of them changed than should have."""
@@ -250,6 +271,13 @@ class Evidence(Baseline):
         return False
 
     # -- what they show ----------------------------------------------------------------------------------------
+
+    def is_own(self, tap: Tap) -> bool:
+        """Whether an output is in its sample's element of a list, and changed with that sample alone, if at all."""
+        if tap not in self.listed or tap in self.foreign:
+            return False
+        groups = self.groups(range(self.size))
+        return all(self.listed[tap] in groups[number] for number in self.changed_in[tap])
 
     def index(self, tap: Tap) -> BatchIndex:
         """The batch index of a tap. ``constant`` here means that nothing reached it."""

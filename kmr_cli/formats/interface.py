@@ -142,6 +142,15 @@ class PaddingSession(Session, Protocol):
         """
 
 
+@runtime_checkable
+class ListingSession(Session, Protocol):
+    """A session whose model may return lists with one element a sample, as detectors do."""
+
+    @property
+    def listed(self) -> Mapping[str, int]:
+        """Of the last pass: output -> number of the sample whose element of a list it is in, if each has one."""
+
+
 @dataclass
 class TrainingMode:
     """How the passes to come run a model in training mode; may be changed between passes.

@@ -74,7 +74,7 @@ RULES = (CROSS_SAMPLE_LEAK, BATCH_AXIS_LOST, SAMPLES_INTERLEAVED, SAMPLES_REORDE
 def judge(run: Run) -> None:
     """Whether it matters is decided here: at what the model returns."""
     for tap in run.outputs:
-        if tap in run.evidence.nondeterministic:
+        if tap in run.evidence.nondeterministic or run.evidence.is_own(tap):
             continue
         kind = run.indices[tap].kind
         mixed = run.mixed(tap) and not run.rounded(tap)
@@ -93,6 +93,18 @@ def judge(run: Run) -> None:
             _judge_silent(run, tap)
         if kind in ("separated", "merged", "moved") and discrete(run.evidence.specs[tap]):
             _judge_discrete(run, tap)
+    _judge_lists(run)
+
+
+def _judge_lists(run: Run) -> None:
+    """Outputs that come as a list with one element a sample: what of them was not shown."""
+    own = [tap for tap in run.evidence.listed if run.evidence.is_own(tap)]
+    if not own:
+        return
+    shown = {run.evidence.listed[tap] for tap in own if run.evidence.changed_in[tap]}
+    for sample in sorted({run.evidence.listed[tap] for tap in own} - shown):
+        run.inconclusive.append(f"sample {sample} never showed in its element of the list that the model returns")
+    run.inconclusive.append("lists with one element a sample, which the model returns, are not compared at other sizes")
 
 
 def judge_order(run: Run, output: Tap, mixers: list[Source]) -> None:

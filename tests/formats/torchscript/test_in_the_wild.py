@@ -2,7 +2,7 @@
 """TorchScript files as people have them: what is in them that most examples do not show."""
 
 import enum
-from typing import List, Tuple
+from typing import Dict, List, Tuple
 
 import numpy as np
 import pytest
@@ -384,3 +384,54 @@ def test_a_module_without_forward_names_its_methods(opened):
     assert "Keras" not in str(raised.value) + raised.value.hint
     with opened(NoForward(), method="decode") as model:
         assert model.check_batch_axis({"z": normal(5, 3)}).verdict == "pass"
+
+
+class Detector(nn.Module):
+    """Returns a list of dictionaries, one a sample, of as many boxes as were found."""
+
+    def __init__(self, leaks: str = ""):
+        super().__init__()
+        self.body, self.cls, self.box = nn.Conv2d(3, 8, 3, 4, 1), nn.Conv2d(8, 2, 1), nn.Conv2d(8, 4, 1)
+        self.leaks = leaks
+
+    def forward(self, x: Tensor) -> List[Dict[str, Tensor]]:
+        f = torch.relu(self.body(x))
+        scores, boxes = self.cls(f).flatten(2).sigmoid(), self.box(f).flatten(2)
+        if self.leaks == "values":
+            boxes = boxes - boxes.mean(0)
+        floor = torch.full([1], 0.5)
+        if self.leaks == "number":
+            floor = scores.mean()
+        found: List[Dict[str, Tensor]] = []
+        for i in range(x.shape[0]):
+            score, label = scores[i].max(0)
+            keep = torch.where(score > floor)[0]
+            found.append({"boxes": boxes[i][:, keep].t(), "scores": score[keep], "labels": label[keep]})
+        return found
+
+
+@pytest.mark.parametrize("size", [6, 10])
+def test_each_sample_owns_its_element_of_a_list(opened, size):
+    with opened(Detector()) as model:
+        report = model.check_batch_axis({"x": normal(size, 3, 32, 32)}, size=size)
+        assert not [finding for finding in report.findings if finding.severity == "error"]
+        assert report.verdict == "inconclusive"  # other sizes are not compared
+
+
+@pytest.mark.parametrize("size", [6, 10])
+@pytest.mark.parametrize("leaks", ["values", "number"])
+def test_a_leak_into_an_element_of_a_list_is_found(opened, leaks, size):
+    with opened(Detector(leaks)) as model:
+        assert model.check_batch_axis({"x": normal(size, 3, 32, 32)}, size=size).verdict == "fail"
+
+
+class Pyramid(nn.Module):
+    """Returns a list of six levels, of which each holds all samples: no element is one sample's."""
+
+    def forward(self, x: Tensor) -> List[Tensor]:
+        return [x * i for i in range(1, 7)]
+
+
+def test_a_list_as_long_as_the_batch_that_holds_all_samples(opened):
+    with opened(Pyramid()) as model:
+        assert model.check_batch_axis({"x": normal(6, 4)}).verdict == "pass"

@@ -44,6 +44,7 @@ class TorchScriptSession:
         self.training: TrainingMode | None = None
         if training:
             self.training = TrainingMode(normalizers=loaded.normalizers())
+        self._listed: dict[str, int] = {}
         self._loaded: instrument.Loaded | None = loaded
         self._described = described
         self._info: ModelInfo = described.info
@@ -62,6 +63,11 @@ class TorchScriptSession:
     def layers(self) -> tuple[LayerInfo, ...]:
         """The layers that ``describe`` lists."""
         return self._layers
+
+    @property
+    def listed(self) -> Mapping[str, int]:
+        """See :class:`kmr_cli.formats.interface.ListingSession`."""
+        return self._listed
 
     def capture(
         self, batch: Batch, taps: Taps, sink: Sink | None = None, *, stop: bool = False
@@ -99,7 +105,11 @@ class TorchScriptSession:
             finally:
                 instrument.listen(before)
                 recorder.close()
-        return None if stop else dict(_named_outputs(result))
+        if stop:
+            return None
+        size = len(next(iter(batch.values()))) if batch else 0
+        self._listed = {name: owner for name, owner in listed_outputs(result, size) if owner is not None}
+        return dict(_named_outputs(result))
 
     def _mode(self, loaded: instrument.Loaded) -> AbstractContextManager[None]:
         """Around one pass: training mode, which leaves no trace, or nothing."""
@@ -270,6 +280,24 @@ def name_tensors(result: Any) -> Iterator[tuple[str, Any]]:
         tensors = list(flat_tensors(value))
         for number, tensor in enumerate(tensors):
             yield (name if len(tensors) == 1 else f"{name}.{number}"), tensor
+
+
+def listed_outputs(result: Any, size: int) -> Iterator[tuple[str, int | None]]:
+    """For every output its name, and the sample whose element of a list it is in; None where it is in no such list."""
+    owners = list(_owners(result, size, None))
+    yield from ((name, owner) for (name, _), owner in zip(name_tensors(result), owners, strict=True))
+
+
+def _owners(value: Any, size: int, owner: int | None) -> Iterator[int | None]:
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        yield owner
+        return
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+    each = isinstance(value, list) and len(value) == size > 1 and owner is None
+    for place, part in enumerate(parts):
+        yield from _owners(part, size, place if each else owner)
 
 
 def _tensor(name: str, array: np.ndarray) -> Any:
