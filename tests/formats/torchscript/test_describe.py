@@ -147,7 +147,7 @@ def test_structured_inputs(describe):
     assert specs["table.left"].dtype == "float32"
     assert [spec.name for spec in info.outputs] == ["out0", "out1", "out2"]
     assert info.notes == (
-        "forward's optional argument 'mask' (Optional[Tensor]) is left out",
+        "forward's optional argument 'mask' (Optional[Tensor]) is left out; --input mask=FILE gives it",
         "forward's optional argument 'scale' (float) is left out",
     )
 
@@ -255,10 +255,11 @@ class _NotTensors(nn.Module):
 
 def test_arguments_that_cannot_be_fed(saved):
     path = saved(zoo.script(_NotTensors()))
-    assert "forward's argument 'count' (int) cannot be fed" in torchscript.describe(path, OPTIONS).notes
+    note = "forward's argument 'count' (int) cannot be fed from a batch; --constant count=VALUE gives it"
+    assert note in torchscript.describe(path, OPTIONS).notes
     with pytest.raises(ModelLoadError, match=r"argument 'count' \(int\) cannot be fed") as caught:
         torchscript.open(path, OPTIONS)
-    assert "default value" in caught.value.hint
+    assert caught.value.hint == "--constant count=VALUE gives it"
 
 
 def test_module_without_forward(saved):
