@@ -177,7 +177,7 @@ def test_what_does_not_fit_is_refused_before_anything_runs(kmr, place, baseline,
     assert "--input digits.npz" in refused("model.pt", baseline.name)
     assert "no such file" in refused("model.pt", "none.kmr.json")
     assert "--update needs a snapshot" in refused("model.pt", "changed.pt", "--update")
-    assert "stands instead of" in refused("model.pt", baseline.name, "--ulp", 1, "--rtol", 1)
+    assert "--ulp replaces --rtol and --atol" in refused("model.pt", baseline.name, "--ulp", 1, "--rtol", 1)
     assert "holds no snapshots" in refused("model.pt", "changed.pt", tmp_path)
     assert "no rule starts with" in refused("model.pt", baseline.name, "--select", "KMR9")
     assert "rtol must be a finite number, 0 or more, not -1" in refused("model.pt", baseline.name, "--rtol", -1, *SAME)
