@@ -106,7 +106,11 @@ class TestWheel:
 
     def test_holds_the_whole_package_and_nothing_else(self, wheel):
         inside = {name for name in wheel.namelist() if ".dist-info/" not in name}
-        ours = {str(path.relative_to(ROOT)) for path in (ROOT / "kmr_cli").rglob("*.py")} | {"kmr_cli/py.typed"}
+        ours = {
+            str(path.relative_to(ROOT))
+            for path in (ROOT / "kmr_cli").rglob("*")
+            if path.suffix in (".py", ".txt") or path.name == "py.typed"
+        }
         assert inside == ours
 
     def test_dependencies_are_light(self, headers):
@@ -135,7 +139,7 @@ class TestSourceArchive:
         assert sdist >= {str(path.relative_to(ROOT)) for path in (ROOT / "kmr_cli").rglob("*.py")}
 
     def test_holds_what_is_needed_to_test(self, sdist):
-        assert sdist >= {"Makefile", "constraints.txt", "tests/conftest.py", "scripts/readme_screens.py"}
+        assert sdist >= {"Makefile", "constraints.txt", "CONTRIBUTING.md", "tests/conftest.py", "scripts/reference.py"}
         assert sdist >= {str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.json")}
         assert {name.split("/")[1] for name in sdist if name.startswith("sample_models/")} >= set(DATA)
 
