@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 
 import numpy as np
 
+from kmr_cli.batch.likely_masks import likely_masks
 from kmr_cli.records import Batch, ModelInfo
 
 
@@ -29,29 +30,13 @@ def hints(info: ModelInfo, batch: Batch, masked: Collection[str]) -> Iterator[st
             f"{layers} {verb} saved in training mode, which is off here: turn it off when serving too, or check the"
             " model with --training"
         )
-    for name, value in likely_masks(info, batch) if not masked else ():
-        if value is None:
-            yield f"input {name!r} looks like a mask: --mask-input {name} checks what it hides"
+    for likely in likely_masks(info, batch) if not masked else ():
+        option = f"--mask-input {likely.option}"
+        if likely.what == "mask":
+            yield f"input {likely.name!r} looks like a mask: {option} checks what it hides"
+        elif likely.what == "lengths":
+            yield f"input {likely.name!r} seems to tell how long each sample is: {option} checks what follows"
+        elif likely.what == "padding":
+            yield f"input {likely.name!r} seems to be padded with {likely.value:g}: check it with {option}"
         else:
-            option = f"--mask-input {name}={value}"
-            yield f"input {name!r} takes any number of steps: if {value} is padding, check it with {option}"
-
-
-def likely_masks(info: ModelInfo, batch: Batch) -> Iterator[tuple[str, int | None]]:
-    """Inputs that look like masks, and those whose steps may hold padding, though nothing in the file says so.
-
-    Args:
-        info: the model.
-        batch: what it is checked on.
-
-    Yields:
-        The input's name, and the value that may stand for padding; None of a mask.
-    """
-    for name, values in batch.items():
-        others = [other.shape for key, other in batch.items() if key != name]
-        if values.ndim == 2 and values.dtype == bool and any(shape[:2] == values.shape for shape in others):
-            yield name, None
-    for spec in info.inputs if info.free_dims else ():
-        steps = spec.shape is not None and len(spec.shape) == 2 and spec.shape[1] is None
-        if steps and batch[spec.name].dtype.kind in "iu":
-            yield spec.name, 0
+            yield f"input {likely.name!r} takes any number of steps: if 0 is padding, check it with {option}"

@@ -27,9 +27,9 @@ def masked(values: np.ndarray, counts: Counts) -> np.ndarray:
     return np.asarray(np.arange(steps)[None] >= counts[steps][:, None])
 
 
-def is_padding(values: np.ndarray, value: float | None) -> np.ndarray:
-    """Which steps of an input hold nothing but ``value`` (None, of a mask: 0), ``(samples, steps)``."""
-    return np.asarray((values == (value or 0)).reshape(*values.shape[:2], -1).all(axis=2))
+def is_padding(values: np.ndarray, value: float) -> np.ndarray:
+    """Which steps of an input hold nothing but ``value``, ``(samples, steps)``."""
+    return np.asarray((values == value).reshape(*values.shape[:2], -1).all(axis=2))
 
 
 def may_be_padding(shape: tuple[int, ...], index: BatchIndex | None, counts: Counts) -> np.ndarray:

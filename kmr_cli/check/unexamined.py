@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
-from kmr_cli.batch.hints import likely_masks
+from kmr_cli.batch.likely_masks import likely_masks, masking_layers
 from kmr_cli.check.run import Run
 from kmr_cli.config.masks import Mask
 from kmr_cli.formats.interface import training_mode
+from kmr_cli.records import UNEXAMINED_MASKS
 
 
 def not_examined(run: Run, masks: Sequence[Mask], tried: Collection[int]) -> Iterator[str]:
@@ -19,11 +20,16 @@ def not_examined(run: Run, masks: Sequence[Mask], tried: Collection[int]) -> Ite
         tried: every batch size.
     """
     yield "training mode" if training_mode(run.session) is None else "inference mode"
-    for name, value in likely_masks(run.info, run.batch) if not masks else ():
-        if value is None:
-            yield f"what input {name!r} may mask (--mask-input {name})"
+    likely = list(likely_masks(run.info, run.batch)) if not masks else []
+    for found in likely:
+        option = f"(--mask-input {found.option})"
+        if found.what in ("mask", "lengths"):
+            yield f"{UNEXAMINED_MASKS}what input {found.name!r} may mask {option}"
         else:
-            yield f"padding in input {name!r} (--mask-input {name}={value})"
+            yield f"{UNEXAMINED_MASKS}padding in input {found.name!r} {option}"
+    layers = masking_layers(run.info) if not masks and not likely else []
+    if layers:
+        yield f"{UNEXAMINED_MASKS}what layer {layers[0]!r} may mask (--mask-input INPUT=VALUE)"
     if run.info.fixed_batch is None:
         yield f"batch sizes above {max(tried)}"
     else:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 @rule_options.rules("mixes samples by design")
 @click.option(
     "--mask-input", "masks", metavar="NAME[=VALUE]", multiple=True,
-    help="Input that is a mask (0: padding), or in which VALUE is padding; repeatable.",
+    help="Input that is a mask (=True: True is padding), or in which VALUE is padding; repeatable.",
 )  # fmt: skip
 @click.option(
     "--training", is_flag=True, help="Check training mode, and say what mixes by design there (BatchNormalization)."

@@ -25,7 +25,11 @@ Command = TypeVar("Command", bound=Callable[..., object])
 
 def options(command: str) -> Callable[[Command], Command]:
     """``--strict``, ``--format``, ``--output`` and ``--force`` (as ``format_``, ``output`` and so on)."""
-    strict = click.option("--strict", is_flag=True, help="Exit code 1 also where something stays inconclusive.")
+    strict = click.option(
+        "--strict",
+        is_flag=True,
+        help="Exit code 1 also where something stays inconclusive, or a likely mask unexamined.",
+    )
     rest = target_module.options(
         command,
         output="Write into FILE, in the format that its suffix names ({suffixes}) or --format, and the"
@@ -129,11 +133,13 @@ def exit_code(outcomes: Sequence[Outcome], *, strict: bool = False) -> ExitCode:
 
     Args:
         outcomes: of all models.
-        strict: what stays inconclusive is no better than a finding.
+        strict: what stays inconclusive is no better than a finding, and neither is a likely mask that was not examined.
     """
+    from kmr_cli.records import unexamined_masks
     from kmr_cli.render.documents.findings import unchecked
 
     if not outcomes or any(unchecked(outcome) for outcome in outcomes):
         return ExitCode.COULD_NOT
     bad = ("fail", "inconclusive") if strict else ("fail",)
-    return ExitCode.FINDINGS if any(outcome.verdict in bad for outcome in outcomes) else ExitCode.CLEAN
+    found = any(outcome.verdict in bad or (strict and unexamined_masks(outcome.not_examined)) for outcome in outcomes)
+    return ExitCode.FINDINGS if found else ExitCode.CLEAN

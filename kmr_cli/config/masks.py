@@ -7,8 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kmr_cli.arrays.masks import as_steps, hiding_value, two_valued
 from kmr_cli.errors import BatchError
 from kmr_cli.records import Batch, TensorSpec
+
+_WORDS = {"true": "1", "false": "0"}
 
 
 @dataclass(frozen=True)
@@ -17,27 +20,40 @@ class Mask:
 
     Attributes:
         name: the input.
-        value: steps of the input that hold it are padding; None where the input is a mask itself (0: padding).
+        value: steps of the input that hold it are padding; None where the input is a mask itself.
         implied: the model's own layers read it so; nobody had to say it.
+        hides: of a mask, the value that stands for padding: 0, or 1 (True) as torch's ``key_padding_mask`` has it.
     """
 
     name: str
     value: float | None = None
     implied: bool = False
+    hides: int = 0
+
+    @property
+    def padding(self) -> float:
+        """What the input holds where a step is padding."""
+        return self.hides if self.value is None else self.value
+
+    @property
+    def counted(self) -> float:
+        """What a mask holds where a step counts."""
+        return 1 - self.hides
 
 
 def masks_of(texts: Sequence[str], specs: Sequence[TensorSpec], batch: Batch) -> list[Mask]:
     """The masks that are named, and those that the model's own layers imply.
 
     Args:
-        texts: ``mask`` or ``tokens=0``, as typed on the command line.
+        texts: ``mask``, ``mask=True`` or ``tokens=0``, as typed on the command line. Where the value that hides a
+            step is not given of a mask, its values tell: see :func:`kmr_cli.arrays.masks.hiding_value`.
         specs: the model's inputs.
         batch: the data; an implied mask needs two steps at least.
 
     Raises:
         BatchError: no such input, not a number, or no steps.
     """
-    masks = _parse(texts, specs)
+    masks = _parse(texts, specs, batch)
     for mask in masks:
         if not _has_steps(batch[mask.name]):
             raise BatchError(f"input {mask.name!r} has no steps to mask", "a mask has the shape (batch, steps)")
@@ -52,7 +68,7 @@ def _has_steps(values: np.ndarray) -> bool:
     return values.ndim > 1 and values.shape[1] > 1
 
 
-def _parse(texts: Sequence[str], specs: Sequence[TensorSpec]) -> list[Mask]:
+def _parse(texts: Sequence[str], specs: Sequence[TensorSpec], batch: Batch) -> list[Mask]:
     known = {spec.name for spec in specs}
     masks = []
     for text in texts:
@@ -62,7 +78,34 @@ def _parse(texts: Sequence[str], specs: Sequence[TensorSpec]) -> list[Mask]:
                 f"--mask-input: the model has no input {name!r}", f"it takes {', '.join(map(repr, sorted(known)))}"
             )
         try:
-            masks.append(Mask(name, float(value) if given else None))
+            number = float(_WORDS.get(value.lower(), value)) if given else None
         except ValueError:
             raise BatchError(f"--mask-input {text}: {value!r} is not a number", f"for example {name}=0") from None
+        masks.append(_mask(name, number, batch))
     return masks
+
+
+def _mask(name: str, number: float | None, batch: Batch) -> Mask:
+    values = batch[name]
+    if number is None:
+        return Mask(name, hides=_hides(name, values))
+    shaped = [other.shape[:2] for key, other in batch.items() if key != name]
+    itself = values.dtype.kind == "b" or (two_valued(values) and values.ndim == 2 and values.shape in shaped)
+    return Mask(name, hides=int(number)) if itself and number in (0, 1) else Mask(name, number)
+
+
+def _hides(name: str, values: np.ndarray) -> int:
+    """Which value of a mask stands for padding; 0 unless its values say otherwise.
+
+    Raises:
+        BatchError: they do not tell, and by its name it may be either.
+    """
+    steps = as_steps(values) if two_valued(values) else None
+    found = None if steps is None or steps.shape[1] < 2 else hiding_value(steps)
+    if found is None and steps is not None and "pad" in name.lower():
+        yes, no = ("True", "False") if values.dtype.kind == "b" else ("1", "0")
+        raise BatchError(
+            f"--mask-input {name}: which value stands for padding does not show in the data",
+            f"--mask-input {name}={yes} or --mask-input {name}={no}",
+        )
+    return int(bool(found))

@@ -38,7 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="Shape of ONE sample, and its dtype, for synthetic data where the file does not specify them"
         " (repeatable).")  # fmt: skip
     add("--kmr-mask-input", dest="kmr_mask_inputs", metavar="NAME[=VALUE]", action="append", default=[],
-        help="Input that is a mask (0: padding), or in which VALUE is padding (repeatable).")  # fmt: skip
+        help="Input that is a mask (=True: True is padding), or in which VALUE is padding (repeatable).")  # fmt: skip
     add("--kmr-import", dest="kmr_imports", metavar="MODULE", action="append", default=[],
         help="Import MODULE first, for custom layers (repeatable).")  # fmt: skip
     add("--kmr-snapshot", dest="kmr_snapshot", metavar="FILE", default=None,

@@ -5,7 +5,16 @@ May import: nothing of ours.
 
 from __future__ import annotations
 
-from kmr_cli.records.check import Basis, Dependence, Finding, Report, TapVerdict, Verdict
+from kmr_cli.records.check import (
+    UNEXAMINED_MASKS,
+    Basis,
+    Dependence,
+    Finding,
+    Report,
+    TapVerdict,
+    Verdict,
+    unexamined_masks,
+)
 from kmr_cli.records.compare import Comparison, Difference, MatchedCall, OutputAgreement
 from kmr_cli.records.model import (
     Batch,
@@ -24,6 +33,7 @@ from kmr_cli.records.model import (
 from kmr_cli.records.snapshot import InputSketch, SampleSketch, Snapshot, TapSketch
 
 __all__ = [
+    "UNEXAMINED_MASKS",
     "Basis",
     "Batch",
     "BatchIndex",
@@ -50,4 +60,5 @@ __all__ = [
     "TapVerdict",
     "TensorSpec",
     "Verdict",
+    "unexamined_masks",
 ]

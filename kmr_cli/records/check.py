@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -14,6 +15,15 @@ Verdict: TypeAlias = Literal["pass", "fail", "inconclusive"]
 
 Basis: TypeAlias = Literal["evidence", "proof"]
 """What a verdict rests on: perturbed passes on this batch, or (reserved) the operators of the graph."""
+
+
+UNEXAMINED_MASKS = "masks: "
+"""How lines of :attr:`Report.not_examined` begin that name a likely mask: it passes, but not strictly."""
+
+
+def unexamined_masks(lines: Iterable[str]) -> bool:
+    """Whether any of what was not examined is a likely mask."""
+    return any(line.startswith(UNEXAMINED_MASKS) for line in lines)
 
 
 @dataclass(frozen=True)

@@ -64,5 +64,5 @@ def test_an_axis_of_another_length_leaves_it_open():
 def test_what_an_input_says_is_padding():
     values = np.array([[[1.0, 1.0], [0.0, 1.0], [1.0, 1.0]]])
     assert is_padding(values, 1.0).tolist() == [[True, False, True]]
-    assert is_padding(np.array([[1, 0]]), None).tolist() == [[False, True]]
+    assert is_padding(np.array([[1, 0]]), 0).tolist() == [[False, True]]
     assert masked(np.zeros((SIZE, STEPS)), COUNTS).tolist() == AWAY.tolist()

@@ -8,7 +8,7 @@ from zoo.arrays import ArraySession
 
 from kmr_cli.check.check import Policy, check
 from kmr_cli.errors import ModelRunError
-from kmr_cli.records import ModelInfo, TensorSpec
+from kmr_cli.records import LayerInfo, ModelInfo, TensorSpec
 
 pytestmark = pytest.mark.usefixtures("tensors")
 X = np.random.default_rng(0).standard_normal((4, 3))
@@ -31,9 +31,18 @@ def test_other_sizes_of_a_model_that_declares_one():
 
 def test_padding_that_may_be_there_unless_it_was_checked():
     spec, data = TensorSpec("x", (None, None), "int64"), np.arange(12).reshape(4, 3)
-    assert "padding in input 'x' (--mask-input x=0)" in unexamined(spec, data)
+    assert "masks: padding in input 'x' (--mask-input x=0)" in unexamined(spec, data)
     assert len(unexamined(spec, data, Policy(masks=("x=0",)))) == 2
     assert len(unexamined(replace(spec, shape=(None, 3)), data)) == 2
+
+
+def test_masks_in_the_other_inputs_by_their_values_and_layers_that_mask():
+    data = np.where(np.arange(6)[None] < np.array([6, 2, 4, 3])[:, None], np.arange(1.0, 25).reshape(4, 6), -1)
+    assert "masks: padding in input 'x' (--mask-input x=-1)" in unexamined(replace(SPEC, shape=(None, 6)), data)
+    layers = (LayerInfo("masking", "Scope"),)
+    info = ModelInfo("m", "savedmodel", "", (SPEC,), (), layers, 0)
+    lines = check(ArraySession([("one", np.tanh)], SPEC.shape, SPEC.dtype), info, {"x": X}).not_examined
+    assert "masks: what layer 'masking' may mask (--mask-input INPUT=VALUE)" in lines
 
 
 def test_also_where_the_batch_itself_fails():

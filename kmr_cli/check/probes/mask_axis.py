@@ -78,7 +78,7 @@ def find_wrong_axes(
     sample, step = place
     probe = {name: np.array(values, copy=True) for name, values in batch.items()}
     for mask in masks:
-        probe[mask.name][sample, step] = mask.value or 0
+        probe[mask.name][sample, step] = mask.padding
     calls: dict[tuple[str, int], _Call] = {}
 
     def look(layer: str, call: int, port: str, array: np.ndarray) -> None:
@@ -154,7 +154,7 @@ def _free_step(batch: Batch, masks: Sequence[Mask]) -> tuple[int, int] | None:
     steps = min(batch[mask.name].shape[1] for mask in masks)
     hidden = np.zeros((batch_size(batch), steps), bool)
     for mask in masks:
-        hidden |= is_padding(batch[mask.name], mask.value)[:, :steps]
+        hidden |= is_padding(batch[mask.name], mask.padding)[:, :steps]
     for step in (*range(1, steps), 0):
         for sample in range(len(hidden)):
             if sample != step and not hidden[sample, step]:

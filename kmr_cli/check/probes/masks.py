@@ -96,7 +96,7 @@ def _try_other(
 def _try_empty(session: Session, masks: Sequence[Mask], taps: Taps, run: MaskRun) -> None:
     empty = {name: np.array(values, copy=True) for name, values in run.padded.items()}
     for mask in masks:
-        empty[mask.name][0] = mask.value or 0
+        empty[mask.name][0] = mask.padding
     run.passes += 1
 
     def look(layer: str, call: int, port: str, array: np.ndarray) -> None:
@@ -119,7 +119,7 @@ def _try_empty(session: Session, masks: Sequence[Mask], taps: Taps, run: MaskRun
 def _try_longer(
     session: Session, masks: Sequence[Mask], taps: Taps, indices: Mapping[Tap, BatchIndex], run: MaskRun
 ) -> None:
-    fill = {mask.name: mask.value or 0 for mask in masks}
+    fill = {mask.name: mask.padding for mask in masks}
     longer = {}
     for name, values in run.padded.items():
         wide = [(0, 0)] * values.ndim
@@ -169,11 +169,18 @@ def padded(batch: Batch, masks: Sequence[Mask], counts: Counts) -> dict[str, np.
         values = result[mask.name]
         away = masked(values, counts)
         if mask.value is None:
-            values[...] = np.reshape(~away, away.shape + (1,) * (values.ndim - 2))
+            shown = np.where(away, mask.padding, mask.counted)
+            values[...] = np.reshape(shown, away.shape + (1,) * (values.ndim - 2))
         else:
-            values[is_padding(values, mask.value) & ~away] = mask.value + 1
+            values[is_padding(values, mask.value) & ~away] = _no_padding(batch[mask.name], mask.value)
             values[away] = mask.value
     return result
+
+
+def _no_padding(values: np.ndarray, value: float) -> float:
+    """What counts: the most frequent other number of the data, so that an id stays one; else the next number."""
+    seen, how_often = np.unique(values[values != value], return_counts=True)
+    return float(seen[how_often.argmax()]) if seen.size else value + 1
 
 
 def _refilled(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kmr_cli.records import Report
+from kmr_cli.records import Report, unexamined_masks
 from kmr_cli.render.documents.findings import failing
 from kmr_cli.rules import RULES
 
@@ -20,6 +20,11 @@ def headline(report: Report, *, some_rules: bool = False) -> str:
         return _wrong(report)
     if report.verdict == "inconclusive":
         return "not everything could be verified"
+    masks = "; masks were not examined" if unexamined_masks(report.not_examined) else ""
+    return _passed(report, some_rules=some_rules) + masks
+
+
+def _passed(report: Report, *, some_rules: bool) -> str:
     if some_rules:
         return "no error by the rules that --select and --ignore leave"
     mixes = [finding for finding in report.findings if finding.allowed and finding.severity == "error"]

@@ -125,3 +125,37 @@ def test_a_mask_that_the_model_implies():
     implied = TensorSpec("tokens", (None, None), "int64", 9, padding=0.0)
     assert {finding.rule for finding in report_on(read_blindly, implied, masks=()).findings} == {"KMR201"}
     assert report_on(read, implied, masks=()).verdict == "pass"
+
+
+def torch_mean(values, mask):
+    return mean(values, 1 - mask)
+
+
+def test_a_mask_whose_ones_are_padding():
+    """The batch's last step is masked in some samples: the values tell which value hides."""
+
+    def checked(function, masks):
+        session = Named(function, VALUES, MASK)
+        info = ModelInfo("m", "keras", "", (VALUES, MASK), (), session.layers, 0)
+        rng = np.random.default_rng(0)
+        batch = {"values": rng.standard_normal((B, T, F)), "mask": np.zeros((B, T))}
+        batch["mask"][:3, -2:] = 1
+        report = check(session, info, batch, policy=Policy(select=("KMR2",), masks=masks))
+        return {finding.rule for finding in report.findings}
+
+    assert checked(torch_mean, ("mask",)) == checked(torch_mean, ("mask=True",)) == set()
+    assert checked(blind_mean, ("mask",)) == checked(blind_mean, ("mask=1",)) == {"KMR201"}
+    assert checked(torch_mean, ("mask=0",)) == {"KMR201"}  # told the wrong way round
+
+
+def test_invented_ids_stay_inside_the_range_where_the_last_one_is_padding():
+    seen = []
+
+    def last_is_padding(tokens):
+        seen.append((tokens.min(), tokens.max()))
+        counts = (tokens != 8)[:, :, None]
+        return (TABLE[tokens] * counts).sum(1) / np.maximum(counts.sum(1), 1)
+
+    assert report_on(last_is_padding, TOKENS, masks=("tokens=8",)).verdict == "pass"
+    assert max(most for _, most in seen) == 8
+    assert {finding.rule for finding in report_on(read_blindly, TOKENS, masks=("tokens=8",)).findings} == {"KMR201"}

@@ -40,6 +40,9 @@ def test_exit_codes():
     assert exit_code([clean, open_end]) == ExitCode.CLEAN
     assert exit_code([clean, open_end], strict=True) == ExitCode.FINDINGS
     assert exit_code([clean], strict=True) == ExitCode.CLEAN
+    masks = replace(clean, not_examined=("training mode", "masks: padding in input 'x' (--mask-input x=0)"))
+    assert exit_code([masks]) == ExitCode.CLEAN
+    assert exit_code([masks], strict=True) == ExitCode.FINDINGS
     assert exit_code([clean, bad]) == ExitCode.FINDINGS
     assert exit_code([bad, FAILED]) == ExitCode.COULD_NOT
     assert exit_code([clean, empty]) == ExitCode.COULD_NOT

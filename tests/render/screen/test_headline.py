@@ -86,3 +86,12 @@ def test_an_inconclusive_verdict_says_so():
     one = Report("inconclusive", "m.pt", "torchscript", 9, (4,), (), (), (), ("output out0",))
     assert headline(one) == "not everything could be verified"
     assert "--select" in headline(replace(one, verdict="pass"), some_rules=True)
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_a_pass_says_that_likely_masks_were_not_examined(allowed):
+    found = replace(finding("KMR101"), allowed=True) if allowed else None
+    one = Report("pass", "m.pt", "torchscript", 9, (4,), (), (found,) if found else (), (), ())
+    unseen = replace(one, not_examined=("training mode", "masks: padding in input 'x' (--mask-input x=0)"))
+    assert headline(unseen) == f"{headline(one)}; masks were not examined"
+    assert "masks" not in headline(replace(one, not_examined=("training mode",)))

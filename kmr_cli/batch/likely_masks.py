@@ -1,0 +1,132 @@
+"""Inputs that look like masks, lengths or padded data, though nothing in the file says so."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from kmr_cli.arrays.masks import as_steps, hiding_value, padded_steps, two_valued
+from kmr_cli.records import Batch, ModelInfo, TensorSpec
+
+_MASK = re.compile(r"mask|(^|[_./])(valid|pad|padding|is_pad)($|[_./:])", re.IGNORECASE)
+_NO_MASK = re.compile(r"type|segment|label|target", re.IGNORECASE)
+_LENGTHS = re.compile(
+    r"len(s|gth|gths)?($|[_./:\d])|(^|[_./])(frame|step|token|word)_?counts?($|[_./:])", re.IGNORECASE
+)
+_IDS = re.compile(r"(^|[_./])(input_?)?(ids|tokens?|words)($|[_./:\d])", re.IGNORECASE)
+_MASKING = re.compile(r"(^|[/.])(masking|not_?equal)(_\d+)?$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Likely:
+    """What may be a mask.
+
+    Attributes:
+        what: it seems to be: ``mask``, ``lengths``, ``padding`` (seen in the data), ``steps`` (which may hold some).
+        name: of the input.
+        option: value of ``--mask-input`` that has it examined.
+        value: that seems to stand for padding, of ``padding`` and ``steps``.
+    """
+
+    what: str
+    name: str
+    option: str
+    value: float | None = None
+
+
+def likely_masks(info: ModelInfo, batch: Batch) -> Iterator[Likely]:
+    """Inputs that look like masks or lengths; where there are none, those whose steps hold padding, or may.
+
+    Args:
+        info: the model.
+        batch: what it is checked on.
+    """
+    found = [*_masks(batch), *_lengths(batch)]
+    yield from found or _padded(info, batch)
+
+
+def masking_layers(info: ModelInfo) -> list[str]:
+    """Paths of layers that go by the name of one that masks steps, in files that do not tell which."""
+    return [layer.path for layer in info.layers if _MASKING.search(layer.path)]
+
+
+def _masks(batch: Batch) -> Iterator[Likely]:
+    for name, values in batch.items():
+        if _NO_MASK.search(name) or not two_valued(values):
+            continue
+        steps = as_steps(values)
+        if steps is None or steps.shape[1] < 2 or not _masks_something(name, steps.shape, batch):
+            continue
+        hides = hiding_value(steps)
+        varied = hides is not None and len(np.unique(steps.sum(axis=1))) > 1
+        if values.dtype.kind == "b" or _MASK.search(name) or varied:
+            polarity = "" if not hides else "=True" if values.dtype.kind == "b" else "=1"
+            yield Likely("mask", name, name + polarity)
+
+
+def _masks_something(name: str, shape: tuple[int, ...], batch: Batch) -> bool:
+    """Whether another input has as many steps, for as many samples."""
+    others = [other.shape for key, other in batch.items() if key != name]
+    return any(len(other) > 1 and other[0] == shape[0] and shape[1] in other[1:3] for other in others)
+
+
+def _lengths(batch: Batch) -> Iterator[Likely]:
+    for name, values in batch.items():
+        if values.size != len(values) or values.dtype.kind not in "iuf" or _NO_MASK.search(name):
+            continue
+        for key, other in batch.items():
+            if key == name or other.ndim < 2 or other.dtype.kind not in "iuf":
+                continue
+            padding = padded_steps(other)
+            if padding is not None and tells_lengths(values, padding.counts, other.shape[padding.axis]) is not None:
+                yield Likely("lengths", name, f"{key}={padding.value:g}", padding.value)
+                break
+            if _LENGTHS.search(name) and padding is None and 1 < values.max() <= max(other.shape[1:]):
+                yield Likely("lengths", name, f"{key}=0", 0)
+                break
+
+
+def tells_lengths(values: np.ndarray, counts: np.ndarray, steps: int) -> bool | None:
+    """Whether an input says how many steps of each sample count.
+
+    Args:
+        values: of the input, one a sample.
+        counts: how many do, ``(samples,)``.
+        steps: how many there are.
+
+    Returns:
+        False where it holds the numbers, True where it holds their shares of all steps, None where it does neither.
+    """
+    if values.dtype.kind not in "iuf" or values.shape[:1] != counts.shape or values.size != len(counts):
+        return None
+    flat = values.reshape(-1)
+    if (flat == counts).all():
+        return False
+    relative = values.dtype.kind == "f" and ((flat > 0) & (flat <= 1)).all()
+    return True if relative and (np.abs(flat * steps - counts) <= 1).all() else None
+
+
+def _padded(info: ModelInfo, batch: Batch) -> Iterator[Likely]:
+    for spec in info.inputs:
+        values = batch[spec.name]
+        found = None if values.dtype == object or _is_image(values) else padded_steps(values)
+        if found is not None:
+            yield Likely("padding", spec.name, f"{spec.name}={found.value:g}", found.value)
+        elif _takes_ids(info, spec, values):
+            yield Likely("steps", spec.name, f"{spec.name}=0", 0)
+
+
+def _is_image(values: np.ndarray) -> bool:
+    """Pixels have borders of one value; they are no padding that a neighbour decides about."""
+    return values.dtype == np.uint8 or values.ndim > 3
+
+
+def _takes_ids(info: ModelInfo, spec: TensorSpec, values: np.ndarray) -> bool:
+    if values.ndim != 2 or values.shape[1] < 2 or values.dtype.kind not in "iu":
+        return False
+    free = info.free_dims and spec.shape is not None and len(spec.shape) == 2 and spec.shape[1] is None
+    unknown = not info.free_dims and spec.limit is not None and _IDS.search(spec.name)
+    return bool(free or unknown)
