@@ -12,7 +12,7 @@ from kmr_cli.errors import KmrError, LayerError, ModelLoadError, ModelRunError
 from kmr_cli.formats import conformance, exported
 from kmr_cli.formats.interface import Taps
 
-LIVE = ("ResNet", "Bert", "Siamese", "CellLoop", "StackedLstm", "shared", "in_place", "tied", "half", "fields")
+LIVE = ("ResNet", "Bert", "CellLoop", "shared", "in_place", "fields")
 
 
 @pytest.fixture(autouse=True, scope="module")
