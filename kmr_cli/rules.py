@@ -92,6 +92,7 @@ TABLE = {
     "KMR107": "kmr_cli.check.rules.moved",
     "KMR108": "kmr_cli.check.rules.poisoned",
     "KMR109": "kmr_cli.check.rules.place",
+    "KMR110": "kmr_cli.check.rules.layout",
     "KMR201": "kmr_cli.check.rules.masks",
     "KMR202": "kmr_cli.check.rules.masks",
     "KMR203": "kmr_cli.check.rules.masks",

@@ -7,6 +7,7 @@ import numpy as np
 from kmr_cli.check.run import Run
 from kmr_cli.evidence.owners import NOBODY
 from kmr_cli.evidence.taps import Tap
+from kmr_cli.records import BatchIndex
 
 Movement = list[set[int]]
 """For every sample's share of an axis, which samples moved it."""
@@ -25,6 +26,42 @@ def carrying_axes(run: Run, tap: Tap) -> list[int]:
             len(other) == len(shape) and other[axis] * size == length * number for number, other in shapes
         )
     ]  # fmt: skip
+
+
+def possible_axis(run: Run, tap: Tap) -> int | None:
+    """The axis that may carry the samples of a tap in which some never showed; None where none can.
+
+    A sample has no more slices along it than its even share: the one sample that an output is made of has all of them,
+    however long the output is.
+    """
+    size, shape = run.evidence.size, run.evidence.specs[tap].shape
+    axes = carrying_axes(run, tap) if not tap[0] else [
+        axis for axis, length in enumerate(shape) if length and length % size == 0
+    ]  # fmt: skip
+    reached = run.evidence.reached[run.evidence.canonical[tap]]
+    for axis in axes:
+        along = reached.along(axis)
+        if along is not None and np.bincount(along[along != NOBODY], minlength=size).max() * size <= shape[axis]:
+            return axis
+    return None
+
+
+def completed(run: Run, tap: Tap) -> BatchIndex:
+    """The batch index of a tap in which some samples never showed, with theirs where the order of the others puts it.
+
+    As it stands where no axis can carry the samples, or they are in no order that is known.
+    """
+    index, axis = run.indices[tap], possible_axis(run, tap)
+    if axis is None:
+        return index
+    along = run.evidence.reached[run.evidence.canonical[tap]].along(axis)
+    assert along is not None
+    places, size = np.arange(len(along)), run.evidence.size
+    known = along != NOBODY
+    for pattern in (places // (len(along) // size), places % size):
+        if (along[known] == pattern[known]).all():
+            return BatchIndex("inconclusive", axis, tuple(pattern.tolist()))
+    return index
 
 
 def movement(run: Run, tap: Tap) -> Movement | None:

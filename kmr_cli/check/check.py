@@ -15,8 +15,8 @@ from kmr_cli.check.probes.repeat import find_noise, look_for_state
 from kmr_cli.check.probes.resized import broken
 from kmr_cli.check.probes.sizes import dimensions, sizes_that_work, try_sizes
 from kmr_cli.check.report import make_report
+from kmr_cli.check.rules import layout, mixing, moved, non_finite, place, poisoned, repeat, rounding, sizes
 from kmr_cli.check.rules import masks as mask_rules
-from kmr_cli.check.rules import mixing, moved, non_finite, place, poisoned, repeat, rounding, sizes
 from kmr_cli.check.run import Progress, Run
 from kmr_cli.config.masks import Mask, masks_of
 from kmr_cli.config.policy import Policy as Policy
@@ -78,6 +78,9 @@ def check(
     except ModelRunError as exc:
         works = _judge_failure(run, masks if policy.counts(mask_rules.MASK_MISALIGNED.code) else (), exc)
         return make_report(run, policy, masks, [run.evidence.size, *works])
+    run.allowed_outputs = frozenset(
+        tap for tap in run.outputs if policy.allows_output(tap[2], run.evidence.names.get(tap[2], tap[2]))
+    )
     run.step("running the same batch again")
     run.evidence.repeat(session, batch, run.taps)
     look_for_state(run, reopen)
@@ -98,6 +101,7 @@ def check(
     if masks:
         _judge_masks(run, masks, policy)
     moved.judge(run)
+    layout.judge(run)
     mixing.judge_inside(run)
     others = {found.size for found, _ in run.sizes} - {run.evidence.size}
     return make_report(run, policy, masks, [run.evidence.size, *sorted(others)])

@@ -41,9 +41,9 @@ def resolve(claims: Iterable[Claim], separator: str) -> list[Claim]:
     every = list(claims)
     declared = [(claim, precedence) for claim in every for precedence in RULES[claim.finding.rule].supersedes]
     left: list[Claim] = []
-    said: set[tuple[str, str, int]] = set()
+    said: set[tuple[str, str, int, bool]] = set()  # what is allowed at one output may not be at another
     for claim in every:
-        place = claim.finding.rule, claim.finding.layer, claim.finding.call
+        place = claim.finding.rule, claim.finding.layer, claim.finding.call, claim.finding.allowed
         if claim.once and place in said:
             continue
         if not any(_covers(one, precedence, claim, separator) for one, precedence in declared):

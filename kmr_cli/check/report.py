@@ -43,12 +43,19 @@ def make_report(run: Run, policy: Policy, masks: Sequence[Mask], tried: Sequence
         for tap in run.evidence.order
         if tap in run.indices
     )  # fmt: skip
-    known = [layer.path for layer in run.session.layers] + [finding.layer for finding in findings]
     return Report(
         verdict, run.info.path, run.info.format, run.passes, tuple(tried), taps, tuple(findings), tuple(_pictures(run)),
-        tuple(dict.fromkeys(run.inconclusive)), policy.unmatched(known), training_mode(run.session) is not None,
+        tuple(dict.fromkeys(run.inconclusive)), _unmatched(run, policy, findings),
+        training_mode(run.session) is not None,
         not_examined=tuple(not_examined(run, masks, tried)),
     )  # fmt: skip
+
+
+def _unmatched(run: Run, policy: Policy, findings: Sequence[Finding]) -> tuple[str, ...]:
+    """What the policy allows and is neither a layer nor an output."""
+    layers = [layer.path for layer in run.session.layers] + [finding.layer for finding in findings]
+    outputs = [name for port, known in run.evidence.names.items() for name in (port, known)]
+    return policy.unmatched(layers) + (policy.unmatched_outputs(outputs) if outputs else ())
 
 
 def _silent(run: Run) -> set[Tap]:

@@ -44,6 +44,7 @@ class Run:
         noisy: taps whose values depend on random numbers that are drawn for a whole batch (training mode only): at
             another size they are others.
         moved_by_rounding: output port -> how far the last bits of the input move it; None until that was tried.
+        allowed_outputs: outputs that need not carry samples, as the user says.
         planned: how many passes there will be, as far as that is known by now.
         budget: how many there may be, without those for masks.
         again: how many there were because tensors had not been kept, or only seen by rows.
@@ -67,6 +68,7 @@ class Run:
     inconclusive: list[str] = field(default_factory=list)
     noisy: set[Tap] = field(default_factory=set)
     moved_by_rounding: dict[str, float] | None = None
+    allowed_outputs: frozenset[Tap] = frozenset()
     planned: int = 0
     budget: int = 0
     again: int = 0
@@ -180,6 +182,7 @@ class Run:
         output: Tap | None = None,
         once: bool = False,
         after: frozenset[str] = frozenset(),
+        allowed: bool = False,
     ) -> None:
         """Report a finding at a layer.
 
@@ -193,10 +196,12 @@ class Run:
             output: at which it shows; like the next two, what decides over precedence: see :class:`Claim`.
             once: not beside an earlier one of this rule there.
             after: layers that ran after its own.
+            allowed: it is accepted, whatever the layer.
         """
         finding = Finding(
-            rule.code, severity or rule.severity, source.layer, source.call, source.port, message, samples, max_ulp
-        )
+            rule.code, severity or rule.severity, source.layer, source.call, source.port, message, samples, max_ulp,
+            allowed,
+        )  # fmt: skip
         self.claims.append(Claim(finding, output, once, after))
 
     # -- passes --------------------------------------------------------------------------------------------------

@@ -16,6 +16,8 @@ def add_at_sources(
     output: Tap,
     wrong: Callable[[Tap], bool],
     samples: tuple[tuple[int, int], ...] = (),
+    *,
+    allowed: bool = False,
 ) -> None:
     """One finding for every layer at which what is wrong with an output begins; none twice.
 
@@ -25,13 +27,14 @@ def add_at_sources(
         output: where it shows.
         wrong: of which taps that is true.
         samples: pairs (moved, changed).
+        allowed: that is accepted at this output.
     """
-    for source in _begins(run, wrong):
+    for source in _begins(run, wrong) or [Source(*output)]:
         where = f"in the code before {source.before!r}" if source.before else ""
         if not source.layer and not where:
             where = "in the model's own code, after its last layer"
         text = f"{rule.found_when}{' (' + where + ')' if where else ''}; seen at {run.title(output)}"
-        run.add(rule, source, text, output=output, once=True, samples=samples)
+        run.add(rule, source, text, output=output, once=True, samples=samples, allowed=allowed)
 
 
 def _begins(run: Run, wrong: Callable[[Tap], bool]) -> list[Source]:

@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 @click.option("--kwargs", "constructor", metavar="JSON", default="{}", help="Its constructor's arguments.")
 @rule_options.rules("mixes samples by design")
 @click.option(
+    "--allow-output", "allow_outputs", metavar="NAME", multiple=True,
+    help="Output that need not carry samples, such as a constant or a loss: its name or a glob; repeatable.",
+)  # fmt: skip
+@click.option(
     "--mask-input", "masks", metavar="NAME[=VALUE]", multiple=True,
     help="Input that is a mask (=True: True is padding), or in which VALUE is padding; repeatable.",
 )  # fmt: skip
@@ -57,6 +61,7 @@ def command(
     select: tuple[str, ...],
     ignore: tuple[str, ...],
     allow: tuple[str, ...],
+    allow_outputs: tuple[str, ...],
     masks: tuple[str, ...],
     training: bool,
     all_methods: bool,
@@ -102,8 +107,9 @@ def command(
         refuse_no_model(masks=bool(masks), format_=format_, output=output, strict=strict)
     goal = target("check-batch-axis", format_, output, force=force, sources=[*models, *inputs])
     policy = combine(
-        rule_options.settings(), "check-batch-axis", select=select, ignore=ignore, allow=allow, masks=masks, dashes="--"
-    )
+        rule_options.settings(), "check-batch-axis", select=select, ignore=ignore, allow=allow, masks=masks,
+        allow_outputs=allow_outputs, dashes="--",
+    )  # fmt: skip
     arguments = layer_class_module.arguments(constructor)
     specs = layer_class_module.specs(shapes) if layer_class else []
     given = {} if layer_class else options.parse_shapes(shapes)
@@ -150,7 +156,7 @@ def command(
                     continue
                 reports.append(one.result)
                 found.add(of_check(one.result, one.path, one.run), partial(_show, one.result, policy))
-        for line in _unused(allow, reports):
+        for line in _unused(allow, allow_outputs, reports):
             messages("notice", line)
         return found.finish()
 
@@ -183,12 +189,13 @@ def _show(report: Report, policy: Policy, console: Console) -> None:
     show_report(console, report, some_rules=policy.some("check-batch-axis"))
 
 
-def _unused(allow: tuple[str, ...], reports: list[Report]) -> list[str]:
-    """A slip in ``--allow`` would otherwise show as a failure that looks as if it had not been allowed."""
+def _unused(allow: tuple[str, ...], allow_outputs: tuple[str, ...], reports: list[Report]) -> list[str]:
+    """A slip in what is allowed would otherwise show as a failure that looks as if it had not been."""
     from kmr_cli.cli.unmatched import unmatched
 
     if not reports:
         return []
     layers = [tap.layer for report in reports for tap in report.taps]
     nowhere = set.intersection(*(set(report.unmatched) for report in reports))
-    return list(unmatched([(f"--allow {pattern}", pattern) for pattern in allow], layers, nowhere))
+    lines = list(unmatched([(f"--allow {pattern}", pattern) for pattern in allow], layers, nowhere))
+    return lines + [f"--allow-output {name}: no output has this name" for name in allow_outputs if name in nowhere]

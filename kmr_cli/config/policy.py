@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 
 from kmr_cli.config.layers import fits, match
 from kmr_cli.config.pyproject import Settings
@@ -35,12 +36,14 @@ class Policy:
         ignore: leave out rules whose code starts with one of these.
         allow: layers at which a mix is by design: path, the unique end of one, or glob.
         masks: inputs that tell which steps count: ``mask``, or ``tokens=0`` where 0 is padding.
+        allow_outputs: outputs that need not carry samples, such as a constant or a loss: name, port, or glob.
     """
 
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     allow: tuple[str, ...] = ()
     masks: tuple[str, ...] = ()
+    allow_outputs: tuple[str, ...] = ()
 
     def resolved(self, layers: Collection[str], separator: str) -> Policy:
         """The same, with the whole path for every unique end of one.
@@ -81,13 +84,21 @@ class Policy:
         """Whether findings at this layer are by design."""
         return any(fits(layer, pattern) for pattern in self.allow)
 
+    def allows_output(self, *names: str) -> bool:
+        """Whether the output with one of these names (its own, its port) need not carry samples."""
+        return any(fnmatchcase(name, pattern) for name in names for pattern in self.allow_outputs)
+
+    def unmatched_outputs(self, names: Collection[str]) -> tuple[str, ...]:
+        """What ``allow_outputs`` names and is none of these names of outputs."""
+        return tuple(pattern for pattern in self.allow_outputs if not any(fnmatchcase(name, pattern) for name in names))
+
     def apply(self, findings: Iterable[Finding]) -> list[Finding]:
         """The findings that this policy leaves, the allowed ones marked, errors first."""
         kept = []
         for finding in findings:
             if not self.counts(finding.rule):
                 continue
-            allowed = finding.by_design or self.allows(finding.layer)
+            allowed = finding.allowed or finding.by_design or self.allows(finding.layer)
             kept.append(replace(finding, allowed=allowed))
         return sorted(kept, key=lambda finding: (_SEVERITIES.index(finding.severity), finding.rule))
 
@@ -100,6 +111,7 @@ def combine(
     ignore: Sequence[str] = (),
     allow: Sequence[str] = (),
     masks: Sequence[str] = (),
+    allow_outputs: Sequence[str] = (),
     dashes: str = "",
 ) -> Policy:
     """What a caller says, over what the project says: the caller's ``select`` replaces, the rest is added.
@@ -111,6 +123,7 @@ def combine(
         ignore: the same.
         allow: layers, as in :class:`Policy`.
         masks: inputs, as in :class:`Policy`.
+        allow_outputs: outputs, as in :class:`Policy`.
         dashes: what stands before the names of options where the user types them: ``--``.
 
     Raises:
@@ -118,7 +131,8 @@ def combine(
             found.
     """
     selected = _codes(select or settings.select)
-    policy = Policy(selected, _codes((*settings.ignore, *ignore)), (*settings.allow, *allow), tuple(masks))
+    outputs = (*settings.allow_output, *allow_outputs)
+    policy = Policy(selected, _codes((*settings.ignore, *ignore)), (*settings.allow, *allow), tuple(masks), outputs)
     if command is None:
         return policy
     family = rules_of(command)

@@ -25,13 +25,14 @@ class Settings:
     """What the section may hold.
 
     Attributes:
-        select, ignore, allow: as the options of the same names.
+        select, ignore, allow, allow_output: as the options of the same names.
         tolerance: (layer path or glob, tolerance of its values in ``compare``), in the order of the file.
     """
 
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     allow: tuple[str, ...] = ()
+    allow_output: tuple[str, ...] = ()
     tolerance: tuple[tuple[str, Tolerance], ...] = ()
 
 
@@ -55,7 +56,7 @@ def _parse(file: Path) -> Settings:
         raise KmrError(f"{file}: cannot be read ({exc})") from exc
     if not isinstance(section, dict):
         raise KmrError(f"{file}: {_SECTION} must be a table", f"begin it with [{_SECTION}]")
-    known = Settings.__dataclass_fields__
+    known = [name.replace("_", "-") for name in Settings.__dataclass_fields__]
     values: dict[str, Any] = {}
     for key, value in section.items():
         if key not in known:
@@ -65,7 +66,7 @@ def _parse(file: Path) -> Settings:
             continue
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise KmrError(f"{file}: [{_SECTION}] {key} must be a list of strings", f'{key} = ["…"]')
-        values[key] = tuple(value)
+        values[key.replace("-", "_")] = tuple(value)
     return Settings(**values)
 
 

@@ -137,6 +137,19 @@ def from_reached(reached: np.ndarray, size: int) -> BatchIndex:
     return _from_candidates(candidates, size, samples)
 
 
+def along_axis(owners: np.ndarray, axis: int) -> np.ndarray | None:
+    """The one owner of every slice along an axis, of :func:`from_bits`; None where some slice has several."""
+    found = None if (owners == SEVERAL).any() else _axis_owners(owners, axis)
+    return None if found is None else found[1]
+
+
+def along_axis_reached(reached: np.ndarray, axis: int) -> np.ndarray | None:
+    """The same of the bits that :func:`from_reached` takes."""
+    along = np.moveaxis(reached, axis, 0).reshape(reached.shape[axis], -1)
+    owners = _OWNER_OF_BITS[np.bitwise_or.reduce(along, axis=1)]
+    return None if (owners == SEVERAL).any() else owners
+
+
 def from_rows(along: np.ndarray, size: int) -> BatchIndex:
     """The same from the owner of every slice along axis 0: a sample or NOBODY."""
     if (along == NOBODY).all():

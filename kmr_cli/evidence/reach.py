@@ -9,7 +9,15 @@ import numpy as np
 
 from kmr_cli.arrays.changes import differences, differs
 from kmr_cli.arrays.digests import Fingerprint
-from kmr_cli.evidence.owners import NOBODY, from_bits, from_owners, from_reached, from_rows
+from kmr_cli.evidence.owners import (
+    NOBODY,
+    along_axis,
+    along_axis_reached,
+    from_bits,
+    from_owners,
+    from_reached,
+    from_rows,
+)
 from kmr_cli.records import BatchIndex
 
 SINGLY = 8
@@ -123,14 +131,23 @@ class Reach:
 
     def index(self) -> BatchIndex:
         """The batch index. ``constant`` here means that nothing reached the tensor."""
-        size, full = self._size, self._kind((1 << self._bits) - 1)
+        size = self._size
         if self._rows is not None:
             return _index_of_rows(tuple(map(self._shown, self._rows)))
         if size <= SINGLY:
             return from_reached(self.elements, size)
-        found = self.elements
-        owners = from_bits(found & full, found >> self._kind(self._bits) & full, self._bits)
-        return from_owners(owners, size, tuple(range(size)))
+        return from_owners(self._owners(), size, tuple(range(size)))
+
+    def along(self, axis: int) -> np.ndarray | None:
+        """The owner of every slice along an axis, a sample or NOBODY; None where a slice has several."""
+        if self._size <= SINGLY:
+            return along_axis_reached(self.elements, axis)
+        return along_axis(self._owners(), axis)
+
+    def _owners(self) -> np.ndarray:
+        """Of every element, after group passes."""
+        found, full = self.elements, self._kind((1 << self._bits) - 1)
+        return from_bits(found & full, found >> self._kind(self._bits) & full, self._bits)
 
     def _shown(self, bits: int) -> bool:
         """Whether a row's sample moved it: after groups only if it moved with every group that the sample was in."""

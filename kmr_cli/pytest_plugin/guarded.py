@@ -78,6 +78,7 @@ class GuardedModel:
         batch: Data = None,
         *,
         allow: Sequence[str] = (),
+        allow_outputs: Sequence[str] = (),
         select: Sequence[str] = (),
         ignore: Sequence[str] = (),
         masks: Sequence[str] = (),
@@ -92,6 +93,7 @@ class GuardedModel:
             batch: arrays or files (relative to rootdir), as for :meth:`kmr_cli.Model.check_batch_axis`; None for
                 ``--kmr-input`` where the model is that of ``--kmr-model``, else for synthetic data.
             allow: layers at which a mix is by design, besides those of ``[tool.kmr-inspect]``.
+            allow_outputs: outputs that need not carry samples, the same.
             select: only rules that start with one of these.
             ignore: leave out rules that start with one of these.
             masks: inputs that are masks, ``NAME`` or ``NAME=VALUE``.
@@ -112,6 +114,7 @@ class GuardedModel:
             nonlocal some_rules
             policy = combine(
                 self._settings, "check-batch-axis", select=select, ignore=ignore, allow=allow,
+                allow_outputs=allow_outputs,
                 masks=masks or given["masks"],
             )  # fmt: skip
             some_rules = policy.some("check-batch-axis")

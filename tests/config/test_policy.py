@@ -33,6 +33,15 @@ def test_allowed(pattern, layer):
     assert Policy(allow=(pattern,)).resolved(LAYERS, "/").unmatched(LAYERS) == ()
 
 
+def test_outputs_that_need_not_carry_samples():
+    policy = combine(Settings(allow_output=("loss",)), allow_outputs=["aux_*"])
+    assert policy.allow_outputs == ("loss", "aux_*")
+    assert policy.allows_output("out1", "loss")
+    assert policy.allows_output("aux_1")
+    assert not policy.allows_output("out0", "scores")
+    assert policy.unmatched_outputs(["loss", "out0"]) == ("aux_*",)
+
+
 @pytest.mark.parametrize(
     ("pattern", "layer"),
     [("scores", "scores2"), ("cores", "tower/scores"), ("tower", "tower/scores"), ("scores*", "tower/scores")],

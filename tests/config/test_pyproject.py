@@ -9,10 +9,11 @@ from kmr_cli.rules import RULES
 
 
 def test_the_nearest_file_counts(tmp_path):
-    (tmp_path / "pyproject.toml").write_text('[tool.kmr-inspect]\nignore = ["KMR3"]\nallow = ["scores*"]\n')
+    settings = ['ignore = ["KMR3"]', 'allow = ["scores*"]', 'allow-output = ["loss"]']
+    (tmp_path / "pyproject.toml").write_text("\n".join(["[tool.kmr-inspect]", *settings]))
     inner = tmp_path / "a" / "b"
     inner.mkdir(parents=True)
-    assert read_settings(inner) == Settings(ignore=("KMR3",), allow=("scores*",))
+    assert read_settings(inner) == Settings(ignore=("KMR3",), allow=("scores*",), allow_output=("loss",))
     (inner / "pyproject.toml").write_text("[project]\nname = 'x'\n")
     assert read_settings(inner) == Settings()
 

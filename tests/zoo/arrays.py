@@ -8,7 +8,7 @@ import numpy as np
 
 from kmr_cli.errors import ModelRunError
 from kmr_cli.formats.interface import Sink, Taps
-from kmr_cli.records import Batch, LayerInfo, TensorSpec
+from kmr_cli.records import Batch, LayerInfo, Report, TensorSpec
 
 Step = tuple[str, Callable[[np.ndarray], np.ndarray]]
 
@@ -56,3 +56,39 @@ class ArraySession:
 
     def close(self) -> None:
         self.steps = []
+
+
+class HeadsSession(ArraySession):
+    """The same with several outputs, each a named function of the last value."""
+
+    def __init__(
+        self,
+        steps: Sequence[Step],
+        heads: Mapping[str, Callable[[np.ndarray], np.ndarray]],
+        shape: tuple[int | None, ...] = (None, 3),
+        dtype: str = "float64",
+    ) -> None:
+        super().__init__(steps, shape, dtype)
+        self.heads = heads
+
+    def capture(
+        self, batch: Batch, taps: Taps, sink: Sink | None = None, *, stop: bool = False
+    ) -> Mapping[str, np.ndarray] | None:
+        found = super().capture(batch, taps, sink, stop=stop)
+        return None if found is None else {name: np.asarray(head(found["y"])) for name, head in self.heads.items()}
+
+
+OWNED = {"separated", "merged", "moved"}
+
+
+def unowned(report: Report, allowed: tuple[str, ...] = ()) -> list[str]:
+    """Outputs of a report that passes which are neither owned, nor allowed, nor mixed in their last bits alone."""
+    if report.verdict != "pass" or any(finding.allowed for finding in report.findings if finding.layer):
+        return []
+    rounded = any(finding.rule == "KMR303" for finding in report.findings)
+    return [
+        tap.port
+        for tap in report.taps
+        if not tap.layer and tap.port not in allowed and tap.index.kind not in OWNED
+        and not (rounded and tap.index.kind == "mixed" and tap.index.max_ulp)
+    ]  # fmt: skip

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from zoo.arrays import unowned
 
 from kmr_cli.batch.synthetic import choose_batch_size, synthesize
 from kmr_cli.check.check import Policy, check
@@ -101,6 +102,7 @@ def judge(case: Case) -> Outcome:
         report = run(case)
     except KmrError as exc:
         return Outcome(False, False, (), (), "crash", (exc.message,), time.perf_counter() - start)
+    assert not unowned(report), (case.name, unowned(report))  # a pass is a claim about every output
     expected = [finding for finding in report.findings if finding.rule in case.rules and finding.severity != "note"]
     named = tuple(dict.fromkeys(finding.layer for finding in expected))
     errors = tuple((finding.rule, finding.layer) for finding in report.findings if finding.severity == "error")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
+
 from kmr_cli.arrays.dtypes import discrete
-from kmr_cli.check.axes import carrying_axes, movement, pairs
+from kmr_cli.check.axes import carrying_axes, movement, pairs, possible_axis
 from kmr_cli.check.run import Run
 from kmr_cli.check.sources import add_at_sources
 from kmr_cli.evidence.sources import Source
@@ -33,6 +35,7 @@ BATCH_AXIS_LOST = Rule(
     "an output has no axis that carries the samples",
     "the answers of a batch can't be separated",
     "reduce over the axes of one sample, and keep the batch axis",
+    others=(("warning", "no sample moves the output at all"),),
     headline="samples of a batch can't be separated",
     gravity=80,
     needs_owners=True,
@@ -68,6 +71,8 @@ SAMPLES_REORDERED = Rule(
     batch_statistics="replaced",
     supersedes=(Precedence("output", ("KMR108",)),),
 )
+OWNED = ("separated", "merged", "moved")
+"""Kinds of an output whose every slice belongs to one sample, in the order of the samples."""
 RULES = (CROSS_SAMPLE_LEAK, BATCH_AXIS_LOST, SAMPLES_INTERLEAVED, SAMPLES_REORDERED)
 
 
@@ -76,23 +81,30 @@ def judge(run: Run) -> None:
     for tap in run.outputs:
         if tap in run.evidence.nondeterministic or run.evidence.is_own(tap):
             continue
+        said = len(run.claims), len(run.inconclusive)
         kind = run.indices[tap].kind
         mixed = run.mixed(tap) and not run.rounded(tap)
         if mixed and carrying_axes(run, tap):
             samples = tuple(pairs(movement(run, tap) or []))
             add_at_sources(run, CROSS_SAMPLE_LEAK, tap, run.entangled, samples)
         elif mixed:
-            add_at_sources(run, BATCH_AXIS_LOST, tap, run.entangled)
+            add_at_sources(run, BATCH_AXIS_LOST, tap, run.entangled, allowed=tap in run.allowed_outputs)
         if kind == "routed":
             _judge_routed(run, tap)
-        if kind == "interleaved":
+        one_value = kind == "interleaved" and not run.evidence.specs[tap].shape  # of one sample, whichever it is
+        if one_value:
+            add_at_sources(run, BATCH_AXIS_LOST, tap, run.entangled, allowed=tap in run.allowed_outputs)
+        elif kind == "interleaved":
             add_at_sources(run, SAMPLES_INTERLEAVED, tap, run.entangled)
         if kind == "reordered":
             add_at_sources(run, SAMPLES_REORDERED, tap, lambda other: run.indices[other].kind == "reordered")
         if kind in ("constant", "inconclusive") and not mixed:
             _judge_silent(run, tap)
-        if kind in ("separated", "merged", "moved") and discrete(run.evidence.specs[tap]):
+        if kind in OWNED and discrete(run.evidence.specs[tap]):
             _judge_discrete(run, tap)
+        silent = (len(run.claims), len(run.inconclusive)) == said and kind not in OWNED and not run.rounded(tap)
+        if silent and tap not in run.allowed_outputs:
+            run.inconclusive.append(f"{run.title(tap)}: no axis was shown to carry the samples")
     _judge_lists(run)
 
 
@@ -147,27 +159,30 @@ def name_samples(run: Run, found: tuple[tuple[int, int], ...]) -> None:
 def _judge_routed(run: Run, tap: Tap) -> None:
     message = f"the shape of {run.title(tap)} depends on what the samples hold, so no axis tells whose row is whose"
     for source in run.sources(run.evidence.rerouted.__contains__):
-        run.add(BATCH_AXIS_LOST, source, message, output=tap)
+        run.add(BATCH_AXIS_LOST, source, message, output=tap, allowed=tap in run.allowed_outputs)
 
 
 def _judge_silent(run: Run, tap: Tap) -> None:
-    kind = run.indices[tap].kind
-    if kind == "constant" and not carrying_axes(run, tap):
-        return  # a constant without a batch axis: there is nothing to mix
-    silent = sorted(set(range(run.evidence.size)) - set(run.indices[tap].owners))
-    if kind == "inconclusive" and len(silent) < run.evidence.size and not carrying_axes(run, tap):
-        add_at_sources(run, BATCH_AXIS_LOST, tap, lambda other: _cannot_carry(run, other))
+    kind, allowed, title = run.indices[tap].kind, tap in run.allowed_outputs, run.title(tap)
+    if kind == "constant":
+        text = f"no sample moves {title}: it is the same whatever goes in"
+        run.add(BATCH_AXIS_LOST, Source(*tap), text, severity="warning", output=tap, allowed=allowed)
+        if not allowed:
+            name = shlex.quote(run.evidence.names.get(tap[2], tap[2]))
+            accept = f"--allow-output {name} accepts it, if that is by design"
+            run.inconclusive.append(f"{title}: no sample ever showed in it, whatever replaced them; {accept}")
         return
-    who, verb = f"sample{'s' if len(silent) > 1 else ''} {', '.join(map(str, silent))} never", "showed"
-    if len(silent) == run.evidence.size:
-        who, verb = "no sample", "ever showed"
-    run.inconclusive.append(f"{run.title(tap)}: {who} {verb} in it, whatever replaced them")
+    if possible_axis(run, tap) is None:
+        add_at_sources(run, BATCH_AXIS_LOST, tap, lambda other: _cannot_carry(run, other), allowed=allowed)
+        return
+    silent = sorted(set(range(run.evidence.size)) - set(run.indices[tap].owners))
+    who = f"sample{'s' if len(silent) > 1 else ''} {', '.join(map(str, silent))}"
+    run.inconclusive.append(f"{title}: {who} never showed in it, whatever replaced them")
 
 
 def _cannot_carry(run: Run, tap: Tap) -> bool:
-    """Whether some samples never showed at a tap, and no axis of it is long enough for all of them."""
-    divides = any(length and length % run.evidence.size == 0 for length in run.evidence.specs[tap].shape)
-    return run.indices[tap].kind == "inconclusive" and not divides
+    """Whether some samples never showed at a tap, and no axis of it can be that of all of them."""
+    return run.indices[tap].kind == "inconclusive" and possible_axis(run, tap) is None
 
 
 def _judge_discrete(run: Run, tap: Tap) -> None:

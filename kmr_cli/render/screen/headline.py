@@ -7,6 +7,7 @@ from kmr_cli.render.documents.findings import failing
 from kmr_cli.rules import RULES
 
 _MIXED = ("mixed", "interleaved")
+_OWNED = ("separated", "merged", "moved")
 
 
 def headline(report: Report, *, some_rules: bool = False) -> str:
@@ -46,16 +47,20 @@ def _wrong(report: Report) -> str:
 def _independent(report: Report) -> str:
     kinds = [tap.index.kind for tap in report.taps if tap.layer]
     rounded = any(not tap.layer and tap.index.kind in _MIXED for tap in report.taps)  # else it would be no pass
+    apart = sum(not tap.layer and tap.index.kind not in (*_MIXED, *_OWNED) for tap in report.taps)  # or that be one
     inside = []
     if "routed" in kinds:
         inside.append("inside, samples are routed by what they hold")
     elif any(kind in _MIXED for kind in kinds):
         inside.append("inside, samples mix and are separated again")
-    silent = sum(tap.index.kind == "inconclusive" for tap in report.taps)
+    silent = sum(tap.layer != "" and tap.index.kind == "inconclusive" for tap in report.taps)
     if silent:
         inside.append(f"{'1 value' if silent == 1 else f'{silent} values'} inside did not react to any replacement")
+    if apart:
+        inside.append(
+            f"{'1 output that carries' if apart == 1 else f'{apart} outputs that carry'} no samples is allowed"
+        )
     if not inside and not rounded:
         return "the samples of a batch are independent at every layer"
-    return "; ".join(
-        [f"every output depends on its own sample alone{', but for last bits' if rounded else ''}", *inside]
-    )
+    others, last_bits = "other " if apart else "", ", but for last bits" if rounded else ""
+    return "; ".join([f"every {others}output depends on its own sample alone{last_bits}", *inside])
