@@ -42,12 +42,12 @@ def check(
 ) -> Report:
     """Check that samples do not mix, and where they do, say which layer mixes them.
 
-    The number of forward passes depends on the batch alone: at most B + 15 for up to eight samples,
-    2·⌈log2 B⌉ + 15 above. Up to two of them find the layer of what went wrong at another size; what is left names
-    samples that mix, where groups showed that some do. Where a large tensor does not hold the samples in rows, a pass
-    keeps all tensors and those so far are run again: other sizes are tried with what is left. Four more passes check
-    masks, and one more training mode. A model that gives different values every time takes up to six to tell why, and
-    so is run at fewer sizes.
+    The number of forward passes depends on the batch alone: at most B + 15 for up to eight samples, 2·⌈log2 B⌉ + 15
+    above. Up to two of them find the layer of what went wrong at another size; what is left names samples that mix,
+    where groups showed that some do. Where a large tensor does not hold the samples in rows, a pass keeps all tensors
+    and those so far are run again: other sizes are tried with what is left. Four or five more passes check masks, and
+    one more training mode. A model that gives different values every time takes up to six to tell why, and so is run
+    at fewer sizes.
 
     Args:
         session: the loaded model.

@@ -100,6 +100,7 @@ class MaskRun:
     Attributes:
         order: taps in the order in which they ran.
         counts: how the batch was padded.
+        lengths: inputs that say how much of each sample counts -> (the number of steps, whether they tell shares).
         padded: the padded batch.
         known: tap -> its value on it.
         ignored: taps at which the mask is ignored: what stands in masked positions shows in others.
@@ -107,13 +108,14 @@ class MaskRun:
         broken: taps that hold NaN or Inf for a fully masked sample.
         longer: taps that a longer padding changes.
         replaced: whether anything could be put into masked positions.
-        lengthened: whether a longer padding could be tried.
+        lengthened: whether a longer padding could be tried, and was long enough for layers to give more steps.
         failed: what the model says to a fully masked sample, where it fails.
         passes: how many forward passes were made.
     """
 
     order: list[Tap] = field(default_factory=list)
     counts: dict[int, np.ndarray] = field(default_factory=dict)
+    lengths: dict[str, tuple[int, bool]] = field(default_factory=dict)
     padded: dict[str, np.ndarray] = field(default_factory=dict)
     known: dict[Tap, np.ndarray] = field(default_factory=dict)
     ignored: set[Tap] = field(default_factory=set)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kmr_cli.check.check import Policy, check
-from kmr_cli.errors import BatchError
+from kmr_cli.errors import BatchError, ModelRunError
 from kmr_cli.records import LayerInfo, ModelInfo, TensorSpec
 
 B, T, F = 7, 5, 3
@@ -159,3 +159,58 @@ def test_invented_ids_stay_inside_the_range_where_the_last_one_is_padding():
     assert report_on(last_is_padding, TOKENS, masks=("tokens=8",)).verdict == "pass"
     assert max(most for _, most in seen) == 8
     assert {finding.rule for finding in report_on(read_blindly, TOKENS, masks=("tokens=8",)).findings} == {"KMR201"}
+
+
+FRAMES = TensorSpec("frames", (None, None, F), "float64")
+COUNTS = TensorSpec("counts", (None,), "int64")
+SHARES = TensorSpec("shares", (None,), "float32")
+STRIDE, FRAME_STEPS = 8, 24
+
+
+def strided(frames, count, *, masked):
+    """A front end of stride 8, and attention that looks at all it gives, or at what counts alone."""
+    inner = frames.shape[1] // STRIDE
+    hidden = np.tanh(frames[:, : inner * STRIDE].reshape(len(frames), inner, STRIDE, -1).mean(2) + 0.5)
+    keep = (np.arange(inner)[None] < count[:, None])[..., None]
+    scores = np.exp(hidden @ hidden.transpose(0, 2, 1)) * (keep.transpose(0, 2, 1) if masked else 1)
+    return (scores @ hidden) / np.maximum(scores.sum(2, keepdims=True), 1e-9) * keep
+
+
+def by_counts(masked):
+    return lambda frames, counts: strided(frames, counts // STRIDE, masked=masked)
+
+
+def by_shares(masked):
+    def run(frames, shares):
+        return strided(frames, np.ceil(shares * np.float32(frames.shape[1] // STRIDE)), masked=masked)
+
+    return run
+
+
+def strided_report(function, lengths, most=None):
+    def limited(**batch):
+        if most is not None and batch["frames"].shape[1] > most:
+            raise ModelRunError("too many steps")
+        return function(**batch)
+
+    session = Named(limited, FRAMES, lengths)
+    info = ModelInfo("m", "torchscript", "", session.inputs, (), session.layers, 0)
+    counts = np.array([24, 16, 8, 19, 22, 12, 10])
+    frames = np.random.default_rng(0).standard_normal((B, FRAME_STEPS, F))
+    frames[np.arange(FRAME_STEPS)[None] >= counts[:, None]] = 0
+    told = counts if lengths is COUNTS else (counts / FRAME_STEPS).astype(np.float32)
+    batch = {"frames": frames, lengths.name: told}
+    return check(session, info, batch, policy=Policy(select=("KMR2",), masks=("frames=0",)))
+
+
+@pytest.mark.parametrize(("lengths", "model"), [(COUNTS, by_counts), (SHARES, by_shares)])
+def test_padding_is_made_long_enough_for_a_stride_and_lengths_go_with_it(lengths, model):
+    assert [finding.rule for finding in strided_report(model(masked=False), lengths).findings] == ["KMR201"]
+    clean = strided_report(model(masked=True), lengths)
+    assert (clean.verdict, clean.findings) == ("pass", ())
+
+
+def test_padding_shorter_than_the_stride_shows_nothing():
+    report = strided_report(by_counts(masked=False), COUNTS, most=FRAME_STEPS + 5)
+    assert report.verdict == "inconclusive"
+    assert any("'frames'" in reason for reason in report.inconclusive)
