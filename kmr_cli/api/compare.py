@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from kmr_cli.api.batches import Arrays, take_batch
-from kmr_cli.api.model import Model, opened
+from kmr_cli.api.model import Model, open_model, opened
 from kmr_cli.api.opened import Opened
 from kmr_cli.api.snapshots import snapshot_of
 from kmr_cli.batch.fit import declared_dtype, declared_shape
@@ -47,7 +47,7 @@ def is_snapshot(path: Path) -> bool:
 
 
 def compare_with_snapshot(
-    model: Model,
+    model: Model | str | Path,
     path: str | Path,
     batch: Data = None,
     *,
@@ -57,7 +57,7 @@ def compare_with_snapshot(
     """Run the batch of a snapshot again and compare. Whole tensors are compared where the file beside it has them.
 
     Args:
-        model: the model.
+        model: an opened model, or the path of a model file.
         path: of the snapshot.
         batch: the data that the snapshot was taken on; None where that was synthetic, and is made again.
         tolerances: how far values may be off.
@@ -70,6 +70,9 @@ def compare_with_snapshot(
         SnapshotError: no snapshot, or taken on other data than ``batch``.
         BatchError, MissingFrameworkError, ModelLoadError, ModelRunError: as for ``Model.snapshot``.
     """
+    if not isinstance(model, Model):
+        with open_model(model) as fresh:
+            return compare_with_snapshot(fresh, path, batch, tolerances=tolerances, policy=policy)
     path = Path(path)
     text = read_text(path)
     before = parse(text, str(path))
@@ -99,8 +102,8 @@ def compare_with_snapshot(
 
 
 def compare_models(
-    model: Model,
-    other: Model,
+    model: Model | str | Path,
+    other: Model | str | Path,
     batch: Data = None,
     *,
     size: int | None = None,
@@ -112,8 +115,8 @@ def compare_models(
     """Run one batch through two models, each in its own process, and compare every tensor of the two runs.
 
     Args:
-        model: what is judged.
-        other: what it should be like.
+        model: what is judged: an opened model, or the path of a model file.
+        other: what it should be like; the same.
         batch: for ``model``; ``other`` gets the same arrays, by name or by order, with channels moved and dtypes cast
             where its inputs demand it.
         size: batch size.
@@ -126,6 +129,14 @@ def compare_models(
         BatchError: the data does not fit one of them.
         MissingFrameworkError, ModelLoadError, ModelRunError.
     """
+    if not (isinstance(model, Model) and isinstance(other, Model)):
+        with ExitStack() as stack:
+            first, second = (
+                one if isinstance(one, Model) else stack.enter_context(open_model(one)) for one in (model, other)
+            )
+            return compare_models(
+                first, second, batch, size=size, shapes=shapes, seed=seed, tolerances=tolerances, policy=policy
+            )
     asked = request(batch, size, shapes, seed)
     arrays, spare = _batch_for(opened(model), opened(other), asked)
     others = _fed_like(arrays, other.info)

@@ -91,7 +91,8 @@ def check_batch_axis(
     """Whether the samples of a batch are independent at every layer of a model: all in one call.
 
     Args:
-        model: a model file as for :func:`open_model`, or a live model, which is run in this process.
+        model: a model file as for :func:`open_model`, a live model, which is run in this process, or a model that is
+            open already; then imports, signature, tags, method and constants were given when it was opened.
         batch: as for :meth:`Model.check_batch_axis`, and so are policy, size, shapes, seed and training.
         policy: which rules, and what is by design.
         size: batch size.
@@ -111,6 +112,8 @@ def check_batch_axis(
     >>> check_batch_axis("sample_models/digits.keras", "sample_models/digits.npz").verdict
     'pass'
     """
+    if isinstance(model, Model):
+        return model.check_batch_axis(batch, policy=policy, size=size, shapes=shapes, seed=seed, training=training)
     live = not isinstance(model, (str, Path))
     with open_model(
         model, imports=imports, signature=signature, tags=tags, method=method, constants=constants, in_process=live

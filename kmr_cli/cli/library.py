@@ -28,19 +28,30 @@ def refuse_no_model(*, masks: bool, format_: str | None, output: str | None, str
 
     if masks:
         raise click.UsageError("--mask-input needs a MODEL or --layer-class")
-    jobs = click.get_current_context().get_parameter_source("jobs") == ParameterSource.COMMANDLINE
+    context = click.get_current_context()
+    typed = [
+        max(one.opts, key=len)
+        for one in context.command.params
+        if one.name in _OF_A_MODEL and context.get_parameter_source(one.name) == ParameterSource.COMMANDLINE
+    ]
     meant = [
         option
         for option, given in (
             (f"--format {format_}", format_ not in (None, "terminal", "json")),
             ("-o", output is not None),
             ("--strict", strict),
-            ("--jobs", jobs),
         )
         if given
     ]
-    if meant:
-        raise click.UsageError(f"no MODEL, and {meant[0]} needs one: did a glob match nothing?")
+    for option in (*meant, *typed):
+        raise click.UsageError(f"no MODEL, and {option} needs one: did a glob or a variable hold nothing?")
+
+
+_OF_A_MODEL = (
+    "jobs", "inputs", "batch_size", "shapes", "constructor", "all_methods", "imports", "signature", "tags", "method",
+    "constants",
+)  # fmt: skip
+"""Parameters that say nothing of the bundled layers."""
 
 
 def check_library(

@@ -32,11 +32,13 @@ class Policy:
 
     Attributes:
         select: only rules whose code starts with one of these; empty for all. The rules of a command of which none
-            is named all stay: who selects rules of ``check-batch-axis`` has said nothing of ``compare``.
+            is named all stay: selecting rules of ``check-batch-axis`` does not affect ``compare``.
         ignore: leave out rules whose code starts with one of these.
         allow: layers at which a mix is by design: path, the unique end of one, or glob.
         masks: inputs that tell which steps count: ``mask``, or ``tokens=0`` where 0 is padding.
         allow_outputs: outputs that need not carry samples, such as a constant or a loss: name, port, or glob.
+
+    A single text stands for a tuple of one. Raises KmrError for a code that no rule starts with.
     """
 
     select: tuple[str, ...] = ()
@@ -44,6 +46,17 @@ class Policy:
     allow: tuple[str, ...] = ()
     masks: tuple[str, ...] = ()
     allow_outputs: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("select", "ignore", "allow", "masks", "allow_outputs"):
+            value = getattr(self, name)
+            if isinstance(value, str):  # else each of its characters would be a pattern, and "*" among them allow all
+                object.__setattr__(self, name, (value,))
+            elif not isinstance(value, tuple):
+                object.__setattr__(self, name, tuple(value))
+        for code in (*self.select, *self.ignore):
+            if not any(rule.startswith(code) for rule in RULES):
+                raise unknown_code(code)
 
     def resolved(self, layers: Collection[str], separator: str) -> Policy:
         """The same, with the whole path for every unique end of one.
@@ -152,5 +165,10 @@ def _codes(given: Iterable[str]) -> tuple[str, ...]:
     codes = tuple(code.upper() for code in given)
     for code in codes:
         if not any(rule.startswith(code) for rule in RULES):
-            raise KmrError(f"no rule starts with {code!r}", "kmr-inspect rules lists them")
+            raise unknown_code(code)
     return codes
+
+
+def unknown_code(code: str) -> KmrError:
+    """The error for a code that no rule starts with."""
+    return KmrError(f"no rule starts with {code!r}", "kmr-inspect rules lists them")

@@ -11,6 +11,7 @@ import warnings
 
 import numpy as np
 import pytest
+from zoo.samples import HOME, batch_of
 
 import kmr_cli
 from kmr_cli import BatchIndex, Comparison, KmrError, LayerInfo, ModelInfo, Record, Report, Snapshot, TensorSpec, errors
@@ -192,3 +193,13 @@ def test_one_call_checks_a_model(monkeypatch):
     live = object()
     kmr_cli.check_batch_axis(live, {"x": 1})
     assert asked == [("m.keras", False, ["mine"]), (None, "8,8"), (live, True, ()), ({"x": 1}, None)]
+
+
+def test_what_takes_a_model_takes_a_path_or_an_open_one():
+    path, data = "digits_traced.pt", batch_of("digits_traced.pt")
+    snapshot = HOME / "snapshots" / f"{path}.kmr.json"
+    with kmr_cli.open_model(HOME / path) as model:
+        assert kmr_cli.check_batch_axis(model, data).verdict == "pass"
+        assert kmr_cli.compare_models(model, HOME / path, data).verdict == "pass"
+    assert kmr_cli.compare_models(str(HOME / path), HOME / path, data).verdict == "pass"
+    assert kmr_cli.compare_with_snapshot(HOME / path, snapshot, HOME / "digits.npz")[0].verdict == "pass"

@@ -113,3 +113,16 @@ def test_a_project_that_leaves_no_rule_is_named():
     with pytest.raises(KmrError, match=r"\[tool.kmr-inspect\] in pyproject.toml leaves no rule of compare"):
         combine(Settings(ignore=("KMR4",)), "compare")
     assert combine(Settings(ignore=("KMR4",)), "check-batch-axis").ignore == ("KMR4",)
+
+
+def test_one_text_is_one_pattern():
+    policy = Policy("KMR1", ignore="KMR107", allow="conv*", masks="mask")
+    assert policy == Policy(("KMR1",), ("KMR107",), ("conv*",), ("mask",))
+    assert not policy.allows("anything/else")  # as a sequence of characters it would hold "*"
+    assert Policy(allow=["a", "b"]).allow == ("a", "b")
+
+
+@pytest.mark.parametrize("said", [{"select": ("FOO",)}, {"ignore": "kmr1"}])
+def test_an_unknown_code_is_refused_in_python_too(said):
+    with pytest.raises(KmrError, match="no rule starts with"):
+        Policy(**said)
