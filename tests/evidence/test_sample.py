@@ -113,7 +113,7 @@ def test_silence_is_never_called_a_proof():
     proofs = {record.layer: (record.index.kind, record.index.evidence) for record in records}
     assert proofs["table"] == ("inconclusive", "what comes in changed with the samples, but nothing here did")
     assert proofs["after"][0] == "inconclusive"
-    assert "a constant, or silent" in proofs["after"][1]
+    assert "a constant, or insensitive" in proofs["after"][1]
 
 
 def test_a_layer_that_takes_nothing_is_constant():
