@@ -25,11 +25,14 @@ def hints(info: ModelInfo, batch: Batch, masked: Collection[str]) -> Iterator[st
             yield f"input {name!r} holds NaN or Inf, which may hide how samples affect each other"
     if info.trains:
         layers = ", ".join(map(repr, info.trains[:3])) + (", …" if len(info.trains) > 3 else "")
-        verb = "is" if len(info.trains) == 1 else "are"
-        yield (
-            f"{layers} {verb} saved in training mode, which is off here: turn it off when serving too, or check the"
-            " model with --training"
-        )
+        verb, they = ("is", "it runs") if len(info.trains) == 1 else ("are", "they run")
+        if info.training_stays:
+            yield f"{layers} {verb} called with training=True by the model itself, so {they} in training mode here too"
+        else:
+            yield (
+                f"{layers} {verb} saved in training mode, which is off here: turn it off when serving too, or check"
+                " the model with --training"
+            )
     for likely in likely_masks(info, batch) if not masked else ():
         option = f"--mask-input {likely.option}"
         if likely.what == "mask":

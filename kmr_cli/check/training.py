@@ -8,9 +8,10 @@ from dataclasses import replace
 from kmr_cli.check.check import check
 from kmr_cli.check.rules.mixing import CROSS_SAMPLE_LEAK
 from kmr_cli.check.run import Progress
+from kmr_cli.check.two_ways import check_other_way
 from kmr_cli.config.policy import Policy
 from kmr_cli.evidence.sources import Source, find_sources
-from kmr_cli.formats.interface import Session, TrainingMode, training_mode
+from kmr_cli.formats.interface import Session, TrainingMode, TwoWaySession, training_mode
 from kmr_cli.records import Batch, Finding, ModelInfo, Report, Tap, TapVerdict, Verdict
 from kmr_cli.rules import RULES
 
@@ -56,6 +57,10 @@ def check_session(
         )  # fmt: skip
 
     report = checked()
+    if isinstance(session, TwoWaySession) and len(session.ways) > 1:
+        return check_other_way(
+            report, session, info, batch, policy=policy, seed=seed, spare=spare, reopen=reopen, progress=progress
+        )
     mode = training_mode(session)
     if mode is None or not mode.normalizers or not _shows_mixes(report):
         return report

@@ -96,7 +96,7 @@ class Session(Protocol):
     def capture(
         self, batch: Batch, taps: Taps, sink: Sink | None = None, *, stop: bool = False
     ) -> Mapping[str, np.ndarray] | None:
-        """Run one forward pass, in inference mode unless opened for training; hand every tapped value to ``sink``.
+        """Run one forward pass, as the framework's own call unless opened for training; hand taps to ``sink``.
 
         Ports are ``in0, in1, …`` and ``out0, out1, …``: nested structures flattened in order, None left out
         without shifting the others. A tensor that NumPy cannot hold as one array comes in parts: sparse as
@@ -178,6 +178,21 @@ class TrainingSession(Session, Protocol):
     @property
     def training(self) -> TrainingMode | None:
         """None where the session was opened for inference."""
+
+
+@runtime_checkable
+class TwoWaySession(Session, Protocol):
+    """A session on a model that its framework may run in two ways which give other values.
+
+    Attributes:
+        way: the one of :attr:`ways` that the passes to come take; at first the first.
+    """
+
+    way: str
+
+    @property
+    def ways(self) -> tuple[str, ...]:
+        """As users know them, ``model(x)`` and ``predict``; none where they are the same for this model."""
 
 
 def training_mode(session: Session) -> TrainingMode | None:

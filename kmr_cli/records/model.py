@@ -103,6 +103,8 @@ class ModelInfo(Shown):
             the file does not tell.
         notes: facts worth one line each (other signatures, what cannot be tapped).
         trains: layers that the file says run in training mode, whatever mode the model is run in.
+        training_stays: they do so here as well: the model itself asks for it (Keras). False where they were saved in
+            training mode and are run in inference mode (TorchScript).
         optional: inputs that the model runs without, which are not in :attr:`inputs` unless the batch names them; a
             pattern (``states.*``) where the batch may name any number.
         ways: other ways into the model, which are run when they are asked for: ``("method", "encode")``,
@@ -124,6 +126,7 @@ class ModelInfo(Shown):
     free_dims: bool = True
     notes: tuple[str, ...] = ()
     trains: tuple[str, ...] = ()
+    training_stays: bool = False
     optional: tuple[str, ...] = ()
     ways: tuple[tuple[str, str], ...] = ()
     unfit: tuple[str, str | None] | None = None

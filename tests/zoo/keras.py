@@ -208,11 +208,11 @@ def batch_for(inputs) -> dict[str, np.ndarray]:
 
 
 def run_bare(model, batch):
-    """The bare model's outputs, flattened as Keras does: ``model(x, training=False)``."""
+    """The bare model's outputs, flattened as Keras does: ``model(x)``."""
     if model._obj_type() == "Functional" and isinstance(model.input, dict):
         values = dict(batch)
     elif len(batch) > 1:
         values = list(batch.values())
     else:
         values = next(iter(batch.values()))
-    return [keras.ops.convert_to_numpy(y) for y in keras.tree.flatten(model(values, training=False))]
+    return [keras.ops.convert_to_numpy(y) for y in keras.tree.flatten(model(values))]

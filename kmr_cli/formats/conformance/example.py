@@ -28,7 +28,8 @@ class Example:
         format: the module, or whatever fulfils :class:`kmr_cli.formats.interface.Format`.
         path: the file; None for a live model.
         batch: one array per input, two samples or more along axis 0.
-        bare: the outputs for a batch, in order, from the framework alone; None where there is nothing to compare with.
+        bare: the outputs for a batch, in order, from the framework's own call (``model(x)``); None where there is
+            nothing to compare with.
         live: an object that the format adopts, instead of a file.
         options: how to open it.
         ports: layer -> every port of its first call, for layers of which something is known: one that is called with

@@ -46,6 +46,7 @@ def describe_archive(path: Path, format_name: str) -> tuple[ModelInfo, LayerConf
         fixed_batch=fixed.pop() if len(fixed) == 1 else None,
         notes=(*notes, *found.notes),
         trains=always_training(entry),
+        training_stays=True,
     )
     return info, config, entry
 

@@ -68,6 +68,7 @@ def describe_hdf5(path: Path, format_name: str) -> tuple[ModelInfo, LayerConfig,
         fixed_batch=fixed.pop() if len(fixed) == 1 else None,
         notes=tuple(found.notes),
         trains=always_training(entry),
+        training_stays=True,
     )
     return info, config, entry, version
 

@@ -11,8 +11,9 @@ from kmr_cli.formats.interface import Sink, Taps, TrainingMode
 from kmr_cli.formats.keras.describe.config import LayerConfig
 from kmr_cli.formats.keras.run.padding import OtherPadding
 from kmr_cli.formats.keras.run.paths import Place, Places, find_places
-from kmr_cli.formats.keras.run.training import keras3_pass
+from kmr_cli.formats.keras.run.training import keras3_pass, keras3_statistics_as_before
 from kmr_cli.formats.keras.run.values import UntappableError, arrays, is_tensor
+from kmr_cli.records import ModelInfo
 
 
 class PassEnded(BaseException):
@@ -249,6 +250,12 @@ class Framework(Protocol):
     def normalizers(self, places: Places) -> tuple[str, ...]:
         """Paths of the layers that normalise over the batch in training mode by design."""
 
+    def statistics_as_before(self, model: Any) -> AbstractContextManager[None]:
+        """Around one pass that is not in training mode: on the way out moving statistics are as before."""
+
+    def predict_differs(self, model: Any, places: Places, info: ModelInfo) -> bool:
+        """Whether ``training=False``, which ``predict`` passes, may change what the model asks for by itself."""
+
 
 class Keras3:
     """Keras 3: every layer, model and functional operation passes through ``Operation.__call__``."""
@@ -317,3 +324,20 @@ class Keras3:
 
         kind = keras.layers.BatchNormalization
         return tuple(place.path for place in places.places if isinstance(place.layer, kind))
+
+    def statistics_as_before(self, model: Any) -> AbstractContextManager[None]:
+        """See :class:`Framework`."""
+        return keras3_statistics_as_before(model)
+
+    def predict_differs(self, model: Any, places: Places, info: ModelInfo) -> bool:
+        """See :class:`Framework`. A functional model passes it on to all layers, whatever their calls store."""
+        if info.trains or trains_by_default(self, model, places):
+            return True
+        return any(type(place.layer).__name__ == "TorchModuleWrapper" for place in places.places)
+
+
+def trains_by_default(framework: Framework, model: Any, places: Places) -> bool:
+    """Whether the model or a layer is in training mode when nobody says anything: ``call(self, x, training=True)``."""
+    signatures = [framework.signature(layer) for layer in (model, *(place.layer for place in places.places))]
+    arguments = [one.parameters["training"] for one in signatures if one is not None and "training" in one.parameters]
+    return any(one.default is not one.empty and bool(one.default) for one in arguments)

@@ -13,6 +13,7 @@ import numpy as np
 
 from kmr_cli.formats.keras.describe.config import leaf_refs
 from kmr_cli.formats.keras.describe.legacy_weights import read_names
+from kmr_cli.formats.keras.describe.modes import overruled_mode
 from kmr_cli.formats.keras.run.load import assignments, no_random_numbers, quiet_keras
 from kmr_cli.records import TensorSpec
 
@@ -65,6 +66,9 @@ def load_by_keras3(
 
     config = copy.deepcopy(config)
     if adapt:
+        overruled = overruled_mode(config)
+        if overruled is not None:
+            raise NeedsKeras2Error(f"{overruled!r} stores another training mode than the call of the model around it")
         _adapt(config)
         _count_calls_from_zero(config)
     with (

@@ -26,6 +26,8 @@ from kmr_cli.records import Batch, LayerInfo, ModelInfo, TensorSpec
 Load = Callable[[dict[str, Any] | None], Any]
 """Builds the model; given a config entry, only that part of it."""
 
+CALL, PREDICT = "model(x)", "predict"
+
 
 @dataclass
 class Built:
@@ -58,8 +60,12 @@ class KerasSession:
         inputs: what a live model without a config is called with, as far as it tells.
         training: run the model in training mode.
 
+    *Bare*, for Keras, is the framework's own call, ``model(x)``: an export does the same. A ``training=True`` that is
+    stored in the model counts as it does there.
+
     Attributes:
         training: see :class:`kmr_cli.formats.interface.TrainingSession`.
+        way: see :class:`kmr_cli.formats.interface.TwoWaySession`.
         missed: layers tapped in the last pass that gave nothing, and why.
     """
 
@@ -75,6 +81,7 @@ class KerasSession:
         training: bool = False,
     ) -> None:
         self.training: TrainingMode | None = TrainingMode() if training else None
+        self.way = CALL
         self._framework = framework or Keras3()
         self._info = info
         self._config = config
@@ -130,7 +137,8 @@ class KerasSession:
             try:
                 with no_gradients(), quiet_keras():
                     if self.training is None:
-                        return self._call(built, batch)
+                        with self._framework.statistics_as_before(built.model):
+                            return self._call(built, batch)
                     with self._framework.training_pass(built.model, self.training):
                         return self._call(built, batch)
             except Exception as exc:
@@ -147,6 +155,17 @@ class KerasSession:
         if stop:
             return None
         return self._named_outputs(outputs)
+
+    @property
+    def ways(self) -> tuple[str, ...]:
+        """See :class:`kmr_cli.formats.interface.TwoWaySession`: ``predict`` calls the model with ``training=False``."""
+        if self.training is not None:
+            return ()
+        whole = self._build_whole()
+        if not self._framework.predict_differs(whole.model, whole.places, self._info):
+            return ()
+        older = isinstance(self._framework, Keras3) and self._info.writer.startswith(("Keras 1", "Keras 2"))
+        return (CALL, f"{PREDICT} of Keras 3" if older else PREDICT)
 
     def close(self) -> None:
         """Free the model."""
@@ -230,20 +249,20 @@ class KerasSession:
     # -- running ---------------------------------------------------------------------------------------------
 
     def _call(self, built: Built, batch: Batch) -> Any:
-        training = self.training is not None
+        mode = {"training": True} if self.training is not None else {} if self.way == CALL else {"training": False}
         arrays = fed_together(batch, tensors=isinstance(self._framework, Keras3) and backend_name() == "tensorflow")
         if built.inputs:
             values: Any = [arrays[name] for name in built.inputs]
-            return built.model(values[0] if len(values) == 1 else values, training=training)
+            return built.model(values[0] if len(values) == 1 else values, **mode)
         config = self._config
         if config is not None and config.functional:
-            return built.model(_packed(config.inputs, arrays), training=training)
+            return built.model(_packed(config.inputs, arrays), **mode)
         if self._call_inputs is not None:
             args, kwargs = self._call_inputs.packed(arrays)
-            return built.model(*args, **kwargs, training=training)
+            return built.model(*args, **kwargs, **mode)
         if len(arrays) == 1:
-            return built.model(next(iter(arrays.values())), training=training)
-        return built.model(arrays, training=training)
+            return built.model(next(iter(arrays.values())), **mode)
+        return built.model(arrays, **mode)
 
     def _named_outputs(self, outputs: Any) -> dict[str, np.ndarray]:
         flat = [outputs] if is_tensor(outputs) else self._framework.flatten(outputs)

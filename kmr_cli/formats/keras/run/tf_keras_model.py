@@ -13,10 +13,11 @@ from kmr_cli.formats.common.frameworks import require
 from kmr_cli.formats.interface import TrainingMode
 from kmr_cli.formats.keras.describe.config import LayerConfig
 from kmr_cli.formats.keras.describe.parts import PARTS, loop_reason
-from kmr_cli.formats.keras.run.capture import Tapper
+from kmr_cli.formats.keras.run.capture import Tapper, trains_by_default
 from kmr_cli.formats.keras.run.load import load_error, quiet_keras
 from kmr_cli.formats.keras.run.paths import Place, Places
 from kmr_cli.formats.keras.run.training import in_inference, seeded_tensorflow
+from kmr_cli.records import ModelInfo
 
 EXTRA = "keras2"
 
@@ -127,6 +128,21 @@ class Keras2:
     def normalizers(self, places: Places) -> tuple[str, ...]:
         """See :class:`kmr_cli.formats.keras.run.capture.Framework`."""
         return tuple(place.path for place in places.places if _normalizes(place.layer))
+
+    @contextmanager
+    def statistics_as_before(self, model: Any) -> Iterator[None]:
+        """See :class:`kmr_cli.formats.keras.run.capture.Framework`."""
+        layers = [layer for layer in model._flatten_layers() if _normalizes(layer)]
+        before = [(variable, variable.read_value()) for layer in layers for variable in layer.non_trainable_weights]
+        try:
+            yield
+        finally:
+            for variable, value in before:
+                variable.assign(value)
+
+    def predict_differs(self, model: Any, places: Places, info: ModelInfo) -> bool:  # noqa: ARG002  # of the protocol
+        """See :class:`kmr_cli.formats.keras.run.capture.Framework`. A stored argument wins in Keras 2, always."""
+        return trains_by_default(self, model, places)
 
 
 def _normalizes(layer: Any) -> bool:

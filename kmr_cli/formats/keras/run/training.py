@@ -7,7 +7,7 @@ what was loaded; and all that Keras and its backend draw at random is seeded the
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -45,8 +45,26 @@ def _seed_generators(model: Any, noise: int) -> None:
 
 
 @contextmanager
-def _variables_as_before() -> Iterator[None]:
-    """Put back every Keras variable that is assigned meanwhile."""
+def keras3_statistics_as_before(model: Any) -> Iterator[None]:
+    """Put back the moving statistics that a pass updates where the model itself asks for training mode.
+
+    Random numbers go on as they do for the framework, so that what is drawn shows as such.
+    """
+    import keras
+
+    layers = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
+    with ExitStack() as around:
+        if layers:
+            kept = {id(variable) for layer in layers for variable in layer.variables}
+            around.enter_context(_variables_as_before(kept))
+        if backend_name() == "torch" and any(hasattr(layer, "module") for layer in model._flatten_layers()):
+            around.enter_context(_modules_as_before(model))
+        yield
+
+
+@contextmanager
+def _variables_as_before(of: Collection[int] | None = None) -> Iterator[None]:
+    """Put back every Keras variable that is assigned meanwhile; of those with these ids only, if any are given."""
     import keras
     from keras.src.backend.common.variables import Variable
 
@@ -54,7 +72,7 @@ def _variables_as_before() -> Iterator[None]:
     before: dict[int, tuple[Any, np.ndarray]] = {}
 
     def assign(self: Any, value: Any) -> Any:
-        if id(self) not in before:
+        if id(self) not in before and (of is None or id(self) in of):
             before[id(self)] = (self, np.array(keras.ops.convert_to_numpy(self.value), copy=True))
         return original(self, value)
 
