@@ -101,8 +101,14 @@ _TOLERANCE = {8: 1e-9, 4: 2e-4, 2: 4e-2, 1: 0.5}
 at another batch size stay 100 times below; a value of another sample is far above."""
 
 
-def distance(expected: np.ndarray, after: np.ndarray) -> int | None:
-    """In units in the last place of the largest value; None beyond rounding. Discrete values tell nothing here."""
+def distance(expected: np.ndarray, after: np.ndarray, beside: np.ndarray | None = None) -> int | None:
+    """In units in the last place of the largest value; None beyond rounding. Discrete values tell nothing here.
+
+    Args:
+        expected: what a tensor should hold.
+        after: what it holds, of the same shape.
+        beside: the largest value is that of this tensor, where ``expected`` is a small part of it.
+    """
     if discrete(expected):
         return 0
     first = expected.astype(np.complex128 if expected.dtype.kind == "c" else np.float64)
@@ -113,6 +119,9 @@ def distance(expected: np.ndarray, after: np.ndarray) -> int | None:
     if not finite.any():
         return 0
     scale = float(np.abs(first[finite]).max())
+    if beside is not None:
+        wide = beside.astype(first.dtype)
+        scale = max(scale, float(np.abs(wide[np.isfinite(wide)]).max(initial=0.0)))
     off = float(np.abs(first[finite] - second[finite]).max())
     if off == 0:
         return 0

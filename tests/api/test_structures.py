@@ -6,6 +6,7 @@ from zoo import structures
 from zoo.structures import SIZE, write_keras, write_module, write_script
 
 from kmr_cli import open_model
+from kmr_cli.config.policy import Policy
 from kmr_cli.errors import BatchError
 
 ONE = {None: (4,)}
@@ -106,8 +107,14 @@ def test_scores_of_every_pair_in_the_batch(tmp_path):
 
 def test_a_constant_output_has_no_batch_to_lose(tmp_path):
     report = check(write_script(structures.WithConstant(), tmp_path), shapes=ONE)
-    assert (report.verdict, errors(report)) == ("pass", [])
+    assert (report.verdict, errors(report)) == ("inconclusive", [])  # whose is it?
+    assert [(finding.rule, finding.severity) for finding in report.findings if finding.severity != "note"] == [
+        ("KMR104", "warning")
+    ]
     assert outputs(report)[1] == ((2, 5), "float32", "constant")
+    name = "out1"
+    allowed = check(write_script(structures.WithConstant(), tmp_path), shapes=ONE, policy=Policy(allow_outputs=name))
+    assert (allowed.verdict, errors(allowed)) == ("pass", [])
 
 
 def test_a_discrete_output_never_hides_a_mix(tmp_path):

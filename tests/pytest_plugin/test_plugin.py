@@ -103,7 +103,7 @@ def text_of(result):
 
 def test_a_clean_model_passes_everywhere_with_one_process(project):
     result = project.runpytest("--kmr-model", "clean.pt", *SHAPE, "--kmr-import", "starts", "-v")
-    result.assert_outcomes(passed=45)  # four places with eleven rules, and whether all was shown
+    result.assert_outcomes(passed=46)  # four places with eleven rules, one of the model, and whether all was shown
     assert result.ret == 0
     result.stdout.fnmatch_lines(
         [
@@ -128,14 +128,14 @@ def test_each_model_is_checked_once_with_one_process_at_a_time(project, monkeypa
 
     monkeypatch.setattr(Model, "check_batch_axis", counted)
     both = ("--kmr-model", "clean.pt", "--kmr-model", "other.pt", *SHAPE)
-    project.runpytest_inprocess(*both).assert_outcomes(passed=90)
+    project.runpytest_inprocess(*both).assert_outcomes(passed=92)
     assert alive == [0, 0]  # one check for each, and the process of the first had ended before the second began
     assert not own()
 
 
 def test_a_leak_fails_the_test_of_its_layer_alone(project):
     result = project.runpytest("--kmr-model", "leaky.pt", *SHAPE, "-rA")
-    result.assert_outcomes(passed=44, failed=1)
+    result.assert_outcomes(passed=45, failed=1)
     assert result.ret == 1
     result.stdout.fnmatch_lines(
         [
@@ -156,12 +156,15 @@ def test_a_leak_fails_the_test_of_its_layer_alone(project):
 def test_what_pyproject_allows_does_not_fail(project):
     project.makepyprojecttoml("[tool.kmr-inspect]\nallow = ['mix', 'head']\nignore = ['KMR3']\n")
     result = project.runpytest("--kmr-model", "leaky.pt", *SHAPE, "-v")
-    result.assert_outcomes(passed=33)
+    result.assert_outcomes(passed=34)
     assert "KMR301" not in text_of(result)
 
 
 def test_what_is_not_shown_is_skipped_and_never_passed(project):
-    result = project.runpytest("--kmr-model", "dead.pt", *SHAPE, "-v", "-rs")
+    result = project.runpytest(
+        "--kmr-model", "dead.pt", *SHAPE, "-v", "-rs", "-W", "default::kmr_cli.pytest_plugin.KmrWarning"
+    )
+    result.stdout.fnmatch_lines(["*KmrWarning: dead.pt: warning KMR104 batch-axis-lost at the model itself"])
     outcomes = result.parseoutcomes()
     assert "failed" not in outcomes
     result.stdout.fnmatch_lines(["dead.pt::(model)::verified SKIPPED*", "SKIPPED * 1: not verified: *"])
@@ -277,7 +280,7 @@ def test_models_of_the_ini_file_are_left_out_where_tests_are_named(project):
     assert len(everything) == 46
     assert ids(project.runpytest("--collect-only", "-q", "test_one.py")) == named
     assert len(ids(project.runpytest("--collect-only", "-q", "test_one.py", "--kmr-model", "clean.pt"))) == 46
-    project.runpytest_subprocess("-n", "1", "-p", "no:cacheprovider").assert_outcomes(passed=46)
+    project.runpytest_subprocess("-n", "1", "-p", "no:cacheprovider").assert_outcomes(passed=47)
 
 
 def test_hostile_names_of_layers_make_harmless_and_distinct_ids(project):
@@ -312,10 +315,10 @@ def test_hostile_names_of_layers_make_harmless_and_distinct_ids(project):
 def test_workers_of_xdist_run_each_model_once_where_its_tests_stay_together(project):
     both = ("--kmr-model", "clean.pt", "--kmr-model", "leaky.pt", *SHAPE, "--kmr-import", "starts")
     result = project.runpytest_subprocess(*both, "-n", "2", "--dist", "loadfile")
-    result.assert_outcomes(passed=89, failed=1)
+    result.assert_outcomes(passed=91, failed=1)
     assert starts(project) == 2
     result = project.runpytest_subprocess(*both[:2], *both[4:], "-n", "2")
-    result.assert_outcomes(passed=45)
+    result.assert_outcomes(passed=46)
     assert 3 <= starts(project) <= 4  # no worker runs it twice
 
 
@@ -380,7 +383,7 @@ def test_the_fixture_takes_models_of_markers_parameters_and_the_command_line(pro
         """
     )
     result = project.runpytest("--kmr-model", "other.pt", "-v", "-k", "test_")
-    result.assert_outcomes(passed=5, errors=1, deselected=45)
+    result.assert_outcomes(passed=5, errors=1, deselected=46)
     result.stdout.fnmatch_lines(
         ["*::test_marker?clean.pt? PASSED*", "*::test_marker?leaky.pt? PASSED*", "*::test_parameter?1? PASSED*",
          "*::test_option?other.pt? PASSED*", "error: *missing.pt: no such file*"]
@@ -578,9 +581,9 @@ def test_tests_of_a_model_include_the_rules_of_its_snapshot(project):
     )
     written = project.runpytest(*arguments, "--kmr-update")
     written.stdout.fnmatch_lines(["wrote clean.kmr.json (new)"])
-    written.assert_outcomes(skipped=27, deselected=45)  # nothing was compared yet
+    written.assert_outcomes(skipped=27, deselected=46)  # nothing was compared yet
     same = project.runpytest(*arguments)
-    same.assert_outcomes(passed=27, deselected=45)  # four places with six rules, two of the model, whether all was
+    same.assert_outcomes(passed=27, deselected=46)  # four places with six rules, two of the model, whether all was
     project.path.joinpath("clean.pt").write_bytes(project.path.joinpath("other.pt").read_bytes())
     changed = project.runpytest(*arguments, "-rf")
     changed.stdout.fnmatch_lines(["error KMR406 values-changed at enc", "FAILED clean.pt::enc::KMR406 - *"])

@@ -14,6 +14,7 @@ OUTPUT_LAYOUT = Rule(
     "an output carries the batch on another axis than 0, or has several rows for each sample",
     "a server that splits axis 0 of a batched answer hands out the wrong rows",
     "return one row for each sample along axis 0: move the axis back, or split the merged one",
+    scope="model",
     headline="an output doesn't hold one row for each sample",
     gravity=5,
     needs_owners=True,

@@ -185,7 +185,7 @@ def test_an_unknown_operator_is_named_with_what_to_import(good, tmp_path):
 
 def test_an_operator_of_the_users_own(tmp_path, monkeypatch):
     """It is registered by the module that --import names."""
-    (tmp_path / "my_operators.py").write_text(
+    (tmp_path / "exported_operators.py").write_text(
         "import torch\n"
         "@torch.library.custom_op('kmr_test::twice', mutates_args=())\n"
         "def twice(x: torch.Tensor) -> torch.Tensor:\n    return x * 2\n"
@@ -193,14 +193,14 @@ def test_an_operator_of_the_users_own(tmp_path, monkeypatch):
         "def _(x):\n    return torch.empty_like(x)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    import my_operators
+    import exported_operators
 
     class Own(nn.Module):
         def forward(self, x):
-            return my_operators.twice(x)
+            return exported_operators.twice(x)
 
     path = zoo.saved(Own(), {"x": zoo.normal(3, 4)})
-    session = exported.open(path, OpenOptions(imports=("my_operators",)))
+    session = exported.open(path, OpenOptions(imports=("exported_operators",)))
     outputs = session.capture({"x": zoo.normal(3, 4)}, Taps(()))
     assert (outputs["out0"] == zoo.normal(3, 4) * 2).all()
 

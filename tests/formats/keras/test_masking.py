@@ -18,7 +18,7 @@ def keras():
 
 
 def paddings(model):
-    session = load_format("keras.archive").adopt(model)
+    session = load_format("keras").adopt(model)
     return {spec.name: spec.padding for spec in session.inputs}
 
 
@@ -57,7 +57,7 @@ def test_the_file_tells_it_too(keras, tmp_path, form):
 
 def test_other_values_in_masked_steps_for_one_pass_only(keras):
     model = reader(lambda: keras.layers.Identity(name="same"), steps=6)
-    session = load_format("keras.archive").adopt(model)
+    session = load_format("keras").adopt(model)
     assert isinstance(session, PaddingSession)
     batch = {"tokens": np.array([[3, 4, 0, 5, 0, 0], [3, 4, 2, 5, 1, 0]], np.int32)}
 
@@ -83,7 +83,7 @@ def test_other_values_in_masked_steps_for_one_pass_only(keras):
 def test_without_being_named(keras):
     said = []
     model = open_model(series(steps=6), in_process=True)
-    model._report = lambda kind, text: said.append((kind, text))
+    model._opened.report = lambda kind, text: said.append((kind, text))
     report = model.check_batch_axis(size=5)
     assert report.verdict == "pass"
     assert ("notice", "input 'x': steps of -1 are padding to its layers") in said
