@@ -25,7 +25,7 @@ from kmr_cli.render.screen.headline import headline
 from kmr_cli.rules import RULES, TABLE
 
 PACKAGE = Path(kmr_cli.__file__).parent
-MODEL = Path(kmr_cli.__file__).parents[1] / "sample_models" / "digits.keras"
+MODEL = Path(__file__).parents[2] / "sample_models" / "digits.keras"
 FILE = """
 from kmr_cli.rules import Rule
 

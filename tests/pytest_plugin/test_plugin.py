@@ -262,7 +262,7 @@ def test_rules_of_which_none_applies_to_the_model_are_no_pass(project):
 def test_collecting_runs_no_model_and_k_chooses_layers_and_rules(project):
     both = ("--kmr-model", "clean.pt", "--kmr-model", "leaky.pt", "--kmr-import", "starts", "--collect-only", "-q")
     every = ids(project.runpytest(*both))
-    assert len(every) == len(set(every)) == 90
+    assert len(every) == len(set(every)) == 92
     chosen = ids(project.runpytest(*both, "-k", "mix and KMR10"))
     assert chosen == [f"{model}.pt::mix::KMR10{n}" for model in ("clean", "leaky") for n in (1, 2, 3, 4, 5, 6, 8, 9)]
     assert ids(project.runpytest(*both[:2], "--collect-only", "-q", "clean.pt::enc::KMR108")) == [
@@ -277,9 +277,9 @@ def test_models_of_the_ini_file_are_left_out_where_tests_are_named(project):
     named = ["test_one.py::test_one"]
     everything = ids(project.runpytest("--collect-only", "-q"))
     assert sorted(everything) != named
-    assert len(everything) == 46
+    assert len(everything) == 47
     assert ids(project.runpytest("--collect-only", "-q", "test_one.py")) == named
-    assert len(ids(project.runpytest("--collect-only", "-q", "test_one.py", "--kmr-model", "clean.pt"))) == 46
+    assert len(ids(project.runpytest("--collect-only", "-q", "test_one.py", "--kmr-model", "clean.pt"))) == 47
     project.runpytest_subprocess("-n", "1", "-p", "no:cacheprovider").assert_outcomes(passed=47)
 
 

@@ -115,7 +115,7 @@ def _judge_lists(run: Run) -> None:
         return
     shown = {run.evidence.listed[tap] for tap in own if run.evidence.changed_in[tap]}
     for sample in sorted({run.evidence.listed[tap] for tap in own} - shown):
-        run.inconclusive.append(f"sample {sample} never showed in its element of the list that the model returns")
+        run.inconclusive.append(f"sample {sample}'s element of the list that the model returns did not change with it")
     run.inconclusive.append("lists with one element a sample, which the model returns, are not compared at other sizes")
 
 
@@ -170,14 +170,14 @@ def _judge_silent(run: Run, tap: Tap) -> None:
         if not allowed:
             name = shlex.quote(run.evidence.names.get(tap[2], tap[2]))
             accept = f"--allow-output {name} accepts it, if that is by design"
-            run.inconclusive.append(f"{title}: no sample ever showed in it, whatever replaced them; {accept}")
+            run.inconclusive.append(f"{title} did not change, whichever sample was replaced; {accept}")
         return
     if possible_axis(run, tap) is None:
         add_at_sources(run, BATCH_AXIS_LOST, tap, lambda other: _cannot_carry(run, other), allowed=allowed)
         return
     silent = sorted(set(range(run.evidence.size)) - set(run.indices[tap].owners))
-    who = f"sample{'s' if len(silent) > 1 else ''} {', '.join(map(str, silent))}"
-    run.inconclusive.append(f"{title}: {who} never showed in it, whatever replaced them")
+    who = f"samples {', '.join(map(str, silent))} were" if len(silent) > 1 else f"sample {silent[0]} was"
+    run.inconclusive.append(f"{title} did not change when {who} replaced")
 
 
 def _cannot_carry(run: Run, tap: Tap) -> bool:
