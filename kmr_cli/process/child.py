@@ -30,7 +30,7 @@ from kmr_cli.process.codec import ProtocolError
 from kmr_cli.process.fields import fits
 from kmr_cli.process.scratch import Scratch
 
-Report = Callable[[str, str], None]
+Notify = Callable[[str, str], None]
 """``report(kind, text)``: kind ``progress``, with ``7/21`` in front where steps are counted, or ``notice``."""
 Task = Callable[..., Any]
 
@@ -117,7 +117,7 @@ class Child:
             self.kill()
             raise ModelRunError("the program is ending, so no model is run any more")
 
-    def run(self, task: str, arguments: Mapping[str, Any], report: Report) -> Any:
+    def run(self, task: str, arguments: Mapping[str, Any], report: Notify) -> Any:
         """Run one task and return its result, which is of the type that the task's ``returns`` says, if it has one.
 
         Raises:
@@ -347,7 +347,7 @@ def _redirect(chatter: int | None) -> None:
     os.dup2(2, 1)
 
 
-def _answer(task: Task, arguments: dict[str, Any], report: Report) -> tuple[str, Any]:
+def _answer(task: Task, arguments: dict[str, Any], report: Notify) -> tuple[str, Any]:
     try:
         return "result", task(report=report, **arguments)
     except KmrError as exc:

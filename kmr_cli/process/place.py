@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from kmr_cli.formats.interface import OpenOptions
-from kmr_cli.process.child import Child, Report, can_fork, circumstances
+from kmr_cli.process.child import Child, Notify, can_fork, circumstances
 from kmr_cli.process.sessions import Sessions
 from kmr_cli.process.tasks import TASKS
 from kmr_cli.records import ModelInfo
@@ -18,7 +18,7 @@ from kmr_cli.records import ModelInfo
 class Place(Protocol):
     """Carries out tasks on one model, one at a time."""
 
-    def run(self, task: str, arguments: Mapping[str, Any], report: Report) -> Any:
+    def run(self, task: str, arguments: Mapping[str, Any], report: Notify) -> Any:
         """The result of a task of :data:`kmr_cli.process.tasks.TASKS`.
 
         Raises:
@@ -38,7 +38,7 @@ class Here:
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
 
-    def run(self, task: str, arguments: Mapping[str, Any], report: Report) -> Any:
+    def run(self, task: str, arguments: Mapping[str, Any], report: Notify) -> Any:
         """See :class:`Place`."""
         return TASKS[task](report=report, sessions=self._sessions, **arguments)
 
@@ -66,7 +66,7 @@ class Apart:
         self._fork, self._debug = fork, debug
         self._child: Child | None = None
 
-    def run(self, task: str, arguments: Mapping[str, Any], report: Report) -> Any:
+    def run(self, task: str, arguments: Mapping[str, Any], report: Notify) -> Any:
         """See :class:`Place`."""
         child = self._child = self._child or self._start()
         try:
