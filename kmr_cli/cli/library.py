@@ -43,8 +43,9 @@ def refuse_no_model(*, masks: bool, format_: str | None, output: str | None, str
         )
         if given
     ]
-    for option in (*meant, *typed):
-        raise click.UsageError(f"no MODEL, and {option} needs one: did a glob or a variable hold nothing?")
+    options = [*meant, *typed]
+    if options:
+        raise click.UsageError(f"no MODEL, and {options[0]} needs one: did a glob or a variable hold nothing?")
 
 
 _OF_A_MODEL = (
