@@ -1,4 +1,4 @@
-"""The pytest plugin, used as a project uses it: pytest runs pytest, on small TorchScript models."""
+"""The pytest plugin, used as a project uses it: pytest runs pytest, on small ONNX models (a light runtime)."""
 
 import re
 import subprocess
@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from torch import Tensor, nn
-from zoo.torchscript import save, script
+from onnx import helper
+from zoo.onnx_models import constant, model, save, tensor, weights
 
 # Loaded here, so that the runs inside this process do not load NumPy a second time.
 from kmr_cli import open_model
@@ -28,51 +27,59 @@ SAMPLES = Path(__file__).parents[2] / "sample_models"
 SHAPE = ("--kmr-shape", "6")
 
 
-class Centred(nn.Module):
-    def forward(self, x: Tensor) -> Tensor:
-        return x - x.mean(0)
+def dense(layer, came, left, rows, columns, seed):
+    """The node of a layer with weights, and these."""
+    made = [weights(f"{layer}.w", rows, columns, seed=seed), weights(f"{layer}.b", columns, seed=seed + 9)]
+    return helper.make_node("Gemm", [came, f"{layer}.w", f"{layer}.b"], [left], f"/{layer}/Gemm"), made
 
 
-class Dead(nn.Module):
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.relu(-x.abs() - 1)
+def net(kind, seed=0):
+    """Three layers, the middle one of a given kind: (B, 6) -> (B, 3)."""
+    enc, first = dense("enc", "x", "e", 6, 4, seed)
+    head, last = dense("head", "m", "y", 4, 3, seed + 1)
+    mix = {
+        "relu": [helper.make_node("Relu", ["e"], ["m"], "/mix/Relu")],
+        "centred": [
+            helper.make_node("ReduceMean", ["e", "axes"], ["centre"], "/mix/ReduceMean"),
+            helper.make_node("Sub", ["e", "centre"], ["m"], "/mix/Sub"),
+        ],
+        "noise": [
+            helper.make_node("RandomUniformLike", ["e"], ["noise"], "/mix/RandomUniformLike"),
+            helper.make_node("Add", ["e", "noise"], ["m"], "/mix/Add"),
+        ],
+    }[kind]
+    used = [constant("axes", [0])] if kind == "centred" else []
+    inputs, outputs = [tensor("x", ["batch", 6])], [tensor("y", ["batch", 3])]
+    return model([enc, *mix, head], inputs, outputs, [*first, *last, *used])
 
 
-class Noise(nn.Module):
-    def forward(self, x: Tensor) -> Tensor:
-        return x + torch.rand_like(x)
-
-
-class Net(nn.Module):
-    """Three layers, the middle one of a given kind."""
-
-    def __init__(self, mix: nn.Module, seed: int = 0) -> None:
-        super().__init__()
-        torch.manual_seed(seed)
-        self.enc = nn.Linear(6, 4)
-        self.mix = mix
-        self.head = nn.Linear(4, 3)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.mix(self.enc(x)))
+def dead():
+    """A dense layer, and one that gives zero whatever comes in."""
+    first, made = dense("0", "x", "e", 6, 4, 0)
+    nodes = [
+        first,
+        helper.make_node("Abs", ["e"], ["a"], "/1/Abs"),
+        helper.make_node("Neg", ["a"], ["n"], "/1/Neg"),
+        helper.make_node("Relu", ["n"], ["y"], "/1/Relu"),
+    ]
+    return model(nodes, [tensor("x", ["batch", 6])], [tensor("y", ["batch", 4])], made)
 
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
-    nets = {"clean": Net(nn.ReLU()), "leaky": Net(Centred()), "noisy": Net(Noise()), "other": Net(nn.ReLU(), seed=1)}
-    for name, net in nets.items():
-        save(script(net), folder / f"{name}.pt")
-    save(script(nn.Sequential(nn.Linear(6, 4), Dead())), folder / "dead.pt")
-    (folder / "broken.pt").write_bytes((folder / "clean.pt").read_bytes()[:300])
+    nets = {"clean": net("relu"), "leaky": net("centred"), "noisy": net("noise"), "other": net("relu", seed=1)}
+    for name, made in {**nets, "dead": dead()}.items():
+        save(made, folder / f"{name}.onnx")
+    (folder / "broken.onnx").write_bytes((folder / "clean.onnx").read_bytes()[:300])
     return folder
 
 
 @pytest.fixture
 def project(pytester, models):
     """A folder with every model, and a module that leaves a line in a file for every process that imports it."""
-    for model in models.iterdir():
-        pytester.path.joinpath(model.name).write_bytes(model.read_bytes())
+    for path in models.iterdir():
+        pytester.path.joinpath(path.name).write_bytes(path.read_bytes())
     pytester.makepyfile(
         starts="""
         import os
@@ -102,14 +109,14 @@ def text_of(result):
 
 
 def test_a_clean_model_passes_everywhere_with_one_process(project):
-    result = project.runpytest("--kmr-model", "clean.pt", *SHAPE, "--kmr-import", "starts", "-v")
+    result = project.runpytest("--kmr-model", "clean.onnx", *SHAPE, "--kmr-import", "starts", "-v")
     result.assert_outcomes(passed=46)  # four places with eleven rules, one of the model, and whether all was shown
     assert result.ret == 0
     result.stdout.fnmatch_lines(
         [
-            "kmr-inspect: clean.pt on synthetic data",
-            "clean.pt::mix::KMR101 PASSED*",
-            "clean.pt::(model)::verified PASSED*",
+            "kmr-inspect: clean.onnx on synthetic data",
+            "clean.onnx::mix::KMR101 PASSED*",
+            "clean.onnx::(model)::verified PASSED*",
         ]
     )
     assert starts(project) == 1
@@ -127,24 +134,24 @@ def test_each_model_is_checked_once_with_one_process_at_a_time(project, monkeypa
         return check(model, *arguments, **options)
 
     monkeypatch.setattr(Model, "check_batch_axis", counted)
-    both = ("--kmr-model", "clean.pt", "--kmr-model", "other.pt", *SHAPE)
+    both = ("--kmr-model", "clean.onnx", "--kmr-model", "other.onnx", *SHAPE)
     project.runpytest_inprocess(*both).assert_outcomes(passed=92)
     assert alive == [0, 0]  # one check for each, and the process of the first had ended before the second began
     assert not own()
 
 
 def test_a_leak_fails_the_test_of_its_layer_alone(project):
-    result = project.runpytest("--kmr-model", "leaky.pt", *SHAPE, "-rA")
+    result = project.runpytest("--kmr-model", "leaky.onnx", *SHAPE, "-rA")
     result.assert_outcomes(passed=45, failed=1)
     assert result.ret == 1
     result.stdout.fnmatch_lines(
         [
-            "_* leaky.pt::mix::KMR101 cross-sample-leak _*",
+            "_* leaky.onnx::mix::KMR101 cross-sample-leak _*",
             "error KMR101 cross-sample-leak at mix",
             "  samples: * depends on *",
             "  fix: compute over the axes of one sample only*",
-            "  look: kmr-inspect sample leaky.pt --layer mix --index * --shape 6",
-            "FAILED leaky.pt::mix::KMR101 - Failed: error KMR101*",
+            "  look: kmr-inspect sample leaky.onnx --layer mix --index * --shape 6",
+            "FAILED leaky.onnx::mix::KMR101 - Failed: error KMR101*",
         ]
     )
     (moved,) = re.findall(r"samples: (\d+) depends on", text_of(result))[:1]
@@ -155,52 +162,52 @@ def test_a_leak_fails_the_test_of_its_layer_alone(project):
 
 def test_what_pyproject_allows_does_not_fail(project):
     project.makepyprojecttoml("[tool.kmr-inspect]\nallow = ['mix', 'head']\nignore = ['KMR3']\n")
-    result = project.runpytest("--kmr-model", "leaky.pt", *SHAPE, "-v")
+    result = project.runpytest("--kmr-model", "leaky.onnx", *SHAPE, "-v")
     result.assert_outcomes(passed=34)
     assert "KMR301" not in text_of(result)
 
 
 def test_what_is_not_shown_is_skipped_and_never_passed(project):
     result = project.runpytest(
-        "--kmr-model", "dead.pt", *SHAPE, "-v", "-rs", "-W", "default::kmr_cli.pytest_plugin.KmrWarning"
+        "--kmr-model", "dead.onnx", *SHAPE, "-v", "-rs", "-W", "default::kmr_cli.pytest_plugin.KmrWarning"
     )
-    result.stdout.fnmatch_lines(["*KmrWarning: dead.pt: warning KMR104 batch-axis-lost at the model itself"])
+    result.stdout.fnmatch_lines(["*KmrWarning: dead.onnx: warning KMR104 batch-axis-lost at the model itself"])
     outcomes = result.parseoutcomes()
     assert "failed" not in outcomes
-    result.stdout.fnmatch_lines(["dead.pt::(model)::verified SKIPPED*", "SKIPPED * 1: not verified: *"])
-    assert "dead.pt::1::KMR101 PASSED" not in text_of(result)
-    assert "dead.pt::0::KMR101 PASSED" in text_of(result)
+    result.stdout.fnmatch_lines(["dead.onnx::(model)::verified SKIPPED*", "SKIPPED * 1: not verified: *"])
+    assert "dead.onnx::1::KMR101 PASSED" not in text_of(result)
+    assert "dead.onnx::0::KMR101 PASSED" in text_of(result)
 
 
 def test_a_warning_is_a_warning_of_pytest(project):
-    result = project.runpytest("--kmr-model", "noisy.pt", *SHAPE, "-W", "default::kmr_cli.pytest_plugin.KmrWarning")
+    result = project.runpytest("--kmr-model", "noisy.onnx", *SHAPE, "-W", "default::kmr_cli.pytest_plugin.KmrWarning")
     assert "failed" not in result.parseoutcomes()
-    result.stdout.fnmatch_lines(["*KmrWarning: noisy.pt: warning KMR301 nondeterministic at mix"])
-    strict = project.runpytest("--kmr-model", "noisy.pt", *SHAPE, "-k", "KMR301")  # where every warning is an error
-    strict.stdout.fnmatch_lines(["FAILED noisy.pt::mix::KMR301*"])
+    result.stdout.fnmatch_lines(["*KmrWarning: noisy.onnx: warning KMR301 nondeterministic at mix"])
+    strict = project.runpytest("--kmr-model", "noisy.onnx", *SHAPE, "-k", "KMR301")  # where every warning is an error
+    strict.stdout.fnmatch_lines(["FAILED noisy.onnx::mix::KMR301*"])
     assert strict.ret == 1
 
 
 def test_a_file_that_is_no_model_is_an_error_of_its_tests(project):
-    result = project.runpytest("--kmr-model", "broken.pt", *SHAPE)
+    result = project.runpytest("--kmr-model", "broken.onnx", *SHAPE)
     outcomes = result.parseoutcomes()
     assert outcomes["errors"] > 1
     assert "passed" not in outcomes
-    result.stdout.fnmatch_lines(["error: *broken.pt*", "hint:  *"])
+    result.stdout.fnmatch_lines(["error: *broken.onnx*", "hint:  *"])
     assert "Traceback" not in text_of(result)
     assert "During handling" not in text_of(result)
 
 
 def test_a_shape_may_have_a_dtype(project):
-    result = project.runpytest("--kmr-model", "clean.pt", "--kmr-shape", "6:float32", "-k", "mix")
+    result = project.runpytest("--kmr-model", "clean.onnx", "--kmr-shape", "6:float32", "-k", "mix")
     assert result.parseoutcomes().keys() == {"passed", "deselected"}
-    result = project.runpytest("--kmr-model", "clean.pt", "--kmr-shape", "6:float64", "-k", "mix")
+    result = project.runpytest("--kmr-model", "clean.onnx", "--kmr-shape", "6:float64", "-k", "mix")
     assert result.parseoutcomes().keys() == {"errors", "deselected"}
     result.stdout.fnmatch_lines(["error: --shape x=6:float64 does not fit: the model declares dtype float32"])
 
 
 def test_a_model_that_cannot_be_run_is_an_error_of_each_test(project):
-    result = project.runpytest("--kmr-model", "clean.pt", "--kmr-shape", "5", "-k", "mix")
+    result = project.runpytest("--kmr-model", "clean.onnx", "--kmr-shape", "5", "-k", "mix")
     assert result.parseoutcomes().keys() == {"errors", "deselected"}
     result.stdout.fnmatch_lines(["error: *"])
     assert "During handling" not in text_of(result)
@@ -209,12 +216,15 @@ def test_a_model_that_cannot_be_run_is_an_error_of_each_test(project):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--kmr-model", "missing.pt"), "*--kmr-model missing.pt: no such file*"),
-        (("--kmr-model", "clean.pt", "--kmr-model", "missing.pt", "-n", "2"), "*missing.pt: no such file*"),
-        (("--kmr-model", "clean.pt", "--kmr-input", "x=missing.npy"), "*missing.npy: no such file*"),
-        (("--kmr-model", "clean.pt", "--kmr-shape", "six"), "*'six' is not a shape*"),
-        (("--kmr-model", "clean.pt", "--kmr-shape", "6:float"), "*'6:float' has an unknown dtype*"),
-        (("--kmr-model", "clean.pt", "--kmr-model", "leaky.pt", "--kmr-snapshot", "a.json"), "*one snapshot for 2*"),
+        (("--kmr-model", "missing.onnx"), "*--kmr-model missing.onnx: no such file*"),
+        (("--kmr-model", "clean.onnx", "--kmr-model", "missing.onnx", "-n", "2"), "*missing.onnx: no such file*"),
+        (("--kmr-model", "clean.onnx", "--kmr-input", "x=missing.npy"), "*missing.npy: no such file*"),
+        (("--kmr-model", "clean.onnx", "--kmr-shape", "six"), "*'six' is not a shape*"),
+        (("--kmr-model", "clean.onnx", "--kmr-shape", "6:float"), "*'6:float' has an unknown dtype*"),
+        (
+            ("--kmr-model", "clean.onnx", "--kmr-model", "leaky.onnx", "--kmr-snapshot", "a.json"),
+            "*one snapshot for 2*",
+        ),
     ],
 )
 def test_a_slip_on_the_command_line_ends_the_run_at_once(project, arguments, message):
@@ -235,13 +245,13 @@ def test_a_slip_on_the_command_line_ends_the_run_at_once(project, arguments, mes
 )
 def test_settings_under_which_nothing_would_be_checked_end_the_run_at_once(project, settings, message):
     project.makepyprojecttoml(f"[tool.kmr-inspect]\n{settings}\n")
-    result = project.runpytest("--kmr-model", "clean.pt")
+    result = project.runpytest("--kmr-model", "clean.onnx")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([message])
 
 
 def test_a_selection_for_the_check_leaves_the_comparison_whole(project):
-    arguments = ("--kmr-model", "clean.pt", *SHAPE, "--kmr-snapshot", "clean.kmr.json", "--collect-only", "-q")
+    arguments = ("--kmr-model", "clean.onnx", *SHAPE, "--kmr-snapshot", "clean.kmr.json", "--collect-only", "-q")
     project.makepyprojecttoml("[tool.kmr-inspect]\nselect = ['KMR101']\n")
     collected = project.runpytest(*arguments).stdout
     collected.fnmatch_lines(["*::KMR101", "*::KMR406", "*::verified", "*::compared"])
@@ -254,32 +264,32 @@ def test_a_selection_for_the_check_leaves_the_comparison_whole(project):
 
 def test_rules_of_which_none_applies_to_the_model_are_no_pass(project):
     project.makepyprojecttoml("[tool.kmr-inspect]\nselect = ['KMR2']\n")  # masks, and the model has none
-    result = project.runpytest("--kmr-model", "clean.pt", *SHAPE)
+    result = project.runpytest("--kmr-model", "clean.onnx", *SHAPE)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*nothing is checked: no rule that select and ignore leave applies to this model*"])
 
 
 def test_collecting_runs_no_model_and_k_chooses_layers_and_rules(project):
-    both = ("--kmr-model", "clean.pt", "--kmr-model", "leaky.pt", "--kmr-import", "starts", "--collect-only", "-q")
+    both = ("--kmr-model", "clean.onnx", "--kmr-model", "leaky.onnx", "--kmr-import", "starts", "--collect-only", "-q")
     every = ids(project.runpytest(*both))
     assert len(every) == len(set(every)) == 92
     chosen = ids(project.runpytest(*both, "-k", "mix and KMR10"))
-    assert chosen == [f"{model}.pt::mix::KMR10{n}" for model in ("clean", "leaky") for n in (1, 2, 3, 4, 5, 6, 8, 9)]
-    assert ids(project.runpytest(*both[:2], "--collect-only", "-q", "clean.pt::enc::KMR108")) == [
-        "clean.pt::enc::KMR108"
+    assert chosen == [f"{model}.onnx::mix::KMR10{n}" for model in ("clean", "leaky") for n in (1, 2, 3, 4, 5, 6, 8, 9)]
+    assert ids(project.runpytest(*both[:2], "--collect-only", "-q", "clean.onnx::enc::KMR108")) == [
+        "clean.onnx::enc::KMR108"
     ]
     assert starts(project) == 0
 
 
 def test_models_of_the_ini_file_are_left_out_where_tests_are_named(project):
-    project.makepyprojecttoml("[tool.pytest.ini_options]\nkmr_models = ['clean.pt']\nkmr_shapes = ['6']\n")
+    project.makepyprojecttoml("[tool.pytest.ini_options]\nkmr_models = ['clean.onnx']\nkmr_shapes = ['6']\n")
     project.makepyfile(test_one="def test_one(): pass")
     named = ["test_one.py::test_one"]
     everything = ids(project.runpytest("--collect-only", "-q"))
     assert sorted(everything) != named
     assert len(everything) == 47
     assert ids(project.runpytest("--collect-only", "-q", "test_one.py")) == named
-    assert len(ids(project.runpytest("--collect-only", "-q", "test_one.py", "--kmr-model", "clean.pt"))) == 47
+    assert len(ids(project.runpytest("--collect-only", "-q", "test_one.py", "--kmr-model", "clean.onnx"))) == 47
     project.runpytest_subprocess("-n", "1", "-p", "no:cacheprovider").assert_outcomes(passed=47)
 
 
@@ -313,7 +323,7 @@ def test_hostile_names_of_layers_make_harmless_and_distinct_ids(project):
 
 
 def test_workers_of_xdist_run_each_model_once_where_its_tests_stay_together(project):
-    both = ("--kmr-model", "clean.pt", "--kmr-model", "leaky.pt", *SHAPE, "--kmr-import", "starts")
+    both = ("--kmr-model", "clean.onnx", "--kmr-model", "leaky.onnx", *SHAPE, "--kmr-import", "starts")
     result = project.runpytest_subprocess(*both, "-n", "2", "--dist", "loadfile")
     result.assert_outcomes(passed=91, failed=1)
     assert starts(project) == 2
@@ -323,9 +333,9 @@ def test_workers_of_xdist_run_each_model_once_where_its_tests_stay_together(proj
 
 
 def test_tests_of_one_model_are_one_group_of_xdist(project):
-    collected, _ = project.inline_genitems("--kmr-model", "clean.pt")
+    collected, _ = project.inline_genitems("--kmr-model", "clean.onnx")
     groups = {mark.kwargs["name"] for item in collected for mark in item.iter_markers("xdist_group")}
-    assert groups == {"clean.pt"}
+    assert groups == {"clean.onnx"}
 
 
 # -- a finding finds its test ----------------------------------------------------------------------------------------
@@ -362,31 +372,31 @@ def test_the_fixture_takes_models_of_markers_parameters_and_the_command_line(pro
         """
         import pytest
 
-        @pytest.mark.kmr_model("clean.pt", "leaky.pt")
+        @pytest.mark.kmr_model("clean.onnx", "leaky.onnx")
         def test_marker(kmr_model):
             assert kmr_model.path.is_absolute()
             assert [layer.path for layer in kmr_model.model.layers] == ["enc", "mix", "head"]
 
-        @pytest.mark.parametrize("n", [pytest.param(1, marks=pytest.mark.kmr_model("leaky.pt"))])
+        @pytest.mark.parametrize("n", [pytest.param(1, marks=pytest.mark.kmr_model("leaky.onnx"))])
         def test_parameter(kmr_model, n):
-            assert kmr_model.path.name == "leaky.pt"
+            assert kmr_model.path.name == "leaky.onnx"
 
         def test_option(kmr_model):
-            assert kmr_model.path.name == "other.pt"
+            assert kmr_model.path.name == "other.onnx"
 
         def test_late(request):
-            assert request.getfixturevalue("kmr_model").path.name == "other.pt"
+            assert request.getfixturevalue("kmr_model").path.name == "other.onnx"
 
-        @pytest.mark.kmr_model("missing.pt")
+        @pytest.mark.kmr_model("missing.onnx")
         def test_missing(kmr_model):
             pass
         """
     )
-    result = project.runpytest("--kmr-model", "other.pt", "-v", "-k", "test_")
+    result = project.runpytest("--kmr-model", "other.onnx", "-v", "-k", "test_")
     result.assert_outcomes(passed=5, errors=1, deselected=46)
     result.stdout.fnmatch_lines(
-        ["*::test_marker?clean.pt? PASSED*", "*::test_marker?leaky.pt? PASSED*", "*::test_parameter?1? PASSED*",
-         "*::test_option?other.pt? PASSED*", "error: *missing.pt: no such file*"]
+        ["*::test_marker?clean.onnx? PASSED*", "*::test_marker?leaky.onnx? PASSED*", "*::test_parameter?1? PASSED*",
+         "*::test_option?other.onnx? PASSED*", "error: *missing.onnx: no such file*"]
     )  # fmt: skip
     without = project.runpytest("-k", "test_option")
     without.assert_outcomes(errors=1, deselected=5)
@@ -399,23 +409,23 @@ def test_independence_is_asserted_in_the_words_of_the_command(project):
         import numpy, pytest
         rows = numpy.random.default_rng(0).normal(size=(5, 6)).astype("float32")
 
-        @pytest.mark.kmr_model("clean.pt")
+        @pytest.mark.kmr_model("clean.onnx")
         def test_clean(kmr_model):
             assert kmr_model.assert_batch_independent(shapes={None: (6,)}).verdict == "pass"
             assert kmr_model.sample("mix", 1, rows)[0].value.shape == (4,)
 
-        @pytest.mark.kmr_model("leaky.pt")
+        @pytest.mark.kmr_model("leaky.onnx")
         def test_leaky(kmr_model):
             kmr_model.assert_batch_independent(rows, allow=["mix", "head"])
             kmr_model.assert_batch_independent(rows, ignore=["KMR101"])
             kmr_model.assert_batch_independent(rows)
 
-        @pytest.mark.kmr_model("dead.pt")
+        @pytest.mark.kmr_model("dead.onnx")
         def test_dead(kmr_model):
             assert kmr_model.assert_batch_independent(rows, inconclusive_ok=True).verdict == "inconclusive"
             kmr_model.assert_batch_independent(rows)
 
-        @pytest.mark.kmr_model("dead.pt")
+        @pytest.mark.kmr_model("dead.onnx")
         def test_dead_as_before(kmr_model):
             with pytest.warns(DeprecationWarning, match="unproven_ok is now called inconclusive_ok") as caught:
                 kmr_model.assert_batch_independent(rows, unproven_ok=True)
@@ -423,7 +433,7 @@ def test_independence_is_asserted_in_the_words_of_the_command(project):
             with pytest.warns(DeprecationWarning), pytest.raises(AssertionError, match="inconclusive"):
                 kmr_model.assert_batch_independent(rows, unproven_ok=False)
 
-        @pytest.mark.kmr_model("clean.pt")
+        @pytest.mark.kmr_model("clean.onnx")
         def test_misfit(kmr_model):
             kmr_model.assert_batch_independent(rows[:, :5])
         """
@@ -433,12 +443,12 @@ def test_independence_is_asserted_in_the_words_of_the_command(project):
     result.stdout.fnmatch_lines(
         [
             ">       kmr_model.assert_batch_independent(rows)",
-            "E       AssertionError: leaky.pt",
+            "E       AssertionError: leaky.onnx",
             "E       fail: samples of a batch change each other",
             "E       error KMR101 cross-sample-leak at mix",
-            "E       AssertionError: dead.pt",
+            "E       AssertionError: dead.onnx",
             "E       inconclusive: not everything could be verified",
-            "E       Failed: error: clean.pt: the forward pass failed *",
+            "E       Failed: error: input 'x': expected shape (batch, 6)*",
         ]
     )
     assert "pytest_plugin" not in text_of(result)  # no frame of ours
@@ -448,7 +458,7 @@ def test_independence_is_asserted_in_the_words_of_the_command(project):
 SNAPSHOT = """
 import pytest
 
-@pytest.mark.kmr_model("clean.pt")
+@pytest.mark.kmr_model("clean.onnx")
 def test_snapshot(kmr_model):
     kmr_model.assert_matches_snapshot({arguments}shapes={{None: (6,)}})
 """
@@ -456,46 +466,46 @@ def test_snapshot(kmr_model):
 
 def test_a_snapshot_is_missing_then_written_then_matched_then_not_then_written_again(project):
     project.makepyfile(SNAPSHOT.format(arguments=""))
-    snapshot = project.path / "clean.pt.kmr.json"
+    snapshot = project.path / "clean.onnx.kmr.json"
     missing = project.runpytest()
     missing.assert_outcomes(failed=1)
     missing.stdout.fnmatch_lines(
         [
-            "E       AssertionError: clean.pt.kmr.json: no such snapshot",
-            "E       hint:  pytest *::test_snapshot?clean.pt?? --kmr-update, or kmr-inspect snapshot clean.pt --shape 6"
-            " -o clean.pt.kmr.json",
+            "E       AssertionError: clean.onnx.kmr.json: no such snapshot",
+            "E       hint:  pytest *::test_snapshot?clean.onnx?? --kmr-update, or kmr-inspect snapshot clean.onnx"
+            " --shape 6 -o clean.onnx.kmr.json",
         ]
     )
     assert not snapshot.exists()
     written = project.runpytest_subprocess("--kmr-update", "-n", "1")
     written.assert_outcomes(passed=1)
-    written.stdout.fnmatch_lines(["wrote clean.pt.kmr.json (new)"])
+    written.stdout.fnmatch_lines(["wrote clean.onnx.kmr.json (new)"])
     first = snapshot.read_text()
     project.runpytest().assert_outcomes(passed=1)
     again = project.runpytest("--kmr-update")
     again.stdout.fnmatch_lines(["all match; none was written"])
     assert snapshot.read_text() == first
 
-    project.path.joinpath("clean.pt").write_bytes(project.path.joinpath("other.pt").read_bytes())
+    project.path.joinpath("clean.onnx").write_bytes(project.path.joinpath("other.onnx").read_bytes())
     changed = project.runpytest()
     changed.assert_outcomes(failed=1)
     changed.stdout.fnmatch_lines(
         [
-            "E       AssertionError: clean.pt against clean.pt.kmr.json",
+            "E       AssertionError: clean.onnx against clean.onnx.kmr.json",
             "E       fail: the model differs from the baseline",
             "E       error KMR406 values-changed at enc",
         ]
     )
     assert "pytest_plugin" not in text_of(changed)
     rewritten = project.runpytest("--kmr-update")
-    rewritten.stdout.fnmatch_lines(["wrote clean.pt.kmr.json (changed: KMR406)"])
+    rewritten.stdout.fnmatch_lines(["wrote clean.onnx.kmr.json (changed: KMR406)"])
     assert snapshot.read_text() != first
     project.runpytest().assert_outcomes(passed=1)
 
 
 def test_update_takes_other_data_and_keeps_whole_tensors_in_step(project):
-    snapshot, tensors = project.path / "clean.pt.kmr.json", project.path / "clean.pt.kmr.h5"
-    with open_model(project.path / "clean.pt") as model, full_snapshot(model, shapes={None: (6,)}) as (taken, write):
+    snapshot, tensors = project.path / "clean.onnx.kmr.json", project.path / "clean.onnx.kmr.h5"
+    with open_model(project.path / "clean.onnx") as model, full_snapshot(model, shapes={None: (6,)}) as (taken, write):
         snapshot.write_text(dump(taken))
         write(tensors)
     before = tensors.read_bytes()
@@ -507,18 +517,18 @@ def test_update_takes_other_data_and_keeps_whole_tensors_in_step(project):
     refused = project.runpytest()
     refused.stdout.fnmatch_lines(["E       Failed: error: *was taken on synthetic data"])
     written = project.runpytest("--kmr-update")
-    written.stdout.fnmatch_lines(["wrote clean.pt.kmr.json (changed: taken on other data)"])
+    written.stdout.fnmatch_lines(["wrote clean.onnx.kmr.json (changed: taken on other data)"])
     assert tensors.read_bytes() != before
     project.runpytest().assert_outcomes(passed=1)
-    with open_model(project.path / "clean.pt") as model:
+    with open_model(project.path / "clean.onnx") as model:
         found, _ = compare_with_snapshot(model, snapshot, {"x": np.ones((4, 6), "float32")})
     assert found.exact
 
 
 @pytest.mark.parametrize(("rows", "size"), [(20, 5), (3, 3)], ids=["enough", "fewer"])
 def test_update_keeps_the_batch_size_where_the_data_allows(project, rows, size):
-    snapshot = project.path / "clean.pt.kmr.json"
-    with open_model(project.path / "clean.pt") as model:
+    snapshot = project.path / "clean.onnx.kmr.json"
+    with open_model(project.path / "clean.onnx") as model:
         snapshot.write_text(dump(model.snapshot(None, size=5, shapes={None: (6,)})))
     batch = f"batch={{'x': __import__('numpy').ones(({rows}, 6), 'float32')}}, "
     project.makepyfile(SNAPSHOT.format(arguments=batch).replace("shapes={None: (6,)}", ""))
@@ -537,11 +547,11 @@ def test_update_writes_over_nothing_but_snapshots(project):
 
 
 def test_update_never_writes_over_the_model(project):
-    model, snapshot = project.path / "clean.pt", project.path / "clean.json"
+    model, snapshot = project.path / "clean.onnx", project.path / "clean.json"
     before = model.read_bytes()
     with open_model(model) as opened:
         snapshot.write_text(dump(opened.snapshot(None, size=5, shapes={None: (6,)})))
-    (project.path / "clean.h5").symlink_to("clean.pt")  # here the whole tensors of clean.json would lie
+    (project.path / "clean.h5").symlink_to("clean.onnx")  # here the whole tensors of clean.json would lie
     batch = "'clean.json', batch={'x': __import__('numpy').ones((5, 6), 'float32')}, "
     project.makepyfile(SNAPSHOT.format(arguments=batch).replace("shapes={None: (6,)}", ""))
     result = project.runpytest("--kmr-update")
@@ -551,7 +561,7 @@ def test_update_never_writes_over_the_model(project):
 
 
 def test_rules_of_a_layer_whose_values_were_not_compared_are_skipped(project):
-    arguments = ("--kmr-model", "clean.pt", *SHAPE, "--kmr-snapshot", "clean.kmr.json", "-k", "KMR4 and enc")
+    arguments = ("--kmr-model", "clean.onnx", *SHAPE, "--kmr-snapshot", "clean.kmr.json", "-k", "KMR4 and enc")
     project.runpytest(*arguments, "--kmr-update")
     project.makeconftest(
         """
@@ -573,7 +583,7 @@ def test_rules_of_a_layer_whose_values_were_not_compared_are_skipped(project):
 
 
 def test_tests_of_a_model_include_the_rules_of_its_snapshot(project):
-    arguments = ("--kmr-model", "clean.pt", *SHAPE, "--kmr-snapshot", "clean.kmr.json", "-k", "KMR4 or compared")
+    arguments = ("--kmr-model", "clean.onnx", *SHAPE, "--kmr-snapshot", "clean.kmr.json", "-k", "KMR4 or compared")
     missing = project.runpytest(*arguments)
     assert missing.parseoutcomes().keys() == {"errors", "deselected"}
     missing.stdout.fnmatch_lines(
@@ -584,11 +594,11 @@ def test_tests_of_a_model_include_the_rules_of_its_snapshot(project):
     written.assert_outcomes(skipped=27, deselected=46)  # nothing was compared yet
     same = project.runpytest(*arguments)
     same.assert_outcomes(passed=27, deselected=46)  # four places with six rules, two of the model, whether all was
-    project.path.joinpath("clean.pt").write_bytes(project.path.joinpath("other.pt").read_bytes())
+    project.path.joinpath("clean.onnx").write_bytes(project.path.joinpath("other.onnx").read_bytes())
     changed = project.runpytest(*arguments, "-rf")
-    changed.stdout.fnmatch_lines(["error KMR406 values-changed at enc", "FAILED clean.pt::enc::KMR406 - *"])
+    changed.stdout.fnmatch_lines(["error KMR406 values-changed at enc", "FAILED clean.onnx::enc::KMR406 - *"])
     assert changed.parseoutcomes()["failed"] == 1
-    project.path.joinpath("clean.pt").write_bytes(project.path.joinpath("dead.pt").read_bytes())
+    project.path.joinpath("clean.onnx").write_bytes(project.path.joinpath("dead.onnx").read_bytes())
     rebuilt = project.runpytest(*arguments, "-rs")
     rebuilt.stdout.fnmatch_lines(["error KMR401 layers-changed at head"])  # it is gone: told by the model's own test
     assert rebuilt.parseoutcomes()["failed"] >= 1
@@ -632,6 +642,6 @@ def test_help_has_a_group_of_its_own(pytester):
 
 def test_it_can_be_switched_off(project):
     project.makepyfile("def test_one(kmr_model): pass")
-    result = project.runpytest_subprocess("-p", "no:kmr_inspect", "--kmr-model", "clean.pt")
+    result = project.runpytest_subprocess("-p", "no:kmr_inspect", "--kmr-model", "clean.onnx")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     project.runpytest_subprocess("-p", "no:kmr_inspect").stdout.fnmatch_lines(["*fixture 'kmr_model' not found*"])
