@@ -63,7 +63,7 @@ def process_rows(pairs: int, only: str) -> list[Row]:
             1,
         ),
         (
-            "`sample`, last layer of ResNet50, proof included",
+            "`sample`, last layer of ResNet50, verification included",
             "load, tap with `keras.Model`, call, index",
             1.2,
             [*sample, resnet, "--layer", "predictions", "--index", "3", "--input", images],
@@ -88,7 +88,7 @@ def process_rows(pairs: int, only: str) -> list[Row]:
         ),
         (
             "`compare` with a snapshot, ResNet50",
-            "`sample` of all layers, proof included",
+            "`sample` of all layers, verification included",
             1.15,
             [*OURS, "compare", resnet, str(models.SNAPSHOT), "--input", images],
             [*sample, resnet, "--layer", "*", "--index", "3", "--input", images],
@@ -106,6 +106,29 @@ def process_rows(pairs: int, only: str) -> list[Row]:
                 note += f"; the snapshot: {taps} values, {models.SNAPSHOT.stat().st_size / 1000:.0f} kB"
             rows.append(Row(what, against, target, result, note))
             print(f"  {result.ratio:.3f} (target {target})", file=sys.stderr, flush=True)
+    return rows
+
+
+def notebook_rows(pairs: int, only: str) -> list[Row]:
+    """Opening a model where a framework is loaded already."""
+    what = {
+        "first": ("`open_model`, the first in a notebook that holds TensorFlow", 1.5),
+        "second": ("`open_model`, the second in a notebook that holds TensorFlow", 0.4),
+    }
+    if not any(only in words for words, _ in what.values()):
+        return []
+    print("`open_model` in a notebook …", file=sys.stderr, flush=True)
+    done = subprocess.run(
+        python(str(HERE / "notebook.py"), str(pairs)), env=environment(), capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(done.stderr[-3000:])
+    rows = []
+    for which, found in json.loads(done.stdout.splitlines()[-1]).items():
+        words, target = what[which]
+        result = Ratio(*(found[key] for key in ("ours", "theirs", "ratio", "low", "high")), 0, pairs)
+        rows.append(Row(words, "a fresh interpreter that imports what the program needs", target, result))
+        print(f"  {result.ratio:.3f} (target {target})", file=sys.stderr, flush=True)
     return rows
 
 
@@ -194,7 +217,7 @@ def main() -> None:
     # In a process of its own: the peak memory of a command includes what its parent had when it was started.
     subprocess.run(python(str(HERE / "models.py")), check=True)
     rows = process_rows(arguments.pairs, arguments.only) + forward_rows(arguments.only)
-    rows += check_rows(arguments.pairs, arguments.only)
+    rows += notebook_rows(arguments.pairs, arguments.only) + check_rows(arguments.pairs, arguments.only)
     print(table(rows))
     if not arguments.only:
         write(rows)
