@@ -77,6 +77,15 @@ def scaled_distance(before: np.ndarray, after: np.ndarray, scale: float) -> np.n
     return distance
 
 
+def largest(value: np.ndarray) -> float:
+    """The largest absolute finite number of a float tensor, 0 where there is none; NaN for any other dtype."""
+    if value.dtype.kind not in "fV":
+        return math.nan
+    wide = value.astype(np.float64) if value.dtype.kind == "V" else value
+    finite = wide[np.isfinite(wide)]
+    return float(np.abs(finite).max(initial=0.0))
+
+
 def _ordered(raw: np.ndarray, sign: int | None) -> np.ndarray:
     """Bit patterns of IEEE floats as integers in the order of the floats: sign and magnitude to two's complement.
 
@@ -118,10 +127,7 @@ def distance(expected: np.ndarray, after: np.ndarray, beside: np.ndarray | None 
     finite = np.isfinite(first)
     if not finite.any():
         return 0
-    scale = float(np.abs(first[finite]).max())
-    if beside is not None:
-        wide = beside.astype(first.dtype)
-        scale = max(scale, float(np.abs(wide[np.isfinite(wide)]).max(initial=0.0)))
+    scale = _largest_of(first, beside)
     off = float(np.abs(first[finite] - second[finite]).max())
     if off == 0:
         return 0
@@ -132,13 +138,25 @@ def distance(expected: np.ndarray, after: np.ndarray, beside: np.ndarray | None 
     return max(1, round(off / unit_at(scale, expected.dtype)))
 
 
-def relative(expected: np.ndarray, after: np.ndarray) -> float:
-    """The largest difference in terms of the largest value; infinite where NaN or Inf stand at other places."""
+def relative(expected: np.ndarray, after: np.ndarray, beside: np.ndarray | None = None) -> float:
+    """The largest difference in terms of the largest value; infinite where NaN or Inf stand at other places.
+
+    Args:
+        expected: what a tensor should hold.
+        after: what it holds, of the same shape.
+        beside: as in :func:`distance`.
+    """
     wide = np.complex128 if expected.dtype.kind == "c" else np.float64
     first, second = expected.astype(wide), after.astype(wide)
     finite = np.isfinite(first)
     if not np.array_equal(finite, np.isfinite(second)):
         return float("inf")
-    scale = float(np.abs(first[finite]).max(initial=0.0))
+    scale = _largest_of(first, beside)
     off = float(np.abs(first[finite] - second[finite]).max(initial=0.0))
     return off / scale if scale else (0.0 if off == 0 else float("inf"))
+
+
+def _largest_of(wide: np.ndarray, beside: np.ndarray | None) -> float:
+    """The largest finite absolute value of ``wide``, and of ``beside``, where that is given."""
+    scale = float(np.abs(wide[np.isfinite(wide)]).max(initial=0.0))
+    return scale if beside is None else max(scale, _largest_of(beside.astype(wide.dtype), None))

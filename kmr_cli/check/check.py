@@ -8,6 +8,8 @@ import numpy as np
 
 from kmr_cli.batch.given import batch_size, number_samples
 from kmr_cli.check.probes.extreme import make_others_extreme
+from kmr_cli.check.probes.large import PASSES as LARGE_PASSES
+from kmr_cli.check.probes.large import choose_large, try_large
 from kmr_cli.check.probes.mask_axis import mask_one_step, mask_one_step_at
 from kmr_cli.check.probes.masks import try_masks
 from kmr_cli.check.probes.pairs import find_pairs
@@ -25,7 +27,7 @@ from kmr_cli.evidence.passes import Evidence
 from kmr_cli.formats.interface import Session, Taps
 from kmr_cli.records import Batch, ModelInfo, Report
 
-_SIZES, _UNGROUPED, _MASKED = 8, 14, 4
+_SIZES, _UNGROUPED, _MASKED = 8, 14 + LARGE_PASSES, 4
 """Passes at other sizes, all passes but those of groups, passes for masks: what a user may expect."""
 
 
@@ -42,12 +44,13 @@ def check(
 ) -> Report:
     """Check that samples do not mix, and where they do, say which layer mixes them.
 
-    The number of forward passes depends on the batch alone: at most B + 15 for up to eight samples, 2·⌈log2 B⌉ + 15
-    above. Up to two of them find the layer of what went wrong at another size; what is left names samples that mix,
-    where groups showed that some do. Where a large tensor does not hold the samples in rows, a pass keeps all tensors
-    and those so far are run again: other sizes are tried with what is left. Four or five more passes check masks, and
-    one more training mode. A model that gives different values every time takes up to six to tell why, and so is run
-    at fewer sizes.
+    The number of forward passes depends on the batch alone: at most B + 17 for up to eight samples, 2·⌈log2 B⌉ + 17
+    above, two fewer from 32 samples on. Two of them run a batch of at least 32 samples, unless the tapped values would
+    take more than 1 GB; up to five more find out what went wrong there. Up to two find the layer of what went wrong at
+    another size; what is left names samples that mix, where groups showed that some do. Where a large tensor does not
+    hold the samples in rows, a pass keeps all tensors and those so far are run again: other sizes are tried with what
+    is left. Four or five more passes check masks, and one more training mode. A model that gives different values every
+    time takes up to six to tell why, and so is run at fewer sizes.
 
     Args:
         session: the loaded model.
@@ -71,7 +74,9 @@ def check(
     )
     groups = run.evidence.groups(number_samples(batch).tolist())
     for_masks = _MASKED if masks else 0
-    run.planned = len(groups) + _UNGROUPED - (_SIZES - 1 if info.fixed_batch is not None else 0) + for_masks
+    run.planned = (
+        len(groups) + _UNGROUPED - (_SIZES - 1 + LARGE_PASSES if info.fixed_batch is not None else 0) + for_masks
+    )
     try:
         run.step("running the model")
         run.evidence.record(session, batch, run.taps)
@@ -90,7 +95,10 @@ def check(
     run.indices = {tap: run.evidence.index(tap) for tap in run.evidence.order}
     if not run.outputs or set(run.outputs) - run.evidence.nondeterministic:  # else nothing could be told from it
         make_others_extreme(run)
-    try_sizes(run, for_masks)
+    large = choose_large(run)
+    try_sizes(run, for_masks + (LARGE_PASSES if large else 0))
+    if large:
+        try_large(run, large, spare)
     non_finite.judge(run)
     mixing.judge(run)
     poisoned.judge(run)
@@ -115,7 +123,12 @@ def _judge_sizes(run: Run) -> None:
             title = run.title(("", 0, port))
             run.inconclusive.append(f"{title} is discrete and differs for the same samples {run.where(found)}")
     at_any = any(found.differs and not found.misplaced and not coincident for found, coincident in run.sizes)
+    leaks = run.large is not None and bool(run.large.leaks)
+    if run.large is not None and leaks:
+        mixing.judge_large(run, run.large)
     for found, coincident in run.sizes:
+        if leaks and found.differs is not None and found.size >= run.evidence.size:
+            continue  # which the mix explains
         if not found.wrong:
             rounding.judge_last_bits(run, found)
         elif found.differs is not None and found.misplaced:

@@ -10,18 +10,23 @@ import numpy as np
 
 from kmr_cli.evidence.sources import Source
 from kmr_cli.evidence.taps import Tap
+from kmr_cli.records import Batch
 
 
 class Trial(NamedTuple):
-    """A batch to try: of ``size`` samples, which may equal another dimension; each at its own place, or at another."""
+    """A batch to try: of ``size`` samples, which may equal another dimension; each at its own place, or at another.
+
+    ``order`` says which sample stands at each place, where that is neither.
+    """
 
     size: int
     coincident: bool
     shifted: bool = False
+    order: tuple[int, ...] | None = None
 
     def rows(self, whole: int) -> tuple[int, ...]:
         """Which sample of a batch of ``whole`` stands at each place: from the first on, again where it is too short."""
-        return tuple((place + self.shifted) % whole for place in range(self.size))
+        return self.order or tuple((place + self.shifted) % whole for place in range(self.size))
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,25 @@ class SizeRun:
     def wrong(self) -> bool:
         """Whether this size shows an error."""
         return self.error is not None or self.wrong_count is not None or self.differs is not None
+
+
+@dataclass(frozen=True)
+class LargeRun:
+    """What a batch as large as servers form them showed once more, with other data in about half of its places.
+
+    Attributes:
+        size: number of samples.
+        batch: the batch.
+        changed: the same with other data in the places that are not ``kept``.
+        kept: places that hold what they held.
+        leaks: outputs that changed at kept places, beyond what routed rows explain.
+    """
+
+    size: int
+    batch: Batch
+    changed: Batch
+    kept: frozenset[int]
+    leaks: tuple[Tap, ...]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 from kmr_cli.arrays.dtypes import discrete
 from kmr_cli.arrays.ulp import last_bits
 from kmr_cli.batch import replacement
-from kmr_cli.check.observed import SizeRun
+from kmr_cli.check.observed import LargeRun, SizeRun
 from kmr_cli.check.precedence import Claim, resolve
 from kmr_cli.evidence.owners import NOBODY
 from kmr_cli.evidence.passes import Evidence
@@ -39,6 +39,8 @@ class Run:
         poison_failure: (output of the layer that failed, message) where the model fails on NaN.
         remembers: whether values that differ from run to run depend on earlier calls.
         sizes: what other sizes showed, each with whether it equals another dimension.
+        large: what a batch as large as servers form them showed when half of it was replaced.
+        too_large: (samples, bytes) of such a batch that was not run, since its values take too much memory.
         claims: what the rules say, before precedence: see :attr:`findings`.
         inconclusive: what was not verified, one line each.
         noisy: taps whose values depend on random numbers that are drawn for a whole batch (training mode only): at
@@ -64,6 +66,8 @@ class Run:
     poison_failure: tuple[Tap | None, str] | None = None
     remembers: bool = False
     sizes: list[tuple[SizeRun, bool]] = field(default_factory=list)
+    large: LargeRun | None = None
+    too_large: tuple[int, int] | None = None
     claims: list[Claim] = field(default_factory=list)
     inconclusive: list[str] = field(default_factory=list)
     noisy: set[Tap] = field(default_factory=set)

@@ -30,11 +30,15 @@ def add_at_sources(
         allowed: that is accepted at this output.
     """
     for source in _begins(run, wrong) or [Source(*output)]:
-        where = f"in the code before {source.before!r}" if source.before else ""
-        if not source.layer and not where:
-            where = "in the model's own code, after its last layer"
-        text = f"{rule.found_when}{' (' + where + ')' if where else ''}; seen at {run.title(output)}"
+        text = f"{rule.found_when}{between(source)}; seen at {run.title(output)}"
         run.add(rule, source, text, output=output, once=True, samples=samples, allowed=allowed)
+
+
+def between(source: Source) -> str:
+    """Where it lies, in parentheses, if that is in code between layers; else nothing."""
+    if source.before:
+        return f" (in the code before {source.before!r})"
+    return "" if source.layer else " (in the model's own code, after its last layer)"
 
 
 def _begins(run: Run, wrong: Callable[[Tap], bool]) -> list[Source]:

@@ -31,6 +31,10 @@ def not_examined(run: Run, masks: Sequence[Mask], tried: Collection[int]) -> Ite
     if layers:
         yield f"{UNEXAMINED_MASKS}what layer {layers[0]!r} may mask (--mask-input INPUT=VALUE)"
     if run.info.fixed_batch is None:
-        yield f"batch sizes above {max(tried)}"
+        why = ""
+        if run.too_large is not None:
+            size, needed = run.too_large
+            why = f": the values of a batch of {size} would take {needed / 1e9:.1f} GB"
+        yield f"batch sizes above {max(tried)}{why}"
     else:
         yield f"batch sizes other than {run.info.fixed_batch}"

@@ -9,7 +9,6 @@ eight samples).
 
 from __future__ import annotations
 
-import math
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
@@ -21,7 +20,7 @@ import numpy as np
 from kmr_cli.arrays.changes import differs
 from kmr_cli.arrays.dtypes import ArraySpec, discrete
 from kmr_cli.arrays.rows import same_rows_elsewhere
-from kmr_cli.arrays.ulp import FAR, scaled_distance
+from kmr_cli.arrays.ulp import FAR, largest, scaled_distance
 from kmr_cli.evidence.baseline import Baseline, moved_there
 from kmr_cli.evidence.owners import RANDOM
 from kmr_cli.evidence.reach import SINGLY as SINGLY
@@ -294,7 +293,7 @@ class Evidence(Baseline):
     def _scale(self, tap: Tap) -> float:
         """The largest value of an output on the unchanged batch."""
         if tap not in self._scales:
-            self._scales[tap] = _largest(self.base[tap])
+            self._scales[tap] = largest(self.base[tap])
         return self._scales[tap]
 
     def _strengthen(self, tap: Tap, distance: np.ndarray, replaced: Sequence[int]) -> None:
@@ -338,15 +337,6 @@ def _trace(array: np.ndarray) -> _Trace:
     step = max(1, array.size // _LOOKED_AT)
     flat = array.reshape(-1) if array.flags.c_contiguous else array.flat
     return array.__array_interface__["data"][0], array.shape, array.strides, flat[::step].tobytes()
-
-
-def _largest(value: np.ndarray) -> float:
-    """The largest absolute number of a float tensor."""
-    if value.dtype.kind not in "fV":
-        return math.nan
-    wide = value.astype(np.float64) if value.dtype.kind == "V" else value
-    finite = wide[np.isfinite(wide)]
-    return float(np.abs(finite).max(initial=0.0))
 
 
 def _is_flat(array: np.ndarray) -> bool:

@@ -45,7 +45,7 @@ def verdict(*functions, size=B, width=5, seed=0, policy=None, dtype="float64", f
     report = check(
         session, info, batch, policy=policy or Policy(), reopen=lambda: ArraySession(steps, (None, width), dtype)
     )
-    assert report.forward_passes <= size + 15 or report.forward_passes <= 2 * int(np.ceil(np.log2(size))) + 19
+    assert report.forward_passes <= size + 17 or report.forward_passes <= 2 * int(np.ceil(np.log2(size))) + 21
     return report
 
 
@@ -111,7 +111,7 @@ def test_faults_are_found_in_groups_too(name):
     rule, function = FAULTY[name]
     report = verdict(function, size=20)
     assert errors(report) == {(rule, "step0")}
-    assert report.forward_passes <= 2 * 5 + 15
+    assert report.forward_passes <= 2 * 5 + 17
 
 
 def test_the_pairs_are_named():

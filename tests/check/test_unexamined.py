@@ -22,7 +22,7 @@ def unexamined(spec=SPEC, data=X, policy=None, first=np.tanh, **about):
 
 
 def test_the_other_mode_and_larger_batches():
-    assert unexamined() == ("training mode", "batch sizes above 5")
+    assert unexamined() == ("training mode", "batch sizes above 32")
 
 
 def test_other_sizes_of_a_model_that_declares_one():

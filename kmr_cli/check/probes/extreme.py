@@ -59,7 +59,8 @@ def _run_with(
         index = run.whose(tap)
         if index is not None and run.indices[tap].axis is None:
             places = [place for place, owner in enumerate(index.owners) if owner == kept]
-            if distance(run.evidence.base[tap][places], array[places]) is None:
+            before = run.evidence.base[tap]
+            if distance(before[places], array[places], before) is None:
                 run.moved_by_extreme[tap] = FAR
         also(tap, array)
 

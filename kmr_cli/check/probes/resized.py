@@ -88,15 +88,44 @@ def try_size(
         outputs: output tap -> its value for the whole batch, and its batch index.
         noisy: of these only the shape is compared.
     """
-    whole = batch_size(batch)
-    size, rows = trial.size, trial.rows(whole)
+    rows = trial.rows(batch_size(batch))
+    found = outputs_of(session, resized(batch, rows), taps)
+    if isinstance(found, ModelRunError):
+        return SizeRun(trial.size, rows, error=found.message)
+    return hold(found, rows, batch_size(batch), outputs, noisy)
+
+
+def outputs_of(session: Session, batch: Batch, taps: Taps) -> dict[str, np.ndarray] | ModelRunError:
+    """What the model returns, by name; its failure, where it fails.
+
+    With all taps, though none is looked at: so no second copy of the model has to be made ready.
+    """
     try:
-        # With all taps, though none is looked at: so no second copy of the model has to be made ready.
-        found = session.capture(resized(batch, rows), taps, lambda *_: None)
+        found = session.capture(batch, taps, lambda *_: None)
     except ModelRunError as exc:
-        return SizeRun(size, rows, error=exc.message)
+        return exc
     assert found is not None
-    after = {f"out{number}": np.asarray(value) for number, value in enumerate(found.values())}
+    return {name: np.asarray(value) for name, value in found.items()}
+
+
+def hold(
+    found: Mapping[str, np.ndarray],
+    rows: tuple[int, ...],
+    whole: int,
+    outputs: Mapping[Tap, tuple[np.ndarray, BatchIndex]],
+    noisy: Collection[Tap] = (),
+) -> SizeRun:
+    """Hold what a model returned for some of the samples against what is known of them.
+
+    Args:
+        found: the outputs, by name.
+        rows: which sample stood at each place.
+        whole: number of samples of the batch whose results are known.
+        outputs: as in :func:`try_size`.
+        noisy: the same.
+    """
+    size = len(rows)
+    after = {f"out{number}": value for number, value in enumerate(found.values())}
     shapes = {port: value.shape for port, value in after.items()}
     names = {f"out{number}": name for number, name in enumerate(found)}
     worst, at, misplaced = 0, None, True
@@ -119,11 +148,10 @@ def try_size(
             return SizeRun(size, rows, wrong_count=(port, message), shapes=shapes)
         if tap not in noisy and discrete(expected) and changed(expected, after[port]).any():
             unsure.append(port)
-        # Samples that never showed are mostly saturated, and the bits of a vanishing value say nothing.
-        off = 0 if tap in noisy else distance(expected, after[port], before if index.kind == "inconclusive" else None)
+        off = 0 if tap in noisy else distance(expected, after[port], before)
         if off is None:
-            far[port] = relative(expected, after[port])
-            misplaced = misplaced and _agree_in_place(expected, after[port], index, before.shape, whole, rows)
+            far[port] = relative(expected, after[port], before)
+            misplaced = misplaced and _agree_in_place(expected, after[port], index, before, whole, rows)
             continue
         if off > worst:
             worst, at = off, port
@@ -134,16 +162,35 @@ def try_size(
     )  # fmt: skip
 
 
+def expected_shape(shape: Sequence[int], axis: int, whole: int, size: int) -> tuple[int, ...]:
+    """Of a tensor in a batch of ``size``, where it is ``shape`` in one of ``whole`` with the samples along ``axis``."""
+    return (*shape[:axis], shape[axis] * size // whole, *shape[axis + 1 :])
+
+
+def places_of(index: BatchIndex, shape: Sequence[int], whole: int, size: int, samples: Collection[int]) -> list[int]:
+    """The slices of a tensor along its batch axis that belong to some samples of a batch of another size.
+
+    Args:
+        index: of the tensor in the batch of ``whole`` samples.
+        shape: of it there.
+        whole: samples of that batch.
+        size: samples of the other batch.
+        samples: of the other batch.
+    """
+    places = _places(index, shape, whole, range(size)) or []
+    return [place for place, (slot, _) in enumerate(places) if slot in samples]
+
+
 def _agree_in_place(
-    expected: np.ndarray, after: np.ndarray, index: BatchIndex, shape: Sequence[int], whole: int, rows: Sequence[int]
+    expected: np.ndarray, after: np.ndarray, index: BatchIndex, before: np.ndarray, whole: int, rows: Sequence[int]
 ) -> bool:
     """Whether samples that stand at their own place came out as they should."""
-    places = _places(index, shape, whole, rows)
+    places = _places(index, before.shape, whole, rows)
     assert places is not None
     assert index.axis is not None
     own = [number for number, (slot, _) in enumerate(places) if rows[slot] == slot]
     first, second = (np.take(value, own, axis=index.axis) for value in (expected, after))
-    return distance(first, second) is not None
+    return distance(first, second, before) is not None
 
 
 def beyond_rounding(port: str, names: Mapping[str, str]) -> str:
@@ -188,7 +235,7 @@ def trace_size(
             if port.startswith("in"):
                 doubtful.add((layer, call))
             return
-        fits = expected.shape == array.shape and (tap in noisy or distance(expected, array) is not None)
+        fits = expected.shape == array.shape and (tap in noisy or distance(expected, array, known[tap][0]) is not None)
         if fits and tap in supposed:
             found.right.add(tap)
         if port.startswith("in"):

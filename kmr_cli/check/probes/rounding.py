@@ -86,7 +86,7 @@ def _leaps(run: Run, rows: Sequence[int]) -> bool:
         expected = expected_at(run.evidence.base[tap], run.indices[tap], whole, rows)
         if expected is None:
             return
-        off = relative(expected, array) if expected.shape == array.shape else math.inf
+        off = relative(expected, array, run.evidence.base[tap]) if expected.shape == array.shape else math.inf
         here = (layer, call)
         before = largest
         if layer and port.startswith("in"):

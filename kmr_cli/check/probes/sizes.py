@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from kmr_cli.check.observed import Trial
 from kmr_cli.check.probes.resized import sizes_to_try, try_size
 from kmr_cli.check.probes.rounding import excuse
 from kmr_cli.check.probes.trace import TRACES, supposed_index
 from kmr_cli.check.run import Run
 from kmr_cli.evidence.taps import Tap
-from kmr_cli.records import Batch
+from kmr_cli.records import Batch, BatchIndex
 
 _SIZES_WITH_LEAK = 4
 """Other batch sizes tried where groups of samples were found to mix."""
@@ -17,9 +19,7 @@ _SIZES_WITH_LEAK = 4
 def try_sizes(run: Run, later: int) -> None:
     """The same samples in batches of other sizes, as many as leave passes of the budget to look for the layers."""
     size = run.evidence.size
-    outputs = {
-        tap: (run.evidence.base[tap], supposed_index(run, tap)) for tap in run.outputs if not _hopeless(run, tap)
-    }
+    outputs = comparable(run)
     chosen = sizes_to_try(size, run.evidence.specs, run.evidence.nbytes, run.batch)
     if run.info.fixed_batch is not None:
         chosen = [Trial(size, coincident=False, shifted=True)]
@@ -58,6 +58,16 @@ def sizes_that_work(run: Run, dimensions: list[int]) -> list[int]:
 def dimensions(batch: Batch) -> list[int]:
     """Other sizes of the inputs: what a hard-coded or coincident batch size may equal. At most four."""
     return list(dict.fromkeys(length for values in batch.values() for length in values.shape[1:] if length > 1))[:4]
+
+
+def comparable(run: Run) -> dict[Tap, tuple[np.ndarray, BatchIndex]]:
+    """Outputs that must be the same for the same samples in any other batch -> value, and whose every slice is."""
+    return {tap: (run.evidence.base[tap], supposed_index(run, tap)) for tap in run.outputs if not _hopeless(run, tap)}
+
+
+def dimensions_of(run: Run) -> set[int]:
+    """All sizes that axes of the taps have, but for the first: with which a batch size may coincide."""
+    return {length for spec in run.evidence.specs.values() for length in spec.shape[1:]}
 
 
 def _hopeless(run: Run, tap: Tap) -> bool:

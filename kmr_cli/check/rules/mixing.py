@@ -6,8 +6,10 @@ import shlex
 
 from kmr_cli.arrays.dtypes import discrete
 from kmr_cli.check.axes import carrying_axes, movement, pairs, possible_axis
+from kmr_cli.check.observed import LargeRun
+from kmr_cli.check.probes.large import locate
 from kmr_cli.check.run import Run
-from kmr_cli.check.sources import add_at_sources
+from kmr_cli.check.sources import add_at_sources, between
 from kmr_cli.evidence.sources import Source
 from kmr_cli.evidence.taps import Tap
 from kmr_cli.rules import Precedence, Rule
@@ -117,6 +119,14 @@ def _judge_lists(run: Run) -> None:
     for sample in sorted({run.evidence.listed[tap] for tap in own} - shown):
         run.inconclusive.append(f"sample {sample}'s element of the list that the model returns did not change with it")
     run.inconclusive.append("lists with one element a sample, which the model returns, are not compared at other sizes")
+
+
+def judge_large(run: Run, large: LargeRun) -> None:
+    """A mix that begins above a batch size, a number of rows or a capacity."""
+    title = run.title(large.leaks[0])
+    for source in locate(run, large) or [Source(*large.leaks[0])]:
+        text = f"{CROSS_SAMPLE_LEAK.found_when}{between(source)}; seen at {title} on a batch of {large.size}"
+        run.add(CROSS_SAMPLE_LEAK, source, text, output=large.leaks[0], once=True)
 
 
 def judge_order(run: Run, output: Tap, mixers: list[Source]) -> None:

@@ -1,0 +1,188 @@
+"""One batch as large as servers form them: leaks that begin above a size, a number of rows or a capacity.
+
+Two passes. In the first the samples of the batch stand in a random order, each several times, and must come out as
+they did. In the second, all copies of about half of the samples give way to other data, and what is left must stay as
+it was in the first, bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+import numpy as np
+
+from kmr_cli.arrays.changes import differs
+from kmr_cli.arrays.ulp import FAR, largest, last_bits, scaled_distance
+from kmr_cli.batch import replacement, stress
+from kmr_cli.check.observed import LargeRun, SizeRun
+from kmr_cli.check.probes.resized import expected_shape, hold, outputs_of, places_of, resized
+from kmr_cli.check.probes.rounding import excuse
+from kmr_cli.check.probes.sizes import comparable, dimensions_of
+from kmr_cli.check.probes.trace import TRACES, supposed_index
+from kmr_cli.check.run import Run
+from kmr_cli.errors import ModelRunError
+from kmr_cli.evidence.sources import Source
+from kmr_cli.evidence.taps import Tap, watch
+from kmr_cli.records import Batch, BatchIndex
+
+AT_LEAST = 32
+"""Samples of the large batch: servers form batches of 8 to 64."""
+MOST_BYTES = 10**9
+"""A batch whose tapped values take more is not run, unless it is asked for."""
+PASSES = 2
+"""Where nothing shows."""
+
+
+def try_large(run: Run, size: int, spare: Batch | None) -> None:
+    """Run the large batch, as it is and with other data in half of its places: fills in ``large``, adds to ``sizes``.
+
+    Args:
+        run: the check.
+        size: of :func:`choose_large`.
+        spare: further rows of the inputs, preferred as replacement data.
+    """
+    outputs, whole = comparable(run), run.evidence.size
+    rows = _shuffled(whole, size, run.rng)
+    batch = resized(run.batch, rows)
+    run.budget = max(run.budget, run.passes) + PASSES
+    run.step(f"running a batch of {size}")
+    before = outputs_of(run.session, batch, run.taps)
+    if isinstance(before, ModelRunError):
+        found = SizeRun(size, rows, error=before.message)
+    else:
+        found = hold(before, rows, whole, outputs, run.noisy)
+        if found.error is None and found.wrong_count is None:
+            run.large = _replace_half(run, batch, rows, before, outputs, spare)
+        if found.differs is not None and not (run.large and run.large.leaks):
+            run.budget += TRACES + 1
+            found = excuse(run, found)
+    if found.wrong:
+        run.budget += TRACES
+    run.sizes.append((found, False))
+
+
+def choose_large(run: Run, wanted: Collection[int] = ()) -> int | None:
+    """How many samples the large batch has; None where there is to be none.
+
+    There is none where the batch is that large itself, the large one would take too much memory, the model takes one
+    size alone, or nothing that it returns could be compared.
+
+    Args:
+        run: the check, its batch done.
+        wanted: the batch sizes that the user asks for; the largest is taken.
+    """
+    whole = run.evidence.size
+    if run.info.fixed_batch is not None or not comparable(run):
+        return None
+    if wanted:
+        return max(wanted) if max(wanted) > whole else None
+    if whole >= AT_LEAST:
+        return None
+    size = AT_LEAST
+    taken = dimensions_of(run)
+    while size in taken:
+        size += 1
+    needed = run.evidence.nbytes * size // whole
+    if needed > MOST_BYTES:
+        run.too_large = size, needed
+        return None
+    return size
+
+
+def _shuffled(whole: int, size: int, rng: np.random.Generator) -> tuple[int, ...]:
+    """The samples at their own places first, then in a random order that repeats no pattern, all about as often."""
+    rest = np.tile(np.arange(whole), -(-size // whole))[: size - whole]
+    return (*range(whole), *rng.permutation(rest).tolist())
+
+
+def _replace_half(
+    run: Run,
+    batch: Batch,
+    rows: Sequence[int],
+    before: Mapping[str, np.ndarray],
+    outputs: Mapping[Tap, tuple[np.ndarray, BatchIndex]],
+    spare: Batch | None,
+) -> LargeRun | None:
+    """The second pass; None where the model does not take the data that was made up for it."""
+    size = len(next(iter(batch.values())))
+    half = _half(run)
+    kept = frozenset(place for place, sample in enumerate(rows) if sample in half)
+    changed = _changed(run, batch, kept, spare)
+    run.step(f"replacing half of a batch of {size}")
+    after = outputs_of(run.session, changed, run.taps)
+    if isinstance(after, ModelRunError):
+        return None
+    leaks = []
+    first, second = list(before.values()), list(after.values())
+    for tap, (value, index) in outputs.items():
+        number = int(tap[2].removeprefix("out"))
+        places = places_of(index, value.shape, run.evidence.size, size, kept)
+        if places and _moved(run, first[number], second[number], index.axis or 0, places):
+            leaks.append(tap)
+    return LargeRun(size, batch, changed, kept, tuple(leaks))
+
+
+def _half(run: Run) -> set[int]:
+    """About half of the samples. All copies of the others are replaced: of one that stood out none is left."""
+    order = run.rng.permutation(run.evidence.size).tolist()
+    return set(order[: (len(order) + 1) // 2])
+
+
+def _changed(run: Run, batch: Batch, kept: Collection[int], spare: Batch | None) -> dict[str, np.ndarray]:
+    """Other valid data at all places but ``kept``, extreme at every second: what a maximum or a threshold needs."""
+    size = len(next(iter(batch.values())))
+    replaced = [place for place in range(size) if place not in kept]
+    changed = replacement.replace(batch, replaced, run.session.inputs, run.rng, spare)
+    mild = [*kept, *replaced[::2]]
+    return stress.extreme(changed, mild, run.session.inputs, run.rng) or changed
+
+
+def _moved(run: Run, before: np.ndarray, after: np.ndarray, axis: int, places: Sequence[int]) -> bool:
+    """Whether slices changed that should not have; where rows are routed, by more than their last bits."""
+    if before.shape != after.shape:
+        return True
+    old, new = np.take(before, places, axis), np.take(after, places, axis)
+    if not differs(old, new):
+        return False
+    far = int(scaled_distance(old, new, largest(before)).max(initial=0)) or FAR
+    return not (run.routed and last_bits(far))
+
+
+def locate(run: Run, large: LargeRun) -> list[Source]:
+    """The layers at which samples of the large batch meet: two passes, which look at every tap."""
+    kept: dict[Tap, np.ndarray] = {}
+    moved: set[Tap] = set()
+
+    def keep(layer: str, call: int, port: str, array: np.ndarray) -> None:
+        tap = (layer, call, port)
+        home = kept.get(run.evidence.canonical.get(tap, tap))
+        same = home is not None and home.shape == array.shape and not differs(home, array)
+        kept[tap] = home if home is not None and same else np.array(array, copy=True, order="C")
+
+    def compare(layer: str, call: int, port: str, array: np.ndarray) -> None:
+        tap = (layer, call, port)
+        if tap in kept and _leaks(run, large, tap, kept[tap], array):
+            moved.add(tap)
+
+    run.step(f"keeping all values of a batch of {large.size}")
+    watch(run.session, large.batch, run.taps, keep)
+    run.step(f"looking inside at a batch of {large.size}")
+    watch(run.session, large.changed, run.taps, compare)
+    return run.sources(moved.__contains__, list(kept))
+
+
+def _leaks(run: Run, large: LargeRun, tap: Tap, before: np.ndarray, after: np.ndarray) -> bool:
+    """Whether what belongs to kept samples moved at a tap, as far as it is known whose is what there."""
+    if before.shape != after.shape or tap in run.evidence.nondeterministic:
+        return False
+    whole, size = run.evidence.size, large.size
+    if tap in run.indices:
+        index, shape = supposed_index(run, tap), run.evidence.specs[tap].shape
+        if index.axis is None or expected_shape(shape, index.axis, whole, size) != before.shape:
+            return False
+        return _moved(run, before, after, index.axis, places_of(index, shape, whole, size, large.kept))
+    # A way that the model takes at this size alone: samples in order along axis 0, where that can be.
+    if not before.ndim or not len(before) or len(before) % size:
+        return differs(before, after)
+    share = len(before) // size
+    return _moved(run, before, after, 0, [place for place in range(len(before)) if place // share in large.kept])

@@ -1,0 +1,201 @@
+"""Leaks that begin above a batch size, a number of rows or a capacity, and models that only look like one."""
+
+import numpy as np
+import pytest
+from zoo.arrays import ArraySession, HeadsSession
+
+from kmr_cli.check.check import check
+from kmr_cli.check.probes import large
+from kmr_cli.errors import ModelRunError
+from kmr_cli.records import ModelInfo
+
+pytestmark = pytest.mark.usefixtures("tensors")
+
+WIDTH = 7
+WEIGHTS = np.random.default_rng(7).standard_normal((WIDTH, 9))
+
+
+def project(x):
+    return np.tanh(x @ WEIGHTS)
+
+
+def checked(session, size=5, fixed=None, batch=None, spare=None):
+    info = ModelInfo("m", "keras", "", session.inputs, (), session.layers, 0, fixed_batch=fixed)
+    data = np.random.default_rng(1).standard_normal((size, WIDTH)) if batch is None else batch
+    report = check(session, info, {"x": data}, spare=None if spare is None else {"x": spare})
+    assert report.forward_passes == session.passes
+    return report
+
+
+def errors(report):
+    return [(finding.rule, finding.layer) for finding in report.findings if finding.severity == "error"]
+
+
+def chain(*steps):
+    return ArraySession([("project", project), *steps, ("out", np.tanh)], (None, WIDTH))
+
+
+def above(size, otherwise):
+    return lambda x: otherwise(x) if len(x) > size else x
+
+
+def one_scale(x):
+    """Rounded with one scale for all."""
+    scale = np.abs(x).max() / 15
+    return np.round(x / scale) * scale
+
+
+def own_scales(x):
+    """Rounded with a scale for each."""
+    scale = np.abs(x).max(1, keepdims=True) / 15
+    return np.round(x / scale) * scale
+
+
+def with_room_for(places):
+    """Rows beyond a capacity are dropped, by what they hold: as experts do."""
+
+    def expert(x):
+        order = np.argsort(-x[:, 0], kind="stable")
+        kept = np.zeros(len(x), bool)
+        kept[order[:places]] = True
+        return np.where(kept[:, None], x, 0)
+
+    return expert
+
+
+def fails(x):
+    raise ModelRunError(f"no room for {len(x)}")
+
+
+@pytest.mark.parametrize("size", [2, 5, 8, 9, 20])
+def test_a_mix_above_a_size_is_found_at_its_layer(size):
+    report = checked(chain(("late", above(20, one_scale))), size)
+    assert errors(report) == [("KMR101", "late")]
+    (finding,) = [one for one in report.findings if one.rule == "KMR101"]
+    assert "on a batch of 32" in finding.message
+    assert report.verdict == "fail"
+
+
+def test_samples_without_a_mix_pass_and_the_size_is_told():
+    report = checked(chain(("late", above(20, lambda x: x))))
+    assert (report.verdict, errors(report)) == ("pass", [])
+    assert max(report.batch_sizes) == 32
+    assert "batch sizes above 32" in report.not_examined
+
+
+def test_other_arithmetic_in_large_batches_is_no_mix():
+    report = checked(chain(("late", above(20, own_scales))))
+    assert errors(report) == [("KMR102", "late")]  # one sample, two answers: a server's load decides which
+
+
+def test_a_capacity_that_only_a_large_batch_exceeds():
+    report = checked(chain(("expert", with_room_for(24))))
+    assert errors(report) == [("KMR101", "expert")]
+    assert checked(chain(("expert", with_room_for(64)))).verdict == "pass"
+
+
+def test_a_mix_that_moves_nothing_but_a_decision():
+    """Ranks: of small batches among its own values, of a large one among those of all."""
+
+    def rank(x):
+        ranks = x.argsort(1).argsort(1)
+        return x.argsort(0).argsort(0) if len(x) > 20 else ranks
+
+    report = checked(ArraySession([("project", project), ("rank", rank)], (None, WIDTH)))
+    assert errors(report) == [("KMR101", "rank")]
+
+
+def test_one_of_several_outputs_mixes():
+    heads = {"fine": lambda x: x, "late": above(20, lambda x: x - x.mean(0))}
+    report = checked(HeadsSession([("project", project)], heads, (None, WIDTH)))
+    assert errors(report) == [("KMR101", "")]
+    assert "'late' (out1)" in next(one.message for one in report.findings if one.rule == "KMR101")
+
+
+def test_a_model_that_fails_on_large_batches():
+    report = checked(chain(("picky", above(20, fails))))
+    assert errors(report) == [("KMR102", "picky")]
+    assert "fails on a batch of 32: no room for 32" in report.findings[0].message
+
+
+def test_a_model_that_drops_samples_of_large_batches():
+    report = checked(chain(("short", lambda x: x[:20])))
+    assert errors(report) == [("KMR102", "short")]
+
+
+def test_values_merged_with_another_axis():
+    def windows(x):
+        return x.reshape(-1, 3)
+
+    def late(x):
+        return x - x.mean(0) if len(x) > 3 * 20 else x
+
+    def back(x):
+        return x.reshape(-1, 9)
+
+    report = checked(chain(("windows", windows), ("late", late), ("back", back)))
+    assert errors(report) == [("KMR101", "late")]
+
+
+def test_samples_in_turn_along_an_axis():
+    def heads_first(x):
+        return x.reshape(-1, 3, 3).transpose(1, 0, 2).reshape(-1, 3)
+
+    def late(x):
+        return x * (1 + 0.1 * (len(x) > 3 * 20) * x[:1].sum())
+
+    session = ArraySession([("project", project), ("heads", heads_first), ("late", late)], (None, WIDTH))
+    assert errors(checked(session)) == [("KMR101", "late")]
+
+
+def test_the_size_is_that_of_no_dimension():
+    wide = [("wide", lambda x: np.tile(x, 5)[:, :32]), ("wider", lambda x: np.tile(x, 2)[:, :33])]
+    report = checked(chain(*wide), 8)
+    assert 34 in report.batch_sizes
+
+
+def test_a_batch_that_is_large_itself_is_enough():
+    assert max(checked(chain(), 33).batch_sizes) == 33
+
+
+def test_a_model_of_one_batch_size_runs_no_large_batch():
+    assert checked(chain(), 5, fixed=5).batch_sizes == (5,)
+
+
+def test_nothing_is_run_that_would_take_too_much_memory(monkeypatch):
+    monkeypatch.setattr(large, "MOST_BYTES", 10_000)  # 32 rows of some 30 numbers of 8 bytes need more than 7 kB
+    assert checked(chain(("late", above(20, one_scale)))).verdict == "fail"
+    monkeypatch.setattr(large, "MOST_BYTES", 5_000)
+    report = checked(chain(("late", above(20, one_scale))))
+    assert report.verdict == "pass"
+    assert "batch sizes above 11: the values of a batch of 32 would take 0.0 GB" in report.not_examined
+
+
+def test_where_all_outputs_mix_anyway_no_large_batch_is_run():
+    report = checked(chain(("mean", lambda x: x - x.mean(0))))
+    assert max(report.batch_sizes) < 32
+
+
+def test_a_mix_is_found_where_the_rows_to_replace_with_are_the_users():
+    seen = []
+
+    class Watched(ArraySession):
+        def capture(self, batch, taps, sink=None, *, stop=False):
+            seen.append(batch["x"])
+            return super().capture(batch, taps, sink, stop=stop)
+
+    rng = np.random.default_rng(3)
+    spare = rng.standard_normal((40, WIDTH))
+    session = Watched([("project", project), ("late", above(20, one_scale))], (None, WIDTH))
+    assert errors(checked(session, spare=spare)) == [("KMR101", "late")]
+    mine = {row.tobytes() for row in spare}
+    large_ones = [batch for batch in seen if len(batch) == 32]
+    assert [sum(row.tobytes() in mine for row in batch) for batch in large_ones[:2]] == [0, 7]  # and 7 made extreme
+
+
+def test_the_samples_repeat_no_pattern():
+    rows = large._shuffled(5, 37, np.random.default_rng(0))
+    assert rows[:5] == (0, 1, 2, 3, 4)
+    assert min(np.bincount(rows)) >= 7
+    for period in range(1, 18):
+        assert any(first != second for first, second in zip(rows[5:], rows[5 + period :], strict=False))
