@@ -32,7 +32,7 @@ def two_valued(values: np.ndarray) -> bool:
 
 
 def as_steps(values: np.ndarray) -> np.ndarray | None:
-    """A mask without the axes of length 1 that it broadcasts along, ``(samples, steps)``; None if it is no such."""
+    """A mask without the axes of length 1 that it broadcasts along, ``(samples, steps)``; None if it isn't one."""
     if values.ndim < 2 or values.shape[0] == 0:
         return None
     long = [length for length in values.shape[1:] if length != 1]

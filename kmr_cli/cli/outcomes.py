@@ -45,7 +45,7 @@ class Outcomes:
     Args:
         command: its name.
         target: what is written besides, or in place of, the report for people.
-        strict: what stays inconclusive is no better than a finding.
+        strict: what stays inconclusive counts as a finding.
         several: whether the report for people sums up.
         messages: its progress line is wiped before anything is shown.
     """
@@ -133,7 +133,7 @@ def exit_code(outcomes: Sequence[Outcome], *, strict: bool = False) -> ExitCode:
 
     Args:
         outcomes: of all models.
-        strict: what stays inconclusive is no better than a finding, and neither is a likely mask that was not examined.
+        strict: what stays inconclusive counts as a finding, and so does a likely mask that was not examined.
     """
     from kmr_cli.records import unexamined_masks
     from kmr_cli.render.documents.findings import unchecked

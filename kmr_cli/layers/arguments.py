@@ -11,7 +11,7 @@ def integer(name: str, value: Any) -> int:
     """The value as an int; NumPy's integers count, True and 2.0 do not.
 
     Raises:
-        ValueError: it is no integer.
+        ValueError: it isn't an integer.
     """
     try:
         if isinstance(value, bool):
@@ -25,7 +25,7 @@ def positive_integer(name: str, value: Any) -> int:
     """The value as an int of at least 1.
 
     Raises:
-        ValueError: it is no integer, or below 1.
+        ValueError: it isn't an integer, or below 1.
     """
     number = integer(name, value)
     if number < 1:
@@ -37,7 +37,7 @@ def finite_number(name: str, value: Any) -> float:
     """The value as a float.
 
     Raises:
-        ValueError: it is no number, or NaN or infinite.
+        ValueError: it isn't a number, or NaN or infinite.
     """
     try:
         if isinstance(value, (bool, str)):

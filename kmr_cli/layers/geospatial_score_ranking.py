@@ -19,7 +19,7 @@ class GeospatialScoreRanking(keras.layers.Layer):
     scores are in [0, 1] and symmetric, and no item scores below 0.5 with itself.
 
     With inputs of two axes the items *are* axis 0: the samples of the batch are scored against each other. That is
-    what in-batch ranking means, and it is no accident, but nobody's answer is then independent of the other samples.
+    what in-batch ranking means, and it is intended, but nobody's answer is then independent of the other samples.
 
     A Keras mask over the items, ``(..., N)``, gives every pair with a masked item the score 0, whatever stands there,
     and passes through. Under half precision it is computed in float32 and rounded at the end.
@@ -36,7 +36,7 @@ class GeospatialScoreRanking(keras.layers.Layer):
         **kwargs: ``name``, ``dtype`` and ``trainable``, as for every Keras layer.
 
     Raises:
-        ValueError: ``embedding_dim`` is no integer of at least 1, or the inputs have fewer than two axes or an unknown
+        ValueError: ``embedding_dim`` isn't an integer >= 1, or the inputs have fewer than two axes or an unknown
             number of features.
 
     Example:

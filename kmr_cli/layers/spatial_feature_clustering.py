@@ -36,7 +36,7 @@ class SpatialFeatureClustering(keras.layers.Layer):
         **kwargs: ``name``, ``dtype`` and ``trainable``, as for every Keras layer.
 
     Raises:
-        ValueError: ``num_clusters`` is no integer of at least 1, ``temperature`` not above 0, or the inputs have fewer
+        ValueError: ``num_clusters`` isn't an integer >= 1, ``temperature`` not above 0, or the inputs have fewer
             than two axes or an unknown number of features.
 
     Example:

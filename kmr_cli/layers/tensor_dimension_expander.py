@@ -30,7 +30,7 @@ class TensorDimensionExpander(keras.layers.Layer):
         **kwargs: ``name``, ``dtype`` and ``trainable``, as for every Keras layer.
 
     Raises:
-        ValueError: ``axis`` is no integer, or the output has no such axis.
+        ValueError: ``axis`` isn't an integer, or the output has no such axis.
 
     Example:
         >>> import keras

@@ -33,7 +33,7 @@ class ThresholdBasedMasking(keras.layers.Layer):
         **kwargs: ``name``, ``dtype`` and ``trainable``, as for every Keras layer.
 
     Raises:
-        ValueError: ``threshold`` is no number, or not finite.
+        ValueError: ``threshold`` isn't a number, or not finite.
 
     Example:
         >>> import keras

@@ -36,7 +36,7 @@ class TopKRecommendationSelector(keras.layers.Layer):
         **kwargs: ``name``, ``dtype`` and ``trainable``, as for every Keras layer.
 
     Raises:
-        ValueError: ``k`` is no integer of at least 1, or the inputs have no axis.
+        ValueError: ``k`` isn't an integer of at least 1, or the inputs have no axis.
 
     Example:
         >>> import keras

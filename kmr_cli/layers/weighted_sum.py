@@ -31,7 +31,7 @@ class WeightedSum(keras.layers.Layer):
         **kwargs: ``name``, ``dtype`` and ``trainable``, as for every Keras layer.
 
     Raises:
-        ValueError: ``units`` is no integer of at least 1, or is not the size of the last axis.
+        ValueError: ``units`` isn't an integer of at least 1, or is not the size of the last axis.
 
     Example:
         >>> import keras

@@ -69,7 +69,7 @@ class Channel:
 
         Raises:
             EOFError: the other side is gone.
-            ProtocolError: what came is no message of the other side.
+            ProtocolError: what came isn't a message of the other side.
         """
         magic, secret, number, length, total = _HEADER.unpack(self._read(_HEADER.size).tobytes())
         self._secret = self._secret or secret

@@ -56,7 +56,7 @@ Read = Callable[[int], np.ndarray]
 
 
 class ProtocolError(Exception):
-    """What came is no message of ours. The text says what is wrong with it."""
+    """What came isn't a message of ours. The text says what is wrong with it."""
 
 
 def encode(message: Any) -> tuple[bytes, list[np.ndarray]]:

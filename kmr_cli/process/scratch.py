@@ -31,7 +31,7 @@ class Scratch:
         self._end = weakref.finalize(self, _remove, self.path, os.getpid())
 
     def remove(self) -> None:
-        """Remove it with all that is in it; more than once is no harm."""
+        """Remove it with all that is in it; more than once does no harm."""
         self._end()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def zip_names(path: Path) -> list[str] | None:
-    """The names in a zip archive; None where it is no such archive, or its table of contents cannot be read.
+    """The names in a zip archive; None where it isn't one, or its table of contents cannot be read.
 
     Where an archive that holds another one is cut short, its last bytes may look like the end of that other one, which
     does not begin where the file does.

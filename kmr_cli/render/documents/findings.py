@@ -54,7 +54,7 @@ def dependences(finding: Finding, most: int | None = None) -> str:
 
 
 def accepted(finding: Finding) -> str:
-    """Why a finding that is allowed is no reason to fail."""
+    """Why an allowed finding isn't a reason to fail."""
     return "by design in training mode" if finding.by_design else "allowed: by design"
 
 

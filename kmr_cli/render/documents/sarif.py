@@ -21,7 +21,7 @@ from kmr_cli.version import __version__
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 _OPEN = "inconclusive"
-"""Rule id of what was not verified: it is no finding, so it has no code."""
+"""Rule id of what was not verified: it isn't a finding, so it has no code."""
 _OPEN_RULE = {
     "id": _OPEN,
     "name": "inconclusive",

@@ -29,7 +29,7 @@ _MOST_MEMBERS = 1 << 18
 _MOST_TEXT = 1 << 28
 """Bytes that a program's JSON may take: no real one comes near it."""
 _MOST_EXPANSION = 200
-"""torch stores without compression; a member that unpacks to more than this many times its size is no weight."""
+"""torch stores without compression; a member that unpacks to more than this many times its size isn't a weight."""
 _AGAIN = "copy or save the model again"
 _OLD_PROGRAM = "serialized_exported_program.json"
 

@@ -40,7 +40,7 @@ _MOST_BITS = 4096
 def _power(base: Any, exponent: Any) -> Any:
     """``**`` on sizes; a number of millions of digits takes for ever."""
     if isinstance(base, int) and isinstance(exponent, int) and base.bit_length() * abs(exponent) > _MOST_BITS:
-        raise OverflowError(f"{base} ** {exponent} is no size")
+        raise OverflowError(f"{base} ** {exponent} isn't a size")
     return base**exponent
 
 

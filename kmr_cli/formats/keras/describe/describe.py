@@ -204,7 +204,7 @@ class _Describer:
         return sizes
 
     def inside(self, layer: LayerConfig, weights: Weights, path: str) -> Sizes | None:
-        """List what is inside a layer that is no model; returns its parameters."""
+        """List what is inside a layer that isn't a model; returns its parameters."""
         prefix = f"{path}/" if path else ""
         reason = loop_reason(layer.class_name, path) if layer.built_in else None
         if layer.built_in:

@@ -13,7 +13,7 @@ import h5py
 from kmr_cli.formats.keras.describe.names import container_entries
 
 MAX_OBJECTS = 2_000_000
-"""Objects in one file. More is no model, and would only keep the reader busy."""
+"""Objects in one file. More isn't a model, and would only keep the reader busy."""
 MAX_HEAP = 64 * 1024 * 1024
 SYMBOL_TABLE_MESSAGE = 0x0011
 CONTINUATION_MESSAGE = 0x0010

@@ -207,7 +207,7 @@ def _drop(class_name: str, config: dict[str, Any], key: str) -> None:
 
 
 def _known_arguments(class_name: str) -> set[str] | None:
-    """The constructor arguments of a layer of Keras 3; None for models and what is no layer of Keras."""
+    """The constructor arguments of a layer of Keras 3; None for models and what isn't a Keras layer."""
     import keras
 
     kind = getattr(keras.layers, class_name, None)

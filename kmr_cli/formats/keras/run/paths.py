@@ -110,7 +110,7 @@ class _Walker:
             self.attributes(model, None, prefix, reason)
 
     def inside(self, layer: Any, config: LayerConfig | None, prefix: str, reason: str | None) -> None:
-        """What a layer that is no functional or Sequential model holds."""
+        """What a layer that isn't a functional or Sequential model holds."""
         if is_built_in(layer):
             if not layer_children(layer):
                 return  # most layers: spares reading some two hundred attributes

@@ -57,7 +57,7 @@ def fed(array: np.ndarray, name: str, kind: types.ValueType) -> np.ndarray:
     """A fresh copy of an input, as onnxruntime takes it.
 
     Raises:
-        BatchError: the input is no tensor.
+        BatchError: the input isn't a tensor.
     """
     if kind.kind not in ("tensor", "unknown"):
         raise BatchError(

@@ -127,7 +127,7 @@ def _keys(analysis: Analysis, handles: list[str], tensorflow: Any) -> dict[str, 
 
 
 def _has_tables(analysis: Analysis, needed: Collection[str]) -> bool:
-    """Whether something is needed that an initializer fills: a resource that is no variable, or a TF1 table."""
+    """Whether something is needed that an initializer fills: a resource that isn't a variable, or a TF1 table."""
     graph = analysis.graph
     for name in needed:
         node = graph.nodes[name]

@@ -212,7 +212,7 @@ def _nodes(block: Any) -> Iterator[Any]:
 
 
 def _is_switched_off(node: Any) -> bool:
-    """Whether an operator that behaves differently in training is told, once and for all, not to."""
+    """Whether an operator that behaves differently in training is told, fixed not to."""
     import torch
 
     if not node.kind().startswith("aten::"):
