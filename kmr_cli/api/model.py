@@ -17,6 +17,7 @@ from kmr_cli.batch.request import Data, GivenShapes, request
 from kmr_cli.batch.synthetic import advised
 from kmr_cli.config import arguments as given
 from kmr_cli.config.arguments import layer_patterns, refuse_call
+from kmr_cli.config.batch_sizes import checked_sizes
 from kmr_cli.config.constants import constants_of
 from kmr_cli.config.layers import choose, unknown_layer
 from kmr_cli.config.masks import masks_of
@@ -26,6 +27,8 @@ from kmr_cli.errors import BatchError, LayerError
 from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.records import LayerInfo, ModelInfo, Record, Report, Snapshot, TensorSpec
 
+_MOST_INPUT = 4 * 10**9
+"""Bytes of a batch that is run only because its size was asked for."""
 _SIDES = {"in": ("in",), "out": ("out",), "both": ("in", "out")}
 
 
@@ -79,6 +82,7 @@ def check_batch_axis(
     *,
     policy: Policy | None = None,
     size: int | None = None,
+    batch_sizes: Sequence[int] = (),
     shapes: GivenShapes = None,
     seed: int = 0,
     training: bool = False,
@@ -93,9 +97,10 @@ def check_batch_axis(
     Args:
         model: a model file as for :func:`open_model`, a live model, which is run in this process, or a model that is
             open already; then imports, signature, tags, method and constants were given when it was opened.
-        batch: as for :meth:`Model.check_batch_axis`, and so are policy, size, shapes, seed and training.
+        batch: as for :meth:`Model.check_batch_axis`, and so are policy, size, batch_sizes, shapes, seed and training.
         policy: which rules, and what is by design.
         size: batch size.
+        batch_sizes: other batch sizes to try.
         shapes: shape of one sample by input name.
         seed: of synthetic and replacement data.
         training: check training mode.
@@ -113,13 +118,15 @@ def check_batch_axis(
     'pass'
     """
     if isinstance(model, Model):
-        return model.check_batch_axis(batch, policy=policy, size=size, shapes=shapes, seed=seed, training=training)
+        return model.check_batch_axis(
+            batch, policy=policy, size=size, batch_sizes=batch_sizes, shapes=shapes, seed=seed, training=training
+        )
     live = not isinstance(model, (str, Path))
     with open_model(
         model, imports=imports, signature=signature, tags=tags, method=method, constants=constants, in_process=live
     ) as opened_model:
         return opened_model.check_batch_axis(
-            batch, policy=policy, size=size, shapes=shapes, seed=seed, training=training
+            batch, policy=policy, size=size, batch_sizes=batch_sizes, shapes=shapes, seed=seed, training=training
         )
 
 
@@ -243,6 +250,7 @@ class Model:
         *,
         policy: Policy | None = None,
         size: int | None = None,
+        batch_sizes: Sequence[int] = (),
         shapes: GivenShapes = None,
         seed: int = 0,
         training: bool = False,
@@ -258,6 +266,8 @@ class Model:
                 replace them, unless ``size`` says otherwise.
             policy: which rules, and what is by design.
             size: batch size.
+            batch_sizes: the other batch sizes to try, ``[1, 8, 32, 64]``, in place of those that are chosen: each is
+                run once, and the largest once more with half of its samples replaced.
             shapes: as in :meth:`sample`.
             seed: of synthetic and replacement data.
             training: check the model in training mode. Its variables stay as they are.
@@ -276,6 +286,9 @@ class Model:
         if batch_size(arrays) < 2:
             raise BatchError("a batch of one sample has nothing to mix with", "give at least two samples")
         policy = policy or Policy()
+        if batch_sizes != ():
+            policy = replace(policy, batch_sizes=checked_sizes(batch_sizes))
+        self._refuse_sizes(policy.batch_sizes, arrays)
         masks = masks_of(policy.masks, self.info.inputs, arrays)
         for line in hints(self.info, arrays, [mask.name for mask in masks]):
             self._opened.report("notice", line)
@@ -286,6 +299,20 @@ class Model:
         with advised(self.info, synthetic=asked.synthetic, shapes=asked.shapes):
             report: Report = self._opened.run("check_batch_axis", arguments, training=training)
         return replace(report, not_examined=(*report.not_examined, *others(self.info)))
+
+    def _refuse_sizes(self, sizes: Sequence[int], batch: Mapping[str, Any]) -> None:
+        """Refuse sizes at which the inputs alone would fill the memory; say so where none can be tried."""
+        fixed = self.info.fixed_batch
+        if fixed is not None:
+            if sizes:
+                self._opened.report("notice", f"the model takes exactly {fixed} samples: no other batch size is tried")
+            return
+        needed = max(sizes, default=0) * sum(values.nbytes for values in batch.values()) // batch_size(batch)
+        if needed > _MOST_INPUT:
+            raise BatchError(
+                f"a batch of {max(sizes)} samples takes {needed / 1e9:.1f} GB for the inputs alone",
+                "leave out the largest of the batch sizes",
+            )
 
     def snapshot(
         self,

@@ -95,8 +95,8 @@ def check(
     run.indices = {tap: run.evidence.index(tap) for tap in run.evidence.order}
     if not run.outputs or set(run.outputs) - run.evidence.nondeterministic:  # else nothing could be told from it
         make_others_extreme(run)
-    large = choose_large(run)
-    try_sizes(run, for_masks + (LARGE_PASSES if large else 0))
+    large = choose_large(run, policy.batch_sizes)
+    try_sizes(run, for_masks + (LARGE_PASSES if large else 0), _other_sizes(policy, large))
     if large:
         try_large(run, large, spare)
     non_finite.judge(run)
@@ -113,6 +113,11 @@ def check(
     mixing.judge_inside(run)
     others = {found.size for found, _ in run.sizes} - {run.evidence.size}
     return make_report(run, policy, masks, [run.evidence.size, *sorted(others)])
+
+
+def _other_sizes(policy: Policy, large: int | None) -> list[int] | None:
+    """The sizes that the user asks for, without that of the large batch, which is run by itself; None if for none."""
+    return [size for size in policy.batch_sizes if size != large] if policy.batch_sizes else None
 
 
 def _judge_sizes(run: Run) -> None:

@@ -41,6 +41,10 @@ if TYPE_CHECKING:
     help="Input that is a mask (=True: True is padding), or in which VALUE is padding; repeatable.",
 )  # fmt: skip
 @click.option(
+    "--batch-sizes", "sizes", metavar="N,N,…",
+    help="Other batch sizes to try, as in 1,8,32,64, in place of those that are chosen.",
+)  # fmt: skip
+@click.option(
     "--training", is_flag=True, help="Check training mode, and say what mixes by design there (BatchNormalization)."
 )
 @click.option(
@@ -63,6 +67,7 @@ def command(
     allow: tuple[str, ...],
     allow_outputs: tuple[str, ...],
     masks: tuple[str, ...],
+    sizes: str | None,
     training: bool,
     all_methods: bool,
     jobs: int,
@@ -97,6 +102,7 @@ def command(
     from kmr_cli.api.model import Model
     from kmr_cli.api.ways import notice, without_others
     from kmr_cli.cli.library import check_library, refuse_no_model
+    from kmr_cli.config.batch_sizes import parse_batch_sizes
     from kmr_cli.config.policy import combine
     from kmr_cli.render.contents import of_check
     from kmr_cli.render.screen.report import show_library
@@ -108,7 +114,7 @@ def command(
     goal = target("check-batch-axis", format_, output, force=force, sources=[*models, *inputs])
     policy = combine(
         rule_options.settings(), "check-batch-axis", select=select, ignore=ignore, allow=allow, masks=masks,
-        allow_outputs=allow_outputs, dashes="--",
+        allow_outputs=allow_outputs, sizes=() if sizes is None else parse_batch_sizes(sizes), dashes="--",
     )  # fmt: skip
     arguments = layer_class_module.arguments(constructor)
     specs = layer_class_module.specs(shapes) if layer_class else []

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
+from kmr_cli.config.batch_sizes import checked_sizes
 from kmr_cli.config.layers import fits, match
 from kmr_cli.config.pyproject import Settings
 from kmr_cli.errors import KmrError, LayerError
@@ -37,8 +38,10 @@ class Policy:
         allow: layers at which a mix is by design: path, the unique end of one, or glob.
         masks: inputs that tell which steps count: ``mask``, or ``tokens=0`` where 0 is padding.
         allow_outputs: outputs that need not carry samples, such as a constant or a loss: name, port, or glob.
+        batch_sizes: the other sizes of batches that are tried; empty for those that the check chooses.
 
-    A single text stands for a tuple of one. Raises KmrError for a code that no rule starts with.
+    A single text stands for a tuple of one. Raises KmrError for a code that no rule starts with, and for a batch
+    size that is none.
     """
 
     select: tuple[str, ...] = ()
@@ -46,6 +49,7 @@ class Policy:
     allow: tuple[str, ...] = ()
     masks: tuple[str, ...] = ()
     allow_outputs: tuple[str, ...] = ()
+    batch_sizes: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("select", "ignore", "allow", "masks", "allow_outputs"):
@@ -54,6 +58,7 @@ class Policy:
                 object.__setattr__(self, name, (value,))
             elif not isinstance(value, tuple):
                 object.__setattr__(self, name, tuple(value))
+        object.__setattr__(self, "batch_sizes", checked_sizes(self.batch_sizes))
         for code in (*self.select, *self.ignore):
             if not any(rule.startswith(code) for rule in RULES):
                 raise KmrError(f"no rule starts with {code!r}", "kmr-inspect rules lists them")
@@ -125,9 +130,10 @@ def combine(
     allow: Sequence[str] = (),
     masks: Sequence[str] = (),
     allow_outputs: Sequence[str] = (),
+    sizes: Sequence[int] = (),
     dashes: str = "",
 ) -> Policy:
-    """What a caller says, over what the project says: the caller's ``select`` replaces, the rest is added.
+    """What a caller says, over what the project says: the caller's ``select`` and sizes replace, the rest is added.
 
     Args:
         settings: ``[tool.kmr-inspect]``.
@@ -137,6 +143,7 @@ def combine(
         allow: layers, as in :class:`Policy`.
         masks: inputs, as in :class:`Policy`.
         allow_outputs: outputs, as in :class:`Policy`.
+        sizes: of batches, as in :class:`Policy`; they replace the project's.
         dashes: what stands before the names of options where the user types them: ``--``.
 
     Raises:
@@ -145,7 +152,10 @@ def combine(
     """
     selected = _codes(select or settings.select)
     outputs = (*settings.allow_output, *allow_outputs)
-    policy = Policy(selected, _codes((*settings.ignore, *ignore)), (*settings.allow, *allow), tuple(masks), outputs)
+    tried = tuple(sizes) or settings.batch_sizes
+    policy = Policy(
+        selected, _codes((*settings.ignore, *ignore)), (*settings.allow, *allow), tuple(masks), outputs, tried
+    )
     if command is None:
         return policy
     family = rules_of(command)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kmr_cli.config.batch_sizes import checked_sizes
 from kmr_cli.config.tolerance import Tolerance
 from kmr_cli.errors import KmrError
 
@@ -26,6 +27,7 @@ class Settings:
 
     Attributes:
         select, ignore, allow, allow_output: as the options of the same names.
+        batch_sizes: the same, as whole numbers.
         tolerance: (layer path or glob, tolerance of its values in ``compare``), in the order of the file.
     """
 
@@ -33,6 +35,7 @@ class Settings:
     ignore: tuple[str, ...] = ()
     allow: tuple[str, ...] = ()
     allow_output: tuple[str, ...] = ()
+    batch_sizes: tuple[int, ...] = ()
     tolerance: tuple[tuple[str, Tolerance], ...] = ()
 
 
@@ -64,10 +67,23 @@ def _parse(file: Path) -> Settings:
         if key == "tolerance":
             values[key] = _tolerance(file, value)
             continue
+        if key == "batch-sizes":
+            values["batch_sizes"] = _batch_sizes(file, value)
+            continue
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise KmrError(f"{file}: [{_SECTION}] {key} must be a list of strings", f'{key} = ["…"]')
         values[key.replace("-", "_")] = tuple(value)
     return Settings(**values)
+
+
+def _batch_sizes(file: Path, value: object) -> tuple[int, ...]:
+    problem, hint = f"{file}: [{_SECTION}] batch-sizes", "batch-sizes = [1, 8, 32, 64]"
+    if not isinstance(value, list):
+        raise KmrError(f"{problem} must be a list of whole numbers", hint)
+    try:
+        return checked_sizes(value)
+    except KmrError as exc:
+        raise KmrError(f"{problem}: {exc.message}", hint) from exc
 
 
 def _tolerance(file: Path, table: object) -> tuple[tuple[str, Tolerance], ...]:

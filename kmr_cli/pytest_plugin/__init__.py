@@ -34,6 +34,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="The batch: .npy or .npz, samples along axis 0 (repeatable). Without it: synthetic data.")  # fmt: skip
     add("--kmr-batch-size", dest="kmr_batch_size", metavar="B", type=int, default=None,
         help="Size of the synthetic batch, or only the first B samples.")  # fmt: skip
+    add("--kmr-batch-sizes", dest="kmr_batch_sizes", metavar="N,N,...", default=None,
+        help="Other batch sizes to try, as in 1,8,32,64, in place of those that are chosen.")  # fmt: skip
     add("--kmr-shape", dest="kmr_shapes", metavar="[NAME=]N,N,...[:DTYPE]", action="append", default=[],
         help="Shape of ONE sample, and its dtype, for synthetic data where the file does not specify them"
         " (repeatable).")  # fmt: skip
@@ -49,6 +51,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("kmr_inputs", "As --kmr-input, relative to rootdir, one per line.", type="linelist")
     parser.addini("kmr_shapes", "As --kmr-shape, one per line.", type="linelist")
     parser.addini("kmr_mask_inputs", "As --kmr-mask-input, one per line.", type="linelist")
+    parser.addini("kmr_batch_sizes", "As --kmr-batch-sizes.", default="")
     parser.addini("kmr_imports", "As --kmr-import, one per line.", type="linelist")
     parser.addini("kmr_snapshot", "As --kmr-snapshot, relative to rootdir.", default="")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from kmr_cli.config.batch_sizes import parse_batch_sizes
 from kmr_cli.config.policy import Policy, combine
 from kmr_cli.config.pyproject import read_settings
 from kmr_cli.config.shapes import parse_shapes
@@ -113,7 +114,8 @@ def _read(config: pytest.Config) -> Asked:
     settings = read_settings(root)
     snapshot = _snapshot(config, models)
     masks = config.getoption("kmr_mask_inputs") or config.getini("kmr_mask_inputs")
-    policy = combine(settings, masks=masks)
+    sizes = config.getoption("kmr_batch_sizes") or config.getini("kmr_batch_sizes")
+    policy = combine(settings, masks=masks, sizes=parse_batch_sizes(sizes) if sizes else ())
     if collected and models:
         _refuse_nothing(policy, compared=snapshot is not None)
     asked = Asked(

@@ -83,6 +83,7 @@ class GuardedModel:
         ignore: Sequence[str] = (),
         masks: Sequence[str] = (),
         size: int | None = None,
+        batch_sizes: Sequence[int] = (),
         shapes: Shapes | None = None,
         inconclusive_ok: bool = False,
         unproven_ok: bool | None = None,
@@ -98,6 +99,7 @@ class GuardedModel:
             ignore: leave out rules that start with one of these.
             masks: inputs that are masks, ``NAME`` or ``NAME=VALUE``.
             size: of the batch.
+            batch_sizes: other sizes to try, in place of those that are chosen.
             shapes: of one sample by input name, for synthetic data.
             inconclusive_ok: pass where nothing is wrong but not everything could be shown.
             unproven_ok: the same under the name that it had in 0.1; deprecated, goes in 0.3.
@@ -116,6 +118,7 @@ class GuardedModel:
                 self._settings, "check-batch-axis", select=select, ignore=ignore, allow=allow,
                 allow_outputs=allow_outputs,
                 masks=masks or given["masks"],
+                sizes=batch_sizes or given["batch_sizes"],
             )  # fmt: skip
             some_rules = policy.some("check-batch-axis")
             return self.model.check_batch_axis(
@@ -210,12 +213,13 @@ class GuardedModel:
     def _asked_for(self, *, size: int | None, shapes: Shapes | None) -> dict[str, Any]:
         """What the caller says, over what the command line says of its models."""
         if not self._named.asked:
-            return {"size": size, "shapes": shapes or {}, "masks": ()}
+            return {"size": size, "shapes": shapes or {}, "masks": (), "batch_sizes": ()}
         asked = asked_of(self._config)
         return {
             "size": asked.size if size is None else size,
             "shapes": asked.shapes if shapes is None else shapes,
             "masks": asked.policy.masks,
+            "batch_sizes": asked.policy.batch_sizes,
         }
 
     def _try(self, ask: Callable[[], Any]) -> Any:

@@ -11,6 +11,14 @@ from kmr_cli.rules import RULES
 LAYERS = ["tower", "tower/scores", "other/dense", "tower/dense", "odd[0]", "scores2"]
 
 
+def test_batch_sizes_are_the_callers_or_else_the_projects():
+    project = Settings(batch_sizes=(4, 16))
+    assert combine(project).batch_sizes == (4, 16)
+    assert combine(project, sizes=[8, 2, 8]).batch_sizes == (2, 8)
+    with pytest.raises(KmrError, match="at least 1, not 0"):
+        Policy(batch_sizes=(0,))
+
+
 def allowed(pattern, layer):
     policy = Policy(allow=(pattern,)).resolved(LAYERS, "/")
     (finding,) = policy.apply([Finding("KMR101", "error", layer, 0, "out0", "")])

@@ -18,6 +18,19 @@ def test_the_nearest_file_counts(tmp_path):
     assert read_settings(inner) == Settings()
 
 
+def test_batch_sizes_are_whole_numbers(tmp_path):
+    (tmp_path / "pyproject.toml").write_text("[tool.kmr-inspect]\nbatch-sizes = [64, 1, 8]\n")
+    assert read_settings(tmp_path).batch_sizes == (1, 8, 64)
+
+
+@pytest.mark.parametrize("value", ['"1,8"', "8", "[0]", '["8"]', "[true]", "[1.5]"])
+def test_what_is_no_batch_size_is_refused(tmp_path, value):
+    (tmp_path / "pyproject.toml").write_text(f"[tool.kmr-inspect]\nbatch-sizes = {value}\n")
+    with pytest.raises(KmrError, match=r"\[tool.kmr-inspect\] batch-sizes") as raised:
+        read_settings(tmp_path)
+    assert raised.value.hint == "batch-sizes = [1, 8, 32, 64]"
+
+
 def test_no_file_at_all(tmp_path):
     assert read_settings(tmp_path) == Settings()
 

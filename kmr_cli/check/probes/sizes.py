@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from kmr_cli.check.observed import Trial
@@ -16,26 +18,47 @@ _SIZES_WITH_LEAK = 4
 """Other batch sizes tried where groups of samples were found to mix."""
 
 
-def try_sizes(run: Run, later: int) -> None:
-    """The same samples in batches of other sizes, as many as leave passes of the budget to look for the layers."""
-    size = run.evidence.size
+def try_sizes(run: Run, later: int, wanted: Sequence[int] | None = None) -> None:
+    """The same samples in batches of other sizes, as many as leave passes of the budget to look for the layers.
+
+    Args:
+        run: the check.
+        later: how many passes other probes will run afterwards.
+        wanted: the sizes that the user asks for, all of which are tried; None for those that show most.
+    """
     outputs = comparable(run)
-    chosen = sizes_to_try(size, run.evidence.specs, run.evidence.nbytes, run.batch)
-    if run.info.fixed_batch is not None:
-        chosen = [Trial(size, coincident=False, shifted=True)]
-    if not run.evidence.singly and any(run.mixed(tap) for tap in run.outputs):
+    chosen = _chosen(run, wanted)
+    if wanted is not None:
+        run.budget = max(run.budget, run.passes + len(chosen) + TRACES + 1 + run.to_fill)
+    elif not run.evidence.singly and any(run.mixed(tap) for tap in run.outputs):
         chosen = chosen[: max(1, _SIZES_WITH_LEAK - run.again)]  # what that saves names a pair of samples
     run.planned = min(run.passes + len(chosen), run.budget) + later
     for trial in chosen:
         left = run.budget - run.passes
-        if left <= 0 or (left <= TRACES + run.to_fill and any(found.wrong for found, _ in run.sizes)):
+        spent = left <= 0 or (left <= TRACES + run.to_fill and any(found.wrong for found, _ in run.sizes))
+        if spent and wanted is None:
             return
-        run.step("running the batch in another order" if trial.size == size else f"running a batch of {trial.size}")
+        run.step(
+            "running the batch in another order"
+            if trial.size == run.evidence.size
+            else f"running a batch of {trial.size}"
+        )
         found = try_size(run.session, run.batch, trial, run.taps, outputs, run.noisy)
         room = run.budget - run.passes > TRACES + 1 + run.to_fill
         if room or any(earlier.amplified for earlier, _ in run.sizes):
             found = excuse(run, found, look=room)
         run.sizes.append((found, trial.coincident))
+
+
+def _chosen(run: Run, wanted: Sequence[int] | None) -> list[Trial]:
+    """The batches to try; the last one of those that the user asks for is the batch itself in another order."""
+    size, dimensions = run.evidence.size, dimensions_of(run)
+    in_another_order = Trial(size, coincident=False, shifted=True)
+    if run.info.fixed_batch is not None:
+        return [in_another_order]
+    if wanted is None:
+        return sizes_to_try(size, run.evidence.specs, run.evidence.nbytes, run.batch)
+    return [*(Trial(other, other in dimensions) for other in wanted if other != size), in_another_order]
 
 
 def sizes_that_work(run: Run, dimensions: list[int]) -> list[int]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from zoo.arrays import ArraySession, HeadsSession
 
-from kmr_cli.check.check import check
+from kmr_cli.check.check import Policy, check
 from kmr_cli.check.probes import large
 from kmr_cli.errors import ModelRunError
 from kmr_cli.records import ModelInfo
@@ -199,3 +199,40 @@ def test_the_samples_repeat_no_pattern():
     assert min(np.bincount(rows)) >= 7
     for period in range(1, 18):
         assert any(first != second for first, second in zip(rows[5:], rows[5 + period :], strict=False))
+
+
+def tried(session, *sizes, size=5):
+    info = ModelInfo("m", "keras", "", session.inputs, (), session.layers, 0)
+    data = np.random.default_rng(1).standard_normal((size, WIDTH))
+    return check(session, info, {"x": data}, policy=Policy(batch_sizes=sizes))
+
+
+def test_the_users_sizes_take_the_place_of_all_others():
+    assert tried(chain(), 1, 8, 64).batch_sizes == (5, 1, 8, 64)
+    assert tried(chain(), 2).batch_sizes == (5, 2)
+    assert tried(chain(), 5).batch_sizes == (5,)
+    assert tried(chain(), *range(1, 20)).batch_sizes == (5, *(size for size in range(1, 20) if size != 5))
+
+
+def test_a_leak_shows_at_the_largest_of_the_users_sizes():
+    leak = ("late", above(40, one_scale))
+    assert errors(tried(chain(leak))) == []
+    assert errors(tried(chain(leak), 1, 48)) == [("KMR101", "late")]
+
+
+def test_all_of_the_users_sizes_are_run_though_the_first_are_wrong():
+    def odd(x):
+        if len(x) in (2, 3):
+            raise ModelRunError("neither two nor three")
+        return x
+
+    report = tried(chain(("odd", odd)), *range(1, 18))
+    assert set(report.batch_sizes) == set(range(1, 18))
+    assert errors(report) == [("KMR102", "odd")]
+
+
+def test_the_place_in_the_batch_is_looked_at_whatever_the_sizes():
+    def by_place(x):
+        return x * (1 + np.arange(len(x))[:, None])
+
+    assert errors(tried(chain(("places", by_place)), 8)) == [("KMR109", "places")]
