@@ -274,16 +274,12 @@ class Model:
 
         Raises:
             BatchError, MissingFrameworkError, ModelLoadError, ModelRunError.
+            BatchError: the model takes one sample at a time and keeps nothing between calls: nothing can mix.
             ModelLoadError: the file has no training mode (SavedModel, ``.pt2``, ONNX; traced or frozen TorchScript).
         """
-        if self.info.fixed_batch == 1:
-            raise BatchError(
-                "the model takes exactly 1 sample at a time, which has no neighbours: nothing to check",
-                "save or export it with a batch axis of any size (None), and check that file",
-            )
         asked = request(batch, size, shapes, seed)
         arrays, spare = take_batch(self._opened, asked)
-        if batch_size(arrays) < 2:
+        if batch_size(arrays) < 2 and self.info.fixed_batch != 1:
             raise BatchError("a batch of one sample has nothing to mix with", "give at least two samples")
         policy = policy or Policy()
         if batch_sizes != ():

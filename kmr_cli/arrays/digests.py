@@ -47,6 +47,13 @@ class Fingerprint:
         return [part for part, digest in zip(asked, found, strict=True) if digest != known[part]]
 
 
+def digest(array: np.ndarray) -> bytes:
+    """Of a whole tensor of any layout, its shape and dtype included; text too."""
+    about = f"{array.shape} {array.dtype}".encode()
+    held = repr(array.tolist()).encode() if array.dtype.hasobject else np.ascontiguousarray(array).tobytes()
+    return xxh3_128_digest(about + held, _SEED)
+
+
 def digests(array: np.ndarray, parts: int, asked: Iterable[int]) -> list[bytes] | None:
     """Those of some parts of a tensor, which is divided along axis 0.
 

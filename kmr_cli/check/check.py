@@ -13,7 +13,7 @@ from kmr_cli.check.probes.large import choose_large, try_large
 from kmr_cli.check.probes.mask_axis import mask_one_step, mask_one_step_at
 from kmr_cli.check.probes.masks import try_masks
 from kmr_cli.check.probes.pairs import find_pairs
-from kmr_cli.check.probes.repeat import find_noise, look_for_state
+from kmr_cli.check.probes.repeat import find_noise, look_for_state, same_start
 from kmr_cli.check.probes.resized import broken
 from kmr_cli.check.probes.sizes import dimensions, sizes_that_work, try_sizes
 from kmr_cli.check.report import make_report
@@ -22,10 +22,10 @@ from kmr_cli.check.rules import masks as mask_rules
 from kmr_cli.check.run import Progress, Run
 from kmr_cli.config.masks import Mask, masks_of
 from kmr_cli.config.policy import Policy as Policy
-from kmr_cli.errors import ModelRunError
+from kmr_cli.errors import BatchError, ModelRunError
 from kmr_cli.evidence.passes import Evidence
-from kmr_cli.formats.interface import Session, Taps
-from kmr_cli.records import Batch, ModelInfo, Report
+from kmr_cli.formats.interface import Session, State, Taps
+from kmr_cli.records import Batch, BatchIndex, ModelInfo, Report
 
 _SIZES, _UNGROUPED, _MASKED = 8, 14 + LARGE_PASSES, 4
 """Passes at other sizes, all passes but those of groups, passes for masks: what a user may expect."""
@@ -50,12 +50,13 @@ def check(
     another size; what is left names samples that mix, where groups showed that some do. Where a large tensor does not
     hold the samples in rows, a pass keeps all tensors and those so far are run again: other sizes are tried with what
     is left. Four or five more passes check masks, and one more training mode. A model that gives different values every
-    time takes up to six to tell why, and so is run at fewer sizes.
+    time takes up to six to tell why, and so is run at fewer sizes. Where the format can put back what a pass left, every
+    pass begins with the same, and three more tell what a call with other data changes for the next.
 
     Args:
         session: the loaded model.
         info: its description.
-        batch: the inputs, at least two samples.
+        batch: the inputs, at least two samples; one where the model takes no more: then state alone is looked for.
         policy: which rules, and what is by design.
         seed: of all replacement data.
         spare: further rows of the same inputs, preferred as replacement data.
@@ -65,12 +66,39 @@ def check(
     Raises:
         LayerError: what the policy allows is the end of several layers.
         ModelRunError: the model does not run on this batch, nor at any other size.
+        BatchError: the batch is one sample, and the model keeps nothing between calls.
     """
     policy = (policy or Policy()).resolved([layer.path for layer in session.layers], info.separator)
+    with same_start(session) as start:
+        return _check(
+            session, info, batch, start, policy=policy, seed=seed, spare=spare, reopen=reopen, progress=progress
+        )
+
+
+def _check(
+    session: Session,
+    info: ModelInfo,
+    batch: Batch,
+    start: State | None,
+    *,
+    policy: Policy,
+    seed: int,
+    spare: Batch | None,
+    reopen: Callable[[], Session] | None,
+    progress: Progress,
+) -> Report:
+    """The same, every pass of which begins with ``start``, where the format can put it back."""
     masks = masks_of(policy.masks, session.inputs, batch)
     layers = tuple(layer.path for layer in session.layers if not layer.untappable)
     run = Run(
-        session, info, batch, Taps(layers), Evidence(batch_size(batch)), np.random.default_rng([seed, 2]), progress
+        session,
+        info,
+        batch,
+        Taps(layers),
+        Evidence(batch_size(batch)),
+        np.random.default_rng([seed, 2]),
+        progress,
+        start=start,
     )
     groups = run.evidence.groups(number_samples(batch).tolist())
     for_masks = _MASKED if masks else 0
@@ -90,6 +118,8 @@ def check(
     run.evidence.repeat(session, batch, run.taps)
     look_for_state(run, reopen)
     repeat.judge(run)
+    if run.evidence.size == 1:
+        return _report_alone(run, policy)
     run.budget = len(groups) + 15 + find_noise(run)
     run.replace_each(groups, spare)
     run.indices = {tap: run.evidence.index(tap) for tap in run.evidence.order}
@@ -118,6 +148,24 @@ def check(
 def _other_sizes(policy: Policy, large: int | None) -> list[int] | None:
     """The sizes that the user asks for, without that of the large batch, which is run by itself; None if for none."""
     return [size for size in policy.batch_sizes if size != large] if policy.batch_sizes else None
+
+
+def _report_alone(run: Run, policy: Policy) -> Report:
+    """Of a model that takes one sample at a time: nothing can mix but requests, by what is kept between them.
+
+    Raises:
+        BatchError: nothing is.
+    """
+    if not run.claims:
+        raise BatchError(
+            "the model takes exactly 1 sample at a time, which has no neighbours, and keeps nothing between calls:"
+            " nothing to check",
+            "save or export it with a batch axis of any size (None), and check that file",
+        )
+    alone = "the model takes exactly 1 sample at a time: whether samples of a batch mix cannot be seen"
+    run.inconclusive.append(alone)
+    run.indices = {tap: BatchIndex("inconclusive", evidence=alone) for tap in run.evidence.order}
+    return make_report(run, policy, (), [1])
 
 
 def _judge_sizes(run: Run) -> None:

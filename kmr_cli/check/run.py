@@ -16,7 +16,7 @@ from kmr_cli.evidence.owners import NOBODY
 from kmr_cli.evidence.passes import Evidence
 from kmr_cli.evidence.sources import Source, find_sources
 from kmr_cli.evidence.taps import Tap, output_title
-from kmr_cli.formats.interface import Session, Taps
+from kmr_cli.formats.interface import Session, State, Taps
 from kmr_cli.records import Batch, BatchIndex, Finding, ModelInfo
 from kmr_cli.rules import Rule, Severity
 
@@ -37,7 +37,10 @@ class Run:
             in units in the last place of the largest value, at most FAR.
         poisoned: the same when sample 0 held NaN.
         poison_failure: (output of the layer that failed, message) where the model fails on NaN.
-        remembers: whether values that differ from run to run depend on earlier calls.
+        start: what every pass begins with, where the format can put that back; None where it cannot.
+        remembers: whether values depend on earlier calls.
+        by_data: whether it matters, for an output, what data those had; otherwise that there were any.
+        recalled: taps with other values after other calls, as far as these are no longer nondeterministic.
         sizes: what other sizes showed, each with whether it equals another dimension.
         large: what a batch as large as servers form them showed when half of it was replaced.
         too_large: (samples, bytes) of such a batch that was not run, since its values take too much memory.
@@ -64,7 +67,10 @@ class Run:
     moved_by_extreme: dict[Tap, int] = field(default_factory=dict)
     poisoned: dict[Tap, int] = field(default_factory=dict)
     poison_failure: tuple[Tap | None, str] | None = None
+    start: State | None = None
     remembers: bool = False
+    by_data: bool = False
+    recalled: set[Tap] = field(default_factory=set)
     sizes: list[tuple[SizeRun, bool]] = field(default_factory=list)
     large: LargeRun | None = None
     too_large: tuple[int, int] | None = None

@@ -91,11 +91,23 @@ class Baseline:
         found.missing = self.specs.keys() - seen.keys()
         return found
 
-    def differing(self, session: Session, batch: Batch, taps: Taps, *, stop: bool = False) -> set[Tap]:
-        """Taps of the unchanged batch, and others, that differ when ``batch``, mostly the same, is run: by chance."""
+    def differing(
+        self,
+        session: Session,
+        batch: Batch,
+        taps: Taps,
+        *,
+        stop: bool = False,
+        also: Callable[[Tap, np.ndarray], None] = lambda _tap, _array: None,
+    ) -> set[Tap]:
+        """Taps of the unchanged batch, and others, that differ when ``batch``, mostly the same, is run: by chance.
+
+        ``also`` sees every value that has the shape it had.
+        """
         found: set[Tap] = set()
 
         def look(tap: Tap, array: np.ndarray, shared: bool) -> None:
+            also(tap, array)
             if self.canonical[tap] in found if shared else self._differs(tap, array):
                 found.add(tap)
 

@@ -151,6 +151,33 @@ class ListingSession(Session, Protocol):
         """Of the last pass: output -> number of the sample whose element of a list it is in, if each has one."""
 
 
+class State(Protocol):
+    """All that a model keeps from one pass for the next, as it was at one moment.
+
+    Random numbers are no part of it: what is drawn shall show as such.
+    """
+
+    def changed(self) -> bool:
+        """Whether passes have left something else since; True also where only a run could tell."""
+
+    def restore(self) -> None:
+        """Put it back. Costs next to nothing where nothing has changed."""
+
+
+@runtime_checkable
+class KeepingSession(Session, Protocol):
+    """A session that can put back what a pass leaves for the next one: buffers, counters, caches, tables.
+
+    Attributes:
+        start: what every pass to come begins with; None for what the pass before it left, as in the model itself.
+    """
+
+    start: State | None
+
+    def state(self) -> State:
+        """What the model keeps at present; as the file holds it, where a format can only load that again."""
+
+
 @dataclass
 class TrainingMode:
     """How the passes to come run a model in training mode; may be changed between passes.

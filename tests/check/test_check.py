@@ -416,8 +416,9 @@ def test_state_is_not_called_chance():
     info = ModelInfo("m", "keras", "", session.inputs, (), session.layers, 0)
     batch = {"x": np.random.default_rng(0).standard_normal((B, 5))}
     report = check(session, info, batch, reopen=Running)
-    assert warnings_of(report) == [("KMR302", "state")]
-    assert report.verdict == "inconclusive"
+    assert errors(report) == {("KMR302", "state")}
+    assert warnings_of(report) == []
+    assert report.verdict == "fail"
 
 
 def test_a_dead_output_is_inconclusive():

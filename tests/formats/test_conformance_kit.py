@@ -108,6 +108,43 @@ class RemembersAPass(Session):
         return lambda layer, call, port, array: sink(layer, call, port, array + np.float32(self.passes > 1))
 
 
+class KeepsACount(RemembersAPass):
+    """Knows how to put back the number of passes."""
+
+    start = None
+
+    def state(self):
+        return Count(self)
+
+    def capture(self, batch, taps, sink=None, *, stop=False):
+        if self.start is not None:
+            self.start.restore()
+        return super().capture(batch, taps, sink, stop=stop)
+
+
+class Count:
+    def __init__(self, session):
+        self.session, self.passes = session, session.passes
+
+    def changed(self):
+        return self.session.passes != self.passes
+
+    def restore(self):
+        self.session.passes = self.passes
+
+
+class ForgetsToPutBack(KeepsACount):
+    def capture(self, batch, taps, sink=None, *, stop=False):
+        return Session.capture(self, batch, taps, sink, stop=stop)
+
+
+class NeverSaysThatItChanged(KeepsACount):
+    def state(self):
+        found = Count(self)
+        found.changed = lambda: False
+        return found
+
+
 class NamesByLoad(Session):
     """As Keras 3 does: ``dense``, then ``dense_1``."""
 
@@ -304,6 +341,8 @@ SABOTEURS = [
     ("outputs_equal_the_bare_model", {"session": RoundsOtherwise}),
     ("taps_do_not_change_the_outputs", {"session": FusesWithoutTaps}),
     ("the_same_pass_twice_is_the_same", {"session": RemembersAPass}),
+    ("a_start_is_put_back", {"session": ForgetsToPutBack}),
+    ("what_a_pass_leaves_is_told", {"session": NeverSaysThatItChanged}),
     ("two_loads_are_the_same", {"session": NamesByLoad}),
     ("returned_outputs_stay", {"session": KeepsItsBuffer}),
     ("sides_and_calls_choose", {"session": GivesBothSides}),
@@ -379,6 +418,13 @@ def test_every_rule_has_met_a_saboteur():
     assert {rule for rule, _ in SABOTEURS} | {"describe_imports_no_framework"} == {
         rule.name for rule in conformance.RULES
     }
+
+
+@pytest.mark.parametrize("rule", ["a_start_is_put_back", "what_a_pass_leaves_is_told"])
+def test_a_session_that_puts_back_what_it_kept_is_right(example, rule):
+    (found,) = [one for one in conformance.RULES if one.name == rule]
+    with conformance.opened(replace(example, format=Format(session=KeepsACount))) as keeps:
+        found(keeps)
 
 
 def test_a_live_model_that_is_not_adopted_is_found():

@@ -2,23 +2,83 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
 from kmr_cli.arrays.changes import changed
+from kmr_cli.arrays.digests import digest
 from kmr_cli.arrays.dtypes import discrete
 from kmr_cli.arrays.ulp import distance
 from kmr_cli.batch import replacement, stress
 from kmr_cli.check.run import Run
-from kmr_cli.formats.interface import Session, Taps, training_mode
+from kmr_cli.evidence.taps import Tap
+from kmr_cli.formats.interface import KeepingSession, Session, State, Taps, training_mode
 from kmr_cli.records import Batch
 
 
+@contextmanager
+def same_start(session: Session) -> Iterator[State | None]:
+    """While it is open every pass begins with what the model holds now, which it holds again in the end.
+
+    Yields:
+        What that is; None where the format cannot put it back.
+    """
+    if not isinstance(session, KeepingSession):
+        yield None
+        return
+    session.start = start = session.state()
+    try:
+        yield start
+    finally:
+        session.start = None
+        start.restore()
+
+
 def look_for_state(run: Run, reopen: Callable[[], Session] | None) -> None:
-    """Where values differ from run to run, whether that is state: fills in ``remembers``. Four passes, or none."""
-    if run.evidence.nondeterministic and reopen is not None:
-        run.remembers = _remembers(run, reopen)
+    """Whether something is kept between calls that changes later ones: fills in what :class:`Run` knows of that.
+
+    Comes after a second pass of the batch. Three passes where the format can put back what was kept; four to six where
+    values differ from run to run and only loading the model afresh tells why; else none.
+    """
+    if run.start is not None and run.start.changed():
+        _leave_what_is_kept(run, run.start)
+    elif run.evidence.nondeterministic and reopen is not None:
+        run.remembers, run.by_data = _remembers(run, reopen)
+
+
+def _leave_what_is_kept(run: Run, start: State) -> None:
+    """The batch after itself, and after other data, each time without putting back what was kept."""
+    session, evidence = run.session, run.evidence
+    assert isinstance(session, KeepingSession)
+    other = replacement.replace(run.batch, range(evidence.size), session.inputs, run.rng)
+    session.start = None
+    try:
+        moved, after_itself = _later(run, "running the batch after itself")
+        start.restore()
+        run.step("running other data")
+        session.capture(other, run.taps, lambda *_: None)
+        moved_too, after_other = _later(run, "running the batch after other data")
+    finally:
+        session.start = start
+    run.recalled = (moved | moved_too) - evidence.nondeterministic
+    run.remembers = bool(run.recalled)
+    by_data = {tap for tap in run.recalled if after_itself.get(tap) != after_other.get(tap)}
+    outputs = [tap for tap in run.outputs if tap not in evidence.nondeterministic]
+    hidden = bool(outputs) and all(discrete(evidence.specs[tap]) for tap in outputs)
+    run.by_data = bool(by_data if hidden else by_data.intersection(outputs))
+
+
+def _later(run: Run, doing: str) -> tuple[set[Tap], dict[Tap, bytes]]:
+    """One pass of the batch: taps that differ from the first, and a digest of every value."""
+    digests: dict[Tap, bytes] = {}
+
+    def look(tap: Tap, array: np.ndarray) -> None:
+        digests[tap] = digest(array)
+
+    run.step(doing)
+    return run.evidence.differing(run.session, run.batch, run.taps, also=look), digests
 
 
 def find_noise(run: Run) -> int:
@@ -35,8 +95,8 @@ def find_noise(run: Run) -> int:
     return 1
 
 
-def _remembers(run: Run, reopen: Callable[[], Session]) -> bool:
-    """Whether the second result of a fresh model depends on its first call, and not on chance.
+def _remembers(run: Run, reopen: Callable[[], Session]) -> tuple[bool, bool]:
+    """Whether the second result of a fresh model depends on its first call, and not on chance; and on that call's data.
 
     Random numbers that a fresh model draws in the same order every time depend on the number of calls alone, as a
     counter does. But they differ from sample to sample.
@@ -59,9 +119,10 @@ def _remembers(run: Run, reopen: Callable[[], Session]) -> bool:
     same = stress.alike(replacement.replace(run.batch, range(run.evidence.size), run.session.inputs, run.rng), 0)
     again, copies = results_of(run.batch, same)
     if not _alike(first, again):
-        return False  # chance, with no history at all
+        return False, False  # chance, with no history at all
     copies_first, late = results_of(same, run.batch)
-    return _treated_alike(copies_first, copies, run.evidence.size) or not _alike(second, late)
+    by_data = not _alike(second, late)
+    return by_data or _treated_alike(copies_first, copies, run.evidence.size), by_data
 
 
 def _treated_alike(first: list[np.ndarray], second: list[np.ndarray], size: int) -> bool:

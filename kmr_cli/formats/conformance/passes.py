@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from kmr_cli.formats.conformance.compare import demand, equal, same_outputs, same_values
+from kmr_cli.formats.conformance.compare import Values, demand, equal, same_outputs, same_values
 from kmr_cli.formats.conformance.example import SIDES, Opened
 from kmr_cli.formats.conformance.rule import Rule, rule
-from kmr_cli.formats.interface import Taps
+from kmr_cli.formats.interface import KeepingSession, Taps
+from kmr_cli.records import Batch
 
 PASSES: list[Rule] = []
 
@@ -53,7 +54,7 @@ def returned_outputs_stay(found: Opened) -> None:
     _, outputs = found.capture(Taps(()))
     assert outputs is not None
     kept = {name: np.array(value) for name, value in outputs.items()}
-    found.run(Taps(()), batch={name: np.ascontiguousarray(rows[::-1]) for name, rows in found.example.batch.items()})
+    found.run(Taps(()), batch=_turned(found.example.batch))
     same_outputs(outputs, kept, "after another pass")
 
 
@@ -82,3 +83,47 @@ def stopping_changes_no_value(found: Opened) -> None:
             after, again = found.run(found.everything, session=session)
             same_values(after, values, "after a pass that stopped")
             same_outputs(again, found.whole[1], "after a pass that stopped")
+
+
+@rule(PASSES)
+def a_start_is_put_back(found: Opened) -> None:
+    """A session that can put back what passes leave gives the same values in every pass that begins with it."""
+    with found.another() as session:
+        if not isinstance(session, KeepingSession):
+            return
+        demand(session.start is None, "a session begins with a start of its own")
+        session.start = start = session.state()
+        values, outputs = found.run(found.everything, session=session)
+        found.run(found.everything, session=session, batch=_turned(found.example.batch))
+        after, again = found.run(found.everything, session=session)
+        same_values(after, values, "in a pass with the same start")
+        same_outputs(again, outputs, "in a pass with the same start")
+        session.start = None
+        found.run(found.everything, session=session, batch=_turned(found.example.batch))
+        start.restore()
+        after, again = found.run(found.everything, session=session)
+        same_values(after, values, "once the start was restored")
+        same_outputs(again, outputs, "once the start was restored")
+
+
+@rule(PASSES)
+def what_a_pass_leaves_is_told(found: Opened) -> None:
+    """Of such a session: where a second pass gives other values, the start says that it has changed."""
+    with found.another() as session:
+        if not isinstance(session, KeepingSession):
+            return
+        start = session.state()
+        values, _ = found.run(found.everything, session=session)
+        told = start.changed()
+        later, _ = found.run(found.everything, session=session)
+        demand(told or not _moved(values, later), "a pass changes the next one, and the start has not changed")
+
+
+def _turned(batch: Batch) -> Batch:
+    """The samples in the opposite order."""
+    return {name: np.ascontiguousarray(rows[::-1]) for name, rows in batch.items()}
+
+
+def _moved(first: Values, second: Values) -> bool:
+    """Whether two passes gave different values."""
+    return first.keys() != second.keys() or any(not equal(first[tap], second[tap], 0.0) for tap in first)

@@ -14,7 +14,8 @@ import numpy as np
 from kmr_cli.errors import BatchError, LayerError, ModelLoadError, ModelRunError
 from kmr_cli.formats.common.frameworks import first_line
 from kmr_cli.formats.common.torch_arrays import to_arrays, to_tensor
-from kmr_cli.formats.interface import Sink, Taps
+from kmr_cli.formats.exported.run.live_state import LiveState
+from kmr_cli.formats.interface import Sink, State, Taps
 from kmr_cli.records import Batch, LayerInfo, TensorSpec
 
 
@@ -37,6 +38,7 @@ class LiveSession:
     """
 
     def __init__(self, module: Any) -> None:
+        self.start: State | None = None
         self._name = type(module).__name__
         try:
             self._module: Any = copy.deepcopy(module).cpu().eval()
@@ -69,6 +71,8 @@ class LiveSession:
 
         if self._module is None:
             raise ValueError("the session is closed")
+        if self.start is not None:
+            self.start.restore()
         modules = self._wanted(taps)
         given = {name: _tensor(name, array) for name, array in batch.items()}
         run = _Run(taps, sink, len(modules) * len(set(taps.calls)) if stop and taps.calls is not None else None)
@@ -87,6 +91,12 @@ class LiveSession:
                 f"{self._name}: the forward pass failed ({first_line(exc)})",
                 "compare the batch with what the model expects",
             ) from exc
+
+    def state(self) -> State:
+        """See :class:`kmr_cli.formats.interface.KeepingSession`."""
+        if self._module is None:
+            raise ValueError("the session is closed")
+        return LiveState(self._module)
 
     def close(self) -> None:
         """Free the copy."""

@@ -10,13 +10,14 @@ import numpy as np
 from kmr_cli.errors import BatchError, KmrError, ModelLoadError, ModelRunError
 from kmr_cli.formats.common.frameworks import first_line
 from kmr_cli.formats.common.torch_arrays import to_arrays, to_tensor
+from kmr_cli.formats.common.torch_state import TensorState
 from kmr_cli.formats.exported.describe.description import Description
 from kmr_cli.formats.exported.describe.program import Node, Ref
 from kmr_cli.formats.exported.run import taps as tapping
 from kmr_cli.formats.exported.run.examples import examples
 from kmr_cli.formats.exported.run.steps import compile_graph, run_steps
 from kmr_cli.formats.exported.run.weights import Weights
-from kmr_cli.formats.interface import Sink, Taps
+from kmr_cli.formats.interface import Sink, State, Taps
 from kmr_cli.records import Batch, LayerInfo, TensorSpec
 
 _PLANS = 4
@@ -27,7 +28,7 @@ class ExportedSession:
     """See :class:`kmr_cli.formats.interface.Session`.
 
     Every operation is torch's own, in the program's order, on the CPU and without gradients. Buffers that the program
-    writes to keep what was written for the next pass, as in the model itself.
+    writes to keep what was written for the next pass, as in the model itself, unless :attr:`start` says otherwise.
 
     Args:
         described: what the file tells.
@@ -39,6 +40,7 @@ class ExportedSession:
     """
 
     def __init__(self, described: Description, numbers: Mapping[str, Any] | None = None) -> None:
+        self.start: State | None = None
         self._described = described
         name = described.info.path
         self._numbers = _numbers(described, numbers or {})
@@ -72,6 +74,8 @@ class ExportedSession:
         weights = self._weights
         if weights is None:
             raise ValueError("the session is closed")
+        if self.start is not None:
+            self.start.restore()
         plan = self._plan(taps, stop=stop)
         values = _Values(weights)
         values.update(self._fed(batch))
@@ -91,6 +95,16 @@ class ExportedSession:
         with torch.no_grad():
             self._write_back(values, weights)
             return dict(self._outputs(values))
+
+    def state(self) -> State:
+        """See :class:`kmr_cli.formats.interface.KeepingSession`."""
+        weights = self._weights
+        if weights is None:
+            raise ValueError("the session is closed")
+        program = self._described.program
+        written = {one.target for one in program.outputs if one.kind in ("buffer", "parameter")}
+        kept = [one for one in program.inputs if one.kind == "buffer" or (one.target and one.target in written)]
+        return TensorState(weights[one.value] for one in kept if one.value is not None)
 
     def close(self) -> None:
         """Free the weights."""

@@ -253,6 +253,9 @@ class Framework(Protocol):
     def statistics_as_before(self, model: Any) -> AbstractContextManager[None]:
         """Around one pass that is not in training mode: on the way out moving statistics are as before."""
 
+    def bare_layer(self) -> Any:
+        """A layer without anything of its own."""
+
     def predict_differs(self, model: Any, places: Places, info: ModelInfo) -> bool:
         """Whether ``training=False``, which ``predict`` passes, may change what the model asks for by itself."""
 
@@ -328,6 +331,12 @@ class Keras3:
     def statistics_as_before(self, model: Any) -> AbstractContextManager[None]:
         """See :class:`Framework`."""
         return keras3_statistics_as_before(model)
+
+    def bare_layer(self) -> Any:
+        """See :class:`Framework`."""
+        import keras
+
+        return keras.layers.Layer()
 
     def predict_differs(self, model: Any, places: Places, info: ModelInfo) -> bool:
         """See :class:`Framework`. A functional model passes it on to all layers, whatever their calls store."""

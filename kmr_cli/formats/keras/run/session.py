@@ -12,7 +12,7 @@ import numpy as np
 from kmr_cli.errors import LayerError, ModelLoadError, ModelRunError
 from kmr_cli.formats.common.aligned import aligned_copy
 from kmr_cli.formats.common.frameworks import require
-from kmr_cli.formats.interface import Sink, Taps, TrainingMode
+from kmr_cli.formats.interface import Sink, State, Taps, TrainingMode
 from kmr_cli.formats.keras.describe.call_inputs import CallInputs, call_inputs, refuse_missing, refuse_unbuilt
 from kmr_cli.formats.keras.describe.config import LayerConfig, TensorRef
 from kmr_cli.formats.keras.run.backend import backend_name, no_gradients
@@ -20,6 +20,7 @@ from kmr_cli.formats.keras.run.capture import Framework, Keras3, Tapper
 from kmr_cli.formats.keras.run.load import CannotShortenError, keras_message, quiet_keras
 from kmr_cli.formats.keras.run.padding import OtherPadding
 from kmr_cli.formats.keras.run.paths import Places
+from kmr_cli.formats.keras.run.state import KerasState
 from kmr_cli.formats.keras.run.values import arrays, is_tensor
 from kmr_cli.records import Batch, LayerInfo, ModelInfo, TensorSpec
 
@@ -65,6 +66,7 @@ class KerasSession:
 
     Attributes:
         training: see :class:`kmr_cli.formats.interface.TrainingSession`.
+        start: see :class:`kmr_cli.formats.interface.KeepingSession`.
         way: see :class:`kmr_cli.formats.interface.TwoWaySession`.
         missed: layers tapped in the last pass that gave nothing, and why.
     """
@@ -81,6 +83,7 @@ class KerasSession:
         training: bool = False,
     ) -> None:
         self.training: TrainingMode | None = TrainingMode() if training else None
+        self.start: State | None = None
         self.way = CALL
         self._framework = framework or Keras3()
         self._info = info
@@ -131,6 +134,8 @@ class KerasSession:
         if stop and not taps.layers:
             return None
         built = (self._build_part(taps) if stop else None) or self._build_whole()
+        if self.start is not None:
+            self.start.restore()
         tapper = Tapper(self._framework, built.places, taps, sink, self._calls, stop=stop, padding=self._padding)
 
         def forward() -> Any:
@@ -155,6 +160,10 @@ class KerasSession:
         if stop:
             return None
         return self._named_outputs(outputs)
+
+    def state(self) -> State:
+        """See :class:`kmr_cli.formats.interface.KeepingSession`."""
+        return KerasState(self._build_whole().model, self._framework.bare_layer())
 
     @property
     def ways(self) -> tuple[str, ...]:

@@ -140,6 +140,10 @@ class Keras2:
             for variable, value in before:
                 variable.assign(value)
 
+    def bare_layer(self) -> Any:
+        """See :class:`kmr_cli.formats.keras.run.capture.Framework`."""
+        return require("tf_keras", EXTRA).layers.Layer()
+
     def predict_differs(self, model: Any, places: Places, info: ModelInfo) -> bool:  # noqa: ARG002  # of the protocol
         """See :class:`kmr_cli.formats.keras.run.capture.Framework`. A stored argument wins in Keras 2, always."""
         return trains_by_default(self, model, places)

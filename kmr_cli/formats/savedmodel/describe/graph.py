@@ -370,6 +370,10 @@ class Graph:
         """The FunctionDef of that name."""
         return self._library[name]
 
+    def function_operations(self, nodes: Iterable[str]) -> set[str]:
+        """The operations in the functions that these nodes can reach."""
+        return {raw.op for name in self.function_names(nodes) for raw in self._library[name].node_def}
+
     def new_graph_def(self, names: Iterable[str]) -> Any:
         """A GraphDef of these nodes, with the functions they reach and nothing else."""
         chosen = sorted(names, key=lambda name: self.nodes[name].position)

@@ -22,6 +22,7 @@ from kmr_cli.formats.common.frameworks import first_line, without_marks
 from kmr_cli.formats.savedmodel.describe import dtypes
 from kmr_cli.formats.savedmodel.describe.analysis import Analysis
 from kmr_cli.formats.savedmodel.describe.graph import producer
+from kmr_cli.formats.savedmodel.describe.stateful import writes
 from kmr_cli.formats.savedmodel.run import restore
 from kmr_cli.formats.savedmodel.run.taps import Group
 
@@ -46,6 +47,9 @@ class Runner:
         outputs: tensors to return at the end.
         deliver: called during :meth:`run`, one call at a time. What it raises ends the run.
 
+    Attributes:
+        writes: whether a run may leave something for the next one.
+
     Raises:
         ModelLoadError: TensorFlow does not accept the graph or cannot read the weights.
     """
@@ -61,6 +65,7 @@ class Runner:
         self._where = analysis.source.path.name
         roots = [*outputs, *(tensor for group in groups for tensor in group.tensors)]
         needed = analysis.graph.ancestors(roots)
+        self.writes = writes(analysis.graph, needed)
         self._inputs = [(one.name, one.tensor) for one in analysis.inputs if producer(one.tensor) in needed]
         plan = restore.plan(analysis, needed, tensorflow)
         nodes = needed | analysis.graph.ancestors([*plan.run, *plan.feed])
@@ -116,6 +121,7 @@ class Runner:
                 v1.import_graph_def(v1.GraphDef.FromString(graph_def.SerializeToString()), name="")
                 assignments = self._assignments(plan)
             self._session = v1.Session(graph=self._graph, config=config)
+            self._used = config
         except Exception as exc:
             raise _refused(self._where, exc) from exc
         self._initialize = partial(self._start, assignments, plan)
@@ -188,6 +194,12 @@ class Runner:
         except (TypeError, ValueError) as exc:  # the feed does not fit the placeholder
             raise ModelRunError(f"{self._where}: {first_line(exc)}", "check the input's values and shape") from exc
         return [as_array(value) for value in values]
+
+    def restart(self) -> None:
+        """Begin again with what the file holds: variables, tables and all else live as long as a session does."""
+        self._session.close()
+        self._session = self._tf.compat.v1.Session(graph=self._graph, config=self._used)
+        self._initialize(self._session)
 
     def _receive(self, number: Any, *values: Any) -> list[Any]:
         try:

@@ -10,7 +10,7 @@ import numpy as np
 from kmr_cli.errors import BatchError, ModelLoadError
 from kmr_cli.formats.common.aligned import aligned_copy
 from kmr_cli.formats.common.frameworks import import_user_modules, require
-from kmr_cli.formats.interface import OpenOptions, Sink, Taps
+from kmr_cli.formats.interface import OpenOptions, Sink, State, Taps
 from kmr_cli.formats.savedmodel.describe.analysis import Analysis
 from kmr_cli.formats.savedmodel.describe.constants import constants
 from kmr_cli.formats.savedmodel.describe.description import layer_infos
@@ -24,7 +24,7 @@ _KEPT = 2
 
 
 class SavedModelSession:
-    """Implements :class:`kmr_cli.formats.interface.Session`.
+    """Implements :class:`kmr_cli.formats.interface.KeepingSession`.
 
     Weights are read by the first capture, as far as its sub-graph needs them. Captures with the same taps share one
     imported graph, and so run exactly the same operations.
@@ -53,6 +53,7 @@ class SavedModelSession:
         self._sink: Sink | None = None
         self._groups: list[tapping.Group] = []
         self._closed = False
+        self.start: State | None = None
         self._check_operations()
 
     @property
@@ -85,6 +86,8 @@ class SavedModelSession:
         if stop and (sink is None or not events):
             return None
         runner, groups = self._runner(taps if sink is not None else None, events, batch, stop=stop)
+        if self.start is not None and runner.writes:
+            runner.restart()
         self._sink, self._groups = sink, groups
         try:
             fed = {name: aligned_copy(_as_objects(batch[name])) for name in names}
@@ -94,6 +97,21 @@ class SavedModelSession:
         if stop:
             return None
         return {one.name: value for one, value in zip(self._analysis.outputs, values, strict=True)}
+
+    def state(self) -> State:
+        """See :class:`kmr_cli.formats.interface.KeepingSession`: what the file holds."""
+        return _AsLoaded(self)
+
+    @property
+    def writes(self) -> bool:
+        """Whether a run may leave something for the next one, as far as the operations tell."""
+        return any(runner.writes for runner, _ in self._runners.values())
+
+    def restart(self) -> None:
+        """Begin again with what the file holds."""
+        for runner, _ in self._runners.values():
+            if runner.writes:
+                runner.restart()
 
     def close(self) -> None:
         """Free every loaded sub-graph."""
@@ -136,6 +154,19 @@ class SavedModelSession:
         unknown = [name for name in self._analysis.flow.order if not hasattr(self._tf.raw_ops, nodes[name].op)]
         if unknown:  # raw_ops leaves out a few internal ones and those of loaded libraries: let the import decide
             Runner(self._tf, self._analysis, [], [one.tensor for one in self._analysis.outputs], self._deliver).close()
+
+
+class _AsLoaded:
+    """See :class:`kmr_cli.formats.interface.State`."""
+
+    def __init__(self, session: SavedModelSession) -> None:
+        self._session = session
+
+    def changed(self) -> bool:
+        return self._session.writes
+
+    def restore(self) -> None:
+        self._session.restart()
 
 
 def _as_objects(array: np.ndarray) -> np.ndarray:

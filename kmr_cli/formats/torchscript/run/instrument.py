@@ -189,6 +189,23 @@ class Loaded:
                 buffer.copy_(value)
                 handle.setattr(name, buffer)
 
+    def attributes(self) -> list[tuple[Any, str]]:
+        """(module, name) of whatever the code reads or writes in a module, other modules and parameters aside."""
+        import torch
+
+        names = {
+            node.s("name")
+            for function in self._unit.get_functions()
+            for node in _nodes(function.graph)
+            if node.kind() in ("prim::GetAttr", "prim::SetAttr")
+        }
+        found = []
+        for handle in (self.module._c, *(child for _, child in _submodules(self.module._c, ""))):
+            apart = {name for name, _ in torch._C.ParameterDict(handle).items()} | {"training"}
+            apart.update(name for name, _ in torch._C.ModuleDict(handle).items())
+            found += [(handle, name) for name in sorted(names - apart) if handle.hasattr(name)]
+        return found
+
     def modules_by_identity(self) -> dict[int, str]:
         """Path of every submodule by the hash of any handle of it (its address); the first path of a shared one."""
         paths: dict[int, str] = {}

@@ -12,10 +12,11 @@ import numpy as np
 
 from kmr_cli.errors import BatchError, LayerError
 from kmr_cli.formats.common.torch_arrays import to_arrays, to_tensor
-from kmr_cli.formats.interface import Sink, Taps, TrainingMode
+from kmr_cli.formats.interface import Sink, State, Taps, TrainingMode
 from kmr_cli.formats.torchscript.describe.description import Description
 from kmr_cli.formats.torchscript.describe.signature import build
 from kmr_cli.formats.torchscript.run import failures, instrument
+from kmr_cli.formats.torchscript.run.state import ModuleState
 from kmr_cli.records import Batch, LayerInfo, ModelInfo, TensorSpec
 
 _ONE_PASS = threading.RLock()  # the operators report to one listener per process
@@ -38,12 +39,14 @@ class TorchScriptSession:
 
     Attributes:
         training: see :class:`kmr_cli.formats.interface.TrainingSession`.
+        start: see :class:`kmr_cli.formats.interface.KeepingSession`.
     """
 
     def __init__(self, loaded: instrument.Loaded, described: Description, *, training: bool = False) -> None:
         self.training: TrainingMode | None = None
         if training:
             self.training = TrainingMode(normalizers=loaded.normalizers())
+        self.start: State | None = None
         self._listed: dict[str, int] = {}
         self._loaded: instrument.Loaded | None = loaded
         self._described = described
@@ -86,6 +89,8 @@ class TorchScriptSession:
         arguments, keywords = build(self._described.arguments, tensors)
         last = self._last_values(taps) if stop else None
         recorder = _Recorder(taps, sink, last, self._identities, self._described.helpers)
+        if self.start is not None:
+            self.start.restore()
         with _ONE_PASS:
             before = instrument.listen(recorder)
             try:
@@ -110,6 +115,12 @@ class TorchScriptSession:
         size = len(next(iter(batch.values()))) if batch else 0
         self._listed = {name: owner for name, owner in listed_outputs(result, size) if owner is not None}
         return dict(_named_outputs(result))
+
+    def state(self) -> State:
+        """See :class:`kmr_cli.formats.interface.KeepingSession`."""
+        if self._loaded is None:
+            raise ValueError("the session is closed")
+        return ModuleState(self._loaded.attributes())
 
     def _mode(self, loaded: instrument.Loaded) -> AbstractContextManager[None]:
         """Around one pass: training mode, which leaves no trace, or nothing."""
