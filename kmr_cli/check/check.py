@@ -50,8 +50,8 @@ def check(
     another size; what is left names samples that mix, where groups showed that some do. Where a large tensor does not
     hold the samples in rows, a pass keeps all tensors and those so far are run again: other sizes are tried with what
     is left. Four or five more passes check masks, and one more training mode. A model that gives different values every
-    time takes up to six to tell why, and so is run at fewer sizes. Where the format can put back what a pass left, every
-    pass begins with the same, and three more tell what a call with other data changes for the next.
+    time takes up to six to tell why, and so is run at fewer sizes. Where the format can put back what a pass left,
+    every pass begins with the same, and three more tell what a call with other data changes for the next.
 
     Args:
         session: the loaded model.
