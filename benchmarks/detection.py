@@ -33,10 +33,14 @@ PARTS = {  # name of a process -> modules of cases
     "clean TorchScript": ("zoo.clean.torch_networks", "zoo.clean.torch_masks"),
     "faults in ONNX": ("zoo.faults.onnx_faults",),
     "clean ONNX": ("zoo.clean.onnx_networks",),
+    "faults in ONNX, new exporter": ("zoo.faults.onnx_faults_new",),
+    "faults in .pt2": ("zoo.faults.exported_faults",),
+    "clean .pt2": ("zoo.clean.exported_networks",),
 }
-FORMATS = ("keras", "h5", "savedmodel", "torchscript", "onnx")
+FORMATS = ("keras", "h5", "savedmodel", "torchscript", "pt2", "onnx")
 TITLES = {
-    "keras": "`.keras`", "h5": "`.h5`", "savedmodel": "SavedModel", "torchscript": "TorchScript", "onnx": "ONNX",
+    "keras": "`.keras`", "h5": "`.h5`", "savedmodel": "SavedModel", "torchscript": "TorchScript", "pt2": "`.pt2`",
+    "onnx": "ONNX",
 }  # fmt: skip
 PACKAGES = ("kmr-inspect", "keras", "tensorflow", "torch", "onnxruntime", "numpy")
 ONE_THREAD = {
@@ -53,6 +57,8 @@ def run_part(part: str, only: str) -> None:
     for module in PARTS[part]:
         for case in import_module(module).cases():
             if only in f"{case.format}/{case.name}":
+                # A line of its own: a framework may have written half of one.
+                print(flush=True)
                 print(json.dumps({"case": _public(case), **asdict(judge(case))}), flush=True)
 
 

@@ -190,6 +190,89 @@ def scan() -> Any:
     return model(nodes, [tensor("x", ["batch", 5, 2])], [tensor("y", ["batch", 5, 2])], [constant("one", [1])])
 
 
+def _rolled(value: str, name: str) -> list[Any]:
+    """Nodes that make ``name`` of a value: its rows, one place on."""
+    return [
+        helper.make_node("Slice", [value, "minus_one", "end", "first"], ["tail"], name="tail"),
+        helper.make_node("Slice", [value, "first", "minus_one", "first"], ["front"], name="front"),
+        helper.make_node("Concat", ["tail", "front"], [name], name="rolled", axis=0),
+    ]
+
+
+_PLACES = (constant("minus_one", [-1]), constant("first", [0]), constant("end", [2**62]))
+
+
+def mean_in_a_branch(axis: int = 0) -> Any:
+    """The branch that is always taken removes the mean of the batch, or with ``axis=1`` that of every sample."""
+    centre = [
+        helper.make_node("ReduceMean", ["hidden", "axes"], ["mean"], name="mean"),
+        helper.make_node("Sub", ["hidden", "mean"], ["centred"], name="centre"),
+    ]
+    then = _body("then", centre, ["centred"])
+    other = _body("else", [helper.make_node("Neg", ["hidden"], ["negated"], name="negate")], ["negated"])
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["hidden"], name="matmul"),
+        helper.make_node("If", ["yes"], ["chosen"], name="choose", then_branch=then, else_branch=other),
+        helper.make_node("Tanh", ["chosen"], ["y"], name="tanh"),
+    ]
+    made = [weights("w", 4, 3), constant("yes", True, bool), constant("axes", [axis])]
+    return model(nodes, [tensor("x", ["batch", 4])], [tensor("y", ["batch", 3])], made)
+
+
+def _rounds(inside: Sequence[Any], initializers: Sequence[Any], rounds: str, going: str) -> Any:
+    """(B, 4) -> (B, 4): a Loop whose body makes ``next`` of ``state``, and ``on`` of ``going``."""
+    bool_ = TensorProto.BOOL
+    inputs = [tensor("round", [], TensorProto.INT64), tensor("going", [], bool_), tensor("state", None)]
+    body = helper.make_graph(list(inside), "body", inputs, [tensor("on", [], bool_), tensor("next", None)])
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["start"], name="matmul"),
+        helper.make_node("Loop", [rounds, going, "start"], ["last"], name="rounds", body=body),
+        helper.make_node("Tanh", ["last"], ["y"], name="tanh"),
+    ]
+    made = [weights("w", 4, 4), *initializers]
+    return model(nodes, [tensor("x", ["batch", 4])], [tensor("y", ["batch", 4])], made)
+
+
+def roll_in_a_loop() -> Any:
+    """Three rounds, each of which adds the next sample's values."""
+    inside = [
+        *_rolled("state", "moved"),
+        helper.make_node("Add", ["state", "moved"], ["next"], name="add"),
+        helper.make_node("Identity", ["going"], ["on"], name="on"),
+    ]
+    return _rounds(inside, [*_PLACES, constant("three", 3), constant("yes", True, bool)], "three", "yes")
+
+
+def until_all_are_small() -> Any:
+    """All are halved until the largest of the batch is at most 1."""
+    inside = [
+        helper.make_node("Mul", ["state", "half"], ["next"], name="halve"),
+        helper.make_node("Abs", ["next"], ["size"], name="size"),
+        helper.make_node("ReduceMax", ["size"], ["largest"], name="largest", keepdims=0),
+        helper.make_node("Greater", ["largest", "one"], ["on"], name="compare"),
+    ]
+    made = [constant("half", 0.5, np.float32), constant("one", 1, np.float32), constant("yes", True, bool)]
+    return _rounds(inside, made, "", "yes")
+
+
+def scan_over_samples() -> Any:
+    """A running sum over the samples, which was to go over the steps."""
+    inside = [
+        helper.make_node("Add", ["before", "step"], ["after"], name="add"),
+        helper.make_node("Identity", ["after"], ["seen"], name="see"),
+    ]
+    body = helper.make_graph(
+        inside, "body", [tensor("before", None), tensor("step", None)], [tensor("after", None), tensor("seen", None)]
+    )
+    nodes = [
+        helper.make_node("Tanh", ["x"], ["squashed"], name="tanh"),
+        helper.make_node("Scan", ["zeros", "squashed"], ["last", "all"], name="scan", body=body, num_scan_inputs=1),
+        helper.make_node("Relu", ["all"], ["y"], name="relu"),
+    ]
+    zeros = constant("zeros", np.zeros(4), np.float32)
+    return model(nodes, [tensor("x", ["batch", 4])], [tensor("y", ["batch", 4])], [zeros])
+
+
 def _reference(name: str, attribute: str) -> Any:
     """An attribute of a node in a function that is one of the function's own."""
     found = helper.make_attribute(name, 0.0)

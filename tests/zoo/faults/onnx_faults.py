@@ -1,17 +1,19 @@
-"""ONNX models in which samples change each other: what the faulty PyTorch networks become by the exporter of old."""
+"""ONNX models in which samples change each other: what both exporters make of faulty networks, branches and loops."""
 
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
+from torch.export import Dim
+from zoo import onnx_models
 from zoo.cases import SIZE, Case
 from zoo.faults import torch_faults
-from zoo.onnx_models import EXPORTED
 from zoo.torchscript import script
 
 NOT_IN_ONNX = frozenset(
@@ -35,9 +37,21 @@ ELSEWHERE = {
     "softmax, shared": "tower",
 }
 """Layers that are named where they differ from TorchScript's."""
+NOT_BY_THE_NEW = frozenset(
+    {"branch", "branch, repeated"}  # it follows no branch that values decide
+    | {"median, traced", "cumulative maximum, traced"}  # it has no operators for these
+    | {"counter"}  # it takes the count for a constant
+    | {"squeeze", "squeeze, behind a sort"}  # it squeezes nothing, as if no size could be 1
+)
+OTHERWISE_BY_THE_NEW = {
+    "state": {"rules": ("KMR101",)},  # the sum so far is a constant; what is left adds up the batch
+    "zero product, behind a sort": {"layer": "fault"},
+}
 
 
-def write(make: Callable[[], nn.Module], convert: str, shapes: tuple[tuple[int, ...], ...], folder: Path) -> Path:
+def write(
+    make: Callable[[], nn.Module], convert: str, shapes: tuple[tuple[int, ...], ...], folder: Path, *, new: bool = False
+) -> Path:
     torch.manual_seed(0)
     torch.set_num_threads(1)
     module = make().eval()
@@ -46,27 +60,62 @@ def write(make: Callable[[], nn.Module], convert: str, shapes: tuple[tuple[int, 
     path = folder / "model.onnx"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.onnx.export(
-            script(module) if convert == "script" else module, tuple(example), str(path), dynamo=False,
-            input_names=["x"], dynamic_axes={"x": {0: "batch"}}, opset_version=20,
-        )  # fmt: skip
+        if new:
+            torch.onnx.export(
+                module, tuple(example), str(path), dynamo=True, input_names=["x"], opset_version=20, verbose=False,
+                dynamic_shapes=({0: Dim.AUTO},), external_data=False,
+            )  # fmt: skip
+        else:
+            torch.onnx.export(
+                script(module) if convert == "script" else module, tuple(example), str(path), dynamo=False,
+                input_names=["x"], dynamic_axes={"x": {0: "batch"}}, opset_version=20,
+            )  # fmt: skip
     return path
 
 
 def cases() -> Iterator[Case]:
-    """Every one that has one input."""
-    for case in torch_faults.cases():
-        if case.name in NOT_IN_ONNX or not isinstance(case.build, partial) or case.build.func is not torch_faults.write:
-            continue
-        make, convert, shapes = case.build.args
-        if len(shapes) == 1:
+    """What the exporter of old makes of every network that has one input, and what it takes no exporter for."""
+    for case, make, convert, shapes in _networks():
+        if case.name not in NOT_IN_ONNX:
             layer = ELSEWHERE.get(case.name, case.layer)
             yield replace(case, format="onnx", build=partial(write, make, convert, shapes), shapes={}, layer=layer)
     yield Case("dynamic quantization by onnxruntime", "onnx", _dynamic, "dynamic quantization", ("KMR101",), DYNAMIC)
+    for name, (make_graph, layer) in BY_HAND.items():
+        yield Case(
+            name, "onnx", partial(_by_hand, make_graph), "loop" if "loop" in name else "branch", ("KMR101",), layer
+        )
+
+
+def by_the_new_exporter() -> Iterator[Case]:
+    """What the exporter of today makes of them."""
+    for case, make, convert, shapes in _networks():
+        if case.name not in NOT_BY_THE_NEW:
+            build = partial(write, make, convert, shapes, new=True)
+            made = replace(case, name=f"{case.name}, new exporter", format="onnx", build=build, shapes={})
+            yield replace(made, **OTHERWISE_BY_THE_NEW.get(case.name, {}))
+
+
+def _networks() -> Iterator[tuple[Case, Callable[[], nn.Module], str, tuple[tuple[int, ...], ...]]]:
+    for case in torch_faults.cases():
+        if isinstance(case.build, partial) and case.build.func is torch_faults.write:
+            make, convert, shapes = case.build.args
+            if len(shapes) == 1:
+                yield case, make, convert, shapes
 
 
 DYNAMIC = "stem.0.DynamicQuantizeLinear"
+BY_HAND: dict[str, tuple[Callable[[], Any], str]] = {
+    "mean in a branch": (onnx_models.mean_in_a_branch, "choose"),
+    "roll in a loop": (onnx_models.roll_in_a_loop, "rounds"),
+    "loop until all are small": (onnx_models.until_all_are_small, "rounds"),
+    "loop by Scan over samples": (onnx_models.scan_over_samples, "scan"),
+}
+"""What builds it, and the layer that mixes."""
 
 
 def _dynamic(folder: Path) -> Path:
-    return EXPORTED / "dynamic.onnx"
+    return onnx_models.EXPORTED / "dynamic.onnx"
+
+
+def _by_hand(make: Callable[[], Any], folder: Path) -> Path:
+    return onnx_models.save(make(), folder / "model.onnx")
