@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 from kmr_cli.compare.case import Case, Pair, axis_moved
 from kmr_cli.compare.words import counted, output_name
+from kmr_cli.evidence.taps import Tap
 from kmr_cli.records import OutputAgreement
 
 
-def agreement(pair: Pair, names: Sequence[str]) -> OutputAgreement:
-    """Whether a pair of outputs agrees, and how far apart the two are; ``names``: of the model's outputs."""
+def agreement(pair: Pair, names: Sequence[str], swapped: Container[Tap] = ()) -> OutputAgreement:
+    """Whether a pair of outputs agrees, and how far apart the two are.
+
+    Args:
+        pair: the output, and the baseline's that it was held against.
+        names: of the model's outputs.
+        swapped: outputs that stand at another place than in the baseline. They do not agree, whatever they hold.
+    """
+    if pair.model.tap in swapped:
+        return OutputAgreement(output_name(pair.model.port, names), False, None, None)
     content = pair.content
     agrees: bool | None = None
     if content.kind != "unknown" and not _says_nothing(pair):

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from kmr_cli.compare.calls import Call as Call
+from kmr_cli.compare.calls import Calls, Match
+from kmr_cli.compare.folded import fold
 from kmr_cli.compare.likeness import PATH, agrees, scores
 from kmr_cli.formats.facts import same_family
 from kmr_cli.records import Snapshot, TapSketch
-
-Call: TypeAlias = "tuple[str, int]"
-"""(layer, call)"""
-Calls: TypeAlias = "dict[Call, list[TapSketch]]"
-"""Call -> its taps, in the order in which they ran."""
-Match: TypeAlias = "dict[Call, Call]"
-"""Call of the model -> the corresponding call of the baseline."""
 
 _MOST = 2000
 
@@ -32,6 +27,8 @@ class Alignment:
         added: calls that only the model has.
         removed: calls that only the baseline has.
         same_kind: both come from the same framework, so that paths mean the same.
+        folded: calls that do the work of several, or several the work of one: (calls in the model, calls in the
+            baseline). The last ones of both are a pair, the others have no counterpart.
     """
 
     pairs: tuple[tuple[Call, Call], ...]
@@ -39,6 +36,7 @@ class Alignment:
     added: tuple[Call, ...]
     removed: tuple[Call, ...]
     same_kind: bool
+    folded: tuple[tuple[tuple[Call, ...], tuple[Call, ...]], ...] = ()
 
 
 def align(model: Snapshot, baseline: Snapshot) -> Alignment:
@@ -58,9 +56,10 @@ def align(model: Snapshot, baseline: Snapshot) -> Alignment:
         found = found | both.in_order(left, right)
         if not same_kind:
             found = both.uncrossed(left, right, found)
+    folded = fold(here, there, found) if same_kind else ()
     if ("", 0) in here and ("", 0) in there:
         found["", 0] = ("", 0)
-    return _alignment(here, there, found, same_kind=same_kind)
+    return replace(_alignment(here, there, found, same_kind=same_kind), folded=folded)
 
 
 def _calls(taps: Sequence[TapSketch]) -> Calls:

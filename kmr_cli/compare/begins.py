@@ -27,7 +27,7 @@ class Begin:
     severity: Severity | None = None
 
 
-def begins(case: Case, broken: Mapping[Tap, Rule]) -> list[Begin]:
+def begins(case: Case, broken: Mapping[Tap, Rule], *, casts: bool = False) -> list[Begin]:
     """Where something begins, among what the policy counts.
 
     A rule that does not count hides nothing of the others. What an allowed layer does to later ones is allowed too,
@@ -37,8 +37,13 @@ def begins(case: Case, broken: Mapping[Tap, Rule]) -> list[Begin]:
     Args:
         case: the comparison; it gets the doubt, where there is one.
         broken: tap of the model -> the rule that it breaks.
+        casts: a layer may have changed what it was given before it was seen, so that what enters it is no sign of
+            what comes before.
     """
     wrong = {tap for tap, rule in broken.items() if case.policy.counts(rule.code)}
+    if case.entering is not None:
+        returned = {tap for tap in wrong if tap[2].startswith("out")}
+        wrong = returned | (case.entering.spoilt(wrong.__contains__, casts=casts) & {*case.order})
     sources = _sources(case, wrong)
     found = [Begin(tap, _elsewhere(case, tap, wrong, sources)) for tap in sources]
     if not sources or not all(case.policy.allows(layer) for layer, _, _ in sources):
@@ -110,7 +115,9 @@ def _elsewhere(case: Case, tap: Tap, wrong: set[Tap], sources: Sequence[Tap]) ->
     """Where else it is wrong, but for where something begins anew."""
     if not tap[0]:
         return ""
-    named = {"", *(source[0] for source in sources)}
+    within = tap[0].split(case.model.separator)
+    containers = {case.model.separator.join(within[:depth]) for depth in range(1, len(within))}
+    named = {"", *(source[0] for source in sources), *containers}
     after = [other[0] for other in case.order[case.order.index(tap) + 1 :] if other in wrong and other[0] not in named]
     count = len(dict.fromkeys(after))
     outputs = any(not other[0] and other in wrong for other in case.order)

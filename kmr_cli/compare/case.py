@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from kmr_cli.compare.alignment import Alignment, Call
 from kmr_cli.compare.difference import TapDifference
+from kmr_cli.compare.entering import Entering
+from kmr_cli.compare.pair import Pair as Pair
 from kmr_cli.config.policy import Policy
 from kmr_cli.evidence.taps import Tap
-from kmr_cli.records import Difference, OutputAgreement, Snapshot, TapSketch
+from kmr_cli.records import Difference, OutputAgreement, Snapshot
 from kmr_cli.rules import Rule, Severity
 
 _OWNED = ("separated", "merged", "moved", "reordered")
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two taps that correspond, and how their contents differ."""
-
-    model: TapSketch
-    baseline: TapSketch
-    content: TapDifference
 
 
 @dataclass
@@ -46,6 +40,8 @@ class Case:
     pairs: tuple[Pair, ...]
     outputs: tuple[OutputAgreement, ...]
     policy: Policy
+    entering: Entering | None = None
+    swapped: Mapping[Tap, str] = field(default_factory=dict)
     conversion: bool = False
     same_data: bool = True
     findings: list[Difference] = field(default_factory=list)
@@ -53,7 +49,7 @@ class Case:
 
     def __post_init__(self) -> None:
         self.partners = dict(self.alignment.pairs)
-        self.order = [pair.model.tap for pair in self.pairs]
+        self.order = self._order()
         self.ports: tuple[dict[Call, list[str]], ...] = ({}, {})
         for ports, snapshot in zip(self.ports, (self.model, self.baseline), strict=True):
             for tap in snapshot.taps:
@@ -63,6 +59,29 @@ class Case:
         """The outputs agree with another model's: how either gets there is its own business."""
         self.both_ends = any(port.startswith("in") for layer, _, port in self.order if layer)
         """What enters the layers was compared too, so that a layer's own doing can be told from what it was given."""
+
+    def folded(self) -> list[tuple[tuple[Call, ...], tuple[Call, ...]]]:
+        """Where one layer does the work of several: (calls in the model, calls in the baseline), the last ones a pair.
+
+        Besides what the alignment found, calls that were matched by what they return, not by their path, and that
+        take what enters others without counterpart.
+        """
+        found = list(self.alignment.folded)
+        known = {mine[-1] for mine, _ in found}
+        if self.entering is None:
+            return found
+        for call, other in self.alignment.renamed:
+            before, added = self.entering.fused(call), self.entering.added_before(call)
+            if call not in known and bool(before) != bool(added):
+                found.append(((*reversed(added), call), (*reversed(before), other)))
+        return found
+
+    def _order(self) -> list[Tap]:
+        """The taps that were compared and all that enters their calls, in the order in which they ran."""
+        compared = {pair.model.tap for pair in self.pairs}
+        calls = {tap[:2] for tap in compared if tap[0]} if self.entering else set()
+        entering = {tap.tap for tap in self.model.taps if tap.port.startswith("in") and tap.tap[:2] in calls}
+        return [tap.tap for tap in self.model.taps if tap.tap in compared or tap.tap in entering]
 
     def add(
         self, rule: Rule, tap: Tap, message: str, content: TapDifference | None = None, *,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from kmr_cli.compare.by_sketches import by_sketches
 from kmr_cli.compare.difference import FAR, TapDifference, Values
 from kmr_cli.compare.exactly import exactly
@@ -9,6 +11,7 @@ from kmr_cli.records import TapSketch
 
 RANDOM = "changes from run to run"
 NOW_RANDOM = "gives different values for the same batch from run to run, which it did not before"
+OF_OTHERS = "each sample has another one's values: the same rows in another order"
 _CUT = "is split by sample on one side only"
 
 
@@ -38,13 +41,24 @@ def differ(
     if model.random or baseline.random:
         return TapDifference("unknown", reason=RANDOM)
     if values is not None:
-        return exactly(values[0](model), values[1](baseline), model, baseline, size, tolerance, any_layout=any_layout)
+        mine, yours = values[0](model), values[1](baseline)
+        found = exactly(mine, yours, model, baseline, size, tolerance, any_layout=any_layout)
+        return _of_others(found, model, baseline, size)
     now, before = sizes_of(model, size), sizes_of(baseline, size)
     if now != before:
         return TapDifference("shape", moved=sorted(now) == sorted(before))
     if len(model.samples) != len(baseline.samples) or model.count != baseline.count:
         return TapDifference("unknown", reason=_CUT)
-    return by_sketches(model, baseline, size, tolerance, schema)
+    return _of_others(by_sketches(model, baseline, size, tolerance, schema), model, baseline, size)
+
+
+def _of_others(found: TapDifference, model: TapSketch, baseline: TapSketch, size: int) -> TapDifference:
+    """The difference, told as what it is where every sample's values are those of another sample."""
+    if found.kind not in ("off", "reordered") or not 1 < size == len(model.samples) == len(baseline.samples):
+        return found
+    now, before = ([sample.bits for sample in tap.samples] for tap in (model, baseline))
+    swapped = now != before and sorted(now) == sorted(before)
+    return replace(found, kind="off", reason=OF_OTHERS) if swapped else found
 
 
 def sizes_of(tap: TapSketch, size: int) -> tuple[int, ...]:

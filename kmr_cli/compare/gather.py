@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from kmr_cli.compare.agreement import agreement
@@ -10,7 +10,10 @@ from kmr_cli.compare.alignment import Alignment, align
 from kmr_cli.compare.case import Case, Pair
 from kmr_cli.compare.differ import differ
 from kmr_cli.compare.difference import TapDifference, Values
+from kmr_cli.compare.entering import Entering
+from kmr_cli.compare.flow import Flow
 from kmr_cli.compare.outputs import counterpart
+from kmr_cli.compare.swapped import put_in_order
 from kmr_cli.compare.words import output_name
 from kmr_cli.config.policy import Policy
 from kmr_cli.config.tolerance import Tolerances
@@ -33,17 +36,33 @@ def gather(
     """Match two snapshots and compare tap by tap; arguments as for :func:`kmr_cli.compare.compare.compare`."""
     alignment = align(model, baseline)
     any_layout = conversion and not alignment.same_kind
-    pairs = tuple(_pairs(model, baseline, alignment, tolerances, values, any_layout=any_layout))
+
+    def difference(tap: TapSketch, other: TapSketch) -> TapDifference:
+        tolerance = tolerances.at(tap.layer or _returned_as(tap, model), tap.dtype, other.dtype)
+        return differ(tap, other, model.size, tolerance, values=values, any_layout=any_layout, schema=baseline.schema)
+
+    pairs: tuple[Pair, ...]
+    pairs, swapped = put_in_order(tuple(_pairs(model, baseline, alignment, difference)), difference)
+    entering = None
+    if any(pair.model.layer and pair.model.port.startswith("in") for pair in pairs):
+        taps = {tap.tap: tap for tap in model.taps}
+        entering = Entering(Flow(model), Flow(baseline), dict(alignment.pairs), taps)
+        pairs = tuple(entering.settled(pairs))
     if not same_data:
         pairs = tuple(pair if pair.content.kind == "shape" else replace(pair, content=_OTHER) for pair in pairs)
-    outputs = tuple(agreement(pair, model.outputs) for pair in pairs if not pair.model.layer)
-    return Case(model, baseline, alignment, pairs, outputs, policy, conversion=conversion, same_data=same_data)
+    outputs = tuple(agreement(pair, model.outputs, swapped) for pair in pairs if not pair.model.layer)
+    return Case(
+        model, baseline, alignment, pairs, outputs, policy, entering, swapped,
+        conversion=conversion, same_data=same_data,
+    )  # fmt: skip
 
 
 def _pairs(
-    model: Snapshot, baseline: Snapshot, alignment: Alignment, tolerances: Tolerances,
-    values: tuple[Values, Values] | None, *, any_layout: bool,
-) -> Iterator[Pair]:  # fmt: skip
+    model: Snapshot,
+    baseline: Snapshot,
+    alignment: Alignment,
+    difference: Callable[[TapSketch, TapSketch], TapDifference],
+) -> Iterator[Pair]:
     """Every tap of the model that has a counterpart, in the order in which they ran."""
     there = {tap.tap: tap for tap in baseline.taps}
     partner = dict(alignment.pairs)
@@ -52,11 +71,7 @@ def _pairs(
         port = tap.port if tap.layer else counterpart(tap.port, model, baseline)
         other = there.get((*call, port)) if call is not None else None
         if other is not None:
-            tolerance = tolerances.at(tap.layer or _returned_as(tap, model), tap.dtype, other.dtype)
-            content = differ(
-                tap, other, model.size, tolerance, values=values, any_layout=any_layout, schema=baseline.schema
-            )
-            yield Pair(tap, other, content)
+            yield Pair(tap, other, difference(tap, other))
 
 
 def _returned_as(tap: TapSketch, model: Snapshot) -> str:

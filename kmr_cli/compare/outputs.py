@@ -9,16 +9,18 @@ from kmr_cli.records import Snapshot
 
 
 def counterpart(port: str, model: Snapshot, baseline: Snapshot) -> str:
-    """The baseline's port for an output port of the model: the same, unless one side sorted its outputs as text.
+    """The baseline's port for an output port of the model: that of the same name, or else at the same place.
 
-    A SavedModel's outputs are sorted by name, so that ``output_10`` comes before ``output_2``.
+    A SavedModel's outputs are sorted by name as text, so that ``output_10`` comes before ``output_2``.
     """
     if model.outputs == baseline.outputs or len(model.outputs) != len(baseline.outputs):
         return port
     number, dot, part = port.removeprefix("out").partition(".")
-    mine, yours = _places(model), _places(baseline)
-    if int(number) >= len(mine):
+    if int(number) >= len(model.outputs):
         return port
+    if len(set(model.outputs)) == len(model.outputs) and set(model.outputs) == set(baseline.outputs):
+        return f"out{baseline.outputs.index(model.outputs[int(number)])}{dot}{part}"
+    mine, yours = _places(model), _places(baseline)
     return f"out{yours[mine.index(int(number))]}{dot}{part}"
 
 

@@ -151,12 +151,22 @@ def test_folded_normalization(keras, against_model, against_snapshot):
     now, before = keras(zoo.folded()), keras(zoo.cnn())
     result = against_model(now, before, zoo.images())
     assert result.verdict == "pass"
-    assert told(result) == [("KMR406", "note", "conv1"), ("KMR401", "note", "bn1")]
+    assert told(result) == [("KMR401", "note", "conv1")]
+    assert first(result).message == "it does the work of the baseline's 'conv1' and 'bn1', which are one layer here"
     assert result.outputs[0].agrees
+    back = against_model(before, now, zoo.images())
+    assert (back.verdict, told(back)) == ("pass", [("KMR401", "note", "bn1")])
     result = against_snapshot(now, before, zoo.images())
     assert result.verdict == "fail"
-    assert told(result) == [("KMR406", "error", "conv1"), ("KMR401", "error", "bn1")]
-    assert "at no other layer, and not in the outputs" in by_rule(result, "KMR406").message
+    assert told(result) == [("KMR401", "error", "conv1")]
+
+
+def test_a_filter_that_changed_in_a_folded_layer(keras, against_model):
+    """It is found at the layer that does the work of two, and nothing else is."""
+    changed = zoo.edited(zoo.folded(), "conv1", lambda weights: [weights[0] * [1, 1.01, 1, 1], weights[1]])
+    result = against_model(keras(changed), keras(zoo.cnn()), zoo.images())
+    assert result.verdict == "fail"
+    assert told(result) == [("KMR406", "error", "conv1"), ("KMR401", "note", "conv1")]
 
 
 def test_a_difference_that_is_undone(keras, against_model, against_snapshot):

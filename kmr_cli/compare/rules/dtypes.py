@@ -21,7 +21,12 @@ RULES = (DTYPE_CHANGED,)
 def judge(case: Case) -> None:
     """The layers at which another dtype begins. Callers may notice it although the values agree."""
     changed = {pair.model.tap: pair for pair in case.pairs if pair.model.dtype != pair.baseline.dtype}
-    for begin in begins(case, dict.fromkeys(changed, DTYPE_CHANGED)):
+    found = begins(case, dict.fromkeys(changed, DTYPE_CHANGED), casts=True)
+    for begin in found:
         pair = changed[begin.tap]
         text = f"{pair.model.dtype} instead of {pair.baseline.dtype}{begin.elsewhere}"
         case.add(DTYPE_CHANGED, begin.tap, text, severity=begin.severity, lenient="warning")
+    if changed and not found:
+        tap, pair = next(iter(changed.items()))
+        text = f"it takes {pair.model.dtype} instead of {pair.baseline.dtype}, and returns what it returned before"
+        case.add(DTYPE_CHANGED, tap, text, lenient="warning")

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 from kmr_cli.compare.case import Case
 from kmr_cli.compare.declared import narrowed
 from kmr_cli.compare.ports import ports_of
-from kmr_cli.compare.words import counted, input_kind, input_text
+from kmr_cli.compare.words import LISTED, counted, input_kind, input_text, output_name
+from kmr_cli.formats.facts import sorts_outputs
 from kmr_cli.records import InputSketch
-from kmr_cli.rules import Rule
+from kmr_cli.rules import Rule, Severity
 
 INTERFACE_CHANGED = Rule(
     "KMR409",
@@ -30,6 +31,8 @@ def judge(case: Case) -> None:
         _add(case, "in0", problem)
     for problem in _outputs(case):
         _add(case, "out0", problem)
+    for problem, severity in _order(case):
+        case.add(INTERFACE_CHANGED, ("", 0, "out0"), problem, lenient=severity)
     for problem, worse in narrowed(case.model.inputs, case.baseline.inputs):
         # Whatever the outputs of this batch say: callers can no longer feed another one.
         case.add(INTERFACE_CHANGED, ("", 0, "in0"), problem, severity=None if worse else "note", lenient="error")
@@ -58,8 +61,28 @@ def _outputs(case: Case) -> Iterator[str]:
     if len(now) != len(before):
         yield f"{counted(len(now), 'output')} instead of {len(before)}"
     elif case.alignment.same_kind and case.model.format == case.baseline.format and now != before:
-        yield f"outputs {', '.join(map(repr, before))} are now {', '.join(map(repr, now))}"
+        if sorted(now) != sorted(before):
+            yield f"outputs {', '.join(map(repr, before))} are now {', '.join(map(repr, now))}"
     else:
         gone = ports_of(case, ("", 0), ("", 0))
         if gone:
             yield f"output ports {gone[1]} are now {gone[0]}"
+
+
+def _order(case: Case) -> Iterator[tuple[str, Severity]]:
+    """Outputs in another order, and how bad that is where values agree: who goes by the place gets others."""
+    now, before = case.model, case.baseline
+    if now.outputs != before.outputs and sorted(now.outputs) == sorted(before.outputs):
+        names = f"outputs {', '.join(map(repr, before.outputs))} are now {', '.join(map(repr, now.outputs))}"
+        if now.format == before.format:
+            yield f"{names}: the same names in another order", "error"
+        elif not (sorts_outputs(now.format) or sorts_outputs(before.format)):
+            yield f"{names}: the same names in another order", "warning"
+    moved = [(port, there) for (layer, _, port), there in case.swapped.items() if not layer]
+    if moved:
+        words = [
+            f"{output_name(port, now.outputs)!r} is the baseline's {output_name(there, before.outputs)!r}"
+            for port, there in moved
+        ]
+        more = f" and {len(words) - LISTED} more" if len(words) > LISTED else ""
+        yield f"the same outputs in another order: {', '.join(words[:LISTED])}{more}", "error"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from kmr_cli.compare.alignment import Call
 from kmr_cli.compare.case import Case
@@ -49,11 +49,14 @@ def judge(case: Case) -> None:
             if layers:
                 _add(case, layers[0], _without_counterpart(layers, ours=ours), severity="note")
         return
-    _judge_set(case, removed, "removed")
-    _judge_set(case, added, "added")
+    folded = case.folded()
+    parts = {call[0] for mine, yours in folded for call in (*mine[:-1], *yours[:-1])}
+    _judge_folded(case, folded)
+    _judge_set(case, [layer for layer in removed if layer not in parts], "removed")
+    _judge_set(case, [layer for layer in added if layer not in parts], "added")
     _judge_runs(case)
     _judge_ports(case)
-    _judge_names(case)
+    _judge_names(case, {mine[-1] for mine, _ in folded})
 
 
 def _add(
@@ -88,9 +91,27 @@ def _judge_ports(case: Case) -> None:
             _add(case, layer, f"it takes and returns {gone[0]} instead of {gone[1]}", call=call)
 
 
-def _judge_names(case: Case) -> None:
+def _judge_folded(case: Case, folded: Sequence[tuple[tuple[Call, ...], tuple[Call, ...]]]) -> None:
+    """KMR401: layers that do the work of several. Of another model that is no more than how it is built."""
+    told = set()
+    for mine, yours in folded:
+        now, before = (list(dict.fromkeys(call[0] for call in calls)) for calls in (mine, yours))
+        if len(yours) > 1:
+            text = f"it does the work of the baseline's {_and(before)}, which are one layer here"
+        else:
+            text = f"{_and(now)} do the work of the baseline's {_and(before)}, which is one layer there"
+        if (mine[-1][0], text) not in told:
+            told.add((mine[-1][0], text))
+            _add(case, mine[-1][0], text, severity="note" if case.conversion else None)
+
+
+def _and(layers: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(map(repr, layers[:-1])), repr(layers[-1]))))
+
+
+def _judge_names(case: Case, folded: Collection[Call]) -> None:
     """KMR402: layers that are called something else, and not only because a layer around them is."""
-    renamed = dict.fromkeys((call[0], other[0]) for call, other in case.alignment.renamed)
+    renamed = dict.fromkeys((call[0], other[0]) for call, other in case.alignment.renamed if call not in folded)
     for new, old in renamed:
         if not _with_container(new, old, renamed, case.model.separator):
             _add(case, new, f"this layer used to be {old!r} (matched by order and shape)", rule=LAYER_RENAMED)

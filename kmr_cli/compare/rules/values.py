@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+
 from kmr_cli.compare.begins import begins
 from kmr_cli.compare.case import Case, Pair
-from kmr_cli.compare.words import how_far, shape_of, who
+from kmr_cli.compare.surroundings import surroundings
+from kmr_cli.compare.words import LISTED, how_far, shape_of, who
 from kmr_cli.rules import Rule
 
 SHAPE_CHANGED = Rule(
@@ -57,6 +60,7 @@ _BROKEN = {"shape": SHAPE_CHANGED, "off": VALUES_CHANGED, "reordered": VALUES_RE
 def judge(case: Case) -> None:
     """Shapes and values: one finding where each change begins, one for all that is within its tolerance."""
     _judge_changes(case)
+    _judge_places(case)
     _judge_roundings(case)
     _judge_layouts(case)
 
@@ -68,18 +72,30 @@ def _judge_changes(case: Case) -> None:
     for begin in begins(case, broken):
         pair, rule = pairs[begin.tap], broken[begin.tap]
         content = None if rule is SHAPE_CHANGED else pair.content
-        text = _change(pair, case.model.size) + begin.elsewhere
+        text = _change(pair, case.model.size) + begin.elsewhere + surroundings(case, pair)
         case.add(rule, begin.tap, text, content, severity=begin.severity)
 
 
 def _change(pair: Pair, size: int) -> str:
     """What became of a tensor, in a batch of ``size`` samples."""
     content = pair.content
+    # What enters a layer was made before it, by code that is no layer.
+    enters = "what enters it: " if pair.model.layer and pair.model.port.startswith("in") else ""
     if content.kind == "shape":
-        return _shapes(pair) + (" (the same axes in another order)" if content.moved else "")
+        return enters + _shapes(pair) + (" (the same axes in another order)" if content.moved else "")
     if content.kind == "reordered":
-        return f"the same values in another order{who(content, size)}"
-    return f"{how_far(content, pair.model.dtype)}{who(content, size)}"
+        what = content.reason or "the same values in another order"
+        return f"{enters}{what}{who(content, size)}"
+    return f"{enters}{how_far(content, pair.model.dtype)}{who(content, size)}"
+
+
+def _judge_places(case: Case) -> None:
+    """KMR407: outputs of a layer that hold each other's values. Those of the model are another rule's."""
+    for call, moved in groupby(case.swapped.items(), key=lambda item: item[0][:2]):
+        if call[0]:
+            words = [f"{port} is {there} of the baseline" for (_, _, port), there in moved]
+            tap = next(tap for tap in case.swapped if tap[:2] == call)
+            case.add(VALUES_REORDERED, tap, f"the same outputs in another order: {', '.join(words[:LISTED])}")
 
 
 def _judge_roundings(case: Case) -> None:
