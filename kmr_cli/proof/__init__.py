@@ -1,9 +1,10 @@
-"""What the operators of a graph allow at all, for every input and every batch size. Nothing stands here yet.
+"""What the operators of a graph allow at all, for every input and every batch size.
 
-``proof/`` will hold the rules by which owners pass through operators, and ``proof/vocabularies/`` what the operators of
-each runtime mean (aten, onnx, tensorflow): no data, no weights, no framework. The graph comes from the format, which
-offers it as ``graph`` and may leave it out: see :class:`kmr_cli.formats.interface.OptionalParts`. *Proven* is the word
-for what it shows; what perturbed passes confirm is *verified*.
+A format hands over its model as a neutral graph (``graph.py``) with sizes that are polynomials in the number of samples
+(``sizes.py``). The engine goes through the operators once and gives every value an owner (``owners.py``); a vocabulary
+says which operator does what, in terms of a few primitives. ``verdict.py`` says what the owners of the outputs amount
+to. No data, no weights, no framework. *Proven* is the word for what it shows; what perturbed passes confirm is
+*verified*.
 
-May import: the interface of formats, arrays, config, and the ground. May not import: what runs models, and scan.
+May import: the ground, arrays and config. May not import: formats, which hand their graphs to it.
 """

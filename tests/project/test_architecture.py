@@ -17,7 +17,7 @@ GROUND = {"errors", "records", "rules", "version"}
 # Who may import whom: a package may import what stands before it. The ground imports nothing of ours.
 ORDER = (
     "errors", "records", "rules", "version",
-    "arrays", "layers", "config", "formats", "scan", "proof", "batch", "evidence", "check", "snapshot", "compare",
+    "arrays", "layers", "config", "proof", "formats", "scan", "batch", "evidence", "check", "snapshot", "compare",
     "process", "api", "render", "pytest_plugin", "cli", "__main__",
 )  # fmt: skip
 

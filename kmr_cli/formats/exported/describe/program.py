@@ -60,6 +60,7 @@ class Node:
         positional, keywords: arguments.
         outputs: names of what it makes; None for what nobody gets; a list where the operator returns one.
         stack: the modules it runs in, from the outside in.
+        names: of the positional arguments, as the operator's schema has them.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Node:
     keywords: tuple[tuple[str, Argument], ...]
     outputs: tuple[Argument, ...]
     stack: tuple[Frame, ...]
+    names: tuple[str, ...] = ()
 
     @property
     def uses(self) -> tuple[str, ...]:
@@ -103,6 +105,7 @@ class Graph:
         nodes: in order.
         tensors: what is declared of every tensor.
         numbers: symbolic numbers, with the one that they had when the program was exported.
+        expressions: the same numbers as the file has them.
     """
 
     inputs: tuple[Argument, ...]
@@ -110,6 +113,7 @@ class Graph:
     nodes: tuple[Node, ...]
     tensors: Mapping[str, Meta]
     numbers: Mapping[str, int | None]
+    expressions: Mapping[str, Expression | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -133,6 +133,7 @@ class _Reader:
                 nodes=tuple(self._node(number, node, depth) for number, node in enumerate(document["nodes"])),
                 tensors={name: self._meta(meta) for name, meta in document["tensor_values"].items()},
                 numbers={name: self._number(value) for name, value in (document.get("sym_int_values") or {}).items()},
+                expressions={name: self._size(value) for name, value in (document.get("sym_int_values") or {}).items()},
             )
         )
 
@@ -144,6 +145,7 @@ class _Reader:
         by_name = target.startswith("torch.ops.")
         positional: list[Argument] = []
         keywords: list[tuple[str, Argument]] = []
+        names: list[str] = []
         for one in node["inputs"]:
             value = _argument(one["arg"], graph)
             # Older writers do not say which it is; an operator of a library takes all by their names.
@@ -152,6 +154,7 @@ class _Reader:
                 keywords.append((_text(one["name"]), value))
             else:
                 positional.append(value)
+                names.append(_text(one["name"] or ""))
         return Node(
             name=node.get("name") or f"node_{number}",
             target=target,
@@ -159,6 +162,7 @@ class _Reader:
             keywords=tuple(keywords),
             outputs=tuple(_argument(value, None) for value in node["outputs"]),
             stack=self._stack((node.get("metadata") or {}).get("nn_module_stack") or ""),
+            names=tuple(names),
         )
 
     def _stack(self, text: str) -> tuple[Frame, ...]:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from kmr_cli.formats.exported.describe.program import Argument, Graph, Meta, Node, Ref, SubGraph
+from kmr_cli.formats.exported.describe.sizes import Expression
 
 BEGIN_AUTOCAST = "autocast.begin"
 END_AUTOCAST = "autocast.end"
@@ -23,15 +24,19 @@ _WRAPPERS = {
 
 def unfolded(graph: Graph) -> Graph:
     """The graph with the nodes of wrapped graphs in their place."""
-    tensors, numbers = dict(graph.tensors), dict(graph.numbers)
+    tensors, numbers, expressions = dict(graph.tensors), dict(graph.numbers), dict(graph.expressions)
     names: dict[str, str] = {}
-    nodes = list(_unfold(graph.nodes, names, tensors, numbers))
+    nodes = list(_unfold(graph.nodes, names, tensors, numbers, expressions))
     outputs = tuple(renamed(value, names) for value in graph.outputs)
-    return Graph(graph.inputs, outputs, tuple(nodes), tensors, numbers)
+    return Graph(graph.inputs, outputs, tuple(nodes), tensors, numbers, expressions)
 
 
 def _unfold(
-    nodes: tuple[Node, ...], names: dict[str, str], tensors: dict[str, Meta], numbers: dict[str, int | None]
+    nodes: tuple[Node, ...],
+    names: dict[str, str],
+    tensors: dict[str, Meta],
+    numbers: dict[str, int | None],
+    expressions: dict[str, Expression | None],
 ) -> Iterator[Node]:
     """The nodes with wrapped ones in their place; ``names`` are other names of values, and grow."""
     for original in nodes:
@@ -54,6 +59,7 @@ def _unfold(
             given = tuple(given[0])
         inside = {name: f"{node.name}/{name}" for name in (*inner.tensors, *inner.numbers)}
         tensors |= {inside[name]: meta for name, meta in inner.tensors.items()}
+        expressions |= {inside[name]: value for name, value in inner.expressions.items()}
         numbers |= {inside[name]: value for name, value in inner.numbers.items()}
         for parameter, value in zip(inner.inputs, given, strict=True):
             if isinstance(parameter, Ref) and isinstance(value, Ref):
@@ -61,7 +67,7 @@ def _unfold(
         marks = place == _WRAPPERS["torch.ops.higher_order.wrap_with_autocast"]
         if marks:
             yield Node(f"{node.name}/begin", BEGIN_AUTOCAST, node.positional[:4], (), (), node.stack)
-        for one in _unfold(inner.nodes, inside, tensors, numbers):
+        for one in _unfold(inner.nodes, inside, tensors, numbers, expressions):
             yield replace(one, stack=one.stack or node.stack)
         if marks:
             yield Node(f"{node.name}/end", END_AUTOCAST, (), (), (), node.stack)

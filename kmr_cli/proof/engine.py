@@ -1,0 +1,235 @@
+"""Owners from the inputs of a graph to its outputs, one operator after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from kmr_cli.proof.aliases import Aliases
+from kmr_cli.proof.call import Call, Rule, generic_free
+from kmr_cli.proof.graph import Graph, Operator, Ref, Value, references
+from kmr_cli.proof.owners import Free, Meet, MeetError, NoRuleError, Own, Owner, Unknown, counted
+from kmr_cli.proof.sizes import Shape, UndecidedError, any_of_batch
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a vocabulary knows of an operator.
+
+    Attributes:
+        rule: from its operands to the owners of its results.
+        view: the argument whose memory its results share.
+        certain: whether they always do; a reshape may have to copy.
+        writes: the argument that it overwrites, whose memory its first result is.
+        blind: arguments whose content it does not look at, only at their shape and dtype.
+        ignored: it makes nothing, and changes nothing.
+    """
+
+    rule: Rule
+    view: str | None = None
+    certain: bool = True
+    writes: str | None = None
+    blind: frozenset[str] = frozenset()
+    ignored: bool = False
+
+
+Lookup = Callable[[str], "Entry | None"]
+
+
+@dataclass
+class Owners:
+    """What the engine found.
+
+    Attributes:
+        graph: that was judged.
+        of: owner of every value at the end of the pass.
+        made: owner of every value at the time it was made.
+        unknown: operators without a rule, with how often they stand in the graph.
+        written: values that the graph starts from, and that it overwrites.
+    """
+
+    graph: Graph
+    of: dict[str, Owner]
+    made: dict[str, Owner] = field(default_factory=dict)
+    unknown: dict[str, int] = field(default_factory=dict)
+    written: dict[str, Owner] = field(default_factory=dict)
+
+
+def owners(graph: Graph, lookup: Lookup) -> Owners:
+    """Give every value of a graph its owner.
+
+    Args:
+        graph: of a model.
+        lookup: the vocabulary: the entry of an operator, None for one that it does not know.
+    """
+    return _Engine(graph, lookup).run()
+
+
+class _Engine:
+    def __init__(self, graph: Graph, lookup: Lookup) -> None:
+        self._graph, self._lookup = graph, lookup
+        self._values: Mapping[str, Value] = graph.values
+        self._owners: dict[str, Owner] = {name: self._start(name, kind) for name, kind in graph.inputs}
+        self._found = Owners(graph, self._owners)
+        self._found.made.update(self._owners)
+        self._aliases = Aliases(self._owners, self._shape, graph.batch)
+        self._starts = dict(graph.inputs)
+
+    def _shape(self, name: str) -> Shape | None:
+        value = self._values.get(name)
+        return None if value is None else value.shape
+
+    def _start(self, name: str, kind: str) -> Owner:
+        shape = self._shape(name)
+        if kind == "samples":
+            if shape and shape[0] == self._graph.batch:
+                return Own(0)
+            return Unknown("an input that does not hold one row per sample")
+        if kind == "other":
+            return Unknown("an input that is neither a batch nor a weight")
+        return Free()
+
+    def run(self) -> Owners:
+        for operator in self._graph.operators:
+            self._step(operator)
+        return self._found
+
+    def _step(self, operator: Operator) -> None:
+        entry = self._lookup(operator.kind)
+        if entry is None:
+            self._unruled(operator)
+            self._set(operator, (_unknown(operator, f"no rule for {operator.kind}"),) * len(operator.outputs))
+            for name in operator.reads:  # it may write to whatever it is given
+                if name in self._owners and self._starts.get(self._aliases.root(name)) != "weight":
+                    self._aliases.poison(name, f"{operator.kind} may have written to it")
+            return
+        if entry.ignored:
+            return
+        results = self._judge(operator, entry)
+        if entry.writes is not None:
+            self._write(operator, entry.writes, results[0] if results else None)
+        self._set(operator, results)
+        if entry.view is not None:
+            self._note_views(operator, entry)
+
+    def _judge(self, operator: Operator, entry: Entry) -> tuple[Owner, ...]:
+        """The owners of what an operator makes, from the owners as they are now."""
+        results = self._ruled(operator, entry)
+        return tuple(
+            self._fitting(operator, owner, name) for owner, name in zip(results, operator.outputs, strict=True)
+        )
+
+    def _ruled(self, operator: Operator, entry: Entry) -> tuple[Owner, ...]:
+        places = max(len(operator.outputs), 1 if entry.writes else 0)
+        taken = [
+            self._owners.get(name, Unknown(f"nothing makes {name!r}"))
+            for key, argument in operator.arguments
+            for name in references(argument)
+            if key not in entry.blind or self._shape(name) is None
+        ]
+        meets = [one for one in taken if isinstance(one, Meet)]
+        unknown = [one for one in taken if isinstance(one, Unknown)]
+        if meets or unknown:
+            first: Owner = (meets or unknown)[0]
+            if isinstance(first, Unknown) and not first.operator:
+                first = _unknown(operator, first.reason)
+            return (first,) * places
+        call = Call(operator, self._owners, self._values, self._graph.batch, self._graph.ranges)
+        free = not any(isinstance(one, Own) for one in taken)
+        try:
+            found = entry.rule(call)
+        except MeetError as exc:
+            found = Meet(str(exc), operator.name, operator.kind, operator.layer, operator.call)
+        except (NoRuleError, UndecidedError) as exc:
+            found = self._fallen_back(operator, call, str(exc), free=free)
+        except (ArithmeticError, AssertionError, LookupError, TypeError, ValueError):  # a file may hold anything
+            found = self._fallen_back(operator, call, "its arguments and shapes do not fit together", free=free)
+        results = found if isinstance(found, tuple) else (found,) * places
+        if len(results) != places:
+            results = (_unknown(operator, "it makes another number of values than its rule says"),) * places
+        count = call.tells_count or any(isinstance(one, Free) and one.count for one in self._numbers(operator))
+        return tuple(counted(one, count) if isinstance(one, (Own, Free)) else one for one in results)
+
+    def _fallen_back(self, operator: Operator, call: Call, reason: str, *, free: bool) -> Owner:
+        """Without a rule for this use: what holds no sample's content before holds none after."""
+        if free:
+            try:
+                return generic_free(call)
+            except NoRuleError:
+                return Free(count=True)
+        self._unruled(operator)
+        return _unknown(operator, f"no rule for this use of {operator.kind}: {reason}")
+
+    def _numbers(self, operator: Operator) -> list[Owner]:
+        return [self._owners[name] for name in operator.reads if name in self._owners and name not in self._values]
+
+    def _fitting(self, operator: Operator, owner: Owner, name: str | None) -> Owner:
+        """The owner, if the sizes that the file declares leave room for it."""
+        if not isinstance(owner, Own) or name is None:
+            return owner
+        shape = self._shape(name)
+        if shape is None:
+            return _unknown(operator, "the file does not tell the shape of its result")
+        if owner.axis >= len(shape) or shape[owner.axis] != owner.outer * self._graph.batch * owner.inner:
+            self._unruled(operator)
+            return _unknown(operator, "the sizes in the file do not fit together")
+        others = any_of_batch(size for axis, size in enumerate(shape) if axis != owner.axis)
+        return counted(owner, others)  # what stands where along such an axis depends on how long it is
+
+    def _set(self, operator: Operator, results: tuple[Owner, ...]) -> None:
+        for name, owner in zip(operator.outputs, results, strict=False):
+            if name is not None:
+                self._owners[name] = self._found.made[name] = owner
+
+    def _unruled(self, operator: Operator) -> None:
+        self._found.unknown[operator.kind] = self._found.unknown.get(operator.kind, 0) + 1
+
+    # -- memory that is shared
+
+    def _write(self, operator: Operator, argument: str, owner: Owner | None) -> None:
+        target = next((one for key, one in operator.arguments if key == argument), None)
+        if not isinstance(target, Ref) or owner is None:
+            for name in operator.reads:
+                self._aliases.poison(name, f"{operator.kind} may have written to it")
+            return
+        if isinstance(owner, Own):
+            owner = self._fitting(operator, owner, target.name)
+        root = self._aliases.root(target.name)
+        self._aliases.write(target.name, owner)
+        if root in self._starts:
+            self._found.written[root] = self._owners[root]
+        for made in operator.outputs[:1]:
+            if made is not None:
+                self._aliases.add(made, target.name, _same, certain=True)
+
+    def _note_views(self, operator: Operator, entry: Entry) -> None:
+        source = next((one for key, one in operator.arguments if key == entry.view), None)
+        if not isinstance(source, Ref):
+            return
+        for place, name in enumerate(operator.outputs):
+            if name is not None:
+                self._aliases.add(name, source.name, self._again(operator, entry, place), certain=entry.certain)
+
+    def _again(self, operator: Operator, entry: Entry, place: int) -> Callable[[Owner], Owner]:
+        """The rule of a view, for when what it looks at was overwritten."""
+        source = next(one.name for key, one in operator.arguments if key == entry.view and isinstance(one, Ref))
+
+        def make(owner: Owner) -> Owner:
+            kept = self._owners[source]
+            self._owners[source] = owner
+            unknown = dict(self._found.unknown)
+            try:
+                return self._judge(operator, entry)[place]
+            finally:
+                self._owners[source] = kept
+                self._found.unknown = unknown
+
+        return make
+
+
+def _same(owner: Owner) -> Owner:
+    return owner
+
+
+def _unknown(operator: Operator, reason: str) -> Unknown:
+    return Unknown(reason, operator.name, operator.kind, operator.layer, operator.call)

@@ -1,0 +1,130 @@
+"""Whose a value is: what the rules pass from operator to operator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TypeAlias, TypeVar
+
+from kmr_cli.proof.sizes import Shape, Size
+
+
+@dataclass(frozen=True)
+class Own:
+    """Every element belongs to one sample: along ``axis`` the index is ``(o * B + b) * inner + i`` for sample ``b``.
+
+    Attributes:
+        axis: that carries the samples.
+        outer: how many blocks of all samples stand one after the other (o runs over them).
+        inner: how many neighbours in a row belong to one sample (i runs over them).
+        place: whether values also depend on the sample's place in the batch.
+        count: whether values also depend on the number of samples.
+    """
+
+    axis: int
+    outer: Size = 1
+    inner: Size = 1
+    place: bool = False
+    count: bool = False
+
+    @property
+    def pattern(self) -> tuple[int, Size, Size]:
+        """Where the samples stand, whatever else the values depend on."""
+        return self.axis, self.outer, self.inner
+
+
+@dataclass(frozen=True)
+class Free:
+    """No sample's content is in it: weights, constants, sizes, positions.
+
+    Attributes:
+        uniform: axes along which all elements are the same.
+        index: the axis along which it holds 0, 1, 2, … and nothing else varies; None for none.
+        count: whether the element at some place depends on the number of samples.
+    """
+
+    uniform: frozenset[int] = frozenset()
+    index: int | None = None
+    count: bool = False
+
+
+@dataclass(frozen=True)
+class Meet:
+    """A rule says that samples meet here.
+
+    Attributes:
+        reason: why.
+        operator, kind: the node where they meet.
+        layer, call: that it stands in.
+    """
+
+    reason: str
+    operator: str = ""
+    kind: str = ""
+    layer: str = ""
+    call: int = 0
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """No rule can tell.
+
+    Attributes:
+        reason: why.
+        operator, kind: the node that could not be judged.
+        layer, call: that it stands in.
+    """
+
+    reason: str
+    operator: str = ""
+    kind: str = ""
+    layer: str = ""
+    call: int = 0
+
+
+Owner: TypeAlias = "Own | Free | Meet | Unknown"
+Clear: TypeAlias = "Own | Free"
+_Clear = TypeVar("_Clear", bound="Own | Free")
+
+
+class MeetError(Exception):
+    """Raised by a rule: samples meet in this operator."""
+
+
+class NoRuleError(Exception):
+    """Raised by a rule: it does not cover this use of the operator."""
+
+
+@dataclass(frozen=True)
+class Operand:
+    """A tensor that an operator takes, with owners that its rule can work with."""
+
+    owner: Clear
+    shape: Shape
+
+    @property
+    def rank(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+
+def everywhere(rank: int) -> Free:
+    """The same number at every place."""
+    return Free(frozenset(range(rank)))
+
+
+def counted(owner: _Clear, count: bool) -> _Clear:
+    """The owner, with dependence on the number of samples added where it is true."""
+    return replace(owner, count=True) if count and not owner.count else owner
+
+
+def varies(operand: Operand, axis: int) -> bool:
+    """Whether something that is no sample's may differ along an axis; counted from the end where it is negative."""
+    axis = axis + operand.rank if axis < 0 else axis
+    owner = operand.owner
+    return isinstance(owner, Free) and axis >= 0 and operand.shape[axis] != 1 and axis not in owner.uniform
+
+
+def any_count(operands: Iterable[Operand]) -> bool:
+    """Whether one of them depends on the number of samples."""
+    return any(one.owner.count for one in operands)

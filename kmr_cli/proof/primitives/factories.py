@@ -1,0 +1,39 @@
+"""Tensors out of nothing: counted, spaced, drawn at random."""
+
+from __future__ import annotations
+
+from kmr_cli.proof.call import Call
+from kmr_cli.proof.owners import Free, NoRuleError, Owner, Unknown
+from kmr_cli.proof.sizes import any_of_batch
+
+
+def arange(call: Call) -> Free:
+    """0, 1, 2 … up to an end; an element does not depend on where the end is."""
+    start, step = call.size("start", 0), call.size("step", 1)
+    if start == 0 and step == 1:
+        return Free(index=0)
+    return Free(count=any_of_batch((start, step)))
+
+
+def spaced(call: Call) -> Free:
+    """Evenly spaced: every element depends on how many there are."""
+    return Free(count=any_of_batch(call.shape))
+
+
+def by_place(call: Call) -> Free:  # noqa: ARG001  (every rule takes it)
+    """What depends on row and column alone (an identity, a triangle)."""
+    return Free()
+
+
+def drawn(call: Call) -> Owner:
+    """Random numbers: no run is like the last, so nothing can be promised."""
+    return Unknown("it draws random numbers", call.operator.name, call.operator.kind, call.operator.layer)
+
+
+def dropped(call: Call) -> Owner:
+    """Dropout: random where it is switched on."""
+    if call.flag("train", default=True) and call.number("p", 0.5) > 0:
+        return drawn(call)
+    if call.operand("input") is None:
+        raise NoRuleError("it has no input")
+    return call.needed("input").owner

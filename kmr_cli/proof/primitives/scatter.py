@@ -1,0 +1,128 @@
+"""Elements written to places that numbers or masks name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from kmr_cli.proof.call import Call
+from kmr_cli.proof.owners import Clear, Free, MeetError, NoRuleError, Operand, Own
+from kmr_cli.proof.primitives.gather import by_mask, indexed
+from kmr_cli.proof.primitives.pointwise import joined
+from kmr_cli.proof.sizes import Shape
+
+_SUMS = ("add", "reduce", "sum")
+
+
+def scatter(call: Call) -> Clear:
+    """Every element of a source goes to the place that the element of the indices at its place names."""
+    operand, indices = call.needed("self"), call.needed("index")
+    axis = call.axis("dim", operand.rank)
+    source = call.operand("src") or call.operand("value")
+    written = [one for one in (indices, source) if one is not None and one.rank]
+    owned = next((one.owner for one in (operand, *written) if isinstance(one.owner, Own)), None)
+    if owned is not None and owned.axis == axis:
+        if any(word in call.kind for word in _SUMS):
+            raise MeetError(f"{call.kind} along axis {axis}, which carries the samples")
+        raise NoRuleError("it writes along the samples' axis")
+    for one in written:
+        if owned is not None and one.shape[owned.axis] != operand.shape[owned.axis]:
+            raise NoRuleError("it writes for some of the samples only")
+    # Whatever is written may land anywhere along the axis: nothing there tells where it came from.
+    blurred = [Operand(one.owner, tuple(1 if at == axis else n for at, n in enumerate(one.shape))) for one in written]
+    cut = [Operand(one.owner, _widest(one.shape, operand.shape)) for one in blurred]
+    base = operand.owner
+    if isinstance(base, Free):
+        base = Free(base.uniform, count=base.count)
+    found = joined([Operand(base, operand.shape), *cut], operand.shape)
+    return found if isinstance(found, Own) else Free(count=found.count or call.spans_batch)
+
+
+def _widest(shape: Shape, whole: Shape) -> Shape:
+    """A shape whose axes are those of the whole or 1: what is written may be smaller than what it is written to."""
+    return tuple(1 if size == 1 else full for size, full in zip(shape, whole, strict=True))
+
+
+def index_add(call: Call) -> Clear:
+    """Slices added to those that indices name along one axis."""
+    operand, indices, source = call.needed("self"), call.needed("index"), call.needed("source")
+    axis = call.axis("dim", operand.rank)
+    if isinstance(indices.owner, Own):
+        raise MeetError("what is added where depends on what the samples hold")
+    for one in (operand, source):
+        if isinstance(one.owner, Own) and one.owner.axis == axis:
+            raise MeetError(f"{call.kind} along axis {axis}, which carries the samples")
+    flat = Operand(source.owner, tuple(1 if at == axis else n for at, n in enumerate(source.shape)))
+    return joined([operand, flat], operand.shape)
+
+
+def masked(call: Call) -> Clear:
+    """``masked_fill`` and the like: element by element."""
+    return joined(call.operands(), call.needed_shape("self"))
+
+
+def index_put(call: Call) -> Clear:
+    """``self[…] = values``."""
+    operand, values = call.needed("self"), call.needed("values")
+    indices = call.optional_operands("indices")
+    if by_mask(call):
+        used = [one for one in indices if one is not None]
+        if len(used) != 1 or indices[0] is None or any(size != 1 for size in values.shape):
+            raise NoRuleError("what it writes is spread over the places that a mask names")
+        mask = used[0]
+        spread = Operand(mask.owner, (*mask.shape, *((1,) * (operand.rank - mask.rank))))
+        return joined([operand, spread, Operand(values.owner, ())], operand.shape)
+    if not isinstance(operand.owner, Own):
+        raise NoRuleError("it writes by number into what belongs to no sample")
+    axes = [axis for axis, one in enumerate(indices) if one is not None]
+    kept = [axis for axis in range(operand.rank) if axis not in axes]
+    used = [one for one in indices if one is not None]
+    rank = max(one.rank for one in used)
+    together = axes == list(range(axes[0], axes[-1] + 1))
+    start = axes[0] if together else 0
+    spread_shape = _broadcast([one.shape for one in used], rank)
+    target = (
+        *(operand.shape[axis] for axis in kept if together and axis < start),
+        *spread_shape,
+        *(operand.shape[axis] for axis in kept if not together or axis > start),
+    )
+    place = indexed(operand, indices, target)
+    found = joined([Operand(place, target), values], target)
+    if not isinstance(place, Own) or not isinstance(found, Own):
+        raise NoRuleError("it writes by number")
+    owner = operand.owner
+    return replace(owner, place=owner.place or found.place, count=owner.count or found.count)
+
+
+def _broadcast(shapes: list[Shape], rank: int) -> Shape:
+    full = [(1,) * (rank - len(shape)) + tuple(shape) for shape in shapes]
+    return tuple(next((size for size in sizes if size != 1), 1) for sizes in zip(*full, strict=True))
+
+
+def slice_scatter(call: Call) -> Clear:
+    """``self[a:b] = src`` along one axis, as a new tensor."""
+    operand, source = call.needed("self"), call.needed("src")
+    axis = call.axis("dim", operand.rank, 0)
+    for one in (operand, source):
+        if isinstance(one.owner, Own) and one.owner.axis == axis:
+            if source.shape == operand.shape and isinstance(source.owner, Own):
+                return source.owner
+            raise NoRuleError("it writes to some of the samples")
+    flat = Operand(source.owner, tuple(1 if at == axis else n for at, n in enumerate(source.shape)))
+    found = joined([operand, flat], operand.shape)
+    return found if isinstance(found, Own) else Free(found.uniform - {axis}, count=found.count)
+
+
+def select_scatter(call: Call) -> Clear:
+    """``self[i] = src`` along one axis, as a new tensor."""
+    operand, source = call.needed("self"), call.needed("src")
+    axis = call.axis("dim", operand.rank, 0)
+    if isinstance(operand.owner, Own) and operand.owner.axis == axis:
+        raise NoRuleError("it writes to one sample")
+    owner = source.owner
+    if isinstance(owner, Own):
+        owner = replace(owner, axis=owner.axis + (owner.axis >= axis))
+    else:
+        owner = Free(frozenset(one + (one >= axis) for one in owner.uniform), count=owner.count)
+    shape = (*source.shape[:axis], 1, *source.shape[axis:])
+    found = joined([operand, Operand(owner, shape)], operand.shape)
+    return found if isinstance(found, Own) else Free(found.uniform - {axis}, count=found.count or call.spans_batch)

@@ -1,0 +1,49 @@
+"""Convolutions, pools and other layers whose batch stands on axis 0, before channels and space."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from kmr_cli.proof.call import Call, Rule, generic_free
+from kmr_cli.proof.owners import Clear, MeetError, NoRuleError, Operand, Own, any_count
+
+
+def convolved(operand: Operand, weights: list[Operand], *, what: str, call: Call) -> Clear:
+    """The owner of a convolution: every sample on its own, with all its channels."""
+    if any(isinstance(one.owner, Own) for one in weights):
+        raise NoRuleError("its weights depend on samples")
+    if not isinstance(operand.owner, Own):
+        return generic_free(call)
+    if operand.owner.axis != 0 or (weights and operand.rank != weights[0].rank):
+        raise MeetError(f"{what} runs over axis {operand.owner.axis}, which carries the samples")
+    return replace(operand.owner, count=operand.owner.count or any_count(weights))
+
+
+def convolution(call: Call) -> Clear:
+    """Every kind of convolution."""
+    weights = [one for one in (call.operand("weight"), call.operand("bias")) if one is not None]
+    return convolved(call.needed("input", "self"), weights, what=call.kind, call=call)
+
+
+def on_batch(*names: str) -> Rule:
+    """A rule for operators that take batch, channels, space: the batch stays apart where it stands on axis 0.
+
+    Args:
+        names: of all their tensors, which must agree.
+    """
+
+    def rule(call: Call) -> tuple[Clear, ...]:
+        operands = call.operands(*names)
+        owned = [one.owner for one in operands if isinstance(one.owner, Own)]
+        if not owned:
+            return (generic_free(call),) * len(call.operator.outputs)
+        if any(one.axis != 0 for one in owned):
+            raise MeetError(
+                f"{call.kind} over axis {next(one.axis for one in owned if one.axis)}, which carries the samples"
+            )
+        if any(one.pattern != owned[0].pattern for one in owned) or len(owned) < len(operands):
+            raise NoRuleError("some of its operands belong to samples and some do not")
+        place, count = any(one.place for one in owned), any_count(operands)
+        return (replace(owned[0], place=place, count=count),) * len(call.operator.outputs)
+
+    return rule

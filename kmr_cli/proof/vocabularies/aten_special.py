@@ -1,0 +1,143 @@
+"""Rules for those of PyTorch's operators that take their arguments in a way of their own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from kmr_cli.proof.call import Call, generic_free
+from kmr_cli.proof.owners import Clear, Free, NoRuleError, Operand, Own, Owner, everywhere
+from kmr_cli.proof.primitives import contract, factories, normalise, reshape
+from kmr_cli.proof.primitives.pointwise import joined
+from kmr_cli.proof.primitives.reduce import along
+from kmr_cli.proof.sizes import Size, any_of_batch
+
+TRANSFORMS = (
+    *(f"{kind}{form}" for kind in ("fft", "ifft", "rfft", "irfft") for form in ("", "2", "n")),
+    *("hfft", "ihfft", "fftshift", "ifftshift"),
+)
+
+
+def converted(call: Call) -> Clear:
+    """Another dtype or memory; what only lends its dtype plays no part."""
+    operand = call.needed("self")
+    return operand.owner if operand.shape == call.shape else joined([operand], call.shape)
+
+
+def filled(call: Call) -> Clear:
+    """``full``, ``fill_``, ``zero_``, ``scalar_tensor``: one number throughout, given or computed."""
+    operand = call.operand("fill_value") or call.operand("value") or call.operand("s")
+    shape = call.needed_shape("self") if call.kind in ("fill_", "zero_", "fill", "zero") else call.shape
+    return everywhere(len(shape)) if operand is None else joined([operand], shape)
+
+
+def dropout(call: Call) -> Owner | tuple[Owner, ...]:
+    """Nothing happens unless it is in training."""
+    found = factories.dropped(call)
+    if len(call.operator.outputs) < 2:
+        return found
+    mask = everywhere(len(call.shape)) if isinstance(found, (Own, Free)) else found
+    return (found, mask)
+
+
+def group_norm(call: Call) -> tuple[Clear, ...]:
+    """Group normalization; what it gives beside the result has one row a sample as well."""
+    return normalise.group_norm(call)
+
+
+def triangle(call: Call) -> Clear:
+    """``triu``, ``tril``: zeros on one side of the diagonal of the last two axes."""
+    operand = call.needed("self")
+    if operand.rank < 2:
+        raise NoRuleError("it has fewer than two axes")
+    if isinstance(operand.owner, Free):
+        return Free(operand.owner.uniform - {operand.rank - 1, operand.rank - 2}, count=operand.owner.count)
+    if operand.owner.axis >= operand.rank - 2:
+        return replace(operand.owner, place=True)
+    return operand.owner
+
+
+def flip(call: Call) -> Clear:
+    """Axes backwards."""
+    operand = call.needed("self")
+    axes = call.axes("dims", operand.rank)
+    if isinstance(operand.owner, Own):
+        if operand.owner.axis in axes:
+            raise NoRuleError("it turns the order of the samples around")
+        return operand.owner
+    count = any_of_batch(operand.shape[axis] for axis in axes)
+    return Free(operand.owner.uniform, count=operand.owner.count or count)
+
+
+def repeat(call: Call) -> Clear:
+    """``repeat``, ``tile``."""
+    operand = call.needed("self")
+    shape = call.shape
+    named = "repeats" if call.given("repeats") else "dims"
+    repeats = call.sizes(named)
+    added: tuple[Size, ...] = (1,) * (len(shape) - len(repeats))
+    return reshape.tiled(operand, added + repeats, shape)
+
+
+def repeat_interleave(call: Call) -> Clear:
+    """Every element a fixed number of times."""
+    operand = call.needed("self")
+    if not call.given("dim"):
+        raise NoRuleError("it flattens what it repeats")
+    axis = call.axis("dim", operand.rank)
+    if call.operand("repeats") is not None:
+        if isinstance(operand.owner, Own) and operand.owner.axis != axis:
+            return operand.owner
+        raise NoRuleError("how often it repeats stands in a tensor")
+    return reshape.repeated(operand, axis, call.size("repeats"))
+
+
+def one_hot(call: Call) -> Clear:
+    """A new last axis, as long as there are classes."""
+    operand = call.needed("self")
+    if call.integer("num_classes", -1) < 0:
+        raise NoRuleError("how many classes there are depends on what its operand holds")
+    if isinstance(operand.owner, Own):
+        return operand.owner
+    return Free(operand.owner.uniform, count=operand.owner.count)
+
+
+def trailing(call: Call) -> Clear:
+    """A last axis more or less, of real and imaginary parts."""
+    operand = call.needed("self")
+    if isinstance(operand.owner, Free):
+        return generic_free(call)
+    if operand.owner.axis >= min(operand.rank, len(call.shape)):
+        raise NoRuleError("the samples stand on the axis of real and imaginary parts")
+    return operand.owner
+
+
+def transformed(call: Call) -> Clear:
+    """Fourier transforms: the last axis, the last two, or those that are named."""
+    operand = call.needed("self")
+    if call.given("dim"):
+        axes = call.axes("dim", operand.rank)
+    elif call.kind.endswith("n") or "shift" in call.kind:
+        axes = tuple(range(operand.rank))
+    else:
+        axes = tuple(range(operand.rank))[-2 if call.kind.endswith("2") else -1 :]
+    return along(operand, axes, what=call.kind)
+
+
+def prelu(call: Call) -> Clear:
+    """A slope for every channel, which stands on axis 1."""
+    operand, slopes = call.needed("self"), call.needed("weight")
+    if isinstance(slopes.owner, Own) or (isinstance(operand.owner, Own) and operand.owner.axis == 1):
+        raise NoRuleError("its slopes belong to samples")
+    return operand.owner
+
+
+def cosine_similarity(call: Call) -> Clear:
+    """Products of two operands summed over one axis."""
+    left, right = call.needed("x1"), call.needed("x2")
+    shape = tuple(a if a != 1 else b for a, b in zip(left.shape, right.shape, strict=False))
+    if left.rank != right.rank:
+        raise NoRuleError("operands with different numbers of axes")
+    axis = call.axis("dim", left.rank, 1)
+    found = Operand(joined([left, right], shape), shape)
+    labels = list(range(left.rank))
+    return contract.contracted([(found, labels)], [one for one in labels if one != axis], what=call.kind)

@@ -1,0 +1,27 @@
+"""What broke first versions of the proof, each with a twin that is clean. Every graph also runs on NumPy."""
+
+import pytest
+from zoo.operator_traps import CASES, new
+from zoo.random_graphs import violations
+
+from kmr_cli.proof.verdict import prove
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_is_claimed(name):
+    build, answer, at = CASES[name]
+    program = new()
+    proof = prove(program.graph(build(program)))
+    (claim,) = proof.claims
+    assert claim.answer == answer, claim
+    if at:
+        operators = {operator.name: operator for operator in program.operators}
+        assert operators[claim.operator].kind == at
+        assert claim.layer == operators[claim.operator].layer
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name != "weights_that_are_written"])
+def test_every_claim_on_the_way_holds_on_data(name):
+    program = new()
+    CASES[name][0](program)
+    assert list(violations(program)) == []

@@ -1,0 +1,235 @@
+"""Graphs of operators that run on NumPy, with sizes that are known for every batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from kmr_cli.proof.graph import Argument, Graph, Operator, Ref, Value
+from kmr_cli.proof.sizes import BATCH, Polynomial, Size, evaluate
+
+SIZES = (7, 11, 13, 5)
+"""Batch sizes at which every operator runs while a graph is built; its sizes are read off the first two."""
+Array = np.ndarray
+Run = Callable[..., "Array | tuple[Array, ...]"]
+
+
+def _softmax(self: Array, dim: int) -> Array:
+    with np.errstate(all="ignore"):
+        raised = np.exp(self - self.max(axis=dim, keepdims=True))
+    return raised / raised.sum(axis=dim, keepdims=True)
+
+
+def _axes(dim: Any) -> Any:
+    return tuple(dim) if isinstance(dim, (tuple, list)) else dim
+
+
+def _slice(self: Array, dim: int, start: int | None = None, end: int | None = None, step: int = 1) -> Array:
+    return self[(slice(None),) * (dim % self.ndim) + (slice(start, end, step),)]
+
+
+def _index(self: Array, indices: Sequence[Array | None]) -> Array:
+    places = zip(indices, self.shape, strict=False)
+    return self[tuple(slice(None) if one is None else one.astype(np.int64) % size for one, size in places)]
+
+
+def _embedding(weight: Array, indices: Array) -> Array:
+    return weight[np.abs(indices).astype(np.int64) % len(weight)]
+
+
+def _parts(self: Array, split_size: int, dim: int) -> tuple[Array, ...]:
+    return tuple(np.split(self, range(split_size, self.shape[dim], split_size), axis=dim))
+
+
+def _linear(input: Array, weight: Array) -> Array:  # noqa: A002  (as PyTorch names it)
+    return input @ weight.T
+
+
+def _attention(query: Array, key: Array, value: Array) -> Array:
+    return _softmax(query @ np.swapaxes(key, -1, -2), -1) @ value
+
+
+def _scatter_add(self: Array, dim: int, index: Array, src: Array) -> Array:
+    result = self.copy()
+    places = list(np.indices(index.shape))
+    places[dim] = np.abs(index).astype(np.int64) % self.shape[dim]
+    np.add.at(result, tuple(places), src[tuple(slice(0, size) for size in index.shape)])
+    return result
+
+
+def _gather(self: Array, dim: int, index: Array) -> Array:
+    return np.take_along_axis(self, np.abs(index).astype(np.int64) % self.shape[dim], dim)
+
+
+def _repeat(self: Array, repeats: Sequence[int]) -> Array:
+    return np.tile(self, repeats)
+
+
+MEANINGS: dict[str, Run] = {
+    "aten.add": lambda self, other: self + other,
+    "aten.mul": lambda self, other: self * other,
+    "aten.relu": lambda self: np.maximum(self, 0),
+    "aten.clone": lambda self: self.copy(),
+    "aten.where": lambda condition, self, other: np.where(condition > 0, self, other),
+    "aten.div": lambda self, other: self / other,
+    "aten.sum": lambda self, dim, keepdim=False: self.sum(axis=_axes(dim), keepdims=bool(keepdim)),
+    "aten.amax": lambda self, dim, keepdim=False: self.max(axis=_axes(dim), keepdims=bool(keepdim)),
+    "aten.softmax": _softmax,
+    "aten.cumsum": lambda self, dim: self.cumsum(axis=dim),
+    "aten.sort": lambda self, dim: (np.sort(self, axis=dim), np.argsort(self, axis=dim, kind="stable").astype(float)),
+    "aten.flip": lambda self, dims: np.flip(self, dims),
+    "aten.roll": lambda self, shifts, dims: np.roll(self, shifts, dims),
+    "aten.permute": lambda self, dims: self.transpose(dims),
+    "aten.transpose": lambda self, dim0, dim1: np.swapaxes(self, dim0, dim1),
+    "aten.reshape": lambda self, shape: self.reshape(shape),
+    "aten.view": lambda self, size: self.reshape(size),
+    "aten.unsqueeze": lambda self, dim: np.expand_dims(self, dim),
+    "aten.expand": lambda self, size: np.broadcast_to(self, size).copy(),
+    "aten.repeat": _repeat,
+    "aten.repeat_interleave": lambda self, repeats, dim: np.repeat(self, repeats, axis=dim),
+    "aten.select": lambda self, dim, index: self[(slice(None),) * (dim % self.ndim) + (index,)],
+    "aten.slice": _slice,
+    "aten.split": _parts,
+    "aten.cat": lambda tensors, dim: np.concatenate(tensors, axis=dim),
+    "aten.stack": lambda tensors, dim: np.stack(tensors, axis=dim),
+    "aten.matmul": lambda self, other: self @ other,
+    "aten.linear": _linear,
+    "aten.einsum": lambda equation, tensors: np.einsum(equation, *tensors),
+    "aten.embedding": _embedding,
+    "aten.index": _index,
+    "aten.index_select": lambda self, dim, index: np.take(self, index.astype(np.int64), axis=dim, mode="wrap"),
+    "aten.gather": _gather,
+    "aten.scatter_add": _scatter_add,
+    "aten.arange": lambda end: np.arange(end).astype(float),
+    "aten.full": lambda size, fill_value: np.full(size, float(fill_value)),
+    "aten.zeros_like": lambda self: np.zeros_like(self),
+    "aten.triu": lambda self: np.triu(self),
+    "aten.scaled_dot_product_attention": _attention,
+    "aten.constant_pad_nd": lambda self, pad: np.pad(self, [(0, 0)] * (self.ndim - 1) + [tuple(pad)]),
+    "aten.unfold": lambda self, dimension, size, step: np.lib.stride_tricks.sliding_window_view(
+        self, size, axis=dimension)[(slice(None),) * dimension + (slice(None, None, step),)],
+    "_operator.mul": lambda a, b: a * b,
+    "aten.copy_": lambda self, src: _into(self, src),
+    "aten.add_": lambda self, other: _into(self, self + other),
+    "aten.zero_": lambda self: _into(self, 0.0),
+}  # fmt: skip
+VIEWS = frozenset({"aten.view", "aten.permute", "aten.transpose", "aten.unsqueeze", "aten.select", "aten.slice"})
+"""Operators whose NumPy twin is a view as well, so that writes through one are seen in the other."""
+
+
+def _into(self: Array, values: Any) -> Array:
+    self[...] = values
+    return self
+
+
+def number(argument: Argument, batch: int) -> Any:
+    """An argument at one batch size; values stay references."""
+    if isinstance(argument, tuple):
+        return tuple(number(one, batch) for one in argument)
+    return evaluate(argument, {"batch": batch}) if isinstance(argument, Polynomial) else argument
+
+
+@dataclass
+class Program:
+    """A graph that grows operator by operator, and that can be run.
+
+    Attributes:
+        inputs: name -> shape of one sample, and what is in it: ``real`` or ``whole``.
+        weights: name -> array.
+    """
+
+    inputs: Mapping[str, tuple[tuple[int, ...], str]]
+    weights: Mapping[str, Array] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.operators: list[Operator] = []
+        self.values: dict[str, Value] = {name: Value((BATCH, *shape)) for name, (shape, _) in self.inputs.items()}
+        self.values |= {name: Value(array.shape, str(array.dtype)) for name, array in self.weights.items()}
+        self._probes = {size: self._start(self.data(size, seed=1)) for size in SIZES}
+
+    def data(self, batch: int, *, seed: int) -> dict[str, Array]:
+        """A batch; sample ``b`` is the same in every batch of one seed."""
+        found = {}
+        for name, (shape, kind) in self.inputs.items():
+            rows = [np.random.default_rng([seed, row, len(name)]) for row in range(batch)]
+            draw = [rng.integers(-3, 4, shape) + (0.5 if kind == "real" else 0.0) for rng in rows]
+            found[name] = np.stack(draw).astype(float) if batch else np.zeros((0, *shape))
+        return found
+
+    def _start(self, batch: Mapping[str, Array]) -> dict[str, Any]:
+        return {name: array.copy() for name, array in {**batch, **self.weights}.items()}
+
+    def add(self, kind: str, outputs: int = 1, /, **arguments: Argument) -> Any:
+        """Append an operator; returns a reference to its result, or a tuple of them.
+
+        Raises:
+            Exception: it cannot run on these operands, or its sizes are no straight lines.
+        """
+        name = f"v{len(self.operators)}"
+        names = (name,) if outputs == 1 else tuple(f"{name}_{place}" for place in range(outputs))
+        operator = Operator(name, kind, tuple(arguments.items()), names, layer=f"layer{len(self.operators)}")
+        results = {size: _step(operator, known, size) for size, known in self._probes.items()}
+        if any(len(found) != outputs for found in results.values()):
+            raise ValueError("another number of results")
+        shapes = {one: _line([results[size][place].shape for size in SIZES]) for place, one in enumerate(names)}
+        for size, found in results.items():
+            self._probes[size].update(zip(names, found, strict=True))
+        self.values.update({one: Value(shape, "float64") for one, shape in shapes.items()})
+        self.operators.append(operator)
+        references = tuple(Ref(one) for one in names)
+        return references[0] if outputs == 1 else references
+
+    def run(self, batch: Mapping[str, Array]) -> dict[str, Array]:
+        """Every value as it was when it was made, for one batch."""
+        known = self._start(batch)
+        size = len(next(iter(batch.values())))
+        made = {name: array.copy() for name, array in known.items()}
+        for operator in self.operators:
+            results = _step(operator, known, size)
+            known.update(zip([name for name in operator.outputs if name], results, strict=True))
+            made.update({name: known[name].copy() for name in operator.outputs if name})
+        return made
+
+    def graph(self, *outputs: Ref) -> Graph:
+        """As what the proof judges."""
+        returned = outputs or tuple(Ref(name) for name in self.operators[-1].outputs if name)
+        return Graph(
+            "aten",
+            (*((name, "samples") for name in self.inputs), *((name, "weight") for name in self.weights)),
+            tuple(self.operators),
+            self.values,
+            tuple((one.name, one) for one in returned),
+            BATCH,
+            ranges={"batch": (1, None)},
+        )
+
+
+def _step(operator: Operator, known: Mapping[str, Array], batch: int) -> tuple[Array, ...]:
+    def value(argument: Any) -> Any:
+        if isinstance(argument, Ref):
+            return known[argument.name]
+        return tuple(map(value, argument)) if isinstance(argument, tuple) else argument
+
+    given = {name: value(number(argument, batch)) for name, argument in operator.arguments}
+    with np.errstate(all="ignore"):
+        found = MEANINGS[operator.kind](**given)
+    results = found if isinstance(found, tuple) else (found,)
+    share = operator.kind in VIEWS or operator.kind.endswith("_")
+    return tuple(one if share else np.array(one, dtype=float) for one in results)
+
+
+def _line(shapes: Sequence[tuple[int, ...]]) -> tuple[Size, ...]:
+    """Sizes as straight lines through what they were at :data:`SIZES`."""
+    if len({len(shape) for shape in shapes}) > 1:
+        raise ValueError("its rank depends on the batch")
+    found: list[Size] = []
+    for at in zip(*shapes, strict=True):
+        slope, rest = divmod(at[1] - at[0], SIZES[1] - SIZES[0])
+        size = BATCH * slope + (at[0] - slope * SIZES[0])
+        if rest or any(number(size, batch) != length for batch, length in zip(SIZES, at, strict=True)):
+            raise ValueError("a size that is no straight line")
+        found.append(size)
+    return tuple(found)
