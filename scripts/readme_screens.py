@@ -17,6 +17,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(r"^```console\n\$ (?P<command>kmr-inspect [^\n]*)\n(?P<output>.*?)^```$", re.MULTILINE | re.DOTALL)
 
+EXAMPLES = (
+    (re.compile(r"^  run: .*$", re.MULTILINE), "  run: 2026-12-01T09:30:00Z, 6.4 s, Linux 6.1.0 x86_64"),
+    (re.compile(r"\bPython 3\.\d+\.\d+\w*"), "Python 3.12.12"),
+)
+"""What differs between two runs, or between two machines with the same pinned versions: the page shows an example."""
+
 
 def screen(command: str) -> str:
     """What a person in the checkout sees, stderr first: notices come before the result."""
@@ -26,7 +32,10 @@ def screen(command: str) -> str:
     run = subprocess.run(arguments, capture_output=True, text=True, cwd=ROOT, env=environment, check=False)
     if run.returncode not in (0, 1, 2):
         raise SystemExit(f"{command}: exit {run.returncode}\n{run.stderr}")
-    lines = (run.stderr + run.stdout).splitlines()
+    text = run.stderr + run.stdout
+    for moving, example in EXAMPLES:
+        text = moving.sub(example, text)
+    lines = text.splitlines()
     return "".join(f"{line.rstrip()}\n" for line in lines)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from kmr_cli.api.batches import Arrays, take_batch
+from kmr_cli.api.grounds import Groundwork
 from kmr_cli.api.model import Model, open_model, opened
 from kmr_cli.api.opened import Opened
 from kmr_cli.api.snapshots import snapshot_of
@@ -94,9 +95,12 @@ def compare_with_snapshot(
             mine = as_version_1(now) if before.schema == 1 else now
             return compare(mine, before, tolerances, policy=policy, values=values, same_data=same_data), now
 
-    result, now = compared(repeat=False)
-    if result.verdict == "fail":  # is it chance? Nobody is accused before the batch was run again
-        result, now = compared(repeat=True)
+    groundwork: Groundwork[Comparison] = Groundwork(opened(model), asked, baseline=path)
+    with groundwork:
+        result, now = compared(repeat=False)
+        if result.verdict == "fail":  # is it chance? Nobody is accused before the batch was run again
+            result, now = compared(repeat=True)
+        result = groundwork.complete(result)
     notes = (*_left_out(path, whole=whole), *_stranger(result, name, now, before))
     return replace(result, notes=notes), now
 
@@ -141,11 +145,12 @@ def compare_models(
     arrays, spare = _batch_for(opened(model), opened(other), asked)
     others = _fed_like(arrays, other.info)
     others_spare = None if spare is None else _fed_like(spare, other.info)
-    with _Folder() as mine, _Folder() as theirs:
+    groundwork: Groundwork[Comparison] = Groundwork(opened(model), asked, baseline=opened(other))
+    with groundwork, _Folder() as mine, _Folder() as theirs:
         now = snapshot_of(opened(model), arrays, spare, asked, sides=BOTH, folder=mine.path)
         before = snapshot_of(opened(other), others, others_spare, asked, sides=BOTH, folder=theirs.path)
         values = (mine.reader(now), theirs.reader(before))
-        return compare(now, before, tolerances, policy=policy, values=values, conversion=True)
+        return groundwork.complete(compare(now, before, tolerances, policy=policy, values=values, conversion=True))
 
 
 @contextmanager

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from kmr_cli.api.versions import versions_of
 from kmr_cli.config.policy import Policy
 from kmr_cli.process.child import Child
 from kmr_cli.process.tasks import TASKS
-from kmr_cli.records import Report, TensorSpec
+from kmr_cli.records import DataSource, Report, TensorSpec
 
 
 class LayerClasses:
@@ -53,7 +55,8 @@ class LayerClasses:
             "training": training,
         }  # fmt: skip
         report: Report = self._child.run("check_layer_class", asked, self._report)
-        return report
+        data = DataSource("synthetic", seed=seed)
+        return replace(report, grounds=replace(report.grounds, data=data, versions=versions_of(report.format)))
 
     def close(self) -> None:
         """End the child process."""

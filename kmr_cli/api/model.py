@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from kmr_cli.api.batches import make_batch, take_batch
+from kmr_cli.api.grounds import Groundwork
 from kmr_cli.api.opened import Opened, open_file, open_live
-from kmr_cli.api.snapshots import snapshot_of, versions
+from kmr_cli.api.snapshots import snapshot_of
+from kmr_cli.api.versions import versions_of
 from kmr_cli.api.ways import others
 from kmr_cli.batch.given import batch_size
 from kmr_cli.batch.hints import hints
@@ -175,7 +177,7 @@ class Model:
     @property
     def versions(self) -> dict[str, str]:
         """Versions of the programs involved, for files that outlive this run."""
-        return versions(self._opened)
+        return versions_of(self.info.format)
 
     def sample(
         self,
@@ -292,8 +294,9 @@ class Model:
             if mask.implied:
                 self._opened.report("notice", f"input {mask.name!r}: steps of {mask.value:g} are padding to its layers")
         arguments = {"info": self.info, "batch": arrays, "spare": spare, "policy": policy, "seed": seed}
-        with advised(self.info, synthetic=asked.synthetic, shapes=asked.shapes):
-            report: Report = self._opened.run("check_batch_axis", arguments, training=training)
+        groundwork: Groundwork[Report] = Groundwork(self._opened, asked)
+        with groundwork, advised(self.info, synthetic=asked.synthetic, shapes=asked.shapes):
+            report: Report = groundwork.complete(self._opened.run("check_batch_axis", arguments, training=training))
         return replace(report, not_examined=(*report.not_examined, *others(self.info)))
 
     def _refuse_sizes(self, sizes: Sequence[int], batch: Mapping[str, Any]) -> None:

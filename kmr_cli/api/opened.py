@@ -26,12 +26,13 @@ class Opened:
     Attributes:
         info: what the file declares.
         report: told of progress and notices.
+        file: where its file or folder is; None for a live model.
     """
 
-    def __init__(self, path: Path, options: OpenOptions, info: ModelInfo, place: Place, report: Tell) -> None:
-        self.info, self.report = info, report
+    def __init__(self, path: Path | None, options: OpenOptions, info: ModelInfo, place: Place, report: Tell) -> None:
+        self.info, self.report, self.file = info, report, path
         self._declared = info
-        self._path, self._options = path, options
+        self._path, self._options = path or Path(), options
         self._place: Place | None = place
         self._lock = threading.Lock()
 
@@ -127,4 +128,4 @@ def open_live(model: Any, options: OpenOptions, *, in_process: bool, report: Tel
         raise KmrError("method and constants are for model files", "save the model and give its path")
     format_, session = adopt(model)
     info = describe_live(format_, session)
-    return Opened(Path(), options, info, Here(LiveSessions(format_, model, session)), report)
+    return Opened(None, options, info, Here(LiveSessions(format_, model, session)), report)

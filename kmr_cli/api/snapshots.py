@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import platform
-from importlib import metadata
 from pathlib import Path
 
 from kmr_cli.api.batches import Arrays
 from kmr_cli.api.opened import Opened
+from kmr_cli.api.versions import versions_of
 from kmr_cli.batch.given import batch_size
 from kmr_cli.batch.request import BatchRequest
 from kmr_cli.batch.synthetic import advised
-from kmr_cli.formats.facts import programs
 from kmr_cli.records import Snapshot
 from kmr_cli.snapshot.take import sketch_inputs
 
@@ -52,15 +49,6 @@ def snapshot_of(
     with advised(info, synthetic=asked.synthetic, shapes=asked.shapes):
         taps, outputs = opened.run("snapshot", arguments)
     return Snapshot(
-        info.path, info.format, info.writer, versions(opened), asked.source, batch_size(arrays), asked.seed,
+        info.path, info.format, info.writer, versions_of(info.format), asked.source, batch_size(arrays), asked.seed,
         dict(asked.shapes), sketch_inputs(arrays, info), outputs, sides, taps, info.separator,
     )  # fmt: skip
-
-
-def versions(opened: Opened) -> dict[str, str]:
-    """Versions of the programs involved, for files that outlive this run."""
-    found = {"kmr_inspect": metadata.version("kmr-inspect"), "python": platform.python_version()}
-    for program in ("numpy", *programs(opened.info.format)):
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            found[program] = metadata.version(program)
-    return found

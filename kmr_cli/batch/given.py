@@ -28,11 +28,15 @@ def read_files(arguments: Iterable[str]) -> list[GivenInput]:
     """
     given: list[GivenInput] = []
     for argument in arguments:
-        name, equals, file = argument.partition("=")
-        if not equals or Path(argument).exists():
-            name, file = "", argument
+        name, file = split_argument(argument)
         given.extend(_read(Path(file), name or None))
     return given
+
+
+def split_argument(argument: str) -> tuple[str, str]:
+    """``FILE`` or ``NAME=FILE`` as (name, file); the name is empty where there is none."""
+    name, equals, file = argument.partition("=")
+    return (name, file) if equals and not Path(argument).exists() else ("", argument)
 
 
 def from_arrays(data: Mapping[str, object] | object) -> list[GivenInput]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -49,6 +49,11 @@ class BatchRequest:
         if isinstance(self.data, (list, tuple)) and all(isinstance(item, (str, Path)) for item in self.data):
             return tuple(map(str, self.data))
         return ()
+
+    @property
+    def kind(self) -> Literal["synthetic", "files", "arrays"]:
+        """What the data is."""
+        return "synthetic" if self.synthetic else "files" if self.files else "arrays"
 
     @property
     def source(self) -> str:

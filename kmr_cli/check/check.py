@@ -22,10 +22,12 @@ from kmr_cli.check.rules import masks as mask_rules
 from kmr_cli.check.run import Progress, Run
 from kmr_cli.config.masks import Mask, masks_of
 from kmr_cli.config.policy import Policy as Policy
+from kmr_cli.config.policy import rules_of
 from kmr_cli.errors import BatchError, ModelRunError
 from kmr_cli.evidence.passes import Evidence
 from kmr_cli.formats.interface import Session, State, Taps
 from kmr_cli.records import Batch, BatchIndex, ModelInfo, Report
+from kmr_cli.rules import RULES, Rule
 
 _SIZES, _UNGROUPED, _MASKED = 8, 14 + LARGE_PASSES, 4
 """Passes at other sizes, all passes but those of groups, passes for masks: what a user may expect."""
@@ -100,6 +102,8 @@ def _check(
         progress,
         start=start,
     )
+    if not masks:
+        run.skip("no mask is named, or implied by the model's layers", *mask_rules.RULES)
     groups = run.evidence.groups(number_samples(batch).tolist())
     for_masks = _MASKED if masks else 0
     run.planned = (
@@ -118,6 +122,8 @@ def _check(
     run.evidence.repeat(session, batch, run.taps)
     look_for_state(run, reopen)
     repeat.judge(run)
+    if run.evidence.nondeterministic and reopen is None and run.start is None:
+        run.skip("the model can't be loaded a second time, which tells state from chance", repeat.STATEFUL)
     if run.evidence.size == 1:
         return _report_alone(run, policy)
     run.budget = len(groups) + 15 + find_noise(run)
@@ -162,6 +168,7 @@ def _report_alone(run: Run, policy: Policy) -> Report:
             " nothing to check",
             "save or export it with a batch axis of any size (None), and check that file",
         )
+    run.skip("the model takes exactly 1 sample at a time", *_all_but(*repeat.RULES))
     alone = "the model takes exactly 1 sample at a time: whether samples of a batch mix cannot be seen"
     run.inconclusive.append(alone)
     run.indices = {tap: BatchIndex("inconclusive", evidence=alone) for tap in run.evidence.order}
@@ -175,6 +182,10 @@ def _judge_sizes(run: Run) -> None:
         for port in found.unsure:
             title = run.title(("", 0, port))
             run.inconclusive.append(f"{title} is discrete and differs for the same samples {run.where(found)}")
+    if run.info.fixed_batch is not None:
+        run.skip(f"the model takes batches of {run.info.fixed_batch} alone", *sizes.RULES)
+    elif not run.sizes:
+        run.skip("the model was run at one batch size alone", *sizes.RULES)
     at_any = any(found.differs and not found.misplaced and not coincident for found, coincident in run.sizes)
     leaks = run.large is not None and bool(run.large.leaks)
     if run.large is not None and leaks:
@@ -198,6 +209,7 @@ def _judge_masks(run: Run, masks: Sequence[Mask], policy: Policy) -> None:
             run.session, run.batch, masks, run.taps, run.indices, run.rng, suspect=mask_rules.is_suspect(run)
         )  # fmt: skip
     except ModelRunError as exc:
+        run.skip("the model does not run on a padded batch", *mask_rules.RULES)
         run.inconclusive.append(
             f"the model does not run on a padded batch, so its masks are not checked: {exc.message}"
         )
@@ -215,6 +227,8 @@ def _judge_failure(run: Run, masks: Sequence[Mask], failure: ModelRunError) -> l
     Raises:
         ModelRunError: ``failure``, where it runs at none.
     """
+    others = _all_but(*sizes.RULES, mask_rules.MASK_MISALIGNED)
+    run.skip(f"the model does not run on a batch of {run.evidence.size}", *others)
     lengths = dimensions(run.batch)
     works = sizes_that_work(run, lengths)
     if not works:
@@ -226,3 +240,8 @@ def _judge_failure(run: Run, masks: Sequence[Mask], failure: ModelRunError) -> l
             return works
     sizes.judge_failing(run, failure, broken(failure, run.evidence.order), works, lengths)
     return works
+
+
+def _all_but(*looked_at: Rule) -> list[Rule]:
+    """The other rules of a check."""
+    return [RULES[code] for code in rules_of("check-batch-axis") if RULES[code] not in looked_at]

@@ -8,6 +8,7 @@ from dataclasses import replace
 from kmr_cli.arrays.dtypes import ArraySpec, discrete
 from kmr_cli.batch.words import dtype_name
 from kmr_cli.check.axes import movement
+from kmr_cli.check.grounds import grounds
 from kmr_cli.check.run import Run
 from kmr_cli.check.unexamined import not_examined
 from kmr_cli.config.masks import Mask
@@ -47,7 +48,7 @@ def make_report(run: Run, policy: Policy, masks: Sequence[Mask], tried: Sequence
         verdict, run.info.path, run.info.format, run.passes, tuple(tried), taps, tuple(findings), tuple(_pictures(run)),
         tuple(dict.fromkeys(run.inconclusive)), _unmatched(run, policy, findings),
         training_mode(run.session) is not None,
-        not_examined=tuple(not_examined(run, masks, tried)),
+        not_examined=tuple(not_examined(run, masks, tried)), grounds=grounds(run, policy, masks, findings),
     )  # fmt: skip
 
 

@@ -41,6 +41,7 @@ class Run:
         remembers: whether values depend on earlier calls.
         by_data: whether it matters, for an output, what data those had; otherwise that there were any.
         recalled: taps with other values after other calls, as far as these are no longer nondeterministic.
+        poison_tried: whether a pass put NaN into a sample: not every model takes floats.
         sizes: what other sizes showed, each with whether it equals another dimension.
         large: what a batch as large as servers form them showed when half of it was replaced.
         too_large: (samples, bytes) of such a batch that was not run, since its values take too much memory.
@@ -52,6 +53,7 @@ class Run:
         allowed_outputs: outputs that need not carry samples, as the user says.
         planned: how many passes there will be, as far as that is known by now.
         budget: how many there may be, without those for masks.
+        skipped: rules that could not be looked at, each with why.
         again: how many there were because tensors had not been kept, or only seen by rows.
     """
 
@@ -68,6 +70,7 @@ class Run:
     poisoned: dict[Tap, int] = field(default_factory=dict)
     poison_failure: tuple[Tap | None, str] | None = None
     start: State | None = None
+    poison_tried: bool = False
     remembers: bool = False
     by_data: bool = False
     recalled: set[Tap] = field(default_factory=set)
@@ -81,6 +84,7 @@ class Run:
     allowed_outputs: frozenset[Tap] = frozenset()
     planned: int = 0
     budget: int = 0
+    skipped: dict[str, str] = field(default_factory=dict)
     again: int = 0
 
     @property
@@ -179,6 +183,11 @@ class Run:
     def reported(self, rule: Rule) -> bool:
         """Whether there is a finding of this rule so far."""
         return any(finding.rule == rule.code for finding in self.findings)
+
+    def skip(self, why: str, *rules: Rule) -> None:
+        """Note that these rules are not looked at; the first reason stands."""
+        for rule in rules:
+            self.skipped.setdefault(rule.code, why)
 
     def add(
         self,

@@ -81,6 +81,7 @@ def _together(first: Report, second: Report, usual: str, other: str) -> Report:
         findings=tuple(findings),
         inconclusive=open_ends,
         forward_passes=first.forward_passes + second.forward_passes,
+        grounds=replace(first.grounds, methods=(usual, other)),
     )
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kmr_cli.cli.exit_codes import ExitCode
     from kmr_cli.formats.interface import OpenOptions
     from kmr_cli.records import Report
+    from kmr_cli.render.contents import Run
 
 
 @click.command("check-batch-axis", short_help="Check that the samples of a batch do not mix.")
@@ -161,7 +162,7 @@ def command(
                     found.add_failure(one)
                     continue
                 reports.append(one.result)
-                found.add(of_check(one.result, one.path, one.run), partial(_show, one.result, policy))
+                found.add(of_check(one.result, one.path, one.run), partial(_show, one.result, policy, one.run))
         for line in _unused(allow, allow_outputs, reports):
             messages("notice", line)
         return found.finish()
@@ -189,10 +190,10 @@ def _every_way(models: Sequence[str], opening: OpenOptions, *, debug: bool) -> d
     return found
 
 
-def _show(report: Report, policy: Policy, console: Console) -> None:
+def _show(report: Report, policy: Policy, run: Run, console: Console) -> None:
     from kmr_cli.render.screen.report import show_report
 
-    show_report(console, report, some_rules=policy.some("check-batch-axis"))
+    show_report(console, report, some_rules=policy.some("check-batch-axis"), run=run)
 
 
 def _unused(allow: tuple[str, ...], allow_outputs: tuple[str, ...], reports: list[Report]) -> list[str]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kmr_cli.config.pyproject import Settings
     from kmr_cli.config.tolerance import Tolerance, Tolerances
     from kmr_cli.records import Comparison, Snapshot
+    from kmr_cli.render.contents import Run
 
 
 @click.command("compare", short_help="Compare MODEL with a snapshot or another model.")
@@ -114,7 +115,7 @@ def command(
                 results.append(result)
                 for note in result.notes:
                     messages("notice", note)
-                found.add(of_comparison(result, one.path, one.run), partial(_show, result, policy))
+                found.add(of_comparison(result, one.path, one.run), partial(_show, result, policy, one.run))
                 if now is not None:
                     changes.append((baselines[one.path], now))
         for line in _unused(allow, decided, results):
@@ -141,10 +142,10 @@ def _tolerances(
     return Tolerances(Tolerance(rtol, atol, ulp), layers)
 
 
-def _show(result: Comparison, policy: Policy, console: Console) -> None:
+def _show(result: Comparison, policy: Policy, run: Run, console: Console) -> None:
     from kmr_cli.render.screen.comparison import show_comparison
 
-    show_comparison(console, result, some_rules=policy.some("compare"))
+    show_comparison(console, result, some_rules=policy.some("compare"), run=run)
 
 
 def _unused(allow: tuple[str, ...], decided: Settings, results: Sequence[Comparison]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from importlib import import_module
 from typing import cast
 
@@ -10,6 +11,7 @@ from kmr_cli.compare.agreement import not_compared
 from kmr_cli.compare.case import Case
 from kmr_cli.compare.difference import Values
 from kmr_cli.compare.gather import OTHER_DATA, gather
+from kmr_cli.compare.grounds import grounds
 from kmr_cli.config.policy import Policy
 from kmr_cli.config.tolerance import Tolerances
 from kmr_cli.records import (
@@ -48,14 +50,16 @@ def compare(
         LayerError: what the policy allows, or the pattern of a tolerance, is the end of several layers.
     """
     places = dict.fromkeys((*(tap.layer for tap in model.taps if tap.layer), *model.outputs))
-    tolerances = (tolerances or Tolerances()).resolved(places, model.separator)
+    given = tolerances or Tolerances()
+    tolerances = given.resolved(places, model.separator)
     layers = dict.fromkeys(tap.layer for tap in (*model.taps, *baseline.taps) if tap.layer)
     policy = (policy or Policy()).resolved(layers, model.separator)
     case = gather(model, baseline, tolerances, policy, values=values, conversion=conversion, same_data=same_data)
     for judge in _judges():
         judge(case)
     unmatched = policy.unmatched(layers), tolerances.unmatched(places)
-    return _concluded(case, exact=values is not None, unmatched=unmatched)
+    result = _concluded(case, exact=values is not None, unmatched=unmatched)
+    return replace(result, grounds=grounds(policy, given, result.findings, unmatched[1]))
 
 
 def _judges() -> Iterator[Callable[[Case], None]]:

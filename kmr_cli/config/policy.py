@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
@@ -15,6 +15,10 @@ from kmr_cli.rules import RULES
 from kmr_cli.rules import Command as Command
 
 _SEVERITIES = ("error", "warning", "note")
+
+
+LEFT_OUT = "left out by select or ignore"
+"""Why a rule that the policy does not count was not looked at."""
 
 
 def command_of(rule: str) -> Command:
@@ -109,6 +113,20 @@ class Policy:
     def unmatched_outputs(self, names: Collection[str]) -> tuple[str, ...]:
         """What ``allow_outputs`` names and is none of these names of outputs."""
         return tuple(pattern for pattern in self.allow_outputs if not any(fnmatchcase(name, pattern) for name in names))
+
+    def used(self, findings: Iterable[Finding], outputs: Collection[str] = ()) -> Iterator[str]:
+        """What it chooses, and what of that which it allows was there to be allowed: ``allow scores``.
+
+        Args:
+            findings: as :meth:`apply` left them.
+            outputs: names and ports of the model's outputs.
+        """
+        yield from (f"select {code}" for code in self.select)
+        yield from (f"ignore {code}" for code in self.ignore)
+        allowed = {finding.layer for finding in findings if finding.allowed and not finding.by_design}
+        yield from (f"allow {pattern}" for pattern in self.allow if any(fits(layer, pattern) for layer in allowed))
+        nowhere = self.unmatched_outputs(outputs)
+        yield from (f"allow-output {pattern}" for pattern in self.allow_outputs if pattern not in nowhere)
 
     def apply(self, findings: Iterable[Finding]) -> list[Finding]:
         """The findings that this policy leaves, the allowed ones marked, errors first."""

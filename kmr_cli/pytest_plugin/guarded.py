@@ -25,10 +25,11 @@ from kmr_cli.pytest_plugin import UPDATED
 from kmr_cli.pytest_plugin.asked import absolute, asked_of, relative, shown_path
 from kmr_cli.pytest_plugin.models import models_of
 from kmr_cli.pytest_plugin.snapshots import Matched, match_snapshot
-from kmr_cli.pytest_plugin.words import command_line, of_error, shape_options
+from kmr_cli.pytest_plugin.words import command_line, of_error, properties, shape_options
 from kmr_cli.records import Comparison, Record, Report, Shapes
 from kmr_cli.render.display import text_of
 from kmr_cli.render.documents.findings import shown
+from kmr_cli.render.documents.grounds import rests_on
 from kmr_cli.render.screen.comparison import show_comparison
 from kmr_cli.render.screen.report import show_report
 from kmr_cli.snapshot.file import file_name
@@ -126,6 +127,7 @@ class GuardedModel:
             )
 
         report: Report = self._try(check)
+        self._properties.extend(properties(rests_on(report)))
         if not report.taps:
             raise AssertionError(f"{self._named.title}: nothing was checked: no layer was tapped and no output seen")
         if report.verdict == "fail" or (report.verdict == "inconclusive" and not inconclusive_ok):
@@ -187,6 +189,7 @@ class GuardedModel:
         result = found.comparison
         if result is None:
             return None
+        self._properties.extend(properties(rests_on(result)))
         if result.verdict == "fail" or (result.verdict == "inconclusive" and not inconclusive_ok):
             some_rules = policy.some("compare")
             result = replace(result, path=self._named.title, baseline=shown_path(self._config, place))

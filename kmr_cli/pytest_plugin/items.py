@@ -12,7 +12,7 @@ from kmr_cli.pytest_plugin import UPDATED, KmrWarning
 from kmr_cli.pytest_plugin.asked import Asked, relative, shown_path
 from kmr_cli.pytest_plugin.models import models_of
 from kmr_cli.pytest_plugin.run import JUST_WRITTEN, Judgement, Kind, ModelRun, kind_of, needs_evidence
-from kmr_cli.pytest_plugin.words import of_error, of_finding, sample_command, shape_options
+from kmr_cli.pytest_plugin.words import of_error, of_finding, properties, sample_command, shape_options
 from kmr_cli.records import Finding
 from kmr_cli.render.documents.findings import ITSELF, shown
 from kmr_cli.render.escape import for_terminal
@@ -192,6 +192,7 @@ class ShownItem(ModelItem):
         if self.idle:
             pytest.fail("nothing is checked: no rule that select and ignore leave applies to this model", pytrace=False)
         found = self.judgement()
+        self.user_properties.extend(properties(found.rests_on))
         self.tell(found.findings.get(("", ""), ()))
         if found.inconclusive:
             pytest.skip("not verified: " + "; ".join(for_terminal(reason, 500) for reason in found.inconclusive))

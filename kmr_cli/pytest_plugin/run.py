@@ -13,6 +13,7 @@ from kmr_cli.pytest_plugin.asked import Asked
 from kmr_cli.pytest_plugin.models import Models
 from kmr_cli.pytest_plugin.snapshots import match_snapshot
 from kmr_cli.records import Comparison, Finding, ModelInfo, Report
+from kmr_cli.render.documents.grounds import rests_on
 from kmr_cli.rules import RULES
 
 Place: TypeAlias = "tuple[str, str]"
@@ -32,6 +33,7 @@ class Judgement:
         silent: layer -> why nothing is verified of what leaves it.
         inconclusive: what was not verified.
         wrote: why the snapshot was written, or None.
+        rests_on: files, data, versions and rules, as (what, text).
     """
 
     layers: frozenset[str]
@@ -39,6 +41,7 @@ class Judgement:
     silent: Mapping[str, str]
     inconclusive: tuple[str, ...]
     wrote: str | None = None
+    rests_on: tuple[tuple[str, str], ...] = ()
 
 
 class ModelRun:
@@ -119,7 +122,7 @@ class ModelRun:
         assert isinstance(info, ModelInfo)
         routed = route(result.findings, dict(self.places()), info.separator)
         inconclusive = result.inconclusive if layers else ("nothing was checked", *result.inconclusive)
-        return Judgement(frozenset(layers), routed, silent, inconclusive)
+        return Judgement(frozenset(layers), routed, silent, inconclusive, rests_on=tuple(rests_on(result)))
 
     def _describe(self) -> ModelInfo | KmrError:
         if self._info is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from kmr_cli.config.shapes import shape_text
@@ -18,6 +18,11 @@ def of_error(error: KmrError, path: Path, title: str) -> str:
     """A failure as the command tells it: what is wrong and what to type instead. The model's path becomes its title."""
     lines = [f"error: {error.message}"] + ([f"hint:  {error.hint}"] if error.hint else [])
     return "\n".join(shown(line.replace(str(path), title)) for line in lines)
+
+
+def properties(rests_on: Iterable[tuple[str, str]]) -> list[tuple[str, object]]:
+    """What a verdict rests on, as properties of a test: pytest writes them into its JUnit file."""
+    return [(f"kmr-inspect {what}", text) for what, text in rests_on]
 
 
 def shape_options(shapes: Shapes) -> list[str]:

@@ -16,6 +16,7 @@ from kmr_cli.records.check import (
     unexamined_masks,
 )
 from kmr_cli.records.compare import Comparison, Difference, MatchedCall, OutputAgreement
+from kmr_cli.records.grounds import DataSource, FileDigest, Grounds, SkippedRule
 from kmr_cli.records.model import (
     Batch,
     BatchIndex,
@@ -39,9 +40,12 @@ __all__ = [
     "BatchIndex",
     "BatchIndexKind",
     "Comparison",
+    "DataSource",
     "Dependence",
     "Difference",
+    "FileDigest",
     "Finding",
+    "Grounds",
     "InputSketch",
     "LayerInfo",
     "MatchedCall",
@@ -54,6 +58,7 @@ __all__ = [
     "SampleSketch",
     "Shape",
     "Shapes",
+    "SkippedRule",
     "Snapshot",
     "Tap",
     "TapSketch",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from kmr_cli.records.deprecated import deprecated
+from kmr_cli.records.grounds import Grounds
 from kmr_cli.records.model import BatchIndex
 from kmr_cli.records.shown import Shown
 
@@ -100,6 +101,7 @@ class Report(Shown):
         basis: what the verdict rests on.
         not_examined: what the check looks at where it can and did not look at here (masks, modes, methods, batch
             sizes), one line each.
+        grounds: files, data, versions and rules that the verdict rests on.
     """
 
     verdict: Verdict
@@ -116,5 +118,6 @@ class Report(Shown):
     held_passes: int = 0
     basis: Basis = "evidence"
     not_examined: tuple[str, ...] = ()
+    grounds: Grounds = field(default_factory=Grounds)
 
     unproven = deprecated("unproven", "inconclusive")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from kmr_cli.records.check import Basis, Finding, Verdict
 from kmr_cli.records.deprecated import deprecated
+from kmr_cli.records.grounds import Grounds
 from kmr_cli.records.shown import Shown
 
 
@@ -82,6 +83,7 @@ class Comparison(Shown):
         notes: what else is worth knowing about the baseline, one line each.
         basis: what the verdict rests on.
         not_examined: what was not compared and might have been (methods, modes, ports), one line each.
+        grounds: files, data, versions and rules that the verdict rests on.
     """
 
     verdict: Verdict
@@ -103,5 +105,6 @@ class Comparison(Shown):
     notes: tuple[str, ...] = ()
     basis: Basis = "evidence"
     not_examined: tuple[str, ...] = ()
+    grounds: Grounds = field(default_factory=Grounds)
 
     unproven = deprecated("unproven", "inconclusive")

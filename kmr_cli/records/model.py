@@ -111,6 +111,9 @@ class ModelInfo(Shown):
             ``("signature", "flat")``.
         unfit: why no batch can be fed whose rows are samples, and what to do; None where one can.
         root: scope of the model itself, with which paths may be typed too: ``tower`` for ``tower/block2``.
+        way: the way into the model that is described here, and run: ``forward``, ``serving_default``; empty where the
+            format knows but one.
+        beside: files beside its own that belong to it, named from there: external weights.
     """
 
     path: str
@@ -131,6 +134,8 @@ class ModelInfo(Shown):
     ways: tuple[tuple[str, str], ...] = ()
     unfit: tuple[str, str | None] | None = None
     root: str = ""
+    way: str = ""
+    beside: tuple[str, ...] = ()
 
 
 BatchIndexKind: TypeAlias = Literal[

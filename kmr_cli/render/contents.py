@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from kmr_cli.records import Basis, Comparison, Finding, LayerInfo, ModelInfo, Record, Report
+from kmr_cli.records import Basis, Comparison, Finding, Grounds, LayerInfo, ModelInfo, Record, Report
 from kmr_cli.records.deprecated import deprecated
 
 
@@ -54,6 +54,11 @@ class Outcome:
     not_examined: tuple[str, ...] = ()
     result: Report | Comparison | None = field(default=None, repr=False)
     run: Run = Run()
+
+    @property
+    def grounds(self) -> Grounds:
+        """What the verdict rests on; nothing where there is none."""
+        return Grounds() if self.result is None else self.result.grounds
 
     unproven = deprecated("unproven", "inconclusive")
 

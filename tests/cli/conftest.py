@@ -1,6 +1,7 @@
 """Runs the installed command, as a person does."""
 
 import os
+import re
 import subprocess
 from dataclasses import dataclass
 
@@ -15,6 +16,11 @@ class Screen:
     code: int
     out: str
     err: str
+
+    @property
+    def same(self):
+        """Of stdout, what every run of the same command prints: all but when it ran and for how long."""
+        return re.sub(r"^  run: .*\n", "", self.out, flags=re.MULTILINE)
 
 
 @pytest.fixture

@@ -134,7 +134,7 @@ def test_output_goes_into_the_file_and_the_report_to_the_terminal(kmr, bad, tmp_
     place = tmp_path / "found.xml"
     screen = check(kmr, bad, "--format", "junit", "-o", place)
     assert screen.code == 1
-    assert screen.out == check(kmr, bad).out
+    assert screen.same == check(kmr, bad).same
     assert f"wrote {place}" in screen.err
     before = place.read_text()
     assert cases(before)[str(bad), "mean"] == ["failure"]

@@ -1,10 +1,12 @@
 """The pytest plugin, used as a project uses it: pytest runs pytest, on small ONNX models (a light runtime)."""
 
+import hashlib
 import re
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
@@ -645,3 +647,24 @@ def test_it_can_be_switched_off(project):
     result = project.runpytest_subprocess("-p", "no:kmr_inspect", "--kmr-model", "clean.onnx")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     project.runpytest_subprocess("-p", "no:kmr_inspect").stdout.fnmatch_lines(["*fixture 'kmr_model' not found*"])
+
+
+def test_what_the_verdict_rests_on_stands_in_pytests_junit(project):
+    project.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.kmr_model("clean.onnx")
+        def test_one(kmr_model):
+            kmr_model.assert_batch_independent(shapes={None: (6,)}, ignore=["KMR303"])
+        """
+    )
+    chosen = ("--kmr-model", "clean.onnx", *SHAPE, "-k", "verified or test_one")
+    project.runpytest_inprocess(*chosen, "--junitxml", "out.xml").assert_outcomes(passed=2)
+    for case in ET.parse(project.path / "out.xml").iter("testcase"):
+        told = {one.get("name"): one.get("value") for one in case.iter("property")}
+        digest = hashlib.sha256((project.path / "clean.onnx").read_bytes()).hexdigest()
+        assert told["kmr-inspect model"] == f"clean.onnx sha256 {digest}"
+        assert told["kmr-inspect looked at"].endswith(", on synthetic data")
+        assert "onnxruntime" in told["kmr-inspect versions"]
+        assert ("ignore KMR303" in told.get("kmr-inspect policy", "")) == (case.get("name") == "test_one")

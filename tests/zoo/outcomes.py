@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from kmr_cli.errors import ModelFileError
-from kmr_cli.records import BatchIndex, Dependence, Finding, Report, TapVerdict
+from kmr_cli.records import (
+    BatchIndex,
+    DataSource,
+    Dependence,
+    FileDigest,
+    Finding,
+    Grounds,
+    Report,
+    SkippedRule,
+    TapVerdict,
+)
 
 HOSTILE = "a\nb\r]]>::error file=x::y,\x1b[2J\x00\x7f\udc80\u202e&<\"' [click](http://evil.example) {0} %0A ##[error]z"
 """What a name from a file can do to a format that does not escape it."""
@@ -29,7 +41,19 @@ def own(size: int) -> Dependence:
     return Dependence("out0", moved, "output out0")
 
 
-CLEAN = report(PATH, "pass", ("embed", "blocks/0", "head"), dependence=[own(4)])
+CLEAN = replace(
+    report(PATH, "pass", ("embed", "blocks/0", "head"), dependence=[own(4)]),
+    grounds=Grounds(
+        model=(FileDigest("scores v2.keras", "4d" * 32),),
+        data=DataSource("files", (FileDigest("batch.npz", "c3" * 32), FileDigest("pipe", None)), 7),
+        versions={"kmr_inspect": "0.0.0", "python": "3.12.1", "keras": "3.15.1"},
+        methods=("model(x)",),
+        rules=("KMR101", "KMR102"),
+        skipped=(SkippedRule("KMR201", "no mask is named"), SkippedRule("KMR303", "left out by select or ignore")),
+        masks=("ids=0",),
+        policy=("ignore KMR303", "allow scores"),
+    ),
+)
 FINDINGS = report(
     PATH,
     "fail",
@@ -57,6 +81,17 @@ ALARMING = report(
     ],
     [f"{HOSTILE}: never showed"],
     not_examined=[f"method {HOSTILE}"],
+)
+ALARMING = replace(
+    ALARMING,
+    grounds=Grounds(
+        model=(FileDigest(HOSTILE, "0a" * 32), FileDigest(LONG, None)),
+        data=DataSource("synthetic"),
+        methods=(HOSTILE,),
+        masks=(HOSTILE,),
+        skipped=(SkippedRule("KMR201", HOSTILE),),
+        policy=(f"allow {HOSTILE}",),
+    ),
 )
 GONE = ("models/gone.keras", ModelFileError("models/gone.keras: no such file", "did you mean models/scores v2.keras?"))
 

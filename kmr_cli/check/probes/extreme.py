@@ -34,6 +34,7 @@ def make_others_extreme(run: Run) -> None:
     _make_alike(run, last)
     poisoned = stress.poisoned(run.batch, [0], run.session.inputs)
     if poisoned is not None:
+        run.poison_tried = True
         try:
             run.poisoned = run.kept("putting NaN into sample 0", poisoned, range(1, size))
         except ModelRunError as exc:

@@ -29,6 +29,8 @@ def judge(run: Run) -> None:
 
     Nothing is said of outputs in which not every sample showed.
     """
+    if not run.poison_tried:
+        run.skip("no input was given NaN: none takes floats, or every output is random", POISONED_NEIGHBOUR)
     if run.poison_failure is not None:
         failed, message = run.poison_failure
         source = Source(*(failed or ("", 0, "out0")))

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from kmr_cli.records import Finding
 from kmr_cli.render.contents import Outcome
 from kmr_cli.render.documents.findings import NOTHING_CHECKED, accepted, place, shown, tally, title, unchecked
+from kmr_cli.render.documents.grounds import rests_on
 from kmr_cli.rules import RULES
 
 _LEVELS = {"error": "error", "warning": "warning", "note": "notice"}
@@ -49,6 +50,9 @@ def _annotations(outcome: Outcome) -> Iterator[str]:
         yield _command("warning", outcome.path, "not verified", shown(open_end))
     if outcome.not_examined:
         yield _command("notice", outcome.path, "not examined", "\n".join(map(shown, outcome.not_examined)))
+    known = [f"{what}: {text}" for what, text in rests_on(outcome.result)]
+    if known:
+        yield _command("notice", outcome.path, "what the verdict rests on", "\n".join(known))
 
 
 def _command(level: str, path: str | None, name: str, text: str) -> str:

@@ -12,7 +12,17 @@ import numpy as np
 
 from kmr_cli.arrays.summary import summarize
 from kmr_cli.batch.words import dtype_name
-from kmr_cli.records import BatchIndex, Comparison, Difference, Finding, ModelInfo, Report, TensorSpec
+from kmr_cli.records import (
+    BatchIndex,
+    Comparison,
+    Difference,
+    FileDigest,
+    Finding,
+    Grounds,
+    ModelInfo,
+    Report,
+    TensorSpec,
+)
 from kmr_cli.render.contents import Listing, Outcome, Run, Samples
 from kmr_cli.rules import RULES
 
@@ -122,9 +132,32 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
         "verdict": outcome.verdict if judged else "error",
         "basis": outcome.basis if judged else None,
         "not_examined": _texts(outcome.not_examined),
+        **({"grounds": grounds(outcome.grounds)} if judged else {}),
         **document,
         "run": _run(outcome.run),
     }
+
+
+def grounds(rests_on: Grounds) -> dict[str, Any]:
+    """What a verdict rests on."""
+    data = rests_on.data
+    return {
+        "model": [_digest(file) for file in rests_on.model],
+        "baseline": [_digest(file) for file in rests_on.baseline],
+        "data": None
+        if data is None
+        else {"source": data.kind, "files": [_digest(file) for file in data.files], "seed": data.seed},
+        "versions": dict(rests_on.versions),
+        "methods": _texts(rests_on.methods),
+        "masks": _texts(rests_on.masks),
+        "rules": list(rests_on.rules),
+        "rules_skipped": [{"rule": one.rule, "why": _text(one.why)} for one in rests_on.skipped],
+        "policy": _texts(rests_on.policy),
+    }
+
+
+def _digest(file: FileDigest) -> dict[str, Any]:
+    return {"file": _text(file.name), "sha256": file.sha256}
 
 
 def _check(report: Report) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from kmr_cli.render.documents.findings import (
     title,
     unchecked,
 )
+from kmr_cli.render.documents.grounds import rests_on
 from kmr_cli.rules import RULES
 
 _PROGRAM = "kmr-inspect"
@@ -76,8 +77,12 @@ def _properties(outcome: Outcome) -> ET.Element:
     """What the verdict rests on, and what it says nothing of."""
     element = ET.Element("properties")
     ET.SubElement(element, "property", name="basis", value=outcome.basis)
+    for name, text in rests_on(outcome.result):
+        ET.SubElement(element, "property", name=name, value=text)
     for line in outcome.not_examined:
         ET.SubElement(element, "property", name="not examined", value=shown(line))
+    if outcome.run.date:
+        ET.SubElement(element, "property", name="date", value=outcome.run.date)
     return element
 
 

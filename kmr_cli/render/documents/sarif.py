@@ -14,7 +14,7 @@ from urllib.parse import quote
 from kmr_cli.records import Difference, Finding
 from kmr_cli.render.contents import Outcome, Run
 from kmr_cli.render.documents.findings import NOTHING_CHECKED, accepted, shown, there, unchecked
-from kmr_cli.render.documents.json import dumps
+from kmr_cli.render.documents.json import dumps, grounds
 from kmr_cli.rules import RULES
 from kmr_cli.version import __version__
 
@@ -88,6 +88,7 @@ def _verdict(outcome: Outcome) -> dict[str, Any]:
         "verdict": outcome.verdict if judged else "error",
         "basis": outcome.basis if judged else None,
         "notExamined": [shown(line) for line in outcome.not_examined],
+        "grounds": grounds(outcome.grounds) if judged else None,
     }
 
 

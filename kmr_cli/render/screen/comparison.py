@@ -6,7 +6,9 @@ from rich.console import Console
 from rich.text import Text
 
 from kmr_cli.records import Comparison, Difference, OutputAgreement
+from kmr_cli.render.contents import Run
 from kmr_cli.render.escape import for_terminal
+from kmr_cli.render.screen.grounds import print_grounds
 from kmr_cli.render.screen.lines import print_hanging, print_not_examined
 from kmr_cli.rules import RULES
 
@@ -20,13 +22,14 @@ _SHOWN = 12
 """Findings of one rule and severity; the JSON has them all."""
 
 
-def show_comparison(console: Console, result: Comparison, *, some_rules: bool = False) -> None:
+def show_comparison(console: Console, result: Comparison, *, some_rules: bool = False, run: Run | None = None) -> None:
     """Verdict, outputs, findings in the order in which the layers ran.
 
     Args:
         console: where to.
         result: what was found.
         some_rules: rules were left out, so that a pass says nothing about what they look for.
+        run: when and where; None where nobody looked at a clock.
     """
     style, meaning = _VERDICTS[result.verdict]
     if result.verdict == "pass":
@@ -62,6 +65,7 @@ def show_comparison(console: Console, result: Comparison, *, some_rules: bool = 
         console.print()
         label = Text("not compared: ", "bold yellow")
         print_hanging(console, label, Text(for_terminal(reason, 500)))
+    print_grounds(console, result.grounds, run)
 
 
 def _output(output: OutputAgreement, *, exact: bool) -> str:

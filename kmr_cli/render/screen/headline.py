@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kmr_cli.records import Report, unexamined_masks
 from kmr_cli.render.documents.findings import failing
+from kmr_cli.render.documents.grounds import extent
 from kmr_cli.rules import RULES
 
 _MIXED = ("mixed", "interleaved")
@@ -21,19 +22,23 @@ def headline(report: Report, *, some_rules: bool = False) -> str:
         return _wrong(report)
     if report.verdict == "inconclusive":
         return "not everything could be verified"
-    masks = "; masks were not examined" if unexamined_masks(report.not_examined) else ""
-    return _passed(report, some_rules=some_rules) + masks
+    claim, *rest = _passed(report, some_rules=some_rules)
+    if unexamined_masks(report.not_examined):
+        rest.append("masks were not examined")
+    far = extent(report)
+    return "; ".join([f"{claim}, {far}" if far else claim, *rest])
 
 
-def _passed(report: Report, *, some_rules: bool) -> str:
+def _passed(report: Report, *, some_rules: bool) -> list[str]:
+    """What a pass claims, and what is to be said beside it."""
     if some_rules:
-        return "no error by the rules that --select and --ignore leave"
+        return ["no error by the rules that --select and --ignore leave"]
     mixes = [finding for finding in report.findings if finding.allowed and finding.severity == "error"]
     if mixes and all(finding.by_design for finding in mixes):
-        return "the samples of a batch mix only where that is by design in training mode"
+        return ["the samples of a batch mix only where that is by design in training mode"]
     if mixes:
         also = " or by design" if any(finding.by_design for finding in mixes) else ""
-        return f"the samples of a batch mix only where that is allowed{also}"
+        return [f"the samples of a batch mix only where that is allowed{also}"]
     return _independent(report)
 
 
@@ -44,7 +49,7 @@ def _wrong(report: Report) -> str:
     return said[0] if len(said) == 1 else f"{', '.join(said[:-1])} and {said[-1]}"
 
 
-def _independent(report: Report) -> str:
+def _independent(report: Report) -> list[str]:
     kinds = [tap.index.kind for tap in report.taps if tap.layer]
     rounded = any(not tap.layer and tap.index.kind in _MIXED for tap in report.taps)  # else it would be no pass
     apart = sum(not tap.layer and tap.index.kind not in (*_MIXED, *_OWNED) for tap in report.taps)  # or that be one
@@ -61,6 +66,6 @@ def _independent(report: Report) -> str:
             f"{'1 output that carries' if apart == 1 else f'{apart} outputs that carry'} no samples is allowed"
         )
     if not inside and not rounded:
-        return "the samples of a batch are independent at every layer"
+        return ["the samples of a batch are independent at every layer"]
     others, last_bits = "other " if apart else "", ", but for last bits" if rounded else ""
-    return "; ".join([f"every {others}output depends on its own sample alone{last_bits}", *inside])
+    return [f"every {others}output depends on its own sample alone{last_bits}", *inside]

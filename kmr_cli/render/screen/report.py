@@ -10,8 +10,10 @@ from rich.text import Text
 
 from kmr_cli.check.bundled import Case
 from kmr_cli.records import Finding, Report
+from kmr_cli.render.contents import Run
 from kmr_cli.render.documents.findings import accepted, counted, dependences
 from kmr_cli.render.escape import for_terminal
+from kmr_cli.render.screen.grounds import print_grounds
 from kmr_cli.render.screen.headline import headline
 from kmr_cli.render.screen.lines import print_hanging, print_not_examined
 from kmr_cli.render.screen.pictures import pictures
@@ -23,13 +25,14 @@ _NOTES_SHOWN = 6
 _PLACES_SHOWN = 8
 
 
-def show_report(console: Console, report: Report, *, some_rules: bool = False) -> None:
+def show_report(console: Console, report: Report, *, some_rules: bool = False, run: Run | None = None) -> None:
     """Verdict, picture, findings, what stays open.
 
     Args:
         console: where to.
         report: what was found.
         some_rules: rules were left out, so that a pass says nothing about what they look for.
+        run: when and where; None where nobody looked at a clock.
     """
     title = Text(for_terminal(report.path), "bold")
     _print(console, title.append(", in training mode" if report.training else "", "not bold default"))
@@ -60,6 +63,7 @@ def show_report(console: Console, report: Report, *, some_rules: bool = False) -
     for reason in report.inconclusive:
         console.print()
         _print(console, Text("not verified: ", "bold yellow").append(for_terminal(reason, 500), "not bold default"))
+    print_grounds(console, report.grounds, run)
 
 
 def _extent(report: Report) -> str:

@@ -285,7 +285,7 @@ class TestGitHub:
         assert all(unicodedata.category(character) != "Cc" or character == "\n" for character in text)
         assert "\udc80" not in text
         found = self.annotations(text)
-        assert len(found) == 4
+        assert len(found) == 5
         assert found[3][2] == "not examined"
         assert "%250A" in found[0][3]
         assert "%250A" in found[3][3]

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from kmr_cli.config.policy import rules_of
-from kmr_cli.records import BatchIndex, Finding, Report, TapVerdict
+from kmr_cli.records import BatchIndex, DataSource, Finding, Grounds, Report, TapVerdict
 from kmr_cli.render.screen.headline import headline
 from kmr_cli.rules import RULES
 
@@ -95,3 +95,21 @@ def test_a_pass_says_that_likely_masks_were_not_examined(allowed):
     unseen = replace(one, not_examined=("training mode", "masks: padding in input 'x' (--mask-input x=0)"))
     assert headline(unseen) == f"{headline(one)}; masks were not examined"
     assert "masks" not in headline(replace(one, not_examined=("training mode",)))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "kind", "far"),
+    [
+        ((4, 1, 37, 2), "files", "up to a batch of 37, on your data"),
+        ((4, 1, 8), "arrays", "up to a batch of 8, on your data"),
+        ((6, 1), "synthetic", "up to a batch of 6, on synthetic data"),
+        ((4, 4), "synthetic", "at a batch of 4 alone, on synthetic data"),
+    ],
+)
+def test_a_pass_says_how_far_and_on_what(sizes, kind, far):
+    taps = (TapVerdict("mid", 0, "out0", (4, 2), "float32", BatchIndex("mixed")),)
+    one = Report("pass", "m.pt", "torchscript", 9, sizes, (), (), (), (), grounds=Grounds(data=DataSource(kind)))
+    assert headline(one) == f"the samples of a batch are independent at every layer, {far}"
+    inside = headline(replace(one, taps=taps))
+    assert inside == f"every output depends on its own sample alone, {far}; inside, samples mix and are separated again"
+    assert headline(replace(one, verdict="inconclusive")) == "not everything could be verified"

@@ -34,6 +34,7 @@ def model_info(analysis: Analysis, options: OpenOptions, format_name: str) -> Mo
         separator=analysis.scopes.separator,
         fixed_batch=_fixed_batch(inputs),
         notes=tuple(_notes(analysis)),
+        beside=tuple(file.location for file in analysis.external),
     )
 
 

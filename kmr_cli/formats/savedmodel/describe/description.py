@@ -41,6 +41,7 @@ def model_info(analysis: Analysis, format_name: str, options: OpenOptions) -> Mo
         fixed_batch=_fixed_batch(inputs),
         notes=(*_notes(analysis), *_of_parts(parts)),
         ways=tuple(("signature", name) for name in other_signatures(source)),
+        way=source.signature_name,
         unfit=_unfit(source.path.name, parts),
         root=analysis.root,
     )

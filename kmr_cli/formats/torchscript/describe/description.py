@@ -133,6 +133,7 @@ def describe_archive(archive: Archive, name: str, options: OpenOptions | None = 
         trains=tuple(node.path for node in nodes if _trains(node, code)),
         optional=tuple(optional_inputs(arguments)),
         ways=ways,
+        way=method,
         unfit=_unfit(name, forward, method, [*inputs, *leaves(arguments)], ways),
     )
     return Description(info, arguments, operators, flow.helpers(), forward is not None, optimized, method)

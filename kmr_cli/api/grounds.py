@@ -1,0 +1,136 @@
+"""What a verdict rests on, as far as this process knows: digests of what was read, the data, and versions.
+
+The process that runs a model vouches for nothing of this.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Generic, TypeVar
+
+from kmr_cli.api.opened import Opened
+from kmr_cli.api.versions import versions_of
+from kmr_cli.batch.given import split_argument
+from kmr_cli.batch.request import BatchRequest
+from kmr_cli.records import Comparison, DataSource, FileDigest, Report
+
+Judged = TypeVar("Judged", Report, Comparison)
+
+_PIECE = 2**20
+
+
+class Digests:
+    """SHA-256 of files, taken in a thread while the model runs in its own process. Use it as a context manager.
+
+    Args:
+        files: name in the report -> path, by what they are to the verdict: ``model``, ``baseline``, ``data``.
+    """
+
+    def __init__(self, files: Mapping[str, Mapping[str, Path]]) -> None:
+        self._files = files
+        self._found: dict[str, tuple[FileDigest, ...]] = {}
+        self._left = threading.Event()
+        self._thread = threading.Thread(target=self._take, daemon=True)
+
+    def of(self, what: str) -> tuple[FileDigest, ...]:
+        """The digests of one of them; waits until they are there."""
+        self._thread.join()
+        return self._found.get(what, ())
+
+    def _take(self) -> None:
+        for what, files in self._files.items():
+            self._found[what] = tuple(FileDigest(name, self._digest(path)) for name, path in files.items())
+
+    def _digest(self, path: Path) -> str | None:
+        """In hexadecimal; None where nothing can be read, or nobody waits for it any more."""
+        digest = hashlib.sha256()
+        try:
+            if not path.is_file():  # a pipe would be emptied, and a device never ends
+                return None
+            with path.open("rb") as file:
+                while piece := file.read(_PIECE):
+                    if self._left.is_set():
+                        return None
+                    digest.update(piece)
+        except OSError:
+            return None
+        return digest.hexdigest()
+
+    def __enter__(self) -> Digests:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, at: TracebackType | None) -> None:
+        if kind is not None:
+            self._left.set()
+        self._thread.join()
+
+
+class Groundwork(Generic[Judged]):
+    """Gathers what the verdict on a model rests on while it is found, and completes its report.
+
+    Args:
+        model: that is judged.
+        asked: the batch.
+        baseline: what it is compared with: another model, or the path of a snapshot.
+    """
+
+    def __init__(self, model: Opened, asked: BatchRequest, *, baseline: Opened | Path | None = None) -> None:
+        self._asked = asked
+        given = [split_argument(text)[1] for text in asked.files]
+        files = {"model": files_of(model), "data": {name: Path(name) for name in given}}
+        if isinstance(baseline, Path):
+            files["baseline"] = {baseline.name: baseline}
+        elif baseline is not None:
+            files["baseline"] = files_of(baseline)
+        models = [model] if baseline is None or isinstance(baseline, Path) else [model, baseline]
+        self._formats = [one.info.format for one in models]
+        self._digests = Digests(files)
+
+    def complete(self, judged: Judged) -> Judged:
+        """The report, with the digests, the source of its data, and versions."""
+        grounds = replace(
+            judged.grounds,
+            model=self._digests.of("model"),
+            baseline=self._digests.of("baseline"),
+            data=DataSource(self._asked.kind, self._digests.of("data"), self._asked.seed),
+            versions=versions_of(*self._formats),
+        )
+        return replace(judged, grounds=grounds)
+
+    def __enter__(self) -> Groundwork[Judged]:
+        self._digests.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, at: TracebackType | None) -> None:
+        self._digests.__exit__(kind, exc, at)
+
+
+def files_of(model: Opened) -> dict[str, Path]:
+    """The files that a model is made of, by their names: inside its folder if it is one, else beside its own."""
+    place = model.file
+    if place is None:
+        return {}
+    if place.is_dir():
+        return dict(sorted(_inside(place)))
+    return {place.name: place, **{name: place.parent / name for name in model.info.beside}}
+
+
+def _inside(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Every file in a folder and those below it, links followed, but none of them twice."""
+    seen = set()
+    for here, below, names in os.walk(folder, followlinks=True):
+        true = os.path.realpath(here)
+        if true in seen:
+            below.clear()
+            continue
+        seen.add(true)
+        for name in names:
+            path = Path(here, name)
+            yield path.relative_to(folder).as_posix(), path
