@@ -9,14 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from kmr_cli.arrays.masks import as_steps, hiding_value, padded_steps, two_valued
+from kmr_cli.batch.contents import orders_steps
+from kmr_cli.batch.names import tells_ids_by_name, tells_lengths_by_name, tells_mask_by_name, tells_other_by_name
 from kmr_cli.records import Batch, ModelInfo, TensorSpec
 
-_MASK = re.compile(r"mask|(^|[_./])(valid|pad|padding|is_pad)($|[_./:])", re.IGNORECASE)
-_NO_MASK = re.compile(r"type|segment|label|target", re.IGNORECASE)
-_LENGTHS = re.compile(
-    r"len(s|gth|gths)?($|[_./:\d])|(^|[_./])(frame|step|token|word)_?counts?($|[_./:])", re.IGNORECASE
-)
-_IDS = re.compile(r"(^|[_./])(input_?)?(ids|tokens?|words)($|[_./:\d])", re.IGNORECASE)
 _MASKING = re.compile(r"(^|[/.])(masking|not_?equal)(_\d+)?$", re.IGNORECASE)
 
 
@@ -55,14 +51,14 @@ def masking_layers(info: ModelInfo) -> list[str]:
 
 def _masks(batch: Batch) -> Iterator[Likely]:
     for name, values in batch.items():
-        if _NO_MASK.search(name) or not two_valued(values):
+        if tells_other_by_name(name) or not two_valued(values):
             continue
         steps = as_steps(values)
         if steps is None or steps.shape[1] < 2 or not _masks_something(name, steps.shape, batch):
             continue
         hides = hiding_value(steps)
         varied = hides is not None and len(np.unique(steps.sum(axis=1))) > 1
-        if values.dtype.kind == "b" or _MASK.search(name) or varied:
+        if values.dtype.kind == "b" or tells_mask_by_name(name) or varied:
             polarity = "" if not hides else "=True" if values.dtype.kind == "b" else "=1"
             yield Likely("mask", name, name + polarity)
 
@@ -75,7 +71,7 @@ def _masks_something(name: str, shape: tuple[int, ...], batch: Batch) -> bool:
 
 def _lengths(batch: Batch) -> Iterator[Likely]:
     for name, values in batch.items():
-        if values.size != len(values) or values.dtype.kind not in "iuf" or _NO_MASK.search(name):
+        if values.size != len(values) or values.dtype.kind not in "iuf" or tells_other_by_name(name):
             continue
         for key, other in batch.items():
             if key == name or other.ndim < 2 or other.dtype.kind not in "iuf":
@@ -84,7 +80,7 @@ def _lengths(batch: Batch) -> Iterator[Likely]:
             if padding is not None and tells_lengths(values, padding.counts, other.shape[padding.axis]) is not None:
                 yield Likely("lengths", name, f"{key}={padding.value:g}", padding.value)
                 break
-            if _LENGTHS.search(name) and padding is None and 1 < values.max() <= max(other.shape[1:]):
+            if tells_lengths_by_name(name) and padding is None and 1 < values.max() <= max(other.shape[1:]):
                 yield Likely("lengths", name, f"{key}=0", 0)
                 break
 
@@ -112,7 +108,8 @@ def tells_lengths(values: np.ndarray, counts: np.ndarray, steps: int) -> bool | 
 def _padded(info: ModelInfo, batch: Batch) -> Iterator[Likely]:
     for spec in info.inputs:
         values = batch[spec.name]
-        found = None if values.dtype == object or _is_image(values) else padded_steps(values)
+        other = values.dtype == object or _is_image(values) or tells_other_by_name(spec.name) or orders_steps(values)
+        found = None if other else padded_steps(values)
         if found is not None:
             yield Likely("padding", spec.name, f"{spec.name}={found.value:g}", found.value)
         elif _takes_ids(info, spec, values):
@@ -128,5 +125,5 @@ def _takes_ids(info: ModelInfo, spec: TensorSpec, values: np.ndarray) -> bool:
     if values.ndim != 2 or values.shape[1] < 2 or values.dtype.kind not in "iu":
         return False
     free = info.free_dims and spec.shape is not None and len(spec.shape) == 2 and spec.shape[1] is None
-    unknown = not info.free_dims and spec.limit is not None and _IDS.search(spec.name)
+    unknown = not info.free_dims and spec.limit is not None and tells_ids_by_name(spec.name)
     return bool(free or unknown)

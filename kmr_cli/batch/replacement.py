@@ -6,11 +6,17 @@ Batch size and shapes stay as they are, so a kernel does the same arithmetic for
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 
+from kmr_cli.arrays.masks import padded_steps
+from kmr_cli.batch.contents import hides_steps, orders_steps, sorted_samples, whole_places
 from kmr_cli.batch.synthetic import draw
 from kmr_cli.records import Batch, TensorSpec
+
+_TRIES = 4
+"""Draws of a number that is to be another one than before."""
 
 
 def replace(
@@ -23,9 +29,10 @@ def replace(
     """A copy of ``batch`` in which exactly ``samples`` hold other valid data.
 
     Other rows of the user's file come first (``spare``). Failing that, floats are drawn anew per feature, with
-    the batch's own mean and scale, clipped to the range seen; integers and text from the values that occur. One-hot
-    vectors stay one-hot, booleans (masks) become another sample's row, and a padded sequence gets the length of
-    another sample: so masks react too. Never a permutation of the replaced rows: a batch mean would not move.
+    the batch's own mean and scale, clipped to the range seen; integers and text from the values that occur, whole
+    numbers among floats likewise: they may be ids. One-hot vectors stay one-hot; masks, positions and segments become
+    another sample's row; lengths in order stay in order; and a padded sequence gets the length of another sample: so
+    masks react too. Never a permutation of the replaced rows: a batch mean would not move.
 
     Args:
         batch: input name -> array, samples along axis 0.
@@ -36,39 +43,81 @@ def replace(
             replaced row.
     """
     rows = np.fromiter(samples, dtype=np.intp)
+    result = {spec.name: np.array(batch[spec.name], copy=True) for spec in specs}
+    if not rows.size:
+        return result
     picks = None
     if spare:
         available = next(iter(spare.values())).shape[0]
         if available >= rows.size:
             picks = rng.permutation(available)[: rows.size]
-    result = {}
     for spec in specs:
-        values = np.array(batch[spec.name], copy=True)
-        if rows.size:
-            new = spare[spec.name][picks] if spare and picks is not None else _redraw(values, rows, spec, rng)
-            values[rows] = _really_different(values[rows], new, spec, rng)
-        result[spec.name] = values
+        values = batch[spec.name]
+        new = spare[spec.name][picks] if spare and picks is not None else _redraw(values, rows, spec, rng)
+        result[spec.name][rows] = new
+    same = {spec.name: _alike(batch[spec.name][rows], result[spec.name][rows]) for spec in specs}
+    every = np.logical_and.reduce(list(same.values()))
+    for spec in specs:
+        values = result[spec.name]
+        values[rows] = _really_different(values, rows, same[spec.name], every, spec, rng)
     return result
 
 
+def copies(batch: Batch, samples: Iterable[int]) -> dict[str, np.ndarray]:
+    """A copy of ``batch`` in which each of ``samples`` is the nearest other sample that is kept, whole.
+
+    For models that are particular about their data: such rows are as valid as those of the batch, what belongs to
+    each other in several inputs still does, and samples in order stay in order.
+    """
+    replaced = set(samples)
+    size = next(iter(batch.values())).shape[0]
+    rows = list(range(size))
+    for row in replaced:
+        kept = [other for other in (*range(row - 1, -1, -1), *range(row + 1, size)) if other not in replaced]
+        differing = (
+            other for other in kept if any(not _alike(values[[row]], values[[other]])[0] for values in batch.values())
+        )
+        rows[row] = next(differing, row)
+    return {name: np.array(values[rows], copy=True) for name, values in batch.items()}
+
+
+def _alike(old: np.ndarray, new: np.ndarray) -> np.ndarray:
+    """Which rows are the same."""
+    return np.asarray((old == new).reshape(len(old), -1).all(axis=1))
+
+
 def _redraw(values: np.ndarray, rows: np.ndarray, spec: TensorSpec, rng: np.random.Generator) -> np.ndarray:
-    old: np.ndarray = values[rows]
-    if values.ndim > 1 and _is_one_hot(values):
-        return rng.permuted(old, axis=-1)
     kind = values.dtype.kind
-    if kind == "b":
+    if values.ndim > 1 and _is_one_hot(values):
+        return rng.permuted(values[rows], axis=-1)
+    if kind == "b" or (kind in "iufV" and (hides_steps(values) or orders_steps(values))):
         return _other_rows(values, rows, rng)
-    if kind in "iuO" or spec.limit is not None:
-        fresh = _other_values(values, old, rng)
-    elif kind == "c":
+    if kind in "iufV" and sorted_samples(values):
+        return _beside(values, rows, rng)
+    padding = None if kind == "O" else _padding(values)
+    fresh = _other_numbers(values, rows, spec, rng, None if padding is None else padding.value)
+    if padding is not None:
+        steps = np.moveaxis(fresh, padding.axis, 1)
+        steps[_other_rows(padding.steps, rows, rng)] = padding.value
+    return fresh
+
+
+def _other_numbers(
+    values: np.ndarray, rows: np.ndarray, spec: TensorSpec, rng: np.random.Generator, padding: float | None
+) -> np.ndarray:
+    """For every element of ``rows`` a value that its place may hold."""
+    old, kind = values[rows], values.dtype.kind
+    if kind == "O" or ((kind in "iu" or spec.counts) and spec.limit is not None and "limit" not in spec.presumed):
+        return _other_values(values, old, rng, padding)
+    if kind in "iu" or spec.counts:
+        return _at_same_places(values, rows, rng, padding)
+    if kind == "c":
         real = _other_floats(values.real, old.real, rng)
-        fresh = np.asarray(real + 1j * _other_floats(values.imag, old.imag, rng), dtype=values.dtype)
-    else:
-        fresh = _other_floats(values, old, rng)
-    if kind != "O" and values.ndim > 1:
-        padding = _padding(values)
-        if padding is not None:
-            fresh[_other_rows(padding, rows, rng)] = 0
+        return np.asarray(real + 1j * _other_floats(values.imag, old.imag, rng), dtype=values.dtype)
+    counted = values if padding is None else np.where(values == padding, np.asarray(np.nan, values.dtype), values)
+    fresh, whole = _other_floats(counted, old, rng), whole_places(values)
+    if whole.any():
+        fresh[:, whole] = _at_same_places(values[:, whole], rows, rng, padding)
     return fresh
 
 
@@ -96,10 +145,13 @@ def _moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np
     return np.nanmin(finite, axis=0), np.nanmax(finite, axis=0), mean, deviation
 
 
-def _other_values(values: np.ndarray, old: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _other_values(
+    values: np.ndarray, old: np.ndarray, rng: np.random.Generator, padding: float | None = None
+) -> np.ndarray:
+    """Of all values that occur: every place may hold each of them, but for what stands for padding."""
     seen = np.unique(values)
-    if values.dtype != object and _padding(values) is not None:
-        seen = seen[seen != 0]  # 0 stands for padding here, which is put where it belongs afterwards
+    if padding is not None:
+        seen = seen[seen != padding]
     if seen.size < 2:
         return np.full_like(old, seen[0])
     place = np.clip(np.searchsorted(seen, old), 0, seen.size - 1)
@@ -107,18 +159,63 @@ def _other_values(values: np.ndarray, old: np.ndarray, rng: np.random.Generator)
     return other
 
 
-def _padding(values: np.ndarray) -> np.ndarray | None:
-    """Which steps along axis 1 are padding: zeros that run to the end of a sample. None where there are none.
+def _at_same_places(
+    values: np.ndarray, rows: np.ndarray, rng: np.random.Generator, padding: float | None
+) -> np.ndarray:
+    """Of the values that other samples hold at the same place: each may be an index of another table."""
+    flat = values.reshape(len(values), -1)
+    old, places = flat[rows], np.arange(flat.shape[1])
+    fresh = np.array(old)
+    for _ in range(_TRIES):
+        drawn = flat[rng.integers(0, len(flat), fresh.shape), places]
+        keep = drawn != (np.nan if padding is None else padding)
+        fresh = np.where(((fresh == old) | (fresh == padding)) & keep, drawn, fresh)
+    for place in np.flatnonzero((fresh == padding).any(axis=0)) if padding is not None else ():
+        counted = flat[:, place][flat[:, place] != padding]
+        away = fresh[:, place] == padding
+        if counted.size:
+            fresh[away, place] = rng.choice(counted, int(away.sum()))
+    return np.asarray(fresh.reshape(values[rows].shape))
 
-    Returns:
-        Booleans ``(samples, steps)``; no sample is padding altogether.
+
+def _beside(values: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """What the next sample that is kept holds, all from the same side: so that samples in order stay in order."""
+    kept = np.setdiff1d(np.arange(len(values)), rows)
+    if not kept.size:
+        return np.asarray(values[rows])
+    above = bool(rng.integers(2))
+    at = np.searchsorted(kept, rows) - (0 if above else 1)
+    result: np.ndarray = values[kept[np.clip(at, 0, len(kept) - 1)]]
+    return result
+
+
+class _Padding(NamedTuple):
+    """Steps of an input that hold nothing but one value, to the end of a sample.
+
+    Attributes:
+        steps: which, ``(samples, steps)``; of no sample all.
+        axis: that they lie along.
+        value: what they hold.
     """
+
+    steps: np.ndarray
+    axis: int
+    value: float
+
+
+def _padding(values: np.ndarray) -> _Padding | None:
+    """Padding by zeros, or by what else many samples end with; None where there is none."""
     if values.ndim < 2:
         return None
     empty = (values == 0).reshape(*values.shape[:2], -1).all(axis=2)
-    padding: np.ndarray = np.logical_and.accumulate(empty[:, ::-1], axis=1)[:, ::-1]
-    padding = padding & ~padding.all(axis=1, keepdims=True)
-    return padding if padding.any() else None
+    steps: np.ndarray = np.logical_and.accumulate(empty[:, ::-1], axis=1)[:, ::-1]
+    steps = steps & ~steps.all(axis=1, keepdims=True)
+    if steps.any():
+        return _Padding(steps, 1, 0)
+    found = padded_steps(values)
+    if found is None:
+        return None
+    return _Padding(np.arange(values.shape[found.axis])[None] >= found.counts[:, None], found.axis, found.value)
 
 
 def _other_rows(values: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -141,22 +238,48 @@ def _is_one_hot(values: np.ndarray) -> bool:
     return bool(((values == 0) | (values == 1)).all() and (values.sum(axis=-1) == 1).all())
 
 
-def _really_different(old: np.ndarray, new: np.ndarray, spec: TensorSpec, rng: np.random.Generator) -> np.ndarray:
-    """Where a replaced row came out as it was (all samples alike), draw it from the input's whole range."""
-    same = (old == new).reshape(len(old), -1).all(axis=1)
+def _really_different(
+    values: np.ndarray,
+    rows: np.ndarray,
+    same: np.ndarray,
+    every: np.ndarray,
+    spec: TensorSpec,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Where a replaced row came out as it was (all samples alike), draw it from the input's whole range.
+
+    Flags get another end instead. Integers of which nobody knows how large they may be stay as they are where another
+    input of the sample did change: the same positions, or one type of token, for every sample.
+
+    Args:
+        values: the input with its replaced rows.
+        rows: which these are.
+        same: which of them came out as they were.
+        every: of which of them all inputs did.
+        spec: of the input.
+        rng: the source of chance.
+    """
+    new: np.ndarray = values[rows]
+    kind, known = new.dtype.kind, spec.limit is not None and "limit" not in spec.presumed
+    if hides_steps(values) and (spec.limit or 2) > 1:
+        for row in np.flatnonzero(same):
+            end = int(rng.integers(1, new.shape[1]))
+            new[row, end:] = 1 - new[row, end - 1].astype(np.int8)
+        return new
+    if not known and (kind in "biu" or spec.counts):
+        same = same & every
     if not same.any():
         return new
-    new = np.array(new, copy=True)
-    fresh = draw(spec, new[same].shape, rng)
-    kind = new.dtype.kind
+    old = new[same]
+    fresh = draw(spec, old.shape, rng)
     if spec.limit is not None:
-        fresh = (old[same] + rng.integers(1, max(spec.limit, 2), old[same].shape)) % spec.limit
+        fresh = (old + rng.integers(1, max(spec.limit, 2), old.shape)) % spec.limit
     elif kind in "fcV":
-        fresh = (old[same] + fresh * np.maximum(1, np.abs(old[same]).max())).astype(new.dtype)
+        fresh = (old + fresh * np.maximum(1, np.abs(old).max())).astype(new.dtype)
     elif kind == "b":
-        fresh = ~old[same]
+        fresh = ~old
     elif kind in "iu":
-        limit = spec.limit or int(old.max()) + 2
-        fresh = ((old[same] + rng.integers(1, max(limit, 2), old[same].shape)) % limit).astype(new.dtype)
+        limit = int(old.max()) + 2
+        fresh = (old + rng.integers(1, max(limit, 2), old.shape)) % limit
     new[same] = fresh.astype(new.dtype)
     return new

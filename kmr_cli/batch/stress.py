@@ -7,9 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 
 from kmr_cli.arrays.ulp import unit_at
+from kmr_cli.batch.contents import free_places
 from kmr_cli.records import Batch, TensorSpec
 
 _SCALE = 10.0
+
+
+def _free(batch: Batch, specs: Sequence[TensorSpec]) -> dict[str, np.ndarray]:
+    """Inputs that hold quantities, of which any float is valid -> where; ids, counts and lengths are left alone."""
+    places = {spec.name: free_places(batch[spec.name], spec) for spec in specs if spec.name in batch}
+    return {name: free for name, free in places.items() if free is not None}
 
 
 def extreme(
@@ -19,11 +26,11 @@ def extreme(
 
     A maximum, a threshold or a branch over the whole batch reacts only to an extreme neighbour.
     """
-    limits = {spec.name: spec.limit for spec in specs}
     result, touched = {}, False
+    free = _free(batch, specs)
     for name, values in batch.items():
         values = np.array(values, copy=True)
-        if values.dtype.kind in "fcV" and limits.get(name) is None:
+        if name in free:
             others = [row for row in range(len(values)) if row not in kept]
             wide = values[others].astype(np.complex128 if values.dtype.kind == "c" else np.float64)
             large = np.abs(wide)
@@ -32,7 +39,7 @@ def extreme(
             with np.errstate(over="ignore"):
                 large *= _SCALE
                 large *= 2 * rng.integers(0, 2, large.shape, np.int8) - 1
-                values[others] = large.astype(values.dtype)
+                values[others] = np.where(free[name], large.astype(values.dtype), values[others])
             touched = True
         result[name] = values
     return result if touched else None
@@ -43,13 +50,14 @@ def shaken(batch: Batch, specs: Sequence[TensorSpec], rng: np.random.Generator) 
 
     Not stress, but a way to see how much of a difference the model itself makes, by amplifying rounding.
     """
-    limits = {spec.name: spec.limit for spec in specs}
     result, touched = {}, False
+    free = _free(batch, specs)
     for name, values in batch.items():
-        if values.dtype.kind in "fcV" and limits.get(name) is None:
+        if name in free:
             parts = [values.real, values.imag] if values.dtype.kind == "c" else [values]
             moved = [_one_off(part, rng) for part in parts]
-            values = (moved[0] + 1j * moved[1]).astype(values.dtype) if len(moved) > 1 else moved[0]
+            shaken_ = (moved[0] + 1j * moved[1]).astype(values.dtype) if len(moved) > 1 else moved[0]
+            values = np.where(free[name], shaken_, values)
             touched = True
         result[name] = values
     return result if touched else None
@@ -68,13 +76,13 @@ def _one_off(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def mirrored(batch: Batch, kept: Sequence[int], specs: Sequence[TensorSpec]) -> dict[str, np.ndarray]:
     """All samples but ``kept`` with the opposite sign: of an extreme batch, extreme on the other side."""
-    limits = {spec.name: spec.limit for spec in specs}
     result = {}
+    free = _free(batch, specs)
     for name, values in batch.items():
         values = np.array(values, copy=True)
-        if values.dtype.kind in "fcV" and limits.get(name) is None:
+        if name in free:
             others = [row for row in range(len(values)) if row not in kept]
-            values[others] = -values[others]
+            values[others] = np.where(free[name], -values[others], values[others])
         result[name] = values
     return result
 
@@ -86,12 +94,12 @@ def alike(batch: Batch, kept: int) -> dict[str, np.ndarray]:
 
 def poisoned(batch: Batch, samples: Sequence[int], specs: Sequence[TensorSpec]) -> dict[str, np.ndarray] | None:
     """``samples`` all NaN; None without a free float input. What is multiplied by zero carries it on."""
-    limits = {spec.name: spec.limit for spec in specs}
     result, touched = {}, False
+    free = _free(batch, specs)
     for name, values in batch.items():
         values = np.array(values, copy=True)
-        if values.dtype.kind in "fcV" and limits.get(name) is None:
-            values[list(samples)] = np.nan
+        if name in free:
+            values[list(samples)] = np.where(free[name], np.asarray(np.nan, values.dtype), values[list(samples)])
             touched = True
         result[name] = values
     return result if touched else None

@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from kmr_cli.batch.fit import as_bytes, declared_shape, refuse_no_samples
+from kmr_cli.batch.made_up_steps import with_masks_and_lengths
 from kmr_cli.batch.words import show_shape
 from kmr_cli.config.shapes import shape_text, sizes_and_dtype
 from kmr_cli.errors import BatchError, ModelRunError
@@ -51,7 +52,8 @@ def choose_batch_size(
 def synthesize(info: ModelInfo, size: int, seed: int, shapes: Shapes) -> dict[str, np.ndarray]:
     """Draw a batch.
 
-    Floats are standard normal, integers uniform in ``[0, limit)``, booleans fair, text made-up words.
+    Floats are standard normal, integers uniform in ``[0, limit)``, booleans fair, text made-up words; what goes by the
+    name of a mask or of lengths is one.
 
     Args:
         info: the model.
@@ -74,7 +76,7 @@ def synthesize(info: ModelInfo, size: int, seed: int, shapes: Shapes) -> dict[st
         drawn = spec if dtype is None else _with_dtype(spec, dtype, given)
         _refuse_monster(drawn, shape)
         batch[spec.name] = draw(drawn, shape, rng)
-    return batch
+    return with_masks_and_lengths(batch, info.inputs)
 
 
 def _with_dtype(spec: TensorSpec, dtype: str, given: SampleShape | None) -> TensorSpec:
@@ -110,7 +112,7 @@ def draw(spec: TensorSpec, shape: tuple[int, ...], rng: np.random.Generator) -> 
     dtype = np.dtype(spec.dtype or "float32")
     if dtype.kind == "b":
         return rng.random(shape) < 0.5
-    if dtype.kind in "iu" or spec.limit is not None:  # Keras' inputs are floats by default, also before an embedding
+    if dtype.kind in "iu" or spec.counts:  # Keras' inputs are floats by default, also before an embedding
         return rng.integers(0, spec.limit or _UNKNOWN_LIMIT, shape).astype(dtype)
     if dtype.kind == "c":
         return (rng.standard_normal(shape) + 1j * rng.standard_normal(shape)).astype(dtype)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from kmr_cli.arrays.ulp import last_bits
 from kmr_cli.batch import replacement
 from kmr_cli.check.observed import LargeRun, SizeRun
 from kmr_cli.check.precedence import Claim, resolve
+from kmr_cli.errors import ModelRunError
 from kmr_cli.evidence.owners import NOBODY
 from kmr_cli.evidence.passes import Evidence
 from kmr_cli.evidence.sources import Source, find_sources
@@ -50,6 +52,8 @@ class Run:
         noisy: taps whose values depend on random numbers that are drawn for a whole batch (training mode only): at
             another size they are others.
         moved_by_rounding: output port -> how far the last bits of the input move it; None until that was tried.
+        refused: made-up data on which the model fails, so that nothing was learned from them; one line each.
+        whole_rows: it fails on values of several samples in one: only copies of whole samples replace others.
         allowed_outputs: outputs that need not carry samples, as the user says.
         planned: how many passes there will be, as far as that is known by now.
         budget: how many there may be, without those for masks.
@@ -81,6 +85,8 @@ class Run:
     inconclusive: list[str] = field(default_factory=list)
     noisy: set[Tap] = field(default_factory=set)
     moved_by_rounding: dict[str, float] | None = None
+    refused: list[str] = field(default_factory=list)
+    whole_rows: bool = False
     allowed_outputs: frozenset[Tap] = frozenset()
     planned: int = 0
     budget: int = 0
@@ -239,11 +245,10 @@ class Run:
         held: list[Batch] = []  # of the passes that may have to be run again
         for number, group in enumerate(groups):
             doing = f"replacing {'sample' if self.evidence.singly else 'group'} {number}"
-            data: Batch = replacement.replace(self.batch, group, self.session.inputs, self.rng, spare)
+            replaced = partial(self.evidence.replaced, self.session, taps=self.taps, number=number)
+            data = self.try_other(doing, group, spare, replaced)
             if number < most:
                 held.append(data)
-            self.step(doing)
-            self.evidence.replaced(self.session, data, self.taps, number)
             if not self.evidence.needs_full_pass:
                 continue
             begin, later = (0, held) if number < most else (number, [data])
@@ -254,6 +259,47 @@ class Run:
                 self.step(f"{doing}, {earlier} once more" if earlier < number else doing)
                 self.evidence.replaced(self.session, data, self.taps, earlier, again=True)
             held, most = [], 0
+
+    def try_other(
+        self, doing: str, samples: Sequence[int], spare: Batch | None, run: Callable[[Batch], object]
+    ) -> Batch:
+        """One pass with other data in some samples; copies of whole samples where the model refuses made-up ones.
+
+        Args:
+            doing: what it is for.
+            samples: that are replaced.
+            spare: further rows of the inputs, preferred as replacement data.
+            run: runs the pass.
+
+        Returns:
+            The data that it was run on.
+
+        Raises:
+            ModelRunError: the model, which runs on the batch itself, fails on any other samples.
+        """
+        if not self.whole_rows:
+            data: Batch = replacement.replace(self.batch, samples, self.session.inputs, self.rng, spare)
+            try:
+                self.step(doing)
+                run(data)
+                return data
+            except ModelRunError as exc:
+                self.whole_rows = True
+                what = "other rows of the data" if spare else "values of several samples in one"
+                self.refused.append(
+                    f"{what} (the model fails on them: {exc.message}; copies of whole samples took their place)"
+                )
+        data = replacement.copies(self.batch, samples)
+        self.step(doing)
+        try:
+            run(data)
+        except ModelRunError as exc:
+            exc.message = (
+                f"the model runs on the batch, but not with copies of its samples in place of others: {exc.message}"
+            )
+            exc.hint = "the rows of a batch should not depend on each other: see whether each of them is a sample"
+            raise
+        return data
 
     def kept(
         self,

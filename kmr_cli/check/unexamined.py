@@ -30,6 +30,7 @@ def not_examined(run: Run, masks: Sequence[Mask], tried: Collection[int]) -> Ite
     layers = masking_layers(run.info) if not masks and not likely else []
     if layers:
         yield f"{UNEXAMINED_MASKS}what layer {layers[0]!r} may mask (--mask-input INPUT=VALUE)"
+    yield from dict.fromkeys(run.refused)
     if run.info.fixed_batch is None:
         why = ""
         if run.too_large is not None:

@@ -13,6 +13,7 @@ from kmr_cli.arrays.dtypes import ArraySpec
 from kmr_cli.arrays.ulp import ulp_distance
 from kmr_cli.batch import replacement, stress
 from kmr_cli.batch.given import batch_size, number_samples
+from kmr_cli.errors import ModelRunError
 from kmr_cli.evidence.baseline import Baseline
 from kmr_cli.evidence.owners import (
     RANDOM,
@@ -63,6 +64,7 @@ class Verifier:
         self.rng = np.random.default_rng([seed, 1])
         self.spare, self.progress = spare, progress
         self._unsteady: set[Tap] | None = None
+        self._whole_rows = False
         specs = {tap: ArraySpec(value.shape, value.dtype) for tap, value in base.items()}
         self.baseline = Baseline(self.size, specs, base)
 
@@ -136,8 +138,13 @@ class Verifier:
         batch: Batch | None = None,
     ) -> _Comparison:
         self.progress(doing)
-        other = replacement.replace(batch or self.batch, rows, self.session.inputs, self.rng, self.spare)
-        return self._compare(other, only_kept, hold)
+        if not self._whole_rows:
+            other = replacement.replace(batch or self.batch, rows, self.session.inputs, self.rng, self.spare)
+            try:
+                return self._compare(other, only_kept, hold)
+            except ModelRunError:
+                self._whole_rows = True  # it refuses values of several samples in one
+        return self._compare(replacement.copies(batch or self.batch, rows), only_kept, hold)
 
     def _compare(
         self, batch: Mapping[str, np.ndarray], only_kept: int | None = None, hold: Sequence[Tap] = ()

@@ -38,7 +38,8 @@ class TensorSpec:
         name: the model's own name for it (an input's name), or the port (``in0``, ``out1``).
         shape: with the batch axis, or None where the file does not tell even the rank.
         dtype: NumPy's (or ml_dtypes') name, ``string`` for text, or None where the file does not tell.
-        limit: integers must lie in ``[0, limit)`` (rows of the embedding they index); None for no limit.
+        limit: integers must lie in ``[0, limit)`` (rows of the embedding they index); None for no limit. Floats
+            with a limit are whole numbers: the model casts them to integers.
         padding: steps (axis 1) that hold nothing but this value are padding to the model's own layers (``Embedding``
             with ``mask_zero``, ``Masking``); None where nothing in the file says so.
         presumed: what of all this the file does not declare, but such a model mostly takes: good enough to make up
@@ -46,6 +47,7 @@ class TensorSpec:
         symbols: how the file writes its sizes, one for every axis: ``("batch", "4*batch", "16")``; empty where it has
             numbers only, or nothing but None for the others.
         example: sizes that go with each other where the file leaves some free, None for the batch; for made-up data.
+        whole: floats that the model casts to integers, some of them at least: to ids, labels, lengths.
     """
 
     name: str
@@ -56,6 +58,12 @@ class TensorSpec:
     presumed: tuple[Presumable, ...] = ()
     symbols: tuple[str, ...] = ()
     example: Shape | None = None
+    whole: bool = False
+
+    @property
+    def counts(self) -> bool:
+        """Whether it holds integers, whatever its dtype, as far as the file tells."""
+        return self.limit is not None or self.whole
 
 
 @dataclass(frozen=True)

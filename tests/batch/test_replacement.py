@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kmr_cli.batch.replacement import replace
+from kmr_cli.batch.replacement import copies, replace
 from kmr_cli.records import TensorSpec
 
 
@@ -138,3 +138,78 @@ def test_nan_in_the_data_does_not_spread():
     values = np.random.default_rng(0).standard_normal((4, 3))
     values[2, 1] = np.nan
     assert np.isfinite(replaced(values, [0])[0]).all()
+
+
+def test_whole_numbers_among_floats_stay_values_of_their_place():
+    rng = np.random.default_rng(3)
+    values = np.column_stack([rng.integers(0, 5, 8), rng.integers(0, 1000, 8), rng.standard_normal(8)])
+    for seed in range(5):
+        result = replaced(values, range(8), seed=seed)
+        assert set(result[:, 0]) <= set(values[:, 0])
+        assert set(result[:, 1]) <= set(values[:, 1])
+        assert (result[:, 2] != values[:, 2]).all()
+
+
+def test_integers_without_a_known_table_stay_values_of_their_place():
+    values = np.stack([np.arange(6), np.arange(100, 106), np.arange(1000, 1006)], 1)
+    result = replaced(values, range(6))
+    assert (result // [1, 100, 1000] <= [5, 1, 1]).all()
+    assert (result != values).any(axis=1).all()
+
+
+@pytest.mark.parametrize("value", [9, -1, -9.5])
+def test_padding_of_any_value_moves_to_another_length(value):
+    values = np.random.default_rng(0).integers(1, 8, (6, 7)).astype(type(value))
+    before = [7, 5, 3, 6, 2, 4]
+    for row, length in enumerate(before):
+        values[row, length:] = value
+    for seed in range(5):
+        result = replaced(values, range(6), seed=seed)
+        assert [int((row != value).sum()) in before for row in result] == [True] * 6
+        assert all((row[: int((row != value).sum())] != value).all() for row in result)
+
+
+def test_positions_and_segments_stay_in_order():
+    values = np.array([[0, 0, 1, 1, 2], [0, 1, 1, 1, 1], [0, 0, 0, 2, 2], [0, 1, 2, 3, 4]])
+    for seed in range(10):
+        result = replaced(values, [0, 2], seed=seed)
+        assert (np.diff(result, axis=1) >= 0).all()
+        assert (result[[0, 2]] != values[[0, 2]]).any(axis=1).all()
+
+
+@pytest.mark.parametrize("rows", [[0], [3], [0, 2, 4], [1, 2, 3]])
+def test_lengths_in_order_stay_in_order(rows):
+    values = np.array([9, 8, 6, 5, 2])
+    for seed in range(5):
+        result = replaced(values, rows, seed=seed)
+        assert (np.diff(result) <= 0).all()
+        assert (result[rows] != values[rows]).all()
+
+
+def test_the_same_flags_for_all_get_another_end():
+    for values in (np.ones((4, 6), np.int64), np.zeros((4, 6), bool), np.ones((4, 6), np.float32)):
+        result = replaced(values, [1])[1]
+        assert result[0] == values[0, 0]
+        assert result[-1] != values[0, 0]
+        assert (np.diff(result.astype(int)) != 0).sum() == 1
+
+
+def test_the_same_positions_for_all_stay_where_another_input_changed():
+    batch = {"x": np.random.default_rng(0).standard_normal((4, 5)), "positions": np.tile(np.arange(5), (4, 1))}
+    specs = (TensorSpec("x", (None, 5), "float64"), TensorSpec("positions", (None, 5), "int64"))
+    result = replace(batch, [2], specs, np.random.default_rng(0))
+    assert (result["positions"] == batch["positions"]).all()
+    assert (result["x"][2] != batch["x"][2]).all()
+
+
+def test_copies_are_whole_samples_in_their_order():
+    batch = {"x": np.random.default_rng(0).standard_normal((5, 3)), "n": np.array([9, 7, 7, 4, 1])}
+    result = copies(batch, [0, 2, 3])
+    sources = [1, 1, 1, 1, 4]
+    assert (result["x"] == batch["x"][sources]).all()
+    assert (result["n"] == batch["n"][sources]).all()
+
+
+def test_copies_are_of_samples_that_differ():
+    batch = {"x": np.array([[1.0], [1.0], [2.0]])}
+    assert copies(batch, [1])["x"].tolist() == [[1.0], [2.0], [2.0]]

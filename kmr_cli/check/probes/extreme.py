@@ -11,6 +11,7 @@ from kmr_cli.arrays.digests import digests
 from kmr_cli.arrays.dtypes import discrete
 from kmr_cli.arrays.ulp import FAR, distance, last_bits
 from kmr_cli.batch import stress
+from kmr_cli.batch.contents import may_refuse_nan
 from kmr_cli.check.probes.resized import broken
 from kmr_cli.check.run import Run
 from kmr_cli.errors import ModelRunError
@@ -38,7 +39,10 @@ def make_others_extreme(run: Run) -> None:
         try:
             run.poisoned = run.kept("putting NaN into sample 0", poisoned, range(1, size))
         except ModelRunError as exc:
-            run.poison_failure = broken(exc, run.evidence.last_pass.order), exc.message
+            if run.whole_rows or may_refuse_nan(run.batch, run.session.inputs):  # it may be right to do so
+                run.refused.append(f"NaN in a sample (the model fails on it: {exc.message})")
+            else:
+                run.poison_failure = broken(exc, run.evidence.last_pass.order), exc.message
     for tap, home in run.evidence.canonical.items():  # the same tensor was looked at once
         if home in run.moved_by_extreme:
             run.moved_by_extreme.setdefault(tap, run.moved_by_extreme[home])
@@ -67,8 +71,9 @@ def _run_with(
 
     try:
         found = run.kept(doing, data, [kept], look)
-    except ModelRunError:
-        return  # such values are outside of what the model takes: nothing is learned
+    except ModelRunError as exc:  # such values are outside of what the model takes: nothing is learned
+        run.refused.append(f"{doing} (the model fails on such made-up data: {exc.message})")
+        return
     for tap, ulp in found.items():
         run.moved_by_extreme[tap] = max(ulp, run.moved_by_extreme.get(tap, 0))
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from kmr_cli.arrays.changes import changed
-from kmr_cli.batch import replacement
 from kmr_cli.check.axes import carrying_axes
 from kmr_cli.check.run import Run
 from kmr_cli.evidence.taps import Tap, watch
@@ -91,7 +90,6 @@ class _Hunt:
     def _replace(self, samples: Sequence[int]) -> dict[Tap, set[int]]:
         """One pass with ``samples`` replaced: the rows of every output that moved. Of a single sample: its pairs."""
         run = self.run
-        run.step("naming samples that mix")
         self.budget -= 1
         moved: dict[Tap, set[int]] = {}
 
@@ -102,8 +100,9 @@ class _Hunt:
                 moved[tap] = set(np.flatnonzero(rows).tolist())
 
         # The same taps as in the passes before: other fetches may change the last bits.
-        data = replacement.replace(run.batch, samples, run.session.inputs, run.rng, self.spare)
-        watch(run.session, data, run.taps, compare)
+        run.try_other(
+            "naming samples that mix", samples, self.spare, lambda data: watch(run.session, data, run.taps, compare)
+        )
         if len(samples) == 1:
             (sample,) = samples
             self._cleared.add(sample)

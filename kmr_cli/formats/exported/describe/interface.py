@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from kmr_cli.formats.exported.describe import sizes, tree
-from kmr_cli.formats.exported.describe.program import Meta, Node, Program, Ref
+from kmr_cli.formats.exported.describe import limits, sizes, tree
+from kmr_cli.formats.exported.describe.limits import UNUSED, Use
+from kmr_cli.formats.exported.describe.program import Meta, Program, Ref
 from kmr_cli.formats.exported.describe.sizes import Expression, Symbol
-from kmr_cli.records import TensorSpec
+from kmr_cli.records import Presumable, TensorSpec
 
 BATCH = "batch"
 _USUAL = 12
@@ -67,10 +68,10 @@ def interface(program: Program) -> Interface:
     batch, fixed = _batch(program, [value for _, value in users])
     fed = tuple(Fed(names[place], value, place, _feeding(program, value, batch, fixed)) for place, value in users)
     shown = dict.fromkeys(batch, BATCH)
-    limits = _limits(program)
+    uses = limits.uses(program)
     values = _values(program)
     inputs = tuple(
-        spec(one.name, program.graph.tensors[one.value], shown, values, limits.get(one.value))
+        spec(one.name, program.graph.tensors[one.value], shown, values, uses.get(one.value, UNUSED))
         for one in fed
         if one.how == "batch"
     )
@@ -82,7 +83,7 @@ def spec(
     meta: Meta,
     shown: Mapping[str, str],
     values: Mapping[str, int] | None = None,
-    limit: int | None = None,
+    use: Use = UNUSED,
 ) -> TensorSpec:
     """What the file declares of a tensor.
 
@@ -91,7 +92,7 @@ def spec(
         meta: dtype and sizes.
         shown: names for symbols.
         values: a size for every symbol; where they are given, free sizes beyond the batch get an example.
-        limit: of its integers.
+        use: what its numbers are used for.
     """
     shape = tuple(size if isinstance(size, int) else None for size in meta.shape)
     symbolic = any(not isinstance(size, int) for size in meta.shape)
@@ -99,7 +100,11 @@ def spec(
     example: tuple[int | None, ...] | None = None
     if values is not None and None in shape[1:]:
         example = (None, *(_number(size, values) for size in meta.shape[1:]))
-    return TensorSpec(name, shape, meta.dtype, limit, symbols=words if symbolic else (), example=example)
+    presumed: tuple[Presumable, ...] = ("limit",) if use.partial and use.rows is not None else ()
+    return TensorSpec(
+        name, shape, meta.dtype, use.rows, presumed=presumed, symbols=words if symbolic else (), example=example,
+        whole=use.whole,
+    )  # fmt: skip
 
 
 def _number(size: Expression | None, values: Mapping[str, int]) -> int | None:
@@ -143,50 +148,3 @@ def _outputs(program: Program) -> Iterator[tuple[str, str]]:
     for name, value in zip(names, results, strict=True):
         if name is not None and isinstance(value, Ref):
             yield name, value.name
-
-
-# Integers that index a table must lie within it
-
-_KEEPING = """
-    to _to_copy slice view reshape flatten unflatten transpose permute contiguous clone select unsqueeze squeeze expand
-    alias detach long int narrow t lift_fresh_copy view_as expand_as
-"""
-_KEEP_VALUES = frozenset(_KEEPING.split())
-
-
-def _limits(program: Program) -> dict[str, int]:
-    """Value -> how many rows the table has that it indexes, or classes it is spread over."""
-    makers = {name: node for node in program.graph.nodes for name in node.makes}
-    found: dict[str, int] = {}
-    for node in program.graph.nodes:
-        limit = _rows(program, node)
-        if limit is None:
-            continue
-        table = "embedding" in node.target
-        name = _argument(node, 1 if table else 0, "indices" if table else "self")
-        while name in makers and _operation(makers[name]) in _KEEP_VALUES:
-            name = _argument(makers[name], 0, "self")
-        if name is not None and name not in makers:
-            found[name] = min(limit, found.get(name, limit))
-    return found
-
-
-def _operation(node: Node) -> str:
-    parts = node.target.split(".")
-    return parts[3] if parts[:3] == ["torch", "ops", "aten"] and len(parts) > 3 else ""
-
-
-def _argument(node: Node, place: int, name: str) -> str | None:
-    value = node.positional[place] if len(node.positional) > place else dict(node.keywords).get(name)
-    return value.name if isinstance(value, Ref) else None
-
-
-def _rows(program: Program, node: Node) -> int | None:
-    operation = _operation(node)
-    if operation in ("embedding", "embedding_bag"):
-        table = program.graph.tensors.get(_argument(node, 0, "weight") or "")
-        rows = table.shape[0] if table is not None and table.shape else None
-        return rows if isinstance(rows, int) else None
-    if operation == "one_hot" and len(node.positional) > 1 and isinstance(node.positional[1], int):
-        return node.positional[1] if node.positional[1] > 0 else None
-    return None

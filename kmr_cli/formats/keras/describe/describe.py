@@ -156,9 +156,14 @@ class _Describer:
             self.found.inputs = called.specs if called is not None else ()
         if root.functional or root.sequential:
             limits, padded = Limits(root).of_inputs(), paddings(root)
+            partly = Limits(root, partial=True).of_inputs()  # the file does not tell which of the values they are
             self.found.inputs = tuple(
-                replace(spec, limit=limits.get(spec.name), padding=padded.get(spec.name)) for spec in self.found.inputs
-            )
+                replace(
+                    spec, limit=limits.get(spec.name, partly.get(spec.name)), padding=padded.get(spec.name),
+                    presumed=("limit",) if spec.name in partly.keys() - limits.keys() else spec.presumed,
+                )
+                for spec in self.found.inputs
+            )  # fmt: skip
         return self.found
 
     def model(self, model: LayerConfig, weights: Weights, prefix: str, calls: int | None) -> Sizes | None:

@@ -8,12 +8,8 @@ PASSES_VALUES = frozenset(
     [
         "Cast",
         "Copy",
-        "Cropping1D",
-        "Cropping2D",
-        "Cropping3D",
         "ExpandDims",
         "Flatten",
-        "GetItem",
         "Identity",
         "Masking",
         "Permute",
@@ -25,7 +21,6 @@ PASSES_VALUES = frozenset(
         "Swapaxes",
         "Moveaxis",
         "Transpose",
-        "Split",
         "Flip",
         "Tile",
         "Dropout",
@@ -33,6 +28,9 @@ PASSES_VALUES = frozenset(
     ]
 )
 """Layers and operations whose outputs hold values of their inputs and no others."""
+
+PICKS_VALUES = frozenset(["Cropping1D", "Cropping2D", "Cropping3D", "GetItem", "Split"])
+"""Those whose outputs hold some of them: the others may go elsewhere."""
 
 TABLES = {"Embedding": "input_dim", "ReversibleEmbedding": "input_dim", "CategoryEncoding": "num_tokens"}
 """Layers that index something with their input -> the argument that says how many entries it has."""
@@ -44,11 +42,13 @@ class Limits:
     Args:
         model: the model's config.
         seen: how many models are around it.
+        partial: follow some of an input's values too, where they part.
     """
 
-    def __init__(self, model: LayerConfig, seen: int = 0) -> None:
+    def __init__(self, model: LayerConfig, seen: int = 0, *, partial: bool = False) -> None:
         self.model = model
         self.depth = seen
+        self.partial = partial
 
     def of_inputs(self) -> dict[str, int]:
         """Input name -> its values must lie in ``[0, limit)``. Inputs that reach no table are left out."""
@@ -75,7 +75,7 @@ class Limits:
                     if (ref.layer, ref.node, ref.tensor) != tensor:
                         continue
                     limits.append(self._through(layer, position))
-                    if layer.class_name in PASSES_VALUES:
+                    if self._passes(layer):
                         limits += [self._functional((layer.name, number, out), seen) for out in range(8)]
         return _least(limits)
 
@@ -84,9 +84,12 @@ class Limits:
             limit = self._through(layer, 0)
             if limit is not None:
                 return limit
-            if layer.class_name not in PASSES_VALUES:
+            if not self._passes(layer):
                 return None
         return None
+
+    def _passes(self, layer: LayerConfig) -> bool:
+        return layer.class_name in PASSES_VALUES or (self.partial and layer.class_name in PICKS_VALUES)
 
     def _through(self, layer: LayerConfig, position: int) -> int | None:
         """The limit that ``layer`` itself sets for the values of its tensor number ``position``."""
@@ -100,7 +103,7 @@ class Limits:
             inner = layer.child("layer")
             return self._through(inner, position) if inner is not None else None
         if layer.layers is not None and self.depth < 20:
-            inner_limits = Limits(layer, self.depth + 1)
+            inner_limits = Limits(layer, self.depth + 1, partial=self.partial)
             if layer.functional:
                 names = [ref.layer for ref in leaves(layer.inputs)]
                 return inner_limits.of_inputs().get(names[position]) if position < len(names) else None

@@ -47,9 +47,9 @@ class Analysis:
 
     def _input(self, name: str) -> TensorSpec:
         kind = self.graph.type(name)
-        rows, certain = limits.limit(self.graph, self.weights, name)
-        presumed: tuple[Presumable, ...] = () if certain or rows is None else ("limit",)
-        return TensorSpec(name, kind.shape, kind.dtype, rows, presumed=presumed)
+        use = limits.use(self.graph, self.weights, name)
+        presumed: tuple[Presumable, ...] = () if use.certain or use.rows is None else ("limit",)
+        return TensorSpec(name, kind.shape, kind.dtype, use.rows, presumed=presumed, whole=use.whole)
 
 
 def analyse(path: Path) -> Analysis:

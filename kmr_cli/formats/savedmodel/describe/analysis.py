@@ -10,22 +10,16 @@ from typing import Any
 
 from kmr_cli.errors import ModelFileError
 from kmr_cli.formats.interface import OpenOptions
-from kmr_cli.formats.savedmodel.describe import dtypes, flow, reader, scopes
+from kmr_cli.formats.savedmodel.describe import dtypes, flow, limits, reader, scopes
 from kmr_cli.formats.savedmodel.describe.flow import Flow
 from kmr_cli.formats.savedmodel.describe.graph import Graph, producer, with_index
 from kmr_cli.formats.savedmodel.describe.reader import Source
 from kmr_cli.formats.savedmodel.describe.scopes import ScopeLayer
 from kmr_cli.formats.savedmodel.describe.variables import Variable, find, shape_of
-from kmr_cli.records import Shape, TensorSpec
+from kmr_cli.records import Presumable, Shape, TensorSpec
 
 _SPARSE, _RAGGED = 1, 3
 """TypeSpecProto.TypeSpecClass."""
-
-# An integer that goes through these is still the same index when it reaches the rows of a table.
-_INDEX_KEEPING = frozenset(
-    {"Identity", "Cast", "Reshape", "ExpandDims", "Squeeze", "Select", "SelectV2", "Transpose", "Pack", "ConcatV2"}
-    | {"StridedSlice", "Slice", "GatherNd", "Tile", "BroadcastTo", "Split", "SplitV", "Unpack", "Unique"}
-)
 
 
 @dataclass(frozen=True)
@@ -71,41 +65,13 @@ class Analysis:
 
     def specs(self) -> tuple[TensorSpec, ...]:
         """What the signature wants."""
-        return tuple(TensorSpec(one.name, one.shape, dtypes.name(one.dtype), self._limit(one)) for one in self.inputs)
+        return tuple(self._spec(one) for one in self.inputs)
 
-    def _limit(self, one: Tensor) -> int | None:
-        """The rows of the smallest table that an integer input is an index into."""
-        if dtypes.name(one.dtype) not in dtypes.INTEGERS:
-            return None
-        limits: list[int] = []
-        seen: set[str] = set()
-        stack = [one.tensor]
-        while stack:
-            tensor = stack.pop()
-            if tensor in seen:
-                continue
-            seen.add(tensor)
-            for user in self.flow.users.get(producer(tensor), ()):
-                node = self.graph.nodes[user]
-                entries = node.data_inputs
-                if node.op in ("ResourceGather", "GatherV2", "Gather") and entries[1] == tensor:
-                    rows = self._rows(entries[0])
-                    if rows is not None:
-                        limits.append(rows)
-                elif node.op in _INDEX_KEEPING and tensor in entries:
-                    stack.extend(f"{user}:{index}" for index in range(len(self.graph.types(user))))
-        return min(limits, default=None)
-
-    def _rows(self, tensor: str) -> int | None:
-        name = producer(tensor)
-        while name not in self.variables:
-            node = self.graph.nodes[name]
-            entries = node.data_inputs
-            if node.op not in ("ReadVariableOp", "Identity", "Cast") or not entries:
-                return None
-            name = producer(entries[0])
-        shape = self.variables[name].shape
-        return shape[0] if shape else None
+    def _spec(self, one: Tensor) -> TensorSpec:
+        dtype = dtypes.name(one.dtype)
+        use = limits.use(self.graph, self.flow, self.variables, one.tensor, dtype)
+        presumed: tuple[Presumable, ...] = ("limit",) if use.partial and use.rows is not None else ()
+        return TensorSpec(one.name, one.shape, dtype, use.rows, presumed=presumed, whole=use.whole)
 
 
 def analyse(path: Path, options: OpenOptions) -> Analysis:

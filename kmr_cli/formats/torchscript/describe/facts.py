@@ -19,6 +19,14 @@ _SAME_SHAPE = words("""
     abs add alias_copy celu clamp clone contiguous detach div dropout dropout_ elu exp gelu hardswish leaky_relu log
     bitwise_not mul neg relu relu6 relu_ rsub sigmoid silu softplus sqrt sub tanh feature_dropout
 """)
+_SAME_NUMBERS = words("""
+    alias_copy clone contiguous detach dropout dropout_ feature_dropout
+""")
+_INTEGER = words("""
+    int long
+""")
+_INTEGERS = range(5)
+"""TorchScript's numbers for dtypes of integers."""
 _NEW_DTYPE = words("""
     to float double half int long bool type_as
 """)
@@ -126,14 +134,14 @@ def _embedding(arguments: Sequence[Argument], firm: bool) -> Tracked | None:
     if tracked is None or table is None or len(table.shape) != 2:
         return None
     tracked.learn_dtype("int64", firm=firm)
-    if tracked.same_dtype:
+    if tracked.same_dtype or tracked.same_numbers:
         tracked.facts.learn_limit(table.shape[0], firm=firm and tracked.whole)
     rank = tracked.rank
     if rank is not None:
-        return Tracked(tracked.facts, _cut_after(tracked.origin, rank), tracked.added + 1, False, False)
+        return Tracked(tracked.facts, _cut_after(tracked.origin, rank), tracked.added + 1, False, False, False)
     # The new axis is the last one; without the rank, axes beyond the first few cannot be told from it.
     return Tracked(
-        tracked.facts, lambda axis: tracked.origin(axis) if axis == 0 else None, tracked.added + 1, False, False
+        tracked.facts, lambda axis: tracked.origin(axis) if axis == 0 else None, tracked.added + 1, False, False, False
     )
 
 
@@ -149,7 +157,7 @@ def _linear(tracked: Tracked, weight: TensorStub | None, features: int) -> Track
         return None
     rank = 1 if tracked.rank is None else tracked.rank - 1
     return Tracked(
-        tracked.facts, _cut_after(tracked.origin, rank), tracked.added, False, False, last=weight.shape[features]
+        tracked.facts, _cut_after(tracked.origin, rank), tracked.added, False, False, False, last=weight.shape[features]
     )
 
 
@@ -247,11 +255,14 @@ def _norm(operator: str, tracked: Tracked, arguments: Sequence[Argument], firm: 
 
 def _result(operator: str, tracked: Tracked, arguments: Sequence[Argument], firm: bool) -> Tracked | None:
     if operator in _SAME_SHAPE:
-        return tracked if all(_is_scalar(argument) for argument in arguments[1:]) else None
+        same = tracked if operator in _SAME_NUMBERS else replace(tracked, same_numbers=False)
+        return same if all(_is_scalar(argument) for argument in arguments[1:]) else None
     if operator in _NEW_DTYPE:
+        if tracked.same_numbers and (operator in _INTEGER or _names_integers(_constant(arguments, 1, None))):
+            tracked.facts.whole = True
         return replace(tracked, same_dtype=False)
     if operator in ("batch_norm", "layer_norm", "group_norm", "instance_norm"):
-        return tracked
+        return replace(tracked, same_numbers=False)
     if operator in ("linear", "matmul", "mm"):
         return _linear(tracked, _weight(arguments, 1), 0 if operator == "linear" else 1)
     if operator == "permute":
@@ -269,11 +280,17 @@ def _result(operator: str, tracked: Tracked, arguments: Sequence[Argument], firm
         return _transposed(tracked, _constant(arguments, 1, None), _constant(arguments, 2, None))
     if operator == "unsqueeze":
         return _unsqueezed(tracked, _constant(arguments, 1, None))
+    if operator == "select":
+        return _selected(tracked, _constant(arguments, 1, None))
     if operator == "slice":
         begin, end, step = (_constant(arguments, place, None) for place in (2, 3, 4))
         everything = begin in (0, None) and end in (None, _TO_THE_END) and step in (1, None)
         return tracked if everything else _sliced(tracked, _constant(arguments, 1, None))
     return None
+
+
+def _names_integers(dtype: Any) -> bool:
+    return isinstance(dtype, int) and not isinstance(dtype, bool) and dtype in _INTEGERS
 
 
 def _is_scalar(argument: Argument) -> bool:
@@ -296,6 +313,21 @@ def _sliced(tracked: Tracked, axis: Any) -> Tracked | None:
         return None
     ends = tracked.same_ends and tracked.rank is not None and cut < tracked.rank - 1
     return replace(tracked, origin=lambda axis: None if axis == cut else origin(axis), same_ends=ends, whole=False)
+
+
+def _selected(tracked: Tracked, axis: Any) -> Tracked | None:
+    """One place along an axis, which is gone; None for a single sample."""
+    cut, origin = _counted(axis, tracked.rank), tracked.origin
+    if not cut:
+        return None
+    ends = tracked.same_ends and tracked.rank is not None and cut < tracked.rank - 1
+    return replace(
+        tracked,
+        origin=lambda axis: origin(axis if axis < cut else axis + 1),
+        added=tracked.added - 1,
+        same_ends=ends,
+        whole=False,
+    )
 
 
 def _unsqueezed(tracked: Tracked, axis: Any) -> Tracked | None:

@@ -21,6 +21,7 @@ class InputFacts:
         sizes: of the dimensions found, by axis; a negative axis counts from the end.
         dtype: or None.
         limit: integers must lie below it, or None.
+        whole: its values are cast to integers.
         firm: which of these are firm: ``rank``, ``dtype``, ``limit``, and the axes of sizes.
         contradictory: two rules disagreed, so that nothing is said about the shape.
     """
@@ -30,6 +31,7 @@ class InputFacts:
     sizes: dict[int, int] = field(default_factory=dict)
     dtype: str | None = None
     limit: int | None = None
+    whole: bool = False
     firm: set[str | int] = field(default_factory=set)
     contradictory: bool = False
 
@@ -43,7 +45,8 @@ class InputFacts:
             "limit": (self.limit is not None, "limit" in self.firm),
         }
         presumed = tuple(part for part, (told, firm) in known.items() if told and not firm)
-        return TensorSpec(self.name, shape, self.dtype, self.limit, presumed=presumed)
+        whole = self.whole and (self.dtype is None or self.dtype.startswith(("float", "bfloat")))
+        return TensorSpec(self.name, shape, self.dtype, self.limit, presumed=presumed, whole=whole)
 
     def learn_rank(self, rank: int, *, firm: bool) -> None:
         """Note the number of dimensions."""
@@ -86,6 +89,8 @@ class InputFacts:
             self.limit = limit
             if firm:
                 self.firm.add("limit")
+        elif firm == ("limit" in self.firm):
+            self.limit = min(limit, self.limit)
 
     def _sizes(self) -> dict[int, int]:
         """Firm ones, or if there are none, presumed ones: a shape tells one kind only."""
@@ -115,6 +120,7 @@ class Tracked:
         added: how many axes were added.
         same_ends: the last axis is the input's last one.
         same_dtype: the tensor still has the input's dtype.
+        same_numbers: its elements are the input's, though perhaps of another dtype.
         whole: every element of the input is in it.
         last: size of the last axis, where a matrix product with a weight made it.
     """
@@ -124,6 +130,7 @@ class Tracked:
     added: int = 0
     same_ends: bool = True
     same_dtype: bool = True
+    same_numbers: bool = True
     whole: bool = True
     last: int | None = None
 

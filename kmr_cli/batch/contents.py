@@ -1,0 +1,72 @@
+"""What the numbers of an input seem to be: quantities, of which any float is valid, or ids, counts and flags."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kmr_cli.arrays.masks import two_valued
+from kmr_cli.batch.names import tells_lengths_by_name
+from kmr_cli.records import Batch, TensorSpec
+
+
+def whole_places(values: np.ndarray) -> np.ndarray:
+    """Which places of a sample hold nothing but whole numbers; one axis less than ``values``, the samples'."""
+    if values.dtype.kind in "biu":
+        return np.ones(values.shape[1:], bool)
+    if values.dtype.kind not in "fV":
+        return np.zeros(values.shape[1:], bool)
+    wide = values.astype(np.float64) if values.dtype.kind == "V" else values
+    with np.errstate(invalid="ignore"):
+        return np.asarray((wide == np.floor(wide)).all(axis=0) & np.isfinite(wide).all(axis=0))
+
+
+def free_places(values: np.ndarray, spec: TensorSpec) -> np.ndarray | None:
+    """Which places of a sample may hold any float; None where none may.
+
+    What the model casts to integers are ids or counts, and of some of them alone where others in the data are no whole
+    numbers. Nor may a length be anything.
+    """
+    if values.dtype.kind not in "fcV" or (values.size == len(values) and tells_lengths_by_name(spec.name)):
+        return None
+    if not spec.counts:
+        return np.ones(values.shape[1:], bool)
+    free = ~whole_places(values)
+    return free if free.any() else None
+
+
+def may_refuse_nan(batch: Batch, specs: tuple[TensorSpec, ...]) -> bool:
+    """Whether some float may be an id or a count: then a model is right to fail on NaN."""
+    return any(
+        values.dtype.kind in "fV" and (spec.counts or whole_places(values).any())
+        for spec in specs
+        if (values := batch[spec.name]).size
+    )
+
+
+def orders_steps(values: np.ndarray) -> bool:
+    """Whether every sample is sorted along its steps: positions, segments, where rows begin."""
+    if values.ndim != 2 or values.shape[1] < 3 or not whole_places(values).all() or values.dtype.kind == "b":
+        return False
+    wide = values.astype(np.float64)
+    return bool((wide[:, 1:] >= wide[:, :-1]).all() and (wide[:, -1] > wide[:, 0]).any())
+
+
+def hides_steps(values: np.ndarray) -> bool:
+    """Whether samples are two-valued and change their value once at most along their steps, as masks mostly do."""
+    if values.ndim != 2 or values.shape[1] < 2 or not two_valued(values):
+        return False
+    return bool(((values[:, 1:] != values[:, :-1]).sum(axis=1) <= 1).all())
+
+
+def sorted_samples(values: np.ndarray) -> bool:
+    """Whether the samples, one whole number each, come in order: longest first, or the segments of a graph."""
+    if (
+        values.size != len(values)
+        or len(values) < 3
+        or values.dtype.kind not in "iuf"
+        or not whole_places(values).all()
+    ):
+        return False
+    flat = values.reshape(-1).astype(np.float64)
+    rises, falls = (flat[1:] >= flat[:-1]).all(), (flat[1:] <= flat[:-1]).all()
+    return bool((rises or falls) and flat[0] != flat[-1])

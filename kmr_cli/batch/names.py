@@ -1,0 +1,38 @@
+"""What the name of an input tells of what it holds."""
+
+from __future__ import annotations
+
+import re
+
+_MASK = re.compile(r"mask|(^|[_./])(valid|pad|padding|is_pad)($|[_./:])", re.IGNORECASE)
+_PADDING = re.compile(r"(^|[_./])key_padding_mask($|[_./:\d])|(^|[_./])is_?pad", re.IGNORECASE)
+_LENGTHS = re.compile(
+    r"len(s|gth|gths)?($|[_./:\d])|(^|[_./])(frame|step|token|word)_?counts?($|[_./:])", re.IGNORECASE
+)
+_IDS = re.compile(r"(^|[_./])(input_?)?(ids|tokens?|words)($|[_./:\d])", re.IGNORECASE)
+_OTHER = re.compile(r"type|segment|label|target", re.IGNORECASE)
+
+
+def tells_mask_by_name(name: str) -> bool:
+    """``attention_mask``, ``valid``; but not ``masked_labels``."""
+    return bool(_MASK.search(name)) and not tells_other_by_name(name)
+
+
+def marks_padding_by_name(name: str) -> bool:
+    """Whether it is one of the names for which True is padding: torch's ``key_padding_mask``, ``is_pad``."""
+    return bool(_PADDING.search(name))
+
+
+def tells_lengths_by_name(name: str) -> bool:
+    """``lengths``, ``src_len``, ``frame_count``."""
+    return bool(_LENGTHS.search(name)) and not tells_other_by_name(name)
+
+
+def tells_ids_by_name(name: str) -> bool:
+    """``input_ids``, ``tokens``."""
+    return bool(_IDS.search(name))
+
+
+def tells_other_by_name(name: str) -> bool:
+    """``token_type_ids``, ``segments``, ``labels``: what may look like a mask, and is none."""
+    return bool(_OTHER.search(name))
