@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from kmr_cli.arrays.masks import two_valued
@@ -56,6 +58,11 @@ def hides_steps(values: np.ndarray) -> bool:
     if values.ndim != 2 or values.shape[1] < 2 or not two_valued(values):
         return False
     return bool(((values[:, 1:] != values[:, :-1]).sum(axis=1) <= 1).all())
+
+
+def in_order(batch: Batch, rows: Sequence[int]) -> tuple[int, ...]:
+    """Rows to take from a batch, sorted where its samples come in order: a model may rely on that."""
+    return tuple(sorted(rows) if any(map(sorted_samples, batch.values())) else rows)
 
 
 def sorted_samples(values: np.ndarray) -> bool:

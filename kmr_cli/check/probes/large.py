@@ -14,6 +14,7 @@ import numpy as np
 from kmr_cli.arrays.changes import differs
 from kmr_cli.arrays.ulp import FAR, largest, last_bits, scaled_distance
 from kmr_cli.batch import replacement, stress
+from kmr_cli.batch.contents import in_order
 from kmr_cli.check.observed import LargeRun, SizeRun
 from kmr_cli.check.probes.resized import expected_shape, hold, outputs_of, places_of, resized
 from kmr_cli.check.probes.rounding import excuse
@@ -42,7 +43,7 @@ def try_large(run: Run, size: int, spare: Batch | None) -> None:
         spare: further rows of the inputs, preferred as replacement data.
     """
     outputs, whole = comparable(run), run.evidence.size
-    rows = _shuffled(whole, size, run.rng)
+    rows = in_order(run.batch, _shuffled(whole, size, run.rng))
     batch = resized(run.batch, rows)
     run.budget = max(run.budget, run.passes) + PASSES
     run.step(f"running a batch of {size}")
@@ -110,7 +111,12 @@ def _replace_half(
     changed = _changed(run, batch, kept, spare)
     run.step(f"replacing half of a batch of {size}")
     after = outputs_of(run.session, changed, run.taps)
+    if isinstance(after, ModelRunError):  # it refuses made-up data
+        changed = replacement.copies(batch, [place for place in range(size) if place not in kept])
+        run.step(f"replacing half of a batch of {size} by copies of the others")
+        after = outputs_of(run.session, changed, run.taps)
     if isinstance(after, ModelRunError):
+        run.refused.append(f"a batch of {size} of which half is replaced (the model fails on it: {after.message})")
         return None
     leaks = []
     first, second = list(before.values()), list(after.values())

@@ -10,6 +10,7 @@ import numpy as np
 from kmr_cli.arrays.changes import changed
 from kmr_cli.arrays.dtypes import ArraySpec, discrete
 from kmr_cli.arrays.ulp import distance, relative
+from kmr_cli.batch.contents import in_order
 from kmr_cli.batch.given import batch_size
 from kmr_cli.batch.words import count_samples
 from kmr_cli.check.observed import SizeRun, Trace, Trial
@@ -88,7 +89,7 @@ def try_size(
         outputs: output tap -> its value for the whole batch, and its batch index.
         noisy: of these only the shape is compared.
     """
-    rows = trial.rows(batch_size(batch))
+    rows = in_order(batch, trial.rows(batch_size(batch)))
     found = outputs_of(session, resized(batch, rows), taps)
     if isinstance(found, ModelRunError):
         return SizeRun(trial.size, rows, error=found.message)
