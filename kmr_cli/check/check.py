@@ -7,27 +7,26 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from kmr_cli.batch.given import batch_size, number_samples
+from kmr_cli.check.failing import check_failing, on_made_up_data
+from kmr_cli.check.grounds import all_but
 from kmr_cli.check.probes.extreme import make_others_extreme
 from kmr_cli.check.probes.large import PASSES as LARGE_PASSES
 from kmr_cli.check.probes.large import choose_large, try_large
-from kmr_cli.check.probes.mask_axis import mask_one_step, mask_one_step_at
+from kmr_cli.check.probes.mask_axis import mask_one_step
 from kmr_cli.check.probes.masks import try_masks
 from kmr_cli.check.probes.pairs import find_pairs
 from kmr_cli.check.probes.repeat import find_noise, look_for_state, same_start
-from kmr_cli.check.probes.resized import broken
-from kmr_cli.check.probes.sizes import dimensions, sizes_that_work, try_sizes
+from kmr_cli.check.probes.sizes import try_sizes
 from kmr_cli.check.report import make_report
 from kmr_cli.check.rules import layout, mixing, moved, non_finite, place, poisoned, repeat, rounding, sizes
 from kmr_cli.check.rules import masks as mask_rules
 from kmr_cli.check.run import Progress, Run
 from kmr_cli.config.masks import Mask, masks_of
 from kmr_cli.config.policy import Policy as Policy
-from kmr_cli.config.policy import rules_of
 from kmr_cli.errors import BatchError, ModelRunError
 from kmr_cli.evidence.passes import Evidence
 from kmr_cli.formats.interface import Session, State, Taps
 from kmr_cli.records import Batch, BatchIndex, ModelInfo, Report
-from kmr_cli.rules import RULES, Rule
 
 _SIZES, _UNGROUPED, _MASKED = 8, 14 + LARGE_PASSES, 4
 """Passes at other sizes, all passes but those of groups, passes for masks: what a user may expect."""
@@ -53,7 +52,8 @@ def check(
     hold the samples in rows, a pass keeps all tensors and those so far are run again: other sizes are tried with what
     is left. Four or five more passes check masks, and one more training mode. A model that gives different values every
     time takes up to six to tell why, and so is run at fewer sizes. Where the format can put back what a pass left,
-    every pass begins with the same, and three more tell what a call with other data changes for the next.
+    every pass begins with the same, and three more tell what a call with other data changes for the next. Of a model
+    that fails on the batch see :func:`kmr_cli.check.failing.check_failing`.
 
     Args:
         session: the loaded model.
@@ -106,6 +106,12 @@ def _check(
         run.skip("no mask is named, or implied by the model's layers", *mask_rules.RULES)
     groups = run.evidence.groups(number_samples(batch).tolist())
     for_masks = _MASKED if masks else 0
+
+    def again(other: ModelInfo, data: Batch, rest: Batch | None) -> Report:
+        return _check(
+            session, other, data, start, policy=policy, seed=seed, spare=rest, reopen=reopen, progress=progress
+        )
+
     run.planned = (
         len(groups) + _UNGROUPED - (_SIZES - 1 + LARGE_PASSES if info.fixed_batch is not None else 0) + for_masks
     )
@@ -113,8 +119,7 @@ def _check(
         run.step("running the model")
         run.evidence.record(session, batch, run.taps)
     except ModelRunError as exc:
-        works = _judge_failure(run, masks if policy.counts(mask_rules.MASK_MISALIGNED.code) else (), exc)
-        return make_report(run, policy, masks, [run.evidence.size, *works])
+        return check_failing(run, exc, policy, masks, spare, again)
     run.allowed_outputs = frozenset(
         tap for tap in run.outputs if policy.allows_output(tap[2], run.evidence.names.get(tap[2], tap[2]))
     )
@@ -127,7 +132,10 @@ def _check(
     if run.evidence.size == 1:
         return _report_alone(run, policy)
     run.budget = len(groups) + 15 + find_noise(run)
-    run.replace_each(groups, spare)
+    try:
+        run.replace_each(groups, spare)
+    except ModelRunError as exc:
+        raise on_made_up_data(run, exc) from exc
     run.indices = {tap: run.evidence.index(tap) for tap in run.evidence.order}
     if not run.outputs or set(run.outputs) - run.evidence.nondeterministic:  # else nothing could be told from it
         make_others_extreme(run)
@@ -168,7 +176,7 @@ def _report_alone(run: Run, policy: Policy) -> Report:
             " nothing to check",
             "save or export it with a batch axis of any size (None), and check that file",
         )
-    run.skip("the model takes exactly 1 sample at a time", *_all_but(*repeat.RULES))
+    run.skip("the model takes exactly 1 sample at a time", *all_but(*repeat.RULES))
     alone = "the model takes exactly 1 sample at a time: whether samples of a batch mix cannot be seen"
     run.inconclusive.append(alone)
     run.indices = {tap: BatchIndex("inconclusive", evidence=alone) for tap in run.evidence.order}
@@ -219,29 +227,3 @@ def _judge_masks(run: Run, masks: Sequence[Mask], policy: Policy) -> None:
     wanted = policy.counts(mask_rules.MASK_MISALIGNED.code) and mask_rules.is_suspect(run)
     if wanted and found.passes < _MASKED:
         mask_rules.judge_axis(run, mask_one_step(run, masks, found), found.order)
-
-
-def _judge_failure(run: Run, masks: Sequence[Mask], failure: ModelRunError) -> list[int]:
-    """The model fails on the batch itself. Returns the sizes at which it runs.
-
-    Raises:
-        ModelRunError: ``failure``, where it runs at none.
-    """
-    others = _all_but(*sizes.RULES, mask_rules.MASK_MISALIGNED)
-    run.skip(f"the model does not run on a batch of {run.evidence.size}", *others)
-    lengths = dimensions(run.batch)
-    works = sizes_that_work(run, lengths)
-    if not works:
-        raise failure
-    for size in (other for other in works if masks and other in lengths):
-        found, order = mask_one_step_at(run, masks, size)
-        if found:
-            mask_rules.judge_axis(run, found, order)
-            return works
-    sizes.judge_failing(run, failure, broken(failure, run.evidence.order), works, lengths)
-    return works
-
-
-def _all_but(*looked_at: Rule) -> list[Rule]:
-    """The other rules of a check."""
-    return [RULES[code] for code in rules_of("check-batch-axis") if RULES[code] not in looked_at]

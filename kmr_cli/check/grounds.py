@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from kmr_cli.check.run import Run
 from kmr_cli.config.masks import Mask
 from kmr_cli.config.policy import LEFT_OUT, Policy, rules_of
 from kmr_cli.formats.interface import TwoWaySession
 from kmr_cli.records import Finding, Grounds, SkippedRule
-from kmr_cli.rules import RULES
+from kmr_cli.rules import RULES, Rule
 
 
 def grounds(run: Run, policy: Policy, masks: Sequence[Mask], findings: Sequence[Finding]) -> Grounds:
@@ -45,3 +46,18 @@ def _shown(mask: Mask) -> str:
     if mask.value is not None:
         return f"{mask.name}={mask.value:g}"
     return f"{mask.name}=True" if mask.hides else mask.name
+
+
+def all_but(*looked_at: Rule) -> list[Rule]:
+    """The other rules of a check."""
+    return [RULES[code] for code in rules_of("check-batch-axis") if RULES[code] not in looked_at]
+
+
+def looked_at_too(known: Grounds, policy: Policy, *looked_at: Rule) -> Grounds:
+    """The same, with rules that were looked at elsewhere."""
+    codes = {rule.code for rule in looked_at if policy.counts(rule.code)}
+    skipped = tuple(one for one in known.skipped if one.rule not in codes)
+    left = {one.rule for one in skipped}
+    return replace(
+        known, rules=tuple(code for code in rules_of("check-batch-axis") if code not in left), skipped=skipped
+    )

@@ -136,7 +136,12 @@ class Policy:
                 continue
             allowed = finding.allowed or finding.by_design or self.allows(finding.layer)
             kept.append(replace(finding, allowed=allowed))
-        return sorted(kept, key=lambda finding: (_SEVERITIES.index(finding.severity), finding.rule))
+        return self.in_order(kept)
+
+    @staticmethod
+    def in_order(findings: Iterable[Finding]) -> list[Finding]:
+        """Errors first, then by rule."""
+        return sorted(findings, key=lambda finding: (_SEVERITIES.index(finding.severity), finding.rule))
 
 
 def combine(

@@ -12,7 +12,7 @@ from kmr_cli.check.probes.rounding import excuse
 from kmr_cli.check.probes.trace import TRACES, supposed_index
 from kmr_cli.check.run import Run
 from kmr_cli.evidence.taps import Tap
-from kmr_cli.records import Batch, BatchIndex
+from kmr_cli.records import BatchIndex
 
 _SIZES_WITH_LEAK = 4
 """Other batch sizes tried where groups of samples were found to mix."""
@@ -61,28 +61,6 @@ def _chosen(run: Run, wanted: Sequence[int] | None) -> list[Trial]:
     return [*(Trial(other, other in dimensions) for other in wanted if other != size), in_another_order]
 
 
-def sizes_that_work(run: Run, dimensions: list[int]) -> list[int]:
-    """Of a model that fails on the batch itself, the sizes at which it runs.
-
-    Args:
-        run: the check.
-        dimensions: of :func:`dimensions`.
-    """
-    works = []
-    for other in dict.fromkeys([1, 2, 3, *dimensions, 16, 32]):
-        if other == run.evidence.size:
-            continue
-        run.step(f"running a batch of {other}")
-        if try_size(run.session, run.batch, Trial(other, other in dimensions), run.taps, {}).error is None:
-            works.append(other)
-    return works
-
-
-def dimensions(batch: Batch) -> list[int]:
-    """Other sizes of the inputs: what a hard-coded or coincident batch size may equal. At most four."""
-    return list(dict.fromkeys(length for values in batch.values() for length in values.shape[1:] if length > 1))[:4]
-
-
 def comparable(run: Run) -> dict[Tap, tuple[np.ndarray, BatchIndex]]:
     """Outputs that must be the same for the same samples in any other batch -> value, and whose every slice is."""
     return {tap: (run.evidence.base[tap], supposed_index(run, tap)) for tap in run.outputs if not _hopeless(run, tap)}
@@ -90,7 +68,13 @@ def comparable(run: Run) -> dict[Tap, tuple[np.ndarray, BatchIndex]]:
 
 def dimensions_of(run: Run) -> set[int]:
     """All sizes that axes of the taps have, but for the first: with which a batch size may coincide."""
-    return {length for spec in run.evidence.specs.values() for length in spec.shape[1:]}
+    specs, nothing = run.evidence.specs, BatchIndex("constant")
+    return {length for tap in specs for length in other_lengths(specs[tap].shape, run.indices.get(tap, nothing))}
+
+
+def other_lengths(shape: Sequence[int], index: BatchIndex) -> list[int]:
+    """How long the axes are that do not carry the samples."""
+    return [length for axis, length in enumerate(shape) if axis not in (0, index.axis)]
 
 
 def _hopeless(run: Run, tap: Tap) -> bool:

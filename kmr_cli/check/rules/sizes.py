@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from kmr_cli.check.observed import SizeRun
+from kmr_cli.check.probes.sizes import dimensions_of
 from kmr_cli.check.probes.trace import trace
+from kmr_cli.check.probes.workable import related, square_input
 from kmr_cli.check.run import Run
 from kmr_cli.errors import ModelRunError
 from kmr_cli.evidence.sources import Source
@@ -36,6 +38,7 @@ COINCIDENT_BROADCAST = Rule(
     needs_owners=True,
     batch_statistics="note",
 )
+_SHOWN = 6
 RULES = (BATCH_SIZE_DEPENDENT, COINCIDENT_BROADCAST)
 
 
@@ -48,11 +51,18 @@ def judge(run: Run, found: SizeRun, *, coincident: bool) -> None:
         coincident: the values differ where the size equals another dimension, and at no other.
     """
     rule = COINCIDENT_BROADCAST if found.differs is not None and coincident else BATCH_SIZE_DEPENDENT
+    only = found.error is not None and _runs_where_equal(run)
+    if only:
+        rule = COINCIDENT_BROADCAST
     if run.reported(rule):
         return
     port, text = found.wrong_count or found.differs or ("out0", "")
     if found.error is not None:
         text = f"fails {run.where(found)}: {found.error}"
+        if only:
+            text = f"{only_on(_running(run), dimensions_of(run))} and {text}"
+        square = square_input(run.batch)
+        text = f"{text}; {related(square)}" if square is not None else text
     elif found.differs is not None:
         text = f"{run.where(found)}: {text}"
     traced = trace(run, found.rows, failed=found.error is not None)
@@ -61,7 +71,12 @@ def judge(run: Run, found: SizeRun, *, coincident: bool) -> None:
 
 
 def judge_failing(
-    run: Run, failure: ModelRunError, failed: Tap | None, works: Collection[int], dimensions: Collection[int]
+    run: Run,
+    failure: ModelRunError,
+    failed: Tap | None,
+    works: Sequence[int],
+    fails: Collection[int],
+    dimensions: Collection[int],
 ) -> None:
     """The model fails on the batch itself, and runs at some other sizes.
 
@@ -70,10 +85,41 @@ def judge_failing(
         failure: what it says to the batch.
         failed: the output of the layer that failed, where that is known.
         works: the sizes at which it runs.
+        fails: those at which it fails.
         dimensions: other sizes of the inputs.
     """
-    # One sample is broadcast against anything.
-    rule = COINCIDENT_BROADCAST if {1, *dimensions} >= set(works) != {1} else BATCH_SIZE_DEPENDENT
-    listed = ", ".join(map(str, works))
-    text = f"fails on a batch of {run.evidence.size} and runs only at {listed}: {failure.message}"
+    rule = COINCIDENT_BROADCAST if coincides(works, dimensions) else BATCH_SIZE_DEPENDENT
+    if len(works) > len(fails):
+        some = ", ".join(map(str, works[:_SHOWN])) + (", …" if len(works) > _SHOWN else "")
+        where = f"fails on a batch of {run.evidence.size}, and runs on others ({some})"
+    else:
+        where = f"{only_on(works, dimensions)} and fails on one of {run.evidence.size}"
+    text = f"{where}: {failure.message}"
     run.add(rule, Source(*(failed or ("", 0, "out0"))), text)
+
+
+def _running(run: Run) -> set[int]:
+    """The sizes at which it ran."""
+    return {run.evidence.size} | {found.size for found, _ in run.sizes if found.error is None}
+
+
+def _runs_where_equal(run: Run) -> bool:
+    """Whether it fails at two sizes or more, and runs on one sample and where the batch equals another dimension."""
+    works, fails = _running(run), {found.size for found, _ in run.sizes if found.error is not None}
+    return len(fails) > 1 and 1 in works and coincides(works, dimensions_of(run))
+
+
+def coincides(works: Collection[int], dimensions: Collection[int]) -> bool:
+    """Whether a model runs only where the batch size equals another dimension. One sample is broadcast to any size."""
+    return {1, *dimensions} >= set(works) != {1}
+
+
+def only_on(works: Collection[int], dimensions: Collection[int]) -> str:
+    """``runs only on batches of 1 and 4 (4 is another dimension too)``."""
+    *most, last = sorted(works)
+    named = f"{', '.join(map(str, most))} and {last}" if most else str(last)
+    batches = f"batches of {named}" if most else f"a batch of {named}"
+    others = [size for size in sorted(works) if size > 1 and size in dimensions]
+    what = "are other dimensions" if len(others) > 1 else "is another dimension"
+    why = f" ({' and '.join(map(str, others))} {what} too)" if others and coincides(works, dimensions) else ""
+    return f"runs only on {batches}{why}"
