@@ -27,6 +27,17 @@ def _sort_and_unsort(x):
     return ops.take(ops.tanh(ops.take(x, order, axis=0)), ops.argsort(order), axis=0)
 
 
+def _another_way(x):
+    """Large batches take another way to the same values."""
+    return ops.where(ops.cast(ops.shape(x)[0], "int32") > 18, x + x, 2 * x)
+
+
+def _room_for_all(x):
+    """An expert with more places than any batch has rows."""
+    wanted = ops.cast(x[:, :1, :1] > 0, x.dtype)
+    return x + wanted * ops.cast(ops.cumsum(wanted, axis=0) <= 10000, x.dtype) * ops.tanh(x)
+
+
 def _instance_norm(x):
     return (x - ops.mean(x, axis=1, keepdims=True)) / (1e-3 + ops.std(x, axis=1, keepdims=True))
 
@@ -40,6 +51,8 @@ FUNCTIONS = {
     "roll and back": lambda x: ops.roll(ops.tanh(ops.roll(x, 1, axis=0)), -1, axis=0),
     "batch merged into steps": lambda x: ops.reshape(ops.tanh(ops.reshape(x, (-1, x.shape[-1]))), ops.shape(x)),
     "map over samples": lambda x: ops.map(lambda one: one - ops.mean(one), x),
+    "another way above 18 samples": _another_way,
+    "room for all rows": _room_for_all,
     "instance norm": _instance_norm,
     "padded and cut": lambda x: ops.cumsum(ops.pad(x, ((0, 1), (0, 0), (0, 0))), axis=1)[:-1],
     "attention within a sample": lambda x: ops.matmul(ops.softmax(ops.matmul(x, ops.transpose(x, (0, 2, 1)))), x),

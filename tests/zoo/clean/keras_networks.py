@@ -177,6 +177,7 @@ WITHIN = {
     "time-major inside": {}, "merged heads": {}, "shifted windows": {"shape": (8, 8)}, "sort and unsort": {},
     "flip twice": {}, "roll and back": {}, "batch merged into steps": {}, "map over samples": {}, "instance norm": {},
     "padded and cut": {}, "attention within a sample": {}, "cumulative sum over steps": {}, "top-k of features": {},
+    "another way above 18 samples": {}, "room for all rows": {},
 }  # fmt: skip
 OPERATIONS: dict[str, Callable] = {
     "operations: softmax of features": lambda x: ops.softmax(x, axis=-1),

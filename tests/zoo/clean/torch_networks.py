@@ -118,6 +118,28 @@ class OneByOne(nn.Module):
         return torch.stack(rows)
 
 
+class InChunks(nn.Module):
+    """A large batch in parts of sixteen samples, as memory demands."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.size(0) > 18:
+            return torch.cat([self.inner(x[:16]), self.inner(x[16:])])
+        return self.inner(x)
+
+
+class RoomForAll(nn.Module):
+    """An expert with more places than any batch has rows."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        wanted = (x[:, 0, 0] > 0).to(x.dtype)
+        kept = wanted * (wanted.cumsum(0) <= 10000).to(x.dtype)
+        return x + kept[:, None, None] * torch.tanh(x)
+
+
 class Causal(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -161,6 +183,8 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "mixture of experts": Experts,
     "instance norm by hand": InstanceNorm,
     "one by one": OneByOne,
+    "in chunks above 18 samples": InChunks,
+    "room for all rows": RoomForAll,
     "causal attention": Causal,
     "transformer encoder": lambda: Framed(
         nn.TransformerEncoder(nn.TransformerEncoderLayer(4, 2, 8, batch_first=True), 2, enable_nested_tensor=False)

@@ -134,6 +134,8 @@ SIMPLE = {
     "permute": ("KMR101", "KMR105"),
     "by place": ("KMR109",),
     "by size": ("KMR102",),
+    "one scale above 18 samples": ("KMR101",),
+    "room for twelve rows": ("KMR101", "KMR102"),
     "windows": ("KMR101", "KMR105"),
     "attention": ("KMR101",),
     "capacity": ("KMR101",),

@@ -27,6 +27,18 @@ def _capacity(x):
     return ops.reshape(kept * ops.tanh(tokens) + (1 - kept) * tokens, ops.shape(x))
 
 
+def _one_scale(x):
+    """A fast path for large batches: rounded with one scale for all."""
+    scale = ops.max(ops.abs(x)) / 15.0
+    return ops.where(ops.cast(ops.shape(x)[0], "int32") > 18, ops.round(x / scale) * scale, x)
+
+
+def _few_places(x):
+    """An expert that takes twelve rows of the batch; the others go on as they are."""
+    wanted = ops.cast(x[:, :1] > 0, x.dtype)
+    return x + wanted * ops.cast(ops.cumsum(wanted, axis=0) <= 12, x.dtype) * ops.tanh(x)
+
+
 def _windows(x):
     """Halves of neighbouring samples are exchanged on the way back."""
     batch, width = ops.shape(x)
@@ -63,6 +75,8 @@ FUNCTIONS = {
     "permute": lambda x: ops.reshape(ops.transpose(x), ops.shape(x)),
     "by place": lambda x: x + ops.sin(_places(x)),
     "by size": lambda x: x / (1 + ops.cast(ops.shape(x)[0], x.dtype)),
+    "one scale above 18 samples": _one_scale,
+    "room for twelve rows": _few_places,
     "windows": _windows,
     "heads back": _heads_back,
     "attention": lambda x: ops.matmul(ops.softmax(ops.matmul(x, ops.transpose(x))), x),

@@ -31,6 +31,8 @@ NOT_IN_ONNX = frozenset(
 ELSEWHERE = {
     "branch": "fault.If",  # more precise than in TorchScript
     "branch, repeated": "blocks.2.mid.If",
+    "one scale above 18 samples": "fault.If",
+    "rounded above 18 samples": "fault.If",
     "zero product, behind a sort": "fault",
     "LSTM without batch_first": "fault",  # the exporter inlines what is scripted, and forgets where it stood
     "GRU without batch_first": "fault",
@@ -40,6 +42,7 @@ ELSEWHERE = {
 NOT_BY_THE_NEW = frozenset(
     {"branch", "branch, repeated"}  # it follows no branch that values decide
     | {"median, traced", "cumulative maximum, traced"}  # it has no operators for these
+    | {"one scale above 18 samples", "rounded above 18 samples"}  # it takes one path, and drops the other
     | {"counter"}  # it takes the count for a constant
     | {"squeeze", "squeeze, behind a sort"}  # it squeezes nothing, as if no size could be 1
 )

@@ -16,6 +16,18 @@ def _moments(module, x):
     return tf.nn.batch_normalization(x, mean, variance, None, None, 1e-3)
 
 
+def _one_scale(module, x):
+    """A fast path for large batches: rounded with one scale for all."""
+    scale = tf.reduce_max(tf.abs(x)) / 15.0
+    return tf.where(tf.shape(x)[0] > 18, tf.round(x / scale) * scale, x)
+
+
+def _few_places(module, x):
+    """An expert that takes twelve rows of the batch; the others go on as they are."""
+    wanted = tf.cast(x[:, :1] > 0, tf.float32)
+    return x + wanted * tf.cast(tf.cumsum(wanted) <= 12, tf.float32) * tf.tanh(x)
+
+
 def _capacity(module, x):
     """Samples go to one of two experts; each takes the first five and leaves the others as they are."""
     chosen = tf.one_hot(tf.cast(x[:, 0] > 0, tf.int32), 2)
@@ -70,6 +82,8 @@ FAULTS: dict[str, tuple[Callable, tuple[str, ...]]] = {
     "by place": (lambda _, x: x * (1 + tf.cast(tf.range(tf.shape(x)[0]), tf.float32))[:, None], ("KMR109",)),
     "noise by place": (lambda _, x: x * tf.random.stateless_uniform(tf.shape(x), (1, 2)), ("KMR109",)),
     "by size": (lambda _, x: x / tf.cast(tf.shape(x)[0], tf.float32), ("KMR102",)),
+    "one scale above 18 samples": (_one_scale, ("KMR101",)),
+    "room for twelve rows": (_few_places, ("KMR101", "KMR102")),
     "counter": (_counter, ("KMR302",)),
 }  # fmt: skip
 LAST: dict[str, tuple[Callable, tuple[str, ...]]] = {

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -230,6 +231,34 @@ class BySize(nn.Module):
         return x / x.size(0)
 
 
+class OneScale(nn.Module):
+    """Large batches are rounded with one scale for all: a fast path that few tests take."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.size(0) > 18:
+            scale = x.abs().max() / 15.0
+            return torch.round(x / scale) * scale
+        return x
+
+
+class FewPlaces(nn.Module):
+    """An expert that takes twelve rows of the batch, those that come first; the others go on as they are."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        wanted = (x[:, 0] > 0).to(x.dtype)
+        kept = wanted * (wanted.cumsum(0) <= 12).to(x.dtype)
+        return x + kept.unsqueeze(1) * torch.tanh(x)
+
+
+class OtherScale(nn.Module):
+    """Large batches are rounded, each sample by itself: the same request gets two answers."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.size(0) > 18:
+            return torch.round(x * 2.0) / 2.0
+        return x
+
+
 class Counter(nn.Module):
     calls: Tensor
 
@@ -340,6 +369,9 @@ SCRIPTED: dict[str, tuple[type[nn.Module], tuple[str, ...], tuple[int, ...], str
     "batch norm without statistics": (NoRunningStatistics, ("KMR101",), FLAT, ".norm"),
     "positions without batch_first": (Positions, ("KMR109",), STEPS, ""), "by size": (BySize, ("KMR102",), FLAT, ""),
     "counter": (Counter, ("KMR302",), FLAT, ""),
+    "one scale above 18 samples": (OneScale, ("KMR101",), FLAT, ""),
+    "room for twelve rows": (FewPlaces, ("KMR101", "KMR102"), FLAT, ""),
+    "rounded above 18 samples": (OtherScale, ("KMR102",), FLAT, ""),
 }  # fmt: skip
 LAST: dict[str, tuple[type[nn.Module], tuple[str, ...]]] = {
     "lost": (Lost, ("KMR104",)), "scores": (Scores, ("KMR101",)),
@@ -448,6 +480,9 @@ def cases() -> Iterator[Case]:
         ("padding-blind mean", "KMR201", BlindMean), ("mean over an empty mask", "KMR202", EmptyMean),
     ):  # fmt: skip
         yield pooled(name, kind, (rule,))
+    baked = TRACED["batch size baked in"][0]
+    name, what = "batch size baked in, other data", "batch size baked in"
+    yield replace(_case(name, what, ("KMR102",), "fault", lambda: Flat(Apply(baked)), "trace"), size=5)
     yield one_expert("one full expert", 5, ("KMR101",))
     for what in ("by size", "positions without batch_first", "zero product", "squeeze"):
         kind, rules, shape, _ = SCRIPTED[what]
