@@ -13,6 +13,7 @@ import inspect
 import re
 import sys
 import textwrap
+import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,8 @@ def entry(name: str) -> Iterator[str]:
     """One public name: heading, signature, docstring; a class with its methods."""
     value = getattr(kmr_cli, name)
     yield f"### {name}"
-    if not isinstance(value, type) and not inspect.isfunction(value):
+    # On Python 3.10 an alias such as Mapping[str, int] counts as a type.
+    if isinstance(value, types.GenericAlias) or not (isinstance(value, type) or inspect.isfunction(value)):
         stands, said = alias(name)
         yield code(f"{name} = {stands}")
         yield from markdown(said)

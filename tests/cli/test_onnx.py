@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 
 import numpy as np
 import onnx
@@ -181,6 +182,8 @@ def test_onnx_against_torchscript_in_full():
 @pytest.fixture(scope="module")
 def keras(tmp_path_factory):
     """A snapshot of a Keras network."""
+    if sys.version_info < (3, 11):
+        pytest.skip("the committed file is of a Keras that needs Python 3.11")
     path = tmp_path_factory.mktemp("snapshots") / "keras.kmr.json"
     done = run("snapshot", FOLDER / "keras-two_inputs.keras", "--batch-size", "7", "-o", path)
     assert done.returncode == 0, done.stderr

@@ -79,7 +79,9 @@ def test_only_folders_of_processes_that_are_gone_are_swept(place, dead):
 def test_a_child_has_a_place_of_its_own_that_goes_with_it(place, end):
     child = Child({}, fork=False)
     (folder,) = place.glob("kmr-inspect-*")
-    environment = Path(f"/proc/{child._pid}/environ").read_bytes().split(b"\0")
+    environment = [b""]
+    while environment == [b""]:  # until the fresh interpreter has taken the place of what started it
+        environment = Path(f"/proc/{child._pid}/environ").read_bytes().split(b"\0")
     assert f"TMPDIR={folder}".encode() in environment
     (folder / "__autograph_generated_file.py").touch()
     getattr(child, end)()
