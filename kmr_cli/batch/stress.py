@@ -11,6 +11,8 @@ from kmr_cli.batch.contents import free_places
 from kmr_cli.records import Batch, TensorSpec
 
 _SCALE = 10.0
+FAR_LARGER = 1e5
+"""Beside such samples one is silent: a floor eight decades of power below the loudest rises above it."""
 
 
 def _free(batch: Batch, specs: Sequence[TensorSpec]) -> dict[str, np.ndarray]:
@@ -20,9 +22,13 @@ def _free(batch: Batch, specs: Sequence[TensorSpec]) -> dict[str, np.ndarray]:
 
 
 def extreme(
-    batch: Batch, kept: Sequence[int], specs: Sequence[TensorSpec], rng: np.random.Generator
+    batch: Batch,
+    kept: Sequence[int],
+    specs: Sequence[TensorSpec],
+    rng: np.random.Generator,
+    scale: float = _SCALE,
 ) -> dict[str, np.ndarray] | None:
-    """All samples but ``kept`` ten times as large, with both signs; None where no input is a free float.
+    """All samples but ``kept`` ``scale`` times as large, with both signs; None where no input is a free float.
 
     A maximum, a threshold or a branch over the whole batch reacts only to an extreme neighbour.
     """
@@ -37,7 +43,7 @@ def extreme(
             large[~np.isfinite(large)] = 0  # one NaN in the user's data would make all of it NaN
             large += max(float(large.max(initial=0)), 1.0) / _SCALE
             with np.errstate(over="ignore"):
-                large *= _SCALE
+                large *= scale
                 large *= 2 * rng.integers(0, 2, large.shape, np.int8) - 1
                 values[others] = np.where(free[name], large.astype(values.dtype), values[others])
             touched = True
@@ -90,6 +96,52 @@ def mirrored(batch: Batch, kept: Sequence[int], specs: Sequence[TensorSpec]) -> 
 def alike(batch: Batch, kept: int) -> dict[str, np.ndarray]:
     """Every sample a copy of ``kept``: all want the same expert, the same place among the top k, and it is full."""
     return {name: np.repeat(np.asarray(values)[[kept]], len(values), axis=0) for name, values in batch.items()}
+
+
+def monotonous(batch: Batch, kept: int, other: int, step: int) -> dict[str, np.ndarray]:
+    """All samples but ``kept`` nothing but one step of ``other``: all of it wants one expert, and none the rest.
+
+    What has no steps (a vector of floats, a number) is that of ``other`` as it is.
+
+    Args:
+        batch: input name -> array, samples along axis 0.
+        kept: the sample that stands as it is.
+        other: the sample that the others are made of.
+        step: which of its steps, counted round.
+    """
+    result = {}
+    for name, given in batch.items():
+        values = np.array(given, copy=True)
+        row = values[other]
+        if values.ndim > 2 or (values.ndim == 2 and values.dtype.kind in "iuO"):
+            row = np.broadcast_to(row[step % len(row)], row.shape) if len(row) else row
+        for place in range(len(values)):
+            if place != kept:
+                values[place] = row
+        result[name] = values
+    return result
+
+
+def partly_missing(
+    batch: Batch, sample: int, specs: Sequence[TensorSpec], rng: np.random.Generator
+) -> dict[str, np.ndarray] | None:
+    """A quarter of what ``sample`` holds is NaN, at least one number; None without a free float input.
+
+    What is missing may be filled from the other samples: with their mean, or with the value of the nearest.
+    """
+    result, touched = {}, False
+    free = _free(batch, specs)
+    for name, values in batch.items():
+        values = np.array(values, copy=True)
+        if name in free:
+            places = np.flatnonzero(np.broadcast_to(free[name], values.shape[1:]))
+            missing = rng.choice(places, max(1, len(places) // 4), replace=False)
+            row = np.array(values[sample]).reshape(-1)
+            row[missing] = np.nan
+            values[sample] = row.reshape(values.shape[1:])
+            touched = True
+        result[name] = values
+    return result if touched else None
 
 
 def poisoned(batch: Batch, samples: Sequence[int], specs: Sequence[TensorSpec]) -> dict[str, np.ndarray] | None:

@@ -9,6 +9,7 @@ import numpy as np
 from kmr_cli.batch.given import batch_size, number_samples
 from kmr_cli.check.failing import check_failing, on_made_up_data
 from kmr_cli.check.grounds import all_but
+from kmr_cli.check.probes.extreme import PASSES as HARD_PASSES
 from kmr_cli.check.probes.extreme import make_others_extreme
 from kmr_cli.check.probes.large import PASSES as LARGE_PASSES
 from kmr_cli.check.probes.large import choose_large, try_large
@@ -28,7 +29,7 @@ from kmr_cli.evidence.passes import Evidence
 from kmr_cli.formats.interface import Session, State, Taps
 from kmr_cli.records import Batch, BatchIndex, ModelInfo, Report
 
-_SIZES, _UNGROUPED, _MASKED = 8, 14 + LARGE_PASSES, 4
+_SIZES, _UNGROUPED, _MASKED = 8, 10 + HARD_PASSES + LARGE_PASSES, 4
 """Passes at other sizes, all passes but those of groups, passes for masks: what a user may expect."""
 
 
@@ -45,7 +46,7 @@ def check(
 ) -> Report:
     """Check that samples do not mix, and where they do, say which layer mixes them.
 
-    The number of forward passes depends on the batch alone: at most B + 17 for up to eight samples, 2·⌈log2 B⌉ + 17
+    The number of forward passes depends on the batch alone: at most B + 21 for up to eight samples, 2·⌈log2 B⌉ + 21
     above, two fewer from 32 samples on. Two of them run a batch of at least 32 samples, unless the tapped values would
     take more than 1 GB; up to five more find out what went wrong there. Up to two find the layer of what went wrong at
     another size; what is left names samples that mix, where groups showed that some do. Where a large tensor does not
@@ -131,7 +132,7 @@ def _check(
         run.skip("the model can't be loaded a second time, which tells state from chance", repeat.STATEFUL)
     if run.evidence.size == 1:
         return _report_alone(run, policy)
-    run.budget = len(groups) + 15 + find_noise(run)
+    run.budget = len(groups) + 11 + HARD_PASSES + find_noise(run)
     try:
         run.replace_each(groups, spare)
     except ModelRunError as exc:

@@ -12,6 +12,8 @@ from kmr_cli.arrays.dtypes import discrete
 from kmr_cli.arrays.ulp import FAR, distance, last_bits
 from kmr_cli.batch import stress
 from kmr_cli.batch.contents import may_refuse_nan
+from kmr_cli.check.probes.gaps import PASSES as GAPS
+from kmr_cli.check.probes.gaps import leave_gaps
 from kmr_cli.check.probes.resized import broken
 from kmr_cli.check.run import Run
 from kmr_cli.errors import ModelRunError
@@ -22,8 +24,16 @@ _SMALL = 64
 """Numbers of one sample up to which a tap tells how unlike two samples are: gates, scores and decisions are small."""
 
 
+PASSES = 6 + GAPS
+"""At most, of :func:`make_others_extreme`."""
+
+
 def make_others_extreme(run: Run) -> None:
-    """Four passes that leave a stated sample alone and are hard on the others.
+    """At most eight passes that leave a stated sample alone and are hard on the others.
+
+    The others are made ten times as large, and then so large that the sample is silent beside them; copies of it, or of
+    one that the model treats otherwise; one step of one of them again and again; NaN. And the sample is left in part
+    missing, beside two different sets of others.
 
     Fills in ``moved_by_extreme``, ``poisoned`` and ``poison_failure``.
     """
@@ -32,7 +42,13 @@ def make_others_extreme(run: Run) -> None:
         return
     last = size - 1
     _run_with(run, "making the others extreme", last, stress.extreme(run.batch, [last], run.session.inputs, run.rng))
+    far = stress.extreme(run.batch, [last], run.session.inputs, run.rng, stress.FAR_LARGER)
+    _run_with(run, "making the others far larger", last, far)
     _make_alike(run, last)
+    one_step = stress.monotonous(run.batch, last, int(run.rng.integers(last)), int(run.rng.integers(1 << 16)))
+    _run_with(run, "making the others monotonous", last, one_step)
+    for tap, ulp in leave_gaps(run, last).items():
+        run.moved_by_extreme[tap] = max(ulp, run.moved_by_extreme.get(tap, 0))
     poisoned = stress.poisoned(run.batch, [0], run.session.inputs)
     if poisoned is not None:
         run.poison_tried = True

@@ -49,3 +49,83 @@ def test_an_expert_with_room_for_all_is_clean(needs_full_pass):
     report, errors = report_of(expert(10**6), needs_full_pass)
     assert errors == set()
     assert report.verdict == "pass"
+
+
+def found_in(function, x):
+    """Errors of a model of three layers on a batch."""
+    session = ArraySession([("before", np.positive), ("mix", function), ("after", np.tanh)], (None, *x.shape[1:]))
+    info = ModelInfo("m", "keras", "", session.inputs, (), session.layers, 0)
+    report = check(session, info, {"x": x})
+    return {(finding.rule, finding.layer) for finding in report.findings if finding.severity == "error"}
+
+
+X = np.random.default_rng(4).standard_normal((6, 8))
+LEAK = {("KMR101", "mix")}
+
+
+def floored(over):
+    """A floor eight decades below the loudest, as in the logarithm of a power spectrum."""
+
+    def mix(x):
+        level = np.log10(np.maximum(x**2, 1e-12))
+        return np.maximum(level, level.max(axis=over, keepdims=True) - 8) / 10
+
+    return mix
+
+
+def filled(fill):
+    def mix(x):
+        return np.where(np.isnan(x), fill(x), x)
+
+    return mix
+
+
+def column_mean(x):
+    known = np.isfinite(x)
+    return np.where(known, x, 0).sum(0) / np.maximum(known.sum(0), 1)
+
+
+def nearest(x):
+    """The values of the most similar other sample."""
+    apart = np.nansum((x[:, None] - x[None]) ** 2, axis=-1) + np.eye(len(x)) * 1e9
+    return np.nan_to_num(x[apart.argmin(axis=1)])
+
+
+def own_mean(x):
+    known = np.isfinite(x)
+    return np.where(known, x, 0).sum(1, keepdims=True) / np.maximum(known.sum(1, keepdims=True), 1)
+
+
+@pytest.mark.parametrize(
+    ("function", "errors"),
+    [
+        (floored((0, 1)), LEAK),
+        (floored((1,)), set()),
+        (filled(column_mean), LEAK),
+        (filled(nearest), LEAK),
+        (filled(own_mean), set()),
+        (filled(lambda x: 0.0), set()),
+    ],
+    ids=["loudest of all", "own loudest", "mean of all", "nearest of all", "own mean", "zero"],
+)
+def test_a_quiet_sample_beside_loud_ones_and_one_with_gaps(function, errors):
+    assert found_in(function, X) == errors
+
+
+def capacity(most, axis):
+    """Two experts take so many steps, in the order of the batch or of each sample; the rest come out as they were."""
+
+    def mix(x):
+        one = x[..., :1] > 0
+        flat = one.reshape(-1, 1) if axis is None else one
+        place = np.where(flat, flat.cumsum(axis=axis or 0), (~flat).cumsum(axis=axis or 0)).reshape(one.shape)
+        return np.where(place <= most, np.where(one, 2 * x, -x), x)
+
+    return mix
+
+
+@pytest.mark.parametrize(("axis", "errors"), [(None, LEAK), (1, set())])
+def test_experts_that_are_always_full_for_the_last_sample(axis, errors):
+    steps = np.random.default_rng(5).standard_normal((6, 8, 3))
+    steps[..., 0] = np.where(np.arange(8) % 2, 1, -1) * (1 + np.abs(steps[..., 0]))
+    assert found_in(capacity(10 if axis is None else 3, axis), steps) == errors
