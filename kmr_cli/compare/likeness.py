@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -54,5 +55,5 @@ def _figures(taps: Sequence[TapSketch]) -> tuple[float, float, float, float]:
         min(sample.minimum or 0.0 for sample in samples),
         max(sample.maximum or 0.0 for sample in samples),
         float(np.mean([sample.mean or 0.0 for sample in samples])),
-        float(np.sqrt(np.mean([(sample.rms or 0.0) ** 2 for sample in samples]))),
+        math.hypot(*(sample.rms or 0.0 for sample in samples)) / math.sqrt(len(samples)),
     )

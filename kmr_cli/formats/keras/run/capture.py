@@ -9,8 +9,10 @@ from typing import Any, Protocol
 
 from kmr_cli.formats.interface import Sink, Taps, TrainingMode
 from kmr_cli.formats.keras.describe.config import LayerConfig
+from kmr_cli.formats.keras.run.backend import backend_name
 from kmr_cli.formats.keras.run.padding import OtherPadding
 from kmr_cli.formats.keras.run.paths import Place, Places, find_places
+from kmr_cli.formats.keras.run.recurrent import CompiledLoops
 from kmr_cli.formats.keras.run.training import keras3_pass, keras3_statistics_as_before
 from kmr_cli.formats.keras.run.values import UntappableError, arrays, is_tensor
 from kmr_cli.records import ModelInfo
@@ -265,6 +267,7 @@ class Keras3:
 
     def __init__(self) -> None:
         self._signatures: dict[type, inspect.Signature | None] = {}
+        self.loops = CompiledLoops()
 
     @contextmanager
     def wrapped(self, tapper: Tapper) -> Iterator[None]:
@@ -288,6 +291,8 @@ class Keras3:
             keras.Operation.__call__ = call
             undo.callback(setattr, Function, "_run_through_graph", original_run)
             Function._run_through_graph = run_through_graph
+            if backend_name() == "tensorflow" and tapper.padding is None:
+                undo.enter_context(self.loops.in_place())
             yield
 
     def symbolic(self, values: Any) -> bool:
@@ -295,7 +300,7 @@ class Keras3:
         from keras.src.backend.common.keras_tensor import any_symbolic_tensors
         from keras.src.backend.common.stateless_scope import in_stateless_scope
 
-        return bool(in_stateless_scope() or any_symbolic_tensors(values, {}))
+        return bool(self.loops.tracing or in_stateless_scope() or any_symbolic_tensors(values, {}))
 
     def flatten(self, value: Any) -> list[Any]:
         """See :class:`Framework`."""
