@@ -39,7 +39,7 @@ def make_report(run: Run, policy: Policy, masks: Sequence[Mask], tried: Sequence
     taps = tuple(
         TapVerdict(
             *tap, run.evidence.specs[tap].shape, dtype_name(run.evidence.specs[tap].dtype),
-            _SILENT if tap in silent else _with_rounding(run, tap),
+            _SILENT if tap in silent else _shown_index(run, tap),
         )
         for tap in run.evidence.order
         if tap in run.indices
@@ -108,6 +108,15 @@ def _family(layer: str, run: Run) -> Iterator[str]:
         inside, outside = other.path + run.info.separator, layer + run.info.separator
         if other.path == layer or layer.startswith(inside) or other.path.startswith(outside):
             yield other.path
+
+
+def _shown_index(run: Run, tap: Tap) -> BatchIndex:
+    """The batch index; of an output in a list of one element a sample, that all of it is that sample's."""
+    if tap in run.evidence.listed and run.evidence.is_own(tap) and tap not in run.evidence.nondeterministic:
+        sample, shape = run.evidence.listed[tap], run.evidence.specs[tap].shape
+        slices = shape[0] if shape else 1
+        return BatchIndex("merged", 0 if shape else None, (sample,) * slices, f"it is in sample {sample}'s element")
+    return _with_rounding(run, tap)
 
 
 def _with_rounding(run: Run, tap: Tap) -> BatchIndex:

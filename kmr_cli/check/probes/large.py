@@ -7,7 +7,7 @@ it was in the first, bit for bit.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -16,9 +16,10 @@ from kmr_cli.arrays.ulp import FAR, largest, last_bits, scaled_distance
 from kmr_cli.batch import replacement, stress
 from kmr_cli.batch.contents import in_order
 from kmr_cli.check.observed import LargeRun, SizeRun
-from kmr_cli.check.probes.resized import expected_shape, hold, outputs_of, places_of, resized
+from kmr_cli.check.probes.lists import Elements, by_port, elements_of, own_lists, taps_of
+from kmr_cli.check.probes.resized import expected_shape, outputs_of, places_of, resized
 from kmr_cli.check.probes.rounding import excuse
-from kmr_cli.check.probes.sizes import comparable, dimensions_of
+from kmr_cli.check.probes.sizes import comparable, compared, dimensions_of
 from kmr_cli.check.probes.trace import TRACES, supposed_index
 from kmr_cli.check.run import Run
 from kmr_cli.errors import ModelRunError
@@ -51,9 +52,10 @@ def try_large(run: Run, size: int, spare: Batch | None) -> None:
     if isinstance(before, ModelRunError):
         found = SizeRun(size, rows, error=before.message)
     else:
-        found = hold(before, rows, whole, outputs, run.noisy)
+        elements = elements_of(run, before)
+        found = compared(run, before, rows, outputs)
         if found.error is None and found.wrong_count is None:
-            run.large = _replace_half(run, batch, rows, before, outputs, spare)
+            run.large = _replace_half(run, batch, rows, before, elements, outputs, spare)
         if found.differs is not None and not (run.large and run.large.leaks):
             run.budget += TRACES + 1
             found = excuse(run, found)
@@ -73,7 +75,7 @@ def choose_large(run: Run, wanted: Collection[int] = ()) -> int | None:
         wanted: the batch sizes that the user asks for; the largest is taken.
     """
     whole = run.evidence.size
-    if run.info.fixed_batch is not None or not comparable(run):
+    if run.info.fixed_batch is not None or not (comparable(run) or own_lists(run)):
         return None
     if wanted:
         return max(wanted) if max(wanted) > whole else None
@@ -101,6 +103,7 @@ def _replace_half(
     batch: Batch,
     rows: Sequence[int],
     before: Mapping[str, np.ndarray],
+    elements: Elements,
     outputs: Mapping[Tap, tuple[np.ndarray, BatchIndex]],
     spare: Batch | None,
 ) -> LargeRun | None:
@@ -119,13 +122,37 @@ def _replace_half(
         run.refused.append(f"a batch of {size} of which half is replaced (the model fails on it: {after.message})")
         return None
     leaks = []
-    first, second = list(before.values()), list(after.values())
+    now = elements_of(run, after)
+    first, second = by_port(run, before, elements), by_port(run, after, now)
     for tap, (value, index) in outputs.items():
-        number = int(tap[2].removeprefix("out"))
         places = places_of(index, value.shape, run.evidence.size, size, kept)
-        if places and _moved(run, first[number], second[number], index.axis or 0, places):
+        port = tap[2]
+        if (
+            places
+            and port in first
+            and port in second
+            and _moved(run, first[port], second[port], index.axis or 0, places)
+        ):
             leaks.append(tap)
-    return LargeRun(size, batch, changed, kept, tuple(leaks))
+    leaks += [tap for place in sorted(kept) for tap in _moved_in(run, rows[place], place, elements, now, before, after)]
+    return LargeRun(size, batch, changed, kept, tuple(dict.fromkeys(leaks)))
+
+
+def _moved_in(
+    run: Run,
+    sample: int,
+    place: int,
+    elements: Elements,
+    now: Elements,
+    before: Mapping[str, np.ndarray],
+    after: Mapping[str, np.ndarray],
+) -> Iterator[Tap]:
+    """Outputs in a sample's own element of a list that changed though it was kept."""
+    names = zip(taps_of(run, sample), elements.get(place, []), now.get(place, []), strict=False)
+    for tap, old, new in names:
+        first, second = before[old], after[new]
+        if run.evidence.is_own(tap) and (first.shape != second.shape or _differ(run, first, second, first)):
+            yield tap
 
 
 def _half(run: Run) -> set[int]:
@@ -147,10 +174,14 @@ def _moved(run: Run, before: np.ndarray, after: np.ndarray, axis: int, places: S
     """Whether slices changed that should not have; where rows are routed, by more than their last bits."""
     if before.shape != after.shape:
         return True
-    old, new = np.take(before, places, axis), np.take(after, places, axis)
+    return _differ(run, np.take(before, places, axis), np.take(after, places, axis), before)
+
+
+def _differ(run: Run, old: np.ndarray, new: np.ndarray, beside: np.ndarray) -> bool:
+    """Whether values differ; where rows are routed, by more than last bits of the largest value of ``beside``."""
     if not differs(old, new):
         return False
-    far = int(scaled_distance(old, new, largest(before)).max(initial=0)) or FAR
+    far = int(scaled_distance(old, new, largest(beside)).max(initial=0)) or FAR
     return not (run.routed and last_bits(far))
 
 

@@ -10,7 +10,6 @@ import numpy as np
 from kmr_cli.arrays.changes import changed
 from kmr_cli.arrays.dtypes import ArraySpec, discrete
 from kmr_cli.arrays.ulp import distance, relative
-from kmr_cli.batch.contents import in_order
 from kmr_cli.batch.given import batch_size
 from kmr_cli.batch.words import count_samples
 from kmr_cli.check.observed import SizeRun, Trace, Trial
@@ -71,31 +70,6 @@ def _like_masks(batch: Batch) -> Iterator[np.ndarray]:
             yield values
 
 
-def try_size(
-    session: Session,
-    batch: Batch,
-    trial: Trial,
-    taps: Taps,
-    outputs: Mapping[Tap, tuple[np.ndarray, BatchIndex]],
-    noisy: Collection[Tap] = (),
-) -> SizeRun:
-    """Run some of the samples and compare them.
-
-    Args:
-        session: the loaded model.
-        batch: the batch whose results are known.
-        trial: how many, and at which places.
-        taps: of all other passes.
-        outputs: output tap -> its value for the whole batch, and its batch index.
-        noisy: of these only the shape is compared.
-    """
-    rows = in_order(batch, trial.rows(batch_size(batch)))
-    found = outputs_of(session, resized(batch, rows), taps)
-    if isinstance(found, ModelRunError):
-        return SizeRun(trial.size, rows, error=found.message)
-    return hold(found, rows, batch_size(batch), outputs, noisy)
-
-
 def outputs_of(session: Session, batch: Batch, taps: Taps) -> dict[str, np.ndarray] | ModelRunError:
     """What the model returns, by name; its failure, where it fails.
 
@@ -110,25 +84,25 @@ def outputs_of(session: Session, batch: Batch, taps: Taps) -> dict[str, np.ndarr
 
 
 def hold(
-    found: Mapping[str, np.ndarray],
+    after: Mapping[str, np.ndarray],
     rows: tuple[int, ...],
     whole: int,
     outputs: Mapping[Tap, tuple[np.ndarray, BatchIndex]],
+    names: Mapping[str, str],
     noisy: Collection[Tap] = (),
 ) -> SizeRun:
     """Hold what a model returned for some of the samples against what is known of them.
 
     Args:
-        found: the outputs, by name.
+        after: the outputs, by port; one that is left out could not be told from others.
         rows: which sample stood at each place.
         whole: number of samples of the batch whose results are known.
-        outputs: as in :func:`try_size`.
-        noisy: the same.
+        outputs: output tap -> its value for the whole batch, and its batch index.
+        names: of the outputs, by port.
+        noisy: of these only the shape is compared.
     """
     size = len(rows)
-    after = {f"out{number}": value for number, value in enumerate(found.values())}
     shapes = {port: value.shape for port, value in after.items()}
-    names = {f"out{number}": name for number, name in enumerate(found)}
     worst, at, misplaced = 0, None, True
     far: dict[str, float] = {}
     unsure: list[str] = []
@@ -136,7 +110,7 @@ def hold(
         port = tap[2]
         title = output_title(port, names)
         expected = expected_at(before, index, whole, rows)
-        if expected is None:
+        if expected is None or port not in after:
             continue
         if index.kind == "inconclusive" and after[port].shape != expected.shape:
             continue  # the axis was only supposed, and is none that carries the samples

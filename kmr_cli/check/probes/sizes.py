@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from kmr_cli.check.observed import Trial
-from kmr_cli.check.probes.resized import sizes_to_try, try_size
+from kmr_cli.check.observed import SizeRun, Trial
+from kmr_cli.check.probes.lists import by_port, elements_of, hold_lists
+from kmr_cli.check.probes.resized import hold, outputs_of, resized, sizes_to_try
 from kmr_cli.check.probes.rounding import excuse
 from kmr_cli.check.probes.trace import TRACES, supposed_index
 from kmr_cli.check.run import Run
+from kmr_cli.errors import ModelRunError
 from kmr_cli.evidence.taps import Tap
 from kmr_cli.records import BatchIndex
 
@@ -43,11 +45,45 @@ def try_sizes(run: Run, later: int, wanted: Sequence[int] | None = None) -> None
             if trial.size == run.evidence.size
             else f"running a batch of {trial.size}"
         )
-        found = try_size(run.session, run.batch, trial, run.taps, outputs, run.noisy)
+        found = _try(run, trial, outputs)
         room = run.budget - run.passes > TRACES + 1 + run.to_fill
         if room or any(earlier.amplified for earlier, _ in run.sizes):
             found = excuse(run, found, look=room)
         run.sizes.append((found, trial.coincident))
+
+
+def _try(run: Run, trial: Trial, outputs: Mapping[Tap, tuple[np.ndarray, BatchIndex]]) -> SizeRun:
+    """Run some of the samples, or all in another order, and compare them."""
+    rows = trial.rows(run.evidence.size)
+    found = outputs_of(run.session, resized(run.batch, rows), run.taps)
+    if isinstance(found, ModelRunError):
+        return SizeRun(trial.size, rows, error=found.message)
+    return compared(run, found, rows, outputs)
+
+
+def compared(
+    run: Run,
+    found: Mapping[str, np.ndarray],
+    rows: tuple[int, ...],
+    outputs: Mapping[Tap, tuple[np.ndarray, BatchIndex]],
+) -> SizeRun:
+    """What a model returned for some of the samples, in the pass just made, held against what is known of them.
+
+    Args:
+        run: the check.
+        found: the outputs, by name.
+        rows: which sample stood at each place.
+        outputs: of :func:`comparable`.
+    """
+    elements, size = elements_of(run, found), len(rows)
+    after = by_port(run, found, elements)
+    if not run.evidence.listed and len(after) != len(run.outputs):
+        text = (
+            f"returns {len(after)} outputs on a batch of {size}, and {len(run.outputs)} on one of {run.evidence.size}"
+        )
+        return SizeRun(size, rows, wrong_count=("out0", text))
+    result = hold(after, rows, run.evidence.size, outputs, run.evidence.names, run.noisy)
+    return hold_lists(run, found, elements, result)
 
 
 def _chosen(run: Run, wanted: Sequence[int] | None) -> list[Trial]:
