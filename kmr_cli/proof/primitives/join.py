@@ -113,6 +113,8 @@ def sliced(operand: Operand, axis: int, start: Size, step: int, shape: Shape, ba
     outer, begin = quotient(kept, block), quotient(start, block)
     if step == 1 and owner.outer != 1 and outer is not None and begin is not None:
         return replace(owner, outer=outer)
+    if isinstance(batch, int):
+        raise NoRuleError("it takes some of the samples")
     raise MeetError(f"it takes some places of axis {axis}, which carries the samples")
 
 

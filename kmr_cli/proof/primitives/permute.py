@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from kmr_cli.proof.call import Call
 from kmr_cli.proof.owners import Clear, Free, MeetError, NoRuleError, Operand, Own
-from kmr_cli.proof.sizes import any_of_batch
+from kmr_cli.proof.sizes import Size, any_of_batch
 
 
 def permuted(operand: Operand, order: Sequence[int]) -> Clear:
@@ -59,9 +59,11 @@ def moved(call: Call) -> Clear:
     return permuted(operand, [to[axis] if axis in to else next(rest) for axis in range(operand.rank)])
 
 
-def without(operand: Operand, axis: int, *, count: bool) -> Clear:
+def without(operand: Operand, axis: int, batch: Size, *, count: bool) -> Clear:
     """The owner of one slice along an axis; ``count`` where the number of samples decides which."""
     if isinstance(operand.owner, Own):
+        if operand.owner.axis == axis and isinstance(batch, int):
+            raise NoRuleError("it takes single samples")  # a loop over the samples, perhaps, that was rolled out
         if operand.owner.axis == axis:
             raise MeetError(f"it takes one place of axis {axis}, which carries the samples, for all")
         moved_axis = operand.owner.axis - (axis < operand.owner.axis)
@@ -80,13 +82,13 @@ def select(call: Call) -> Clear:
     axis = call.axis("dim", operand.rank, 0)
     place = call.size("index")
     from_end = not isinstance(place, int) or place < 0
-    return without(operand, axis, count=from_end and any_of_batch((operand.shape[axis],)))
+    return without(operand, axis, call.batch, count=from_end and any_of_batch((operand.shape[axis],)))
 
 
 def unbind(call: Call) -> tuple[Clear, ...]:
     """All places of an axis, one by one."""
     operand = call.needed("self")
-    found = without(operand, call.axis("dim", operand.rank, 0), count=False)
+    found = without(operand, call.axis("dim", operand.rank, 0), call.batch, count=False)
     return (found,) * len(call.operator.outputs)
 
 
