@@ -12,6 +12,7 @@ from kmr_cli.proof.sizes import Range, Shape, Size, any_of_batch
 
 SIZES = frozenset(
     {"size", "sizes", "shape", "repeats", "end", "split_size", "split_sizes", "sections", "length", "dim_size"}
+    | {"limit", "ends", "split"}
 )
 """Arguments that say how large a result is. The number of samples in any other shows in the values."""
 
@@ -37,7 +38,8 @@ class Call:
     @property
     def kind(self) -> str:
         """The operator, without its vocabulary and overload: ``max`` for ``aten.max.dim``."""
-        return self.operator.kind.split(".")[1]
+        domain, _, rest = self.operator.kind.partition(".")
+        return rest.split(".")[0] if domain not in ("ai", "com") else rest.rpartition(".")[2]
 
     # -- tensors
 

@@ -99,7 +99,7 @@ class _Engine:
         if entry is None:
             self._unruled(operator)
             self._set(operator, (_unknown(operator, f"no rule for {operator.kind}"),) * len(operator.outputs))
-            for name in operator.reads:  # it may write to whatever it is given
+            for name in () if self._graph.functional else operator.reads:  # it may write to whatever it is given
                 if name in self._owners and self._starts.get(self._aliases.root(name)) != "weight":
                     self._aliases.poison(name, f"{operator.kind} may have written to it")
             return

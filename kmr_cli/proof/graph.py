@@ -74,6 +74,7 @@ class Graph:
         stored: what a call leaves behind for the next: (name for people, value).
         batch: the number of samples: a symbol where the file leaves it open.
         ranges: least and largest value of every symbol, the batch included.
+        functional: whether no operator ever writes to what it takes.
     """
 
     vocabulary: str
@@ -84,6 +85,7 @@ class Graph:
     batch: Size
     stored: tuple[tuple[str, str], ...] = ()
     ranges: Mapping[str, Range] = field(default_factory=dict)
+    functional: bool = False
 
 
 def references(argument: Argument) -> Iterator[str]:

@@ -38,11 +38,12 @@ def contracted(operands: Sequence[tuple[Operand, Labels]], result: Labels, *, wh
             raise MeetError(f"{what} multiplies samples with other samples")
         label = mine
         found = replace(operand.owner, place=operand.owner.place or (found is not None and found.place))
+    varying = {
+        mine for operand, labels in operands for axis, mine in enumerate(labels) if varies(operand, axis)
+    }  # fmt: skip
     if found is None:
-        return Free(count=count)
-    place = found.place or any(
-        varies(operand, axis) for operand, labels in operands for axis, mine in enumerate(labels) if mine == label
-    )
+        return Free(frozenset(axis for axis, mine in enumerate(result) if mine not in varying), count=count)
+    place = found.place or label in varying
     return replace(found, axis=list(result).index(label), place=place, count=count)
 
 

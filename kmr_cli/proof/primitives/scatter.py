@@ -15,13 +15,20 @@ _SUMS = ("add", "reduce", "sum")
 
 def scatter(call: Call) -> Clear:
     """Every element of a source goes to the place that the element of the indices at its place names."""
-    operand, indices = call.needed("self"), call.needed("index")
-    axis = call.axis("dim", operand.rank)
+    operand = call.needed("self")
     source = call.operand("src") or call.operand("value")
+    adds = any(word in call.kind for word in _SUMS)
+    return scattered(operand, call.axis("dim", operand.rank), call.needed("index"), source, adds=adds, call=call)
+
+
+def scattered(
+    operand: Operand, axis: int, indices: Operand, source: Operand | None, *, adds: bool, call: Call
+) -> Clear:
+    """The owner after elements are written along an axis; ``adds``: what lands at one place is added up."""
     written = [one for one in (indices, source) if one is not None and one.rank]
     owned = next((one.owner for one in (operand, *written) if isinstance(one.owner, Own)), None)
     if owned is not None and owned.axis == axis:
-        if any(word in call.kind for word in _SUMS):
+        if adds:
             raise MeetError(f"{call.kind} along axis {axis}, which carries the samples")
         raise NoRuleError("it writes along the samples' axis")
     for one in written:

@@ -14,15 +14,18 @@ def convolved(operand: Operand, weights: list[Operand], *, what: str, call: Call
         raise NoRuleError("its weights depend on samples")
     if not isinstance(operand.owner, Own):
         return generic_free(call)
-    if operand.owner.axis != 0 or (weights and operand.rank != weights[0].rank):
+    if operand.owner.axis != 0:
         raise MeetError(f"{what} runs over axis {operand.owner.axis}, which carries the samples")
     return replace(operand.owner, count=operand.owner.count or any_count(weights))
 
 
 def convolution(call: Call) -> Clear:
     """Every kind of convolution."""
-    weights = [one for one in (call.operand("weight"), call.operand("bias")) if one is not None]
-    return convolved(call.needed("input", "self"), weights, what=call.kind, call=call)
+    operand, weight = call.needed("input", "self"), call.needed("weight")
+    if isinstance(operand.owner, Own) and operand.rank != weight.rank:
+        raise MeetError(f"{call.kind} takes the samples for channels: its operand has no batch axis")
+    weights = [one for one in (weight, call.operand("bias")) if one is not None]
+    return convolved(operand, weights, what=call.kind, call=call)
 
 
 def on_batch(*names: str) -> Rule:

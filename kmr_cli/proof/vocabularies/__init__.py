@@ -7,7 +7,7 @@ from importlib import import_module
 
 from kmr_cli.proof.engine import Entry
 
-_TABLE = {"aten": "kmr_cli.proof.vocabularies.aten"}
+_TABLE = {"aten": "kmr_cli.proof.vocabularies.aten", "onnx": "kmr_cli.proof.vocabularies.onnx"}
 """Name of a vocabulary -> the module that has its ``lookup``."""
 
 

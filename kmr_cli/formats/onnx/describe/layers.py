@@ -26,11 +26,13 @@ class Call:
         inputs: the values that enter, in port order.
         entered: for each of them the number of the layer's node that takes it first.
         outputs: the values that leave, in port order.
+        nodes: numbers of the nodes that it is made of, those of the layers inside it included.
     """
 
     inputs: tuple[str, ...] = ()
     entered: tuple[int, ...] = ()
     outputs: tuple[str, ...] = ()
+    nodes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -224,6 +226,11 @@ class _Finder:
                 entering[group.path, index], leaving[group.path, index] = {}, set()
                 for node in call:
                     units.setdefault(node.number, set()).add((group.path, index))
+        members = {
+            (group.path, index): tuple(node.number for node in call)
+            for group in groups
+            for index, call in enumerate(group.calls)
+        }
         nothing: set[tuple[str, int]] = set()
         for node in self._nodes:  # one that asks for the size of a value takes nothing out of a layer
             mine = units.get(node.number, nothing)
@@ -240,7 +247,12 @@ class _Finder:
                     leaving[unit].add(name)
         place = {name: (node.number, rank) for node in self._nodes for rank, name in enumerate(node.outputs)}
         return {
-            unit: Call(tuple(entered), tuple(entered.values()), tuple(sorted(leaving[unit], key=place.__getitem__)))
+            unit: Call(
+                tuple(entered),
+                tuple(entered.values()),
+                tuple(sorted(leaving[unit], key=place.__getitem__)),
+                members[unit],
+            )
             for unit, entered in entering.items()
         }
 
