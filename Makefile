@@ -17,7 +17,7 @@ DEMO := kmr-inspect sample sample_models/digits.keras --layer conv1 --index 4 --
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint bench detection models clean
+.PHONY: help demo test lint bench detection proof models clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf 'make %-9s %s\n' "$$name" "$$what"; done
@@ -41,6 +41,9 @@ bench: .venv/dev-installed ## measure speed and write the table in benchmarks/RE
 
 detection: .venv/dev-installed ## prove the check against known faults and write benchmarks/detection.md
 	@$(BIN)/python benchmarks/detection.py
+
+proof: .venv/dev-installed ## hold the structural proof against data and write benchmarks/proof.md
+	@$(BIN)/python benchmarks/proof.py
 
 models: .venv/dev-installed ## train sample_models/ again
 	@$(BIN)/python sample_models/train.py

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from kmr_cli.proof.graph import Argument, Operator, Ref, Value, references
+from kmr_cli.proof.graph import Argument, Body, Operator, Ref, Value, references
 from kmr_cli.proof.owners import Free, NoRuleError, Operand, Own, Owner
 from kmr_cli.proof.sizes import Range, Shape, Size, any_of_batch
 
@@ -27,6 +27,7 @@ class Call:
         values: shapes and dtypes.
         batch: the number of samples.
         ranges: of the symbols.
+        judge: the owners of what a body returns, from those of what it is given.
     """
 
     operator: Operator
@@ -34,6 +35,7 @@ class Call:
     values: Mapping[str, Value]
     batch: Size
     ranges: Mapping[str, Range]
+    judge: Callable[[Body, Sequence[Owner]], list[Owner]]
 
     @property
     def kind(self) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kmr_cli.proof.aliases import Aliases
 from kmr_cli.proof.call import Call, Rule, generic_free
-from kmr_cli.proof.graph import Graph, Operator, Ref, Value, references
+from kmr_cli.proof.graph import Body, Graph, Operator, Ref, Value, references
 from kmr_cli.proof.owners import Free, Meet, MeetError, NoRuleError, Own, Owner, Unknown, counted
 from kmr_cli.proof.sizes import Shape, UndecidedError, any_of_batch
 
@@ -112,6 +112,19 @@ class _Engine:
         if entry.view is not None:
             self._note_views(operator, entry)
 
+    def _body(self, body: Body, given: Sequence[Owner]) -> list[Owner]:
+        """The owners of what a body returns."""
+        if len(body.inputs) != len(given):
+            raise NoRuleError("its graph takes another number of values")
+        self._owners.update(zip(body.inputs, given, strict=True))
+        for operator in body.operators:
+            self._step(operator)
+        made: list[Owner] = []
+        for argument in body.outputs:
+            names = list(references(argument))
+            made += [self._owners[name] for name in names] if names else [Free()]
+        return made
+
     def _judge(self, operator: Operator, entry: Entry) -> tuple[Owner, ...]:
         """The owners of what an operator makes, from the owners as they are now."""
         results = self._ruled(operator, entry)
@@ -134,7 +147,7 @@ class _Engine:
             if isinstance(first, Unknown) and not first.operator:
                 first = _unknown(operator, first.reason)
             return (first,) * places
-        call = Call(operator, self._owners, self._values, self._graph.batch, self._graph.ranges)
+        call = Call(operator, self._owners, self._values, self._graph.batch, self._graph.ranges, self._body)
         free = not any(isinstance(one, Own) for one in taken)
         try:
             found = entry.rule(call)

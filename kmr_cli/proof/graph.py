@@ -35,6 +35,21 @@ class Value:
 
 
 @dataclass(frozen=True)
+class Body:
+    """A graph that an operator runs: the branch of a condition, the body of a loop. Its names are unique in the model.
+
+    Attributes:
+        inputs: names of what it is given.
+        operators: in the order in which they run.
+        outputs: what it returns.
+    """
+
+    inputs: tuple[str, ...]
+    operators: tuple[Operator, ...]
+    outputs: tuple[Argument, ...]
+
+
+@dataclass(frozen=True)
 class Operator:
     """One operation.
 
@@ -45,6 +60,7 @@ class Operator:
         outputs: names of what it makes; None for what nobody gets.
         layer: path of the layer that it runs in, ``""`` for the model's own code.
         call: of that layer.
+        graphs: what it runs, in the order of its arguments.
     """
 
     name: str
@@ -53,6 +69,7 @@ class Operator:
     outputs: tuple[str | None, ...]
     layer: str = ""
     call: int = 0
+    graphs: tuple[Body, ...] = ()
 
     @property
     def reads(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kmr_cli.formats.exported.describe import archive, sizes
 from kmr_cli.formats.exported.describe.description import Description, describe_archive
-from kmr_cli.formats.exported.describe.program import Argument, Code, Node, Program, Ref, SubGraph, references
+from kmr_cli.formats.exported.describe.program import Argument, Code, Graph, Node, Program, Ref, SubGraph, references
 from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.proof import graph as neutral
 from kmr_cli.proof.sizes import (
@@ -49,22 +49,18 @@ class _Builder:
         self._symbols: dict[str, Size] = dict.fromkeys(outside.batch, BATCH)
         self._ranges = dict(_ranges(self._program, outside.batch))
         self._known: dict[sizes.Expression, Size | None] = {}
-        self._numbers = {
-            name: size
-            for name, expression in self._program.graph.expressions.items()
-            if expression is not None and (size := self._size(expression)) is not None
-        }
+        self._values = self._declared(self._program.graph, "")
+        self._numbers = self._symbolic(self._program.graph, "")
 
     def graph(self) -> neutral.Graph:
         program = self._program
         places = _places(self._described)
+        operators = tuple(self._operator(node, *places[rank]) for rank, node in enumerate(program.graph.nodes))
         return neutral.Graph(
             vocabulary="aten",
             inputs=tuple(self._inputs()),
-            operators=tuple(self._operator(node, *places[rank]) for rank, node in enumerate(program.graph.nodes)),
-            values={
-                name: neutral.Value(self._shape(meta.shape), meta.dtype) for name, meta in program.graph.tensors.items()
-            },
+            operators=operators,
+            values=self._values,
             outputs=tuple(self._outputs()),
             batch=self._batch,
             stored=tuple(
@@ -74,6 +70,29 @@ class _Builder:
                 for name in references(one.value)
             ),
             ranges=self._ranges,
+        )
+
+    def _declared(self, graph: Graph, prefix: str) -> dict[str, neutral.Value]:
+        return {
+            prefix + name: neutral.Value(self._shape(meta.shape), meta.dtype) for name, meta in graph.tensors.items()
+        }
+
+    def _symbolic(self, graph: Graph, prefix: str) -> dict[str, Size]:
+        """Numbers that sizes decide."""
+        return {
+            prefix + name: size
+            for name, expression in graph.expressions.items()
+            if expression is not None and (size := self._size(expression)) is not None
+        }
+
+    def _body(self, graph: Graph, prefix: str, layer: str, call: int) -> neutral.Body:
+        """A graph that an operator runs, with names of its own."""
+        self._values.update(self._declared(graph, prefix))
+        self._numbers.update(self._symbolic(graph, prefix))
+        return neutral.Body(
+            tuple(prefix + name for value in graph.inputs for name in references(value)),
+            tuple(self._operator(node, _innermost(node) or layer, call, prefix) for node in graph.nodes),
+            tuple(self._argument(value, prefix) for value in graph.outputs),
         )
 
     def _inputs(self) -> Iterator[tuple[str, neutral.Kind]]:
@@ -97,20 +116,29 @@ class _Builder:
                 for name in references(one.value):
                     yield named.get(name, name), neutral.Ref(name)
 
-    def _operator(self, node: Node, layer: str, call: int) -> neutral.Operator:
-        names = [*node.names, *(f"argument_{place}" for place in range(len(node.names), len(node.positional)))]
-        arguments = [(name, self._argument(value)) for name, value in zip(names, node.positional, strict=True)]
-        arguments += [(name, self._argument(value)) for name, value in node.keywords]
-        outputs = tuple(name for value in node.outputs for name in _made(value))
-        return neutral.Operator(node.name, _kind(node.target), tuple(arguments), outputs, layer, call)
+    def _operator(self, node: Node, layer: str, call: int, prefix: str = "") -> neutral.Operator:
+        names = [
+            node.names[place] if place < len(node.names) and node.names[place] else f"argument_{place}"
+            for place in range(len(node.positional))
+        ]
+        arguments = [(name, self._argument(value, prefix)) for name, value in zip(names, node.positional, strict=True)]
+        arguments += [(name, self._argument(value, prefix)) for name, value in node.keywords]
+        outputs = tuple(name and prefix + name for value in node.outputs for name in _made(value))
+        bodies = tuple(
+            self._body(value.graph, f"{prefix}{node.name}/{value.name}/", layer, call)
+            for value in (*node.positional, *(value for _, value in node.keywords))
+            if isinstance(value, SubGraph)
+        )
+        return neutral.Operator(
+            prefix + node.name, _kind(node.target), tuple(arguments), outputs, layer, call, bodies
+        )  # fmt: skip
 
-    def _argument(self, value: Argument) -> neutral.Argument:
+    def _argument(self, value: Argument, prefix: str) -> neutral.Argument:
         if isinstance(value, Ref):
-            if value.name not in self._program.graph.tensors and value.name in self._numbers:
-                return self._numbers[value.name]
-            return neutral.Ref(value.name)
+            name = prefix + value.name
+            return self._numbers[name] if name not in self._values and name in self._numbers else neutral.Ref(name)
         if isinstance(value, list):
-            return tuple(self._argument(one) for one in value)
+            return tuple(self._argument(one, prefix) for one in value)
         if isinstance(value, Code):
             return f"{value.kind} {value.value}"
         if isinstance(value, SubGraph):
@@ -211,6 +239,11 @@ def _kind(target: str) -> str:
     return target.removeprefix("torch.ops.").removesuffix(".default")
 
 
+def _innermost(node: Node) -> str:
+    """Path of the innermost module around a node."""
+    return next((frame.path for frame in reversed(node.stack) if frame.path), "")
+
+
 def _places(described: Description) -> list[tuple[str, int]]:
     """For every node the innermost layer around it, and which call of that."""
     nodes = described.program.graph.nodes
@@ -219,8 +252,7 @@ def _places(described: Description) -> list[tuple[str, int]]:
     for calls in described.flow.calls.values():
         for call in calls:
             for rank in range(call.first, call.last + 1):
-                stack = [frame.path for frame in nodes[rank].stack if frame.path]
-                innermost = stack[-1] if stack else nodes[rank].name
+                innermost = _innermost(nodes[rank]) or nodes[rank].name
                 if innermost == call.path and call.last - call.first < widths[rank]:
                     found[rank], widths[rank] = (call.path, call.number), call.last - call.first
     return found

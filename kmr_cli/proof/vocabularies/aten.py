@@ -9,6 +9,7 @@ from kmr_cli.proof.engine import Entry
 from kmr_cli.proof.primitives import (
     attention,
     contract,
+    control,
     factories,
     gather,
     join,
@@ -222,6 +223,12 @@ _NAMESPACES = frozenset({"aten", "quantized_decomposed", "prims"})
 _ARITHMETIC = frozenset({"_operator", "math", "torch"})
 _NUMBER = Entry(numbers.computed)
 _NOTHING = Entry(numbers.computed, ignored=True)
+_CONTROL = {
+    "cond": Entry(control.branch),
+    "while_loop": Entry(control.repeat),
+    "scan": Entry(control.scan),
+    "map_impl": Entry(control.mapped),
+}
 _IGNORED_NAMES = frozenset(_words(_IGNORED))
 _NUMBER_NAMES = frozenset(_words(_NUMBERS))
 _MARKS = frozenset({"autocast.begin", "autocast.end"})
@@ -238,6 +245,8 @@ def lookup(kind: str) -> Entry | None:
     name, _, overload = rest.partition(".")
     if namespace in _ARITHMETIC:
         return _NUMBER if name in _NUMBER_NAMES else None
+    if namespace == "higher_order":
+        return _CONTROL.get(name)
     if namespace not in _NAMESPACES:
         return None
     if name in _IGNORED_NAMES:
@@ -246,6 +255,8 @@ def lookup(kind: str) -> Entry | None:
         return None  # writes to an argument of its own
     if f"{name}.{overload}" in _OPERATORS:
         return _OPERATORS[f"{name}.{overload}"]
+    if name == "detach_":
+        return _OPERATORS["detach"]
     if name in _OPERATORS and name not in _KEEP_FOR_WRITES:
         return _OPERATORS[name]
     if name.endswith("_") and not name.endswith("__"):
