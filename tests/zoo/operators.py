@@ -31,6 +31,11 @@ def _slice(self: Array, dim: int, start: int | None = None, end: int | None = No
     return self[(slice(None),) * (dim % self.ndim) + (slice(start, end, step),)]
 
 
+def _select(self: Array, dim: int, index: int) -> Array:
+    """A view even where no axis is left, as in PyTorch."""
+    return self[(slice(None),) * dim + (slice(index, index + 1 or None),)].squeeze(dim)
+
+
 def _index(self: Array, indices: Sequence[Array | None]) -> Array:
     places = zip(indices, self.shape, strict=False)
     return self[tuple(slice(None) if one is None else one.astype(np.int64) % size for one, size in places)]
@@ -87,10 +92,10 @@ MEANINGS: dict[str, Run] = {
     "aten.reshape": lambda self, shape: self.reshape(shape),
     "aten.view": lambda self, size: self.reshape(size),
     "aten.unsqueeze": lambda self, dim: np.expand_dims(self, dim),
-    "aten.expand": lambda self, size: np.broadcast_to(self, size).copy(),
+    "aten.expand": lambda self, size: np.broadcast_to(self, size),
     "aten.repeat": _repeat,
     "aten.repeat_interleave": lambda self, repeats, dim: np.repeat(self, repeats, axis=dim),
-    "aten.select": lambda self, dim, index: self[(slice(None),) * (dim % self.ndim) + (index,)],
+    "aten.select": _select,
     "aten.slice": _slice,
     "aten.split": _parts,
     "aten.cat": lambda tensors, dim: np.concatenate(tensors, axis=dim),
@@ -116,7 +121,10 @@ MEANINGS: dict[str, Run] = {
     "aten.add_": lambda self, other: _into(self, self + other),
     "aten.zero_": lambda self: _into(self, 0.0),
 }  # fmt: skip
-VIEWS = frozenset({"aten.view", "aten.permute", "aten.transpose", "aten.unsqueeze", "aten.select", "aten.slice"})
+VIEWS = frozenset(
+    {"aten.view", "aten.permute", "aten.transpose", "aten.unsqueeze", "aten.select", "aten.slice", "aten.expand"}
+    | {"aten.split", "aten.unfold"}
+)
 """Operators whose NumPy twin is a view as well, so that writes through one are seen in the other."""
 
 

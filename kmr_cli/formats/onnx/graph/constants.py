@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kmr_cli.formats.onnx.describe.graph import Node
+from kmr_cli.formats.onnx.graph.known import Content, Known
 from kmr_cli.proof.graph import Argument
 from kmr_cli.proof.sizes import (
     Range,
@@ -22,27 +22,11 @@ from kmr_cli.proof.sizes import (
     smaller,
 )
 
-if TYPE_CHECKING:
-    from kmr_cli.formats.onnx.graph.shapes import Known
-
 _MOST = 256
 """Numbers of the longest constant whose content is followed."""
 _FLOAT32, _INT64, _INT32, _BOOL = 1, 7, 6, 9
 _MOST_FACTORS = 8
 _RAW = {_INT64: ("q", 8), _INT32: ("i", 4), _BOOL: ("?", 1)}
-
-
-@dataclass(frozen=True)
-class Content:
-    """What a tensor holds.
-
-    Attributes:
-        shape: of at most one axis.
-        numbers: in order.
-    """
-
-    shape: tuple[int, ...]
-    numbers: tuple[Size, ...]
 
 
 def stored(message: Any) -> Content | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 
 from kmr_cli.formats.onnx.describe import types
 from kmr_cli.formats.onnx.describe.graph import Node
-from kmr_cli.formats.onnx.graph.constants import Content
+from kmr_cli.formats.onnx.graph.known import Known
+from kmr_cli.formats.onnx.graph.layer_shapes import LAYER_RULES
+from kmr_cli.formats.onnx.graph.use import Results, Rule, UntoldError, Use, spread
 from kmr_cli.proof.graph import Argument
 from kmr_cli.proof.sizes import (
     Range,
@@ -22,102 +23,24 @@ from kmr_cli.proof.sizes import (
 )
 
 
-@dataclass
-class Known:
-    """What is known of values so far.
-
-    Attributes:
-        ranges: of symbols.
-        shapes, dtypes: None where not known.
-        contents: numbers that shape arithmetic tells.
-        scales: short lists of whole numbers that are stored as floats.
-    """
-
-    ranges: Mapping[str, Range]
-    shapes: dict[str, Shape | None] = field(default_factory=dict)
-    dtypes: dict[str, str | None] = field(default_factory=dict)
-    contents: dict[str, Content] = field(default_factory=dict)
-    scales: dict[str, tuple[int, ...]] = field(default_factory=dict)
-
-
-class _UntoldError(Exception):
-    """A shape cannot be told."""
-
-
-@dataclass(frozen=True)
-class _Use:
-    """One node with what is known of its inputs."""
-
-    node: Node
-    attributes: Mapping[str, Argument]
-    known: Known
-
-    def has(self, place: int) -> bool:
-        names = self.node.message.input
-        return place < len(names) and bool(names[place])
-
-    def shape(self, place: int) -> Shape:
-        found = self.known.shapes.get(self.node.message.input[place]) if self.has(place) else None
-        if found is None:
-            raise _UntoldError
-        return found
-
-    def numbers(self, place: int, attribute: str = "") -> tuple[Size, ...] | None:
-        """A parameter, given as an attribute or as an input; None where it is not given.
-
-        Raises:
-            _UntoldError: it is computed from what is not known.
-        """
-        given = self.attributes.get(attribute)
-        if isinstance(given, tuple):
-            return tuple(one for one in given if isinstance(one, int))
-        if not self.has(place):
-            return None
-        content = self.known.contents.get(self.node.message.input[place])
-        if content is None:
-            raise _UntoldError
-        return content.numbers
-
-    def fixed(self, place: int, attribute: str = "") -> tuple[int, ...] | None:
-        found = self.numbers(place, attribute)
-        if found is None:
-            return None
-        numbers = tuple(one for one in found if isinstance(one, int))
-        if len(numbers) < len(found):
-            raise _UntoldError
-        return numbers
-
-    def integer(self, name: str, default: int) -> int:
-        found = self.attributes.get(name, default)
-        return found if isinstance(found, int) else default
-
-    def integers(self, name: str) -> tuple[int, ...]:
-        found = self.attributes.get(name)
-        return tuple(one for one in found if isinstance(one, int)) if isinstance(found, tuple) else ()
-
-
-Results = Sequence["Shape | None"]
-_Rule = Callable[[_Use], Results]
-
-
 def inferred(
     node: Node, attributes: Mapping[str, Argument], known: Known
 ) -> Iterator[tuple[str, Shape | None, str | None]]:
     """Name, shape and dtype of everything that a node makes; None for what is not known."""
-    use = _Use(node, attributes, known)
+    use = Use(node, attributes, known)
     rule = _RULES.get(node.op)
     shapes: Results = ()
     if rule is not None:
         try:
             shapes = rule(use)
-        except (_UntoldError, UndecidedError, ArithmeticError, LookupError, TypeError, ValueError):
+        except (UntoldError, UndecidedError, ArithmeticError, LookupError, TypeError, ValueError):
             shapes = ()
     for place, name in enumerate(node.outputs):
         if name:
             yield name, shapes[place] if place < len(shapes) else None, _dtype(use)
 
 
-def _dtype(use: _Use) -> str | None:
+def _dtype(use: Use) -> str | None:
     if use.node.op in _TO_BOOL:
         return "bool"
     if use.node.op == "Cast":
@@ -147,79 +70,63 @@ _KEEPS_DTYPE = frozenset(
 )
 
 
-def _same(use: _Use) -> Results:
+def _same(use: Use) -> Results:
     return (use.shape(0),) * len(use.node.outputs)
 
 
-def spread(shapes: Sequence[Shape]) -> Shape:
-    """The shape of operands that are broadcast to each other.
-
-    Raises:
-        ValueError: nothing tells whether a size is 1, or whether two are equal.
-    """
-    rank = max(map(len, shapes))
-    found: list[Size] = []
-    for axis in range(-rank, 0):
-        sizes = {shape[axis] for shape in shapes if len(shape) >= -axis} - {1}
-        if len(sizes) > 1:
-            raise ValueError("sizes that may or may not be equal")
-        found.append(next(iter(sizes), 1))
-    return tuple(found)
-
-
-def _broadcast(use: _Use) -> Results:
+def _broadcast(use: Use) -> Results:
     places = [place for place in range(len(use.node.message.input)) if use.has(place)]
     return (spread([use.shape(place) for place in places]),)
 
 
-def _reshape(use: _Use) -> Results:
+def _reshape(use: Use) -> Results:
     before = use.shape(0)
     wanted = use.numbers(1, "shape")
     if wanted is None:
-        raise _UntoldError
+        raise UntoldError
     keep_zero = use.integer("allowzero", 0)
     shape = [before[place] if one == 0 and not keep_zero else one for place, one in enumerate(wanted)]
     if -1 in shape:
         rest = quotient(product(before), product([one for one in shape if one != -1]))
         if rest is None:
-            raise _UntoldError
+            raise UntoldError
         shape[shape.index(-1)] = rest
     return (tuple(shape),)
 
 
-def _flatten(use: _Use) -> Results:
+def _flatten(use: Use) -> Results:
     before = use.shape(0)
     axis = use.integer("axis", 1)
     axis = axis + len(before) if axis < 0 else axis
     return ((product(before[:axis]), product(before[axis:])),)
 
 
-def _squeeze(use: _Use) -> Results:
+def _squeeze(use: Use) -> Results:
     before, axes = use.shape(0), use.fixed(1, "axes")
     if axes is None:
         if any(not isinstance(size, int) for size in before):
-            raise _UntoldError  # a size that may be 1
+            raise UntoldError  # a size that may be 1
         return (tuple(size for size in before if size != 1),)
     gone = {axis % len(before) for axis in axes}
     return (tuple(size for axis, size in enumerate(before) if axis not in gone),)
 
 
-def _unsqueeze(use: _Use) -> Results:
+def _unsqueeze(use: Use) -> Results:
     before, axes = use.shape(0), use.fixed(1, "axes")
     if axes is None:
-        raise _UntoldError
+        raise UntoldError
     rank = len(before) + len(axes)
     new, rest = {axis % rank for axis in axes}, iter(before)
     return (tuple(1 if axis in new else next(rest) for axis in range(rank)),)
 
 
-def _transpose(use: _Use) -> Results:
+def _transpose(use: Use) -> Results:
     before = use.shape(0)
     order = use.integers("perm") or tuple(reversed(range(len(before))))
     return (tuple(before[axis] for axis in order),)
 
 
-def _reduce(use: _Use) -> Results:
+def _reduce(use: Use) -> Results:
     before, axes = use.shape(0), use.fixed(1, "axes")
     if not axes:
         axes = () if use.integer("noop_with_empty_axes", 0) else tuple(range(len(before)))
@@ -232,12 +139,12 @@ def _without(shape: Shape, axes: set[int], *, keep: int) -> Shape:
     return tuple(size for axis, size in enumerate(shape) if axis not in axes)
 
 
-def _arg(use: _Use) -> Results:
+def _arg(use: Use) -> Results:
     before = use.shape(0)
     return (_without(before, {use.integer("axis", 0) % len(before)}, keep=use.integer("keepdims", 1)),)
 
 
-def _matmul(use: _Use, one: int = 0, other: int = 1) -> Results:
+def _matmul(use: Use, one: int = 0, other: int = 1) -> Results:
     left, right = use.shape(one), use.shape(other)
     if len(left) < 2 or len(right) < 2:
         lead = left[:-2] if len(right) < 2 else right[:-2]
@@ -246,77 +153,16 @@ def _matmul(use: _Use, one: int = 0, other: int = 1) -> Results:
         else ((left[-2], right[-1]),)  # fmt: skip
 
 
-def _qlinear_matmul(use: _Use) -> Results:
+def _qlinear_matmul(use: Use) -> Results:
     return _matmul(use, 0, 3)
 
 
-def _gemm(use: _Use) -> Results:
+def _gemm(use: Use) -> Results:
     left, right = use.shape(0), use.shape(1)
     return ((left[1] if use.integer("transA", 0) else left[0], right[0] if use.integer("transB", 0) else right[1]),)
 
 
-def _windows(use: _Use, channels: Size, kernel: Sequence[Size]) -> Shape:
-    before = use.shape(0)
-    count = len(before) - 2
-    strides = use.integers("strides") or (1,) * count
-    dilations = use.integers("dilations") or (1,) * count
-    pads = use.integers("pads") or (0,) * (2 * count)
-    auto = use.attributes.get("auto_pad", "NOTSET")
-    found: list[Size] = []
-    for axis in range(count):
-        length = before[axis + 2]
-        if auto in ("SAME_UPPER", "SAME_LOWER"):
-            found.append(floor_quotient(length + (strides[axis] - 1), strides[axis]))
-            continue
-        pad = 0 if auto == "VALID" else pads[axis] + pads[axis + count]
-        reach = (kernel[axis] - 1) * dilations[axis] + 1
-        top = length + pad - reach
-        if use.integer("ceil_mode", 0):
-            top = top + (strides[axis] - 1)
-        found.append(floor_quotient(top, strides[axis]) + 1)
-    return (before[0], channels, *found)
-
-
-def _conv(use: _Use, place: int = 1) -> Results:
-    weight = use.shape(place)
-    return (_windows(use, weight[0], weight[2:]),)
-
-
-def _qlinear_conv(use: _Use) -> Results:
-    return _conv(use, 3)
-
-
-def _conv_transpose(use: _Use) -> Results:
-    before, weight = use.shape(0), use.shape(1)
-    count = len(before) - 2
-    strides = use.integers("strides") or (1,) * count
-    dilations = use.integers("dilations") or (1,) * count
-    pads = use.integers("pads") or (0,) * (2 * count)
-    extra = use.integers("output_padding") or (0,) * count
-    if use.integers("output_shape"):
-        return ((before[0], weight[1] * use.integer("group", 1), *use.integers("output_shape")[-count:]),)
-    if use.attributes.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
-        return ((before[0], weight[1] * use.integer("group", 1),
-                 *(before[axis + 2] * strides[axis] for axis in range(count))),)  # fmt: skip
-    space = [
-        (before[axis + 2] - 1) * strides[axis] + (weight[axis + 2] - 1) * dilations[axis] + 1 + extra[axis]
-        - pads[axis] - pads[axis + count]
-        for axis in range(count)
-    ]  # fmt: skip
-    return ((before[0], weight[1] * use.integer("group", 1), *space),)
-
-
-def _pool(use: _Use) -> Results:
-    found = _windows(use, use.shape(0)[1], use.integers("kernel_shape"))
-    return (found,) * len(use.node.outputs)
-
-
-def _global_pool(use: _Use) -> Results:
-    before = use.shape(0)
-    return ((*before[:2], *((1,) * (len(before) - 2))),)
-
-
-def _concat(use: _Use) -> Results:
+def _concat(use: Use) -> Results:
     shapes = [use.shape(place) for place in range(len(use.node.message.input))]
     axis = use.integer("axis", 0) % len(shapes[0])
     total: Size = 0
@@ -324,11 +170,11 @@ def _concat(use: _Use) -> Results:
         total = total + shape[axis]
     first = shapes[0]
     if any(shape[:axis] + shape[axis + 1 :] != first[:axis] + first[axis + 1 :] for shape in shapes):
-        raise _UntoldError
+        raise UntoldError
     return ((*first[:axis], total, *first[axis + 1 :]),)
 
 
-def _split(use: _Use) -> Results:
+def _split(use: Use) -> Results:
     before = use.shape(0)
     axis = use.integer("axis", 0) % len(before)
     lengths = use.numbers(1, "split")
@@ -336,16 +182,16 @@ def _split(use: _Use) -> Results:
         parts = use.integer("num_outputs", len(use.node.outputs))
         each = quotient(before[axis], parts)
         if each is None:
-            raise _UntoldError
+            raise UntoldError
         lengths = (each,) * parts
     return [(*before[:axis], length, *before[axis + 1 :]) for length in lengths]
 
 
-def _slice(use: _Use) -> Results:
+def _slice(use: Use) -> Results:
     shape = list(use.shape(0))
     starts, ends = use.numbers(1, "starts"), use.numbers(2, "ends")
     if starts is None or ends is None:
-        raise _UntoldError
+        raise UntoldError
     axes = use.fixed(3, "axes") or tuple(range(len(starts)))
     steps = use.fixed(4, "steps") or (1,) * len(starts)
     for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
@@ -366,7 +212,7 @@ def stretch(length: Size, start: Size, end: Size, step: int, ranges: Mapping[str
         whole = step == -1 and start in (-1, length - 1, *_far(start)) and isinstance(end, int) and end <= -_END
         if whole:
             return length
-        raise _UntoldError
+        raise UntoldError
     begin = _place(length, start, ranges)
     stop = length if isinstance(end, int) and end >= _END else _place(length, end, ranges)
     if at_least(begin, stop, ranges) and begin != stop:
@@ -389,42 +235,42 @@ def _place(length: Size, place: Size, ranges: Mapping[str, Range]) -> Size:
     return smaller(found, length, ranges)
 
 
-def _gather(use: _Use) -> Results:
+def _gather(use: Use) -> Results:
     before, index = use.shape(0), use.shape(1)
     axis = use.integer("axis", 0) % len(before)
     return ((*before[:axis], *index, *before[axis + 1 :]),)
 
 
-def _gather_elements(use: _Use) -> Results:
+def _gather_elements(use: Use) -> Results:
     return (use.shape(1),)
 
 
-def _gather_nd(use: _Use) -> Results:
+def _gather_nd(use: Use) -> Results:
     before, index = use.shape(0), use.shape(1)
     batch, depth = use.integer("batch_dims", 0), index[-1]
     if not isinstance(depth, int):
-        raise _UntoldError
+        raise UntoldError
     return ((*index[:-1], *before[batch + depth :]),)
 
 
-def _expand(use: _Use) -> Results:
+def _expand(use: Use) -> Results:
     wanted = use.numbers(1)
     if wanted is None:
-        raise _UntoldError
+        raise UntoldError
     return (spread([use.shape(0), wanted]),)
 
 
-def _tile(use: _Use) -> Results:
+def _tile(use: Use) -> Results:
     repeats = use.numbers(1)
     if repeats is None:
-        raise _UntoldError
+        raise UntoldError
     return (tuple(size * times for size, times in zip(use.shape(0), repeats, strict=True)),)
 
 
-def _pad(use: _Use) -> Results:
+def _pad(use: Use) -> Results:
     before, pads = use.shape(0), use.numbers(1, "pads")
     if pads is None:
-        raise _UntoldError
+        raise UntoldError
     axes = use.fixed(3) or tuple(range(len(before)))
     shape = list(before)
     for place, axis in enumerate(axes):
@@ -432,34 +278,34 @@ def _pad(use: _Use) -> Results:
     return (tuple(shape),)
 
 
-def _top_k(use: _Use) -> Results:
+def _top_k(use: Use) -> Results:
     before, count = use.shape(0), use.numbers(1)
     axis = use.integer("axis", -1) % len(before)
     kept = count[0] if count else use.integer("k", 1)
     return ((*before[:axis], kept, *before[axis + 1 :]),) * 2
 
 
-def _one_hot(use: _Use) -> Results:
+def _one_hot(use: Use) -> Results:
     before, depth = use.shape(0), use.numbers(1)
     axis = use.integer("axis", -1) % (len(before) + 1)
     return ((*before[:axis], depth[0] if depth else 1, *before[axis:]),)
 
 
-def _range(use: _Use) -> Results:
+def _range(use: Use) -> Results:
     start, limit, step = (use.numbers(place) for place in range(3))
     if not start or not limit or not step or step[0] != 1:
-        raise _UntoldError
+        raise UntoldError
     return ((limit[0] - start[0],),)
 
 
-def _constant_of_shape(use: _Use) -> Results:
+def _constant_of_shape(use: Use) -> Results:
     wanted = use.numbers(0)
     if wanted is None:
-        raise _UntoldError
+        raise UntoldError
     return (tuple(wanted),)
 
 
-def _constant(use: _Use) -> Results:
+def _constant(use: Use) -> Results:
     tensor = use.node.attribute("value")
     if tensor is not None and tensor.HasField("t"):
         return (tuple(tensor.t.dims),)
@@ -467,31 +313,14 @@ def _constant(use: _Use) -> Results:
     return ((),) if single else (None,)
 
 
-def _shape(use: _Use) -> Results:
+def _shape(use: Use) -> Results:
     return ((len(use.shape(0)),),)
 
 
-def _recurrent(use: _Use) -> Results:
-    before = use.shape(0)
-    directions = 2 if use.attributes.get("direction") == "bidirectional" else 1
-    width = use.integer("hidden_size", 0)
-    if use.integer("layout", 0):
-        batch, steps = before[0], before[1]
-        state: Shape = (batch, directions, width)
-        return ((batch, steps, directions, width), state, state)
-    steps, batch = before[0], before[1]
-    state = (directions, batch, width)
-    return ((steps, directions, batch, width), state, state)
-
-
-def _normalised(use: _Use) -> Results:
-    return (use.shape(0), *((None,) * (len(use.node.outputs) - 1)))
-
-
-def _einsum(use: _Use) -> Results:
+def _einsum(use: Use) -> Results:
     equation = use.attributes.get("equation")
     if not isinstance(equation, str) or "->" not in equation or "." in equation:
-        raise _UntoldError
+        raise UntoldError
     left, right = equation.replace(" ", "").split("->")
     sizes = {
         letter: size
@@ -501,72 +330,12 @@ def _einsum(use: _Use) -> Results:
     return (tuple(sizes[letter] for letter in right),)
 
 
-def _resize(use: _Use) -> Results:
-    before = use.shape(0)
-    if use.has(3):
-        wanted = use.numbers(3)
-        if wanted is None or len(wanted) != len(before):
-            raise _UntoldError
-        return (tuple(wanted),)
-    scales: Argument = use.attributes.get("scales")
-    for place in (1, 2):
-        if use.has(place) and scales is None:
-            scales = use.known.scales.get(use.node.message.input[place])
-    if not isinstance(scales, tuple):
-        raise _UntoldError
-    found: list[Size] = []
-    for size, scale in zip(before, scales, strict=True):
-        if not isinstance(scale, (int, float)) or (scale != int(scale) and not isinstance(size, int)):
-            raise _UntoldError
-        found.append(size * int(scale) if scale == int(scale) else int(size * scale) if isinstance(size, int) else 0)
-    return (tuple(found),)
-
-
-def _depth_to_space(use: _Use) -> Results:
-    batch, channels, height, width = use.shape(0)
-    block = use.integer("blocksize", 1)
-    return ((batch, floor_quotient(channels, block * block), height * block, width * block),)
-
-
-def _space_to_depth(use: _Use) -> Results:
-    batch, channels, height, width = use.shape(0)
-    block = use.integer("blocksize", 1)
-    return ((batch, channels * block * block, floor_quotient(height, block), floor_quotient(width, block)),)
-
-
-def _dynamic_quantize(use: _Use) -> Results:
-    return (use.shape(0), (), ())
-
-
-def _labels(use: _Use) -> int:
-    """How many classes a classifier of scikit-learn tells apart."""
-    names = ("classlabels_ints", "classlabels_int64s", "classlabels_strings")
-    return max((len(found) for name in names if isinstance(found := use.attributes.get(name), tuple)), default=0)
-
-
-def _classified(use: _Use) -> Results:
-    rows = use.shape(0)[0]
-    if not _labels(use):
-        raise _UntoldError
-    return ((rows,), (rows, _labels(use)))
-
-
-def _regressed(use: _Use) -> Results:
-    return ((use.shape(0)[0], use.integer("targets", use.integer("n_targets", 1))),)
-
-
-def _attention(use: _Use) -> Results:
-    query, value = use.shape(0), use.shape(2)
-    if len(query) != 4 or len(value) != 4:
-        raise _UntoldError
-    return ((*query[:-1], value[-1]),)
-
-
 def _words(text: str) -> list[str]:
     return text.split()
 
 
-_RULES: dict[str, _Rule] = {
+_RULES: dict[str, Rule] = {
+    **LAYER_RULES,
     **dict.fromkeys(_words("""
         Abs Acos Acosh Asin Asinh Atan Atanh BitwiseNot Cast CastLike Ceil Celu Clip Cos Cosh CumSum DequantizeLinear
         Elu Erf Exp FastGelu Floor Gelu HardSigmoid HardSwish Hardmax Identity InstanceNormalization IsInf IsNaN LRN
@@ -585,23 +354,10 @@ _RULES: dict[str, _Rule] = {
     """), _reduce),
     **dict.fromkeys(("ArgMax", "ArgMin"), _arg),
     **dict.fromkeys(("MatMul", "MatMulInteger", "FusedMatMul"), _matmul),
-    **dict.fromkeys(("Conv", "ConvInteger", "FusedConv"), _conv),
-    **dict.fromkeys(("MaxPool", "AveragePool", "LpPool"), _pool),
-    **dict.fromkeys(("GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool"), _global_pool),
-    **dict.fromkeys(("LayerNormalization", "BatchNormalization", "SkipLayerNormalization",
-                     "SkipSimplifiedLayerNormalization"), _normalised),
-    **dict.fromkeys(("LSTM", "GRU", "RNN"), _recurrent),
-    **dict.fromkeys(("Resize", "Upsample"), _resize),
-    **dict.fromkeys(("LinearClassifier", "TreeEnsembleClassifier", "SVMClassifier"), _classified),
-    **dict.fromkeys(("LinearRegressor", "TreeEnsembleRegressor", "SVMRegressor"), _regressed),
     **dict.fromkeys(("Scaler", "Normalizer", "Imputer", "Binarizer"), _same),
-    "Attention": _attention,
     "Concat": _concat,
     "Constant": _constant,
     "ConstantOfShape": _constant_of_shape,
-    "ConvTranspose": _conv_transpose,
-    "DepthToSpace": _depth_to_space,
-    "DynamicQuantizeLinear": _dynamic_quantize,
     "Einsum": _einsum,
     "Expand": _expand,
     "Flatten": _flatten,
@@ -611,13 +367,11 @@ _RULES: dict[str, _Rule] = {
     "Gemm": _gemm,
     "OneHot": _one_hot,
     "Pad": _pad,
-    "QLinearConv": _qlinear_conv,
     "QLinearMatMul": _qlinear_matmul,
     "Range": _range,
     "Reshape": _reshape,
     "Shape": _shape,
     "Slice": _slice,
-    "SpaceToDepth": _space_to_depth,
     "Split": _split,
     "Squeeze": _squeeze,
     "Tile": _tile,
