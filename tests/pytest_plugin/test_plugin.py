@@ -667,4 +667,4 @@ def test_what_the_verdict_rests_on_stands_in_pytests_junit(project):
         assert told["kmr-inspect model"] == f"clean.onnx sha256 {digest}"
         assert told["kmr-inspect looked at"].endswith(", on synthetic data")
         assert "onnxruntime" in told["kmr-inspect versions"]
-        assert ("ignore KMR303" in told.get("kmr-inspect policy", "")) == (case.get("name") == "test_one")
+        assert ("ignore KMR303" in told.get("kmr-inspect policy", "")) == case.get("name").startswith("test_one")
