@@ -8,6 +8,8 @@ from typing import Any
 
 from kmr_cli.api.versions import versions_of
 from kmr_cli.config.policy import Policy
+from kmr_cli.formats import all_formats
+from kmr_cli.formats.interface import optional
 from kmr_cli.process.child import Child
 from kmr_cli.process.tasks import TASKS
 from kmr_cli.records import DataSource, Report, TensorSpec
@@ -56,7 +58,8 @@ class LayerClasses:
         }  # fmt: skip
         report: Report = self._child.run("check_layer_class", asked, self._report)
         data = DataSource("synthetic", seed=seed)
-        return replace(report, grounds=replace(report.grounds, data=data, versions=versions_of(report.format)))
+        formats = [format_.NAME for format_ in all_formats() if optional(format_, "LAYER_CLASS")]
+        return replace(report, grounds=replace(report.grounds, data=data, versions=versions_of(*formats)))
 
     def close(self) -> None:
         """End the child process."""

@@ -13,6 +13,7 @@ from kmr_cli.cli.clock import Clock
 @click.option("--filter", "pattern", metavar="GLOB", help="Only layers whose path matches, as in --filter 'enc*'.")
 @click.option("--depth", type=click.IntRange(min=1), metavar="N", help="Only layers at most N levels deep.")
 @click.option("--long", is_flag=True, help="Also what enters each layer, and its dtype.")
+@click.option("--every", is_flag=True, help="Also repeated blocks, and containers that never run.")
 @target.options("layers", output="Write it into FILE ({suffixes}) instead of printing it.")
 @options.opening
 @options.debug
@@ -21,6 +22,7 @@ def command(
     pattern: str | None,
     depth: int | None,
     long: bool,
+    every: bool,
     format_: str | None,
     output: str | None,
     force: bool,
@@ -61,9 +63,9 @@ def command(
 
         raise unknown_layer(pattern or "", info.layers)
     if goal.output is None:
-        from kmr_cli.render.screen import terminal
+        from kmr_cli.render.screen.layers import show_layers
 
-        terminal.show_layers(options.console(), info, shown, long=long)
+        show_layers(options.console(), info, shown, long=long, every=every)
         return
     from kmr_cli.render.contents import Listing
 

@@ -13,9 +13,10 @@ from rich.text import Text
 from kmr_cli.records import Comparison, LayerInfo, ModelInfo, Record, Report, Snapshot
 from kmr_cli.render.escape import for_terminal
 from kmr_cli.render.screen.comparison import show_comparison
+from kmr_cli.render.screen.layers import show_layer, show_layers
 from kmr_cli.render.screen.lines import print_hanging
 from kmr_cli.render.screen.report import show_report
-from kmr_cli.render.screen.terminal import show_layer, show_layers, show_record
+from kmr_cli.render.screen.terminal import show_record
 
 _WIDTH = 80
 _LAYERS = 20

@@ -9,11 +9,10 @@ from rich.console import Console
 from rich.text import Text
 
 from kmr_cli.arrays.summary import Summary, summarize
-from kmr_cli.batch.words import dtype_name, show_shape
-from kmr_cli.formats import facts
-from kmr_cli.records import LayerInfo, ModelInfo, Record, TensorSpec
-from kmr_cli.render.documents.findings import counted
+from kmr_cli.batch.words import dtype_name
+from kmr_cli.records import ModelInfo, Record
 from kmr_cli.render.escape import for_terminal
+from kmr_cli.render.screen.layers import head
 from kmr_cli.render.screen.lines import print_hanging
 from kmr_cli.render.screen.values import preview
 
@@ -22,7 +21,6 @@ _GAP = 2
 _IN_FULL = 12
 """Values up to this many are shown in full; more get a line each."""
 
-_PRESUMED = "~ marks what the file does not declare, but such a model usually takes; data may differ"
 _VERDICTS = {
     "separated": "verified",
     "merged": "verified",
@@ -36,31 +34,6 @@ _VERDICTS = {
 }
 
 
-def show_layers(console: Console, info: ModelInfo, layers: Sequence[LayerInfo], *, long: bool = False) -> None:
-    """The tree of a model's layers; ``long`` adds a line to each with what enters, what leaves and the dtype."""
-    print_hanging(console, Text(), _head(info))
-    for title, specs in (("input", info.inputs), ("output", info.outputs)):
-        for spec in specs:
-            line = Text(f"{title:<7} ").append(for_terminal(spec.name), "bold").append(f"  {_spec(spec)}")
-            print_hanging(console, Text(), line)
-    console.print()
-    _print_table(console, info, layers, long=long)
-    console.print()
-    every = len(info.layers)
-    shown = counted(every, "layer") if len(layers) == every else f"{len(layers)} of {counted(every, 'layer')}"
-    total = f", {_count(info.parameters)} parameters in the model" if info.parameters is not None else ""
-    console.print(Text(shown + total))
-    presumed = any(spec.presumed for spec in (*info.inputs, *info.outputs))
-    for note in (*([_PRESUMED] if presumed else []), *info.notes):
-        print_hanging(console, Text(), Text.assemble(("note: ", "bold"), for_terminal(note, 1000)))
-
-
-def show_layer(console: Console, layer: LayerInfo) -> None:
-    """One layer in a line: its path, its type, what enters and what leaves it."""
-    line = Text(for_terminal(layer.path), "bold").append(f"  {for_terminal(layer.type)}", "not bold")
-    print_hanging(console, Text(), line.append(f"  {_ends(layer)}", "not bold dim"))
-
-
 def show_record(console: Console, record: Record) -> None:
     """One record, without the model that it comes from."""
     _print_record(console, record, "", bool(record.call))
@@ -70,7 +43,7 @@ def show_samples(console: Console, info: ModelInfo, records: Sequence[Record]) -
     """Every record: whose it is, its figures, and a look at its values."""
     types = {layer.path: layer.type for layer in info.layers}
     several_calls = {record.layer for record in records if record.call}
-    print_hanging(console, Text(), _head(info))
+    print_hanging(console, Text(), head(info))
     if len(records) > _IN_FULL:
         _print_many(console, records, several_calls)
         return
@@ -107,33 +80,6 @@ def _print_many(console: Console, records: Sequence[Record], several_calls: set[
     print_hanging(console, Text(), Text(f"{line} write all with -o FILE"))
 
 
-def _print_table(console: Console, info: ModelInfo, layers: Sequence[LayerInfo], *, long: bool) -> None:
-    """One line a layer as far as it fits. A path is there to be copied: it is not broken while it fits a line."""
-    rows = [
-        (_indent(info, layer) + for_terminal(layer.path), for_terminal(layer.type), _outputs(layer),
-         _count(layer.parameters))
-        for layer in layers
-    ]  # fmt: skip
-    titles = ("layer", "type", "output", "params")
-    widths = [max(cell_len(cell) for cell in column) for column in zip(titles, *rows, strict=True)]
-    room = max(console.width, 60) - _GAP * (len(widths) - 1)
-    for column, least in ((2, 20), (1, 12), (0, 20)):
-        widths[column] = max(min(widths[column], least), widths[column] - max(sum(widths) - room, 0))
-    _print_row(console, titles, widths, "bold")
-    for layer, cells in zip(layers, rows, strict=True):
-        row = cells
-        style = "dim" if layer.untappable else ""
-        if cell_len(row[0]) > widths[0]:
-            print_hanging(console, Text(), Text(row[0], style))
-            row = ("", *cells[1:])
-        _print_row(console, row, widths, style)
-        if long:
-            print_hanging(console, Text(f"{_indent(info, layer)}    "), Text(_ends(layer), "dim"))
-        if layer.untappable:
-            label = Text(f"{_indent(info, layer)}  no tap: ", "dim")
-            print_hanging(console, label, Text(for_terminal(layer.untappable), "dim"))
-
-
 def _print_row(console: Console, row: Sequence[str], widths: Sequence[int], style: str) -> None:
     cells = [list(Text(cell).wrap(console, width, overflow="fold")) for cell, width in zip(row, widths, strict=True)]
     for number in range(max(map(len, cells))):
@@ -144,47 +90,6 @@ def _print_row(console: Console, row: Sequence[str], widths: Sequence[int], styl
             line.append(blanks + part if column == len(widths) - 1 else part + blanks + " " * _GAP)
         line.rstrip()
         console.print(line, soft_wrap=True)
-
-
-def _indent(info: ModelInfo, layer: LayerInfo) -> str:
-    return "  " * layer.path.count(info.separator)
-
-
-def _head(info: ModelInfo) -> Text:
-    title = for_terminal(facts.title(info.format))
-    writer = for_terminal(info.writer)
-    written = writer if title in writer else f"{title}, written by {writer}"
-    return Text(for_terminal(info.path), "bold").append(f"  {written}", "not bold")
-
-
-def _ends(layer: LayerInfo) -> str:
-    """``(batch, 8, 8, 1) -> (batch, 8, 8, 16)  float32``, as far as the file tells."""
-    enters, leaves = (
-        ", ".join(show_shape(spec.shape, spec.symbols) for spec in specs) or "?"
-        for specs in (layer.inputs, layer.outputs)
-    )
-    return f"{enters} -> {leaves}  {for_terminal(layer.dtype or 'dtype not specified')}"
-
-
-def _spec(spec: TensorSpec) -> str:
-    if spec.shape is None and spec.dtype is None:
-        return ""
-    shape, dtype, limit = (
-        "~" if any(part in spec.presumed for part in parts) else ""
-        for parts in (("rank", "sizes"), ("dtype",), ("limit",))
-    )
-    below = f", {limit}below {spec.limit}" if spec.limit is not None else ""
-    return f"{shape}{show_shape(spec.shape, spec.symbols)} {dtype}{for_terminal(spec.dtype or '?')}{below}"
-
-
-def _outputs(layer: LayerInfo) -> str:
-    shapes = " ".join(show_shape(spec.shape, spec.symbols) for spec in layer.outputs if spec.shape is not None)
-    calls = "" if layer.calls == 1 else f" {layer.calls} calls" if layer.calls is not None else ""
-    return (shapes + calls).strip()
-
-
-def _count(number: int | None) -> str:
-    return "?" if number is None else f"{number:,}"
 
 
 def _print_record(console: Console, record: Record, type_: str, several_calls: bool) -> None:
