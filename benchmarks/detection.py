@@ -31,7 +31,7 @@ PARTS = {  # name of a process -> modules of cases
     "faults in TorchScript": ("zoo.faults.torch_faults", "zoo.faults.torch_masks"),
     "clean Keras": ("zoo.clean.keras_layers", "zoo.clean.keras_networks", "zoo.clean.keras_masks"),
     "clean TorchScript": ("zoo.clean.torch_networks", "zoo.clean.torch_masks"),
-    "clean ids in floats": ("zoo.clean.ids",),
+    "ids in floats, steps declared": ("zoo.clean.ids", "zoo.clean.fixed_steps", "zoo.faults.fixed_steps"),
     "faults in ONNX": ("zoo.faults.onnx_faults",),
     "clean ONNX": ("zoo.clean.onnx_networks",),
     "faults in ONNX, new exporter": ("zoo.faults.onnx_faults_new",),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from kmr_cli.arrays.masks import two_valued
-from kmr_cli.batch.names import tells_lengths_by_name
+from kmr_cli.config.names import tells_lengths_by_name
 from kmr_cli.records import Batch, TensorSpec
 
 

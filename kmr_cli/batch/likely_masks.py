@@ -10,7 +10,7 @@ import numpy as np
 
 from kmr_cli.arrays.masks import as_steps, hiding_value, padded_steps, two_valued
 from kmr_cli.batch.contents import orders_steps
-from kmr_cli.batch.names import tells_ids_by_name, tells_lengths_by_name, tells_mask_by_name, tells_other_by_name
+from kmr_cli.config.names import tells_ids_by_name, tells_lengths_by_name, tells_mask_by_name, tells_other_by_name
 from kmr_cli.records import Batch, ModelInfo, TensorSpec
 
 _MASKING = re.compile(r"(^|[/.])(masking|not_?equal)(_\d+)?$", re.IGNORECASE)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kmr_cli.batch.names import marks_padding_by_name, tells_lengths_by_name, tells_mask_by_name
+from kmr_cli.config.names import marks_padding_by_name, tells_lengths_by_name, tells_mask_by_name
 from kmr_cli.records import Batch, TensorSpec
 
 

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from kmr_cli.arrays.masks import padded_steps
 from kmr_cli.records import BatchIndex
 
 Counts: TypeAlias = "Mapping[int, np.ndarray]"
@@ -21,15 +22,29 @@ def lengths(samples: int, steps: int) -> np.ndarray:
     return np.asarray(np.maximum(1, steps - 1 - np.arange(samples) % max(1, steps // 2)))
 
 
-def masked(values: np.ndarray, counts: Counts) -> np.ndarray:
-    """Which steps of an input ``(samples, steps, …)`` are padding, ``(samples, steps)``."""
-    steps = values.shape[1]
+def masked(values: np.ndarray, counts: Counts, axis: int = 1) -> np.ndarray:
+    """Which steps of an input, along an axis of it, are padding: ``(samples, steps)``."""
+    steps = values.shape[axis]
     return np.asarray(np.arange(steps)[None] >= counts[steps][:, None])
 
 
-def is_padding(values: np.ndarray, value: float) -> np.ndarray:
-    """Which steps of an input hold nothing but ``value``, ``(samples, steps)``."""
-    return np.asarray((values == value).reshape(*values.shape[:2], -1).all(axis=2))
+def is_padding(values: np.ndarray, value: float, axis: int = 1) -> np.ndarray:
+    """Which steps of an input, along an axis of it, hold nothing but ``value``: ``(samples, steps)``."""
+    steps = np.moveaxis(values, axis, 1)
+    return np.asarray((steps == value).reshape(*steps.shape[:2], -1).all(axis=2))
+
+
+def step_axis(values: np.ndarray, counts: Counts) -> int | None:
+    """The axis of an input that its steps lie along; None where no axis has as many.
+
+    Where two are as long, it is the one along which padding shows, or else the first.
+    """
+    axes = [axis for axis in range(1, values.ndim) if values.shape[axis] in counts]
+    if len(axes) > 1:
+        found = padded_steps(values)
+        if found is not None and found.axis in axes:
+            return found.axis
+    return axes[0] if axes else None
 
 
 def may_be_padding(shape: tuple[int, ...], index: BatchIndex | None, counts: Counts) -> np.ndarray:

@@ -14,6 +14,7 @@ from kmr_cli.check.probes.extreme import make_others_extreme
 from kmr_cli.check.probes.large import PASSES as LARGE_PASSES
 from kmr_cli.check.probes.large import choose_large, try_large
 from kmr_cli.check.probes.mask_axis import mask_one_step
+from kmr_cli.check.probes.masks import PASSES as MASK_PASSES
 from kmr_cli.check.probes.masks import try_masks
 from kmr_cli.check.probes.pairs import find_pairs
 from kmr_cli.check.probes.repeat import find_noise, look_for_state, same_start
@@ -29,7 +30,7 @@ from kmr_cli.evidence.passes import Evidence
 from kmr_cli.formats.interface import Session, State, Taps
 from kmr_cli.records import Batch, BatchIndex, ModelInfo, Report
 
-_SIZES, _UNGROUPED, _MASKED = 8, 10 + HARD_PASSES + LARGE_PASSES, 4
+_SIZES, _UNGROUPED = 8, 10 + HARD_PASSES + LARGE_PASSES
 """Passes at other sizes, all passes but those of groups, passes for masks: what a user may expect."""
 
 
@@ -51,7 +52,7 @@ def check(
     take more than 1 GB; up to five more find out what went wrong there. Up to two find the layer of what went wrong at
     another size; what is left names samples that mix, where groups showed that some do. Where a large tensor does not
     hold the samples in rows, a pass keeps all tensors and those so far are run again: other sizes are tried with what
-    is left. Four or five more passes check masks, and one more training mode. A model that gives different values every
+    is left. At most five more passes check masks, and one more training mode. A model that gives different values every
     time takes up to six to tell why, and so is run at fewer sizes. Where the format can put back what a pass left,
     every pass begins with the same, and three more tell what a call with other data changes for the next. Of a model
     that fails on the batch see :func:`kmr_cli.check.failing.check_failing`.
@@ -106,7 +107,7 @@ def _check(
     if not masks:
         run.skip("no mask is named, or implied by the model's layers", *mask_rules.RULES)
     groups = run.evidence.groups(number_samples(batch).tolist())
-    for_masks = _MASKED if masks else 0
+    for_masks = MASK_PASSES if masks else 0
 
     def again(other: ModelInfo, data: Batch, rest: Batch | None) -> Report:
         return _check(
@@ -226,5 +227,5 @@ def _judge_masks(run: Run, masks: Sequence[Mask], policy: Policy) -> None:
     run.passes += found.passes
     mask_rules.judge(run, masks, found)
     wanted = policy.counts(mask_rules.MASK_MISALIGNED.code) and mask_rules.is_suspect(run)
-    if wanted and found.passes < _MASKED:
+    if wanted and found.passes < MASK_PASSES:
         mask_rules.judge_axis(run, mask_one_step(run, masks, found), found.order)

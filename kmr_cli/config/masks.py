@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from kmr_cli.arrays.masks import as_steps, hiding_value, two_valued
+from kmr_cli.arrays.masks import as_steps, hiding_value, padded_steps, two_valued
+from kmr_cli.config.names import marks_padding_by_name
 from kmr_cli.errors import BatchError
 from kmr_cli.records import Batch, TensorSpec
 
@@ -16,19 +17,21 @@ _WORDS = {"true": "1", "false": "0"}
 
 @dataclass(frozen=True)
 class Mask:
-    """How a model learns which steps (axis 1) count.
+    """How a model learns which steps count.
 
     Attributes:
         name: the input.
         value: steps of the input that hold it are padding; None where the input is a mask itself.
         implied: the model's own layers read it so; nobody had to say it.
         hides: of a mask, the value that stands for padding: 0, or 1 (True) as torch's ``key_padding_mask`` has it.
+        axis: of the input, that the steps lie along.
     """
 
     name: str
     value: float | None = None
     implied: bool = False
     hides: int = 0
+    axis: int = 1
 
     @property
     def padding(self) -> float:
@@ -55,8 +58,14 @@ def masks_of(texts: Sequence[str], specs: Sequence[TensorSpec], batch: Batch) ->
     """
     masks = _parse(texts, specs, batch)
     for mask in masks:
-        if not _has_steps(batch[mask.name]):
+        if not _has_steps(batch[mask.name], mask.axis):
             raise BatchError(f"input {mask.name!r} has no steps to mask", "a mask has the shape (batch, steps)")
+        if mask.value is None and as_steps(batch[mask.name]) is None:
+            raise BatchError(
+                f"input {mask.name!r} masks pairs of steps, which cannot be checked",
+                "name the input that is padded, and the value that stands for padding: --mask-input NAME=VALUE",
+            )
+    masks += _told_twice(masks, batch)
     named = {mask.name for mask in masks}
     for spec in specs:
         if spec.padding is not None and spec.name not in named and _has_steps(batch[spec.name]):
@@ -64,8 +73,24 @@ def masks_of(texts: Sequence[str], specs: Sequence[TensorSpec], batch: Batch) ->
     return masks
 
 
-def _has_steps(values: np.ndarray) -> bool:
-    return values.ndim > 1 and values.shape[1] > 1
+def _has_steps(values: np.ndarray, axis: int = 1) -> bool:
+    return values.ndim > axis and values.shape[axis] > 1
+
+
+def _told_twice(masks: Sequence[Mask], batch: Batch) -> Iterator[Mask]:
+    """Masks that say of every sample what the padding in an input says: they have to change with it."""
+    named = {mask.name for mask in masks}
+    for mask in [mask for mask in masks if mask.value is not None]:
+        data = np.moveaxis(batch[mask.name], mask.axis, 1)
+        counted = ~(data == mask.value).reshape(*data.shape[:2], -1).all(axis=2)
+        for name, values in batch.items():
+            steps = as_steps(values) if name not in named and two_valued(values) else None
+            if steps is None or steps.shape != counted.shape or counted.all():
+                continue
+            for hides in (0, 1):
+                if ((steps != hides) == counted).all():
+                    named.add(name)
+                    yield Mask(name, implied=True, hides=hides, axis=_long_axis(values))
 
 
 def _parse(texts: Sequence[str], specs: Sequence[TensorSpec], batch: Batch) -> list[Mask]:
@@ -88,10 +113,23 @@ def _parse(texts: Sequence[str], specs: Sequence[TensorSpec], batch: Batch) -> l
 def _mask(name: str, number: float | None, batch: Batch) -> Mask:
     values = batch[name]
     if number is None:
-        return Mask(name, hides=_hides(name, values))
+        return Mask(name, hides=_hides(name, values), axis=_long_axis(values))
     shaped = [other.shape[:2] for key, other in batch.items() if key != name]
     itself = values.dtype.kind == "b" or (two_valued(values) and values.ndim == 2 and values.shape in shaped)
-    return Mask(name, hides=int(number)) if itself and number in (0, 1) else Mask(name, number)
+    if itself and number in (0, 1):
+        return Mask(name, hides=int(number), axis=_long_axis(values))
+    return Mask(name, number, axis=_padded_axis(values, number))
+
+
+def _long_axis(values: np.ndarray) -> int:
+    """The one beside the samples that a mask has steps along: it may have others of length 1, to broadcast along."""
+    return next((axis for axis in range(1, values.ndim) if values.shape[axis] > 1), 1)
+
+
+def _padded_axis(values: np.ndarray, value: float) -> int:
+    """The axis along which an input is padded with a value: the last one in ``(samples, features, steps)``."""
+    found = padded_steps(values)
+    return found.axis if found is not None and found.value == value else 1
 
 
 def _hides(name: str, values: np.ndarray) -> int:
@@ -102,6 +140,8 @@ def _hides(name: str, values: np.ndarray) -> int:
     """
     steps = as_steps(values) if two_valued(values) else None
     found = None if steps is None or steps.shape[1] < 2 else hiding_value(steps)
+    if found is None and marks_padding_by_name(name) and values.dtype.kind == "b":
+        return 1
     if found is None and steps is not None and "pad" in name.lower():
         yes, no = ("True", "False") if values.dtype.kind == "b" else ("1", "0")
         raise BatchError(

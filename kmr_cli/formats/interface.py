@@ -143,6 +143,18 @@ class PaddingSession(Session, Protocol):
 
 
 @runtime_checkable
+class ResizableSession(Session, Protocol):
+    """A session that can feed its model other sizes than the file declares: more steps, say."""
+
+    def any_size(self) -> AbstractContextManager[None] | None:
+        """While it is open, passes take inputs of any size along every axis; the model itself may still refuse them.
+
+        Returns:
+            None where the loaded model does not allow it.
+        """
+
+
+@runtime_checkable
 class ListingSession(Session, Protocol):
     """A session whose model may return lists with one element a sample, as detectors do."""
 

@@ -72,7 +72,7 @@ def find_wrong_axes(
     Raises:
         ModelRunError: the model does not run on such a batch.
     """
-    place = _free_step(batch, masks)
+    place = _free_step(batch, masks) if all(mask.axis == 1 for mask in masks) else None
     if place is None:
         return []
     sample, step = place
@@ -120,6 +120,8 @@ def mask_one_step_at(run: Run, masks: Sequence[Mask], size: int) -> tuple[list[W
     """
     rows = np.arange(size) % batch_size(run.batch)
     batch = {name: values[rows] for name, values in run.batch.items()}
+    if any(mask.axis != 1 for mask in masks):
+        return [], []
     every = {values.shape[1]: np.full(size, values.shape[1]) for values in batch.values() if values.ndim > 1}
     batch = padded(batch, masks, every)
     other = replacement.replace(batch, [0], run.session.inputs, run.rng)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -105,6 +106,10 @@ class ExportedSession:
         written = {one.target for one in program.outputs if one.kind in ("buffer", "parameter")}
         kept = [one for one in program.inputs if one.kind == "buffer" or (one.target and one.target in written)]
         return TensorState(weights[one.value] for one in kept if one.value is not None)
+
+    def any_size(self) -> AbstractContextManager[None]:
+        """See :class:`kmr_cli.formats.interface.ResizableSession`: what is declared is never insisted on."""
+        return nullcontext()
 
     def close(self) -> None:
         """Free the weights."""

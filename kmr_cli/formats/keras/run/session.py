@@ -20,6 +20,7 @@ from kmr_cli.formats.keras.run.capture import Framework, Keras3, Tapper
 from kmr_cli.formats.keras.run.load import CannotShortenError, keras_message, quiet_keras
 from kmr_cli.formats.keras.run.padding import OtherPadding
 from kmr_cli.formats.keras.run.paths import Places
+from kmr_cli.formats.keras.run.sizes import without_input_specs
 from kmr_cli.formats.keras.run.state import KerasState
 from kmr_cli.formats.keras.run.values import arrays, is_tensor
 from kmr_cli.records import Batch, LayerInfo, ModelInfo, TensorSpec
@@ -183,6 +184,13 @@ class KerasSession:
     def other_padding(self, where: Mapping[int, np.ndarray], seed: int) -> AbstractContextManager[None] | None:
         """See :class:`kmr_cli.formats.interface.PaddingSession`; for models that Keras 3 runs."""
         return self._with_padding(OtherPadding(where, seed)) if isinstance(self._framework, Keras3) else None
+
+    def any_size(self) -> AbstractContextManager[None] | None:
+        """See :class:`kmr_cli.formats.interface.ResizableSession`; for models that Keras 3 runs."""
+        if not isinstance(self._framework, Keras3):
+            return None
+        whole = self._build_whole()
+        return without_input_specs([whole.model, *(place.layer for place in whole.places.places)])
 
     @contextmanager
     def _with_padding(self, padding: OtherPadding) -> Iterator[None]:

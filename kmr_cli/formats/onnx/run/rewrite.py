@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from kmr_cli.errors import ModelFileError
 from kmr_cli.formats.onnx.describe import messages, wire
@@ -26,11 +27,12 @@ def output_name(analysis: Analysis, name: str) -> str:
     return name if plain else f"{name}/observed"
 
 
-def model_bytes(analysis: Analysis, wanted: Sequence[str]) -> bytes:
+def model_bytes(analysis: Analysis, wanted: Sequence[str], *, any_size: bool = False) -> bytes:
     """A serialized model that has the values ``wanted`` among its outputs, under their :func:`output_name`.
 
     Nodes and weights that they do not need are left out. What is kept stands as the file has it: weights are copied
-    byte for byte, those in other files stay there. The model's own outputs that these nodes make stay outputs.
+    byte for byte, those in other files stay there. The model's own outputs that these nodes make stay outputs. With
+    ``any_size`` nothing is said of the sizes of inputs and of what is computed.
 
     Raises:
         ModelFileError: the file cannot be read any more, or is too large for one message.
@@ -42,7 +44,7 @@ def model_bytes(analysis: Analysis, wanted: Sequence[str]) -> bytes:
         *_copies(analysis, wanted),
         wire.field_bytes(_NAME, (analysis.source.model.graph.name or "graph").encode()),
         *_weights(analysis, used),
-        *_values(analysis, wanted, used, {name for node in nodes for name in node.outputs}),
+        *_values(analysis, wanted, used, {name for node in nodes for name in node.outputs}, any_size=any_size),
     ]
     size = sum(map(len, parts))
     try:
@@ -107,19 +109,31 @@ def _read(analysis: Analysis, names: Sequence[str]) -> Iterator[bytes]:
         raise ModelFileError(f"{path.name}: it cannot be read any more ({error.strerror})") from error
 
 
-def _values(analysis: Analysis, wanted: Sequence[str], used: Collection[str], made: Collection[str]) -> Iterator[bytes]:
+def _values(
+    analysis: Analysis, wanted: Sequence[str], used: Collection[str], made: Collection[str], *, any_size: bool
+) -> Iterator[bytes]:
     """Inputs, outputs and what the file says about values between them."""
     graph = analysis.source.model.graph
     inputs = frozenset(analysis.graph.inputs)
     declared = {one.name: one for one in (*graph.value_info, *graph.output)}
     for one in graph.input:
         if one.name in inputs:  # old files list their weights too
-            yield wire.field_bytes(_INPUT, one.SerializeToString())
+            yield wire.field_bytes(_INPUT, (_sizeless(one) if any_size else one).SerializeToString())
     outputs = {one.name: one for one in graph.output}
     ends = [output_name(analysis, name) for name in wanted]
     for name in dict.fromkeys([*ends, *(name for name in outputs if name in made)]):
-        message = outputs.get(name) or messages.ValueInfoProto(name=name)
+        known = outputs.get(name) if not any_size else None
+        message = known or messages.ValueInfoProto(name=name)
         yield wire.field_bytes(_OUTPUT, message.SerializeToString())
     for name, one in declared.items():
-        if name in used and name not in outputs:
+        if name in used and name not in outputs and not any_size:
             yield wire.field_bytes(_VALUE_INFO, one.SerializeToString())
+
+
+def _sizeless(declared: Any) -> Any:
+    """An input with as many axes, of any size."""
+    message = messages.ValueInfoProto()
+    message.CopyFrom(declared)
+    for dim in message.type.tensor_type.shape.dim:
+        dim.Clear()
+    return message

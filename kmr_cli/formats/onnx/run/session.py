@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -51,9 +52,9 @@ class OnnxSession:
                 raise ModelFileError(f"{self._name}: {file.problem}", f"put it beside the model: {file.path}")
         self._fixed = fixed_inputs(self._name, analysis.inputs(), options.constants)
         self._runtime = Runtime(analysis.path, options.imports)
-        self._sessions: OrderedDict[tuple[str, ...], Any] = OrderedDict()
+        self._sessions: OrderedDict[tuple[tuple[str, ...], bool], Any] = OrderedDict()
         self._events: dict[Taps, list[Event]] = {}  # of the last taps: they are mostly the same again
-        self._closed = False
+        self._closed = self._any_size = False
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
@@ -82,6 +83,15 @@ class OnnxSession:
         if sink is not None:
             _deliver(listed, found, sink)
         return None if stop else dict(_named(outputs, found))
+
+    @contextmanager
+    def any_size(self) -> Iterator[None]:
+        """See :class:`kmr_cli.formats.interface.ResizableSession`."""
+        self._any_size = True
+        try:
+            yield
+        finally:
+            self._any_size = False
 
     def close(self) -> None:
         """Free every loaded graph."""
@@ -116,13 +126,14 @@ class OnnxSession:
         return found
 
     def _session(self, computed: tuple[str, ...]) -> Any:
-        if computed in self._sessions:
-            self._sessions.move_to_end(computed)
-            return self._sessions[computed]
+        key = computed, self._any_size
+        if key in self._sessions:
+            self._sessions.move_to_end(key)
+            return self._sessions[key]
         while len(self._sessions) >= _KEPT:
             self._sessions.popitem(last=False)
-        session = self._runtime.session(model_bytes(self._analysis, computed))
-        self._sessions[computed] = session
+        session = self._runtime.session(model_bytes(self._analysis, computed, any_size=self._any_size))
+        self._sessions[key] = session
         return session
 
     def _failure(self, error: Exception) -> ModelRunError:

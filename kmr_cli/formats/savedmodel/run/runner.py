@@ -11,7 +11,7 @@ it, so that buffers are free to be used again as in a run without taps.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -46,6 +46,7 @@ class Runner:
         groups: what to hand over.
         outputs: tensors to return at the end.
         deliver: called during :meth:`run`, one call at a time. What it raises ends the run.
+        any_size: take inputs of other sizes than those that are declared, as far as the operations do.
 
     Attributes:
         writes: whether a run may leave something for the next one.
@@ -55,7 +56,14 @@ class Runner:
     """
 
     def __init__(
-        self, tensorflow: Any, analysis: Analysis, groups: Sequence[Group], outputs: Sequence[str], deliver: Deliver
+        self,
+        tensorflow: Any,
+        analysis: Analysis,
+        groups: Sequence[Group],
+        outputs: Sequence[str],
+        deliver: Deliver,
+        *,
+        any_size: bool = False,
     ) -> None:
         self._tf = tensorflow
         self._analysis = analysis
@@ -70,6 +78,8 @@ class Runner:
         plan = restore.plan(analysis, needed, tensorflow)
         nodes = needed | analysis.graph.ancestors([*plan.run, *plan.feed])
         graph_def = analysis.graph.new_graph_def(nodes)
+        if any_size:
+            _forget_sizes(graph_def, {producer(one.tensor) for one in analysis.inputs})
         self._last = self._add_taps(graph_def, groups)
         self._graph = tensorflow.Graph()
         self._session: Any = None
@@ -307,3 +317,13 @@ def _refused(where: str, exc: Exception) -> KmrError:
         )
     hint = _what_to_do(exc) if "OpKernel" in str(exc) else None
     return ModelLoadError(f"{where}: TensorFlow refused the graph ({message})", hint)
+
+
+def _forget_sizes(graph_def: Any, inputs: Collection[str]) -> None:
+    """Say nothing of the sizes of inputs and of what is computed from them."""
+    for node in graph_def.node:
+        if "_output_shapes" in node.attr:
+            del node.attr["_output_shapes"]
+        if node.name in inputs and "shape" in node.attr:
+            for dim in node.attr["shape"].shape.dim:
+                dim.size = -1

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -52,7 +53,7 @@ class SavedModelSession:
         self._events: dict[Taps, list[tapping.Event]] = {}  # of the last taps: they are mostly the same again
         self._sink: Sink | None = None
         self._groups: list[tapping.Group] = []
-        self._closed = False
+        self._closed = self._any_size = False
         self.start: State | None = None
         self._check_operations()
 
@@ -113,6 +114,15 @@ class SavedModelSession:
             if runner.writes:
                 runner.restart()
 
+    @contextmanager
+    def any_size(self) -> Iterator[None]:
+        """See :class:`kmr_cli.formats.interface.ResizableSession`."""
+        self._any_size = True
+        try:
+            yield
+        finally:
+            self._any_size = False
+
     def close(self) -> None:
         """Free every loaded sub-graph."""
         for runner, _ in self._runners.values():
@@ -123,7 +133,7 @@ class SavedModelSession:
     def _runner(
         self, taps: Taps | None, events: Sequence[tapping.Event], batch: Batch, *, stop: bool
     ) -> tuple[Runner, list[tapping.Group]]:
-        key = (taps, stop)  # which tells the events, and is far sooner compared
+        key = (taps, stop, self._any_size)  # which tells the events, and is far sooner compared
         if taps is None:
             events = []
         if key in self._runners:
@@ -135,7 +145,7 @@ class SavedModelSession:
         first = next(iter(batch.values()), np.zeros(1))
         groups = tapping.groups(self._analysis, events, first.shape[0] if first.ndim else 1)
         outputs = [] if stop else [one.tensor for one in self._analysis.outputs]
-        runner = Runner(self._tf, self._analysis, groups, outputs, self._deliver)
+        runner = Runner(self._tf, self._analysis, groups, outputs, self._deliver, any_size=self._any_size)
         self._runners[key] = (runner, groups)
         return self._runners[key]
 
