@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kmr_cli.config.names import marks_padding_by_name, tells_lengths_by_name, tells_mask_by_name
+from kmr_cli.config.names import speaks_of_padding, tells_lengths_by_name, tells_mask_by_name
 from kmr_cli.records import Batch, TensorSpec
 
 
@@ -28,7 +28,7 @@ def with_masks_and_lengths(batch: Batch, specs: Sequence[TensorSpec]) -> dict[st
             )
             result[spec.name] = _as_lengths(_counts(len(values), steps), steps, spec, values)
         elif tells_mask_by_name(spec.name) and values.ndim > 1 and spec.limit is None:
-            result[spec.name] = _as_mask(values, hides=marks_padding_by_name(spec.name))
+            result[spec.name] = _as_flags(values) if speaks_of_padding(spec.name) else _as_mask(values)
     return result
 
 
@@ -45,15 +45,23 @@ def _as_lengths(counts: np.ndarray, steps: int, spec: TensorSpec, like: np.ndarr
     return np.asarray((counts / steps if shares else counts).astype(like.dtype).reshape(like.shape))
 
 
-def _as_mask(like: np.ndarray, *, hides: bool) -> np.ndarray:
+def _as_flags(like: np.ndarray) -> np.ndarray:
+    """Zeros and ones that say nothing of which of them stands for padding: that differs between frameworks."""
+    if like.dtype.kind == "b":
+        return like
+    wide = like.astype(np.float64)
+    return np.asarray((wide % 2 == 1 if like.dtype.kind in "iu" else wide > 0).astype(like.dtype))
+
+
+def _as_mask(like: np.ndarray) -> np.ndarray:
     """Which steps count, along the axis that has any; where two are as long, none that come later count either."""
     long = [axis for axis, size in enumerate(like.shape) if axis and size > 1]
     if not long:
-        return np.full_like(like, not hides)
+        return np.ones_like(like)
     steps = like.shape[long[-1]]
     counts = np.arange(steps)[None] < _counts(len(like), steps)[:, None]
     shape = [size if axis in (0, long[-1]) else 1 for axis, size in enumerate(like.shape)]
     shown = np.broadcast_to(counts.reshape(shape), like.shape)
     if len(long) > 1 and like.shape[long[-2]] == steps and long[-2] == long[-1] - 1 == like.ndim - 2:
         shown = shown & np.tril(np.ones((steps, steps), bool))
-    return np.asarray((shown ^ hides).astype(like.dtype))
+    return np.asarray(shown.astype(like.dtype))

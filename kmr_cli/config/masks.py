@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kmr_cli.arrays.masks import as_steps, hiding_value, padded_steps, two_valued
-from kmr_cli.config.names import marks_padding_by_name
+from kmr_cli.config.names import speaks_of_padding
 from kmr_cli.errors import BatchError
 from kmr_cli.records import Batch, TensorSpec
 
@@ -140,9 +140,7 @@ def _hides(name: str, values: np.ndarray) -> int:
     """
     steps = as_steps(values) if two_valued(values) else None
     found = None if steps is None or steps.shape[1] < 2 else hiding_value(steps)
-    if found is None and marks_padding_by_name(name) and values.dtype.kind == "b":
-        return 1
-    if found is None and steps is not None and "pad" in name.lower():
+    if found is None and steps is not None and speaks_of_padding(name):
         yes, no = ("True", "False") if values.dtype.kind == "b" else ("1", "0")
         raise BatchError(
             f"--mask-input {name}: which value stands for padding does not show in the data",

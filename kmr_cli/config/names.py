@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 _MASK = re.compile(r"mask|(^|[_./])(valid|pad|padding|is_pad)($|[_./:])", re.IGNORECASE)
-_PADDING = re.compile(r"(^|[_./])key_padding_mask($|[_./:\d])|(^|[_./])is_?pad", re.IGNORECASE)
 _LENGTHS = re.compile(
     r"len(s|gth|gths)?($|[_./:\d])|(^|[_./])(frame|step|token|word)_?counts?($|[_./:])", re.IGNORECASE
 )
@@ -18,9 +17,9 @@ def tells_mask_by_name(name: str) -> bool:
     return bool(_MASK.search(name)) and not tells_other_by_name(name)
 
 
-def marks_padding_by_name(name: str) -> bool:
-    """Whether it is one of the names for which True is padding: torch's ``key_padding_mask``, ``is_pad``."""
-    return bool(_PADDING.search(name))
+def speaks_of_padding(name: str) -> bool:
+    """``key_padding_mask``, ``is_pad``: True stands for padding in torch, and for what counts elsewhere."""
+    return "pad" in name.lower()
 
 
 def tells_lengths_by_name(name: str) -> bool:

@@ -1,7 +1,9 @@
 """Made-up masks and lengths are valid ones."""
 
 import numpy as np
+import pytest
 
+from kmr_cli.arrays.masks import hiding_value
 from kmr_cli.batch.synthetic import synthesize
 from kmr_cli.records import ModelInfo, TensorSpec
 
@@ -27,10 +29,11 @@ def test_masks_hold_zeros_and_ones_that_change_once():
     assert (batch["valid"] == (batch["attention_mask"] == 1)).all()
 
 
-def test_true_stands_for_padding_where_the_name_says_so():
-    batch = made(x=("float32", 6, 4), src_key_padding_mask=("bool", 6))
-    assert not batch["src_key_padding_mask"][0].any()
-    assert batch["src_key_padding_mask"][-1].tolist() == [False] * 3 + [True] * 3
+@pytest.mark.parametrize("dtype", ["bool", "int64", "float32"])
+def test_a_padding_mask_does_not_tell_which_value_stands_for_padding(dtype):
+    values = made(x=("float32", 6, 4), src_key_padding_mask=(dtype, 6))["src_key_padding_mask"]
+    assert set(np.unique(values).tolist()) == {0, 1}
+    assert hiding_value(values) is None
 
 
 def test_a_mask_of_pairs_hides_what_comes_later_too():
