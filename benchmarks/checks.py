@@ -64,7 +64,32 @@ def _bare_torchscript(path: Path) -> Forward:
     return forward
 
 
-BARE = {"keras": _bare_keras, "savedmodel": _bare_savedmodel, "torchscript": _bare_torchscript}
+def _bare_exported(path: Path) -> Forward:
+    import torch
+
+    model = torch.export.load(path).module()
+
+    def forward(images: np.ndarray) -> Any:
+        with torch.no_grad():
+            return model(input=torch.from_numpy(images))
+
+    return forward
+
+
+def _bare_onnx(path: Path) -> Forward:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return lambda images: session.run(None, {"input": images})
+
+
+BARE = {
+    "keras": _bare_keras, "savedmodel": _bare_savedmodel, "torchscript": _bare_torchscript, "pt2": _bare_exported,
+    "onnx": _bare_onnx,
+}  # fmt: skip
 
 
 class Counting:
@@ -90,7 +115,7 @@ def opened(path: Path) -> tuple[ModelInfo, Counting, dict[str, np.ndarray]]:
     format_ = detect(path)
     info = format_.describe(path, OpenOptions())
     side = models.CHECKED_SIDE
-    shape = (SIZE, 3, side, side) if info.format == "torchscript" else (SIZE, side, side, 3)
+    shape = (SIZE, 3, side, side) if info.format in ("torchscript", "pt2", "onnx") else (SIZE, side, side, 3)
     images = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
     return info, Counting(format_.open(path, OpenOptions())), {info.inputs[0].name: images}
 

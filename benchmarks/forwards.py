@@ -1,6 +1,6 @@
 """In one process: a forward pass with every layer tapped and discarded, against the bare forward pass.
 
-Run as ``python forwards.py keras|savedmodel|torchscript``; prints one JSON object.
+Run as ``python forwards.py CASE``, one of :data:`CASES`; prints one JSON object.
 """
 
 from __future__ import annotations
@@ -58,10 +58,43 @@ def _bare_torchscript(batch: dict[str, np.ndarray]) -> Callable[[], Any]:
     return forward
 
 
+def _bare_exported(path: Path) -> Callable[[dict[str, np.ndarray]], Callable[[], Any]]:
+    def make(batch: dict[str, np.ndarray]) -> Callable[[], Any]:
+        import torch
+
+        model = torch.export.load(path).module()
+        (values,) = (torch.from_numpy(values) for values in batch.values())
+
+        def forward() -> Any:
+            with torch.no_grad():
+                return model(input=values)
+
+        return forward
+
+    return make
+
+
+def _bare_onnx(path: Path) -> Callable[[dict[str, np.ndarray]], Callable[[], Any]]:
+    def make(batch: dict[str, np.ndarray]) -> Callable[[], Any]:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.intra_op_num_threads = 1
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return lambda: session.run(None, batch)
+
+    return make
+
+
 CASES = {
     "keras": (models.RESNET50, models.IMAGES, _bare_keras),
     "savedmodel": (models.MOBILENET, models.IMAGES, _bare_savedmodel),
     "torchscript": (models.RESNET18, models.IMAGES_FIRST, _bare_torchscript),
+    "pt2-resnet": (models.RESNET18_PT2, models.IMAGES_FIRST, _bare_exported(models.RESNET18_PT2)),
+    "pt2-bert": (models.BERT_PT2, models.VECTORS, _bare_exported(models.BERT_PT2)),
+    "onnx-resnet": (models.RESNET18_ONNX, models.IMAGES_FIRST, _bare_onnx(models.RESNET18_ONNX)),
+    "onnx-bert": (models.BERT_ONNX, models.VECTORS, _bare_onnx(models.BERT_ONNX)),
 }
 
 

@@ -11,6 +11,11 @@ BATCH = 8
 RESNET50 = CACHE / "resnet50.keras"
 MOBILENET = CACHE / "mobilenetv2_savedmodel"
 RESNET18 = CACHE / "resnet18.pt"
+RESNET18_PT2 = CACHE / "resnet18.pt2"
+RESNET18_ONNX = CACHE / "resnet18.onnx"
+BERT_PT2 = CACHE / "bert.pt2"
+BERT_ONNX = CACHE / "bert.onnx"
+VECTORS = CACHE / "vectors.npy"
 IMAGES = CACHE / "images.npy"
 IMAGES_FIRST = CACHE / "images_channels_first.npy"
 SNAPSHOT = CACHE / "resnet50.kmr.json"
@@ -20,6 +25,8 @@ CHECKED = {
     "MobileNetV2 `.keras`": CACHE / "mobilenetv2_128.keras",
     "MobileNetV2 SavedModel": CACHE / "mobilenetv2_128_savedmodel",
     "ResNet-18-sized TorchScript": RESNET18,
+    "ResNet-18-sized `.pt2`": RESNET18_PT2,
+    "ResNet-18-sized ONNX": RESNET18_ONNX,
 }
 MIXING = {
     "MobileNetV2 `.keras` that mixes samples": CACHE / "mobilenetv2_128_mixing.keras",
@@ -62,8 +69,11 @@ def build_all() -> None:
     archive, saved = MIXING.values()
     if not (archive.exists() and saved.exists()):
         _save_mixing(archive, saved)
-    if not RESNET18.exists():
-        _save_resnet18()
+    of_torch = (RESNET18, RESNET18_PT2, RESNET18_ONNX, BERT_PT2, BERT_ONNX, VECTORS)
+    if not all(path.exists() for path in of_torch):
+        from torch_models import save_all
+
+        save_all(*of_torch)
     # Taken anew each time: a snapshot of an earlier state of this program is another amount of work.
     command = [str(Path(sys.executable).parent / "kmr-inspect"), "snapshot", str(RESNET50), "--input", str(IMAGES)]
     subprocess.run([*command, "-o", str(SNAPSHOT), "--force"], check=True)
@@ -80,36 +90,6 @@ def _save_mixing(archive: Path, saved: Path) -> None:
     model = keras.Model(images, body(images - keras.ops.mean(images, axis=0, keepdims=True)))
     model.save(archive)
     model.export(str(saved), verbose=False)
-
-
-def _save_resnet18() -> None:
-    import torch
-    from torch import nn
-
-    class Block(nn.Module):
-        def __init__(self, width_in: int, width: int, stride: int) -> None:
-            super().__init__()
-            self.conv1 = nn.Conv2d(width_in, width, 3, stride, 1, bias=False)
-            self.bn1 = nn.BatchNorm2d(width)
-            self.relu = nn.ReLU(inplace=True)
-            self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
-            self.bn2 = nn.BatchNorm2d(width)
-            self.down = nn.Identity() if stride == 1 and width_in == width else nn.Conv2d(width_in, width, 1, stride)
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            y = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
-            return self.relu(y + self.down(x))
-
-    torch.manual_seed(0)
-    stages: list[nn.Module] = [nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(inplace=True)]
-    stages.append(nn.MaxPool2d(3, 2, 1))
-    width = 64
-    for stage, out in enumerate((64, 128, 256, 512)):
-        for block in range(2):
-            stages.append(Block(width, out, 2 if stage and not block else 1))
-            width = out
-    stages += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 1000)]
-    torch.jit.save(torch.jit.script(nn.Sequential(*stages).eval()), str(RESNET18))
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ class Ratio:
     high: float
     peak: float
     pairs: int
+    their_peak: float = 0.0
 
 
 def environment() -> dict[str, str]:
@@ -90,6 +91,7 @@ def compare(ours: Sequence[str], theirs: Sequence[str], *, pairs: int) -> Ratio:
         ratios[-1],
         max(a.peak for a, _ in kept),
         len(kept),
+        max(b.peak for _, b in kept),
     )
 
 

@@ -6,6 +6,7 @@ Usage: python benchmarks/run.py [--pairs N] [--only WORD]
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import platform
 import subprocess
@@ -62,6 +63,7 @@ def process_rows(pairs: int, only: str) -> list[Row]:
             [str(BIN / "saved_model_cli"), "show", "--dir", mobilenet, "--all"],
             1,
         ),
+        *_of_torch(sample),
         (
             "`sample`, last layer of ResNet50, verification included",
             "load, tap with `keras.Model`, call, index",
@@ -106,7 +108,60 @@ def process_rows(pairs: int, only: str) -> list[Row]:
                 note += f"; the snapshot: {taps} values, {models.SNAPSHOT.stat().st_size / 1000:.0f} kB"
             rows.append(Row(what, against, target, result, note))
             print(f"  {result.ratio:.3f} (target {target})", file=sys.stderr, flush=True)
+            if what in MEMORY:
+                rows.append(_memory(what, against, result))
     return rows
+
+
+MEMORY = {
+    "`layers`, transformer of 113 MB, `.pt2`": 0.25,
+    "`layers`, transformer of 113 MB, ONNX": 0.25,
+    "`sample` of one layer, the same ONNX file": 0.5,
+}
+"""Rows whose peak memory is compared as well, and the target of that."""
+
+
+def _of_torch(sample: list[str]) -> list[tuple[str, str, float, list[str], list[str], int]]:
+    """Exported programs and ONNX against what else opens them. Polygraphy has its row where it is installed."""
+    program, graph, vectors = str(models.BERT_PT2), str(models.BERT_ONNX), str(models.VECTORS)
+    peers = HERE / "peers"
+    cases = [
+        (
+            "`layers`, transformer of 113 MB, `.pt2`",
+            "`torch.export.load`, print",
+            0.08,
+            [*OURS, "layers", program],
+            python(str(peers / "pt2_load.py"), program),
+            3,
+        ),
+        (
+            "`layers`, transformer of 113 MB, ONNX",
+            "`onnx.load`, walk through it",
+            0.8,
+            [*OURS, "layers", graph],
+            python(str(peers / "onnx_walk.py"), graph),
+            3,
+        ),
+    ]
+    if importlib.util.find_spec("polygraphy") is not None:
+        polygraphy = ["-m", "polygraphy", "run", graph, "--onnxrt", "--input-shapes", "input:[4,32,768]"]
+        cases.append(
+            (
+                "`sample` of one layer, the same ONNX file",
+                "Polygraphy, that layer's value marked as output",
+                0.7,
+                [*sample, graph, "--layer", "1.norm1", "--index", "2", "--input", vectors, "--no-verify"],
+                python(*polygraphy, "--onnx-outputs", "/1/norm1/LayerNormalization_output_0"),
+                3,
+            )
+        )
+    return cases
+
+
+def _memory(what: str, against: str, found: Ratio) -> Row:
+    ratio = found.peak / found.their_peak
+    result = Ratio(found.peak, found.their_peak, ratio, ratio, ratio, found.peak, found.pairs)
+    return Row(f"{what}, memory", against, MEMORY[what], result, unit="MB")
 
 
 def notebook_rows(pairs: int, only: str) -> list[Row]:
@@ -138,7 +193,12 @@ def forward_rows(only: str) -> list[Row]:
         "keras": ("ResNet50 `.keras`", "`model(x, training=False)`"),
         "savedmodel": ("MobileNetV2 SavedModel", "the loaded signature"),
         "torchscript": ("ResNet-18-sized TorchScript", "the loaded module"),
+        "pt2-resnet": ("ResNet-18-sized `.pt2`", "`torch.export.load(…).module()`"),
+        "pt2-bert": ("four layers of BERT, `.pt2`", "`torch.export.load(…).module()`"),
+        "onnx-resnet": ("ResNet-18-sized ONNX", "a plain session, optimization off"),
+        "onnx-bert": ("four layers of BERT, ONNX", "a plain session, optimization off"),
     }
+    targets = {"pt2": 1.05, "onnx": 1.3}
     rows = []
     for name, (model, against) in bare.items():
         what = f"forward with every layer tapped and discarded, {model}"
@@ -151,8 +211,9 @@ def forward_rows(only: str) -> list[Row]:
                 raise RuntimeError(output.stderr[-3000:])
             found = json.loads(output.stdout.splitlines()[-1])
             result = Ratio(*(found[key] for key in ("ours", "theirs", "ratio", "low", "high")), 0, found["pairs"])
-            rows.append(Row(what, against, 1.10, result, f"{found['layers']} layers, {found['values']} values"))
-            print(f"  {result.ratio:.3f} (target 1.10)", file=sys.stderr, flush=True)
+            target = targets.get(name.partition("-")[0], 1.10)
+            rows.append(Row(what, against, target, result, f"{found['layers']} layers, {found['values']} values"))
+            print(f"  {result.ratio:.3f} (target {target})", file=sys.stderr, flush=True)
     return rows
 
 
@@ -195,7 +256,9 @@ def table(rows: list[Row]) -> str:
             f" ≤ {row.target:g} | {found.ours:.3f} {row.unit} | {found.theirs:.3f} {row.unit} | {found.pairs}"
             f" | {row.note} |"
         )
-    versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("keras", "tensorflow", "torch", "numpy"))
+    versions = ", ".join(
+        f"{name} {metadata.version(name)}" for name in ("keras", "tensorflow", "torch", "onnxruntime", "numpy")
+    )
     lines += ["", f"Measured {date.today()} on {platform.machine()}, Python {platform.python_version()}, {versions}."]
     return "\n".join(lines)
 
