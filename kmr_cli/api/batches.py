@@ -47,6 +47,10 @@ def make_batch(opened: Opened, asked: BatchRequest, index: Index = 0) -> tuple[A
         raise BatchError(
             f"the model takes exactly {count_samples(fixed)} at a time, not {size}", f"give --batch-size {fixed}"
         )
+    if size is not None and not info.takes(size):
+        least, most = info.batch_range
+        range_ = f"at least {least}" if most is None else f"{least} to {most}"
+        raise BatchError(f"the model takes {range_} samples at a time, not {size}", "give another --batch-size")
     if asked.synthetic:
         return _synthetic(opened, asked, index), None
     if asked.shapes:

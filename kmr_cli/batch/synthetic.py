@@ -43,10 +43,11 @@ def choose_batch_size(
         return info.fixed_batch
     taken = {size for spec in info.inputs for size in (spec.shape or ())[1:]} | {_SEQUENCE, _IMAGE}
     taken |= {size for shape in (shapes or {}).values() for size in sizes_and_dtype(shape)[0]}
-    size = max(minimum, at_least)
+    least, most = info.batch_range
+    size = max(minimum, at_least, least)
     while size in taken:
         size += 1
-    return size
+    return size if most is None or size <= most else max(most, at_least)
 
 
 def synthesize(info: ModelInfo, size: int, seed: int, shapes: Shapes) -> dict[str, np.ndarray]:

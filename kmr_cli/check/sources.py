@@ -30,8 +30,14 @@ def add_at_sources(
         allowed: that is accepted at this output.
     """
     for source in _begins(run, wrong) or [Source(*output)]:
-        text = f"{rule.found_when}{between(source)}; seen at {run.title(output)}"
+        text = f"{rule.found_when}{between(source)}; seen at {run.title(output)}{_by_nature(run, source)}"
         run.add(rule, source, text, output=output, once=True, samples=samples, allowed=allowed)
+
+
+def _by_nature(run: Run, source: Source) -> str:
+    """What the file knows of a layer that mixes by what it is."""
+    known = next((layer.mixes for layer in run.info.layers if layer.path == source.layer and not source.before), None)
+    return f"; {known}" if known else ""
 
 
 def between(source: Source) -> str:

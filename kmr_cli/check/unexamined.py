@@ -31,11 +31,13 @@ def not_examined(run: Run, masks: Sequence[Mask], tried: Collection[int]) -> Ite
     if layers:
         yield f"{UNEXAMINED_MASKS}what layer {layers[0]!r} may mask (--mask-input INPUT=VALUE)"
     yield from dict.fromkeys(run.refused)
-    if run.info.fixed_batch is None:
+    yield from run.info.unseen
+    most = run.info.batch_range[1]
+    if run.info.fixed_batch is None and (most is None or max(tried) < most):
         why = ""
         if run.too_large is not None:
             size, needed = run.too_large
             why = f": the values of a batch of {size} would take {needed / 1e9:.1f} GB"
         yield f"batch sizes above {max(tried)}{why}"
-    else:
+    elif run.info.fixed_batch is not None:
         yield f"batch sizes other than {run.info.fixed_batch}"

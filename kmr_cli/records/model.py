@@ -79,6 +79,7 @@ class LayerInfo(Shown):
         parameters: scalars held by this layer and the layers inside it; None where the file does not tell.
         calls: how often it runs in one forward pass; None where only a run can tell.
         untappable: why no tap can be put on it, or None where one can.
+        mixes: why samples of a batch change each other in it by what it is, and what to do; one clause, or None.
     """
 
     path: str
@@ -89,6 +90,7 @@ class LayerInfo(Shown):
     parameters: int | None = None
     calls: int | None = 1
     untappable: str | None = None
+    mixes: str | None = None
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,7 @@ class ModelInfo(Shown):
             be tappable below them than ``layers`` shows. ``""`` means the root itself.
         separator: what joins the parts of a path: ``/`` or ``.``.
         fixed_batch: the only batch size the model accepts, or None.
+        batch_range: the least and the largest number of samples that the file declares, None for no limit.
         free_dims: whether None beyond axis 0 of an input means that any size will do; False where it means that
             the file does not tell.
         notes: facts worth one line each (other signatures, what cannot be tapped).
@@ -121,6 +124,7 @@ class ModelInfo(Shown):
         root: scope of the model itself, with which paths may be typed too: ``tower`` for ``tower/block2``.
         way: the way into the model that is described here, and run: ``forward``, ``serving_default``; empty where the
             format knows but one.
+        unseen: other ways to run the model that no pass here takes, and that change its values; one line each.
         beside: files beside its own that belong to it, named from there: external weights.
     """
 
@@ -134,6 +138,7 @@ class ModelInfo(Shown):
     opaque: tuple[str, ...] = ()
     separator: str = "/"
     fixed_batch: int | None = None
+    batch_range: tuple[int, int | None] = (1, None)
     free_dims: bool = True
     notes: tuple[str, ...] = ()
     trains: tuple[str, ...] = ()
@@ -144,6 +149,12 @@ class ModelInfo(Shown):
     root: str = ""
     way: str = ""
     beside: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
+
+    def takes(self, size: int) -> bool:
+        """Whether a batch of this many samples is within :attr:`batch_range`."""
+        least, most = self.batch_range
+        return size >= least and (most is None or size <= most)
 
 
 BatchIndexKind: TypeAlias = Literal[

@@ -370,6 +370,31 @@ class Scanning(nn.Module):
         return self.out(last) + every.sum(0)[:, :2]
 
 
+class Vectorized(nn.Module):
+    """A layer over samples and steps, each by ``torch.vmap``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+        self.out = nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(torch.vmap(torch.vmap(lambda row: self.fc(row).tanh()))(x))
+
+
+class Associative(nn.Module):
+    """A decaying sum over the steps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.out = nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        from torch._higher_order_ops.associative_scan import associative_scan
+
+        return self.out(associative_scan(lambda a, b: a * 0.9 + b, x, dim=1, combine_mode="generic"))
+
+
 class Modes(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -482,6 +507,8 @@ BUILDERS: dict[str, Callable[[], Example]] = {
     "looping": lambda: plain(Looping(), {"x": normal(3, 4)}),
     "mapping": lambda: plain(Mapping(), {"x": normal(3, 4)}),
     "scanning": lambda: plain(Scanning(), {"x": normal(3, 5, 4)}),
+    "vectorized": lambda: plain(Vectorized(), {"x": normal(3, 5, 4)}),
+    "associative": lambda: plain(Associative(), {"x": normal(3, 5, 4)}),
     "modes": lambda: plain(Modes(), {"x": normal(3, 4)}),
     "length": length,
     "windows": lambda: plain(Windows(), {"x": normal(3, 4, 6, 3)}),

@@ -81,10 +81,13 @@ def choose_large(run: Run, wanted: Collection[int] = ()) -> int | None:
         return max(wanted) if max(wanted) > whole else None
     if whole >= AT_LEAST:
         return None
-    size = AT_LEAST
+    most = run.info.batch_range[1]
+    size = AT_LEAST if most is None else min(AT_LEAST, most)
     taken = dimensions_of(run)
-    while size in taken:
+    while size in taken and size != most:
         size += 1
+    if size <= whole:
+        return None
     needed = run.evidence.nbytes * size // whole
     if needed > MOST_BYTES:
         run.too_large = size, needed

@@ -93,7 +93,8 @@ def _chosen(run: Run, wanted: Sequence[int] | None) -> list[Trial]:
     if run.info.fixed_batch is not None:
         return [in_another_order]
     if wanted is None:
-        return sizes_to_try(size, run.evidence.specs, run.evidence.nbytes, run.batch)
+        found = sizes_to_try(size, run.evidence.specs, run.evidence.nbytes, run.batch)
+        return [trial for trial in found if run.info.takes(trial.size)] or [in_another_order]
     return [*(Trial(other, other in dimensions) for other in wanted if other != size), in_another_order]
 
 

@@ -36,7 +36,7 @@ def sizes_that_work(run: Run, failure: ModelRunError, spare: Batch | None) -> tu
     works: list[int] = []
     fails = [run.evidence.size]
     for size in dict.fromkeys([*small, *_USUAL, *dimensions(run.batch), batch_size(rows)]):
-        if size == run.evidence.size:
+        if size == run.evidence.size or not run.info.takes(size):
             continue
         run.step(f"running a batch of {size}")
         found = outputs_of(run.session, first_rows(rows, size), run.taps)

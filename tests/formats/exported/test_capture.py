@@ -151,6 +151,7 @@ def test_another_number_than_in_the_export():
     with torch.no_grad():
         expected = model.module(**{**model.arguments, "times": 3})
     np.testing.assert_array_equal(session.capture(model.batch, Taps(()))["out0"], expected.numpy())
+    session.close()
     for name, message in (("time", "no argument 'time' that is a number"), ("x", "no argument 'x'")):
         with pytest.raises(ModelLoadError, match=message) as caught:
             exported.open(zoo.path_of("sides"), OpenOptions(constants=((name, 3),)))

@@ -87,12 +87,12 @@ def test_what_is_no_sample_is_noted():
     assert any("'times' is 7, as in the export; --constant times=N" in note for note in info.notes)
 
 
-def test_layers_inside_modes_are_listed_and_inside_loops_are_not():
+def test_layers_inside_modes_and_loops_are_listed():
     assert [layer.path for layer in described("modes").layers if not layer.untappable] == ["frozen", "short", "out"]
     assert layers(described("modes"))["short"].outputs[0].dtype == "bfloat16"
     info = described("looping")
-    assert "branch or a loop" in layers(info)["fc"].untappable
-    assert any("cannot be tapped: while_loop" in note for note in info.notes)
+    assert (layers(info)["fc"].untappable, layers(info)["fc"].calls) == (None, None)
+    assert any("inside of branches and loops only modules with weights" in note for note in info.notes)
 
 
 def test_without_modules_the_operators_are_layers():

@@ -50,6 +50,32 @@ class MapEach(nn.Module):
         return mapped(lambda row: row - row.mean(), x)
 
 
+class LayerInEveryRound(nn.Module):
+    """A loop whose body runs a layer, which is called three times."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.step = nn.Linear(6, 6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        from torch._higher_order_ops import while_loop
+
+        return while_loop(lambda i, y: i < 3, lambda i, y: (i + 1, self.step(y)), (torch.tensor(0), x))[1]
+
+
+class LayerForEach(nn.Module):
+    """A layer that is called once for every sample."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.step = nn.Linear(6, 6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        from torch._higher_order_ops import map as mapped
+
+        return mapped(lambda row: self.step(row), x)
+
+
 class ScaleOfEachRow(nn.Module):
     """Quantization with a scale for every row, found at run time."""
 
@@ -63,6 +89,8 @@ OWN: dict[str, type[nn.Module]] = {
     "while_loop of three rounds": ThreeRounds,
     "scan over features": ScanOverFeatures,
     "map over samples": MapEach,
+    "while_loop with a layer": LayerInEveryRound,
+    "map with a layer": LayerForEach,
     "a scale for every row": ScaleOfEachRow,
 }
 

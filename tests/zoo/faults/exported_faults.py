@@ -114,15 +114,35 @@ class SevenRows(nn.Module):
 
 FIXED = ("masked mean against the last axes, 5 samples, 5 features", "mask turned, 5 samples, 3 features")
 """Their masks meet the wrong axis, which only works where the batch is as large as that axis."""
-OWN: dict[str, tuple[type[nn.Module], str, tuple[str, ...]]] = {
-    "cond": (Cond, "branch", ("KMR101",)),
-    "cond, mean inside": (InABranch, "branch", ("KMR101",)),
-    "while_loop, roll inside": (InALoop, "loop", ("KMR101",)),
-    "while_loop until all are small": (UntilAllAreSmall, "loop", ("KMR101",)),
-    "scan over samples": (ScanOverSamples, "loop", ("KMR101",)),
-    "map beside the mean": (MapWithTheRest, "loop", ("KMR101",)),
-    "dynamic quantization": (DynamicScale, "dynamic quantization", ("KMR101",)),
-    "rows by number": (SevenRows, "hard-coded", ("KMR102",)),
+
+
+class LayerInALoop(nn.Module):
+    """Every round runs a layer, and takes the mean of the batch off what it makes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.step = nn.Linear(6, 6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        from torch._higher_order_ops import while_loop
+
+        def body(i: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+            y = self.step(y)
+            return i + 1, y - y.mean(0)
+
+        return while_loop(lambda i, y: i < 3, body, (torch.tensor(0), x))[1]
+
+
+OWN: dict[str, tuple[type[nn.Module], str, tuple[str, ...], str]] = {
+    "cond": (Cond, "branch", ("KMR101",), "fault.cond"),
+    "cond, mean inside": (InABranch, "branch", ("KMR101",), "fault.cond"),
+    "while_loop, roll inside": (InALoop, "loop", ("KMR101",), "fault.while_loop"),
+    "while_loop, a layer inside": (LayerInALoop, "loop", ("KMR101",), "fault.while_loop"),
+    "while_loop until all are small": (UntilAllAreSmall, "loop", ("KMR101",), "fault.while_loop"),
+    "scan over samples": (ScanOverSamples, "loop", ("KMR101",), "fault.scan"),
+    "map beside the mean": (MapWithTheRest, "loop", ("KMR101",), "fault"),
+    "dynamic quantization": (DynamicScale, "dynamic quantization", ("KMR101",), "fault"),
+    "rows by number": (SevenRows, "hard-coded", ("KMR102",), "fault"),
 }
 
 
@@ -130,15 +150,15 @@ def cases() -> Iterator[Case]:
     """Every one."""
     yield from as_exported(torch_faults.cases(), NOT_EXPORTED, {})
     yield from as_exported(torch_masks.cases(), NOT_EXPORTED, dict.fromkeys(FIXED, ()))
-    for name, (kind, fault, rules) in OWN.items():
-        yield network(name, lambda kind=kind: torch_faults.Flat(kind()), torch_faults.FLAT, fault, rules, "fault")
+    for name, (kind, fault, rules, layer) in OWN.items():
+        yield network(name, lambda kind=kind: torch_faults.Flat(kind()), torch_faults.FLAT, fault, rules, layer)
     yield network(
         "cond, repeated",
         lambda: torch_faults.Repeated(Cond()),
         torch_faults.FLAT,
         "branch",
         ("KMR101",),
-        "blocks.2.mid",
+        "blocks.2.mid.cond",
     )
     yield Case(
         "sum over padding", "pt2", partial(write, Reader, {}, _tokens, SIZE, (0, 1)), "mask", ("KMR201",), "pool",

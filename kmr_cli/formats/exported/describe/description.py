@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from kmr_cli.errors import ModelFileError
-from kmr_cli.formats.exported.describe import reader
+from kmr_cli.formats.common.dynamic_quantization import one_scale
+from kmr_cli.formats.exported.describe import control, operators, reader
 from kmr_cli.formats.exported.describe.archive import Archive
 from kmr_cli.formats.exported.describe.interface import BATCH, Interface, interface, spec
 from kmr_cli.formats.exported.describe.modules import Flow, ModuleCall, flow
-from kmr_cli.formats.exported.describe.program import Node, Program, SubGraph
+from kmr_cli.formats.exported.describe.operators import Operator
+from kmr_cli.formats.exported.describe.program import Program, SubGraph
 from kmr_cli.formats.exported.describe.sizes import Symbol
 from kmr_cli.formats.exported.describe.stored import Stored
 from kmr_cli.records import LayerInfo, ModelInfo, TensorSpec
 
 SEPARATOR = "."
 _NO_OPERATION = "never called, or nothing of it is left in the program"
-_INSIDE = "runs inside a branch or a loop, where no tap can be put"
+_INSIDE = "runs inside a branch or a loop, and has no weights by which its operators could be told"
 _SHOWN = 4
 """Names that a note lists before it only counts."""
 _ASSUMED = 2
@@ -57,9 +59,10 @@ def describe_archive(archive: Archive, format_name: str) -> Description:
         raise ModelFileError(
             f"{archive.path}: the program {archive.name!r} is damaged ({exc})", "export and save the model again"
         ) from exc
-    if not found.calls:
-        found = _operators(program, found)
     weights = _Weights(program, archive)
+    listed = operators.of(program) if not found.calls else {}
+    if listed:
+        found = Flow({name: one.calls for name, one in listed.items()}, found.makers, found.order, found.inner)
     shown = dict.fromkeys(outside.batch, BATCH)
     info = ModelInfo(
         path=str(archive.path),
@@ -67,32 +70,16 @@ def describe_archive(archive: Archive, format_name: str) -> Description:
         writer=f"torch.export {program.writer}" if program.writer else "torch.export",
         inputs=outside.inputs,
         outputs=tuple(spec(name, program.graph.tensors[value], shown) for name, value in outside.outputs),
-        layers=tuple(_layers(program, found, weights, shown)),
+        layers=tuple(_operators(program, listed, found, weights, shown) or _layers(program, found, weights, shown)),
         parameters=weights.count(""),
         separator=SEPARATOR,
         fixed_batch=outside.fixed,
+        batch_range=_batch_range(program, outside),
         notes=tuple(_notes(archive, program, outside)),
+        trains=tuple(_in_training(program)),
+        training_stays=True,
     )
     return Description(info, archive, program, outside, found)
-
-
-def _operators(program: Program, found: Flow) -> Flow:
-    """Where no module is called, every operator that makes a tensor is a layer."""
-    constants = {one.value for one in program.inputs if one.kind != "user"}
-    tensors = program.graph.tensors
-    calls = {}
-    for rank, node in enumerate(program.graph.nodes):
-        outputs = {name: rank + 1 for name in node.makes if name in tensors}
-        if outputs and node.name not in calls:
-            inputs = {name: rank for name in node.uses if name in tensors and name not in constants}
-            calls[node.name] = (ModuleCall(node.name, 0, _short(node), rank, rank, inputs, outputs),)
-    return Flow(calls, found.makers, found.order)
-
-
-def _short(node: Node) -> str:
-    """``linear`` for ``torch.ops.aten.linear.default``."""
-    parts = node.target.split(".")
-    return parts[3] if parts[:2] == ["torch", "ops"] and len(parts) > 3 else parts[-1]
 
 
 class _Weights:
@@ -129,6 +116,10 @@ class _Weights:
         """Numbers in them."""
         return sum({identity: size for identity, size, _ in self.of(path)}.values())
 
+    def sum(self, names: Iterable[str]) -> int:
+        """Numbers in the parameters of these names."""
+        return sum({one[0]: one[1] for name in names if (one := self._known.get(name)) is not None}.values())
+
 
 def _identity(name: str, stored: Stored | None) -> _Identity:
     if stored is None or stored.refused:
@@ -136,32 +127,93 @@ def _identity(name: str, stored: Stored | None) -> _Identity:
     return stored.inside, stored.member, stored.offset, stored.shape, stored.strides
 
 
+def _operators(
+    program: Program, listed: Mapping[str, Operator], found: Flow, weights: _Weights, shown: Mapping[str, str]
+) -> list[LayerInfo]:
+    """Where no module is called, the operators are the layers.
+
+    Keras copies weights into constants: whose numbers they are, the file does not tell then.
+    """
+    tells = any(one.weights for one in listed.values())
+    return [
+        LayerInfo(
+            path=name,
+            type=one.calls[0].kind,
+            inputs=_ports(program, found, name, "in", shown),
+            outputs=(outputs := _ports(program, found, name, "out", shown)),
+            dtype=outputs[0].dtype,
+            parameters=weights.sum(one.weights) if tells else None,
+            calls=1,
+            mixes=_mixes(program, one.calls),
+        )
+        for name, one in listed.items()
+    ]
+
+
 def _layers(program: Program, found: Flow, weights: _Weights, shown: Mapping[str, str]) -> Iterator[LayerInfo]:
     inside = _weights_of_subgraphs(program)
-    for path in dict.fromkeys((*program.modules, *found.calls)):
-        calls = found.calls.get(path, ())
+    for path in _paths(program, found):
+        calls, inner = found.calls.get(path, ()), found.inner.get(path, ())
         dtypes = [dtype for _, _, dtype in weights.of(path)]
         untappable = None
-        if not calls:
+        if not calls and not inner:
             nested = any(target.startswith(f"{path}{SEPARATOR}") for target in inside)
             untappable = _INSIDE if nested else _NO_OPERATION
         yield LayerInfo(
             path=path,
-            type=calls[0].kind.rpartition(".")[2] if calls else "",
-            inputs=_ports(program, found, calls, "in", shown),
-            outputs=_ports(program, found, calls, "out", shown),
+            type=calls[0].kind.rpartition(".")[2] if calls else inner[0].kind if inner else "",
+            inputs=_ports(program, found, path, "in", shown),
+            outputs=_ports(program, found, path, "out", shown),
             dtype=dtypes[0] if dtypes else None,
             parameters=weights.count(path),
-            calls=None if untappable == _INSIDE else len(calls),
+            calls=None if inner or untappable == _INSIDE else len(calls),
             untappable=untappable,
+            mixes=_mixes(program, calls),
         )
 
 
-def _ports(
-    program: Program, found: Flow, calls: tuple[ModuleCall, ...], side: str, shown: Mapping[str, str]
-) -> tuple[TensorSpec, ...]:
-    values = found.port_values(calls[0], side) if calls else ()
-    return tuple(spec(f"{side}{port}", program.graph.tensors[value], shown) for port, value in enumerate(values))
+_ONE_SCALE = frozenset(
+    {"choose_qparams", "choose_qparams_symmetric", "_choose_qparams_per_tensor", "quantize_per_tensor_dynamic"}
+)
+"""Operators that find one scale for a whole tensor at run time."""
+
+
+def _mixes(program: Program, calls: tuple[ModuleCall, ...]) -> str | None:
+    """Of a layer in which dynamic quantization is at work, by the innermost module around it."""
+    for call in calls:
+        for node in program.graph.nodes[call.first : call.last + 1]:
+            innermost = node.stack[-1].path if node.stack else node.name
+            if innermost == call.path and operators.short(node) in _ONE_SCALE:
+                return one_scale(operators.short(node))
+    return None
+
+
+def _paths(program: Program, found: Flow) -> list[str]:
+    """The modules in the model's order; an operator that runs graphs behind the last module of those around it."""
+    paths = list(dict.fromkeys((*program.modules, *found.inner)))
+    for path in found.calls:
+        if path not in paths:
+            around = path.rpartition(SEPARATOR)[0]
+            inside = [
+                place for place, one in enumerate(paths) if one == around or one.startswith(f"{around}{SEPARATOR}")
+            ]
+            paths.insert(inside[-1] + 1 if around and inside else len(paths), path)
+    return paths
+
+
+def _ports(program: Program, found: Flow, path: str, side: str, shown: Mapping[str, str]) -> tuple[TensorSpec, ...]:
+    """What the file declares of the values of a layer's first call."""
+    if path in found.calls:
+        call = found.calls[path][0]
+        values, tensors = found.port_values(call, side), program.graph.tensors
+        if call.first in control.mapped(program.graph):
+            return tuple(TensorSpec(f"{side}{port}", None, tensors[value].dtype) for port, value in enumerate(values))
+    elif path in found.inner:
+        inner = found.inner[path][0]
+        values, tensors = tuple(inner.inputs if side == "in" else inner.outputs), inner.graph.tensors
+    else:
+        return ()
+    return tuple(spec(f"{side}{port}", tensors[value], shown) for port, value in enumerate(values))
 
 
 def _weights_of_subgraphs(program: Program) -> set[str]:
@@ -188,12 +240,23 @@ def _notes(archive: Archive, program: Program, outside: Interface) -> Iterator[s
             yield f"argument {one.name!r} is {number}, as in the export; --constant {one.name}=N gives another number"
     nested = [node.name for node in program.graph.nodes if any(isinstance(one, SubGraph) for one in node.positional)]
     if nested:
-        more = f" and {len(nested) - _SHOWN} more" if len(nested) > _SHOWN else ""
-        yield f"what runs inside branches and loops cannot be tapped: {', '.join(nested[:_SHOWN])}{more}"
+        yield "inside of branches and loops only modules with weights of their own can be tapped"
     training = _in_training(program)
     if training:
         more = f" and {len(training) - _SHOWN} more" if len(training) > _SHOWN else ""
         yield f"exported in training mode, in which these run: {', '.join(training[:_SHOWN])}{more}"
+
+
+def _batch_range(program: Program, outside: Interface) -> tuple[int, int | None]:
+    """The least and the largest number of samples that the program was exported for."""
+    limits = [program.ranges[symbol] for symbol in outside.batch if symbol in program.ranges]
+    least = max((_from(low) for low, _ in limits), default=1)
+    return least, min((most for _, most in limits if most is not None), default=None)
+
+
+def _from(least: int | None) -> int:
+    """Sizes of at least 2 are what torch assumes while it exports; it does not hold a run to that."""
+    return least if least is not None and least > _ASSUMED else 1
 
 
 def _ranges(program: Program, outside: Interface) -> Iterator[str]:
@@ -204,8 +267,7 @@ def _ranges(program: Program, outside: Interface) -> Iterator[str]:
         if place is None:
             continue  # a size that only shows inside
         name = f"{BATCH if symbol in outside.batch else symbol}{place}"
-        # torch takes every size to be at least 2 while it exports, and does not hold a run to that.
-        from_ = least if least is not None and least > _ASSUMED else 1
+        from_ = _from(least)
         line = f"{name} is {from_} to {most}" if most is not None else f"{name} is {from_} or more"
         if (most is not None or from_ > 1) and line not in said:
             said.add(line)
@@ -225,7 +287,7 @@ def _in_training(program: Program) -> list[str]:
     """Layers whose dropout or batch statistics were exported switched on."""
     found: dict[str, None] = {}
     for node in program.graph.nodes:
-        operation = _short(node)
+        operation = operators.short(node)
         place = {"dropout": 2, "dropout_": 2, "batch_norm": 5, "feature_dropout": 2, "alpha_dropout": 2}.get(operation)
         arguments = dict(node.keywords)
         flag = node.positional[place] if place is not None and len(node.positional) > place else None

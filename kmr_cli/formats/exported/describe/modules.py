@@ -1,7 +1,8 @@
 """Which modules ran, how often, and what entered and left each call.
 
 Every node carries the stack of modules that it ran in. A value enters a call where a node inside takes it and none
-inside made it; it leaves where it was made inside and is taken outside, or returned by the model.
+inside made it; it leaves where it was made inside and is taken outside, or returned by the model. Operators that run
+graphs (branches, loops) count as layers of the module around them.
 """
 
 from __future__ import annotations
@@ -9,16 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from kmr_cli.formats.exported.describe.program import Frame, Node, Program, references
+from kmr_cli.formats.exported.describe import stacks
+from kmr_cli.formats.exported.describe.control import InnerCall, inner_calls
+from kmr_cli.formats.exported.describe.program import Frame, Program, references
 
-# What only asks for a tensor's size or checks it: no flow of values.
-_LOOKS = (
-    "torch.ops.aten.sym_size.",
-    "torch.ops.aten.sym_numel.",
-    "torch.ops.aten.sym_stride.",
-    "torch.ops.aten.sym_storage_offset.",
-    "torch.ops.aten._assert_tensor_metadata.",
-)
 _Key = tuple[str, ...]
 
 
@@ -52,11 +47,13 @@ class Flow:
         calls: by path, in the order in which they ran.
         makers: value -> rank of the node that makes it.
         order: value -> its place among all values in the order in which they are made.
+        inner: calls inside of branches and loops, by path.
     """
 
     calls: Mapping[str, tuple[ModuleCall, ...]]
     makers: Mapping[str, int]
     order: Mapping[str, int]
+    inner: Mapping[str, tuple[InnerCall, ...]] = field(default_factory=dict)
 
     def port_values(self, call: ModuleCall, side: str) -> tuple[str, ...]:
         """The graph's names of what enters or leaves a call, in the order of the ports."""
@@ -70,18 +67,19 @@ def flow(program: Program) -> Flow:
     graph = program.graph
     constants = {one.value for one in program.inputs if one.kind != "user"}
     makers = {name: rank for rank, node in enumerate(graph.nodes) for name in node.makes}
-    keys = [_keys(node) for node in graph.nodes]
+    frames = stacks.of(program)
+    keys = [_keys(stack) for stack in frames]
     calls: dict[_Key, ModuleCall] = {}
     by_path: dict[str, list[ModuleCall]] = {}
-    for rank, node in enumerate(graph.nodes):
-        for frame, key in zip(_layers(node), keys[rank], strict=True):
+    for rank in range(len(graph.nodes)):
+        for frame, key in zip(_layers(frames[rank]), keys[rank], strict=True):
             if key not in calls:
                 of_path = by_path.setdefault(frame.path, [])
                 calls[key] = ModuleCall(frame.path, len(of_path), frame.kind, rank, rank)
                 of_path.append(calls[key])
             calls[key].last = rank
     for rank, node in enumerate(graph.nodes):
-        if node.target.startswith(_LOOKS):
+        if node.target.startswith(stacks.LOOKS):
             continue
         for name in node.uses:
             if name in graph.tensors and name not in constants:
@@ -91,18 +89,18 @@ def flow(program: Program) -> Flow:
             if name in makers and name in graph.tensors and value.kind == "user":
                 _pass(name, len(graph.nodes), (), keys[makers[name]], calls)
     order = {name: place for place, name in enumerate(makers)}
-    return Flow({path: tuple(found) for path, found in by_path.items()}, makers, order)
+    return Flow({path: tuple(found) for path, found in by_path.items()}, makers, order, inner_calls(program))
 
 
-def _layers(node: Node) -> tuple[Frame, ...]:
-    return tuple(frame for frame in node.stack if frame.path)
+def _layers(stack: tuple[Frame, ...]) -> tuple[Frame, ...]:
+    return tuple(frame for frame in stack if frame.path)
 
 
-def _keys(node: Node) -> tuple[_Key, ...]:
+def _keys(stack: tuple[Frame, ...]) -> tuple[_Key, ...]:
     """For each module around a node, what tells this call of it from others: the calls around it and its own."""
     found: list[_Key] = []
     around: _Key = ()
-    for frame in node.stack:
+    for frame in stack:
         around = (*around, frame.key)
         if frame.path:
             found.append(around)

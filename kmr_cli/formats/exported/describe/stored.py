@@ -181,8 +181,8 @@ class _Unpickler(pickle.Unpickler):
     """Knows how torch writes tensors, dictionaries and numbers, and refuses everything else."""
 
     def find_class(self, module: str, name: str) -> Any:
-        if module == "torch._utils" and name in ("_rebuild_tensor_v2", "_rebuild_parameter", "_rebuild_tensor_v3"):
-            return {"_rebuild_tensor_v2": _tensor, "_rebuild_tensor_v3": _tensor_v3}.get(name, _parameter)
+        if module == "torch._utils" and name in _REBUILDING:
+            return _REBUILDING[name]
         if (module, name) == ("collections", "OrderedDict"):
             return dict
         if module == "torch" and (name.removesuffix("Storage") in _STORAGES or name in _NAMED_DTYPES):
@@ -222,3 +222,11 @@ def _lies(shape: Any, strides: Any, offset: Any) -> tuple[tuple[int, ...], tuple
 
 def _parameter(value: Any, trained: Any = False, *_: Any) -> Any:
     return replace(value, trained=trained is True) if isinstance(value, _Rebuilt) else value
+
+
+_REBUILDING = {
+    "_rebuild_tensor_v2": _tensor,
+    "_rebuild_tensor_v3": _tensor_v3,
+    "_rebuild_parameter": _parameter,
+    "_rebuild_parameter_with_state": _parameter,  # with attributes that somebody gave it
+}

@@ -1,11 +1,13 @@
-"""Operators that run graphs: branches and loops, each as torch's own eager form does it."""
+"""Operators that run graphs or other operators: branches, loops, writes in place, each as eager torch does it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from kmr_cli.errors import ModelLoadError
+from kmr_cli.formats.exported.run import operators
 
 Body = Callable[..., tuple[Any, ...]]
 """A graph as a function of its inputs."""
@@ -18,6 +20,8 @@ def find(name: str, target: str) -> Callable[..., Any]:
         ModelLoadError: it is not known here.
     """
     operation = target.split(".")[3]
+    if operation in ("auto_functionalized", "auto_functionalized_v2"):
+        return partial(_without_writing, name, operation)
     if operation not in _FUNCTIONS:
         known = ", ".join(sorted(_FUNCTIONS))
         raise ModelLoadError(
@@ -52,6 +56,20 @@ def _scan(body: Body, carried: Sequence[Any], scanned: Sequence[Any], additional
     return (*state, *_stacked(rows))
 
 
+def _associative_scan(body: Body, scanned: Sequence[Any], additional: Sequence[Any] = ()) -> Any:
+    """The order in which torch joins elements decides the last bits, so it is torch's own."""
+    from torch._higher_order_ops.associative_scan import generic_associative_scan
+
+    return tuple(generic_associative_scan(body, list(scanned), additional_inputs=tuple(additional)))
+
+
+def _without_writing(name: str, operation: str, target: str, **arguments: Any) -> Any:
+    """An operator that writes to its arguments, on copies of them, which are returned behind its results."""
+    import torch
+
+    return getattr(torch.ops.higher_order, operation)(operators.find(name, target), **arguments)
+
+
 def _stacked(rows: Sequence[Sequence[Any]]) -> tuple[Any, ...]:
     import torch
 
@@ -59,6 +77,7 @@ def _stacked(rows: Sequence[Sequence[Any]]) -> tuple[Any, ...]:
 
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "associative_scan": _associative_scan,
     "cond": _cond,
     "while_loop": _while_loop,
     "map_impl": _map,

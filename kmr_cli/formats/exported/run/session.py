@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -13,10 +13,11 @@ from kmr_cli.formats.common.frameworks import first_line
 from kmr_cli.formats.common.torch_arrays import to_arrays, to_tensor
 from kmr_cli.formats.common.torch_state import TensorState
 from kmr_cli.formats.exported.describe.description import Description
-from kmr_cli.formats.exported.describe.program import Node, Ref
+from kmr_cli.formats.exported.describe.program import Graph, Node, Ref
 from kmr_cli.formats.exported.run import taps as tapping
 from kmr_cli.formats.exported.run.examples import examples
-from kmr_cli.formats.exported.run.steps import compile_graph, run_steps
+from kmr_cli.formats.exported.run.mapped import whole
+from kmr_cli.formats.exported.run.steps import Inside, Values, compile_graph, run_steps
 from kmr_cli.formats.exported.run.weights import Weights
 from kmr_cli.formats.interface import Sink, State, Taps
 from kmr_cli.records import Batch, LayerInfo, TensorSpec
@@ -51,7 +52,8 @@ class ExportedSession:
                     f"{name}: the argument {one.name!r} cannot be fed from a batch",
                     "export a module around the model whose forward takes tensors with the samples along axis 0",
                 )
-        self._steps = compile_graph(name, described.program.graph)
+        self._inside = Inside()
+        self._steps = compile_graph(name, described.program.graph, self._inside)
         self._weights: Weights | None = Weights(described.archive, described.program)
         self._given = examples(described, self._weights)
         self._plans: dict[tuple[Taps, bool], tapping.Plan] = {}
@@ -82,6 +84,7 @@ class ExportedSession:
         values.update(self._fed(batch))
         run = _Run(plan, values, sink)
         steps = self._steps[: plan.length]
+        self._inside.watcher = run.inside if plan.inside else None
         try:
             with torch.no_grad():
                 run_steps(steps, values, run)
@@ -91,6 +94,8 @@ class ExportedSession:
             if run.delivering or not steps:
                 raise
             raise self._failure(steps[run.place].node, exc) from exc
+        finally:
+            self._inside.watcher = None
         if stop:
             return None
         with torch.no_grad():
@@ -205,27 +210,59 @@ class _Run:
         self.place = 0
         self.delivering = False
         self._plan, self._values, self._sink = plan, values, sink
+        self._counts: dict[str, int] = {}
+        self._current: dict[int, int] = {}
 
     def before(self, place: int) -> None:
         """Hand over what is due before this step."""
         self.place = place
         if 2 * place in self._plan.events:
-            self._deliver(2 * place)
+            self.deliver(self._plan.events[2 * place], self._values)
 
     def after(self, place: int) -> None:
         """Hand over what is due after this step, and let go."""
         if 2 * place + 1 in self._plan.events:
-            self._deliver(2 * place + 1)
+            self.deliver(self._plan.events[2 * place + 1], self._values)
         for name in self._plan.unneeded.get(place, ()):
             self._values.pop(name, None)
 
-    def _deliver(self, moment: int) -> None:
+    def inside(self, graph: Graph, values: Values) -> _Inner | None:
+        """Who watches one run of a graph that an operator runs."""
+        events = self._plan.inside.get(id(graph))
+        return None if events is None else _Inner(self, events, values)
+
+    def deliver(self, events: Sequence[tapping.Event], values: Values) -> None:
+        """Hand over the values of a moment."""
         if self._sink is None:
             return
-        self.delivering = True
-        for event in self._plan.events[moment]:
-            value = self._values[event.value]
-            for suffix, array in to_arrays(value):
+        for event in events:
+            call = event.call if event.call is not None else self._number(event)
+            if event.call is None and self._plan.calls is not None and call not in self._plan.calls:
+                continue
+            self.delivering = True
+            for suffix, array in to_arrays(whole(values[event.value])):
                 array.flags.writeable = False  # it may show memory that later operations take
-                self._sink(event.layer, event.call, event.port + suffix, array)
-        self.delivering = False
+                self._sink(event.layer, call, event.port + suffix, array)
+            self.delivering = False
+
+    def _number(self, event: tapping.Event) -> int:
+        """Which call of its layer it is, of those that ran so far."""
+        if event.opens:
+            self._current[event.source] = self._counts.get(event.layer, 0)
+            self._counts[event.layer] = self._current[event.source] + 1
+        return self._current[event.source]
+
+
+class _Inner:
+    """Watches one run of a graph that an operator runs."""
+
+    def __init__(self, run: _Run, events: Mapping[int, tuple[tapping.Event, ...]], values: Values) -> None:
+        self._run, self._events, self._values = run, events, values
+
+    def before(self, place: int) -> None:
+        """Hand over what is due before this step."""
+        self._run.deliver(self._events.get(2 * place, ()), self._values)
+
+    def after(self, place: int) -> None:
+        """Hand over what is due after it."""
+        self._run.deliver(self._events.get(2 * place + 1, ()), self._values)

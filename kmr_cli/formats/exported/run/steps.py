@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from kmr_cli.errors import ModelLoadError
+from kmr_cli.formats.exported.describe.control import BEGIN_MAPPED, END_MAPPED
 from kmr_cli.formats.exported.describe.program import (
     Argument,
     Code,
@@ -17,12 +18,13 @@ from kmr_cli.formats.exported.describe.program import (
 )
 from kmr_cli.formats.exported.describe.stored import DTYPES
 from kmr_cli.formats.exported.describe.unfold import BEGIN_AUTOCAST, END_AUTOCAST
-from kmr_cli.formats.exported.run import higher_order, operators
+from kmr_cli.formats.exported.run import higher_order, mapped, operators
 
 Values = MutableMapping[str, Any]
 Reader = Callable[[Values], Any]
 _NOTHING = ("torch.ops.aten._assert_tensor_metadata.",)
 """Checks of what the program itself made: they can only fail where the program was written wrongly."""
+_MARKS = (BEGIN_AUTOCAST, END_AUTOCAST, BEGIN_MAPPED, END_MAPPED, mapped.NOTHING)
 _HIGHER_ORDER = "torch.ops.higher_order."
 _LAYOUTS = {1: "sparse_coo", 2: "sparse_csr", 3: "sparse_csc", 4: "sparse_bsr", 5: "sparse_bsc", 7: "strided"}
 _MEMORY_FORMATS = {1: "contiguous_format", 2: "channels_last", 3: "channels_last_3d", 4: "preserve_format"}
@@ -66,31 +68,46 @@ def _note(output: Argument, value: Any, values: Values) -> None:
             _note(one, part, values)
 
 
-def compile_graph(name: str, graph: Graph) -> tuple[Step, ...]:
+class Inside:
+    """Where a session says, for the time of a pass, who watches the graphs that operators run.
+
+    Attributes:
+        watcher: of one run of a graph on these values, or None.
+    """
+
+    def __init__(self) -> None:
+        self.watcher: Callable[[Graph, Values], Watcher | None] | None = None
+
+
+def compile_graph(name: str, graph: Graph, inside: Inside | None = None) -> tuple[Step, ...]:
     """Every node of a graph as a step.
 
     Args:
         name: of the file, for messages.
         graph: of the program.
+        inside: who watches the graphs that its operators run.
 
     Raises:
         ModelLoadError: an operator is not allowed or not registered.
     """
-    return tuple(_step(name, node) for node in graph.nodes)
+    inside = inside or Inside()
+    return tuple(_step(name, node, inside) for node in graph.nodes)
 
 
-def _step(name: str, node: Node) -> Step:
+def _step(name: str, node: Node, inside: Inside) -> Step:
     return Step(
         node,
         _function(name, node.target),
-        tuple(_reader(name, value) for value in node.positional),
-        tuple((key, _reader(name, value)) for key, value in node.keywords),
+        tuple(_reader(name, value, inside) for value in node.positional),
+        tuple((key, _reader(name, value, inside)) for key, value in node.keywords),
     )
 
 
 def _function(name: str, target: str) -> Callable[..., Any]:
-    if target in (BEGIN_AUTOCAST, END_AUTOCAST) or target.startswith(_NOTHING):
+    if target in _MARKS or target.startswith(_NOTHING):
         return _nothing
+    if target in mapped.FUNCTIONS:
+        return mapped.FUNCTIONS[target]
     if target.startswith(_HIGHER_ORDER):
         return higher_order.find(name, target)
     return operators.find(name, target)
@@ -100,14 +117,14 @@ def _nothing(*_: Any, **__: Any) -> None:
     return None
 
 
-def _reader(name: str, value: Argument) -> Reader:
+def _reader(name: str, value: Argument, inside: Inside) -> Reader:
     if isinstance(value, Ref):
         key = value.name
         return lambda values: values[key]
     if isinstance(value, list) and any(True for _ in _parts(value)):
-        readers = [_reader(name, item) for item in value]
+        readers = [_reader(name, item, inside) for item in value]
         return lambda values: [read(values) for read in readers]
-    constant = Function(name, value.graph) if isinstance(value, SubGraph) else _constant(name, value)
+    constant = Function(name, value.graph, inside) if isinstance(value, SubGraph) else _constant(name, value)
     return lambda _: constant
 
 
@@ -138,15 +155,17 @@ def _constant(name: str, value: Any) -> Any:
 class Function:
     """A graph that an operator runs, as a function of its inputs."""
 
-    def __init__(self, name: str, graph: Graph) -> None:
+    def __init__(self, name: str, graph: Graph, inside: Inside) -> None:
+        self._graph, self._inside = graph, inside
         self._inputs = tuple(value.name if isinstance(value, Ref) else None for value in graph.inputs)
-        self._steps = compile_graph(name, graph)
-        self._outputs = tuple(_reader(name, value) for value in graph.outputs)
+        self._steps = compile_graph(name, graph, inside)
+        self._outputs = tuple(_reader(name, value, inside) for value in graph.outputs)
 
     def __call__(self, *arguments: Any) -> tuple[Any, ...]:
         """Run it."""
         values = {name: value for name, value in zip(self._inputs, arguments, strict=True) if name is not None}
-        run_steps(self._steps, values)
+        watching = self._inside.watcher
+        run_steps(self._steps, values, watching(self._graph, values) if watching is not None else None)
         return tuple(read(values) for read in self._outputs)
 
 
@@ -161,7 +180,7 @@ class Watcher(Protocol):
 
 
 def run_steps(steps: Sequence[Step], values: Values, watcher: Watcher | None = None) -> None:
-    """Run steps in order, each in the autocast that the program has there.
+    """Run steps in order, each in the autocast and the mapping that the program has there.
 
     Args:
         steps: of one graph.
@@ -179,7 +198,10 @@ def run_steps(steps: Sequence[Step], values: Values, watcher: Watcher | None = N
                 device, dtype, enabled, cache = (read(values) for read in step.positional)
                 around.append(torch.autocast(device_type=device, dtype=dtype, enabled=enabled, cache_enabled=cache))
                 around[-1].__enter__()
-            elif step.node.target == END_AUTOCAST:
+            elif step.node.target == BEGIN_MAPPED:
+                around.append(mapped.Mapped(*(read(values) for read in step.positional)))
+                around[-1].__enter__()
+            elif step.node.target in (END_AUTOCAST, END_MAPPED):
                 around.pop().__exit__(None, None, None)
             else:
                 step.run(values)

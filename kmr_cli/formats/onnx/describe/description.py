@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from kmr_cli.formats.common.dynamic_quantization import one_scale
 from kmr_cli.formats.common.fixed_inputs import fixed_inputs
 from kmr_cli.formats.interface import OpenOptions
-from kmr_cli.formats.onnx.describe import quantization
+from kmr_cli.formats.onnx.describe import kinds, quantization
 from kmr_cli.formats.onnx.describe.analysis import Analysis
 from kmr_cli.formats.onnx.describe.fused import fused_layers, missing_layers
 from kmr_cli.formats.onnx.describe.graph import BRANCHES, LOOPS
@@ -15,6 +16,7 @@ from kmr_cli.records import LayerInfo, ModelInfo, TensorSpec
 
 _SHOWN = 4
 """Names that a note lists before it only counts."""
+_OPTIMIZED = "graph optimization, which is off here: with it, the last bits of values differ"
 _OWN_WEIGHTS = "ai.onnx.ml"
 """The domain of operators that hold what they learned in attributes: trees, scalers."""
 
@@ -35,6 +37,7 @@ def model_info(analysis: Analysis, options: OpenOptions, format_name: str) -> Mo
         fixed_batch=_fixed_batch(inputs),
         notes=tuple(_notes(analysis)),
         beside=tuple(file.location for file in analysis.external),
+        unseen=(_OPTIMIZED,),
     )
 
 
@@ -56,6 +59,7 @@ def _layer_info(analysis: Analysis, layer: Layer) -> LayerInfo:
         dtype=dtypes.pop() if len(dtypes) == 1 else None,
         parameters=analysis.weights.sum(layer.weights),
         calls=len(layer.calls),
+        mixes=one_scale(layer.kind) if layer.kind in kinds.DYNAMIC_QUANTIZATION else None,
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from kmr_cli.errors import ModelFileError
+from kmr_cli.formats.common.dynamic_quantization import one_scale
 from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.formats.torchscript.describe.archive import Archive, Shell, TensorStub
 from kmr_cli.formats.torchscript.describe.code import Code, dotted, type_name
@@ -28,6 +29,8 @@ from kmr_cli.records import LayerInfo, ModelInfo, TensorSpec
 FORWARD = "forward"
 _MAX_DEPTH = 200
 _MAX_LAYERS = 50_000
+_DYNAMIC = ".quantized.dynamic."
+"""In the names of modules whose scales are found at run time."""
 
 
 @dataclass(frozen=True)
@@ -247,6 +250,7 @@ def _layer(node: _Node, code: Code, flow: Flow, method: str) -> LayerInfo:
         parameters=_count(own),
         calls=calls,
         untappable=f"never called in {method}" if calls == 0 else None,
+        mixes=one_scale(type_name(node.kind)) if _DYNAMIC in node.kind else None,
     )
 
 
