@@ -191,7 +191,10 @@ def _judge_sizes(run: Run) -> None:
         rounding.judge_amplified(run, found)
         for port in found.unsure:
             title = run.title(("", 0, port))
-            run.inconclusive.append(f"{title} is discrete and differs for the same samples {run.where(found)}")
+            run.inconclusive.append(
+                f"{title} is discrete and differs for the same samples {run.where(found)}: rounding may tip a decision,"
+                " or the size change it; return the scores behind it as another output"
+            )
     if run.info.fixed_batch is not None:
         run.skip(f"the model takes batches of {run.info.fixed_batch} alone", *sizes.RULES)
     elif not run.sizes:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
-
 from kmr_cli.arrays.dtypes import discrete
 from kmr_cli.check.axes import carrying_axes, movement, pairs, possible_axis
 from kmr_cli.check.observed import LargeRun
 from kmr_cli.check.probes.large import locate
 from kmr_cli.check.run import Run
+from kmr_cli.check.silence import accept, why_silent
 from kmr_cli.check.sources import add_at_sources, between
 from kmr_cli.evidence.sources import Source
 from kmr_cli.evidence.taps import Tap
@@ -106,7 +105,9 @@ def judge(run: Run) -> None:
             _judge_discrete(run, tap)
         silent = (len(run.claims), len(run.inconclusive)) == said and kind not in OWNED and not run.rounded(tap)
         if silent and tap not in run.allowed_outputs:
-            run.inconclusive.append(f"{run.title(tap)}: no axis was shown to carry the samples")
+            why = f" ({run.indices[tap].evidence})" if run.indices[tap].evidence else ""
+            what = f"{run.title(tap)}: no axis was shown to carry the samples{why}"
+            run.inconclusive.append(f"{what}; return one row a sample along axis 0; {accept(run, tap)}")
     _judge_lists(run)
 
 
@@ -117,7 +118,12 @@ def _judge_lists(run: Run) -> None:
         return
     shown = {run.evidence.listed[tap] for tap in own if run.evidence.changed_in[tap]}
     for sample in sorted({run.evidence.listed[tap] for tap in own} - shown):
-        run.inconclusive.append(f"sample {sample}'s element of the list that the model returns did not change with it")
+        empty = all(not run.evidence.specs[tap].nbytes for tap in own if run.evidence.listed[tap] == sample)
+        why = "it is empty" if empty else "other data lead to the same"
+        run.inconclusive.append(
+            f"sample {sample}'s element of the list that the model returns did not change with it: {why};"
+            " give data with --input in which there is something to find"
+        )
 
 
 def judge_large(run: Run, large: LargeRun) -> None:
@@ -177,16 +183,16 @@ def _judge_silent(run: Run, tap: Tap) -> None:
         text = f"no sample moves {title}: it is the same whatever goes in"
         run.add(BATCH_AXIS_LOST, Source(*tap), text, severity="warning", output=tap, allowed=allowed)
         if not allowed:
-            name = shlex.quote(run.evidence.names.get(tap[2], tap[2]))
-            accept = f"--allow-output {name} accepts it, if that is by design"
-            run.inconclusive.append(f"{title} did not change, whichever sample was replaced; {accept}")
+            why = why_silent(run, tap)
+            way_out = "" if accept(run, tap) in why else f"; {accept(run, tap)}"
+            run.inconclusive.append(f"{title} did not change, whichever sample was replaced: {why}{way_out}")
         return
     if possible_axis(run, tap) is None:
         add_at_sources(run, BATCH_AXIS_LOST, tap, lambda other: _cannot_carry(run, other), allowed=allowed)
         return
     silent = sorted(set(range(run.evidence.size)) - set(run.indices[tap].owners))
     who = f"samples {', '.join(map(str, silent))} were" if len(silent) > 1 else f"sample {silent[0]} was"
-    run.inconclusive.append(f"{title} did not change when {who} replaced")
+    run.inconclusive.append(f"{title} did not change when {who} replaced: {why_silent(run, tap, silent)}")
 
 
 def _cannot_carry(run: Run, tap: Tap) -> bool:
@@ -196,5 +202,10 @@ def _cannot_carry(run: Run, tap: Tap) -> bool:
 
 def _judge_discrete(run: Run, tap: Tap) -> None:
     """A mix before an argmax or a comparison can stay hidden: nothing is verified by values that hardly ever change."""
+    mixers = [source.layer for source in run.mixers() if source.layer]
     if any(run.mixed(other) for other in run.evidence.order):
-        run.inconclusive.append(f"{run.title(tap)} is discrete and a layer before it mixes samples, which may not show")
+        who = f"layer {mixers[0]!r}" if mixers else "a layer"
+        run.inconclusive.append(
+            f"{run.title(tap)} is discrete, and {who} before it mixes samples, which a decision may hide: return the"
+            " scores behind it as another output, or see to that layer"
+        )

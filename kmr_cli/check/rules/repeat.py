@@ -45,7 +45,10 @@ def judge(run: Run) -> None:
             run.add(NONDETERMINISTIC, source, NONDETERMINISTIC.found_when)
     for tap in run.outputs:
         if tap in nondeterministic:
-            run.inconclusive.append(f"{run.title(tap)} changes from run to run, so nothing can be concluded from it")
+            run.inconclusive.append(
+                f"{run.title(tap)} changes from run to run, so nothing can be concluded from it: see KMR301 or KMR302"
+                " for the layer, and let it draw no random numbers in inference"
+            )
         elif tap in kept and not run.by_data:
             run.inconclusive.append(f"{run.title(tap)} changes from call to call: only the first call was looked at")
 
