@@ -26,7 +26,6 @@ Again = Callable[[ModelInfo, Batch, "Batch | None"], Report]
 """The check of the same model on another batch, with spare rows."""
 _ANY_SIZE = 3
 """A model that runs at more sizes than so many, one sample left aside, is not bound to them."""
-_SAYS_THE_SAME = tuple(rule.code for rule in sizes.RULES)
 
 
 def check_failing(
@@ -119,7 +118,7 @@ def _check_at(run: Run, rows: Batch, works: Sequence[int], again: Again) -> Repo
 
 def _together(run: Run, inner: Report, policy: Policy, tried: Sequence[int]) -> Report:
     """What the check at a size that works shows, with what the sizes show."""
-    rest = [finding for finding in inner.findings if finding.rule not in _SAYS_THE_SAME]
+    rest = [finding for finding in inner.findings if not sizes.is_failure(finding)]
     findings = policy.in_order([*policy.apply(run.findings), *rest])
     failed = any(finding.severity == "error" and not finding.allowed for finding in findings)
     verdict: Verdict = "fail" if failed else "inconclusive" if inner.inconclusive else "pass"

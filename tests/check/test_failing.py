@@ -79,6 +79,19 @@ def test_a_leak_behind_it_is_found_all_the_same(size):
     assert errors(report) == [("KMR101", "mean"), ("KMR102", "view")]
 
 
+def test_that_it_answers_otherwise_elsewhere_is_said_as_well():
+    def view(x):
+        if len(x) == 6:
+            raise ModelRunError("not six")
+        return np.tanh(x) + (len(x) == 3) * 0.1
+
+    report = checked(chain(("view", view)))
+    assert errors(report) == [("KMR102", "view")] * 2
+    messages = [one.message for one in report.findings if one.rule == "KMR102"]
+    assert messages[0].startswith("fails on a batch of 6, and runs on others")
+    assert "on a batch of 3: output 'y' (out0) of the same samples differs" in messages[1]
+
+
 def test_that_it_runs_on_one_sample_alone_is_said():
     report = checked(chain(("view", only_on(1))))
     assert errors(report) == [("KMR102", "view")]

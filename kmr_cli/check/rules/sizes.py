@@ -12,6 +12,7 @@ from kmr_cli.check.run import Run
 from kmr_cli.errors import ModelRunError
 from kmr_cli.evidence.sources import Source
 from kmr_cli.evidence.taps import Tap
+from kmr_cli.records import Finding
 from kmr_cli.rules import Rule
 
 BATCH_SIZE_DEPENDENT = Rule(
@@ -39,6 +40,7 @@ COINCIDENT_BROADCAST = Rule(
     batch_statistics="note",
 )
 _SHOWN = 6
+_FAILS, _ONLY = "fails", "runs only on"
 RULES = (BATCH_SIZE_DEPENDENT, COINCIDENT_BROADCAST)
 
 
@@ -58,7 +60,7 @@ def judge(run: Run, found: SizeRun, *, coincident: bool) -> None:
         return
     port, text = found.wrong_count or found.differs or ("out0", "")
     if found.error is not None:
-        text = f"fails {run.where(found)}: {found.error}"
+        text = f"{_FAILS} {run.where(found)}: {found.error}"
         if only:
             text = f"{only_on(_running(run), dimensions_of(run))} and {text}"
         square = square_input(run.batch)
@@ -91,11 +93,17 @@ def judge_failing(
     rule = COINCIDENT_BROADCAST if coincides(works, dimensions) else BATCH_SIZE_DEPENDENT
     if len(works) > len(fails):
         some = ", ".join(map(str, works[:_SHOWN])) + (", …" if len(works) > _SHOWN else "")
-        where = f"fails on a batch of {run.evidence.size}, and runs on others ({some})"
+        where = f"{_FAILS} on a batch of {run.evidence.size}, and runs on others ({some})"
     else:
         where = f"{only_on(works, dimensions)} and fails on one of {run.evidence.size}"
     text = f"{where}: {failure.message}"
     run.add(rule, Source(*(failed or ("", 0, "out0"))), text)
+
+
+def is_failure(finding: Finding) -> bool:
+    """Whether it says that the model fails at some size, and not that it answers otherwise there."""
+    codes = [rule.code for rule in RULES]
+    return finding.rule in codes and finding.message.startswith((_FAILS, _ONLY))
 
 
 def _running(run: Run) -> set[int]:
@@ -122,4 +130,4 @@ def only_on(works: Collection[int], dimensions: Collection[int]) -> str:
     others = [size for size in sorted(works) if size > 1 and size in dimensions]
     what = "are other dimensions" if len(others) > 1 else "is another dimension"
     why = f" ({' and '.join(map(str, others))} {what} too)" if others and coincides(works, dimensions) else ""
-    return f"runs only on {batches}{why}"
+    return f"{_ONLY} {batches}{why}"
