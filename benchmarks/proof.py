@@ -22,6 +22,12 @@ from dataclasses import dataclass
 from datetime import date
 from importlib import import_module, metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from kmr_cli.proof.verdict import Proof
 
 HERE = Path(__file__).parent
 TESTS = HERE.parent / "tests"
@@ -31,6 +37,8 @@ MODULES = {
 }
 FORMATS = {"pt2": "`.pt2`", "onnx": "ONNX"}
 PACKAGES = ("kmr-inspect", "torch", "onnxruntime", "numpy")
+SAMPLES = 4
+"""Of a batch that proven outputs are held against."""
 SHOWN = 40
 """Models that are named where they are not decided, before the rest is counted."""
 
@@ -51,6 +59,8 @@ class Outcome:
     judged: float
     fault: str = ""
     layer: str = ""
+    held: int = 0
+    broken: tuple[str, ...] = ()
 
     @property
     def decided(self) -> bool:
@@ -68,13 +78,14 @@ def judged(path: Path, group: str, name: str, **known: str) -> Outcome:
     from kmr_cli.formats.interface import OpenOptions
     from kmr_cli.proof.verdict import prove
 
-    module = "kmr_cli.formats.exported.graph" if path.suffix == ".pt2" else "kmr_cli.formats.onnx.graph.build"
+    module = "kmr_cli.formats.exported.operators" if path.suffix == ".pt2" else "kmr_cli.formats.onnx.operators.build"
     start = time.perf_counter()
     graph = import_module(module).graph(path, OpenOptions())
     read = time.perf_counter() - start
     start = time.perf_counter()
     proof = prove(graph)
     spent = time.perf_counter() - start
+    held, broken = run(path, proof) if any(claim.answer == "proven" for claim in proof.claims) else (0, ())
     open_claims = [claim for claim in proof.claims if claim.answer not in ("proven", "layout")]
     return Outcome(
         group,
@@ -88,7 +99,43 @@ def judged(path: Path, group: str, name: str, **known: str) -> Outcome:
         read,
         spent,
         **known,
+        held=held,
+        broken=broken,
     )
+
+
+def run(path: Path, proof: Proof) -> tuple[int, tuple[str, ...]]:
+    """Hold proven outputs against passes: (how many, what does not hold). Other samples are replaced one by one."""
+    from kmr_cli.batch.synthetic import synthesize
+    from kmr_cli.errors import KmrError
+    from kmr_cli.formats import detect
+    from kmr_cli.formats.interface import OpenOptions, Taps
+
+    format_, options = detect(path), OpenOptions()
+    proven = [claim.output for claim in proof.claims if claim.answer == "proven"]
+    broken = []
+    try:
+        info = format_.describe(path, options)
+        size = proof.batch or max(SAMPLES, proof.range[0])
+        batch, other = (synthesize(info, size, seed, {}) for seed in (0, 1))
+        session = format_.open(path, options)
+        try:
+            before = {name: np.array(rows) for name, rows in (session.capture(batch, Taps(())) or {}).items()}
+            for sample in range(size):
+                mixed = {name: np.array(rows) for name, rows in batch.items()}
+                for name, rows in mixed.items():
+                    rows[sample] = other[name][sample]
+                after = session.capture(mixed, Taps(())) or {}
+                for output in proven:
+                    kept, now = (np.delete(np.asarray(one[output]), sample, 0) for one in (before, after))
+                    if not np.array_equal(kept, now, equal_nan=kept.dtype.kind in "fc"):
+                        broken.append(f"output {output!r} of {path.name} changed with sample {sample}")
+        finally:
+            session.close()
+    except KmrError as exc:
+        print(f"{path.name}: not run ({exc})", file=sys.stderr)
+        return 0, ()
+    return len(proven), tuple(broken)
 
 
 def zoo(only: str) -> Iterator[Outcome]:
@@ -135,6 +182,8 @@ def report(outcomes: list[Outcome], graphs: int, tally: Counter[str], wrong: lis
         "",
         f"- Claims about values of {graphs} random graphs, held against NumPy: {sum(tally.values())} "
         f"({tally['Own']} of values of samples), {len(wrong)} violated.",
+        f"- Outputs that are proven, held against passes in which other samples are replaced: "
+        f"{sum(one.held for one in outcomes)}, {sum(len(one.broken) for one in outcomes)} violated.",
         *_summary(outcomes),
         "",
         *_table(outcomes),
@@ -228,14 +277,15 @@ def main(arguments: Iterable[str] | None = None) -> int:
     start = time.perf_counter()
     outcomes = [*corpus(options.corpus, options.only), *zoo(options.only)]
     tally, wrong = random_graphs(options.graphs)
+    broken = [line for one in outcomes for line in one.broken]
     page = report(outcomes, options.graphs, tally, wrong, time.perf_counter() - start)
     if options.only:
         print(page)
     else:
         (HERE / "proof.md").write_text(page)
-    for one in wrong:
-        print(one, file=sys.stderr)
-    return 1 if wrong else 0
+    for line in (*wrong, *broken):
+        print(line, file=sys.stderr)
+    return 1 if wrong or broken else 0
 
 
 if __name__ == "__main__":

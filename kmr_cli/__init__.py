@@ -45,10 +45,12 @@ if TYPE_CHECKING:
         Finding,
         LayerInfo,
         ModelInfo,
+        OutputClaim,
         Record,
         Report,
         Shapes,
         Snapshot,
+        StructuralProof,
         TensorSpec,
     )
     from kmr_cli.render.files.snapshots import write_snapshot
@@ -70,6 +72,7 @@ __all__ = [
     "ModelInfo",
     "ModelLoadError",
     "ModelRunError",
+    "OutputClaim",
     "OutputError",
     "Policy",
     "Record",
@@ -77,6 +80,7 @@ __all__ = [
     "Shapes",
     "Snapshot",
     "SnapshotError",
+    "StructuralProof",
     "TensorSpec",
     "Tolerance",
     "Tolerances",
@@ -100,8 +104,8 @@ _MODULES = {
         "ModelRunError", "OutputError", "SnapshotError",
     ),
     "kmr_cli.records": (
-        "BatchIndex", "Comparison", "Finding", "LayerInfo", "ModelInfo", "Record", "Report", "Shapes", "Snapshot",
-        "TensorSpec",
+        "BatchIndex", "Comparison", "Finding", "LayerInfo", "ModelInfo", "OutputClaim", "Record", "Report", "Shapes",
+        "Snapshot", "StructuralProof", "TensorSpec",
     ),
     "kmr_cli.render.files.snapshots": ("write_snapshot",),
 }  # fmt: skip

@@ -26,7 +26,8 @@ TITLES = {
     "Functions": ("open_model", "check_batch_axis", "compare_models", "compare_with_snapshot", "write_snapshot"),
     "A model": ("Model", "ModelInfo", "LayerInfo", "TensorSpec"),
     "What you can ask for": ("Data", "Index", "Shapes", "GivenShapes", "Policy", "Tolerance", "Tolerances"),
-    "What comes back": ("Record", "BatchIndex", "Report", "Finding", "Snapshot", "Comparison"),
+    "What comes back": ("Record", "BatchIndex", "Report", "Finding", "StructuralProof", "OutputClaim", "Snapshot",
+                        "Comparison"),
     "Errors": (
         "KmrError", "ModelFileError", "LayerError", "BatchError", "MissingFrameworkError", "ModelLoadError",
         "ModelRunError", "OutputError", "SnapshotError",

@@ -25,9 +25,9 @@ from kmr_cli.config.layers import choose, unknown_layer
 from kmr_cli.config.masks import masks_of
 from kmr_cli.config.policy import Policy
 from kmr_cli.config.samples import Index, resolve_index
-from kmr_cli.errors import BatchError, LayerError
+from kmr_cli.errors import BatchError, KmrError, LayerError
 from kmr_cli.formats.interface import OpenOptions
-from kmr_cli.records import LayerInfo, ModelInfo, Record, Report, Snapshot, TensorSpec
+from kmr_cli.records import LayerInfo, ModelInfo, Record, Report, Snapshot, StructuralProof, TensorSpec
 
 _MOST_INPUT = 4 * 10**9
 """Bytes of a batch that is run only because its size was asked for."""
@@ -178,6 +178,25 @@ class Model:
     def versions(self) -> dict[str, str]:
         """Versions of the programs involved, for files that outlive this run."""
         return versions_of(self.info.format)
+
+    def prove(self) -> StructuralProof:
+        """What the graph of the model allows at all: whether samples can mix, for every input and every batch size.
+
+        Reads the operators from the file, of ``.pt2`` and ONNX: nothing is run, no weight is read, no framework is
+        imported. What it proves needs no data; what it does not decide, :meth:`check_batch_axis` looks for in passes.
+
+        Raises:
+            KmrError: a format that does not hand out its graph, or a live model.
+
+        >>> from kmr_cli import open_model
+        >>> with open_model("sample_models/digits.onnx") as model:
+        ...     print(model.prove())
+        proven: samples never mix, for every input, at every batch size
+        """
+        if self._opened.file is None:
+            raise KmrError("a live model is not proven by its graph", "save it as .pt2 or ONNX, and open that file")
+        found: StructuralProof = self._opened.run("prove", {})
+        return found
 
     def sample(
         self,

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 
 from kmr_cli.errors import KmrError, ModelFileError
+from kmr_cli.proof.graph import Graph
 from kmr_cli.records import Batch, LayerInfo, ModelInfo, TensorSpec
 
 Sink: TypeAlias = Callable[[str, int, str, np.ndarray], None]
@@ -337,8 +338,12 @@ class OptionalParts(Protocol):
             ModelLoadError: building it failed, or it has no training mode.
         """
 
-    def graph(self, path: Path, options: OpenOptions) -> Any:
-        """The model as a graph of operators, for the structural proof (``kmr_cli.proof``). No format has it yet."""
+    def graph(self, path: Path, options: OpenOptions) -> Graph:
+        """The model as a graph of operators, for the structural proof (:mod:`kmr_cli.proof`). Imports no framework.
+
+        Raises:
+            ModelFileError: the file is damaged.
+        """
 
     def scan(self, path: Path) -> Any:
         """What in the file could run code or touch other files, for ``kmr_cli.scan``. No format has it yet."""

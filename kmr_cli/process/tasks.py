@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from kmr_cli.records import ModelInfo, Record, Report, TapSketch, TensorSpec
+from kmr_cli.records import ModelInfo, Record, Report, StructuralProof, TapSketch, TensorSpec
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Task:
 
 TASKS = {
     "describe": Task("kmr_cli.process.describe:describe", ModelInfo),
+    "prove": Task("kmr_cli.process.prove:prove", StructuralProof),
     "inputs": Task("kmr_cli.process.work:inputs", tuple[TensorSpec, ...]),
     "sample": Task("kmr_cli.process.work:sample", tuple[Record, ...]),
     "snapshot": Task("kmr_cli.process.work:snapshot", tuple[tuple[TapSketch, ...], tuple[str, ...]]),

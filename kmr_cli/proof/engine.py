@@ -100,7 +100,7 @@ class _Engine:
             self._unruled(operator)
             self._set(operator, (_unknown(operator, f"no rule for {operator.kind}"),) * len(operator.outputs))
             for name in () if self._graph.functional else operator.reads:  # it may write to whatever it is given
-                if name in self._owners and self._starts.get(self._aliases.root(name)) != "weight":
+                if name in self._owners:
                     self._aliases.poison(name, f"{operator.kind} may have written to it")
             return
         if entry.ignored:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
 from kmr_cli.proof.engine import Owners, owners
 from kmr_cli.proof.graph import Graph, references
 from kmr_cli.proof.owners import Free, Meet, Operand, Own, Owner, Unknown, varies
 from kmr_cli.proof.sizes import Range, any_of_batch, of_batch
 from kmr_cli.proof.vocabularies import lookup
-
-Answer: TypeAlias = Literal["proven", "meet", "place", "count", "layout", "state", "unknown"]
+from kmr_cli.records.proof import Answer
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from kmr_cli.records.model import (
     Tap,
     TensorSpec,
 )
+from kmr_cli.records.proof import OutputClaim, StructuralProof
 from kmr_cli.records.snapshot import InputSketch, SampleSketch, Snapshot, TapSketch
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "MatchedCall",
     "ModelInfo",
     "OutputAgreement",
+    "OutputClaim",
     "Presumable",
     "Record",
     "Report",
@@ -60,6 +62,7 @@ __all__ = [
     "Shapes",
     "SkippedRule",
     "Snapshot",
+    "StructuralProof",
     "Tap",
     "TapSketch",
     "TapVerdict",

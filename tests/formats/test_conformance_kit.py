@@ -10,6 +10,8 @@ from zoo import toy_format, toys
 from kmr_cli.errors import LayerError
 from kmr_cli.formats import conformance
 from kmr_cli.formats.interface import OpenOptions
+from kmr_cli.proof.graph import Graph, Operator, Ref, Value
+from kmr_cli.proof.sizes import BATCH
 
 
 class Session:
@@ -282,6 +284,25 @@ class DependsOnTheAddress(Session):
         return nudged(outputs) if odd and outputs is not None else outputs
 
 
+class MixesRows(Session):
+    def changed(self, outputs, taps, stop):
+        return outputs and {name: value + value.sum() for name, value in outputs.items()}
+
+
+def graph_of(name, *, layer="", length=3):
+    """A graph that says that both outputs of the toy are its input."""
+
+    def graph(path, options):
+        operator = Operator("only", "onnx.Identity", (("input_0", Ref("x")),), ("y",), layer)
+        values = {"x": Value((BATCH, length)), "y": Value((BATCH, length)), "rows": Value((BATCH, 1, 3))}
+        operators = (operator, Operator("more", "onnx.Reshape", (("self", Ref("y")),), ("rows",)))
+        outputs = (("rows", Ref("rows")), (name, Ref("y")))
+        return Graph("onnx", (("x", "samples"),), operators, values, outputs, BATCH)
+
+    graph.__name__ = f"{name}{layer}{length}"
+    return graph
+
+
 class Format:
     """The toy's format with broken parts."""
 
@@ -358,6 +379,10 @@ SABOTEURS = [
     ("inputs_are_copied", {"session": NeedsToWriteToInputs}),
     ("inputs_are_copied", {"session": ShowsInputs}),
     ("inputs_are_copied", {"session": DependsOnTheAddress}),
+    ("graph_is_that_of_the_model", {"graph": graph_of("other")}),
+    ("graph_is_that_of_the_model", {"graph": graph_of("flat", layer="nowhere")}),
+    ("graph_is_that_of_the_model", {"graph": graph_of("flat", length=999)}),
+    ("what_is_proven_holds_in_a_pass", {"graph": graph_of("flat"), "session": MixesRows}),
 ]
 
 

@@ -288,3 +288,15 @@ def samples_written_through_a_turned_view(p):
 def weights_that_are_written(p):
     p.add("aten.add_", self=Ref("bias"), other=1.0)
     return p.add("aten.add", self=X, other=Ref("bias"))
+
+
+@case("proven")
+def new_memory_that_is_filled(p):
+    made = p.add("aten.empty_like", self=X)
+    p.add("aten.copy_", self=made, src=X)
+    return p.add("aten.clone", self=made)
+
+
+@case("unknown", at="aten.empty_like")
+def new_memory_that_is_read(p):
+    return p.add("aten.add", self=X, other=p.add("aten.empty_like", self=X))

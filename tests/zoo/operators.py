@@ -111,6 +111,7 @@ MEANINGS: dict[str, Run] = {
     "aten.arange": lambda end: np.arange(end).astype(float),
     "aten.full": lambda size, fill_value: np.full(size, float(fill_value)),
     "aten.zeros_like": lambda self: np.zeros_like(self),
+    "aten.empty_like": lambda self: np.zeros_like(self),
     "aten.triu": lambda self: np.triu(self),
     "aten.scaled_dot_product_attention": _attention,
     "aten.constant_pad_nd": lambda self, pad: np.pad(self, [(0, 0)] * (self.ndim - 1) + [tuple(pad)]),

@@ -18,7 +18,7 @@ A format's tests give examples of its files and run every rule on each:
 Without pytest, ``check_conformance(example)`` runs them all. A rule that does not hold raises
 :class:`ConformanceError`, which says what was found.
 
-May import: the interface of formats, their facts and live objects, errors, records. Imports no pytest.
+May import: the interface of formats, their facts and live objects, the proof, errors, records. Imports no pytest.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from collections.abc import Iterable
 
 from kmr_cli.formats.conformance.compare import ConformanceError
 from kmr_cli.formats.conformance.example import Example, Opened, opened
+from kmr_cli.formats.conformance.graph import GRAPH
 from kmr_cli.formats.conformance.passes import PASSES
 from kmr_cli.formats.conformance.rule import Rule
 from kmr_cli.formats.conformance.told import TOLD
@@ -34,7 +35,7 @@ from kmr_cli.formats.conformance.trace import TRACE
 
 __all__ = ["RULES", "ConformanceError", "Example", "Opened", "Rule", "cases", "check_conformance", "opened"]
 
-RULES: tuple[Rule, ...] = (*TOLD, *PASSES, *TRACE)
+RULES: tuple[Rule, ...] = (*TOLD, *PASSES, *TRACE, *GRAPH)
 """Every rule, in the order in which a new format best makes them hold."""
 
 

@@ -19,6 +19,7 @@ from kmr_cli.formats.exported import describe as _describing  # noqa: F401  # is
 
 if TYPE_CHECKING:
     from kmr_cli.formats.exported.describe.description import Description
+    from kmr_cli.proof.graph import Graph
 
 NAME = "pt2"
 TITLE = "torch.export program"
@@ -57,6 +58,17 @@ def _describe(path: Path, options: OpenOptions) -> Description:
     from kmr_cli.formats.exported.describe.description import describe_archive
 
     return describe_archive(archive.read(path, options.signature), NAME)
+
+
+def graph(path: Path, options: OpenOptions) -> Graph:
+    """Its operators, with sizes that are exact for every batch size; torch is not imported, and no weights are read.
+
+    Raises:
+        ModelFileError: the archive or the program in it is damaged.
+    """
+    from kmr_cli.formats.exported import operators
+
+    return operators.graph(path, options)
 
 
 def open(path: Path, options: OpenOptions) -> Session:  # noqa: A001  (the protocol's name)

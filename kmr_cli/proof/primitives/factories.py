@@ -30,6 +30,12 @@ def drawn(call: Call) -> Owner:
     return Unknown("it draws random numbers", call.operator.name, call.operator.kind, call.operator.layer)
 
 
+def uninitialised(call: Call) -> Owner:
+    """Memory that nobody wrote to yet: it may hold anything, an earlier request included."""
+    reason = "it hands out memory that nothing was written to yet"
+    return Unknown(reason, call.operator.name, call.operator.kind, call.operator.layer)
+
+
 def dropped(call: Call) -> Owner:
     """Dropout: random where it is switched on."""
     if call.flag("train", default=True) and call.number("p", 0.5) > 0:

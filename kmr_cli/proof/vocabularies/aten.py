@@ -46,9 +46,9 @@ _CONVERTED = """
 _VIEWS_AS_THEY_ARE = "alias detach lift_fresh resolve_conj resolve_neg conj positive"
 _MAYBE_VIEWS_AS_THEY_ARE = "contiguous to type_as float double half int long bool real data"
 _NEW = """
-    empty empty_like empty_permuted empty_strided new_empty new_empty_strided new_ones new_zeros ones ones_like zeros
-    zeros_like
+    new_ones new_zeros ones ones_like zeros zeros_like
 """
+_UNINITIALISED = "empty empty_like empty_permuted empty_strided new_empty new_empty_strided"
 _DRAWN = """
     bernoulli cauchy_ exponential exponential_ geometric_ log_normal_ multinomial normal normal_ poisson rand rand_like
     randint randint_like randn randn_like random random_ randperm uniform uniform_ rrelu
@@ -98,6 +98,7 @@ def _table() -> dict[str, Entry]:
     rules.update(dict.fromkeys(_words(_POINTWISE), pointwise.every))
     rules.update(dict.fromkeys(_words(_CONVERTED), special.converted))
     rules.update(dict.fromkeys(_words(_NEW), pointwise.like))
+    rules.update(dict.fromkeys(_words(_UNINITIALISED), factories.uninitialised))
     rules.update(dict.fromkeys(_words(_DRAWN), factories.drawn))
     rules.update(dict.fromkeys(_words(_REDUCE), reduce.reduce()))
     rules.update(dict.fromkeys(_words(_ALONG), reduce.shape_kept()))

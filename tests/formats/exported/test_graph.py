@@ -8,7 +8,7 @@ from torch import nn
 from zoo import exported
 from zoo.faults import exported_faults, torch_faults
 
-from kmr_cli.formats.exported.graph import graph
+from kmr_cli.formats.exported.operators import graph
 from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.proof.verdict import prove
 
@@ -130,7 +130,7 @@ def test_no_framework_is_needed(tmp_path):
     import subprocess
 
     code = (
-        "import sys; from pathlib import Path; from kmr_cli.formats.exported.graph import graph;"
+        "import sys; from pathlib import Path; from kmr_cli.formats.exported.operators import graph;"
         "from kmr_cli.formats.interface import OpenOptions; from kmr_cli.proof.verdict import prove;"
         f"print(prove(graph(Path({str(exported.path_of('gru'))!r}), OpenOptions())).proven, 'torch' in sys.modules)"
     )

@@ -10,7 +10,7 @@ from zoo.onnx_claims import violations
 from zoo.onnx_models import EXPORTED, constant, model, save, tensor, weights
 
 from kmr_cli.formats.interface import OpenOptions
-from kmr_cli.formats.onnx.graph.build import graph
+from kmr_cli.formats.onnx.operators.build import graph
 from kmr_cli.proof.verdict import prove
 
 PROVEN = """
@@ -194,7 +194,7 @@ def test_neither_onnx_nor_its_runtime_is_needed():
     import subprocess
 
     code = (
-        "import sys; from pathlib import Path; from kmr_cli.formats.onnx.graph.build import graph;"
+        "import sys; from pathlib import Path; from kmr_cli.formats.onnx.operators.build import graph;"
         "from kmr_cli.formats.interface import OpenOptions; from kmr_cli.proof.verdict import prove;"
         f"print(prove(graph(Path({str(EXPORTED / 'mlp-new.onnx')!r}), OpenOptions())).proven,"
         " {'onnx', 'onnxruntime'} & set(sys.modules))"

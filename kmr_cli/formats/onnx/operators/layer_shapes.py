@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kmr_cli.formats.onnx.graph.use import Results, Rule, UntoldError, Use
+from kmr_cli.formats.onnx.operators.use import Results, Rule, UntoldError, Use
 from kmr_cli.proof.graph import Argument
 from kmr_cli.proof.sizes import Shape, Size, floor_quotient
 

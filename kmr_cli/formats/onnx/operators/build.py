@@ -10,10 +10,10 @@ from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.formats.onnx.describe.analysis import Analysis, analyse
 from kmr_cli.formats.onnx.describe.graph import Node
 from kmr_cli.formats.onnx.describe.types import ValueType
-from kmr_cli.formats.onnx.graph import schema
-from kmr_cli.formats.onnx.graph.constants import folded, stored, whole_floats
-from kmr_cli.formats.onnx.graph.known import Content, Known
-from kmr_cli.formats.onnx.graph.shapes import inferred
+from kmr_cli.formats.onnx.operators import schema
+from kmr_cli.formats.onnx.operators.constants import folded, stored, whole_floats
+from kmr_cli.formats.onnx.operators.known import Content, Known
+from kmr_cli.formats.onnx.operators.shapes import inferred
 from kmr_cli.proof import graph as neutral
 from kmr_cli.proof.graph import Argument, Ref
 from kmr_cli.proof.sizes import BATCH, Range, Shape, Size, symbol

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 
 from kmr_cli.formats.onnx.describe import types
 from kmr_cli.formats.onnx.describe.graph import Node
-from kmr_cli.formats.onnx.graph.known import Known
-from kmr_cli.formats.onnx.graph.layer_shapes import LAYER_RULES
-from kmr_cli.formats.onnx.graph.use import Results, Rule, UntoldError, Use, spread
+from kmr_cli.formats.onnx.operators.known import Known
+from kmr_cli.formats.onnx.operators.layer_shapes import LAYER_RULES
+from kmr_cli.formats.onnx.operators.use import Results, Rule, UntoldError, Use, spread
 from kmr_cli.proof.graph import Argument
 from kmr_cli.proof.sizes import (
     Range,

@@ -1,0 +1,83 @@
+"""What the graph of a model allows at all, for every input: the structural proof."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Answer: TypeAlias = Literal["proven", "meet", "place", "count", "layout", "state", "unknown"]
+
+_WORDS = {
+    "proven": "proven",
+    "meet": "samples can mix",
+    "place": "depends on a sample's place in the batch",
+    "count": "depends on the number of samples",
+    "layout": "samples are kept apart, in another layout",
+    "state": "depends on earlier calls",
+    "unknown": "not decided",
+}
+
+
+@dataclass(frozen=True)
+class OutputClaim:
+    """What the graph says of one output.
+
+    Attributes:
+        output: its name.
+        answer: ``proven``: each row is one sample's, and depends on neither its place in the batch nor the number of
+            samples. ``meet``: on the way, samples can mix. ``place``, ``count``: samples are kept apart, but those
+            show. ``layout``: samples are kept apart, but not as one row a sample on axis 0. ``state``: an earlier
+            call can show. ``unknown``: the graph does not decide it.
+        reason: why it is not proven, empty where it is.
+        operator: of the graph, where the reason lies.
+        layer: that it runs in; empty for the model's own code.
+    """
+
+    output: str
+    answer: Answer
+    reason: str = ""
+    operator: str = ""
+    layer: str = ""
+
+    def __str__(self) -> str:
+        told = f"output {self.output!r}: {_WORDS[self.answer]}"
+        layer = f"layer {self.layer!r}, " if self.layer else ""
+        place = f" ({layer}operator {self.operator!r})" if self.operator else ""
+        return f"{told}: {self.reason}{place}" if self.reason else told
+
+
+@dataclass(frozen=True)
+class StructuralProof:
+    """What the graph of a model says of its outputs, for every input: no data was run.
+
+    Attributes:
+        outputs: one claim each.
+        fixed: the only batch size that it holds for; None where the file leaves the size open.
+        least, most: the batch sizes that the file takes; ``most`` is None where it sets no limit.
+        undecided: operators, or uses of them, that no rule covers, each once.
+    """
+
+    outputs: tuple[OutputClaim, ...]
+    fixed: int | None
+    least: int
+    most: int | None
+    undecided: tuple[str, ...] = ()
+
+    @property
+    def proven(self) -> bool:
+        """Whether every output is proven."""
+        return bool(self.outputs) and all(claim.answer == "proven" for claim in self.outputs)
+
+    @property
+    def sizes(self) -> str:
+        """The batch sizes that it holds for, in words."""
+        if self.fixed is not None:
+            return f"at batch size {self.fixed}"
+        if self.most is not None:
+            return f"at batch sizes from {self.least} to {self.most}"
+        return "at every batch size" if self.least < 2 else f"at batch sizes from {self.least} on"
+
+    def __str__(self) -> str:
+        if self.proven:
+            return f"proven: samples never mix, for every input, {self.sizes}"
+        return "\n".join([f"not proven, {self.sizes}:", *map(str, self.outputs)])
