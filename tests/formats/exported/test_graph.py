@@ -1,11 +1,14 @@
 """Exported programs as graphs for the proof: what is claimed of real files, and which layer is blamed."""
 
 import sys
+from collections import Counter
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 from zoo import exported
+from zoo.exported_claims import violations
 from zoo.faults import exported_faults, torch_faults
 
 from kmr_cli.formats.exported.operators import graph
@@ -100,6 +103,22 @@ def test_faults_are_blamed_on_the_operator_and_layer_where_they_lie(kind, tmp_pa
     assert claim.answer == answer
     if operator:
         assert (claim.owner.kind, claim.layer.split(".norm")[0]) == (operator, "blocks.1")
+
+
+HELD = ["Convolutions1d", "Gpt", "ResNet", "decomposed", "filling", "in_place", "shared", "windows"]
+
+
+def test_no_claim_about_a_layer_is_violated_by_what_torch_computes():
+    tally = Counter()
+    wrong = []
+    for name in HELD:
+        batch = exported.example(name).batch
+        rng = np.random.default_rng(0)
+        data = {one: rng.permutation(np.concatenate([rows] * 8)[:8].ravel()).reshape(8, *rows.shape[1:])
+                for one, rows in batch.items()}  # fmt: skip
+        wrong += violations(exported.path_of(name), data, tally)
+    assert wrong == []
+    assert tally["Own"] > 100
 
 
 class OnlyLarge(nn.Module):
