@@ -61,9 +61,17 @@ def _bodies(call: Call, count: int) -> tuple[Body, ...]:
 
 def branch(call: Call) -> tuple[Owner, ...]:
     """``cond``: which branch runs may depend on the number of samples, never on what they hold."""
+    return _branched(call, _given(call, _names(call, 0)), _given(call, _names(call, 3)))
+
+
+def capturing_branch(call: Call) -> tuple[Owner, ...]:
+    """ONNX's ``If``, whose branches take what they want from around them."""
+    return _branched(call, _given(call, _names(call, 0)), [])
+
+
+def _branched(call: Call, decides: Sequence[Owner], given: Sequence[Owner]) -> tuple[Owner, ...]:
     first, second = _bodies(call, 2)
-    condition = _condition(next(iter(_given(call, _names(call, 0))), Free()))
-    given = _given(call, _names(call, 3))
+    condition = any([_condition(one) for one in decides])  # noqa: C419  (all of them are looked at)
     pairs = zip(call.judge(first, given), call.judge(second, given), call.shapes, strict=True)
     return tuple(_counted(either(one, other, shape), condition) for one, other, shape in pairs)
 
@@ -167,3 +175,26 @@ def mapped(call: Call) -> tuple[Owner, ...]:
     flags = [one for one in given if isinstance(one, Own)]
     found = Own(0, place=any(one.place for one in flags), count=any(one.count for one in flags))
     return tuple(counted(found, one.count) if isinstance(one, Free) else one for one in made)
+
+
+def counted_loop(call: Call) -> tuple[Owner, ...]:
+    """ONNX's ``Loop``: a number of rounds, a condition, what is carried, and what is put together from all rounds."""
+    (body,) = _bodies(call, 1)
+    carried = [name for key, one in call.operator.arguments if key == "carried" for name in references(one)]
+    decides = [name for key, one in call.operator.arguments if key in ("rounds", "while") for name in references(one)]
+    shapes, state = _shapes(call, carried), _given(call, carried)
+    head: list[Owner] = [Free(), Free()]
+    for _ in range(_ROUNDS):
+        made = call.judge(body, [*head, *state])
+        after = [either(one, other, shape) for one, other, shape in zip(state, made[1:], shapes, strict=False)]
+        if after == state:
+            break
+        state = after
+    else:
+        raise NoRuleError("what it carries changes hands from round to round")
+    results: list[Owner] = [*state, *(_stacked(one) for one in made[1 + len(state) :])]
+    try:
+        decided = [_condition(one) for one in (*_given(call, decides), made[0])]
+    except _DecidedError as exc:
+        return (exc.owner,) * len(results)
+    return tuple(_counted(one, any(decided)) for one in results)

@@ -12,6 +12,7 @@ from kmr_cli.proof.owners import Clear, Free, MeetError, NoRuleError, Operand, O
 from kmr_cli.proof.primitives import (
     attention,
     contract,
+    control,
     factories,
     gather,
     join,
@@ -423,6 +424,8 @@ _RULES: dict[str, Rule] = {
     "Gather": _gather,
     "GatherElements": _gather_elements,
     "Gemm": _gemm,
+    "If": control.capturing_branch,
+    "Loop": control.counted_loop,
     "InstanceNormalization": normalise.instance_norm,
     "GroupNormalization": normalise.group_norm,
     "Known": known,

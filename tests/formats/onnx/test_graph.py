@@ -6,6 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 from onnx import helper
+from zoo import onnx_models
 from zoo.onnx_claims import violations
 from zoo.onnx_models import EXPORTED, constant, model, save, tensor, weights
 
@@ -16,8 +17,8 @@ from kmr_cli.proof.verdict import prove
 PROVEN = """
     baked-old bert-new bert-old cellloop-old converted-new convolutions1d-old digits-old einsum-old gpt-new gpt-old
     half-new keras-convolutions keras-shared keras-two_inputs masked-new masked-old mlp-new mobilenet-old pointnet-old
-    recurrent-new recurrent-old resnet-new resnet-old seq2seq-new shared-old siamese-new sklearn-ridge static unet-new
-    visiontransformer-new windows-new windows-old
+    recurrent-new recurrent-old resnet-new resnet-old scripted-old seq2seq-new shared-old siamese-new sklearn-ridge
+    static unet-new visiontransformer-new windows-new windows-old
 """
 
 
@@ -39,7 +40,7 @@ def test_dynamic_quantization_is_a_meeting_at_its_layer():
     assert (claim.answer, claim.layer) == ("meet", "stem.0.DynamicQuantizeLinear")
 
 
-@pytest.mark.parametrize("name", ["scripted-old", "keras-sequence", "sklearn-forest"])
+@pytest.mark.parametrize("name", ["recommender-new", "keras-sequence", "sklearn-forest"])
 def test_what_has_no_rule_is_unknown_and_named(name):
     _, proof = proof_of(EXPORTED / f"{name}.onnx")
     assert {claim.answer for claim in proof.claims} & {"unknown"}
@@ -78,6 +79,25 @@ def test_no_claim_is_violated_by_what_onnxruntime_computes():
         wrong += [f"{name}: {one}" for one in violations(path, found, proof, batch_for(found, path, 6), tally)]
     assert wrong == []
     assert tally["Own"] > 500
+
+
+CONTROL_FLOW = {
+    "branch": (onnx_models.branch, "meet"),
+    "loop": (onnx_models.loop, "proven"),
+    "mean in a branch": (onnx_models.mean_in_a_branch, "meet"),
+    "mean of each sample in a branch": (lambda: onnx_models.mean_in_a_branch(1), "proven"),
+    "rolled in a loop": (onnx_models.roll_in_a_loop, "meet"),
+    "until all are small": (onnx_models.until_all_are_small, "meet"),
+    "scan": (onnx_models.scan, "unknown"),
+    "scan over samples": (onnx_models.scan_over_samples, "unknown"),
+}
+
+
+@pytest.mark.parametrize("name", CONTROL_FLOW)
+def test_branches_and_loops(name, tmp_path):
+    build, answer = CONTROL_FLOW[name]
+    _, proof = proof_of(save(build(), tmp_path / "model.onnx"))
+    assert {claim.answer for claim in proof.claims} == {answer}
 
 
 # Made by hand

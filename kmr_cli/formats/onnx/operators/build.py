@@ -12,6 +12,7 @@ from kmr_cli.formats.onnx.describe.graph import Node
 from kmr_cli.formats.onnx.describe.types import ValueType
 from kmr_cli.formats.onnx.operators import schema
 from kmr_cli.formats.onnx.operators.constants import folded, stored, whole_floats
+from kmr_cli.formats.onnx.operators.control import Bodies, control
 from kmr_cli.formats.onnx.operators.known import Content, Known
 from kmr_cli.formats.onnx.operators.shapes import inferred
 from kmr_cli.proof import graph as neutral
@@ -46,6 +47,7 @@ class _Builder:
         }
         self._symbols.pop("", None)
         self._known = Known(self._ranges)
+        self._inside: dict[str, neutral.Kind] = {}
 
     def _batched(self) -> Iterator[str]:
         """Inputs that hold samples, as far as the options tell."""
@@ -70,7 +72,7 @@ class _Builder:
         values = {name: neutral.Value(shape, known.dtypes.get(name)) for name, shape in known.shapes.items()}
         return neutral.Graph(
             vocabulary="onnx",
-            inputs=tuple(inputs),
+            inputs=(*inputs, *self._inside.items()),
             operators=tuple(operators),
             values=values,
             outputs=tuple((name, Ref(name)) for name in self._graph.outputs),
@@ -123,7 +125,8 @@ class _Builder:
         constant = node.attribute("value") if node.op == "Constant" else None
         if constant is not None and constant.HasField("t"):
             self._factors(node.outputs[0], constant.t)
-        for name, shape, dtype in inferred(node, attributes, known):
+        bodies = self._bodies(node, layer, call)
+        for name, shape, dtype in bodies.results if bodies else inferred(node, attributes, known):
             fallback = self._declared(name, self._graph.type(name))
             known.shapes[name] = shape if shape is not None else _without_batch_doubt(fallback)
             known.dtypes[name] = dtype or self._graph.type(name).dtype
@@ -131,7 +134,20 @@ class _Builder:
             attributes["coerced"] = 1
         arguments = (*self._inputs(node), *sorted(attributes.items()))
         kind = f"onnx.{node.op}" if not node.domain else f"{node.domain}.{node.op}"
-        return neutral.Operator(_name(node), kind, arguments, outputs, layer, call)
+        graphs = bodies.graphs if bodies else ()
+        return neutral.Operator(_name(node), kind, arguments, outputs, layer, call, graphs)
+
+    def _bodies(self, node: Node, layer: str, call: int) -> Bodies | None:
+        """What a branch or loop runs, with names of their own, and the shapes of its results."""
+
+        def built(message: Node) -> neutral.Operator:
+            return self._operator(message, layer, call)
+
+        def inside(name: str, message: Any) -> None:
+            self._weight(name, message)
+            self._inside[name] = "weight"
+
+        return control(node, self._known, built, inside)
 
     def _inputs(self, node: Node) -> Iterator[tuple[str, Argument]]:
         """Inputs under the names of the schema; what tells shapes and axes as numbers, where they are known."""

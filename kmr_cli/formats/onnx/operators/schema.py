@@ -57,6 +57,8 @@ _INPUTS = """
     Compress self condition
     NonZero self
     Unique self
+    If condition
+    Loop rounds while
     Attention query key value attn_mask past_key past_value
     ReverseSequence self lengths
     EyeLike self
@@ -73,6 +75,8 @@ def argument(op: str, place: int) -> tuple[str, bool]:
     """Name of an input, and whether it is a parameter: numbers that say what to do rather than what to do it with."""
     if op.startswith("Reduce"):
         return ("self", False) if place == 0 else ("axes", True)
+    if op == "Loop" and place > 1:
+        return "carried", False
     names = _TABLE.get(op, ())
     name = names[place] if place < len(names) else f"input_{place}"
     return name.rstrip("!"), name.endswith("!")
