@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from kmr_cli.proof.aliases import Aliases
 from kmr_cli.proof.call import Call, Rule, generic_free
@@ -160,8 +160,18 @@ class _Engine:
         results = found if isinstance(found, tuple) else (found,) * places
         if len(results) != places:
             results = (_unknown(operator, "it makes another number of values than its rule says"),) * places
-        count = call.tells_count or any(isinstance(one, Free) and one.count for one in self._numbers(operator))
-        return tuple(counted(one, count) if isinstance(one, (Own, Free)) else one for one in results)
+        count = call.tells_count or any(isinstance(one, (Own, Free)) and one.count for one in taken)
+        place = any(isinstance(one, Own) and one.place for one in taken)
+        return tuple(self._with_what_came_in(operator, one, count=count, place=place, free=free) for one in results)
+
+    @staticmethod
+    def _with_what_came_in(operator: Operator, owner: Owner, *, count: bool, place: bool, free: bool) -> Owner:
+        """A result depends on whatever its operands depend on, also where its rule forgets to say so."""
+        if isinstance(owner, Free) and not free:
+            return _unknown(operator, "its rule does not say what becomes of the samples in this result")
+        if isinstance(owner, Own):
+            owner = replace(owner, place=owner.place or place)
+        return counted(owner, count) if isinstance(owner, (Own, Free)) else owner
 
     def _fallen_back(self, operator: Operator, call: Call, reason: str, *, free: bool) -> Owner:
         """Without a rule for this use: what holds no sample's content before holds none after."""
@@ -172,9 +182,6 @@ class _Engine:
                 return Free(count=True)
         self._unruled(operator)
         return _unknown(operator, f"no rule for this use of {operator.kind}: {reason}")
-
-    def _numbers(self, operator: Operator) -> list[Owner]:
-        return [self._owners[name] for name in operator.reads if name in self._owners and name not in self._values]
 
     def _fitting(self, operator: Operator, owner: Owner, name: str | None) -> Owner:
         """The owner, if the sizes that the file declares leave room for it."""

@@ -57,7 +57,7 @@ WRONG = {
     "aten.repeat_interleave": lambda call: replace(call.needed("self").owner, uniform=frozenset({0}))
     if isinstance(call.needed("self").owner, Free) else call.needed("self").owner,
     "aten.add": without_place,
-    "aten.amax": without_count,
+    "aten.sum": without_count,
     "aten.index_select": first_operand_only,
     "aten.scaled_dot_product_attention": first_operand_only,
     "aten.matmul": lambda call: contract.contracted(

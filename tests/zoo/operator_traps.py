@@ -300,3 +300,8 @@ def new_memory_that_is_filled(p):
 @case("unknown", at="aten.empty_like")
 def new_memory_that_is_read(p):
     return p.add("aten.add", self=X, other=p.add("aten.empty_like", self=X))
+
+
+@case("count")
+def sum_of_the_places(p):
+    return p.add("aten.mul", self=X, other=p.add("aten.sum", self=p.add("aten.arange", end=BATCH), dim=(0,)))

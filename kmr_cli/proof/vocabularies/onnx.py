@@ -223,6 +223,8 @@ def _recurrent(call: Call) -> tuple[Owner, ...]:
     found, state = recurrent.carried(
         call, operand, 1, call.operands("hx"), call.operands("params"), state_axis=1
     )  # fmt: skip
+    if lengths is not None and isinstance(lengths.owner, Own) and not isinstance(found, Own):
+        raise NoRuleError("only its lengths belong to samples")
     if lengths is not None:
         one = pointwise.joined(
             [Operand(found, operand.shape), Operand(lengths.owner, (*lengths.shape, 1))], operand.shape
@@ -447,6 +449,10 @@ _OF_ROWS = """
     TreeEnsembleClassifier TreeEnsembleRegressor
 """
 _ML = dict.fromkeys(_words(_OF_ROWS), Entry(_rows))
+_MICROSOFT = frozenset(
+    _words("BiasGelu FastGelu Gelu QuickGelu SkipLayerNormalization SkipSimplifiedLayerNormalization")
+)
+"""Of onnxruntime's own operators those that mean what their names say here."""
 _BLIND = frozenset({"Shape", "Size"})
 
 
@@ -456,6 +462,7 @@ def lookup(kind: str) -> Entry | None:
     domain, _, name = kind.rpartition(".")
     if domain == "ai.onnx.ml":
         return _ML.get(name)
-    if name not in _RULES or domain not in ("onnx", "com.microsoft"):
+    known = domain == "onnx" or (domain == "com.microsoft" and name in _MICROSOFT)
+    if name not in _RULES or not known:
         return None
     return Entry(_RULES[name], blind=frozenset({"self"}) if name in _BLIND else frozenset())

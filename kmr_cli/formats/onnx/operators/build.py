@@ -94,6 +94,7 @@ class _Builder:
             else:
                 label = dim or f"{name}.{axis}"
                 found.append(self._symbols.setdefault(label, symbol(label)))
+                self._ranges.setdefault(label, (1, None))
         return tuple(found)
 
     def _weight(self, name: str, message: Any) -> None:

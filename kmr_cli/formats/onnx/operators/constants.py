@@ -76,7 +76,10 @@ def folded(node: Node, attributes: Mapping[str, Argument], known: Known) -> Cont
     taken = [known.contents.get(name) if name else None for name in node.message.input]
     if any(one is None for one, name in zip(taken, node.message.input, strict=True) if name):
         return None
-    found = rule(taken, attributes, known.ranges)
+    try:
+        found = rule(taken, attributes, known.ranges)
+    except (ArithmeticError, LookupError, TypeError, ValueError):  # a file may hold anything
+        return None
     return found if found is not None and len(found.numbers) <= _MOST else None
 
 

@@ -17,10 +17,13 @@ from kmr_cli.proof.sizes import (
     UndecidedError,
     at_least,
     floor_quotient,
+    larger,
     product,
     quotient,
     smaller,
 )
+
+_DOMAINS = frozenset({"", "ai.onnx.ml", "com.microsoft"})
 
 
 def inferred(
@@ -28,7 +31,7 @@ def inferred(
 ) -> Iterator[tuple[str, Shape | None, str | None]]:
     """Name, shape and dtype of everything that a node makes; None for what is not known."""
     use = Use(node, attributes, known)
-    rule = _RULES.get(node.op)
+    rule = _RULES.get(node.op) if node.domain in _DOMAINS else None
     shapes: Results = ()
     if rule is not None:
         try:
@@ -230,9 +233,7 @@ def _place(length: Size, place: Size, ranges: Mapping[str, Range]) -> Size:
     found = length + place if negative else place
     if isinstance(length, int) and isinstance(found, int):
         return min(max(found, 0), length)
-    if negative:
-        return found  # an axis shorter than that would be empty, and fails elsewhere
-    return smaller(found, length, ranges)
+    return larger(found, 0, ranges) if negative else smaller(found, length, ranges)
 
 
 def _gather(use: Use) -> Results:
