@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kmr_cli.proof.call import Call
-from kmr_cli.proof.owners import Free, NoRuleError, Owner, Unknown
+from kmr_cli.proof.owners import Free, Owner, Unknown
 from kmr_cli.proof.sizes import any_of_batch
 
 
@@ -40,6 +40,4 @@ def dropped(call: Call) -> Owner:
     """Dropout: random where it is switched on."""
     if call.flag("train", default=True) and call.number("p", 0.5) > 0:
         return drawn(call)
-    if call.operand("input") is None:
-        raise NoRuleError("it has no input")
-    return call.needed("input").owner
+    return call.needed("input", "self").owner

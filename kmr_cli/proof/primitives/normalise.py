@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from kmr_cli.proof.call import Call, generic_free
-from kmr_cli.proof.owners import Clear, Free, MeetError, NoRuleError, Operand, Own, any_count, varies
+from kmr_cli.proof.owners import Clear, Free, MeetError, NoRuleError, Operand, Own, any_count, counted, varies
 from kmr_cli.proof.primitives.reduce import along
+from kmr_cli.proof.primitives.window import row_by_row
 from kmr_cli.proof.sizes import any_of_batch
 
 
@@ -15,7 +16,7 @@ def by_channel(call: Call, operand: Operand, others: list[Operand], *, training:
     if any(isinstance(one.owner, Own) for one in others):
         raise NoRuleError("its statistics depend on samples")
     if not isinstance(operand.owner, Own):
-        return generic_free(call)
+        return generic_free(call) if training else counted(row_by_row([operand]), any_count(others))
     if training and operand.owner.axis != 1:
         raise MeetError("it takes mean and variance over the batch: batch statistics, as in training")
     if training:

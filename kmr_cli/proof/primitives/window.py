@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kmr_cli.proof.call import Call, Rule, generic_free
-from kmr_cli.proof.owners import Clear, MeetError, NoRuleError, Operand, Own, any_count
+from kmr_cli.proof.call import Call, Rule
+from kmr_cli.proof.owners import Clear, Free, MeetError, NoRuleError, Operand, Own, any_count, counted, varies
+from kmr_cli.proof.sizes import any_of_batch
 
 
-def convolved(operand: Operand, weights: list[Operand], *, what: str, call: Call) -> Clear:
+def row_by_row(operands: list[Operand]) -> Free:
+    """The owner of a result that is computed row by row along axis 0 from what belongs to no sample."""
+    count = any_count(operands) or any(any_of_batch(one.shape[1:]) for one in operands)
+    return Free(frozenset() if any(varies(one, 0) for one in operands) else frozenset({0}), count=count)
+
+
+def convolved(operand: Operand, weights: list[Operand], *, what: str) -> Clear:
     """The owner of a convolution: every sample on its own, with all its channels."""
     if any(isinstance(one.owner, Own) for one in weights):
         raise NoRuleError("its weights depend on samples")
     if not isinstance(operand.owner, Own):
-        return generic_free(call)
+        return counted(row_by_row([operand]), any_count(weights))
     if operand.owner.axis != 0:
         raise MeetError(f"{what} runs over axis {operand.owner.axis}, which carries the samples")
     return replace(operand.owner, count=operand.owner.count or any_count(weights))
@@ -25,7 +32,7 @@ def convolution(call: Call) -> Clear:
     if isinstance(operand.owner, Own) and operand.rank != weight.rank:
         raise MeetError(f"{call.kind} takes the samples for channels: its operand has no batch axis")
     weights = [one for one in (weight, call.operand("bias")) if one is not None]
-    return convolved(operand, weights, what=call.kind, call=call)
+    return convolved(operand, weights, what=call.kind)
 
 
 def on_batch(*names: str) -> Rule:
@@ -39,7 +46,7 @@ def on_batch(*names: str) -> Rule:
         operands = call.operands(*names)
         owned = [one.owner for one in operands if isinstance(one.owner, Own)]
         if not owned:
-            return (generic_free(call),) * len(call.operator.outputs)
+            return (row_by_row(operands),) * len(call.operator.outputs)
         if any(one.axis != 0 for one in owned):
             raise MeetError(
                 f"{call.kind} over axis {next(one.axis for one in owned if one.axis)}, which carries the samples"

@@ -274,4 +274,4 @@ def _in_place(name: str) -> Entry | None:
         return Entry(found.rule, writes="self", blind=frozenset({"self"}))
     if name in _RESHAPED_IN_PLACE:
         return None
-    return Entry(found.rule, writes="input" if name in ("dropout_", "feature_dropout_") else "self")
+    return Entry(found.rule, writes="self")

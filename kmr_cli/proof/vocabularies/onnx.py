@@ -184,7 +184,7 @@ def _convolution(call: Call) -> Clear:
     weight = call.needed("weight")
     if operand.rank != weight.rank:
         raise NoRuleError("it runs without a batch axis")
-    return window.convolved(operand, others, what=call.kind, call=call)
+    return window.convolved(operand, others, what=call.kind)
 
 
 def _batch_norm(call: Call) -> tuple[Clear, ...]:
