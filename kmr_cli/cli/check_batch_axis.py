@@ -112,9 +112,13 @@ def command(
         raise click.UsageError("--layer-class and MODEL exclude each other")
     if not (models or layer_class):
         refuse_no_model(masks=bool(masks), format_=format_, output=output, strict=strict)
-    goal = target("check-batch-axis", format_, output, force=force, sources=[*models, *inputs])
+    decided = rule_options.settings()
+    goal = target(
+        "check-batch-axis", format_, output, force=force,
+        sources=[*models, *inputs, *(file for model in models for file in decided.of(model).input)],
+    )  # fmt: skip
     policy = combine(
-        rule_options.settings(), "check-batch-axis", select=select, ignore=ignore, allow=allow, masks=masks,
+        decided, "check-batch-axis", select=select, ignore=ignore, allow=allow, masks=masks,
         allow_outputs=allow_outputs, sizes=() if sizes is None else parse_batch_sizes(sizes), dashes="--",
     )  # fmt: skip
     arguments = layer_class_module.arguments(constructor)
@@ -130,9 +134,16 @@ def command(
                     training=training,
                 )  # fmt: skip
         file, way = ways.get(path, (path, opening))
+        said = decided.of(file)
+        data, sample_shapes = options.data(said, inputs, given)
+        own = replace(
+            policy,
+            masks=policy.masks or said.mask_input,
+            batch_sizes=policy.batch_sizes if sizes is not None else said.batch_sizes or policy.batch_sizes,
+        )
         with Model(file, way, fork=fork, debug=debug, report=notify) as model:
             report = model.check_batch_axis(
-                inputs or None, policy=policy, size=batch_size, shapes=given, seed=seed, training=training
+                data, policy=own, size=batch_size, shapes=sample_shapes, seed=seed, training=training
             )
             if all_methods:
                 return replace(without_others(report, model.info), path=path)

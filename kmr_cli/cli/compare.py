@@ -88,16 +88,18 @@ def command(
     opening = options.open_options(imports, signature, tags, method, constants)
     given = options.parse_shapes(shapes)
     refuse_options(baselines, update=update)
-    goal = target("compare", format_, output, force=force, sources=files_read(paths, inputs, baselines))
+    said = [file for path in paths for file in decided.of(path).input]
+    goal = target("compare", format_, output, force=force, sources=files_read(paths, (*inputs, *said), baselines))
 
     def work(path: str, notify: jobs_module.Notify, fork: bool) -> tuple[Comparison, Snapshot | None]:
         baseline = baselines[path]
+        data, sample_shapes = options.data(decided.of(path), inputs, given)
         with Model(path, opening, fork=fork, debug=debug, report=notify) as model:
             if is_meant_as_snapshot(baseline):
-                return compare_with_snapshot(model, baseline, inputs or None, tolerances=tolerances, policy=policy)
+                return compare_with_snapshot(model, baseline, data, tolerances=tolerances, policy=policy)
             with Model(str(baseline), opening, fork=fork, debug=debug, report=notify) as other:
                 result = compare_models(
-                    model, other, inputs or None, size=batch_size, shapes=given, seed=seed,
+                    model, other, data, size=batch_size, shapes=sample_shapes, seed=seed,
                     tolerances=tolerances, policy=policy,
                 )  # fmt: skip
                 return result, None

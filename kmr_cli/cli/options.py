@@ -13,6 +13,7 @@ from kmr_cli.cli.messages import Messages as Messages
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from kmr_cli.config.per_model import ModelSettings
     from kmr_cli.formats.interface import OpenOptions
     from kmr_cli.records import SampleShape
 
@@ -94,6 +95,15 @@ def parse_shapes(texts: Sequence[str]) -> dict[str | None, SampleShape]:
         return shapes.parse_shapes(texts)
     except BatchError as exc:
         raise click.BadParameter(exc.message, param_hint="--shape") from None
+
+
+def data(
+    said: ModelSettings, inputs: tuple[str, ...], shapes: dict[str | None, SampleShape]
+) -> tuple[tuple[str, ...] | None, dict[str | None, SampleShape]]:
+    """The files and shapes for a model: as typed, else as ``[tool.kmr-inspect.models]`` says of it."""
+    if inputs or shapes:
+        return inputs or None, shapes
+    return said.input or None, parse_shapes(said.shape)
 
 
 def console() -> Console:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from kmr_cli.cli import options, target
+from kmr_cli.cli import options, rule_options, target
 from kmr_cli.cli.clock import Clock
 
 
@@ -72,22 +72,24 @@ def command(
 
     clock = Clock()
     indices = parse_index(index)
-    goal = target.target("sample", format_, output, force=force, sources=[model, *inputs])
+    said = rule_options.settings().of(model)
+    data, own = options.data(said, inputs, options.parse_shapes(shapes))
+    goal = target.target("sample", format_, output, force=force, sources=[model, *inputs, *said.input])
     opening = options.open_options(imports, signature, tags, method, constants)
     with options.Messages() as messages, Model(model, opening, fork=True, debug=debug, report=messages) as opened:
         refuse = None if goal.place is None else limit_of(goal.output or "")
         if refuse is not None:  # before the model runs, as far as the file tells
-            samples = least_number(indices, slices_are_filled=not inputs and batch_size is None)
+            samples = least_number(indices, slices_are_filled=not data and batch_size is None)
             refuse(samples * least_records(opened, layers, side, call))
         records = opened.sample(
             layers,
             indices,
-            inputs or None,
+            data,
             side=side,
             call=call,
             verify=verify,
             size=batch_size,
-            shapes=options.parse_shapes(shapes),
+            shapes=own,
             seed=seed,
         )
         if any(record.index.kind == "mixed" for record in records):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kmr_cli.cli import options, target
+from kmr_cli.cli import options, rule_options, target
 
 if TYPE_CHECKING:
     from kmr_cli.records import Snapshot
@@ -64,24 +64,28 @@ def command(
     from kmr_cli.snapshot.tensors import tensors_path
     from kmr_cli.snapshot.write import dump
 
-    places = _places(models, inputs, output, force=force, full=full)
+    decided = rule_options.settings()
+    said = [file for model in models for file in decided.of(model).input]
+    places = _places(models, (*inputs, *said), output, force=force, full=full)
     sides = {"out": ("out",), "in": ("in",), "both": ("in", "out")}[side]
-    asked: dict[str, Any] = {"sides": sides, "size": batch_size, "shapes": options.parse_shapes(shapes), "seed": seed}
+    given = options.parse_shapes(shapes)
     opening = options.open_options(imports, signature, tags, method, constants)
     with options.Messages() as messages:
         for model, place in zip(models, places, strict=True):
+            data, own = options.data(decided.of(model), inputs, given)
+            asked: dict[str, Any] = {"sides": sides, "size": batch_size, "shapes": own, "seed": seed}
             with Model(model, opening, fork=True, debug=debug, report=messages) as opened:
                 if place is None:
-                    text = dump(opened.snapshot(inputs or None, **asked))
+                    text = dump(opened.snapshot(data, **asked))
                     messages.clear()
                     click.echo(text, nl=False)
                     continue
                 if full:
-                    with full_snapshot(opened, inputs or None, **asked) as (taken, write):
+                    with full_snapshot(opened, data, **asked) as (taken, write):
                         write_whole(tensors_path(place), write, overwrite=force)
                         write_snapshot(place, taken, overwrite=force)
                 else:
-                    taken = opened.snapshot(inputs or None, **asked)
+                    taken = opened.snapshot(data, **asked)
                     write_snapshot(place, taken, overwrite=force)
             messages.clear()
             target.say_written(place, _contents(taken, place))

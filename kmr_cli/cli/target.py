@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from kmr_cli.cli.complaint import silence_stdout
-from kmr_cli.render.outputs import TERMINAL, choose, formats_of, render, save, suffixes_of
+from kmr_cli.render.outputs import TERMINAL, choose, formats_of, is_own_report, render, save, suffixes_of
 
 if TYPE_CHECKING:
     from kmr_cli.cli.messages import Messages
@@ -30,7 +30,7 @@ def options(command: str, *, output: str, format_: str = "How to print it.") -> 
 
     def decorate(function: Command) -> Command:
         for option in (
-            click.option("--force", is_flag=True, help="Replace FILE if it exists."),
+            click.option("--force", is_flag=True, help="Replace FILE, even if it is no report of ours."),
             click.option("-o", "--output", metavar="FILE", help=help_),
             click.option(
                 "--format", "format_", type=click.Choice(formats_of(command)),
@@ -50,7 +50,7 @@ class Target:
     Attributes:
         output: in the table of outputs; None for a report for people alone.
         place: the file; None for stdout.
-        force: an existing file may be replaced.
+        force: an existing file may be replaced, whatever it is.
     """
 
     output: str | None
@@ -79,7 +79,7 @@ class Target:
                 except BrokenPipeError:  # a reader that has seen enough does not change what comes out of the command
                     silence_stdout()
             return
-        save(self.output, content, self.place, overwrite=self.force)
+        save(self.output, content, self.place, overwrite=self.force or is_own_report(self.output, self.place))
         with messages.lock:
             messages.clear()
             say_written(self.place, remark)
@@ -101,7 +101,7 @@ def target(command: str, format_: str | None, output: str | None, *, force: bool
     place = None if output is None else Path(output)
     chosen = choose(command, format_, place)
     if place is not None:
-        refuse_place(place, sources, force=force)
+        refuse_place(place, sources, force=force or (chosen is not None and is_own_report(chosen, place)))
     return Target(chosen, place, force)
 
 

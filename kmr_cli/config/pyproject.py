@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kmr_cli.config.batch_sizes import checked_sizes
+from kmr_cli.config.per_model import ModelSettings, PerModel, parse_models, settings_of
 from kmr_cli.config.tolerance import Tolerance
 from kmr_cli.errors import KmrError
 
@@ -29,6 +30,7 @@ class Settings:
         select, ignore, allow, allow_output: as the options of the same names.
         batch_sizes: the same, as whole numbers.
         tolerance: (layer path or glob, tolerance of its values in ``compare``), in the order of the file.
+        models: (path or glob, what is said of the data of these models), the same.
     """
 
     select: tuple[str, ...] = ()
@@ -37,6 +39,11 @@ class Settings:
     allow_output: tuple[str, ...] = ()
     batch_sizes: tuple[int, ...] = ()
     tolerance: tuple[tuple[str, Tolerance], ...] = ()
+    models: PerModel = ()
+
+    def of(self, model: str | Path) -> ModelSettings:
+        """What is said of the model at a path."""
+        return settings_of(self.models, model)
 
 
 def read_settings(folder: Path) -> Settings:
@@ -66,6 +73,9 @@ def _parse(file: Path) -> Settings:
             raise KmrError(f"{file}: [{_SECTION}] has an unknown key {key!r}", f"known keys are {', '.join(known)}")
         if key == "tolerance":
             values[key] = _tolerance(file, value)
+            continue
+        if key == "models":
+            values[key] = parse_models(file.absolute(), _SECTION, value)
             continue
         if key == "batch-sizes":
             values["batch_sizes"] = _batch_sizes(file, value)

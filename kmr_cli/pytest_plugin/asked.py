@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from kmr_cli.config.batch_sizes import parse_batch_sizes
+from kmr_cli.config.per_model import PerModel, settings_of
 from kmr_cli.config.policy import Policy, combine
 from kmr_cli.config.pyproject import read_settings
 from kmr_cli.config.shapes import parse_shapes
@@ -34,6 +35,8 @@ class Asked:
         snapshot: a file, or a folder of them.
         policy, tolerances: what counts, from ``[tool.kmr-inspect]``.
         update: write snapshots.
+        per_model: what ``[tool.kmr-inspect.models]`` says.
+        typed_sizes: other batch sizes, where the command line says them.
     """
 
     models: tuple[Path, ...]
@@ -46,6 +49,21 @@ class Asked:
     policy: Policy
     tolerances: Tolerances
     update: bool
+    per_model: PerModel = ()
+    typed_sizes: tuple[int, ...] = ()
+
+    def of(self, model: Path) -> Asked:
+        """The same for one model, completed with what ``[tool.kmr-inspect.models]`` says of it."""
+        said = settings_of(self.per_model, model)
+        data = (self.inputs, self.shapes)
+        if not (self.inputs or self.shapes):
+            data = said.input, parse_shapes(said.shape)
+        policy = replace(
+            self.policy,
+            masks=self.policy.masks or said.mask_input,
+            batch_sizes=self.typed_sizes or said.batch_sizes or self.policy.batch_sizes,
+        )
+        return replace(self, inputs=data[0], shapes=data[1], policy=policy)
 
     def snapshot_of(self, model: Path) -> Path | None:
         """The snapshot that a model is compared with, or None."""
@@ -129,6 +147,8 @@ def _read(config: pytest.Config) -> Asked:
         policy,
         Tolerances(Tolerance(), settings.tolerance),
         bool(config.getoption("kmr_update")),
+        settings.models,
+        parse_batch_sizes(sizes) if sizes else (),
     )
     # Workers of xdist get these: they may stand in another folder, and are always told which tests to run.
     config.option.kmr_models = [str(path) for path in models] if collected else []

@@ -15,14 +15,14 @@ import pytest
 
 from kmr_cli.api.model import Model
 from kmr_cli.batch.request import Data
-from kmr_cli.config.policy import combine
+from kmr_cli.config.policy import Policy, combine
 from kmr_cli.config.pyproject import Settings, read_settings
 from kmr_cli.config.samples import Index
 from kmr_cli.config.tolerance import Tolerance, Tolerances
 from kmr_cli.errors import KmrError
 from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.pytest_plugin import UPDATED
-from kmr_cli.pytest_plugin.asked import absolute, asked_of, relative, shown_path
+from kmr_cli.pytest_plugin.asked import Asked, absolute, asked_of, relative, shown_path
 from kmr_cli.pytest_plugin.models import models_of
 from kmr_cli.pytest_plugin.snapshots import Matched, match_snapshot
 from kmr_cli.pytest_plugin.words import command_line, of_error, properties, shape_options
@@ -110,7 +110,7 @@ class GuardedModel:
         """
         __tracebackhide__ = True
         inconclusive_ok |= _as_before(unproven_ok)
-        given = self._asked_for(size=size, shapes=shapes)
+        given = self._asked_for(batch, size=size, shapes=shapes)
         some_rules = False
 
         def check() -> Report:
@@ -173,7 +173,7 @@ class GuardedModel:
         inconclusive_ok |= _as_before(unproven_ok)
         place = self.path.with_name(file_name(self.path)) if path is None else self._config.rootpath / path
         data = self._data(batch)
-        given = self._asked_for(size=size, shapes=shapes)
+        given = self._asked_for(batch, size=size, shapes=shapes)
         update = self._config.getoption("kmr_update")
         if not place.exists() and not update:
             raise AssertionError(self._no_snapshot(place, data, given["size"], given["shapes"]))
@@ -206,24 +206,29 @@ class GuardedModel:
         """The batch, files made absolute, in place of which the command line's may stand."""
         root = self._config.rootpath
         if batch is None:
-            return (asked_of(self._config).inputs or None) if self._named.asked else None
+            return self._said().inputs or None
         if isinstance(batch, (str, Path)):
             return absolute(str(batch), root)
         if isinstance(batch, (list, tuple)) and all(isinstance(item, (str, Path)) for item in batch):
             return [absolute(str(item), root) for item in batch]
         return batch
 
-    def _asked_for(self, *, size: int | None, shapes: Shapes | None) -> dict[str, Any]:
+    def _asked_for(self, batch: Data, *, size: int | None, shapes: Shapes | None) -> dict[str, Any]:
         """What the caller says, over what the command line says of its models."""
-        if not self._named.asked:
-            return {"size": size, "shapes": shapes or {}, "masks": (), "batch_sizes": ()}
-        asked = asked_of(self._config)
+        said = self._said()
         return {
-            "size": asked.size if size is None else size,
-            "shapes": asked.shapes if shapes is None else shapes,
-            "masks": asked.policy.masks,
-            "batch_sizes": asked.policy.batch_sizes,
+            "size": said.size if size is None else size,
+            "shapes": shapes if shapes is not None else said.shapes if batch is None else {},
+            "masks": said.policy.masks,
+            "batch_sizes": said.policy.batch_sizes,
         }
+
+    def _said(self) -> Asked:
+        """What the command line says of its models, and ``[tool.kmr-inspect.models]`` of any."""
+        asked = asked_of(self._config)
+        if not self._named.asked:
+            asked = replace(asked, inputs=(), size=None, shapes={}, policy=Policy(), typed_sizes=())
+        return asked.of(self.path)
 
     def _try(self, ask: Callable[[], Any]) -> Any:
         """Ask; a model that cannot be run is told in one line, not as a traceback."""

@@ -55,7 +55,7 @@ class ModelRun:
     """
 
     def __init__(self, path: Path, shown: str, asked: Asked, models: Models) -> None:
-        self.path, self.shown, self.asked = path, shown, asked
+        self.path, self.shown, self.asked = path, shown, asked.of(path)
         self.snapshot = asked.snapshot_of(path)
         self._models = models
         self._info: ModelInfo | KmrError | None = None

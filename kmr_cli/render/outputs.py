@@ -2,11 +2,14 @@
 
 An output is one file and one line here. Its module has ``render(content) -> str`` where it is text (a document, which
 ``--format`` prints), else ``write(path, content)`` (a data file, which only ``-o`` writes) and, where it cannot hold
-any number of arrays, ``refuse(number)``. The contents are those of :mod:`kmr_cli.render.contents`.
+any number of arrays, ``refuse(number)``. A document by whose first bytes its own reports are known has ``MARK``, an
+expression for them: such a file may be replaced without being asked to. The contents are those of
+:mod:`kmr_cli.render.contents`.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -27,6 +30,10 @@ CONTENTS: Mapping[str, Content] = {
     "compare": "outcomes",
 }
 """What each command has to show. With the table below it decides which outputs a command accepts."""
+
+
+_HEAD = 1000
+"""Bytes by which a report is known."""
 
 
 class Line(NamedTuple):
@@ -125,6 +132,18 @@ def save(name: str, content: Any, place: Path, *, overwrite: bool) -> None:
     else:
         module = _module(name)
         write_whole(place, lambda temporary: module.write(temporary, content), overwrite=overwrite)
+
+
+def is_own_report(name: str, place: Path) -> bool:
+    """Whether a file is a report that this program wrote in the same format, and the next run may replace."""
+    mark: str | None = getattr(_module(name), "MARK", None)
+    try:
+        if mark is None or not place.is_file():
+            return False
+        with place.open("rb") as file:
+            return re.match(mark.encode(), file.read(_HEAD)) is not None
+    except OSError:
+        return False
 
 
 def limit_of(name: str) -> Callable[[int], None] | None:

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from xml.etree import ElementTree as ET
 
 import jsonschema
+import numpy as np
 import pytest
 import xmlschema
 from onnx import helper
@@ -138,15 +139,18 @@ def test_output_goes_into_the_file_and_the_report_to_the_terminal(kmr, bad, tmp_
     assert f"wrote {place}" in screen.err
     before = place.read_text()
     assert cases(before)[str(bad), "mean"] == ["failure"]
+    assert check(kmr, "gone.pt", "--format", "junit", "-o", place).code == 2  # a report of ours is replaced
+    assert cases(place.read_text()) == {("gone.pt", "the model itself"): ["error"]}
+    assert list(tmp_path.iterdir()) == [place]
+    place.write_text(before.replace("kmr-inspect", "another"))
     refused = check(kmr, bad, "--format", "junit", "-o", place)
     assert refused.code == 2
     assert refused.out == ""
     assert "exists already" in refused.err
     assert "--force" in refused.err
-    assert place.read_text() == before
+    assert "another" in place.read_text()
     assert check(kmr, "gone.pt", "--format", "junit", "-o", place, "--force").code == 2
-    assert cases(place.read_text()) == {("gone.pt", "the model itself"): ["error"]}
-    assert list(tmp_path.iterdir()) == [place]
+    assert "another" not in place.read_text()
 
 
 @pytest.mark.parametrize(
@@ -256,3 +260,30 @@ def test_a_glob_that_matches_nothing_is_no_check(kmr, tmp_path, options):
     assert f"no MODEL, and {'-o' if '-o' in options else ' '.join(options).removesuffix(' 1')} needs one" in screen.err
     assert screen.out == ""
     assert not list(tmp_path.iterdir())
+
+
+def test_models_with_inputs_of_their_own_run_in_one_call(kmr, bad, tmp_path):
+    np.save(tmp_path / "six.npy", np.linspace(-1, 1, 24, dtype=np.float32).reshape(4, 6))
+    node = helper.make_node("Relu", ["x"], ["y"], "/relu/Relu")
+    six = save(model([node], [tensor("x", ["batch", 6])], [tensor("y", ["batch", 6])]), tmp_path / "six.onnx")
+    (tmp_path / "mean.onnx").write_bytes(bad.read_bytes())
+    (tmp_path / "pyproject.toml").write_text(
+        f"""
+        [tool.kmr-inspect.models."s*.onnx"]
+        input = "six.npy"
+        batch-sizes = [1, 9]
+        [tool.kmr-inspect.models."m*.onnx"]
+        input = "{BATCH}"
+        """
+    )
+    (tmp_path / "below").mkdir()
+    run = ("check-batch-axis", "../mean.onnx", six, "--format", "json")
+    mean, other = json.loads(kmr(*run, cwd=tmp_path / "below").out)
+    assert [one["verdict"] for one in (mean, other)] == ["fail", "pass"]
+    files = [one["grounds"]["data"]["files"][0]["file"] for one in (mean, other)]
+    assert files == [str(BATCH), str(tmp_path / "six.npy")]
+    assert other["batch_sizes"] == [4, 1, 9]
+    typed = json.loads(kmr("check-batch-axis", six, "--shape", "6", "--format", "json", cwd=tmp_path).out)
+    assert typed["grounds"]["data"]["source"] == "synthetic"
+    refused = kmr("check-batch-axis", six, "-o", "six.npy", "--format", "json", "--force", cwd=tmp_path)
+    assert (refused.code, "what it is run on" in refused.err) == (2, True)

@@ -668,3 +668,26 @@ def test_what_the_verdict_rests_on_stands_in_pytests_junit(project):
         assert told["kmr-inspect looked at"].endswith(", on synthetic data")
         assert "onnxruntime" in told["kmr-inspect versions"]
         assert ("ignore KMR303" in told.get("kmr-inspect policy", "")) == case.get("name").startswith("test_one")
+
+
+def test_what_the_project_says_of_a_model_holds_for_its_tests_and_for_the_fixture(project):
+    project.makepyprojecttoml(
+        """
+        [tool.kmr-inspect.models."c*.onnx"]
+        shape = "6"
+        batch-sizes = [2, 5]
+        """
+    )
+    project.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.kmr_model("clean.onnx")
+        def test_one(kmr_model):
+            assert set(kmr_model.assert_batch_independent(ignore=["KMR303"]).batch_sizes) == {7, 2, 5}
+        """
+    )
+    project.runpytest_inprocess("--kmr-model", "clean.onnx", "-k", "verified or test_one", "--junitxml", "out.xml")
+    for case in ET.parse(project.path / "out.xml").iter("testcase"):
+        told = {one.get("name"): one.get("value") for one in case.iter("property")}
+        assert told["kmr-inspect batch sizes"] == "7, 2, 5"

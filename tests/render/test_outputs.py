@@ -8,9 +8,12 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from zoo import outcomes
 from zoo.samples import HOME
 
 from kmr_cli.errors import OutputError
+from kmr_cli.render import outputs
+from kmr_cli.render.contents import Run, of_check
 from kmr_cli.render.outputs import CONTENTS, OUTPUTS, TERMINAL, choose, formats_of, save, suffixes_of
 
 CASES = [
@@ -94,6 +97,8 @@ def render(content):
 """
 DATA = """
 from kmr_cli.errors import OutputError
+from kmr_cli.render import outputs
+from kmr_cli.render.contents import Run, of_check
 
 def write(path, samples):
     path.write_bytes(b"".join(record.value.tobytes() for record in samples.records))
@@ -156,3 +161,24 @@ def test_an_added_data_file_is_there_for_samples(extended, tmp_path):
     assert "error: one value only" in refused.stderr
     assert not (tmp_path / "both.raw").exists()
     assert "raw" not in formats_of("sample")
+
+
+@pytest.mark.parametrize("name", ["json", "junit", "sarif"])
+@pytest.mark.parametrize("case", ["clean", "several", "findings", "hostile"])
+def test_a_report_is_known_by_its_first_bytes(tmp_path, name, case):
+    place = tmp_path / "report"
+    results = [of_check(one, one.path, Run()) for one in outcomes.CASES[case] if not isinstance(one, tuple)]
+    place.write_text(outputs.render(name, results))
+    assert outputs.is_own_report(name, place)
+    for other in {"json", "junit", "sarif"} - {name}:
+        assert not outputs.is_own_report(other, place)
+    place.write_text(place.read_text().replace("kmr-inspect", "other").replace("check-batch-axis", "other"))
+    assert not outputs.is_own_report(name, place)
+
+
+def test_what_is_no_report_of_ours_is_not_known(tmp_path):
+    snapshot = Path(__file__).parents[2] / "sample_models" / "snapshots" / "digits.keras.kmr.json"
+    (tmp_path / "notes.json").write_text('{"schema": 2, "title": "kmr-inspect"}')
+    for place in (snapshot, tmp_path / "notes.json", tmp_path / "gone.json", tmp_path):
+        assert not outputs.is_own_report("json", place)
+    assert not outputs.is_own_report("npz", tmp_path / "notes.json")

@@ -30,6 +30,10 @@ SCHEMA = 2
 """Version of every document. A key may be added in the same version; none changes its meaning."""
 
 
+MARK = r'\s*(?:\[\s*)?\{\s*"schema": \d+,\s*"command": "(?:check-batch-axis|compare|layers|sample)",'
+"""How a document of ours begins."""
+
+
 def render(content: Sequence[Outcome] | Listing | Samples) -> str:
     """One document, or a list of them where the outcomes are those of several models; ends with a line break."""
     if isinstance(content, Listing):

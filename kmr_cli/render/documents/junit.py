@@ -22,6 +22,8 @@ from kmr_cli.render.documents.grounds import rests_on
 from kmr_cli.rules import RULES
 
 _PROGRAM = "kmr-inspect"
+MARK = r"<\?xml [^>]*\?>\s*<testsuites name=\"kmr-inspect\" "
+"""How a document of ours begins."""
 
 
 def render(outcomes: Sequence[Outcome]) -> str:

@@ -19,6 +19,11 @@ from kmr_cli.rules import RULES
 from kmr_cli.version import __version__
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+MARK = (
+    r'\s*\{\s*"\$schema": "[^"]*",\s*"version": "2.1.0",\s*"runs": \[\s*\{'
+    r'\s*"tool": \{\s*"driver": \{\s*"name": "kmr-inspect",'
+)
+"""How a document of ours begins."""
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 _OPEN = "inconclusive"
 """Rule id of what was not verified: it isn't a finding, so it has no code."""

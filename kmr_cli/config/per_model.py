@@ -1,0 +1,109 @@
+"""``[tool.kmr-inspect.models."models/a*.keras"]``: the data of some models, so that several run in one call."""
+
+from __future__ import annotations
+
+import glob
+import os
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any
+
+from kmr_cli.config.batch_sizes import checked_sizes
+from kmr_cli.config.shapes import parse_shapes
+from kmr_cli.errors import KmrError
+
+_KEYS = ("input", "shape", "mask-input", "batch-sizes")
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """What a project says of a model, as the options of the same names; empty where it says nothing.
+
+    Attributes:
+        input: ``FILE`` or ``NAME=FILE``, absolute.
+        shape: of one sample, as ``--shape`` takes it.
+        mask_input: ``NAME`` or ``NAME=VALUE``.
+        batch_sizes: the other sizes to try.
+    """
+
+    input: tuple[str, ...] = ()
+    shape: tuple[str, ...] = ()
+    mask_input: tuple[str, ...] = ()
+    batch_sizes: tuple[int, ...] = ()
+
+    def over(self, other: ModelSettings) -> ModelSettings:
+        """This, completed with what only the other says. Data and shapes take the place of each other."""
+        says_data = bool(self.input or self.shape)
+        return ModelSettings(
+            self.input if says_data else other.input,
+            self.shape if says_data else other.shape,
+            self.mask_input or other.mask_input,
+            self.batch_sizes or other.batch_sizes,
+        )
+
+
+PerModel = tuple[tuple[str, ModelSettings], ...]
+"""(absolute path or glob, settings), in the order of the file."""
+
+
+def settings_of(models: PerModel, path: str | Path) -> ModelSettings:
+    """What is said of the model at a path: of several patterns that fit, the last that says something of a key wins."""
+    place = PurePath(os.path.abspath(path))  # noqa: PTH100  (links are not followed: the name is what a pattern fits)
+    found = ModelSettings()
+    for pattern, settings in models:
+        if place.match(pattern):
+            found = settings.over(found)
+    return found
+
+
+def parse_models(file: Path, section: str, tables: object) -> PerModel:
+    """The tables under ``models``, files and patterns taken from the folder of ``pyproject.toml``.
+
+    Raises:
+        KmrError: no table, an unknown key, or a value that is none.
+    """
+    hint = f'write [{section}.models."models/a*.keras"], and below it input = "batch.npz"'
+    if not isinstance(tables, dict):
+        raise KmrError(f"{file}: [{section}.models] must hold a table for each pattern", hint)
+    found = []
+    for pattern, table in tables.items():
+        place = f'{file}: [{section}.models."{pattern}"]'
+        if not isinstance(table, dict):
+            raise KmrError(f"{place} must be a table", hint)
+        found.append((os.path.join(glob.escape(str(file.parent)), pattern), _settings(file.parent, place, table)))  # noqa: PTH118  (a glob)
+    return tuple(found)
+
+
+def _settings(folder: Path, place: str, table: dict[str, Any]) -> ModelSettings:
+    unknown = [key for key in table if key not in _KEYS]
+    if unknown:
+        raise KmrError(f"{place} has an unknown key {unknown[0]!r}", f"known keys are {', '.join(_KEYS)}")
+    texts = {key: _texts(place, key, table[key]) for key in _KEYS[:-1] if key in table}
+    if "input" in texts and "shape" in texts:
+        raise KmrError(f"{place} has both input and shape", "shape is for synthetic data: leave out one of them")
+    sizes: tuple[int, ...] = ()
+    try:
+        parse_shapes(texts.get("shape", ()))
+        if "batch-sizes" in table:
+            sizes = checked_sizes(table["batch-sizes"])
+    except KmrError as exc:
+        raise KmrError(f"{place}: {exc.message}", exc.hint) from exc
+    return ModelSettings(
+        tuple(_absolute(text, folder) for text in texts.get("input", ())), texts.get("shape", ()),
+        texts.get("mask-input", ()), sizes,
+    )  # fmt: skip
+
+
+def _texts(place: str, key: str, value: object) -> tuple[str, ...]:
+    """A text stands for a list of one."""
+    given = [value] if isinstance(value, str) else value
+    if not isinstance(given, list) or not all(isinstance(item, str) for item in given):
+        raise KmrError(f"{place} {key} must be a text or a list of texts", f'{key} = "…" or {key} = ["…", "…"]')
+    return tuple(given)
+
+
+def _absolute(text: str, folder: Path) -> str:
+    name, equals, file = text.partition("=")
+    if not equals or (folder / text).exists():
+        return str(folder / text)
+    return f"{name}={folder / file}"
