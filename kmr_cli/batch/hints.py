@@ -27,7 +27,7 @@ def hints(info: ModelInfo, batch: Batch, masked: Collection[str]) -> Iterator[st
         layers = ", ".join(map(repr, info.trains[:3])) + (", …" if len(info.trains) > 3 else "")
         verb, they = ("is", "it runs") if len(info.trains) == 1 else ("are", "they run")
         if info.training_stays:
-            yield f"{layers} {verb} called with training=True by the model itself, so {they} in training mode here too"
+            yield f"{layers} {verb} set to training mode in the model itself, so {they} in that mode here too"
         else:
             yield (
                 f"{layers} {verb} saved in training mode, which is off here: turn it off when serving too, or check"

@@ -81,6 +81,10 @@ def open(path: Path, options: OpenOptions) -> Session:  # noqa: A001  (the proto
     from kmr_cli.formats.common.frameworks import import_user_modules, require
 
     described = _describe(path, options)
+    if options.training and described.info.trains:
+        raise ModelLoadError(
+            f"{path.name}: the program was exported in training mode, and runs in no other", "leave out --training"
+        )
     if options.training:
         raise ModelLoadError(
             f"{path.name}: a .pt2 program has no training mode: it was fixed when the model was exported",

@@ -6,6 +6,8 @@ import sys
 import pytest
 from zoo import exported as zoo
 
+from kmr_cli.batch.hints import hints
+from kmr_cli.errors import ModelLoadError
 from kmr_cli.formats import detect, exported
 from kmr_cli.formats.interface import OpenOptions
 
@@ -108,8 +110,14 @@ def test_exported_in_training_mode(tmp_path):
 
     model = zoo.plain(nn.Sequential(nn.Linear(4, 4), nn.Dropout(0.5)), {"input": zoo.normal(3, 4)})
     model.module.train()
-    info = exported.describe(zoo.save(model, tmp_path / "m.pt2"), OPTIONS)
+    path = zoo.save(model, tmp_path / "m.pt2")
+    info = exported.describe(path, OPTIONS)
     assert info.notes == ("exported in training mode, in which these run: 1",)
+    (hint,) = hints(info, {"input": zoo.normal(3, 4)}, ())
+    assert hint == "'1' is set to training mode in the model itself, so it runs in that mode here too"
+    with pytest.raises(ModelLoadError, match="exported in training mode, and runs in no other") as caught:
+        exported.open(path, OpenOptions(training=True))
+    assert caught.value.hint == "leave out --training"
 
 
 def test_older_layout(tmp_path):
