@@ -144,7 +144,8 @@ def _of_torch(sample: list[str]) -> list[tuple[str, str, float, list[str], list[
         ),
     ]
     if importlib.util.find_spec("polygraphy") is not None:
-        polygraphy = ["-m", "polygraphy", "run", graph, "--onnxrt", "--input-shapes", "input:[4,32,768]"]
+        start = "import sys, polygraphy.tools as tools; sys.exit(tools.main())"
+        polygraphy = ["-c", start, "run", graph, "--onnxrt", "--input-shapes", "input:[4,32,768]"]
         cases.append(
             (
                 "`sample` of one layer, the same ONNX file",
