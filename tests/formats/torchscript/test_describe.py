@@ -72,6 +72,14 @@ def test_tree_types_and_parameters(describe):
     assert by_path(info)["conv1"].dtype == "float32"
 
 
+def test_the_version_is_read_where_a_new_operator_raises_it(tmp_path):
+    torch.jit.script(torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.GELU())).save(str(tmp_path / "gelu.pt"))
+    with zipfile.ZipFile(tmp_path / "gelu.pt") as members:
+        number = members.read("gelu/.data/version").decode().strip()
+    assert int(number) > 3
+    assert torchscript.describe(tmp_path / "gelu.pt", OpenOptions()).writer.endswith(f" version {number})")
+
+
 @pytest.mark.parametrize("name", zoo.MODELS)
 def test_parameters_are_those_of_the_python_module(describe, name):
     info = describe(name)

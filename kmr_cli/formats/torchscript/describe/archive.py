@@ -17,6 +17,9 @@ from kmr_cli.formats import unrecognized
 _MAX_TEXT = 1 << 28
 """Bytes that a description may take: no real model's structure or code comes near it."""
 
+_VERSIONS = ("version", ".data/version")
+"""Where the archive's version stands: in the second place since PyTorch 2, where it is too new for older readers."""
+
 _STORAGES = {
     "Double": "float64",
     "Float": "float32",
@@ -88,7 +91,7 @@ class Archive:
     """What a TorchScript file holds, apart from weight values.
 
     Attributes:
-        version: of the archive, 3.
+        version: of the archive, 3; larger where an operator needs it.
         root: the model.
         constants: ``CONSTANTS.c0`` and so on.
         code: source text by the dotted name of its namespace, ``__torch__.torch.nn.modules.conv``.
@@ -181,7 +184,8 @@ def _read(members: zipfile.ZipFile, folder: str, name: str) -> Archive:
     constants: Any = ()
     if f"{folder}/constants.pkl" in names:
         constants = _unpickle(load("constants.pkl"), f"{name}: constants.pkl")
-    version = load("version").decode(errors="replace").strip() if f"{folder}/version" in names else "unknown"
+    homes = [home for home in _VERSIONS if f"{folder}/{home}" in names]
+    version = load(homes[0]).decode(errors="replace").strip() if homes else "unknown"
     prefix = f"{folder}/code/"
     code = {
         member[len(prefix) : -3].replace("/", "."): load(member[len(folder) + 1 :]).decode(errors="replace")
