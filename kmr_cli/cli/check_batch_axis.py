@@ -146,7 +146,8 @@ def command(
                 data, policy=own, size=batch_size, shapes=sample_shapes, seed=seed, training=training
             )
             if all_methods:
-                return replace(without_others(report, model.info), path=path)
+                apart = sum(other == file for other, _ in ways.values()) > 1  # else its ways could not be listed
+                return replace(without_others(report, model.info) if apart else report, path=path)
             if line := notice(model.info):
                 notify("notice", line)
             return report

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from zoo import torchscript as zoo
 from zoo.samples import HOME
 
+from kmr_cli.cli import run
 from kmr_cli.config.constants import constants_of, parse_constants
 from kmr_cli.errors import BatchError
 
@@ -68,6 +69,16 @@ def test_all_methods_have_a_report_each(kmr, model):
     reports = json.loads(screen.out)
     assert screen.code == 2
     assert "(--method encode)" in json.dumps(reports)
+
+
+def test_ways_that_could_not_be_listed_stay_named(model, monkeypatch, capsys):
+    def fail(*_, **__):
+        raise BatchError("no description")
+
+    monkeypatch.setattr("kmr_cli.process.place.describe", fail)
+    words = ["--all-methods", "--constant", "scale=2", "--input", str(model.with_name("x.npy"))]
+    assert run(["check-batch-axis", str(model), *words]) == 0
+    assert "method 'encode'" in " ".join(capsys.readouterr().out.split())
 
 
 def test_an_option_that_is_for_another_format(kmr):

@@ -514,6 +514,23 @@ def test_an_operation_that_fails(opened):
     assert session.capture({"x": np.zeros((2, 4), np.float32)}, Taps(()))["output_0"].shape == (2, 3)
 
 
+def test_a_file_that_the_model_itself_reads(tmp_path):
+    import tensorflow as tf
+
+    class Reads(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec((None, 4), tf.float32, "x")])
+        def serve(self, x):
+            return {"y": x * tf.cast(tf.strings.length(tf.io.read_file(str(tmp_path / "vocabulary.txt"))), tf.float32)}
+
+    module = Reads()
+    tf.saved_model.save(module, str(tmp_path / "reads"), signatures=module.serve.get_concrete_function())
+    session = savedmodel.open(tmp_path / "reads", OpenOptions())
+    with pytest.raises(ModelRunError, match="No such file") as caught:
+        session.capture({"x": np.zeros((2, 4), np.float32)}, Taps(()))
+    assert caught.value.hint == "the model itself reads or writes this file: run it where it can, or export it without"
+    session.close()
+
+
 def test_an_array_of_the_wrong_rank(opened):
     session = opened("module_plain")
     with pytest.raises(ModelRunError) as caught:

@@ -256,6 +256,10 @@ class Runner:
         self._session = None
 
 
+_FILE_FAILURES = ("No such file or directory", "Permission denied", "Read-only file system", "Is a directory")
+"""What an operation of the model says of a file of its own; inputs are fed as arrays, never read from files here."""
+
+
 def _what_to_do(exc: BaseException) -> str:
     text = str(exc)
     if "Could not parse example" in text or "Could not parse Example" in text:
@@ -265,6 +269,8 @@ def _what_to_do(exc: BaseException) -> str:
         )
     if "No OpKernel" in text or "OpKernel was registered" in text:
         return "this operation runs on another device only: export the model for the CPU"
+    if any(words in text for words in _FILE_FAILURES):
+        return "the model itself reads or writes this file: run it where it can, or export it without"
     return "check the input's values and shape"
 
 
