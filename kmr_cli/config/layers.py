@@ -33,7 +33,8 @@ def choose(patterns: Iterable[str], layers: Sequence[LayerInfo], separator: str,
 
     A pattern is an exact path, else the unique end of one (whole names: ``conv1`` for ``tower/conv1``), else a
     glob (``*`` also crosses separators, so ``'*'`` is every layer). It may begin with ``root``, the scope of the model
-    itself that no path repeats, and end with the number of a tensor, as graphs write them: ``model/conv1/Relu:0``.
+    itself that no path repeats, and end with the number of a tensor, as graphs write them. Else it is the name of a
+    tensor, an operation or a scope in the file's graph, ``model_1/conv1_1/Relu:0``: the innermost layer around it.
 
     Raises:
         LayerError: an ambiguous suffix, or a layer that cannot be tapped asked for by name.
@@ -45,8 +46,7 @@ def choose(patterns: Iterable[str], layers: Sequence[LayerInfo], separator: str,
     for pattern in patterns:
         found = match(pattern, by_path, separator)
         if not found:
-            pattern = _as_path(pattern, separator, root)
-            found = match(pattern, by_path, separator)
+            found = match(_as_path(pattern, separator, root), by_path, separator) or _by_scope(pattern, layers)
         if not found:
             unmatched.append(pattern)
         elif len(found) == 1 and not _is_glob(pattern, by_path):
@@ -67,6 +67,16 @@ def _as_path(pattern: str, separator: str, root: str) -> str:
     if colon and number.isdigit():
         pattern = name
     return pattern.removeprefix(root + separator) if root else pattern
+
+
+def _by_scope(pattern: str, layers: Sequence[LayerInfo]) -> list[str]:
+    """The innermost layer in whose scope a name of the graph stands."""
+    name, colon, number = pattern.removeprefix("^").rpartition(":")
+    inside = (name if colon and number.isdigit() else pattern.removeprefix("^")) + "/"
+    around = [(len(scope), layer.path) for layer in layers for scope in layer.scopes if inside.startswith(scope + "/")]
+    longest = max((length for length, _ in around), default=0)
+    found = dict.fromkeys(path for length, path in around if length == longest)
+    return list(found) if len(found) == 1 else []
 
 
 def unknown_layer(pattern: str, layers: Sequence[LayerInfo]) -> LayerError:

@@ -80,6 +80,8 @@ class LayerInfo(Shown):
         calls: how often it runs in one forward pass; None where only a run can tell.
         untappable: why no tap can be put on it, or None where one can.
         mixes: why samples of a batch change each other in it by what it is, and what to do; one clause, or None.
+        scopes: where its operations stand in the file's graph, as the file writes it: names of tensors and operations
+            in there stand for this layer. Empty where the format has none, or the path says it.
     """
 
     path: str
@@ -91,6 +93,7 @@ class LayerInfo(Shown):
     calls: int | None = 1
     untappable: str | None = None
     mixes: str | None = None
+    scopes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -77,3 +77,26 @@ def test_a_large_model_shows_some_and_how_to_list_all():
 
 def test_a_model_without_layers_says_so():
     assert unknown_layer("zzz", []).hint == "the model has no layer that can be tapped"
+
+
+GRAPH = [
+    LayerInfo("block", "scope", scopes=("net_1/block_1", "Call/net_1/block_1")),
+    LayerInfo("block/fc", "Dense", scopes=("net_1/block_1/fc_1", "Call/net_1/block_1/fc_1")),
+    LayerInfo("shared", "Dense", scopes=("net_1/shared_1", "net_1/shared_2")),
+    LayerInfo("left", "Add", scopes=("same",)),
+    LayerInfo("right", "Add", scopes=("same",)),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "layer"),
+    [
+        ("net_1/block_1", "block"), ("net_1/block_1/add:0", "block"), ("net_1/block_1/fc_1/BiasAdd", "block/fc"),
+        ("Call/net_1/block_1/fc_1/BiasAdd:0", "block/fc"), ("^net_1/shared_2/Relu", "shared"),
+        ("net_1/block_10", None), ("net_1", None), ("elsewhere/net_1/block_1", None), ("same/add:0", None),
+    ],
+)  # fmt: skip
+def test_names_of_the_graph_stand_for_the_innermost_layer_around_them(name, layer):
+    found = choose([name], GRAPH, "/")
+    assert found.paths == (() if layer is None else (layer,))
+    assert found.unmatched == ((name,) if layer is None else ())

@@ -480,3 +480,20 @@ def test_shape_operations_do_not_carry_the_inputs_values(model):
     fills = [name for name in found.flow.order if found.graph.nodes[name].op == "Fill"]
     assert fills
     assert not any(name in found.flow.live for name in fills)
+
+
+@pytest.mark.parametrize("name", ["keras_cnn", "keras_nested", "keras2_cnn", "module_scopes", "tf1_variables"])
+def test_every_tensor_of_a_layer_can_be_named_as_the_graph_does(model, name):
+    """With and without the calls of functions around it: the layer itself, or one inside it."""
+    from kmr_cli.config.layers import choose
+
+    found = analysis.analyse(model(name), OpenOptions())
+    info = describe(model(name))
+    tapped = [layer for layer in found.layers if layer.calls and layer.untappable is None]
+    assert tapped
+    for layer in tapped:
+        for tensor in (one for call in layer.calls for one in call.outputs):
+            label = found.graph.nodes[tensor.rpartition(":")[0]].label
+            for written in (tensor, label):
+                (path,) = choose([written], info.layers, info.separator).paths
+                assert path == layer.path or path.startswith(layer.path + "/") or layer.path.startswith(path + "/")

@@ -81,6 +81,7 @@ def _layer_info(analysis: Analysis, layer: ScopeLayer) -> LayerInfo:
         parameters=_sum(analysis, layer.variables),
         calls=len(layer.calls) if layer.untappable is None else None,
         untappable=layer.untappable,
+        scopes=layer.scopes,
     )
 
 

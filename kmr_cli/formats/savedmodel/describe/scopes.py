@@ -44,6 +44,7 @@ class ScopeLayer:
         calls: its runs, in order.
         variables: handles of what it and the layers inside it read.
         untappable: why no tap can be put on it, or None.
+        scopes: where its operations stand, in the function that defines them and in the whole graph.
     """
 
     path: str
@@ -51,6 +52,7 @@ class ScopeLayer:
     calls: tuple[Call, ...]
     variables: tuple[str, ...]
     untappable: str | None = None
+    scopes: tuple[str, ...] = ()
 
 
 @dataclass
@@ -196,6 +198,7 @@ class _Finder:
                     calls=calls if untappable is None else (),
                     variables=tuple(sorted(group.variables)),
                     untappable=untappable,
+                    scopes=tuple(self._written(group)),
                 )
             )
         return sorted(layers, key=lambda layer: _tree_key(layer.path, first))
@@ -224,6 +227,18 @@ class _Finder:
             group.scopes.append(scope)
             path_of[scope] = group.path
         return groups
+
+    def _written(self, group: _Group) -> Iterable[str]:
+        """The scopes of a layer as the file writes them; without the frames of function calls, and with them."""
+        found: dict[str, None] = dict.fromkeys(group.scopes)
+        for name in (one for call in group.calls for one in call):
+            label = self._graph.nodes[name].label
+            frames = name.removesuffix(label)
+            for scope in group.scopes or [label]:
+                found[scope] = None
+                if label == scope or label.startswith(scope + "/"):
+                    found[frames + scope] = None
+        return found
 
     def _scope_variables(self) -> dict[str, frozenset[str]]:
         found: dict[str, set[str]] = {}
