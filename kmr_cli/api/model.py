@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kmr_cli.api.batches import make_batch, take_batch
+from kmr_cli.api.custom import custom_of
 from kmr_cli.api.grounds import Groundwork
 from kmr_cli.api.opened import Opened, open_file, open_live
 from kmr_cli.api.snapshots import snapshot_of
@@ -42,6 +43,7 @@ def open_model(
     tags: Sequence[str] | None = None,
     method: str | None = None,
     constants: Mapping[str, Any] | None = None,
+    custom_objects: Mapping[str, Any] | None = None,
     in_process: bool = False,
 ) -> Model:
     """Open a saved model. Reads only what the file declares; the framework comes in when the model is to be run.
@@ -57,6 +59,8 @@ def open_model(
         method: TorchScript: the exported method to run in place of ``forward``.
         constants: arguments that are the same for the whole batch, ``{"sr": 16000}``: of TorchScript those that are no
             tensors, or a single number; of ONNX and of a SavedModel those without a batch axis.
+        custom_objects: Keras: classes and functions by the name that the file has for them, for those that are not
+            registered. Without ``in_process`` they must stand in a module.
         in_process: run the model in this process instead of a child of its own.
 
     Raises:
@@ -72,8 +76,9 @@ def open_model(
     ((8, 8, 16), 'separated')
     """
     fixed = constants_of(constants) if constants else None
+    custom = custom_of(custom_objects, in_process=in_process) if custom_objects else None
     options = OpenOptions(
-        tuple(imports), signature, None if tags is None else tuple(tags), method=method, constants=fixed
+        tuple(imports), signature, None if tags is None else tuple(tags), method=method, constants=fixed, custom=custom
     )
     return Model(model, options, in_process=in_process)
 
@@ -93,6 +98,7 @@ def check_batch_axis(
     tags: Sequence[str] | None = None,
     method: str | None = None,
     constants: Mapping[str, Any] | None = None,
+    custom_objects: Mapping[str, Any] | None = None,
 ) -> Report:
     """Whether the samples of a batch are independent at every layer of a model: all in one call.
 
@@ -111,6 +117,7 @@ def check_batch_axis(
         tags: SavedModel: the tag set of the meta graph.
         method: TorchScript: the exported method to run.
         constants: arguments that are the same for the whole batch.
+        custom_objects: Keras: classes and functions by name, as for :func:`open_model`.
 
     Raises:
         ModelFileError, BatchError, MissingFrameworkError, ModelLoadError, ModelRunError.
@@ -125,7 +132,14 @@ def check_batch_axis(
         )
     live = not isinstance(model, (str, Path))
     with open_model(
-        model, imports=imports, signature=signature, tags=tags, method=method, constants=constants, in_process=live
+        model,
+        imports=imports,
+        signature=signature,
+        tags=tags,
+        method=method,
+        constants=constants,
+        custom_objects=custom_objects,
+        in_process=live,
     ) as opened_model:
         return opened_model.check_batch_axis(
             batch, policy=policy, size=size, batch_sizes=batch_sizes, shapes=shapes, seed=seed, training=training

@@ -124,8 +124,9 @@ def open_live(model: Any, options: OpenOptions, *, in_process: bool, report: Tel
             f"a live {type(model).__name__} cannot be sent to another process",
             "open_model(model, in_process=True), or save it and give its path",
         )
-    if options.method is not None or options.constants is not None:
-        raise KmrError("method and constants are for model files", "save the model and give its path")
+    if options.method is not None or options.constants is not None or options.custom is not None:
+        given = "method, constants and custom_objects are for model files"
+        raise KmrError(given, "save the model and give its path")
     format_, session = adopt(model)
     info = describe_live(format_, session)
     return Opened(None, options, info, Here(LiveSessions(format_, model, session)), report)

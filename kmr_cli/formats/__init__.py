@@ -97,6 +97,7 @@ OPTIONS = {
     "tags": ("no tag sets", "--tag"),
     "method": ("no methods to choose from", "--method"),
     "constants": ("no arguments that are not inputs", "--constant"),
+    "custom": ("no classes of Keras to give", "custom_objects"),
 }
 """Options that not every format takes: what the others lack, and how the command line calls it."""
 

@@ -32,6 +32,8 @@ class OpenOptions:
         method: the method to run; None for the usual one. For formats that take this option.
         constants: name and value of arguments that are the same for the whole batch and hold no samples: a number, a
             truth value, text, or a tuple of these. For formats that take this option.
+        custom: classes and functions by the name that the file has for them: ``module:name``, or the thing itself where
+            the model is run in this process. For formats that take this option.
         given: inputs that the batch holds, of those that the model runs without (:attr:`ModelInfo.optional`).
     """
 
@@ -41,6 +43,7 @@ class OpenOptions:
     training: bool = False
     method: str | None = None
     constants: tuple[tuple[str, Any], ...] | None = None
+    custom: tuple[tuple[str, Any], ...] | None = None
     given: tuple[str, ...] = ()
 
 

@@ -10,7 +10,7 @@ FAMILY = "keras"
 EXTRA = "tensorflow"
 SEPARATOR = "/"
 FREE_DIMS = True
-OPTIONS: frozenset[str] = frozenset()
+OPTIONS = frozenset({"custom"})
 WITHOUT_INPUTS = (
     "save a subclassed Keras model as .keras (not .h5) after calling it on data; where Keras cannot trace its call,"
     " let it define build(self, input_shape) too"

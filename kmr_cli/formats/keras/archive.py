@@ -63,14 +63,14 @@ def open(path: Path, options: OpenOptions) -> Session:  # noqa: A001
 
         require("tf_keras", "keras2")
         import_user_modules(options.imports)
-        custom = custom_objects(entry, options.imports)
+        custom = custom_objects(entry, options.imports, options.custom or ())
         return KerasSession(
             info, config, load=lambda _: load_by_tf_keras(path, custom), framework=Keras2(), training=options.training
         )
     import_keras()
     import_bundled_layers(entry)
     import_user_modules(options.imports)
-    custom = custom_objects(entry, options.imports)
+    custom = custom_objects(entry, options.imports, options.custom or ())
     return KerasSession(
         info,
         config,

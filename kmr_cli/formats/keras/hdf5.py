@@ -75,7 +75,7 @@ def open(path: Path, options: OpenOptions) -> Session:  # noqa: A001
     import_keras()
     import_bundled_layers(entry)
     import_user_modules(options.imports)
-    custom = custom_objects(entry, options.imports)
+    custom = custom_objects(entry, options.imports, options.custom or ())
     old = version is None or version.partition(".")[0] in ("0", "1", "2")
     session: KerasSession
 
