@@ -7,14 +7,11 @@ declared here survive reading and writing as they are. Numbers are from onnx/onn
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from kmr_cli.formats.common.messages import declare
 
-_PACKAGE = "kmr_inspect_onnx"
-
-# One message per line. `name=number:type`; a leading * is a repeated field.
+# In the notation of ``declare``.
 _DECLARATIONS = """
 ModelProto ir_version=1:int64 producer_name=2:string producer_version=3:string domain=4:string graph=7:GraphProto
 ModelProto opset_import=8:*OperatorSetIdProto metadata_props=14:*StringStringEntryProto functions=25:*FunctionProto
@@ -42,45 +39,7 @@ FunctionProto opset_import=9:*OperatorSetIdProto domain=10:string attribute_prot
 FunctionProto value_info=12:*ValueInfoProto overload=13:string
 """  # noqa: E501
 
-_Field = descriptor_pb2.FieldDescriptorProto
-_SCALARS = {
-    "string": _Field.TYPE_STRING,
-    "bytes": _Field.TYPE_BYTES,
-    "int32": _Field.TYPE_INT32,
-    "int64": _Field.TYPE_INT64,
-    "float": _Field.TYPE_FLOAT,
-    "double": _Field.TYPE_DOUBLE,
-}
-
-
-def _declare() -> dict[str, Any]:
-    file = descriptor_pb2.FileDescriptorProto(name=f"{_PACKAGE}.proto", package=_PACKAGE, syntax="proto3")
-    messages: dict[str, Any] = {}
-    for line in _DECLARATIONS.strip().splitlines():
-        owner, *fields = line.split()
-        if owner not in messages:
-            messages[owner] = file.message_type.add(name=owner)
-        for declaration in fields:
-            name, number, kind = re.split("[=:]", declaration)
-            label = _Field.LABEL_REPEATED if kind.startswith("*") else _Field.LABEL_OPTIONAL
-            field = messages[owner].field.add(name=name, number=int(number), label=label)
-            kind = kind.lstrip("*")
-            if kind in _SCALARS:
-                field.type = _SCALARS[kind]
-            else:
-                field.type, field.type_name = _Field.TYPE_MESSAGE, f".{_PACKAGE}.{kind}"
-            if label == _Field.LABEL_OPTIONAL:
-                field.proto3_optional = True
-                field.oneof_index = len(messages[owner].oneof_decl)
-                messages[owner].oneof_decl.add(name=f"_{name}")
-    pool = descriptor_pool.DescriptorPool()
-    pool.AddSerializedFile(file.SerializeToString())
-    return {
-        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}")) for name in messages
-    }
-
-
-_CLASSES = _declare()
+_CLASSES = declare("kmr_inspect_onnx", _DECLARATIONS, optional=True)
 
 ModelProto: Any = _CLASSES["ModelProto"]
 GraphProto: Any = _CLASSES["GraphProto"]

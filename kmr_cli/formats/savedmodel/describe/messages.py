@@ -11,14 +11,11 @@ function.proto, op_def.proto, and tf_keras/src/protobuf/saved_metadata.proto for
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from kmr_cli.formats.common.messages import declare
 
-_PACKAGE = "kmr_inspect"
-
-# One message per line. `name=number:type`; a leading * is a repeated field, `type{}` a map from string to type.
+# In the notation of ``declare``.
 _DECLARATIONS = """
 SavedModel meta_graphs=2:*MetaGraphDef
 MetaGraphDef meta_info_def=1:MetaInfoDef graph_def=2:GraphDef saver_def=3:SaverDef collection_def=4:CollectionDef{}
@@ -63,58 +60,7 @@ KerasMetadata nodes=1:*KerasNode
 KerasNode node_id=2:int32 node_path=3:string identifier=4:string metadata=5:string
 """
 
-_Field = descriptor_pb2.FieldDescriptorProto
-_SCALARS = {
-    "string": _Field.TYPE_STRING,
-    "bytes": _Field.TYPE_BYTES,
-    "int32": _Field.TYPE_INT32,
-    "int64": _Field.TYPE_INT64,
-    "bool": _Field.TYPE_BOOL,
-    "float": _Field.TYPE_FLOAT,
-}
-
-
-def _add_field(message: Any, name: str, number: int, kind: str, *, repeated: bool = False) -> None:
-    label = _Field.LABEL_REPEATED if repeated else _Field.LABEL_OPTIONAL
-    field = message.field.add(name=name, number=number, label=label)
-    if kind in _SCALARS:
-        field.type = _SCALARS[kind]
-    else:
-        field.type = _Field.TYPE_MESSAGE
-        field.type_name = f".{_PACKAGE}.{kind}"
-    if message.name == "AttrValue":
-        # Outside a oneof, proto3 drops zero values: `i: 0` and `s: ""` would vanish when a node is written back.
-        if not message.oneof_decl:
-            message.oneof_decl.add(name="value")
-        field.oneof_index = 0
-
-
-def _declare() -> dict[str, Any]:
-    file = descriptor_pb2.FileDescriptorProto(name=f"{_PACKAGE}.proto", package=_PACKAGE, syntax="proto3")
-    messages: dict[str, Any] = {}
-    for line in _DECLARATIONS.strip().splitlines():
-        owner, *fields = line.split()
-        if owner not in messages:
-            messages[owner] = file.message_type.add(name=owner)
-        message = messages[owner]
-        for declaration in fields:
-            name, number, kind = re.split("[=:]", declaration)
-            if kind.endswith("{}"):
-                entry = message.nested_type.add(name=name.title().replace("_", "") + "Entry")
-                entry.options.map_entry = True
-                _add_field(entry, "key", 1, "string")
-                _add_field(entry, "value", 2, kind[:-2])
-                _add_field(message, name, int(number), f"{owner}.{entry.name}", repeated=True)
-            else:
-                _add_field(message, name, int(number), kind.lstrip("*"), repeated=kind.startswith("*"))
-    pool = descriptor_pool.DescriptorPool()
-    pool.AddSerializedFile(file.SerializeToString())
-    return {
-        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}")) for name in messages
-    }
-
-
-_CLASSES = _declare()
+_CLASSES = declare("kmr_inspect", _DECLARATIONS, oneof=("AttrValue",))
 
 SavedModel: Any = _CLASSES["SavedModel"]
 NodeDef: Any = _CLASSES["NodeDef"]
