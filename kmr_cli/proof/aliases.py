@@ -52,6 +52,11 @@ class Aliases:
             make: its rule.
             certain: whether it always shares memory; a reshape may have to copy.
         """
+        seen = of
+        while seen in self._views and seen != name:
+            seen = self._views[seen].of
+        if seen == name:  # a damaged file, in which a value is made of itself
+            return
         self._views[name] = _View(of, make, certain)
         self._group.setdefault(self.root(of), []).append(name)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from kmr_cli.errors import ModelFileError
 from kmr_cli.formats.exported.describe import archive, sizes
 from kmr_cli.formats.exported.describe.description import Description, describe_archive
 from kmr_cli.formats.exported.describe.program import Argument, Code, Graph, Node, Program, Ref, SubGraph, references
@@ -36,7 +37,13 @@ def graph(path: Path, options: OpenOptions) -> neutral.Graph:
     Raises:
         ModelFileError: the archive or the program in it is damaged.
     """
-    return _Builder(describe_archive(archive.read(path, options.signature), "pt2")).graph()
+    described = describe_archive(archive.read(path, options.signature), "pt2")
+    try:
+        return _Builder(described).graph()
+    except (ArithmeticError, AssertionError, LookupError, RecursionError, TypeError, ValueError) as exc:
+        raise ModelFileError(
+            f"{path.name}: the file is damaged: its graph contradicts itself", "export and save the model again"
+        ) from exc
 
 
 class _Builder:

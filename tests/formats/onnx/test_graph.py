@@ -10,6 +10,7 @@ from zoo import onnx_models
 from zoo.onnx_claims import violations
 from zoo.onnx_models import EXPORTED, constant, model, save, tensor, weights
 
+from kmr_cli.errors import ModelFileError
 from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.formats.onnx.operators.build import graph
 from kmr_cli.proof.verdict import prove
@@ -98,6 +99,14 @@ def test_branches_and_loops(name, tmp_path):
     build, answer = CONTROL_FLOW[name]
     _, proof = proof_of(save(build(), tmp_path / "model.onnx"))
     assert {claim.answer for claim in proof.claims} == {answer}
+
+
+def test_a_loop_that_is_given_too_little_is_a_damaged_file(tmp_path):
+    built = onnx_models.loop()
+    (loop,) = [one for one in built.graph.node if one.op_type == "Loop"]
+    del loop.input[-1]
+    with pytest.raises(ModelFileError, match="its graph contradicts itself"):
+        graph(save(built, tmp_path / "model.onnx"), OpenOptions())
 
 
 # Made by hand

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from kmr_cli.errors import ModelFileError
 from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.formats.onnx.describe.analysis import Analysis, analyse
 from kmr_cli.formats.onnx.describe.graph import Node
@@ -29,7 +30,13 @@ def graph(path: Path, options: OpenOptions) -> neutral.Graph:
     Raises:
         ModelFileError: the file is damaged, or contradicts itself.
     """
-    return _Builder(analyse(path), frozenset(dict(options.constants or ()))).graph()
+    analysis = analyse(path)
+    try:
+        return _Builder(analysis, frozenset(dict(options.constants or ()))).graph()
+    except (ArithmeticError, AssertionError, LookupError, RecursionError, TypeError, ValueError) as exc:
+        raise ModelFileError(
+            f"{path.name}: the file is damaged: its graph contradicts itself", "copy or export the model again"
+        ) from exc
 
 
 class _Builder:
