@@ -65,17 +65,20 @@ class Aliases:
         above = []
         while name in self._views:
             view = self._views[name]
-            whole = self._owners[view.of]
+            whole = self._owner(view.of)
             owner = self._lifted(view, whole, owner, self._shape(name))
             above.append(name)
             name = view.of
         self._owners[name] = owner
         for one in self._group.get(name, ()):
             view = self._views[one]
-            fresh = view.make(self._owners[view.of])
-            if not view.certain and one not in above and fresh != self._owners[one]:
+            fresh = view.make(self._owner(view.of))
+            if not view.certain and one not in above and fresh != self._owner(one):
                 fresh = _lost("it may or may not share the memory that was written to")
             self._owners[one] = fresh
+
+    def _owner(self, name: str) -> Owner:
+        return self._owners.get(name, _lost(f"nothing makes {name!r}"))
 
     def poison(self, name: str, reason: str) -> None:
         """Nothing is known any more of whatever shares memory with a value."""

@@ -31,6 +31,12 @@ def test_a_value_that_nothing_makes():
     assert proof.claims[0].answer == "unknown"
 
 
+def test_a_write_to_a_view_of_what_nothing_makes():
+    view = Operator("view", "aten.select", (("self", Ref("later")), ("dim", 1), ("index", 0)), ("part",))
+    write = Operator("write", "aten.zero_", (("self", Ref("part")),), ("y",))
+    assert prove(graph(view, write, y=(BATCH,), part=(BATCH,), later=(BATCH, 4))).claims[0].answer != "meet"
+
+
 def test_sizes_that_do_not_fit_the_operator():
     relu = Operator("relu", "aten.relu", (("self", Ref("x")),), ("y",))
     assert prove(graph(relu, y=(BATCH + 1, 4))).claims[0].answer == "unknown"
