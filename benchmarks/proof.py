@@ -174,11 +174,14 @@ def random_graphs(count: int) -> tuple[Counter[str], list[str]]:
 
 def report(outcomes: list[Outcome], graphs: int, tally: Counter[str], wrong: list[str], seconds: float) -> str:
     """The page."""
+    command = " ".join(
+        ["python benchmarks/proof.py", *(one if one[:1] == "-" else Path(one).name for one in sys.argv[1:])]
+    )
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in PACKAGES)
     lines = [
         "# What the structural proof decides",
         "",
-        f"Written by `make proof` on {date.today().isoformat()} in {round(seconds / 60)} minutes: Python "
+        f"Written by `{command}` on {date.today().isoformat()} in {seconds:.0f} seconds: Python "
         f"{platform.python_version()}, {versions}.",
         "",
         f"- Claims about values of {graphs} random graphs, held against NumPy: {sum(tally.values())} "
@@ -264,6 +267,8 @@ def _undecided(outcomes: list[Outcome]) -> Iterator[str]:
         ("Clean models that are not proven", "clean", False),
         ("Seeded faults that are proven", "faults", True),
     ):
+        if all(one.group != group for one in outcomes):
+            continue
         some = [one for one in outcomes if one.group == group and one.proven is proven]
         yield from ("", f"## {title}", "")
         yield from (f"- {FORMATS[one.format]} {one.name}: {one.reason or 'proven'}" for one in some[:SHOWN])
