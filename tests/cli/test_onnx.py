@@ -92,7 +92,7 @@ def test_a_baked_batch_is_named(exporter, tmp_path):
     path = spoil(FOLDER / f"converted-{exporter}.onnx", baked_batch, tmp_path / "baked.onnx")
     text = text_of("check-batch-axis", path, code=1)
     assert "error KMR102 batch-size-dependent at flatten" in text
-    assert "runs only at 3" in text
+    assert "runs only on a batch of 3" in text
 
 
 def test_one_sample_at_a_time(tmp_path):
