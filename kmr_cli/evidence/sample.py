@@ -11,6 +11,7 @@ import numpy as np
 from kmr_cli.batch.fit import Notice
 from kmr_cli.batch.given import batch_size
 from kmr_cli.errors import LayerError
+from kmr_cli.evidence.origins import inputs_of_calls
 from kmr_cli.evidence.owners import RANDOM as RANDOM
 from kmr_cli.evidence.taps import Tap
 from kmr_cli.evidence.verifier import Progress, Verifier
@@ -37,7 +38,8 @@ def take_samples(
     the sample's own part is all NaN, Inf or zero, which hides what the others do, and two with the others
     made extreme only where a sample stands elsewhere than at its own place on axis 0; for many samples
     2·⌈log2 B⌉ passes find all owners at once. A value found to depend on several samples is checked against one
-    unchanged pass, so that chance is not called a dependence.
+    unchanged pass, so that chance is not called a dependence. Where layers run several times in a model of several
+    inputs, one pass for each input tells which of the calls is whose.
 
     Args:
         session: the loaded model.
@@ -55,10 +57,16 @@ def take_samples(
     """
     base, found = find_owners(session, batch, taps, samples, verify=verify, seed=seed, spare=spare, progress=progress)
     size = batch_size(batch)
+    inputs: dict[tuple[str, int], tuple[str, ...]] = {}
+    if verify:
+        inputs = inputs_of_calls(session, batch, taps, base, seed=seed, spare=spare, progress=progress)
     records = []
     for tap, value in base.items():
         if tap[2].startswith(taps.sides):
-            mine = [_cut(tap, value, found[tap][sample], sample, size) for sample in samples]
+            mine = [
+                replace(_cut(tap, value, found[tap][sample], sample, size), inputs=inputs.get(tap[:2], ()))
+                for sample in samples
+            ]
             # Where no axis separates the samples the whole tensor stands for all of them, once.
             whole = next((number for number, record in enumerate(mine) if record.sample is None), None)
             records += [record for number, record in enumerate(mine) if record.sample is not None or number == whole]

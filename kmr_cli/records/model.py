@@ -199,6 +199,8 @@ class Record(Shown):
         shape: of the whole tensor.
         sample: the sample whose part ``value`` is, or None for the whole tensor.
         index: the batch index of the whole tensor.
+        inputs: of a layer that runs several times, the model's inputs that what enters this call depends on; empty
+            where it runs once, where it depends on all of them, or where that was not looked at.
     """
 
     layer: str
@@ -208,3 +210,4 @@ class Record(Shown):
     shape: tuple[int, ...]
     index: BatchIndex
     sample: int | None = None
+    inputs: tuple[str, ...] = ()

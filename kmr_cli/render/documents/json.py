@@ -103,6 +103,7 @@ def _samples(samples: Samples) -> dict[str, Any]:
                 "layer": _text(record.layer),
                 "call": record.call,
                 "port": record.port,
+                "inputs": _texts(record.inputs),
                 "sample": record.sample,
                 "shape": list(record.shape),
                 "dtype": dtype_name(record.value.dtype),

@@ -60,7 +60,7 @@ def _print_many(console: Console, records: Sequence[Record], several_calls: set[
         summary = summarize(record.value)
         ends = "" if summary.minimum is None else f"{summary.minimum:.4g} to {summary.maximum:.4g}"
         whose = "all" if record.sample is None else str(record.sample)
-        name = f"{for_terminal(record.layer)}{call} {record.port}"
+        name = f"{for_terminal(record.layer)}{call} {record.port}{_from(record)}"
         rows.append((name, whose, _numbers(record.value.shape), _VERDICTS[record.index.kind], ends))
     titles = ("layer and port", "sample", "shape", "evidence", "values")
     widths = [max(cell_len(cell) for cell in column) for column in zip(titles, *rows, strict=True)]
@@ -97,6 +97,7 @@ def _print_record(console: Console, record: Record, type_: str, several_calls: b
     title = Text(f"{for_terminal(record.layer)}{call} {record.port}", "bold cyan")
     if type_:
         title.append(f"  {for_terminal(type_)}", "not bold default")
+    title.append(_from(record), "not bold default")
     print_hanging(console, Text(), title)
     lines = [("batch", _tensor(record)), ("evidence", _verdict(record))]
     if record.value.size:
@@ -107,6 +108,11 @@ def _print_record(console: Console, record: Record, type_: str, several_calls: b
         lines.append(("values", Text("none: an empty tensor")))
     for label, text in lines:
         print_hanging(console, Text(f"  {label}".ljust(_LABEL), "dim"), text)
+
+
+def _from(record: Record) -> str:
+    """Of which inputs of the model a call of a shared layer is."""
+    return f"  from {', '.join(map(for_terminal, record.inputs))}" if record.inputs else ""
 
 
 def _tensor(record: Record) -> Text:
