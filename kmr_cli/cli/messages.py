@@ -12,14 +12,22 @@ import click
 
 _PATIENCE = 1.0
 """Seconds of work before progress is shown."""
+_BETWEEN = 10.0
+"""Seconds between two lines where stderr is no terminal."""
+_LONG = 30.0
+"""Seconds from which on the expected time is said beforehand."""
 _COUNTED = re.compile(r"(\d{1,6})/(\d{1,6}) (.*)", re.DOTALL)
 _BAR = 24
+_MEASURED = 2
+"""Steps that tell how long the others will take."""
 
 
 class Messages:
-    """Notices and progress on stderr; progress only on a terminal, on one line that is wiped at the end.
+    """Notices and progress on stderr: on a terminal one line that is wiped at the end, elsewhere one every 10 s.
 
-    Nothing is shown of what is done within a second. Any thread may call it.
+    Nothing is shown of what is done within a second. Where steps are counted, it says how long they took and about how
+    long the others will take; of long work also once as a notice, when the first steps have shown it. Any thread may
+    call it.
     """
 
     def __init__(self) -> None:
@@ -30,6 +38,8 @@ class Messages:
         self._doing = ""
         self._shown = 0
         self._timer: threading.Timer | None = None
+        self._started: tuple[float, int] | None = None
+        self._announced = False
 
     def __call__(self, kind: str, text: str) -> None:
         """Show one line.
@@ -45,9 +55,12 @@ class Messages:
                 self._wipe()
                 click.echo(click.style("note:  ", bold=True) + for_terminal(text, 1000), err=True)
                 return
-            if not self._live:
-                return
             self._doing = text
+            self._measure(text)
+            if not self._live:
+                if self._timer is None:
+                    self._tick()
+                return
             left = self._began + _PATIENCE - time.monotonic()
             if left <= 0:
                 self._draw()
@@ -65,22 +78,65 @@ class Messages:
                 self._timer = None
             self._wipe()
 
-    def _draw(self) -> None:
-        from kmr_cli.render.escape import for_terminal
+    def _measure(self, text: str) -> None:
+        """Note when counting began, and say once how long all will take if that is long."""
+        counted = _COUNTED.fullmatch(text)
+        if counted is None:
+            return
+        done, total = int(counted[1]), int(counted[2])
+        if self._started is None or done <= self._started[1]:  # the next model counts from the beginning
+            self._started, self._announced = (time.monotonic(), done), False
+            return
+        left = self._left(done, total)
+        if not self._announced and done >= self._started[1] + _MEASURED and left is not None and left > _LONG:
+            self._announced = True
+            self._wipe()
+            line = f"about {_duration(left)} to go: {total - done + 1} more passes"
+            click.echo(click.style("note:  ", bold=True) + line, err=True)
 
+    def _left(self, done: int, total: int) -> float | None:
+        """Seconds that the steps to come will take, if they take as long as those before; None at the first."""
+        if self._started is None or done <= self._started[1]:
+            return None
+        each = (time.monotonic() - self._started[0]) / (done - self._started[1])
+        return each * max(0, total - done + 1)
+
+    def _tick(self) -> None:
+        """Say in a line of its own what is being done, every ten seconds from now on."""
+        self._timer = threading.Timer(_BETWEEN, self._say)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _say(self) -> None:
+        with self.lock:
+            if self._doing:
+                click.echo(self._line(), err=True)
+                self._tick()
+
+    def _draw(self) -> None:
         with self.lock:
             if not self._doing:
                 return
-            counted = _COUNTED.fullmatch(self._doing)
-            text = for_terminal(counted[3] if counted else self._doing, 70)
-            line = f"{text} …"
-            if counted:
-                done, total = int(counted[1]), max(1, int(counted[2]))
-                line = f"{_bar((done - 1) / total)} {done:>{len(counted[2])}}/{total}  {line}"
-            line = line[: max(1, shutil.get_terminal_size().columns - 1)]
+            line = self._line(bar=True)[: max(1, shutil.get_terminal_size().columns - 1)]
             self._wipe()
             self._shown = len(line)
             click.echo(line, err=True, nl=False)
+
+    def _line(self, *, bar: bool = False) -> str:
+        """What is being done; where that is counted, also how much of it, for how long and how long still."""
+        from kmr_cli.render.escape import for_terminal
+
+        counted = _COUNTED.fullmatch(self._doing)
+        text = for_terminal(counted[3] if counted else self._doing, 70)
+        if counted is None:
+            return f"{text} …"
+        done, total = int(counted[1]), max(1, int(counted[2]))
+        times = _duration(time.monotonic() - self._began)
+        left = self._left(done, total)
+        if left is not None:
+            times += f", about {_duration(left)} left"
+        drawn = f"{_bar((done - 1) / total)} " if bar else ""
+        return f"{drawn}{done:>{len(counted[2])}}/{total}  {text} …  {times}"
 
     def _wipe(self) -> None:
         if self._shown:
@@ -92,6 +148,13 @@ class Messages:
 
     def __exit__(self, *exc: object) -> None:
         self.clear()
+
+
+def _duration(seconds: float) -> str:
+    """``8 s``, ``3 min``, ``2 h``."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.0f} h"
 
 
 def _bar(share: float) -> str:

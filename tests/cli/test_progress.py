@@ -66,10 +66,11 @@ def test_a_check_shows_a_bar(slowly):
     assert "pass" in out
 
 
-def test_nothing_is_drawn_where_stderr_is_no_terminal(kmr):
+def test_no_bar_is_drawn_where_stderr_is_no_terminal(kmr):
     screen = kmr("check-batch-axis", HOME / "digits.keras", "--input", HOME / "digits.npz")
-    assert [line[:7] for line in screen.err.splitlines()] == ["note:  ", "note:  "]
-    assert not re.search(r"\r|\d/\d|━", screen.err + screen.out)
+    lines = [line for line in screen.err.splitlines() if " …" not in line]  # as they come every ten seconds
+    assert [line[:7] for line in lines] == ["note:  ", "note:  "]
+    assert not re.search(r"\r|━", screen.err + screen.out)
 
 
 def test_nothing_is_drawn_within_a_second():
@@ -108,3 +109,62 @@ def test_a_narrow_terminal_and_one_without_unicode():
 def test_progress_imports_nothing_heavy(module):
     shown = "report = Messages(); time.sleep(1)\nreport('progress', '1/2 x'); report.clear()"
     assert "1/2" in reported(f"{shown}\nassert '{module}' not in sys.modules")
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    from kmr_cli.cli import messages
+
+    now = [0.0]
+    monkeypatch.setattr(messages.time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_elapsed_and_remaining_time_stand_behind_what_is_done(clock):
+    from kmr_cli.cli.messages import Messages
+
+    report = Messages()
+    for step in range(1, 5):
+        report("progress", f"{step}/11 replacing sample {step}")
+        clock[0] += 2
+    report("progress", "5/11 looking")
+    assert report._line() == " 5/11  looking …  8 s, about 14 s left"
+    assert report._line(bar=True).endswith(" 5/11  looking …  8 s, about 14 s left")
+    report.clear()
+
+
+def test_without_a_terminal_a_line_comes_every_ten_seconds(clock, capsys, monkeypatch):
+    from kmr_cli.cli import messages
+
+    monkeypatch.setattr(messages, "_BETWEEN", 0.01)
+    with messages.Messages() as report:
+        report("progress", "3/9 running a batch of 5")
+        report._timer.join(5)
+        first = report._timer
+    assert "3/9  running a batch of 5 …  0 s\n" in capsys.readouterr().err
+    first.join(5)
+    capsys.readouterr()
+    report("notice", "all done")
+    assert capsys.readouterr().err == "note:  all done\n"
+
+
+def test_of_long_work_the_expected_time_is_said_once_when_it_has_shown(clock, capsys):
+    from kmr_cli.cli.messages import Messages
+
+    with Messages() as report:
+        for step in range(1, 8):
+            report("progress", f"{step}/21 looking")
+            clock[0] += 6
+    assert capsys.readouterr().err == "note:  about 114 s to go: 19 more passes\n".replace("114 s", "2 min")
+    with Messages() as report:
+        for step in range(1, 8):
+            report("progress", f"{step}/21 looking")
+            clock[0] += 1
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(8, "8 s"), (99, "99 s"), (180, "3 min"), (7200, "2 h")])
+def test_durations_are_short(seconds, text):
+    from kmr_cli.cli.messages import _duration
+
+    assert _duration(seconds) == text
