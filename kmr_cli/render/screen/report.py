@@ -77,7 +77,7 @@ def _extent(report: Report) -> str:
 
 def show_library(console: Console, checked: Sequence[tuple[Case, Report]]) -> None:
     """The bundled layers, one line for every form."""
-    rows = [(case.layer, case.form, " ".join(map(str, sorted(report.batch_sizes)))) for case, report in checked]
+    rows = [(case.layer, case.form, _in_runs(report.batch_sizes)) for case, report in checked]
     titles = ("layer", "form", "batch sizes")
     widths = [max(map(len, column)) + 2 for column in zip(titles, *rows, strict=True)]
     head = "".join(title.ljust(width) for title, width in zip(titles, widths, strict=True))
@@ -97,6 +97,17 @@ def show_library(console: Console, checked: Sequence[tuple[Case, Report]]) -> No
     console.print()
     mode = " in training mode" if any(report.training for _, report in checked) else ""
     console.print(Text(f"{len(checked)} forms of the bundled layers checked{mode}"))
+
+
+def _in_runs(sizes: Sequence[int]) -> str:
+    """Sizes in order, those that follow each other as one: ``1-3 5 7-8``."""
+    runs: list[list[int]] = []
+    for size in sorted(set(sizes)):
+        if runs and size == runs[-1][-1] + 1:
+            runs[-1].append(size)
+        else:
+            runs.append([size])
+    return " ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
 
 
 def _whereabouts(report: Report) -> str:
