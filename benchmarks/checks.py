@@ -115,7 +115,12 @@ def opened(path: Path) -> tuple[ModelInfo, Counting, dict[str, np.ndarray]]:
     format_ = detect(path)
     info = format_.describe(path, OpenOptions())
     side = models.CHECKED_SIDE
-    shape = (SIZE, 3, side, side) if info.format in ("torchscript", "pt2", "onnx") else (SIZE, side, side, 3)
+    declared = (info.inputs[0].shape or (None,))[1:]
+    shape: tuple[int, ...]
+    if declared and None not in declared:
+        shape = (SIZE, *(length for length in declared if length is not None))
+    else:
+        shape = (SIZE, 3, side, side) if info.format in ("torchscript", "pt2", "onnx") else (SIZE, side, side, 3)
     images = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
     return info, Counting(format_.open(path, OpenOptions())), {info.inputs[0].name: images}
 
@@ -202,5 +207,5 @@ def _trim() -> None:
 
 if __name__ == "__main__":
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    chosen = (models.CHECKED | models.MIXING)[sys.argv[2]]
+    chosen = (models.CHECKED | models.RECURRENT | models.MIXING)[sys.argv[2]]
     print(json.dumps(measure_time(chosen, int(sys.argv[3])) if sys.argv[1] == "time" else measure_memory(chosen)))

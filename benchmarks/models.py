@@ -28,6 +28,8 @@ CHECKED = {
     "ResNet-18-sized `.pt2`": RESNET18_PT2,
     "ResNet-18-sized ONNX": RESNET18_ONNX,
 }
+RECURRENT = {"two LSTM layers over 200 steps, `.keras`": CACHE / "recurrent.keras"}
+"""Timed alone: Keras runs the bare passes a step at a time."""
 MIXING = {
     "MobileNetV2 `.keras` that mixes samples": CACHE / "mobilenetv2_128_mixing.keras",
     "MobileNetV2 SavedModel that mixes samples": CACHE / "mobilenetv2_128_mixing_savedmodel",
@@ -66,6 +68,9 @@ def build_all() -> None:
             model = make(weights=None, input_shape=(CHECKED_SIDE, CHECKED_SIDE, 3), classifier_activation=None)
             model.save(archive)
             model.export(str(saved), verbose=False)
+    (recurrent,) = RECURRENT.values()
+    if not recurrent.exists():
+        _save_recurrent(recurrent)
     archive, saved = MIXING.values()
     if not (archive.exists() and saved.exists()):
         _save_mixing(archive, saved)
@@ -77,6 +82,15 @@ def build_all() -> None:
     # Taken anew each time: a snapshot of an earlier state of this program is another amount of work.
     command = [str(Path(sys.executable).parent / "kmr-inspect"), "snapshot", str(RESNET50), "--input", str(IMAGES)]
     subprocess.run([*command, "-o", str(SNAPSHOT), "--force"], check=True)
+
+
+def _save_recurrent(path: Path) -> None:
+    import keras
+
+    keras.utils.set_random_seed(0)
+    x = keras.Input((200, 5), name="steps")
+    sequences = keras.layers.LSTM(8, return_sequences=True, name="first")(x)
+    keras.Model(x, keras.layers.LSTM(8, name="second")(sequences)).save(path)
 
 
 def _save_mixing(archive: Path, saved: Path) -> None:

@@ -225,7 +225,7 @@ def check_rows(pairs: int, only: str) -> list[Row]:
         ("time", "as many bare forward passes at the same sizes", "s"),
         ("memory", "one set of activations", "MB"),
     ):
-        for model in models.CHECKED if kind == "time" else models.CHECKED | models.MIXING:
+        for model in models.CHECKED | (models.RECURRENT if kind == "time" else models.MIXING):
             what = f"`check-batch-axis`, {kind}, {model}"
             if only not in what:
                 continue
