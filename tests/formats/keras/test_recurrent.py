@@ -96,6 +96,15 @@ def test_every_shape_is_compared_for_itself(tmp_path):
     assert loops(session).compiled == 1
 
 
+def test_many_shapes_are_no_reason_for_a_warning(tmp_path, caplog):
+    session, _ = opened(tmp_path / "m.keras", lambda x: layers.SimpleRNN(4)(x))
+    for size in range(2, 10):
+        for _ in range(3):
+            captured(session, batch_of(size, 0))
+    assert loops(session).compiled == 8
+    assert "retracing" not in caplog.text
+
+
 def test_other_weights_count_in_a_compiled_loop(tmp_path):
     session, _ = opened(tmp_path / "m.keras", lambda x: layers.GRU(4)(x))
     x = batch_of(5, 0)

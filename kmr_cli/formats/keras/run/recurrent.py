@@ -26,16 +26,15 @@ class _Compiled:
 
     Attributes:
         layer: whose it is; held so that nothing else gets its identity.
-        function: the compiled loop.
         seen: shapes and dtypes of the arguments of one eager call.
-        equal: those with which the compiled loop gave the same bits.
+        equal: those with which the compiled loop gave the same bits, and that loop: one for each, since TensorFlow
+            warns of a function that is compiled for many shapes.
         differs: those with which it did not, or could not be run.
     """
 
     layer: Any
-    function: Callable[..., Any]
     seen: set[tuple[object, ...]] = field(default_factory=set)
-    equal: set[tuple[object, ...]] = field(default_factory=set)
+    equal: dict[tuple[object, ...], Callable[..., Any]] = field(default_factory=dict)
     differs: set[tuple[object, ...]] = field(default_factory=set)
 
 
@@ -91,37 +90,37 @@ class CompiledLoops:
         if not _can_be_compiled(layer, training):
             return eagerly()
         key = _signature(sequences, initial_state, mask, training)
-        loop = self._loop(original, layer)
+        loop = self._loops.setdefault(id(layer), _Compiled(layer))
         if key is None or key in loop.differs:
             return eagerly()
         if key in loop.equal:
             self.compiled += 1
             with _unoptimized():
-                return loop.function(sequences, initial_state, mask, bool(training))
+                return loop.equal[key](sequences, initial_state, mask, bool(training))
         if key not in loop.seen:  # most shapes come once: compiling takes longer than a pass
             loop.seen.add(key)
             return eagerly()
         result = eagerly()
-        if _gives(loop.function, (sequences, initial_state, mask, bool(training)), result):
-            loop.equal.add(key)
+        function = self._function(original, layer)
+        if _gives(function, (sequences, initial_state, mask, bool(training)), result):
+            loop.equal[key] = function
         else:
             loop.differs.add(key)
             self.refused.add(type(layer).__name__)
         return result
 
-    def _loop(self, original: Loop, layer: Any) -> _Compiled:
-        if id(layer) not in self._loops:
-            import tensorflow as tf
+    def _function(self, original: Loop, layer: Any) -> Callable[..., Any]:
+        import tensorflow as tf
 
-            def loop(sequences: Any, initial_state: Any, mask: Any, training: bool) -> Any:
-                self.tracing = True
-                try:
-                    return original(layer, sequences, initial_state, mask, training=training)
-                finally:
-                    self.tracing = False
+        def loop(sequences: Any, initial_state: Any, mask: Any, training: bool) -> Any:
+            self.tracing = True
+            try:
+                return original(layer, sequences, initial_state, mask, training=training)
+            finally:
+                self.tracing = False
 
-            self._loops[id(layer)] = _Compiled(layer, tf.function(loop, autograph=False))
-        return self._loops[id(layer)]
+        compiled: Callable[..., Any] = tf.function(loop, autograph=False)
+        return compiled
 
 
 def _can_be_compiled(layer: Any, training: Any) -> bool:
