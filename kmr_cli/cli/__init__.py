@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import difflib
 import errno
+import shlex
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import click
 
@@ -82,9 +84,11 @@ def run(arguments: list[str]) -> int:
     except click.ClickException as exc:
         context = getattr(exc, "ctx", None)
         hint = f"see {context.command_path} --help" if context else None
-        near = (
-            [] if context is None or context.parent else difflib.get_close_matches(_command_of(arguments), COMMANDS, 1)
-        )
+        typed = "" if context is None or context.parent else _command_of(arguments)
+        near = difflib.get_close_matches(typed, COMMANDS, 1)
+        if typed and Path(typed).exists():
+            complain(f"{typed}: no command says what to do with it", f"kmr-inspect layers {shlex.quote(typed)}")
+            return ExitCode.COULD_NOT
         complain(exc.format_message().rstrip("."), f"did you mean {near[0]}? See kmr-inspect --help" if near else hint)
         return ExitCode.COULD_NOT
     except (KeyboardInterrupt, click.Abort):

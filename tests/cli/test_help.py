@@ -78,3 +78,12 @@ def test_wrong_usage_is_one_line_and_a_hint(kmr, arguments, message):
 def test_a_slip_in_the_command_is_recognized(kmr):
     assert "did you mean sample?" in kmr("sampel", "x.keras").err
     assert "did you mean check-batch-axis?" in kmr("check-batch", "x.keras").err
+
+
+def test_a_model_without_a_command_says_what_to_type(kmr, tmp_path):
+    (tmp_path / "my model.keras").write_bytes(b"PK")
+    screen = kmr("my model.keras", cwd=tmp_path)
+    assert (screen.code, screen.out) == (2, "")
+    assert "my model.keras: no command says what to do with it" in screen.err
+    assert "hint:  kmr-inspect layers 'my model.keras'" in screen.err
+    assert "no command" not in kmr("gone.keras", cwd=tmp_path).err
