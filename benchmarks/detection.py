@@ -32,6 +32,7 @@ PARTS = {  # name of a process -> modules of cases
     "clean Keras": ("zoo.clean.keras_layers", "zoo.clean.keras_networks", "zoo.clean.keras_masks"),
     "clean TorchScript": ("zoo.clean.torch_networks", "zoo.clean.torch_masks"),
     "ids in floats, steps declared": ("zoo.clean.ids", "zoo.clean.fixed_steps", "zoo.faults.fixed_steps"),
+    "masks of attention": ("zoo.clean.attention_masks", "zoo.faults.attention_masks"),
     "faults in ONNX": ("zoo.faults.onnx_faults",),
     "clean ONNX": ("zoo.clean.onnx_networks",),
     "faults in ONNX, new exporter": ("zoo.faults.onnx_faults_new",),

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+_FORBIDS = -100.0
+"""Added to scores, this or less leaves nothing of a step."""
 _RARE = 0.02
 """Share of the steps that count which may hold the value of padding all the same, by accident."""
 
@@ -29,6 +31,14 @@ def two_valued(values: np.ndarray) -> bool:
     if values.dtype.kind == "b":
         return True
     return values.dtype.kind in "iuf" and bool(((values == 0) | (values == 1)).all())
+
+
+def forbidding_value(values: np.ndarray) -> float | None:
+    """The very negative number of a float mask that is added to scores, and holds 0 where a step counts; else None."""
+    if values.dtype.kind not in "fV" or not values.size:
+        return None
+    seen = np.unique(values.astype(np.float64))
+    return float(seen[0]) if len(seen) == 2 and seen[1] == 0 and seen[0] <= _FORBIDS else None
 
 
 def as_steps(values: np.ndarray) -> np.ndarray | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kmr_cli.arrays.masks import two_valued
+from kmr_cli.arrays.masks import as_steps, forbidding_value, two_valued
 from kmr_cli.config.names import tells_lengths_by_name
 from kmr_cli.records import Batch, TensorSpec
 
@@ -29,6 +29,8 @@ def free_places(values: np.ndarray, spec: TensorSpec) -> np.ndarray | None:
     numbers. Nor may a length be anything.
     """
     if values.dtype.kind not in "fcV" or (values.size == len(values) and tells_lengths_by_name(spec.name)):
+        return None
+    if forbidding_value(values) is not None:
         return None
     if not spec.counts:
         return np.ones(values.shape[1:], bool)
@@ -55,9 +57,10 @@ def orders_steps(values: np.ndarray) -> bool:
 
 def hides_steps(values: np.ndarray) -> bool:
     """Whether samples are two-valued and change their value once at most along their steps, as masks mostly do."""
-    if values.ndim != 2 or values.shape[1] < 2 or not two_valued(values):
+    steps = as_steps(values) if two_valued(values) or forbidding_value(values) is not None else None
+    if steps is None or steps.shape[1] < 2:
         return False
-    return bool(((values[:, 1:] != values[:, :-1]).sum(axis=1) <= 1).all())
+    return bool(((steps[:, 1:] != steps[:, :-1]).sum(axis=1) <= 1).all())
 
 
 def in_order(batch: Batch, rows: Sequence[int]) -> tuple[int, ...]:

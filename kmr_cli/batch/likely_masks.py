@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kmr_cli.arrays.masks import as_steps, hiding_value, padded_steps, two_valued
+from kmr_cli.arrays.masks import as_steps, forbidding_value, hiding_value, padded_steps, two_valued
 from kmr_cli.batch.contents import orders_steps
 from kmr_cli.config.names import tells_ids_by_name, tells_lengths_by_name, tells_mask_by_name, tells_other_by_name
 from kmr_cli.records import Batch, ModelInfo, TensorSpec
@@ -51,16 +51,32 @@ def masking_layers(info: ModelInfo) -> list[str]:
 
 def _masks(batch: Batch) -> Iterator[Likely]:
     for name, values in batch.items():
-        if tells_other_by_name(name) or not two_valued(values):
+        if tells_other_by_name(name):
+            continue
+        if _masks_pairs(name, values) and _masks_something(name, (len(values), values.shape[-1]), batch):
+            yield Likely("mask", name, "INPUT=VALUE")
+        forbids = forbidding_value(values)
+        if not two_valued(values) and forbids is None:
             continue
         steps = as_steps(values)
-        if steps is None or steps.shape[1] < 2 or not _masks_something(name, steps.shape, batch):
+        if steps is not None and forbids is not None and _masks_something(name, steps.shape, batch):
+            yield Likely("mask", name, name)
+            continue
+        if steps is None or forbids is not None or steps.shape[1] < 2 or not _masks_something(name, steps.shape, batch):
             continue
         hides = hiding_value(steps)
         varied = hides is not None and len(np.unique(steps.sum(axis=1))) > 1
         if values.dtype.kind == "b" or tells_mask_by_name(name) or varied:
             polarity = "" if not hides else "=True" if values.dtype.kind == "b" else "=1"
             yield Likely("mask", name, name + polarity)
+
+
+def _masks_pairs(name: str, values: np.ndarray) -> bool:
+    """Whether it is a mask of pairs of steps, ``(samples, …, steps, steps)``, and not the same for every sample."""
+    if values.ndim < 3 or values.shape[-1] != values.shape[-2] or values.shape[-1] < 2 or len(values) < 2:
+        return False
+    flags = two_valued(values) and (values.dtype.kind == "b" or tells_mask_by_name(name))
+    return (flags or forbidding_value(values) is not None) and bool((values[1:] != values[:1]).any())
 
 
 def _masks_something(name: str, shape: tuple[int, ...], batch: Batch) -> bool:
@@ -111,7 +127,8 @@ def _padded(info: ModelInfo, batch: Batch) -> Iterator[Likely]:
         other = values.dtype == object or _is_image(values) or tells_other_by_name(spec.name) or orders_steps(values)
         found = None if other else padded_steps(values)
         if found is not None:
-            yield Likely("padding", spec.name, f"{spec.name}={found.value:g}", found.value)
+            value = found.value + 0.0  # no -0
+            yield Likely("padding", spec.name, f"{spec.name}={value:g}", value)
         elif _takes_ids(info, spec, values):
             yield Likely("steps", spec.name, f"{spec.name}=0", 0)
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kmr_cli.arrays.masks import padded_steps
+from kmr_cli.arrays.masks import forbidding_value, padded_steps
 from kmr_cli.batch.contents import hides_steps, orders_steps, sorted_samples, whole_places
 from kmr_cli.batch.synthetic import draw
 from kmr_cli.records import Batch, TensorSpec
@@ -261,11 +261,14 @@ def _really_different(
     """
     new: np.ndarray = values[rows]
     kind, known = new.dtype.kind, spec.limit is not None and "limit" not in spec.presumed
-    if hides_steps(values) and (spec.limit or 2) > 1:
-        for row in np.flatnonzero(same):
-            end = int(rng.integers(1, new.shape[1]))
-            new[row, end:] = 1 - new[row, end - 1].astype(np.int8)
+    if forbidding_value(values) is not None:
         return new
+    if hides_steps(values) and (spec.limit or 2) > 1:
+        steps = new.reshape(len(new), -1)
+        for row in np.flatnonzero(same):
+            end = int(rng.integers(1, steps.shape[1]))
+            steps[row, end:] = 1 - steps[row, end - 1].astype(np.int8)
+        return steps.reshape(new.shape)
     if not known and (kind in "biu" or spec.counts):
         same = same & every
     if not same.any():

@@ -128,6 +128,7 @@ class MaskRun:
         padded: the padded batch.
         known: tap -> its value on it.
         ignored: taps at which the mask is ignored: what stands in masked positions shows in others.
+        doubtful: taps where that shows, of which nothing tells whether they hold steps.
         stepwise: taps ``(samples, steps, features)`` that it reaches in masked steps, and in no other.
         broken: taps that hold NaN or Inf for a fully masked sample.
         longer: taps that a longer padding changes.
@@ -143,6 +144,7 @@ class MaskRun:
     padded: dict[str, np.ndarray] = field(default_factory=dict)
     known: dict[Tap, np.ndarray] = field(default_factory=dict)
     ignored: set[Tap] = field(default_factory=set)
+    doubtful: set[Tap] = field(default_factory=set)
     stepwise: set[Tap] = field(default_factory=set)
     broken: set[Tap] = field(default_factory=set)
     longer: set[Tap] = field(default_factory=set)

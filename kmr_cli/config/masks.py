@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kmr_cli.arrays.masks import as_steps, hiding_value, padded_steps, two_valued
+from kmr_cli.arrays.masks import as_steps, forbidding_value, hiding_value, padded_steps, two_valued
 from kmr_cli.config.names import speaks_of_padding
 from kmr_cli.errors import BatchError
 from kmr_cli.records import Batch, TensorSpec
@@ -23,14 +23,15 @@ class Mask:
         name: the input.
         value: steps of the input that hold it are padding; None where the input is a mask itself.
         implied: the model's own layers read it so; nobody had to say it.
-        hides: of a mask, the value that stands for padding: 0, or 1 (True) as torch's ``key_padding_mask`` has it.
+        hides: of a mask, the value that stands for padding: 0, or 1 (True) as torch's ``key_padding_mask`` has it, or
+            what is added to scores to leave nothing of a step.
         axis: of the input, that the steps lie along.
     """
 
     name: str
     value: float | None = None
     implied: bool = False
-    hides: int = 0
+    hides: float = 0
     axis: int = 1
 
     @property
@@ -41,7 +42,7 @@ class Mask:
     @property
     def counted(self) -> float:
         """What a mask holds where a step counts."""
-        return 1 - self.hides
+        return 1 - self.hides if self.hides in (0, 1) else 0
 
 
 def masks_of(texts: Sequence[str], specs: Sequence[TensorSpec], batch: Batch) -> list[Mask]:
@@ -112,6 +113,9 @@ def _parse(texts: Sequence[str], specs: Sequence[TensorSpec], batch: Batch) -> l
 
 def _mask(name: str, number: float | None, batch: Batch) -> Mask:
     values = batch[name]
+    forbids = forbidding_value(values)
+    if forbids is not None and number in (None, forbids):
+        return Mask(name, hides=forbids, axis=_long_axis(values))
     if number is None:
         return Mask(name, hides=_hides(name, values), axis=_long_axis(values))
     shaped = [other.shape[:2] for key, other in batch.items() if key != name]

@@ -153,7 +153,7 @@ class _Growth:
     def __init__(self, run: MaskRun, indices: Mapping[Tap, BatchIndex], more: Mapping[int, int]) -> None:
         self._run, self._indices, self.more = run, indices, more
         self._shorter: set[tuple[int, int]] = set()
-        self._grew = self._may_grow = False
+        self._grew = self._may_grow = self._saw_more = False
         self.wrong: set[Tap] = set()
         self.lost = False
         self.outputs: dict[str, np.ndarray] = {}
@@ -175,9 +175,14 @@ class _Growth:
             self._grew = self._grew or before.shape != array.shape
             self._may_grow = self._may_grow or before.ndim > 2
         counts = self._counts(tap, before.shape, array.shape)
+        self._saw_more = self._saw_more or before.shape != array.shape
         if counts is None:
             return
         counted = ~may_be_padding(before.shape, self._indices.get(tap), counts)
+        if not counted.any() and before.shape == array.shape and self._saw_more:
+            counted[...] = True  # more steps, and it is as long as before: it holds none
+            if tap in self._run.doubtful:
+                self._run.ignored.add(tap)
         if all(distance(before[counted], cut[counted]) is None for cut in _cuts(before.shape, array)):
             self.wrong.add(tap)
 

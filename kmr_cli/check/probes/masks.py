@@ -90,8 +90,11 @@ def _try_other(
             return
         moved = changed(before, array)
         run.replaced = run.replaced or bool(moved.any())
-        if (moved & ~may_be_padding(array.shape, indices.get(tap), run.counts)).any():
+        away = may_be_padding(array.shape, indices.get(tap), run.counts)
+        if (moved & ~away).any():
             run.ignored.add(tap)
+        elif moved.any() and away.all():
+            run.doubtful.add(tap)
         if array.ndim == 3 and array.shape[1] in run.counts and len(array) == batch_size(run.padded):
             away = masked(array, run.counts)
             if moved[away].any() and not moved[~away].any():

@@ -66,6 +66,12 @@ def judge(run: Run, masks: Sequence[Mask], found: MaskRun) -> None:
     if not run.reported(MASK_IGNORED):
         longer = found.longer - steady - run.noisy
         _add(run, MASK_IGNORED, longer, found.order, "a longer padding changes the result")
+    doubtful = [tap for tap in found.order if not tap[0] and tap in found.doubtful - found.ignored - steady]
+    if doubtful and not found.lengthened and not run.reported(MASK_IGNORED):
+        titles = ", ".join(run.title(tap) for tap in doubtful)
+        run.inconclusive.append(
+            f"what stands in masked positions changes {titles}, and nothing tells whether that holds steps itself"
+        )
     if not found.replaced and not found.lengthened:
         names = ", ".join(repr(mask.name) for mask in masks)
         run.inconclusive.append(f"padding of {names}: nothing else could be put there, and it could not be made longer")
