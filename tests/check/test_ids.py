@@ -82,9 +82,8 @@ def test_a_model_that_takes_no_other_batch_at_all():
             raise ModelRunError("not these rows")
         return x
 
-    with pytest.raises(ModelRunError, match=r"runs on the batch, but not with copies .*: not these rows") as caught:
+    with pytest.raises(ModelRunError, match="takes the batch, but not the other data .*: not these rows"):
         checked([("look", look)])
-    assert "whether each of them is a sample" in caught.value.hint
 
 
 def test_nan_that_is_refused_is_a_fault_only_where_no_float_is_an_id():
