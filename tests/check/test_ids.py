@@ -82,7 +82,7 @@ def test_a_model_that_takes_no_other_batch_at_all():
             raise ModelRunError("not these rows")
         return x
 
-    with pytest.raises(ModelRunError, match="takes the batch, but not the other data .*: not these rows"):
+    with pytest.raises(ModelRunError, match=r"takes the batch, but not the other data .*: not these rows"):
         checked([("look", look)])
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from kmr_cli.batch.contents import in_order
 from kmr_cli.check.observed import SizeRun, Trial
 from kmr_cli.check.probes.lists import by_port, elements_of, hold_lists
 from kmr_cli.check.probes.resized import hold, outputs_of, resized, sizes_to_try
@@ -54,7 +55,7 @@ def try_sizes(run: Run, later: int, wanted: Sequence[int] | None = None) -> None
 
 def _try(run: Run, trial: Trial, outputs: Mapping[Tap, tuple[np.ndarray, BatchIndex]]) -> SizeRun:
     """Run some of the samples, or all in another order, and compare them."""
-    rows = trial.rows(run.evidence.size)
+    rows = in_order(run.batch, trial.rows(run.evidence.size))
     found = outputs_of(run.session, resized(run.batch, rows), run.taps)
     if isinstance(found, ModelRunError):
         return SizeRun(trial.size, rows, error=found.message)
