@@ -10,6 +10,8 @@ import time
 
 import click
 
+from kmr_cli.cli.complaint import styled
+
 _PATIENCE = 1.0
 """Seconds of work before progress is shown."""
 _BETWEEN = 10.0
@@ -53,7 +55,7 @@ class Messages:
         with self.lock:
             if kind == "notice":
                 self._wipe()
-                click.echo(click.style("note:  ", bold=True) + for_terminal(text, 1000), err=True)
+                click.echo(styled("note:  ", bold=True) + for_terminal(text, 1000), err=True)
                 return
             self._doing = text
             self._measure(text)
@@ -92,7 +94,7 @@ class Messages:
             self._announced = True
             self._wipe()
             line = f"about {_duration(left)} to go: {total - done + 1} more passes"
-            click.echo(click.style("note:  ", bold=True) + line, err=True)
+            click.echo(styled("note:  ", bold=True) + line, err=True)
 
     def _left(self, done: int, total: int) -> float | None:
         """Seconds that the steps to come will take, if they take as long as those before; None at the first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -118,4 +119,5 @@ def console() -> Console:
             raise BrokenPipeError
 
     width = None if sys.stdout.isatty() else 80
-    return Quiet(width=width, highlight=False, markup=False, emoji=False)
+    plain = bool(os.environ.get("NO_COLOR"))  # rich alone would still write bold
+    return Quiet(width=width, highlight=False, markup=False, emoji=False, color_system=None if plain else "auto")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from kmr_cli.cli import options
+from kmr_cli.cli.complaint import styled
 
 
 @click.command("rules")
@@ -36,7 +37,7 @@ def command(code: str | None, debug: bool) -> None:  # noqa: ARG001  (read where
     for number, rule in enumerate(chosen):
         if number:
             click.echo()
-        click.echo(click.style(f"{rule.code} {rule.name}", bold=True) + f" ({rule.severity})")
+        click.echo(styled(f"{rule.code} {rule.name}", bold=True) + f" ({rule.severity})")
         when = [(f"{severity} where", text) for severity, text in rule.others]
         lines = [("found when", rule.found_when), *when, ("why it matters", rule.why), ("fix", rule.remedy)]
         for title, text in lines:

@@ -168,3 +168,9 @@ def test_durations_are_short(seconds, text):
     from kmr_cli.cli.messages import _duration
 
     assert _duration(seconds) == text
+
+
+@pytest.mark.parametrize(("setting", "bold"), [("1", False), ("", True)])
+def test_no_color_means_no_bold_either(setting, bold):
+    code = "from kmr_cli.cli.complaint import complain; complain('gone', 'look'); Messages()('notice', 'so')"
+    assert ("\x1b[" in reported(code, NO_COLOR=setting, TERM="xterm")) == bold
