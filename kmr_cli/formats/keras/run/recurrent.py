@@ -96,31 +96,48 @@ class CompiledLoops:
         if key in loop.equal:
             self.compiled += 1
             with _unoptimized():
-                return loop.equal[key](sequences, initial_state, mask, bool(training))
+                return loop.equal[key](sequences, initial_state, mask)
         if key not in loop.seen:  # most shapes come once: compiling takes longer than a pass
             loop.seen.add(key)
             return eagerly()
         result = eagerly()
-        function = self._function(original, layer)
-        if _gives(function, (sequences, initial_state, mask, bool(training)), result):
+        function = self._function(original, layer, training=training)
+        if _gives(function, (sequences, initial_state, mask), result):
             loop.equal[key] = function
         else:
             loop.differs.add(key)
             self.refused.add(type(layer).__name__)
         return result
 
-    def _function(self, original: Loop, layer: Any) -> Callable[..., Any]:
+    def _function(self, original: Loop, layer: Any, *, training: Any) -> Callable[..., Any]:
+        """The loop, to be called with arguments of one structure: it is compiled by the first call.
+
+        The concrete function, since TensorFlow warns of others that are compiled often.
+        """
         import tensorflow as tf
 
-        def loop(sequences: Any, initial_state: Any, mask: Any, training: bool) -> Any:
+        concrete: list[Any] = []
+
+        def loop(sequences: Any, initial_state: Any, mask: Any) -> Any:
             self.tracing = True
             try:
                 return original(layer, sequences, initial_state, mask, training=training)
             finally:
                 self.tracing = False
 
-        compiled: Callable[..., Any] = tf.function(loop, autograph=False)
-        return compiled
+        def run(*arguments: Any) -> Any:
+            tensors = [tf.convert_to_tensor(one) for one in tf.nest.flatten(arguments) if one is not None]
+            if not concrete:
+
+                def of_tensors(*given: Any) -> Any:
+                    left = iter(given)
+                    flat = [None if one is None else next(left) for one in tf.nest.flatten(arguments)]
+                    return loop(*tf.nest.pack_sequence_as(arguments, flat))
+
+                concrete.append(tf.function(of_tensors, autograph=False).get_concrete_function(*tensors))
+            return concrete[0](*tensors)
+
+        return run
 
 
 def _can_be_compiled(layer: Any, training: Any) -> bool:
