@@ -36,10 +36,11 @@ def take_samples(
     One pass captures. With ``verify``, one more per sample (it alone is kept, all others are replaced), and a
     second one per sample (it alone is replaced) only where the first leaves a doubt, and a third one (both) only where
     the sample's own part is all NaN, Inf or zero, which hides what the others do, and two with the others
-    made extreme only where a sample stands elsewhere than at its own place on axis 0; for many samples
-    2·⌈log2 B⌉ passes find all owners at once. A value found to depend on several samples is checked against one
-    unchanged pass, so that chance is not called a dependence. Where layers run several times in a model of several
-    inputs, one pass for each input tells which of the calls is whose.
+    made extreme only where a sample stands elsewhere than at its own place on axis 0. Two more where a part seems to be
+    the sample's own, with the others copies of it, and with it at another place: who loses an expert to others shows
+    there. For many samples 2·⌈log2 B⌉ passes find all owners at once. A value found to depend on several samples is
+    checked against one unchanged pass, so that chance is not called a dependence. Where layers run several times in a
+    model of several inputs, one pass for each input tells which of the calls is whose.
 
     Args:
         session: the loaded model.

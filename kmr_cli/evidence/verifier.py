@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from kmr_cli.arrays.changes import changed
-from kmr_cli.arrays.dtypes import ArraySpec
-from kmr_cli.arrays.ulp import ulp_distance
+from kmr_cli.arrays.dtypes import ArraySpec, discrete
+from kmr_cli.arrays.ulp import relative, ulp_distance
 from kmr_cli.batch import replacement, stress
 from kmr_cli.batch.given import batch_size, number_samples
 from kmr_cli.errors import ModelRunError
@@ -69,7 +69,7 @@ class Verifier:
         self.baseline = Baseline(self.size, specs, base)
 
     def one_by_one(self, samples: Sequence[int]) -> dict[Tap, dict[int, BatchIndex]]:
-        """For every tap and each of a few samples its batch index: one to five passes a sample."""
+        """For every tap and each of a few samples its batch index: three to seven passes a sample."""
         found: dict[Tap, dict[int, BatchIndex]] = {tap: {} for tap in self.base}
         for sample in samples:
             others = [other for other in self.numbers if other != sample]
@@ -90,6 +90,7 @@ class Verifier:
                     for tap in hidden:
                         found[tap][sample] = self._with_other_data(tap, sample, found[tap][sample], second, third)
                 self._make_others_extreme(found, sample)
+            self._let_others_contend(found, sample)
         return self._with_constants(found)
 
     def all_owners(self, samples: tuple[int, ...]) -> dict[Tap, dict[int, BatchIndex]]:
@@ -126,6 +127,7 @@ class Verifier:
                 index = replace(index, evidence=index.evidence or f"{2 * bits} passes with groups of samples replaced")
             found[tap] = dict.fromkeys(samples, index)
         self._make_others_extreme(found, samples[0])
+        self._let_others_contend(found, samples[-1])
         return self._with_constants(found)
 
     def _run(
@@ -235,6 +237,65 @@ class Verifier:
                 # All samples share one index where all owners were found at once.
                 found[tap].update({other: verdict for other, known in found[tap].items() if known is index})
 
+    def _let_others_contend(self, found: dict[Tap, dict[int, BatchIndex]], sample: int) -> None:
+        """Two passes that show who loses a place to others: an expert that takes so many of a batch, the best of it.
+
+        In one the others all want what this sample wants. In the other the sample stands first in the batch, or last if
+        that is where it stood first: who comes before it may take what it would get, whatever the others hold.
+        """
+        at = {
+            tap: index
+            for tap, by_sample in found.items()
+            if tap[2].startswith(self.sides) and (index := by_sample[sample]).kind in _OWNED and index.axis is not None
+        }
+        if not at or self.size < 2:
+            return
+        verdicts = self._beside_copies(at, sample) | self._elsewhere(at, sample)
+        for tap, verdict in verdicts.items():
+            known = at[tap]  # all samples share one index where all owners were found at once
+            found[tap].update({other: verdict for other, index in found[tap].items() if index is known})
+
+    def _beside_copies(self, at: Mapping[Tap, BatchIndex], sample: int) -> dict[Tap, BatchIndex]:
+        """Where a sample's part changes once all others are copies of it."""
+        leaks: dict[Tap, np.ndarray] = {}
+
+        def look(tap: Tap, array: np.ndarray, _shared: bool) -> None:
+            if tap in at:
+                before, after = (_part(value, at[tap], sample) for value in (self.base[tap], array))
+                if changed(before, after).any():
+                    leaks[tap] = ulp_distance(before, after)
+
+        self.progress(f"making the others copies of sample {sample}")
+        try:
+            self.baseline.compare(self.session, stress.alike(self.batch, sample), self.taps, look, stop=True)
+        except ModelRunError:  # such a batch is outside of what the model takes: nothing is learned
+            return {}
+        return {tap: self._judged(tap, BatchIndex("mixed"), leak, sample) for tap, leak in leaks.items()}
+
+    def _elsewhere(self, at: Mapping[Tap, BatchIndex], sample: int) -> dict[Tap, BatchIndex]:
+        """Where a sample holds other values, beyond rounding, once it stands first in the batch, or last."""
+        place = 0 if sample else self.size - 1
+        rows = np.roll(np.arange(self.size), place - sample)
+        data = {name: np.ascontiguousarray(np.asarray(values)[rows]) for name, values in self.batch.items()}
+        moved: set[Tap] = set()
+
+        def look(tap: Tap, array: np.ndarray, _shared: bool) -> None:
+            there = _same_places(at[tap], sample, place, self.size) if tap in at else []
+            if not there or discrete(array):
+                return
+            before, after = _part(self.base[tap], at[tap], sample), np.take(array, there, axis=at[tap].axis)
+            if relative(before, after, self.base[tap]) > _ELSEWHERE:
+                moved.add(tap)
+
+        self.progress(f"putting sample {sample} at another place of the batch")
+        try:
+            self.baseline.compare(self.session, data, self.taps, look, stop=True)
+        except ModelRunError:
+            return {}
+        where = "first" if place == 0 else "last"
+        text = f"sample {sample} has other values where it stands {where} in the batch: its place, or who is before it"
+        return {tap: BatchIndex("inconclusive", evidence=text) for tap in moved - self.random_taps()} if moved else {}
+
     def _judged(self, tap: Tap, index: BatchIndex, leak: np.ndarray, sample: int | None = None) -> BatchIndex:
         """Put the evidence into words; chance is ruled out before anything is called mixed."""
         if index.kind == "mixed":
@@ -288,6 +349,8 @@ class Verifier:
 
 
 _OWNED = ("separated", "merged", "moved", "reordered")
+_ELSEWHERE = 1e-3
+"""Of the largest value: no kernel's rounding, unless a model makes it larger many times."""
 _LAST_BITS = 64
 """ULP up to which a difference is reported as one of last bits: kernels that regroup a sum stay well below."""
 
@@ -319,6 +382,16 @@ def _unusual(index: BatchIndex, value: np.ndarray, sample: int, size: int) -> bo
         return True
     share = len(index.owners) // size
     return index.axis != 0 or set(index.owners[sample * share : (sample + 1) * share]) != {sample}
+
+
+def _same_places(index: BatchIndex, sample: int, place: int, size: int) -> list[int]:
+    """Where along its axis a sample's slices would lie if it stood at another place of the batch; empty if unknown."""
+    own = [slot for slot, owner in enumerate(index.owners) if owner == sample]
+    if own == list(range(sample * len(own), (sample + 1) * len(own))):
+        return list(range(place * len(own), (place + 1) * len(own)))
+    if own == list(range(sample, size * len(own), size)):
+        return list(range(place, size * len(own), size))
+    return []
 
 
 def _part(value: np.ndarray, index: BatchIndex, sample: int) -> np.ndarray:

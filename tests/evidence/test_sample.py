@@ -23,19 +23,19 @@ def take(function, sample=2, data=None, **options):
     return record, session.passes, data["x"]
 
 
-def test_plain_layer_takes_one_extra_pass():
+def test_plain_layer_takes_three_extra_passes():
     record, passes, x = take(np.tanh)
     assert record.index.kind == "separated"
     assert record.sample == 2
     assert np.array_equal(record.value, np.tanh(x)[2])
-    assert passes == 2
+    assert passes == 4
 
 
 def test_time_major():
     record, passes, x = take(lambda x: np.exp(x).T.copy())
     assert (record.index.kind, record.index.axis) == ("moved", 1)
     assert np.array_equal(record.value, np.exp(x)[2])
-    assert passes == 5
+    assert passes == 7
 
 
 def test_another_dimension_equals_the_batch():
@@ -46,11 +46,11 @@ def test_another_dimension_equals_the_batch():
 
 
 def test_merged_with_heads_batch_outermost():
-    record, passes, x = take(lambda x: np.repeat(x, 2, axis=0) * np.arange(1, 2 * B + 1)[:, None])
+    record, passes, x = take(lambda x: np.repeat(x, 2, axis=0) * np.tile([5, 6], len(x))[:, None])
     assert record.index.kind == "merged"
     assert record.value.shape == (2, 3)
     assert np.allclose(record.value, np.stack([x[2] * 5, x[2] * 6]))
-    assert passes == 2
+    assert passes == 4
 
 
 def test_merged_with_heads_batch_innermost():
@@ -160,7 +160,7 @@ def test_a_row_of_nan_is_proven_by_other_data_in_its_place():
     record, passes, _ = take(np.tanh, 2, poisoned(B, 2))
     assert record.index.kind == "separated"
     assert np.isnan(record.value).all()
-    assert passes == 4
+    assert passes == 6
 
 
 def test_a_product_with_zero_hides_no_dependence():
@@ -210,7 +210,7 @@ def test_every_sample_at_once_takes_logarithmically_many_passes():
     session = ArraySession([("layer", lambda x: np.tanh(x).T.copy())])
     data = batch(size=16)
     records = take_samples(session, data, Taps(("layer",), sides=("out",)), range(16))
-    assert session.passes == 1 + 2 * 4 + 2
+    assert session.passes == 1 + 2 * 4 + 2 + 2
     assert [record.sample for record in records] == list(range(16))
     for record in records:
         assert record.index.kind == "moved"
@@ -310,3 +310,39 @@ def test_one_number_a_sample_that_mixes_or_stays_silent_is_an_array_of_no_axes()
         assert isinstance(record.value, np.ndarray)
         assert record.value.shape == ()
         assert record.value == function(x)[2]
+
+
+def experts(most, own):
+    """An expert takes so many rows of the batch, first come first served; with room of its own for each sample."""
+
+    def dispatch(x):
+        wants = x[:, 0] > -9  # all of them
+        return np.where((wants if own else wants & (wants.cumsum() <= most))[:, None], 2 * x, x)
+
+    return dispatch
+
+
+@pytest.mark.parametrize(
+    ("sample", "own", "kinds"), [(B - 1, False, {"mixed", "inconclusive"}), (B - 1, True, {"separated"})]
+)
+@pytest.mark.parametrize("samples", [1, B])
+def test_who_comes_too_late_for_an_expert_is_not_verified(sample, own, kinds, samples):
+    """Whoever the others are, the last one loses the expert: only another place in the batch shows it."""
+    session = ArraySession([("layer", experts(B - 1, own))])
+    wanted = list(range(B))[-samples:]
+    records = take_samples(session, batch(), Taps(("layer",), sides=("out",)), wanted)
+    assert records[-1].index.kind in kinds
+
+
+def test_the_best_of_a_batch_are_not_verified_though_the_others_never_are():
+    """The largest sample alone is passed on: beside copies of itself it is none of the best."""
+    x = batch()
+    x["x"][3] = 50.0
+
+    def best(values):
+        total = values.sum(axis=1)
+        return np.where((total >= total.max()) & ((total == total.max()).sum() == 1), 1.0, 0.5)[:, None] * values
+
+    session = ArraySession([("layer", best)])
+    (record,) = take_samples(session, x, Taps(("layer",), sides=("out",)), [3])
+    assert record.index.kind == "mixed"
