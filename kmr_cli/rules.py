@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 Severity: TypeAlias = Literal["error", "warning", "note"]
 Command: TypeAlias = Literal["check-batch-axis", "compare"]
@@ -140,3 +140,13 @@ def _load(code: str, module: str) -> Rule:
             assert isinstance(rule, Rule)
             return rule
     raise LookupError(f"{module}.RULES holds no rule {code}")
+
+
+class _Found(Protocol):
+    @property
+    def rule(self) -> str: ...
+
+
+def remedy_of(finding: _Found) -> str:
+    """What to change: at its layer, where the finding tells it, else as its rule says."""
+    return str(getattr(finding, "remedy", "") or RULES[finding.rule].remedy)

@@ -208,6 +208,7 @@ class Run:
         once: bool = False,
         after: frozenset[str] = frozenset(),
         allowed: bool = False,
+        remedy: str = "",
     ) -> None:
         """Report a finding at a layer.
 
@@ -222,10 +223,11 @@ class Run:
             once: not beside an earlier one of this rule there.
             after: layers that ran after its own.
             allowed: it is accepted, whatever the layer.
+            remedy: what to change there, where the rule's own does not say it best.
         """
         finding = Finding(
             rule.code, severity or rule.severity, source.layer, source.call, source.port, message, samples, max_ulp,
-            allowed,
+            allowed, remedy=remedy,
         )  # fmt: skip
         self.claims.append(Claim(finding, output, once, after))
 

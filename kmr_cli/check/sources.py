@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from kmr_cli.arrays.ulp import largest
+from kmr_cli.check.remedies import REMEDIES, kind_at
 from kmr_cli.check.run import Run
+from kmr_cli.evidence.put_back import last_permutation
 from kmr_cli.evidence.sources import Source
 from kmr_cli.evidence.taps import Tap
 from kmr_cli.rules import Rule
@@ -38,6 +41,72 @@ def _by_nature(run: Run, source: Source) -> str:
     """What the file knows of a layer that mixes by what it is."""
     known = next((layer.mixes for layer in run.info.layers if layer.path == source.layer and not source.before), None)
     return f"; {known}" if known else ""
+
+
+def add_mix(
+    run: Run,
+    leak: Rule,
+    interleaved: Rule,
+    output: Tap,
+    samples: tuple[tuple[int, int], ...] = (),
+    *,
+    allowed: bool = False,
+) -> None:
+    """The same for an output at which samples meet, with what to change there.
+
+    Rows that only come back in an order that the samples' content decides are the fault of whoever put them in it
+    last. Where the first that goes wrong are rows with pieces of several samples, which only a later layer mixes, that
+    is what is reported.
+
+    Args:
+        run: the check.
+        leak: samples change each other.
+        interleaved: rows hold pieces of several samples.
+        output: where it shows.
+        samples: pairs (moved, changed).
+        allowed: that is accepted at this output.
+    """
+    seen = f"; seen at {run.title(output)}"
+    if run.evidence.rearranged.get(output):
+        order = run.evidence.order
+        before = order[: order.index(output) + 1]
+        source = last_permutation(before, run.evidence.base, run.evidence.size, run.info.separator)
+        if source is not None:
+            text = f"rows come in an order that depends on what other samples hold{between(source)}{seen}"
+            run.add(
+                leak, source, text, output=output, once=True, samples=samples, allowed=allowed, remedy=REMEDIES["order"]
+            )  # fmt: skip
+            return
+    for source in _begins(run, run.entangled) or [Source(*output)]:
+        tap = _first_wrong(run, source)
+        if run.indices[tap].kind == "interleaved" and len(run.evidence.specs[tap].shape) > 1:
+            text = f"rows hold pieces of several samples, which a later layer mixes{between(source)}{seen}"
+            run.add(interleaved, source, text, output=output, once=True, allowed=allowed, remedy=REMEDIES["reshape"])
+            continue
+        kind = kind_at(run, source, tap)
+        named = _named(run, source, output) if kind == "dynamic quantization" else ""
+        text = f"{leak.found_when}{named}{between(source)}{_by_nature(run, source)}{seen}"
+        remedy = REMEDIES[kind] if kind else ""
+        run.add(leak, source, text, output=output, once=True, samples=samples, allowed=allowed, remedy=remedy)
+
+
+def _first_wrong(run: Run, source: Source) -> Tap:
+    """The value with which it begins."""
+    layer = source.layer if source.before is None else source.before
+    for tap in run.evidence.order:
+        if tap[0] == layer and tap[2] == source.port and run.entangled(tap):
+            return tap
+    return next(tap for tap in run.evidence.order if run.entangled(tap))
+
+
+def _named(run: Run, source: Source, output: Tap) -> str:
+    """The operator that takes one scale for the whole batch, and how far that moves the answers."""
+    operator = next((info.type for info in run.session.layers if info.path == source.layer), "the layer")
+    far, largest_ = run.evidence.leak.get(output, 0.0), largest(run.evidence.base[output])
+    moved = (
+        f", which moves answers by up to {far:.2g} ({far / largest_:.1%} of the largest)" if far and largest_ else ""
+    )
+    return f": {operator} takes one scale for the whole batch{moved}"
 
 
 def between(source: Source) -> str:

@@ -47,6 +47,7 @@ class Evidence(Baseline):
         not_finite: taps with NaN or Inf on the unchanged batch.
         leak_ulp: output -> how far an element moved for the second strongest sample, in units in the last place of
             the largest value, at most FAR; in groups, how far samples moved that were not replaced.
+        leak: output -> how far its numbers moved for samples that were not replaced.
         listed: outputs in a list with one element a sample -> whose element it is.
         changed_in: these outputs -> passes of :meth:`replaced` that changed them, their shape included.
         foreign: those that changed, or their shape, although their sample stood unchanged in a pass of :meth:`kept`.
@@ -62,6 +63,7 @@ class Evidence(Baseline):
     not_finite: set[Tap] = field(default_factory=set)
     needs_full_pass: bool = False
     leak_ulp: dict[Tap, int] = field(default_factory=dict)
+    leak: dict[Tap, float] = field(default_factory=dict)
     order: list[Tap] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
     listed: dict[Tap, int] = field(default_factory=dict)
@@ -187,6 +189,7 @@ class Evidence(Baseline):
             if tap in self.listed and self._differs(tap, array):
                 self.changed_in[tap].add(number)
             if not tap[0] and not again:
+                self._measure(tap, array, replaced)
                 self._strengthen(tap, scaled_distance(self.base[tap], array, self._scale(tap)), replaced)
 
         done = self.compare(session, batch, taps, look)
@@ -295,6 +298,16 @@ class Evidence(Baseline):
         if tap not in self._scales:
             self._scales[tap] = largest(self.base[tap])
         return self._scales[tap]
+
+    def _measure(self, tap: Tap, array: np.ndarray, replaced: Sequence[int]) -> None:
+        """How far the rows of samples that stand as they were moved, in the output's own unit."""
+        if array.dtype.kind != "f" or not array.ndim or not array.size or len(array) % self.size:
+            return
+        kept = [place for place in range(self.size) if place not in replaced]
+        before, after = (value.reshape(self.size, -1)[kept].astype(np.float64) for value in (self.base[tap], array))
+        with np.errstate(invalid="ignore"):
+            far = np.abs(after - before)
+        self.leak[tap] = max(self.leak.get(tap, 0.0), float(np.nan_to_num(far, posinf=0.0).max(initial=0.0)))
 
     def _strengthen(self, tap: Tap, distance: np.ndarray, replaced: Sequence[int]) -> None:
         if not self.singly:  # an element's own sample is in several groups: told by its place

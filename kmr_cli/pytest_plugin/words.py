@@ -11,7 +11,7 @@ from kmr_cli.errors import KmrError
 from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.records import Difference, Finding, Shapes
 from kmr_cli.render.documents.findings import dependences, place, shown, title
-from kmr_cli.rules import RULES
+from kmr_cli.rules import remedy_of
 
 
 def of_error(error: KmrError, path: Path, title: str) -> str:
@@ -39,7 +39,7 @@ def of_finding(finding: Finding, command: str) -> str:
     lines = [f"{finding.severity} {title(finding)} at {place(finding)}", f"  {shown(finding.message)}"]
     if finding.samples:
         lines.append(f"  samples: {dependences(finding, 6)}")
-    return "\n".join([*lines, f"  fix: {RULES[finding.rule].remedy}", f"  look: {command}"])
+    return "\n".join([*lines, f"  fix: {remedy_of(finding)}", f"  look: {command}"])
 
 
 def sample_command(finding: Finding, model: str, opening: OpenOptions, data: Sequence[str]) -> str:

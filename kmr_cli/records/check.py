@@ -53,6 +53,7 @@ class Finding:
         max_ulp: the largest difference where it is a matter of last bits.
         allowed: accepted by ``--allow``, or by design: reported, but no reason to fail.
         by_design: what a layer is there for in training mode; allowed with it.
+        remedy: what to change at this layer, one line; empty where the rule's own says it best.
     """
 
     rule: str
@@ -65,6 +66,7 @@ class Finding:
     max_ulp: int | None = None
     allowed: bool = False
     by_design: bool = False
+    remedy: str = ""
 
 
 @dataclass(frozen=True)

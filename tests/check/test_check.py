@@ -188,7 +188,7 @@ def test_a_layer_that_fails_at_some_size_is_named_not_the_one_before():
 
 def test_rows_with_pieces_of_several_samples_are_blamed_not_the_sum_after():
     report = verdict(FAULTY["permute and reshape in the wrong order"][1], lambda x: x.cumsum(1))
-    assert errors(report) == {("KMR101", "step0")}
+    assert errors(report) == {("KMR105", "step0")}
 
 
 def test_a_sum_of_two_orders_is_the_fault_of_what_reordered():

@@ -8,7 +8,7 @@ from kmr_cli.check.observed import LargeRun
 from kmr_cli.check.probes.large import locate
 from kmr_cli.check.run import Run
 from kmr_cli.check.silence import accept, why_silent
-from kmr_cli.check.sources import add_at_sources, between
+from kmr_cli.check.sources import add_at_sources, add_mix, between
 from kmr_cli.evidence.sources import Source
 from kmr_cli.evidence.taps import Tap
 from kmr_cli.rules import Precedence, Rule
@@ -87,7 +87,7 @@ def judge(run: Run) -> None:
         mixed = run.mixed(tap) and not run.rounded(tap)
         if mixed and carrying_axes(run, tap):
             samples = tuple(pairs(movement(run, tap) or []))
-            add_at_sources(run, CROSS_SAMPLE_LEAK, tap, run.entangled, samples)
+            add_mix(run, CROSS_SAMPLE_LEAK, SAMPLES_INTERLEAVED, tap, samples)
         elif mixed:
             add_at_sources(run, BATCH_AXIS_LOST, tap, run.entangled, allowed=tap in run.allowed_outputs)
         if kind == "routed":

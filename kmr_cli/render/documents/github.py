@@ -12,7 +12,7 @@ from kmr_cli.records import Finding
 from kmr_cli.render.contents import Outcome
 from kmr_cli.render.documents.findings import NOTHING_CHECKED, accepted, place, shown, tally, title, unchecked
 from kmr_cli.render.documents.grounds import rests_on
-from kmr_cli.rules import RULES
+from kmr_cli.rules import remedy_of
 
 _LEVELS = {"error": "error", "warning": "warning", "note": "notice"}
 _PLACES_SHOWN = 8
@@ -36,7 +36,7 @@ def _annotations(outcome: Outcome) -> Iterator[str]:
     alike: dict[tuple[str, str], list[Finding]] = {}
     for finding in outcome.findings:
         if finding.severity != "note" and not finding.allowed:
-            fix = f"\nfix: {RULES[finding.rule].remedy}"
+            fix = f"\nfix: {remedy_of(finding)}"
             text = f"{place(finding)}: {shown(finding.message)}{fix}"
             yield _command(_LEVELS[finding.severity], outcome.path, title(finding), text)
         else:

@@ -24,7 +24,7 @@ from kmr_cli.records import (
     TensorSpec,
 )
 from kmr_cli.render.contents import Listing, Outcome, Run, Samples
-from kmr_cli.rules import RULES
+from kmr_cli.rules import RULES, remedy_of
 
 SCHEMA = 2
 """Version of every document. A key may be added in the same version; none changes its meaning."""
@@ -233,7 +233,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "samples": [list(pair) for pair in finding.samples],
         "max_ulp": finding.max_ulp,
         "message": _text(finding.message),
-        "remedy": RULES[finding.rule].remedy,
+        "remedy": remedy_of(finding),
     }
 
 
@@ -252,7 +252,7 @@ def _difference(finding: Difference) -> dict[str, Any]:
         "tolerance": finding.tolerance,
         "exact": finding.exact,
         "message": _text(finding.message),
-        "remedy": RULES[finding.rule].remedy,
+        "remedy": remedy_of(finding),
     }
 
 

@@ -19,7 +19,7 @@ from kmr_cli.render.documents.findings import (
     unchecked,
 )
 from kmr_cli.render.documents.grounds import rests_on
-from kmr_cli.rules import RULES
+from kmr_cli.rules import remedy_of
 
 _PROGRAM = "kmr-inspect"
 MARK = r"<\?xml [^>]*\?>\s*<testsuites name=\"kmr-inspect\" "
@@ -113,7 +113,7 @@ def _lines(finding: Finding) -> str:
     if concerned:
         lines.append(f"samples: {concerned}")
     if finding.severity != "note" and not finding.allowed:
-        lines.append(f"fix: {RULES[finding.rule].remedy}")
+        lines.append(f"fix: {remedy_of(finding)}")
     return "\n".join(lines)
 
 

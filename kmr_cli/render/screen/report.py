@@ -17,7 +17,7 @@ from kmr_cli.render.screen.grounds import print_grounds
 from kmr_cli.render.screen.headline import headline
 from kmr_cli.render.screen.lines import print_hanging, print_not_examined
 from kmr_cli.render.screen.pictures import pictures
-from kmr_cli.rules import RULES
+from kmr_cli.rules import RULES, remedy_of
 
 _VERDICTS = {"pass": "green", "fail": "bold red", "inconclusive": "bold yellow"}
 _STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold"}
@@ -149,7 +149,7 @@ def _finding(console: Console, finding: Finding) -> None:
     if finding.samples:
         _line(console, f"samples: {dependences(finding, 6)}")
     if finding.severity != "note" and not finding.allowed:
-        _line(console, f"fix: {rule.remedy}")
+        _line(console, f"fix: {remedy_of(finding)}")
 
 
 def _place(finding: Finding) -> str:
