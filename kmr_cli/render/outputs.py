@@ -87,7 +87,9 @@ def choose(command: str, format_: str | None, place: Path | None) -> str | None:
     named = _by_suffix(command, place)
     if format_ is None:
         if named is None:
-            raise OutputError(f"{place}: cannot tell the format from the name", _how_to_name(command))
+            raise OutputError(
+                f"{place}: cannot tell the format from the name", _how_to_name(command) + _or_say(command)
+            )
         return named
     if format_ == TERMINAL:
         hint = f"leave --format out, and {_how_to_name(command)}"
@@ -172,6 +174,12 @@ def _how_to_name(command: str) -> str:
     ending = " or ".join(filter(None, (", ".join(suffixes[:-1]), suffixes[-1])))
     unnamed = [name for name in _outputs_of(command) if not OUTPUTS[name].suffixes]
     return f"end it in {ending}" + (f"; {', '.join(unnamed)} needs --format" if unnamed else "")
+
+
+def _or_say(command: str) -> str:
+    """How to keep a name that tells no format."""
+    formats = formats_of(command)[1:]
+    return f", or keep the name and add --format {'|'.join(formats)}" if formats else ""
 
 
 def _fill(temporary: Path, content: bytes) -> None:

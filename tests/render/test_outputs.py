@@ -182,3 +182,13 @@ def test_what_is_no_report_of_ours_is_not_known(tmp_path):
     for place in (snapshot, tmp_path / "notes.json", tmp_path / "gone.json", tmp_path):
         assert not outputs.is_own_report("json", place)
     assert not outputs.is_own_report("npz", tmp_path / "notes.json")
+
+
+def test_a_name_that_tells_no_format_may_stay_with_format(tmp_path):
+    with pytest.raises(OutputError) as caught:
+        choose("check-batch-axis", None, tmp_path / "x.txt")
+    assert "add --format json|junit|sarif|github" in caught.value.hint
+    assert choose("check-batch-axis", "sarif", tmp_path / "x.txt") == "sarif"
+    with pytest.raises(OutputError) as caught:
+        choose("snapshot", None, tmp_path / "x.txt")
+    assert "--format" not in caught.value.hint
