@@ -51,6 +51,28 @@ def extreme(
     return result if touched else None
 
 
+def unusual(
+    batch: Batch, rows: list[int], specs: Sequence[TensorSpec], rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """The first of ``rows`` silent, all zero; in all of them ids of the whole range that the file declares.
+
+    A question of the whole batch (is any sample empty, has any one ended?) is answered otherwise only by what a batch
+    rarely holds. Padding stays where it is.
+    """
+    free, limits = _free(batch, specs), {spec.name: spec.limit for spec in specs}
+    result = {}
+    for name, values in batch.items():
+        values = np.array(values, copy=True)
+        limit = limits.get(name)
+        if name in free:
+            values[rows[:1]] = np.where(free[name], np.zeros_like(values[rows[:1]]), values[rows[:1]])
+        elif limit is not None and limit > 2 and values.dtype.kind in "iu":
+            old = values[rows]
+            values[rows] = np.where(old == 0, old, rng.integers(1, limit, old.shape).astype(values.dtype))
+        result[name] = values
+    return result
+
+
 def shaken(batch: Batch, specs: Sequence[TensorSpec], rng: np.random.Generator) -> dict[str, np.ndarray] | None:
     """Every free float one unit in the last place up or down; None where no input is one.
 

@@ -21,11 +21,15 @@ class ArraySession:
     """A chain of named functions as a Session. ``passes`` counts forward passes."""
 
     def __init__(
-        self, steps: Sequence[Step], shape: tuple[int | None, ...] = (None, 3), dtype: str = "float64"
+        self,
+        steps: Sequence[Step],
+        shape: tuple[int | None, ...] = (None, 3),
+        dtype: str = "float64",
+        limit: int | None = None,
     ) -> None:
         self.steps = list(steps)
         self.passes = 0
-        self._inputs = (TensorSpec("x", shape, dtype),)
+        self._inputs = (TensorSpec("x", shape, dtype, limit),)
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:

@@ -114,13 +114,18 @@ def _replace_half(
     size = len(next(iter(batch.values())))
     half = _half(run)
     kept = frozenset(place for place, sample in enumerate(rows) if sample in half)
-    changed = _changed(run, batch, kept, spare)
-    run.step(f"replacing half of a batch of {size}")
-    after = outputs_of(run.session, changed, run.taps)
-    if isinstance(after, ModelRunError):  # it refuses made-up data
-        changed = replacement.copies(batch, [place for place in range(size) if place not in kept])
-        run.step(f"replacing half of a batch of {size} by copies of the others")
+    replaced = [place for place in range(size) if place not in kept]
+    usual = _changed(run, batch, kept, spare)
+    attempts = [  # not every model takes a sample that is all zero, or made up at all
+        ("", stress.unusual(usual, replaced[::2], run.session.inputs, run.rng)),
+        (" by usual samples", usual),
+        (" by copies of the others", replacement.copies(batch, replaced)),
+    ]
+    for by, changed in attempts:
+        run.step(f"replacing half of a batch of {size}{by}")
         after = outputs_of(run.session, changed, run.taps)
+        if not isinstance(after, ModelRunError):
+            break
     if isinstance(after, ModelRunError):
         run.refused.append(f"a batch of {size} of which half is replaced (the model fails on it: {after.message})")
         return None

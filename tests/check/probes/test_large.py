@@ -47,7 +47,7 @@ def one_scale(x):
 
 def own_scales(x):
     """Rounded with a scale for each."""
-    scale = np.abs(x).max(1, keepdims=True) / 15
+    scale = np.maximum(np.abs(x).max(1, keepdims=True), 1e-9) / 15
     return np.round(x / scale) * scale
 
 
@@ -171,6 +171,41 @@ def test_nothing_is_run_that_would_take_too_much_memory(monkeypatch):
     assert "batch sizes above 11: the values of a batch of 32 would take 0.0 GB" in report.not_examined
 
 
+def unless_any(holds):
+    """Halves all samples as soon as one of them has a property."""
+    return lambda x: np.tanh(x @ WEIGHTS) / (2 if holds(x) else 1)
+
+
+def test_a_question_of_the_batch_that_only_a_silent_sample_answers():
+    session = ArraySession([("ask", unless_any(lambda x: (x == 0).all(1).any())), ("out", np.tanh)], (None, WIDTH))
+    assert errors(checked(session)) == [("KMR101", "ask")]
+
+
+def test_silent_samples_are_no_fault_and_where_they_are_refused_usual_ones_do():
+    def refused(x):
+        if (x == 0).all(1).any():
+            raise ModelRunError("a silent sample")
+        return x
+
+    unit = ArraySession([("unit", lambda x: x / np.linalg.norm(x, axis=1, keepdims=True))], (None, WIDTH))
+    with np.errstate(invalid="ignore"):
+        assert checked(unit).verdict == "pass"
+    strict = ArraySession([("strict", refused), ("mean", above(20, lambda x: x - x.mean(0)))], (None, WIDTH))
+    assert ("KMR101", "mean") in errors(checked(strict))
+
+
+def test_a_question_of_the_batch_that_only_an_id_it_never_holds_answers():
+    table = np.random.default_rng(3).standard_normal((12, 4))
+    ids = np.random.default_rng(4).integers(1, 6, (5, WIDTH))
+
+    def ask(words):
+        found = table[words].sum(1)
+        return found / 2 if (words == 9).any() else found
+
+    session = ArraySession([("ask", ask), ("out", np.tanh)], (None, WIDTH), "int64", limit=12)
+    assert errors(checked(session, batch=ids)) == [("KMR101", "ask")]
+
+
 def test_where_all_outputs_mix_anyway_no_large_batch_is_run():
     report = checked(chain(("mean", lambda x: x - x.mean(0))))
     assert max(report.batch_sizes) < 32
@@ -190,7 +225,10 @@ def test_a_mix_is_found_where_the_rows_to_replace_with_are_the_users():
     assert errors(checked(session, spare=spare)) == [("KMR101", "late")]
     mine = {row.tobytes() for row in spare}
     large_ones = [batch for batch in seen if len(batch) == 32]
-    assert [sum(row.tobytes() in mine for row in batch) for batch in large_ones[:2]] == [0, 7]  # and 7 made extreme
+    assert [sum(row.tobytes() in mine for row in batch) for batch in large_ones[:2]] == [
+        0,
+        6,
+    ]  # one silent, and 7 made extreme
 
 
 def test_the_samples_repeat_no_pattern():
