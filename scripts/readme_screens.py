@@ -22,6 +22,8 @@ EXAMPLES = (
     (re.compile(r"\bPython 3\.\d+\.\d+\w*"), "Python 3.12.12"),
 )
 """What differs between two runs, or between two machines with the same pinned versions: the page shows an example."""
+NOTICE = re.compile(r"(note|hint|error):  ?(?!about )|wrote ")
+"""Of stderr: how much of the work is done is said every ten seconds, which a fast machine never sees."""
 
 
 def screen(command: str) -> str:
@@ -32,7 +34,8 @@ def screen(command: str) -> str:
     run = subprocess.run(arguments, capture_output=True, text=True, cwd=ROOT, env=environment, check=False)
     if run.returncode not in (0, 1, 2):
         raise SystemExit(f"{command}: exit {run.returncode}\n{run.stderr}")
-    text = run.stderr + run.stdout
+    notices = [line for line in run.stderr.splitlines(keepends=True) if NOTICE.match(line)]
+    text = "".join(notices) + run.stdout
     for moving, example in EXAMPLES:
         text = moving.sub(example, text)
     lines = text.splitlines()
