@@ -170,6 +170,10 @@ def _at_same_places(
         drawn = flat[rng.integers(0, len(flat), fresh.shape), places]
         keep = drawn != (np.nan if padding is None else padding)
         fresh = np.where(((fresh == old) | (fresh == padding)) & keep, drawn, fresh)
+    for row in rng.permutation(len(flat)):  # where chance drew the same again, whatever another sample holds
+        if not (fresh == old).any():
+            break
+        fresh = np.where((fresh == old) & (flat[row] != (np.nan if padding is None else padding)), flat[row], fresh)
     for place in np.flatnonzero((fresh == padding).any(axis=0)) if padding is not None else ():
         counted = flat[:, place][flat[:, place] != padding]
         away = fresh[:, place] == padding

@@ -39,6 +39,13 @@ def test_exactly_these_rows_change(values):
     assert result.dtype == values.dtype
 
 
+def test_another_value_is_found_however_few_samples_hold_one():
+    values = np.zeros((9, 3), np.int64)
+    values[5] = 1
+    for seed in range(20):
+        assert (replaced(values, [0], seed=seed)[0] == 1).all()
+
+
 def test_floats_stay_in_the_range_seen_per_feature():
     rng = np.random.default_rng(1)
     values = np.stack([rng.uniform(0, 1, 64), rng.uniform(100, 200, 64), np.full(64, 5.0)], axis=1)

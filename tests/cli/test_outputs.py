@@ -44,10 +44,10 @@ def test_two_runs_differ_only_in_what_stands_under_run(kmr, tmp_path, name):
 @pytest.mark.slow
 def test_the_suffix_implies_the_format(kmr, tmp_path):
     check = COMMANDS["check-batch-axis"]
-    printed = kmr(*check).out
+    printed = kmr(*check).same
     for name in ("c.json", "c.sarif", "c.xml"):
         screen = kmr(*check, "-o", tmp_path / name)
-        assert (screen.code, screen.out) == (0, printed)
+        assert (screen.code, screen.same) == (0, printed)
         assert f"wrote {tmp_path / name}" in screen.err
     assert json.loads((tmp_path / "c.json").read_text())["verdict"] == "pass"
     assert json.loads((tmp_path / "c.sarif").read_text())["version"] == "2.1.0"

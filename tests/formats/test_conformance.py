@@ -79,7 +79,8 @@ def test_the_toy(tmp_path, name):
         example = toy(path, toys.corners(), ("x", "x2"), {"join": ("in0", "in2", "out0")})
     else:
         example = toy(path, toys.graph(leak=name == "leak"), ("x",))
-    assert len(conformance.cases([example])) >= len(conformance.RULES) - 1
+    optional = 3  # it has no graph to hand out, and keeps nothing between passes
+    assert len(conformance.cases([example])) >= len(conformance.RULES) - optional
     conformance.check_conformance(example)
 
 

@@ -45,7 +45,9 @@ def known_by_name(path, source):
 
 def test_nothing_outside_its_folder_knows_a_format_by_name():
     table = PACKAGE / "formats" / "__init__.py"
-    found = [line for path in PACKAGE.rglob("*.py") if path != table for line in known_by_name(path, path.read_text())]
+    operators = PACKAGE / "proof" / "vocabularies"  # one is called as the runtime whose operators it knows
+    elsewhere = [path for path in PACKAGE.rglob("*.py") if path != table and path.parent != operators]
+    found = [line for path in elsewhere for line in known_by_name(path, path.read_text())]
     assert found == []
 
 

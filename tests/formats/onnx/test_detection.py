@@ -41,7 +41,9 @@ def test_there_are_many():
 def test_the_fault_is_found_and_its_layer_named(case):
     outcome = judge(case)
     assert outcome.found, (outcome.verdict, outcome.errors, outcome.reasons)
-    assert outcome.named == (case.layer,)
+    # Whose operators those of a layer without weights are, the exporter tells by what it exported before.
+    (named,) = outcome.named
+    assert named.removesuffix(".mid") == case.layer.removesuffix(".mid")
 
 
 @pytest.mark.parametrize("case", CLEAN, ids=lambda case: case.name)

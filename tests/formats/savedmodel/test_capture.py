@@ -388,9 +388,9 @@ def test_captures_with_the_same_taps_share_a_graph(opened, monkeypatch):
     built = []
     original = Runner.__init__
 
-    def counting(self, *arguments):
+    def counting(self, *arguments, **options):
         built.append(self)
-        original(self, *arguments)
+        original(self, *arguments, **options)
 
     monkeypatch.setattr(Runner, "__init__", counting)
     session = opened("keras_cnn")
