@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import mmap
+import os
 import struct
 import zipfile
 import zlib
@@ -94,8 +94,9 @@ def read_json(path: Path, archive: zipfile.ZipFile, member: str) -> dict[str, An
 def weights_file(path: Path, archive: zipfile.ZipFile) -> Iterator[BinaryIO | None]:
     """The weights member as a seekable file, or None where the archive has none.
 
-    A stored member (how Keras writes it) is a window onto the memory-mapped archive: only the pages that are
-    looked at are read. A compressed one is read through the zip, forwards and backwards, without unpacking it whole.
+    A stored member (how Keras writes it) is a window onto the archive: only what is asked for is read. It is not
+    mapped: pages of a mapping count as memory of this process, and many more of them than were looked at. A
+    compressed one is read through the zip, forwards and backwards, without unpacking it whole.
     """
     try:
         info = archive.getinfo(WEIGHTS)
@@ -106,31 +107,29 @@ def weights_file(path: Path, archive: zipfile.ZipFile) -> Iterator[BinaryIO | No
         with archive.open(info) as member:
             yield member  # type: ignore[misc]  # IO[bytes]: has all that h5py asks for
         return
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-        start = member_start(mapped, info)
-        if start + info.file_size > len(mapped):
+    with path.open("rb", buffering=0) as file:
+        length = os.fstat(file.fileno()).st_size
+        start = member_start(file, info)
+        if start + info.file_size > length:
             raise ModelFileError(f"{path.name}: the archive is cut short ({WEIGHTS})", "copy or save the file again")
-        window = Window(mapped, start, info.file_size)
-        try:
-            yield window  # type: ignore[misc]
-        finally:
-            window.close()  # or the mapping could not be closed, which would hide the error
+        yield Window(file, start, info.file_size)  # type: ignore[misc]
 
 
-def member_start(mapped: mmap.mmap | bytes, info: zipfile.ZipInfo) -> int:
+def member_start(file: io.FileIO, info: zipfile.ZipInfo) -> int:
     """Where a member's bytes begin: after its local header, whose name and extra field have their own lengths."""
-    at = info.header_offset
-    if mapped[at : at + 4] != LOCAL_HEADER:
+    file.seek(info.header_offset)
+    header = file.read(30)
+    if len(header) < 30 or header[:4] != LOCAL_HEADER:
         raise zipfile.BadZipFile(f"no local header for {info.filename}")
-    name, extra = struct.unpack("<HH", mapped[at + 26 : at + 30])
-    return int(at + 30 + name + extra)
+    name, extra = struct.unpack("<HH", header[26:30])
+    return int(info.header_offset + 30 + name + extra)
 
 
 class Window(io.RawIOBase):
-    """Part of a memory-mapped file as a read-only, seekable file."""
+    """Part of an open file as a read-only, seekable file. It does not close what it looks into."""
 
-    def __init__(self, mapped: mmap.mmap, start: int, size: int) -> None:
-        self._view = memoryview(mapped)[start : start + size]
+    def __init__(self, file: io.FileIO, start: int, size: int) -> None:
+        self._file, self._start, self._size = file, start, size
         self._at = 0
 
     def readable(self) -> bool:
@@ -143,7 +142,7 @@ class Window(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """See :class:`io.RawIOBase`."""
-        self._at = offset + (0, self._at, len(self._view))[whence]
+        self._at = offset + (0, self._at, self._size)[whence]
         return self._at
 
     def tell(self) -> int:
@@ -152,12 +151,8 @@ class Window(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         """See :class:`io.RawIOBase`."""
-        piece = self._view[self._at : self._at + len(buffer)]
-        buffer[: len(piece)] = piece
-        self._at += len(piece)
-        return len(piece)
-
-    def close(self) -> None:
-        """Let go of the mapping."""
-        self._view.release()
-        super().close()
+        wanted = max(0, min(len(buffer), self._size - self._at))
+        self._file.seek(self._start + self._at)
+        read = self._file.readinto(memoryview(buffer)[:wanted]) or 0
+        self._at += read
+        return read
