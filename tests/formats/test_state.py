@@ -167,3 +167,15 @@ def test_pt2(kind, decomposed, tmp_path):
     session = exported.open(path, OPTIONS)
     assert findings(session, exported.describe(path, OPTIONS)) == EXPECTED[kind]
     held(conformance.Example("m", exported, path, BATCH))
+
+
+def test_an_enum_of_a_class_that_nobody_imported_is_no_state():
+    from kmr_cli.formats.torchscript.run.state import ModuleState
+
+    class Module:
+        def getattr(self, name):
+            raise RuntimeError(f"Unknown reference to ScriptClass {name}")
+
+    state = ModuleState([(Module(), "layout")])
+    assert not state.changed()
+    state.restore()

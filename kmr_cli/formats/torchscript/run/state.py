@@ -33,7 +33,10 @@ class ModuleState:
     def __init__(self, places: Sequence[tuple[Any, str]]) -> None:
         self._kept = []
         for module, name in places:
-            value = module.getattr(name)
+            try:
+                value = module.getattr(name)
+            except RuntimeError:  # a member of an Enum whose class nobody imported has no counterpart in Python
+                continue
             if _is_plain(value):
                 self._kept.append(_Kept(module, name, value, copy.deepcopy(value), _version(value)))
 
