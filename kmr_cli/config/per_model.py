@@ -89,7 +89,7 @@ def _settings(folder: Path, place: str, table: dict[str, Any]) -> ModelSettings:
     except KmrError as exc:
         raise KmrError(f"{place}: {exc.message}", exc.hint) from exc
     return ModelSettings(
-        tuple(_absolute(text, folder) for text in texts.get("input", ())), texts.get("shape", ()),
+        tuple(absolute(text, folder) for text in texts.get("input", ())), texts.get("shape", ()),
         texts.get("mask-input", ()), sizes,
     )  # fmt: skip
 
@@ -102,7 +102,8 @@ def _texts(place: str, key: str, value: object) -> tuple[str, ...]:
     return tuple(given)
 
 
-def _absolute(text: str, folder: Path) -> str:
+def absolute(text: str, folder: Path) -> str:
+    """``FILE`` or ``NAME=FILE`` with an absolute path."""
     name, equals, file = text.partition("=")
     if not equals or (folder / text).exists():
         return str(folder / text)

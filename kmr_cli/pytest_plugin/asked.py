@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kmr_cli.config.batch_sizes import parse_batch_sizes
-from kmr_cli.config.per_model import PerModel, settings_of
+from kmr_cli.config.per_model import PerModel, absolute, settings_of
 from kmr_cli.config.policy import Policy, combine
 from kmr_cli.config.pyproject import read_settings
 from kmr_cli.config.shapes import parse_shapes
@@ -97,14 +97,6 @@ def shown_path(config: pytest.Config, path: Path) -> str:
         return path.relative_to(config.rootpath).as_posix()
     except ValueError:
         return str(path)
-
-
-def absolute(argument: str, base: Path) -> str:
-    """``FILE`` or ``NAME=FILE`` with an absolute path."""
-    name, equals, file = argument.partition("=")
-    if not equals or (base / argument).exists():
-        return str(base / argument)
-    return f"{name}={base / file}"
 
 
 def relative(config: pytest.Config, argument: str) -> str:

@@ -15,6 +15,7 @@ import pytest
 
 from kmr_cli.api.model import Model
 from kmr_cli.batch.request import Data
+from kmr_cli.config.per_model import absolute
 from kmr_cli.config.policy import Policy, combine
 from kmr_cli.config.pyproject import Settings, read_settings
 from kmr_cli.config.samples import Index
@@ -22,7 +23,7 @@ from kmr_cli.config.tolerance import Tolerance, Tolerances
 from kmr_cli.errors import KmrError
 from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.pytest_plugin import UPDATED
-from kmr_cli.pytest_plugin.asked import Asked, absolute, asked_of, relative, shown_path
+from kmr_cli.pytest_plugin.asked import Asked, asked_of, relative, shown_path
 from kmr_cli.pytest_plugin.models import models_of
 from kmr_cli.pytest_plugin.snapshots import Matched, match_snapshot
 from kmr_cli.pytest_plugin.words import command_line, of_error, properties, shape_options

@@ -115,7 +115,7 @@ def _replace_half(
     half = _half(run)
     kept = frozenset(place for place, sample in enumerate(rows) if sample in half)
     replaced = [place for place in range(size) if place not in kept]
-    usual = _changed(run, batch, kept, spare)
+    usual = _changed(run, batch, kept, replaced, spare)
     attempts = [  # not every model takes a sample that is all zero, or made up at all
         ("", stress.unusual(usual, replaced[::2], run.session.inputs, run.rng)),
         (" by usual samples", usual),
@@ -169,10 +169,10 @@ def _half(run: Run) -> set[int]:
     return set(order[: (len(order) + 1) // 2])
 
 
-def _changed(run: Run, batch: Batch, kept: Collection[int], spare: Batch | None) -> dict[str, np.ndarray]:
+def _changed(
+    run: Run, batch: Batch, kept: Collection[int], replaced: Sequence[int], spare: Batch | None
+) -> dict[str, np.ndarray]:
     """Other valid data at all places but ``kept``, extreme at every second: what a maximum or a threshold needs."""
-    size = len(next(iter(batch.values())))
-    replaced = [place for place in range(size) if place not in kept]
     changed = replacement.replace(batch, replaced, run.session.inputs, run.rng, spare)
     mild = [*kept, *replaced[::2]]
     return stress.extreme(changed, mild, run.session.inputs, run.rng) or changed

@@ -129,10 +129,14 @@ def rolled(call: Call) -> Clear:
     """Elements move along axes, and come in again at the other end."""
     operand = call.needed("self")
     axes = call.axes("dims", operand.rank) if call.given("dims") and call.integers("dims") else ()
-    axes = axes or tuple(range(operand.rank))
+    return moved_along(operand, axes or tuple(range(operand.rank)), "it moves samples to the places of others")
+
+
+def moved_along(operand: Operand, axes: tuple[int, ...], mixed: str) -> Clear:
+    """Elements change places along axes; ``mixed`` is what to say where samples do."""
     if isinstance(operand.owner, Own):
         if operand.owner.axis in axes:
-            raise NoRuleError("it moves samples to the places of others")
+            raise NoRuleError(mixed)
         return operand.owner
     count = any_of_batch(operand.shape[axis] for axis in axes)
     return Free(operand.owner.uniform, count=operand.owner.count or count)

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from kmr_cli.proof.call import Call, generic_free
 from kmr_cli.proof.owners import Clear, Free, NoRuleError, Operand, Own, Owner, everywhere
-from kmr_cli.proof.primitives import contract, factories, normalise, reshape
+from kmr_cli.proof.primitives import contract, factories, join, normalise, reshape
 from kmr_cli.proof.primitives.pointwise import joined
 from kmr_cli.proof.primitives.reduce import along
-from kmr_cli.proof.sizes import Size, any_of_batch
+from kmr_cli.proof.sizes import Size
 
 TRANSFORMS = (
     *(f"{kind}{form}" for kind in ("fft", "ifft", "rfft", "irfft") for form in ("", "2", "n")),
@@ -60,12 +60,7 @@ def flip(call: Call) -> Clear:
     """Axes backwards."""
     operand = call.needed("self")
     axes = call.axes("dims", operand.rank)
-    if isinstance(operand.owner, Own):
-        if operand.owner.axis in axes:
-            raise NoRuleError("it turns the order of the samples around")
-        return operand.owner
-    count = any_of_batch(operand.shape[axis] for axis in axes)
-    return Free(operand.owner.uniform, count=operand.owner.count or count)
+    return join.moved_along(operand, axes, "it turns the order of the samples around")
 
 
 def repeat(call: Call) -> Clear:
