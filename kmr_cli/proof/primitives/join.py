@@ -142,6 +142,18 @@ def moved_along(operand: Operand, axes: tuple[int, ...], mixed: str) -> Clear:
     return Free(operand.owner.uniform, count=operand.owner.count or count)
 
 
+def triangle(call: Call) -> Clear:
+    """Zeros on one side of the diagonal of the last two axes."""
+    operand = call.needed("self")
+    if operand.rank < 2:
+        raise NoRuleError("it has fewer than two axes")
+    if isinstance(operand.owner, Free):
+        return Free(operand.owner.uniform - {operand.rank - 1, operand.rank - 2}, count=operand.owner.count)
+    if operand.owner.axis >= operand.rank - 2:
+        return replace(operand.owner, place=True)
+    return operand.owner
+
+
 def windows(call: Call) -> Clear:
     """``unfold``: overlapping stretches of an axis, along a new last one."""
     operand = call.needed("self")

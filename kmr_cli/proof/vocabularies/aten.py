@@ -146,7 +146,7 @@ def _table() -> dict[str, Entry]:
             **dict.fromkeys(("item", "_local_scalar_dense"), numbers.item),
             **dict.fromkeys(("eye", "tril_indices", "triu_indices"), factories.by_place),
             **dict.fromkeys(("linspace", "logspace", "hann_window", "hamming_window"), factories.spaced),
-            **dict.fromkeys(("triu", "tril"), special.triangle),
+            **dict.fromkeys(("triu", "tril"), join.triangle),
             **dict.fromkeys(("grid_sampler", "grid_sampler_2d", "grid_sampler_3d", "affine_grid_generator"),
                             window.on_batch()),
             **dict.fromkeys(("im2col", "col2im"), window.on_batch("self")),

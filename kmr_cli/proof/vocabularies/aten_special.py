@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from kmr_cli.proof.call import Call, generic_free
 from kmr_cli.proof.owners import Clear, Free, NoRuleError, Operand, Own, Owner, everywhere
 from kmr_cli.proof.primitives import contract, factories, join, normalise, reshape
@@ -42,18 +40,6 @@ def dropout(call: Call) -> Owner | tuple[Owner, ...]:
 def group_norm(call: Call) -> tuple[Clear, ...]:
     """Group normalization; what it gives beside the result has one row a sample as well."""
     return normalise.group_norm(call)
-
-
-def triangle(call: Call) -> Clear:
-    """``triu``, ``tril``: zeros on one side of the diagonal of the last two axes."""
-    operand = call.needed("self")
-    if operand.rank < 2:
-        raise NoRuleError("it has fewer than two axes")
-    if isinstance(operand.owner, Free):
-        return Free(operand.owner.uniform - {operand.rank - 1, operand.rank - 2}, count=operand.owner.count)
-    if operand.owner.axis >= operand.rank - 2:
-        return replace(operand.owner, place=True)
-    return operand.owner
 
 
 def flip(call: Call) -> Clear:

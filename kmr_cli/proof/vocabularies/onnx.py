@@ -141,15 +141,6 @@ def _top_k(call: Call) -> tuple[Clear, ...]:
     return (reduce.along(operand, (axis,), what=call.kind),) * len(call.operator.outputs)
 
 
-def _trilu(call: Call) -> Clear:
-    operand = call.needed("self")
-    if operand.rank < 2:
-        raise NoRuleError("it has fewer than two axes")
-    if isinstance(operand.owner, Free):
-        return Free(operand.owner.uniform - {operand.rank - 1, operand.rank - 2}, count=operand.owner.count)
-    return replace(operand.owner, place=True) if operand.owner.axis >= operand.rank - 2 else operand.owner
-
-
 # -- products and layers
 
 
@@ -442,7 +433,7 @@ _RULES: dict[str, Rule] = {
     "Tile": _tile,
     "TopK": _top_k,
     "Transpose": _transpose,
-    "Trilu": _trilu,
+    "Trilu": join.triangle,
 }
 _OF_ROWS = """
     Binarizer Imputer LinearClassifier LinearRegressor Normalizer SVMClassifier SVMRegressor Scaler
