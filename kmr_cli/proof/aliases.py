@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from kmr_cli.proof.owners import Free, Meet, Operand, Own, Owner, Unknown, varies
+from kmr_cli.proof.owners import Free, Operand, Own, Owner, Unknown, Unowned, varies
 from kmr_cli.proof.sizes import Shape, Size, any_of_batch
 
 Make = Callable[[Owner], Owner]
@@ -89,10 +89,10 @@ class Aliases:
     def _lifted(self, view: _View, whole: Owner, new: Owner, shape: Shape | None) -> Owner:
         """The owner of all that a view looks at, after the view was overwritten."""
         around = self._shape(view.of)
-        if isinstance(new, (Meet, Unknown)):
+        if isinstance(new, Unowned):
             return new
-        if isinstance(whole, (Meet, Unknown)) or around is None or shape is None:
-            return whole if isinstance(whole, (Meet, Unknown)) else _lost("the file does not tell its shape")
+        if isinstance(whole, Unowned) or around is None or shape is None:
+            return whole if isinstance(whole, Unowned) else _lost("the file does not tell its shape")
         if not view.certain:
             return _lost("it is written to through what may be a copy of it")
         if isinstance(whole, Own):

@@ -49,12 +49,12 @@ class Free:
 
 
 @dataclass(frozen=True)
-class Meet:
-    """A rule says that samples meet here.
+class Unowned:
+    """From some operator on no sample owns what it makes; everything computed from that carries the same value on.
 
     Attributes:
         reason: why.
-        operator, kind: the node where they meet.
+        operator, kind: the node where it begins.
         layer, call: that it stands in.
     """
 
@@ -65,21 +65,12 @@ class Meet:
     call: int = 0
 
 
-@dataclass(frozen=True)
-class Unknown:
-    """No rule can tell.
+class Meet(Unowned):
+    """A rule says that samples meet here."""
 
-    Attributes:
-        reason: why.
-        operator, kind: the node that could not be judged.
-        layer, call: that it stands in.
-    """
 
-    reason: str
-    operator: str = ""
-    kind: str = ""
-    layer: str = ""
-    call: int = 0
+class Unknown(Unowned):
+    """No rule can tell."""
 
 
 Owner: TypeAlias = "Own | Free | Meet | Unknown"

@@ -27,13 +27,12 @@ def by_place(call: Call) -> Free:  # noqa: ARG001  (every rule takes it)
 
 def drawn(call: Call) -> Owner:
     """Random numbers: no run is like the last, so nothing can be promised."""
-    return Unknown("it draws random numbers", call.operator.name, call.operator.kind, call.operator.layer)
+    return _nobody_knows(call, "it draws random numbers")
 
 
 def uninitialised(call: Call) -> Owner:
     """Memory that nobody wrote to yet: it may hold anything, an earlier request included."""
-    reason = "it hands out memory that nothing was written to yet"
-    return Unknown(reason, call.operator.name, call.operator.kind, call.operator.layer)
+    return _nobody_knows(call, "it hands out memory that nothing was written to yet")
 
 
 def dropped(call: Call) -> Owner:
@@ -41,3 +40,8 @@ def dropped(call: Call) -> Owner:
     if call.flag("train", default=True) and call.number("p", 0.5) > 0:
         return drawn(call)
     return call.needed("input", "self").owner
+
+
+def _nobody_knows(call: Call, reason: str) -> Unknown:
+    operator = call.operator
+    return Unknown(reason, operator.name, operator.kind, operator.layer, operator.call)
