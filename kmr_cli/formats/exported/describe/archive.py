@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from kmr_cli.errors import ModelFileError
+from kmr_cli.formats.common.archives import zip_names
 from kmr_cli.formats.exported.describe import stored
 from kmr_cli.formats.exported.describe.stored import Stored
 
@@ -59,14 +60,8 @@ class Archive:
 
 def looks_like(path: Path) -> bool:
     """Whether a file is a zip archive with an exported program in it."""
-    try:
-        with path.open("rb") as file:
-            if file.read(4) != b"PK\x03\x04":
-                return False
-            with zipfile.ZipFile(file) as members:
-                return bool(_programs(members.namelist()))
-    except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError):
-        return False
+    names = zip_names(path)
+    return names is not None and bool(_programs(names))
 
 
 def _programs(names: list[str]) -> dict[str, str]:

@@ -7,8 +7,8 @@ module at work. Modules without weights cannot be told from the code around them
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 
+from kmr_cli.formats.exported.describe.calls import InnerCall
 from kmr_cli.formats.exported.describe.program import Graph, Node, Program, Ref, references
 
 _GIVEN = {"cond": 3, "while_loop": 3, "map_impl": 2, "map": 2, "scan": 3}
@@ -30,28 +30,6 @@ def mapped(graph: Graph) -> frozenset[int]:
         if depth:
             found.add(rank)
     return frozenset(found)
-
-
-@dataclass
-class InnerCall:
-    """One call of a module within one run of a graph; how often that graph runs, only a run tells.
-
-    Attributes:
-        path: of the module.
-        kind: the operator that takes its weights.
-        graph: that it runs in.
-        first, last: ranks of its nodes there.
-        inputs: value -> rank of the node that takes it first.
-        outputs: value -> rank of the node that makes it.
-    """
-
-    path: str
-    kind: str
-    graph: Graph
-    first: int
-    last: int
-    inputs: dict[str, int] = field(default_factory=dict)
-    outputs: dict[str, int] = field(default_factory=dict)
 
 
 def operator(node: Node) -> str | None:
@@ -109,7 +87,7 @@ def _calls(graph: Graph, weights: Mapping[str, str]) -> list[InnerCall]:
             mine = {weights[name] for name in node.uses if name in weights}
             if path not in taken or taken[path][1] & mine:
                 taken[path] = len(members), set()
-                members.append((InnerCall(path, node.target.split(".")[3], graph, rank, rank), []))
+                members.append((InnerCall(path, node.target.split(".")[3], rank, rank, graph=graph), []))
             call, ranks = members[taken[path][0]]
             call.last = rank
             ranks.append(rank)

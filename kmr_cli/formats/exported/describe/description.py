@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from kmr_cli.errors import ModelFileError
 from kmr_cli.formats.common.dynamic_quantization import one_scale
+from kmr_cli.formats.common.notes import some
 from kmr_cli.formats.exported.describe import control, operators, reader
 from kmr_cli.formats.exported.describe.archive import Archive
+from kmr_cli.formats.exported.describe.calls import ModuleCall
 from kmr_cli.formats.exported.describe.interface import BATCH, Interface, interface, spec
-from kmr_cli.formats.exported.describe.modules import Flow, ModuleCall, flow
+from kmr_cli.formats.exported.describe.modules import Flow, flow
 from kmr_cli.formats.exported.describe.operators import Operator
 from kmr_cli.formats.exported.describe.program import Program, SubGraph
 from kmr_cli.formats.exported.describe.sizes import Symbol
@@ -20,8 +22,6 @@ from kmr_cli.records import LayerInfo, ModelInfo, TensorSpec
 SEPARATOR = "."
 _NO_OPERATION = "never called, or nothing of it is left in the program"
 _INSIDE = "runs inside a branch or a loop, and has no weights by which its operators could be told"
-_SHOWN = 4
-"""Names that a note lists before it only counts."""
 _ASSUMED = 2
 _Identity = tuple[object, ...]
 
@@ -243,8 +243,7 @@ def _notes(archive: Archive, program: Program, outside: Interface) -> Iterator[s
         yield "inside of branches and loops only modules with weights of their own can be tapped"
     training = _in_training(program)
     if training:
-        more = f" and {len(training) - _SHOWN} more" if len(training) > _SHOWN else ""
-        yield f"exported in training mode, in which these run: {', '.join(training[:_SHOWN])}{more}"
+        yield f"exported in training mode, in which these run: {some(training)}"
 
 
 def _batch_range(program: Program, outside: Interface) -> tuple[int, int | None]:

@@ -11,32 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from kmr_cli.formats.exported.describe import stacks
-from kmr_cli.formats.exported.describe.control import InnerCall, inner_calls
+from kmr_cli.formats.exported.describe.calls import InnerCall, ModuleCall
+from kmr_cli.formats.exported.describe.control import inner_calls
 from kmr_cli.formats.exported.describe.program import Frame, Program, references
 
 _Key = tuple[str, ...]
-
-
-@dataclass
-class ModuleCall:
-    """One call of a module.
-
-    Attributes:
-        path: of the module.
-        number: of the call, from 0.
-        kind: the module's class, with where it is defined.
-        first, last: ranks of its nodes.
-        inputs: value -> rank of the first node inside that takes it.
-        outputs: value -> rank of the first node outside that takes it, or the number of nodes.
-    """
-
-    path: str
-    number: int
-    kind: str
-    first: int
-    last: int
-    inputs: dict[str, int] = field(default_factory=dict)
-    outputs: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -75,7 +54,7 @@ def flow(program: Program) -> Flow:
         for frame, key in zip(_layers(frames[rank]), keys[rank], strict=True):
             if key not in calls:
                 of_path = by_path.setdefault(frame.path, [])
-                calls[key] = ModuleCall(frame.path, len(of_path), frame.kind, rank, rank)
+                calls[key] = ModuleCall(frame.path, frame.kind, rank, rank, number=len(of_path))
                 of_path.append(calls[key])
             calls[key].last = rank
     for rank, node in enumerate(graph.nodes):

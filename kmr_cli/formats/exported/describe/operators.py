@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kmr_cli.formats.exported.describe.modules import ModuleCall
+from kmr_cli.formats.exported.describe.calls import ModuleCall
 from kmr_cli.formats.exported.describe.program import Node, Program
 
 _MAY_DO_NOTHING = frozenset({"alias", "contiguous", "detach", "detach_", "lift_fresh_copy", "to", "_to_copy"})
@@ -42,7 +42,7 @@ def of(program: Program) -> dict[str, Operator]:
         outputs = {name: rank + 1 for name in node.makes if name in graph.tensors}
         if outputs and node.name not in found and not _does_nothing(program, node):
             inputs = {name: rank for name in node.uses if name in graph.tensors and name in live}
-            call = ModuleCall(node.name, 0, short(node), rank, rank, inputs, outputs)
+            call = ModuleCall(node.name, short(node), rank, rank, inputs, outputs, number=0)
             found[node.name] = Operator((call,), behind)
     return found
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kmr_cli.errors import LayerError
+from kmr_cli.formats.exported.describe.calls import ModuleCall
 from kmr_cli.formats.exported.describe.description import Description
-from kmr_cli.formats.exported.describe.modules import ModuleCall
 from kmr_cli.formats.exported.describe.program import Graph, Node, references
 from kmr_cli.formats.interface import Taps
 from kmr_cli.records import LayerInfo

@@ -9,7 +9,7 @@ from pathlib import Path
 from kmr_cli.formats.onnx.describe import limits, reader, types
 from kmr_cli.formats.onnx.describe.external import External, external_files
 from kmr_cli.formats.onnx.describe.graph import Graph
-from kmr_cli.formats.onnx.describe.layers import Layer, find_layers
+from kmr_cli.formats.onnx.describe.layers import NodeLayer, find_layers
 from kmr_cli.formats.onnx.describe.reader import Source
 from kmr_cli.formats.onnx.describe.scopes import Scopes, find_scopes
 from kmr_cli.formats.onnx.describe.weights import Weights
@@ -24,7 +24,7 @@ class Analysis:
     graph: Graph
     scopes: Scopes
     weights: Weights
-    layers: tuple[Layer, ...]
+    layers: tuple[NodeLayer, ...]
     external: tuple[External, ...]
 
     @property

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from kmr_cli.formats.common.dynamic_quantization import one_scale
 from kmr_cli.formats.common.fixed_inputs import fixed_inputs
+from kmr_cli.formats.common.graph_layers import Layer, fixed_batch
+from kmr_cli.formats.common.notes import some
 from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.formats.onnx.describe import kinds, quantization
 from kmr_cli.formats.onnx.describe.analysis import Analysis
 from kmr_cli.formats.onnx.describe.fused import fused_layers, missing_layers
 from kmr_cli.formats.onnx.describe.graph import BRANCHES, LOOPS
-from kmr_cli.formats.onnx.describe.layers import Layer
-from kmr_cli.records import LayerInfo, ModelInfo, TensorSpec
+from kmr_cli.records import LayerInfo, ModelInfo
 
-_SHOWN = 4
-"""Names that a note lists before it only counts."""
 _OPTIMIZED = "graph optimization, which is off here: with it, the last bits of values differ"
 _OWN_WEIGHTS = "ai.onnx.ml"
 """The domain of operators that hold what they learned in attributes: trees, scalers."""
@@ -34,7 +31,7 @@ def model_info(analysis: Analysis, options: OpenOptions, format_name: str) -> Mo
         layers=layer_infos(analysis),
         parameters=_parameters(analysis),
         separator=analysis.scopes.separator,
-        fixed_batch=_fixed_batch(inputs),
+        fixed_batch=fixed_batch(inputs),
         notes=tuple(_notes(analysis)),
         beside=tuple(file.location for file in analysis.external),
         unseen=(_OPTIMIZED,),
@@ -69,11 +66,6 @@ def _parameters(analysis: Analysis) -> int | None:
     return analysis.weights.sum(analysis.weights.parameters)
 
 
-def _fixed_batch(inputs: Iterable[TensorSpec]) -> int | None:
-    sizes = {one.shape[0] if one.shape else None for one in inputs}
-    return sizes.pop() if len(sizes) == 1 else None
-
-
 def _writer(analysis: Analysis) -> str:
     model = analysis.source.model
     version = model.producer_version.split()[:1]  # tf2onnx writes a commit behind it, or "None"
@@ -87,16 +79,16 @@ def _notes(analysis: Analysis) -> list[str]:
     fused = fused_layers(analysis)
     if fused:
         shown = [f"{missing} in {layer}" for missing, layer in fused.items()]
-        notes.append(f"the exporter fused layers into others: {_some(shown)}")
+        notes.append(f"the exporter fused layers into others: {some(shown)}")
     missing = missing_layers(analysis, frozenset(fused))
     if missing:
-        notes.append(f"layers that the exporter dropped or fused into others: {_some(missing)}")
+        notes.append(f"layers that the exporter dropped or fused into others: {some(missing)}")
     for operators, what in ((LOOPS, "loops"), (BRANCHES, "branches")):
         found = [node.name or node.op for node in graph.nodes if node.op in operators and not node.domain]
         if found:
-            notes.append(f"what runs inside {what} cannot be tapped: {_some(found)}")
+            notes.append(f"what runs inside {what} cannot be tapped: {some(found)}")
     if graph.functions:
-        notes.append(f"functions of the file's own, tapped inside: {_some(graph.functions)}")
+        notes.append(f"functions of the file's own, tapped inside: {some(graph.functions)}")
     for file in analysis.external:
         if file.problem:
             notes.append(f"{file.problem}: the model cannot be run")
@@ -112,11 +104,6 @@ def _operators(analysis: Analysis) -> str:
     return "operators: " + ", ".join(
         [*own, *(f"{domain} {version}" for domain, version in sorted(imports.items()) if domain)]
     )
-
-
-def _some(names: Iterable[str]) -> str:
-    listed = list(names)
-    return ", ".join(listed[:_SHOWN]) + (f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else "")
 
 
 def _bytes(size: float) -> str:

@@ -23,7 +23,7 @@ def fused_layers(analysis: Analysis) -> dict[str, str]:
     for layer in analysis.layers:
         if layer.path in containers:
             continue
-        for weight in sorted(layer.weights):
+        for weight in layer.weights:
             match = _NAME_OF_WEIGHT.match(weight)
             if match is None or match[1] in known:
                 continue

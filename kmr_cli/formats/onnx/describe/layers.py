@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from kmr_cli.formats.common.graph_layers import Call, Layer
 from kmr_cli.formats.onnx.describe import kinds
 from kmr_cli.formats.onnx.describe.calls import split
 from kmr_cli.formats.onnx.describe.graph import BRANCHES, LOOPS, Graph, Node
@@ -19,37 +20,21 @@ _ALWAYS = LOOPS | BRANCHES | kinds.DYNAMIC_QUANTIZATION
 
 
 @dataclass(frozen=True)
-class Call:
+class NodeCall(Call):
     """One run of a layer.
 
     Attributes:
-        inputs: the values that enter, in port order.
-        entered: for each of them the number of the layer's node that takes it first.
-        outputs: the values that leave, in port order.
         nodes: numbers of the nodes that it is made of, those of the layers inside it included.
     """
 
-    inputs: tuple[str, ...] = ()
-    entered: tuple[int, ...] = ()
-    outputs: tuple[str, ...] = ()
     nodes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
-class Layer:
-    """One layer.
+class NodeLayer(Layer):
+    """One layer; its weights are the names of the parameters that it reads."""
 
-    Attributes:
-        path: as the user types it.
-        kind: its type.
-        calls: its runs, in order.
-        weights: names of the parameters that it and the layers inside it read.
-    """
-
-    path: str
-    kind: str
-    calls: tuple[Call, ...]
-    weights: frozenset[str]
+    calls: tuple[NodeCall, ...]
 
 
 @dataclass
@@ -65,7 +50,7 @@ class _Group:
     container: bool = False
 
 
-def find_layers(graph: Graph, scopes: Scopes, weights: Weights) -> list[Layer]:
+def find_layers(graph: Graph, scopes: Scopes, weights: Weights) -> list[NodeLayer]:
     """Every layer, parents before children, otherwise in the order in which they run."""
     return _Finder(graph, scopes, weights).layers()
 
@@ -81,7 +66,7 @@ class _Finder:
         self._path_of: dict[str, str] = {"": ""}
         self._taken: set[str] = set()
 
-    def layers(self) -> list[Layer]:
+    def layers(self) -> list[NodeLayer]:
         groups = self._scope_groups()
         containers = {above for group in groups for above in self._above(group.path)}
         for group in groups:
@@ -97,7 +82,7 @@ class _Finder:
             if not any(call.outputs for call in calls):
                 continue  # nothing that can be seen leaves it
             kind = group.kind or kinds.guess([node.op for node in group.calls[0]], container=group.container)
-            found.append(Layer(group.path, kind, tuple(calls), group.weights))
+            found.append(NodeLayer(group.path, kind, tuple(calls), tuple(sorted(group.weights))))
         first = {group.path: min(node.number for call in group.calls for node in call) for group in groups}
         return sorted(found, key=lambda layer: self._tree_key(layer.path, first))
 
@@ -216,7 +201,7 @@ class _Finder:
 
     # -- ports -----------------------------------------------------------------------------------------------------
 
-    def _ports(self, groups: Sequence[_Group]) -> dict[tuple[str, int], Call]:
+    def _ports(self, groups: Sequence[_Group]) -> dict[tuple[str, int], NodeCall]:
         """(path, call) -> what enters and leaves."""
         units: dict[int, set[tuple[str, int]]] = {}
         entering: dict[tuple[str, int], dict[str, int]] = {}
@@ -247,7 +232,7 @@ class _Finder:
                     leaving[unit].add(name)
         place = {name: (node.number, rank) for node in self._nodes for rank, name in enumerate(node.outputs)}
         return {
-            unit: Call(
+            unit: NodeCall(
                 tuple(entered),
                 tuple(entered.values()),
                 tuple(sorted(leaving[unit], key=place.__getitem__)),

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from kmr_cli.errors import BatchError, ModelFileError, ModelLoadError, ModelRunError
 from kmr_cli.formats.common.fixed_inputs import fixed_inputs
+from kmr_cli.formats.common.resizing import TakesAnySize
 from kmr_cli.formats.interface import OpenOptions, Sink, Taps
 from kmr_cli.formats.onnx.describe.analysis import Analysis
 from kmr_cli.formats.onnx.describe.description import layer_infos
@@ -24,7 +24,7 @@ _KEPT = 2
 """Graphs that stay loaded: one to look at a layer, one to look at all."""
 
 
-class OnnxSession:
+class OnnxSession(TakesAnySize):
     """Implements :class:`kmr_cli.formats.interface.Session`.
 
     The wanted values become outputs of the graph, which is cut to what they need: stopping early is running a smaller
@@ -54,7 +54,7 @@ class OnnxSession:
         self._runtime = Runtime(analysis.path, options.imports)
         self._sessions: OrderedDict[tuple[tuple[str, ...], bool], Any] = OrderedDict()
         self._events: dict[Taps, list[Event]] = {}  # of the last taps: they are mostly the same again
-        self._closed = self._any_size = False
+        self._closed = False
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
@@ -83,15 +83,6 @@ class OnnxSession:
         if sink is not None:
             _deliver(listed, found, sink)
         return None if stop else dict(_named(outputs, found))
-
-    @contextmanager
-    def any_size(self) -> Iterator[None]:
-        """See :class:`kmr_cli.formats.interface.ResizableSession`."""
-        self._any_size = True
-        try:
-            yield
-        finally:
-            self._any_size = False
 
     def close(self) -> None:
         """Free every loaded graph."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kmr_cli.errors import LayerError
+from kmr_cli.formats.common.graph_layers import Call
 from kmr_cli.formats.interface import Taps
 from kmr_cli.formats.onnx.describe.analysis import Analysis
-from kmr_cli.formats.onnx.describe.layers import Call
 
 
 @dataclass(frozen=True)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from kmr_cli.formats.common.graph_layers import Call, fixed_batch
+from kmr_cli.formats.common.notes import some
 from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.formats.savedmodel.describe import dtypes, reader
 from kmr_cli.formats.savedmodel.describe.analysis import Analysis
 from kmr_cli.formats.savedmodel.describe.composites import composites
 from kmr_cli.formats.savedmodel.describe.constants import constants
-from kmr_cli.formats.savedmodel.describe.scopes import BRANCHES, LOOPS, Call, ScopeLayer
+from kmr_cli.formats.savedmodel.describe.scopes import BRANCHES, LOOPS, ScopeLayer
 from kmr_cli.formats.savedmodel.describe.signatures import other_signatures
 from kmr_cli.records import LayerInfo, ModelInfo, TensorSpec
-
-_SHOWN = 4
-"""Names that a note lists before it only counts."""
 
 
 def model_info(analysis: Analysis, format_name: str, options: OpenOptions) -> ModelInfo:
@@ -38,7 +37,7 @@ def model_info(analysis: Analysis, format_name: str, options: OpenOptions) -> Mo
         outputs=outputs,
         layers=layer_infos(analysis),
         parameters=_sum(analysis, tuple(analysis.variables)),
-        fixed_batch=_fixed_batch(inputs),
+        fixed_batch=fixed_batch(inputs),
         notes=(*_notes(analysis), *_of_parts(parts)),
         ways=tuple(("signature", name) for name in other_signatures(source)),
         way=source.signature_name,
@@ -71,14 +70,14 @@ def layer_infos(analysis: Analysis) -> tuple[LayerInfo, ...]:
 def _layer_info(analysis: Analysis, layer: ScopeLayer) -> LayerInfo:
     first = layer.calls[0] if layer.calls else Call()
     outputs = tuple(_spec(analysis, f"out{index}", tensor) for index, tensor in enumerate(first.outputs))
-    kinds = {analysis.variables[handle].dtype for handle in layer.variables} or {one.dtype for one in outputs[:1]}
+    kinds = {analysis.variables[handle].dtype for handle in layer.weights} or {one.dtype for one in outputs[:1]}
     return LayerInfo(
         path=layer.path,
         type=layer.kind,
         inputs=tuple(_spec(analysis, f"in{index}", tensor) for index, tensor in enumerate(first.inputs)),
         outputs=outputs,
         dtype=kinds.pop() if len(kinds) == 1 else None,
-        parameters=_sum(analysis, layer.variables),
+        parameters=_sum(analysis, layer.weights),
         calls=len(layer.calls) if layer.untappable is None else None,
         untappable=layer.untappable,
         scopes=layer.scopes,
@@ -93,11 +92,6 @@ def _spec(analysis: Analysis, port: str, tensor: str) -> TensorSpec:
 def _sum(analysis: Analysis, handles: tuple[str, ...]) -> int | None:
     sizes = [analysis.variables[handle].size for handle in handles]
     return None if None in sizes else sum(size for size in sizes if size is not None)
-
-
-def _fixed_batch(inputs: tuple[TensorSpec, ...]) -> int | None:
-    sizes = {one.shape[0] if one.shape else None for one in inputs}
-    return sizes.pop() if len(sizes) == 1 else None
 
 
 def _writer(analysis: Analysis) -> str:
@@ -119,8 +113,7 @@ def _notes(analysis: Analysis) -> list[str]:
     for operations, what in ((LOOPS, "loops"), (BRANCHES, "branches")):
         found = [node.label for name in analysis.flow.order if (node := analysis.graph.nodes[name]).op in operations]
         if found:
-            shown = ", ".join(found[:_SHOWN]) + (f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else "")
-            notes.append(f"what runs inside {what} cannot be tapped: {shown}")
+            notes.append(f"what runs inside {what} cannot be tapped: {some(found)}")
     if analysis.flow.hidden:
         notes.append(f"{len(analysis.flow.hidden)} operations inside TF1 loops and branches cannot be tapped")
     return notes

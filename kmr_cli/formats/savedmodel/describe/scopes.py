@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kmr_cli.formats.common.graph_layers import Call, Layer
 from kmr_cli.formats.savedmodel.describe import flow as flows
 from kmr_cli.formats.savedmodel.describe import kinds, names
 from kmr_cli.formats.savedmodel.describe.calls import READS, CallSplitter, readers
@@ -20,37 +21,14 @@ BRANCHES = frozenset({"If", "StatelessIf", "Case", "StatelessCase"})
 
 
 @dataclass(frozen=True)
-class Call:
-    """One run of a layer.
+class ScopeLayer(Layer):
+    """One layer; its weights are the handles of the variables that it reads.
 
     Attributes:
-        inputs: the tensors that enter, in port order.
-        entered: for each of them the rank of the layer's node that takes it first.
-        outputs: the tensors that leave, in port order.
-    """
-
-    inputs: tuple[str, ...] = ()
-    entered: tuple[int, ...] = ()
-    outputs: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class ScopeLayer:
-    """One layer.
-
-    Attributes:
-        path: as the user types it.
-        kind: its type, as far as the graph tells.
-        calls: its runs, in order.
-        variables: handles of what it and the layers inside it read.
         untappable: why no tap can be put on it, or None.
         scopes: where its operations stand, in the function that defines them and in the whole graph.
     """
 
-    path: str
-    kind: str
-    calls: tuple[Call, ...]
-    variables: tuple[str, ...]
     untappable: str | None = None
     scopes: tuple[str, ...] = ()
 
@@ -196,7 +174,7 @@ class _Finder:
                     path=group.path,
                     kind=self._kind(group, self._rank(calls), container=group.path in containers),
                     calls=calls if untappable is None else (),
-                    variables=tuple(sorted(group.variables)),
+                    weights=tuple(sorted(group.variables)),
                     untappable=untappable,
                     scopes=tuple(self._written(group)),
                 )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from kmr_cli.errors import BatchError, ModelLoadError
 from kmr_cli.formats.common.aligned import aligned_copy
 from kmr_cli.formats.common.frameworks import import_user_modules, require
+from kmr_cli.formats.common.resizing import TakesAnySize
 from kmr_cli.formats.interface import OpenOptions, Sink, State, Taps
 from kmr_cli.formats.savedmodel.describe.analysis import Analysis
 from kmr_cli.formats.savedmodel.describe.constants import constants
@@ -24,7 +24,7 @@ _KEPT = 2
 """Sub-graphs that stay loaded: one to look at a layer, one to look at all."""
 
 
-class SavedModelSession:
+class SavedModelSession(TakesAnySize):
     """Implements :class:`kmr_cli.formats.interface.KeepingSession`.
 
     Weights are read by the first capture, as far as its sub-graph needs them. Captures with the same taps share one
@@ -53,7 +53,7 @@ class SavedModelSession:
         self._events: dict[Taps, list[tapping.Event]] = {}  # of the last taps: they are mostly the same again
         self._sink: Sink | None = None
         self._groups: list[tapping.Group] = []
-        self._closed = self._any_size = False
+        self._closed = False
         self.start: State | None = None
         self._check_operations()
 
@@ -113,15 +113,6 @@ class SavedModelSession:
         for runner, _ in self._runners.values():
             if runner.writes:
                 runner.restart()
-
-    @contextmanager
-    def any_size(self) -> Iterator[None]:
-        """See :class:`kmr_cli.formats.interface.ResizableSession`."""
-        self._any_size = True
-        try:
-            yield
-        finally:
-            self._any_size = False
 
     def close(self) -> None:
         """Free every loaded sub-graph."""

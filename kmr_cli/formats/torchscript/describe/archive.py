@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 
 from kmr_cli.errors import ModelFileError
 from kmr_cli.formats import unrecognized
+from kmr_cli.formats.common.archives import zip_names
 
 _MAX_TEXT = 1 << 28
 """Bytes that a description may take: no real model's structure or code comes near it."""
@@ -105,14 +106,8 @@ class Archive:
 
 def looks_like(path: Path) -> bool:
     """Whether a file is a zip archive with the members of a TorchScript file."""
-    try:
-        with path.open("rb") as file:
-            if file.read(4) != b"PK\x03\x04":
-                return False
-            with zipfile.ZipFile(file) as members:
-                return _folder(members.namelist()) is not None
-    except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError):
-        return False
+    names = zip_names(path)
+    return names is not None and _folder(names) is not None
 
 
 def read(source: Path | BinaryIO, name: str) -> Archive:
