@@ -10,8 +10,8 @@ from kmr_cli.arrays.changes import changed
 from kmr_cli.batch import replacement
 from kmr_cli.batch.given import batch_size
 from kmr_cli.errors import ModelRunError
+from kmr_cli.evidence.observed import Progress
 from kmr_cli.evidence.taps import Tap
-from kmr_cli.evidence.verifier import Progress
 from kmr_cli.formats.interface import Session, Taps
 from kmr_cli.records import Batch
 

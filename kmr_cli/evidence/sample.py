@@ -11,10 +11,11 @@ import numpy as np
 from kmr_cli.batch.fit import Notice
 from kmr_cli.batch.given import batch_size
 from kmr_cli.errors import LayerError
+from kmr_cli.evidence.observed import Progress
 from kmr_cli.evidence.origins import inputs_of_calls
 from kmr_cli.evidence.owners import RANDOM as RANDOM
 from kmr_cli.evidence.taps import Tap
-from kmr_cli.evidence.verifier import Progress, Verifier
+from kmr_cli.evidence.verifier import Verifier
 from kmr_cli.formats.interface import Session, Taps
 from kmr_cli.records import Batch, BatchIndex, Record
 
