@@ -180,9 +180,9 @@ def _checked(item: GivenInput, spec: TensorSpec, notice: Notice) -> np.ndarray:
         raise BatchError(f"input {spec.name!r}: a single number, but samples lie along axis 0 ({item.source})")
     if declared_dtype(spec, array.dtype) is not None:
         array = _cast(item, spec, notice)
-    elif array.dtype.kind in "USO":
-        if array.dtype.kind == "O" and not all(isinstance(value, (str, bytes)) for value in array.ravel().tolist()):
-            raise BatchError(f"input {spec.name!r}: Python objects, neither numbers nor text ({item.source})")
+    elif array.dtype.kind in _TEXT:
+        if not _is_text(array):
+            raise _objects(item, spec)
         array = as_bytes(array)
     if spec.limit is not None and "limit" not in spec.presumed and array.size and array.dtype.kind in "iuf":
         low, high = int(array.min()), int(array.max())
@@ -227,13 +227,17 @@ def _check_shape(item: GivenInput, name: str, expected: Shape) -> None:
 
 def _cast(item: GivenInput, spec: TensorSpec, notice: Notice) -> np.ndarray:
     array, dtype = item.array, spec.dtype
-    given = "string" if array.dtype.kind in "USO" else str(array.dtype)
+    given = "string" if array.dtype.kind in _TEXT else str(array.dtype)
+    if given == "string" and not _is_text(array):
+        raise _objects(item, spec)
     problem = BatchError(f"input {spec.name!r}: expected {dtype}, given {given} ({item.source})")
     if dtype == "string":
         if given != "string":
+            problem.hint = "give the text itself, as an array of strings"
             raise problem
         return as_bytes(array)
     if given == "string":
+        problem.hint = f"if it holds numbers, convert it: array.astype({dtype!r})"
         raise problem
     try:
         target = np.dtype(dtype)
@@ -243,6 +247,7 @@ def _cast(item: GivenInput, spec: TensorSpec, notice: Notice) -> np.ndarray:
         return array
     ranks = {"b": 0, "u": 1, "i": 1, "f": 2, "V": 2, "c": 3}
     if array.dtype.kind not in ranks:
+        problem.hint = "turn it into numbers yourself: what they are to count is yours to say"
         raise problem
     if ranks[array.dtype.kind] > ranks[target.kind]:
         problem.hint = f"convert it yourself if that is what you mean: array.astype({dtype!r})"
@@ -255,6 +260,24 @@ def _cast(item: GivenInput, spec: TensorSpec, notice: Notice) -> np.ndarray:
     if array.dtype.kind != "b":
         notice(f"input {spec.name!r}: cast from {array.dtype} to {dtype}")
     return cast
+
+
+_TEXT = "USOT"
+"""Kinds of arrays that may hold text: NumPy's own, those of Python objects, and StringDType."""
+
+
+def _is_text(array: np.ndarray) -> bool:
+    """Whether an array of a kind in :data:`_TEXT` holds nothing but text."""
+    return array.dtype.kind != "O" or all(isinstance(value, (str, bytes)) for value in array.ravel().tolist())
+
+
+def _objects(item: GivenInput, spec: TensorSpec) -> BatchError:
+    kinds = {type(value).__name__ for value in item.array.ravel().tolist() if not isinstance(value, (str, bytes))}
+    return BatchError(
+        f"input {spec.name!r}: an array of Python objects ({', '.join(sorted(kinds)[:3])}), neither numbers nor text"
+        f" ({item.source})",
+        f"convert it: array.astype({'str' if spec.dtype == 'string' else repr(spec.dtype or 'float32')})",
+    )
 
 
 def as_bytes(array: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ import ml_dtypes  # noqa: F401  (registers bfloat16 and float8 with NumPy, so th
 import numpy as np
 
 from kmr_cli.batch.fit import GivenInput
+from kmr_cli.batch.other_files import HEAD, other_archive, refuse_no_file, refuse_others
 from kmr_cli.batch.text_files import NotTextError, read_text
 from kmr_cli.batch.words import listed
 from kmr_cli.errors import BatchError
@@ -29,6 +30,8 @@ def read_files(arguments: Iterable[str]) -> list[GivenInput]:
     given: list[GivenInput] = []
     for argument in arguments:
         name, file = split_argument(argument)
+        if not file:
+            raise BatchError(f"--input {argument}: no file is named", f"--input {name or 'NAME'}=FILE.npy")
         given.extend(_read(Path(file), name or None))
     return given
 
@@ -48,11 +51,24 @@ def from_arrays(data: Mapping[str, object] | object) -> list[GivenInput]:
 
 def _as_array(value: object, name: str) -> np.ndarray:
     try:
-        return np.asarray(value)
+        array = np.asarray(value)
     except ValueError as exc:
         raise BatchError(
             f"{name}: rows of different lengths do not form an array", "pad them to the same length"
         ) from exc
+    except (TypeError, RuntimeError) as exc:  # tensors on a device, with gradients, of a dtype that NumPy lacks
+        line = (str(exc).strip().splitlines() or [""])[0].rstrip(".")
+        raise BatchError(
+            f"{name}: a {type(value).__name__} that is no array for NumPy ({line})",
+            "give a NumPy array: tensor.detach().cpu().float().numpy() of a torch tensor",
+        ) from exc
+    if array.dtype.names:
+        raise _has_fields(name, array.dtype)
+    if array.dtype == object and array.ndim == 0 and not isinstance(value, np.ndarray):
+        raise BatchError(
+            f"{name}: a {type(value).__name__}, not an array", "give an array, or a mapping from input names to arrays"
+        )
+    return array
 
 
 _UNREADABLE = (
@@ -70,23 +86,29 @@ _UNREADABLE = (
 def _read(path: Path, name: str | None) -> list[GivenInput]:
     try:
         with contextlib.ExitStack() as opened:
+            refuse_no_file(path)
             # Opened here, since np.load leaves the file open where it is damaged.
             file = opened.enter_context(path.open("rb"))
-            _refuse_others(path, file.read(_HEAD))
+            refuse_others(path, file.read(HEAD))
             file.seek(0)
-            if _holds_objects(file):
+            dtype = _dtype_of(file)
+            if dtype is not None and dtype.names:
+                raise _has_fields(path, dtype)
+            if dtype is not None and dtype.hasobject:
                 return [GivenInput(name, str(path), read_text(file))]
             archive = np.load(file, allow_pickle=False)
             if isinstance(archive, np.ndarray):
-                _refuse_fields(path, archive)
                 return [GivenInput(name, str(path), archive)]
             opened.enter_context(archive)
+            if (other := other_archive(path, archive.zip.namelist())) is not None:
+                raise other
             keys: list[str] = [name] if name is not None and name in archive.files else archive.files
             if name is not None and len(keys) > 1:
                 raise BatchError(f"{path}: holds {listed(keys)}, not one array for {name!r}", f"give --input {path}")
             arrays = [(key, _member(archive, key)) for key in keys]
             for _, array in arrays:
-                _refuse_fields(path, array)
+                if array.dtype.names:
+                    raise _has_fields(path, array.dtype)
     except NotTextError as exc:
         raise BatchError(
             f"{path}: holds {exc}, which are not read from files",
@@ -103,42 +125,24 @@ def _read(path: Path, name: str | None) -> list[GivenInput]:
             problem = "not a .npy or .npz file, or cut short"
         raise BatchError(f"{path}: {problem}", "write it with numpy.save or numpy.savez") from exc
     if not arrays:
-        raise BatchError(f"{path}: holds no arrays")
+        raise BatchError(f"{path}: holds no arrays", "write it with numpy.savez")
     if name is not None:
         return [GivenInput(name, f"{path}:{arrays[0][0]}", arrays[0][1])]
     alone = len(arrays) == 1
     return [GivenInput(key, f"{path}:{key}", value, container=not alone) for key, value in arrays]
 
 
-_HEAD = 8
-_KINDS = {b"\x89PNG": "a PNG picture", b"\xff\xd8\xff": "a JPEG picture", b"\x89HDF": "an HDF5 file", b"%PDF": "a PDF"}
-
-
-def _refuse_others(path: Path, head: bytes) -> None:
-    """Refuse what neither is nor was an array file."""
-    if head.startswith((b"\x93NUMPY"[: max(len(head), 1)], b"PK")) or not head:
-        return
-    kind = next((what for start, what in _KINDS.items() if head.startswith(start)), None)
-    if kind is None:
-        text = all(byte in b"\t\n\r" or byte >= 32 for byte in head) and b"\0" not in head
-        kind = f"a {path.suffix.removeprefix('.')} file" if text and path.suffix else "text" if text else None
-    raise BatchError(
-        f"{path}: not a .npy or .npz file" + (f" but {kind}" if kind else ""),
-        "read it in Python and write the array with numpy.save or numpy.savez: .npy and .npz are read",
-    )
-
-
-def _holds_objects(file: BinaryIO) -> bool:
-    """Whether this is an .npy file of Python objects; the file is at its beginning afterwards."""
+def _dtype_of(file: BinaryIO) -> np.dtype[Any] | None:
+    """The dtype that an .npy file declares, None where it is none; the file is at its beginning afterwards."""
     try:
         version = np.lib.format.read_magic(file)
         header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        dtype = header(file)[2]
+        dtype: np.dtype[Any] = header(file)[2]
     except (ValueError, SyntaxError, tokenize.TokenError, EOFError):
-        return False  # an archive, or damaged, which NumPy says
+        return None  # an archive, or damaged, which NumPy says
     finally:
         file.seek(0)
-    return bool(dtype.hasobject and dtype.names is None)
+    return dtype
 
 
 def _member(archive: Any, key: str) -> np.ndarray:
@@ -153,12 +157,12 @@ def _member(archive: Any, key: str) -> np.ndarray:
     return array
 
 
-def _refuse_fields(path: Path, array: np.ndarray) -> None:
-    if array.dtype.names:
-        raise BatchError(
-            f"{path}: an array with fields ({', '.join(array.dtype.names)}), which is no tensor",
-            "numpy.lib.recfunctions.structured_to_unstructured makes one axis of them; or save each as an array",
-        )
+def _has_fields(source: Path | str, dtype: np.dtype[Any]) -> BatchError:
+    fields = ", ".join(dtype.names or ())
+    return BatchError(
+        f"{source}: a structured array, with the fields {fields}, where a tensor is needed",
+        "numpy.lib.recfunctions.structured_to_unstructured makes one axis of them; or save each field as an array",
+    )
 
 
 def batch_size(batch: Batch) -> int:

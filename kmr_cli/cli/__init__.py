@@ -6,12 +6,15 @@ What commands share stands in files of its own: ``options``, ``target`` (where t
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import errno
 import shlex
 import sys
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -34,7 +37,30 @@ The first sentence of each stands here too, so that ``kmr-inspect --help`` need 
 """
 
 
+class _NobodyReadsError(Exception):
+    """Nobody reads what goes to stdout any more.
+
+    No OSError, of which click would make an exit code of its own, another one in every release.
+    """
+
+
+@contextlib.contextmanager
+def _seen() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise _NobodyReadsError from None
+
+
 class _Group(click.Group):
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        with _seen():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _seen():
+            return super().invoke(ctx)
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(COMMANDS)
 
@@ -94,7 +120,7 @@ def run(arguments: list[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
         return ExitCode.INTERRUPTED
-    except BrokenPipeError:
+    except (BrokenPipeError, _NobodyReadsError):
         silence_stdout()  # the reader has seen enough
         return ExitCode.CLEAN
     except OSError as exc:

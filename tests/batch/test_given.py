@@ -82,9 +82,22 @@ class TestReading:
         with pytest.raises(BatchError, match="Python objects"):
             read_files([str(tmp_path / "o.npy")])
 
-    def test_directory(self, tmp_path):
-        with pytest.raises(BatchError, match="cannot be read"):
-            read_files([str(tmp_path)])
+    def test_an_array_in_python_that_is_none(self):
+        fields = np.zeros(3, [("a", "f4"), ("b", "i4")])
+        for value, message in ((fields, "fields a, b"), ({"x": 1}, "a dict, not an array"), ([[1], [1, 2]], "lengths")):
+            with pytest.raises(BatchError, match=message) as caught:
+                from_arrays({"image": value})
+            assert caught.value.message.startswith("image: ")
+            assert caught.value.hint
+
+    def test_a_tensor_that_numpy_cannot_take(self):
+        class Tensor:
+            def __array__(self, dtype=None, copy=None):
+                raise RuntimeError("Can't call numpy() on Tensor that requires grad.\nmore")
+
+        with pytest.raises(BatchError, match=r"no array for NumPy \(Can't call numpy\(\) on Tensor that") as caught:
+            from_arrays(Tensor())
+        assert "tensor.detach()" in caught.value.hint
 
 
 class TestFitting:
@@ -123,6 +136,14 @@ class TestFitting:
             fitted(np.array([1]), spec)
         with pytest.raises(BatchError, match="expected float32, given string"):
             fitted(np.full((2, 8, 8, 1), "a"), IMAGE)
+        with pytest.raises(BatchError, match=r"Python objects \(NoneType\), neither numbers nor text"):
+            fitted(np.array(["a", None], dtype=object), spec)
+
+    @pytest.mark.skipif(not hasattr(np.dtypes, "StringDType"), reason="NumPy 2")
+    def test_text_of_any_length(self):
+        text = np.array(["a", "é"], dtype=np.dtypes.StringDType())
+        assert fitted(text, TensorSpec("word", (None,), "string"))["word"].tolist() == [b"a", "é".encode()]
+        assert fitted(text, TensorSpec("word", None))["word"].tolist() == [b"a", "é".encode()]
 
     def test_embedding_range(self):
         with pytest.raises(BatchError, match=r"50 is outside the embedding's range \[0, 50\)"):
@@ -298,26 +319,3 @@ class TestTextOfObjects:
         with pytest.raises(BatchError, match="Python objects"):
             read_files([str(tmp_path / "evil.npy")])
         assert not (tmp_path / "evil").exists()
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "said"),
-    [
-        ("data.csv", b"a,b\n1,2\n", "but a csv file"),
-        ("batch.json", b'{"x": [1, 2]}', "but a json file"),
-        ("photo.png", b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "but a PNG picture"),
-        pytest.param("raw.bin", bytes(64), "not a .npy or .npz file\n", id="zeros"),
-    ],
-)
-def test_files_that_hold_no_array(tmp_path, name, content, said):
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(BatchError, match=said) as raised:
-        read_files([str(tmp_path / name)])
-    assert ".npy and .npz are read" in raised.value.hint
-
-
-def test_an_array_with_fields_is_no_tensor(tmp_path):
-    np.save(tmp_path / "f.npy", np.zeros(3, [("a", "f4"), ("b", "i4")]))
-    with pytest.raises(BatchError, match="fields \\(a, b\\)") as raised:
-        read_files([str(tmp_path / "f.npy")])
-    assert "structured_to_unstructured" in raised.value.hint

@@ -33,6 +33,13 @@ def test_closed_streams_get_in_nobodys_way(tmp_path, closed):
         assert file["head#0/out0"].shape == (10,)
 
 
+@pytest.mark.parametrize("arguments", ["--help", "layers --help", "--version", "rules", "rules KMR1", "layers"])
+def test_a_reader_that_leaves_early(tmp_path, arguments):
+    model = f" '{HOME / 'digits.keras'}'" if arguments == "layers" else ""
+    done = shell(f"(sleep 0; '{COMMAND}' {arguments}{model}; echo $? >&2) | true", tmp_path)
+    assert done.stderr == "0\n"
+
+
 def test_closed_stderr(tmp_path):
     done = shell(f"{LAYERS} 2>&-", tmp_path)
     assert done.returncode == 0

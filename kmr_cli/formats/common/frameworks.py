@@ -18,6 +18,8 @@ from kmr_cli.errors import MissingFrameworkError, ModelLoadError
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "ABSL_MIN_LOG_LEVEL": "3", "GRPC_VERBOSITY": "ERROR", "GLOG_minloglevel": "3"}
 """Environment that silences what the frameworks' C++ parts print while they start."""
 
+_DISTRIBUTION = "kmr-inspect"
+
 
 def require(module: str, extra: str) -> ModuleType:
     """Import a framework.
@@ -33,7 +35,7 @@ def require(module: str, extra: str) -> ModuleType:
         return sys.modules[module]
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
-    hint = f"pip install 'kmr-inspect[{extra}]'"
+    hint = how_to_install(extra)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -45,6 +47,19 @@ def require(module: str, extra: str) -> ModuleType:
         raise MissingFrameworkError(f"{what} is not installed", hint) from exc
     except ImportError as exc:
         raise MissingFrameworkError(f"{module} is installed but cannot be imported ({exc})", hint) from exc
+
+
+def how_to_install(extra: str) -> str:
+    """What to type for an extra of this package: also where it runs from a checkout and was never installed."""
+    from importlib import metadata  # takes 20 ms
+
+    try:
+        metadata.distribution(_DISTRIBUTION)
+    except metadata.PackageNotFoundError:
+        checkout = Path(__file__).parents[3]
+        if (checkout / "pyproject.toml").is_file():
+            return f"pip install '{checkout}[{extra}]'"
+    return f"pip install '{_DISTRIBUTION}[{extra}]'"
 
 
 def installed(module: str) -> bool:

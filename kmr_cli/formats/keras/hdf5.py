@@ -95,7 +95,7 @@ def open(path: Path, options: OpenOptions) -> Session:  # noqa: A001
 
 def _by_tf_keras(path: Path, session: Any, why: Exception, custom: dict[str, Any]) -> Any:
     """Load with Keras 2 what Keras 3 cannot, and let the session tap it that way."""
-    from kmr_cli.formats.common.frameworks import installed
+    from kmr_cli.formats.common.frameworks import how_to_install, installed
     from kmr_cli.formats.keras.run.keras2 import NeedsKeras2Error
     from kmr_cli.formats.keras.run.load import keras_message, load_error
     from kmr_cli.formats.keras.run.tf_keras_model import EXTRA as KERAS2
@@ -108,7 +108,7 @@ def _by_tf_keras(path: Path, session: Any, why: Exception, custom: dict[str, Any
             raise known from why
         raise MissingFrameworkError(
             f"{path.name}: written by Keras 2, which Keras 3 cannot load ({reason})",
-            f"pip install 'kmr-inspect[{KERAS2}]'",
+            how_to_install(KERAS2),
         ) from why
     model = load_by_tf_keras(path, custom)
     session.use(Keras2())

@@ -97,18 +97,9 @@ def explain(path: Path) -> ModelFileError | None:
     """What ``torch.save`` writes."""
     if not path.is_file():
         return None
-    from kmr_cli.formats.common.archives import zip_names
+    from kmr_cli.formats.torchscript.describe import pickled
 
-    with path.open("rb") as file:
-        head = file.read(2)
-    names = (zip_names(path) or []) if head == b"PK" else []
-    pickled = len(head) == 2 and head[:1] == b"\x80" and head[1:] in b"\x02\x03\x04\x05"
-    if pickled or any(name.endswith("data.pkl") for name in names):
-        return ModelFileError(
-            f"{path}: a pickled state dict or model (torch.save), not a model that can be opened",
-            "export the model: torch.export.save(torch.export.export(model, inputs), 'model.pt2')",
-        )
-    return None
+    return pickled.explain(path)
 
 
 def _load(source: str | bytes, described: Description, *, training: bool) -> Session:

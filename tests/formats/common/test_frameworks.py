@@ -1,10 +1,12 @@
 """What is kept of a framework's message."""
 
 import time
+from importlib import metadata
+from pathlib import Path
 
 import pytest
 
-from kmr_cli.formats.common.frameworks import first_line
+from kmr_cli.formats.common.frameworks import first_line, how_to_install
 from kmr_cli.formats.savedmodel.run.runner import failure_text
 
 NODE = "{{function_node __wrapped__Mul_device_/job:localhost/replica:0/task:0/device:CPU:0}}"
@@ -59,3 +61,14 @@ def test_hostile_text_takes_no_time(words, said):
 
 def test_a_very_long_line_is_cut_behind_its_mark():
     assert first_line(ValueError(f"{{{{node {'n' * 2000}}}}} wrong shape {'x' * 2000}")).startswith("wrong shape xxx")
+
+
+def test_an_extra_is_installed_from_the_checkout_where_nothing_else_is_known(monkeypatch):
+    assert how_to_install("onnx") == "pip install 'kmr-inspect[onnx]'"
+
+    def unknown(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "distribution", unknown)
+    checkout = Path(__file__).parents[3]
+    assert how_to_install("onnx") == f"pip install '{checkout}[onnx]'"

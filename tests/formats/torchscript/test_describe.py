@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 import zipfile
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -421,12 +422,27 @@ def refused(path):
 
 
 @pytest.mark.parametrize("options", [{}, {"_use_new_zipfile_serialization": False}])
-@pytest.mark.parametrize("what", [{"weight": torch.ones(2)}, nn.Linear(2, 2)])
-def test_pickled_state_dict(tmp_path, what, options):
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ({"weight": torch.ones(2)}, "weights alone"),
+        (nn.Linear(2, 2).state_dict(), "weights alone"),
+        (torch.ones(2), "weights alone"),
+        (nn.Linear(2, 2), "an eager model, pickled by torch.save (torch.nn.modules.linear.Linear)"),
+        (zoo.scripted_cnn, "an eager model, pickled by torch.save (zoo.torchscript.scripted_cnn)"),
+    ],
+)
+def test_what_torch_save_pickled(tmp_path, what, said, options):
     torch.save(what, tmp_path / "m.pt", **options)
     error = refused(tmp_path / "m.pt")
-    assert "a pickled state dict" in error.message
-    assert error.hint == HINT
+    assert said in error.message
+    assert "torch.export.save(torch.export.export(model.eval(), (batch,)), 'model.pt2')" in error.hint
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_what_something_else_pickled(tmp_path, protocol):
+    (tmp_path / "m.pkl").write_bytes(pickle.dumps(Fraction(1, 2), protocol))
+    assert "a Python pickle of fractions.Fraction, which is not loaded" in refused(tmp_path / "m.pkl").message
 
 
 def test_exported_program(tmp_path):
@@ -608,9 +624,9 @@ def test_device_in_the_code(saved):
     path = saved(zoo.script(_Demanding()))
     assert "the code asks for the device cuda" in torchscript.describe(path, OPTIONS).notes
     session = torchscript.open(path, OPTIONS)
-    with pytest.raises(ModelRunError, match="needs a device that is not available here") as caught:
+    with pytest.raises(ModelRunError, match=r"its code runs on CUDA, which is not available here$") as caught:
         session.capture({"x": np.ones((2, 3), np.float32)}, Taps(()))
-    assert "on the CPU" in caught.value.hint
+    assert "to the CPU" in caught.value.hint
 
 
 def test_damage_that_only_torch_sees(saved):

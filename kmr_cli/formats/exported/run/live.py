@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from kmr_cli.errors import BatchError, LayerError, ModelLoadError, ModelRunError
+from kmr_cli.formats.common.devices import missing_device
 from kmr_cli.formats.common.frameworks import first_line
 from kmr_cli.formats.common.torch_arrays import to_arrays, to_tensor
 from kmr_cli.formats.exported.run.live_state import LiveState
@@ -87,6 +88,9 @@ class LiveSession:
         except Exception as exc:
             if run.delivering:
                 raise
+            if (device := missing_device(str(exc))) is not None:
+                message = f"{self._name}: its code runs on {device}, which is not available here"
+                raise ModelRunError(message, "write no .cuda() or device='cuda' in its code") from exc
             raise ModelRunError(
                 f"{self._name}: the forward pass failed ({first_line(exc)})",
                 "compare the batch with what the model expects",

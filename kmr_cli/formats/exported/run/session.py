@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from kmr_cli.errors import BatchError, KmrError, ModelLoadError, ModelRunError
+from kmr_cli.formats.common.devices import TO_THE_CPU, missing_device
 from kmr_cli.formats.common.frameworks import first_line
 from kmr_cli.formats.common.torch_arrays import to_arrays, to_tensor
 from kmr_cli.formats.common.torch_state import TensorState
@@ -162,10 +163,17 @@ class ExportedSession:
         path = node.stack[-1].path if node.stack else ""
         where = f" in layer {path!r}" if path else ""
         operation = node.target.removeprefix("torch.ops.")
-        error = ModelRunError(
-            f"{self._described.info.path}: the forward pass failed{where}, at {operation} ({first_line(exc)})",
-            "compare the batch with what the model expects",
-        )
+        name = self._described.info.path
+        if (device := missing_device(str(exc))) is not None:
+            error = ModelRunError(
+                f"{name}: its program runs on {device}, which is not available here{where}, at {operation}",
+                TO_THE_CPU.replace("saved", "exported"),
+            )
+        else:
+            error = ModelRunError(
+                f"{name}: the forward pass failed{where}, at {operation} ({first_line(exc)})",
+                "compare the batch with what the model expects",
+            )
         error.layer = path or None
         return error
 

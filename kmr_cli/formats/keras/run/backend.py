@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from kmr_cli.errors import MissingFrameworkError
-from kmr_cli.formats.common.frameworks import installed, require
+from kmr_cli.formats.common.frameworks import how_to_install, installed, require
 from kmr_cli.formats.keras import EXTRA
 
 
@@ -23,14 +23,12 @@ def import_keras() -> ModuleType:
     if "keras" in sys.modules:
         return sys.modules["keras"]
     if not installed("keras"):
-        raise MissingFrameworkError("keras is not installed", f"pip install 'kmr-inspect[{EXTRA}]'")
+        raise MissingFrameworkError("keras is not installed", how_to_install(EXTRA))
     if os.environ.get("KERAS_BACKEND"):
         return require("keras", EXTRA)
     backend = next((name for name in ("tensorflow", "torch", "jax") if installed(name)), None)
     if backend is None:
-        raise MissingFrameworkError(
-            "keras is installed, but none of its backends is", f"pip install 'kmr-inspect[{EXTRA}]'"
-        )
+        raise MissingFrameworkError("keras is installed, but none of its backends is", how_to_install(EXTRA))
     os.environ["KERAS_BACKEND"] = backend
     try:
         return require("keras", EXTRA)

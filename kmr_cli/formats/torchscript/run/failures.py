@@ -5,17 +5,13 @@ from __future__ import annotations
 import re
 
 from kmr_cli.errors import KmrError, ModelFileError, ModelLoadError, ModelRunError
+from kmr_cli.formats.common.devices import TO_THE_CPU, missing_device
 
 _UNKNOWN_OPERATOR = re.compile(
     r"(?:Unknown builtin op: |no such operator |object has no attribute or method )([\w:.]+)"
 )
 _UNKNOWN_CLASS = re.compile(
     r"Unknown type name '?(__torch__\.torch\.classes\.[\w.]+)|Class (__torch__\.[\w.]+) not found"
-)
-_CUDA = re.compile(
-    r"'aten::\S+' with arguments from the '(\w+)' backend|Torch not compiled with (\w+) enabled|(\w+) driver|"
-    r"No (\w+) GPUs are available|Cannot access accelerator device",
-    re.IGNORECASE,
 )
 _MOBILE = frozenset({"xnnpack", "prepacked", "vulkan_prepack", "metal_prepack"})
 """Namespaces of what ``torch.utils.mobile_optimizer`` puts into a model."""
@@ -76,12 +72,9 @@ def _missing(name: str, what: str, package: str) -> ModelLoadError:
 def while_running(name: str, exc: BaseException) -> KmrError:
     """The error for a forward pass that failed."""
     line = meaningful_line(exc)
-    device = _CUDA.search(str(exc))
+    device = missing_device(str(exc))
     if device:
-        return ModelRunError(
-            f"{name}: its code needs a device that is not available here ({line})",
-            "trace or script the model on the CPU and save it again",
-        )
+        return ModelRunError(f"{name}: its code runs on {device}, which is not available here", TO_THE_CPU)
     operator = _UNKNOWN_OPERATOR.search(str(exc))
     if operator and "::" in operator[1]:
         missing = _missing(name, f"the operator {operator[1]}", operator[1].split("::")[0])
