@@ -62,7 +62,8 @@ def kind_at(run: Run, source: Source, tap: Tap) -> str | None:
     if source.before is None and _is_dynamic(run, source):
         return "dynamic quantization"
     value = run.evidence.base.get(tap)
-    if tap in run.indices and run.indices[tap].kind == "interleaved":
+    single = value is not None and value.size == 1  # a maximum is one sample's
+    if tap in run.indices and run.indices[tap].kind == "interleaved" and not single:
         return "reshape"
     if value is not None and (shown := _shown_by(run, source, value)) is not None:
         return shown

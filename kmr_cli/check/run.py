@@ -167,8 +167,14 @@ class Run:
         return self.mixed(tap) or (index is not None and index.kind == "interleaved")
 
     def sources(self, wrong: Callable[[Tap], bool], order: Sequence[Tap] | None = None) -> list[Source]:
-        """The layers at which something begins; ``order`` is that of the taps, where another pass had another one."""
-        return find_sources(self.evidence.order if order is None else order, wrong, self.info.separator)
+        """The layers at which something begins; ``order`` is that of the taps, where another pass had another one.
+
+        Of a layer inside a loop, which only a run tells the calls of, the first one stands for all.
+        """
+        found = find_sources(self.evidence.order if order is None else order, wrong, self.info.separator)
+        looped = {layer.path for layer in self.info.layers if layer.calls is None}
+        first = {source.layer: source for source in reversed(found)}
+        return [source for source in found if source.layer not in looped or first[source.layer] is source]
 
     def mixers(self) -> list[Source]:
         """The layers that mix samples, whether or not that showed in the outputs so far."""

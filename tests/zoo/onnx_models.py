@@ -190,6 +190,70 @@ def scan() -> Any:
     return model(nodes, [tensor("x", ["batch", 5, 2])], [tensor("y", ["batch", 5, 2])], [constant("one", [1])])
 
 
+def nested(dtype: int = FLOAT) -> Any:
+    """Four rounds; every other one runs a loop of two, and the others sum up the steps: (B, 3, 2) -> (B, 3, 2).
+
+    The branches, the loops and the scan use the same names for what is theirs.
+    """
+    bool_, whole = TensorProto.BOOL, TensorProto.INT64
+    twice = helper.make_graph(
+        [
+            helper.make_node("Tanh", ["inner"], ["a"], name="squash"),
+            helper.make_node("Add", ["a", "w"], ["b"], name="shift"),
+            helper.make_node("Identity", ["on"], ["still"], name="on"),
+        ],
+        "twice",
+        [tensor("n", [], whole), tensor("on", [], bool_), tensor("inner", None, dtype)],
+        [tensor("still", [], bool_), tensor("b", None, dtype)],
+    )
+    sums = helper.make_graph(
+        [
+            helper.make_node("Add", ["before", "step"], ["a"], name="add"),
+            helper.make_node("Mul", ["a", "half"], ["b"], name="halve"),
+        ],
+        "sums",
+        [tensor("before", None, dtype), tensor("step", None, dtype)],
+        [tensor("a", ["batch", 2], dtype), tensor("b", ["batch", 2], dtype)],
+    )
+    then = helper.make_graph(
+        [helper.make_node("Loop", ["two", "yes", "state"], ["result"], name="again", body=twice)],
+        "then", [], [tensor("result", None, dtype)],
+    )  # fmt: skip
+    other = helper.make_graph(
+        [
+            helper.make_node("Abs", ["state"], ["turned"], name="turn"),
+            helper.make_node("Scan", ["zeros", "turned"], ["rest", "result"], name="sums", body=sums, num_scan_inputs=1,
+                             scan_input_axes=[1], scan_output_axes=[1]),
+        ],
+        "else", [], [tensor("result", None, dtype)],
+    )  # fmt: skip
+    body = helper.make_graph(
+        [
+            helper.make_node("Mod", ["round", "two"], ["odd"], name="odd"),
+            helper.make_node("Cast", ["odd"], ["is_odd"], name="is_odd", to=bool_),
+            helper.make_node("If", ["is_odd"], ["chosen"], name="choose", then_branch=then, else_branch=other),
+            helper.make_node("Identity", ["going"], ["on"], name="on"),
+        ],
+        "body",
+        [tensor("round", [], whole), tensor("going", [], bool_), tensor("state", None, dtype)],
+        [tensor("on", [], bool_), tensor("chosen", None, dtype)],
+    )
+    nodes = [
+        helper.make_node("ReduceSum", ["x", "one"], ["zeros"], name="sum", keepdims=0),
+        helper.make_node("Loop", ["four", "yes", "x"], ["last"], name="rounds", body=body),
+        helper.make_node("Neg", ["last"], ["y"], name="neg"),
+    ]
+    kind = helper.tensor_dtype_to_np_dtype(dtype)
+    made = [constant("one", [1]), constant("two", 2), constant("four", 4), constant("yes", True, bool)]
+    made += [constant("w", 0.3, kind), constant("half", 0.5, kind)]
+    return model(nodes, [tensor("x", ["batch", 3, 2], dtype)], [tensor("y", ["batch", 3, 2], dtype)], made)
+
+
+def nested_half() -> Any:
+    """:func:`nested` in half precision, for which the CPU has no operators."""
+    return nested(TensorProto.FLOAT16)
+
+
 def _rolled(value: str, name: str) -> list[Any]:
     """Nodes that make ``name`` of a value: its rows, one place on."""
     return [
@@ -219,14 +283,14 @@ def mean_in_a_branch(axis: int = 0) -> Any:
     return model(nodes, [tensor("x", ["batch", 4])], [tensor("y", ["batch", 3])], made)
 
 
-def _rounds(inside: Sequence[Any], initializers: Sequence[Any], rounds: str, going: str) -> Any:
+def rounds(inside: Sequence[Any], initializers: Sequence[Any], count: str, going: str) -> Any:
     """(B, 4) -> (B, 4): a Loop whose body makes ``next`` of ``state``, and ``on`` of ``going``."""
     bool_ = TensorProto.BOOL
     inputs = [tensor("round", [], TensorProto.INT64), tensor("going", [], bool_), tensor("state", None)]
     body = helper.make_graph(list(inside), "body", inputs, [tensor("on", [], bool_), tensor("next", None)])
     nodes = [
         helper.make_node("MatMul", ["x", "w"], ["start"], name="matmul"),
-        helper.make_node("Loop", [rounds, going, "start"], ["last"], name="rounds", body=body),
+        helper.make_node("Loop", [count, going, "start"], ["last"], name="rounds", body=body),
         helper.make_node("Tanh", ["last"], ["y"], name="tanh"),
     ]
     made = [weights("w", 4, 4), *initializers]
@@ -240,7 +304,7 @@ def roll_in_a_loop() -> Any:
         helper.make_node("Add", ["state", "moved"], ["next"], name="add"),
         helper.make_node("Identity", ["going"], ["on"], name="on"),
     ]
-    return _rounds(inside, [*_PLACES, constant("three", 3), constant("yes", True, bool)], "three", "yes")
+    return rounds(inside, [*_PLACES, constant("three", 3), constant("yes", True, bool)], "three", "yes")
 
 
 def until_all_are_small() -> Any:
@@ -252,7 +316,7 @@ def until_all_are_small() -> Any:
         helper.make_node("Greater", ["largest", "one"], ["on"], name="compare"),
     ]
     made = [constant("half", 0.5, np.float32), constant("one", 1, np.float32), constant("yes", True, bool)]
-    return _rounds(inside, made, "", "yes")
+    return rounds(inside, made, "", "yes")
 
 
 def scan_over_samples() -> Any:
@@ -357,6 +421,8 @@ BY_HAND: dict[str, Callable[[], Any]] = {
         branch,
         loop,
         scan,
+        nested,
+        nested_half,
         functions,
         optional,
         single,

@@ -168,9 +168,24 @@ class TestFacts:
         assert any("DynamicQuantizeLinear: one scale for all samples of a batch" in note for note in dynamic)
         assert not any("quantized" in note for note in exported("digits-old.onnx").notes)
 
-    def test_loops_and_branches_say_what_cannot_be_tapped(self, tmp_path):
-        assert "what runs inside loops cannot be tapped: rounds" in by_hand("loop", tmp_path).notes
-        assert "what runs inside branches cannot be tapped: choose" in by_hand("branch", tmp_path).notes
+    def test_what_loops_and_branches_run_is_listed(self, tmp_path):
+        assert tree(by_hand("nested", tmp_path)) == {
+            "sum": ("ReduceSum", 1), "rounds": ("Loop", 1), "rounds/choose": ("If", None),
+            "rounds/choose/then/again": ("Loop", None), "rounds/choose/then/again/squash": ("Tanh", None),
+            "rounds/choose/then/again/shift": ("Add", None), "rounds/choose/else/turn": ("Abs", None),
+            "rounds/choose/else/sums": ("Scan", None), "rounds/choose/else/sums/add": ("Add", None),
+            "rounds/choose/else/sums/halve": ("Mul", None), "neg": ("Neg", 1),
+        }  # fmt: skip
+        step = next(layer for layer in exported("scripted-old.onnx").layers if layer.path == "Loop.step")
+        assert (step.type, step.parameters, step.calls) == ("Gemm", 20, None)
+
+    def test_old_opsets_give_no_way_into_loops_and_branches(self, tmp_path):
+        for name, operator in (("loop", "rounds"), ("branch", "choose")):
+            made = onnx_models.BY_HAND[name]()
+            made.opset_import[0].version = 13
+            info = describe(onnx_models.save(made, tmp_path / f"{name}.onnx"))
+            assert f"inside of these loops and branches not everything can be tapped: {operator}" in info.notes
+            assert not any(layer.path.startswith(f"{operator}/") for layer in info.layers)
 
     def test_values_that_are_no_tensors_have_no_shape(self, tmp_path):
         outputs = by_hand("sequences", tmp_path).outputs

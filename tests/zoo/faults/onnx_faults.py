@@ -31,7 +31,7 @@ NOT_IN_ONNX = frozenset(
 ELSEWHERE = {
     "branch": "fault.If",  # more precise than in TorchScript
     "branch, repeated": "blocks.2.mid.If",
-    "one scale above 18 samples": "fault.If",
+    "one scale above 18 samples": "fault.If.then.ReduceMax",
     "rounded above 18 samples": "fault.If",
     "zero product, behind a sort": "fault",
     "LSTM without batch_first": "fault",  # the exporter inlines what is scripted, and forgets where it stood
@@ -108,10 +108,10 @@ def _networks() -> Iterator[tuple[Case, Callable[[], nn.Module], str, tuple[tupl
 
 DYNAMIC = "stem.0.DynamicQuantizeLinear"
 BY_HAND: dict[str, tuple[Callable[[], Any], str]] = {
-    "mean in a branch": (onnx_models.mean_in_a_branch, "choose"),
-    "roll in a loop": (onnx_models.roll_in_a_loop, "rounds"),
-    "loop until all are small": (onnx_models.until_all_are_small, "rounds"),
-    "loop by Scan over samples": (onnx_models.scan_over_samples, "scan"),
+    "mean in a branch": (onnx_models.mean_in_a_branch, "choose/then/mean"),
+    "roll in a loop": (onnx_models.roll_in_a_loop, "rounds/rolled"),
+    "loop until all are small": (onnx_models.until_all_are_small, "rounds/largest"),
+    "loop by Scan over samples": (onnx_models.scan_over_samples, "scan/add"),
 }
 """What builds it, and the layer that mixes."""
 

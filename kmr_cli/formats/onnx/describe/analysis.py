@@ -7,6 +7,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 from kmr_cli.formats.onnx.describe import limits, reader, types
+from kmr_cli.formats.onnx.describe.bodies import Body, Place, find_bodies
 from kmr_cli.formats.onnx.describe.external import External, external_files
 from kmr_cli.formats.onnx.describe.graph import Graph
 from kmr_cli.formats.onnx.describe.layers import NodeLayer, find_layers
@@ -25,6 +26,7 @@ class Analysis:
     scopes: Scopes
     weights: Weights
     layers: tuple[NodeLayer, ...]
+    bodies: tuple[Body, ...]
     external: tuple[External, ...]
 
     @property
@@ -40,6 +42,14 @@ class Analysis:
         held = any(weight.dtype in types.NARROW for weight in self.weights)
         casts = (node.attribute("to") for node in graph.nodes if node.op == "Cast")
         return declared or held or any(to is not None and to.i in types.NARROW for to in casts)
+
+    def body(self, place: Place) -> Body:
+        """The body that stands there."""
+        return self._bodies[place]
+
+    @cached_property
+    def _bodies(self) -> dict[Place, Body]:
+        return {body.place: body for body in self.bodies}
 
     def inputs(self) -> tuple[TensorSpec, ...]:
         """What the model wants."""
@@ -73,4 +83,5 @@ def _analyse(path: Path, _stamp: tuple[int, int]) -> Analysis:
     scopes = find_scopes(graph)
     weights = Weights(graph)
     layers = tuple(find_layers(graph, scopes, weights))
-    return Analysis(source, graph, scopes, weights, layers, external_files(source))
+    bodies = find_bodies(graph, scopes, weights, layers)
+    return Analysis(source, graph, scopes, weights, layers, bodies, external_files(source))

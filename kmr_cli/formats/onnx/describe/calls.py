@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
-from kmr_cli.formats.onnx.describe.graph import Node
+from kmr_cli.formats.onnx.describe.flow import Node
 
 
 def split(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from kmr_cli.formats.common.dynamic_quantization import one_scale
 from kmr_cli.formats.common.fixed_inputs import fixed_inputs
 from kmr_cli.formats.common.graph_layers import Layer, fixed_batch
@@ -9,8 +11,10 @@ from kmr_cli.formats.common.notes import some
 from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.formats.onnx.describe import kinds, quantization
 from kmr_cli.formats.onnx.describe.analysis import Analysis
+from kmr_cli.formats.onnx.describe.bodies import closed
+from kmr_cli.formats.onnx.describe.flow import Flow
 from kmr_cli.formats.onnx.describe.fused import fused_layers, missing_layers
-from kmr_cli.formats.onnx.describe.graph import BRANCHES, LOOPS
+from kmr_cli.formats.onnx.describe.weights import Weights
 from kmr_cli.records import LayerInfo, ModelInfo
 
 _OPTIMIZED = "graph optimization, which is off here: with it, the last bits of values differ"
@@ -40,21 +44,27 @@ def model_info(analysis: Analysis, options: OpenOptions, format_name: str) -> Mo
 
 def layer_infos(analysis: Analysis) -> tuple[LayerInfo, ...]:
     """The layers, a parent before its children."""
-    return tuple(_layer_info(analysis, layer) for layer in analysis.layers)
+    found = [_layer_info(layer, analysis.graph, analysis.weights) for layer in analysis.layers]
+    for body in analysis.bodies:
+        inside = [replace(_layer_info(layer, body.graph, body.weights), calls=None) for layer in body.layers]
+        within = f"{body.operator}{analysis.scopes.separator}"
+        last = max(n for n, layer in enumerate(found) if f"{layer.path}{analysis.scopes.separator}".startswith(within))
+        found[last + 1 : last + 1] = inside
+    return tuple(found)
 
 
-def _layer_info(analysis: Analysis, layer: Layer) -> LayerInfo:
+def _layer_info(layer: Layer, graph: Flow, weights: Weights) -> LayerInfo:
     first = layer.calls[0]
-    outputs = tuple(analysis.graph.type(name).spec(f"out{port}") for port, name in enumerate(first.outputs))
-    dtypes = {dtype for name in layer.weights if (dtype := analysis.weights[name].dtype_name) is not None}
+    outputs = tuple(graph.type(name).spec(f"out{port}") for port, name in enumerate(first.outputs))
+    dtypes = {dtype for name in layer.weights if (dtype := weights[name].dtype_name) is not None}
     dtypes = dtypes or {one.dtype for one in outputs[:1] if one.dtype is not None}
     return LayerInfo(
         path=layer.path,
         type=layer.kind,
-        inputs=tuple(analysis.graph.type(name).spec(f"in{port}") for port, name in enumerate(first.inputs)),
+        inputs=tuple(graph.type(name).spec(f"in{port}") for port, name in enumerate(first.inputs)),
         outputs=outputs,
         dtype=dtypes.pop() if len(dtypes) == 1 else None,
-        parameters=analysis.weights.sum(layer.weights),
+        parameters=weights.sum(layer.weights),
         calls=len(layer.calls),
         mixes=one_scale(layer.kind) if layer.kind in kinds.DYNAMIC_QUANTIZATION else None,
     )
@@ -83,10 +93,9 @@ def _notes(analysis: Analysis) -> list[str]:
     missing = missing_layers(analysis, frozenset(fused))
     if missing:
         notes.append(f"layers that the exporter dropped or fused into others: {some(missing)}")
-    for operators, what in ((LOOPS, "loops"), (BRANCHES, "branches")):
-        found = [node.name or node.op for node in graph.nodes if node.op in operators and not node.domain]
-        if found:
-            notes.append(f"what runs inside {what} cannot be tapped: {some(found)}")
+    shut = [node.name or node.op for node in closed(graph)]
+    if shut:
+        notes.append(f"inside of these loops and branches not everything can be tapped: {some(shut)}")
     if graph.functions:
         notes.append(f"functions of the file's own, tapped inside: {some(graph.functions)}")
     for file in analysis.external:

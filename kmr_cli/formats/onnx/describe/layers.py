@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from kmr_cli.formats.common.graph_layers import Call, Layer
 from kmr_cli.formats.onnx.describe import kinds
 from kmr_cli.formats.onnx.describe.calls import split
-from kmr_cli.formats.onnx.describe.graph import BRANCHES, LOOPS, Graph, Node
+from kmr_cli.formats.onnx.describe.flow import Flow, Node
+from kmr_cli.formats.onnx.describe.graph import BRANCHES, LOOPS
 from kmr_cli.formats.onnx.describe.scopes import Scope, Scopes
 from kmr_cli.formats.onnx.describe.weights import Weights
 
@@ -50,13 +51,13 @@ class _Group:
     container: bool = False
 
 
-def find_layers(graph: Graph, scopes: Scopes, weights: Weights) -> list[NodeLayer]:
+def find_layers(graph: Flow, scopes: Scopes, weights: Weights) -> list[NodeLayer]:
     """Every layer, parents before children, otherwise in the order in which they run."""
     return _Finder(graph, scopes, weights).layers()
 
 
 class _Finder:
-    def __init__(self, graph: Graph, scopes: Scopes, weights: Weights) -> None:
+    def __init__(self, graph: Flow, scopes: Scopes, weights: Weights) -> None:
         self._graph, self._scopes, self._weights = graph, scopes, weights
         self._nodes = [node for node in graph.nodes if any(name in graph.live for name in node.outputs)]
         self._members: dict[str, list[Node]] = {}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from kmr_cli.formats.onnx.describe import types
-from kmr_cli.formats.onnx.describe.graph import Graph, Node
+from kmr_cli.formats.onnx.describe.flow import Node
+from kmr_cli.formats.onnx.describe.graph import Graph
 from kmr_cli.formats.onnx.describe.weights import Weights
 
 # A number that goes through these is still the same when it reaches the rows of a table.

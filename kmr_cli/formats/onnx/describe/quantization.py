@@ -8,7 +8,7 @@ from typing import Any
 
 from kmr_cli.formats.onnx.describe import kinds
 from kmr_cli.formats.onnx.describe.analysis import Analysis
-from kmr_cli.formats.onnx.describe.graph import Node
+from kmr_cli.formats.onnx.describe.flow import Node
 
 # Operator -> places of its scales among its inputs.
 _SCALES = {

@@ -10,10 +10,12 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from kmr_cli.formats.onnx.describe.graph import Graph, Node
+from kmr_cli.formats.onnx.describe.flow import Flow, Node
+from kmr_cli.formats.onnx.describe.graph import Graph
 
 _NAMES, _CLASSES = "pkg.torch.onnx.name_scopes", "pkg.torch.onnx.class_hierarchy"
 _NO_MODULE = "_empty_nn_module_stack_from_metadata_hook"
@@ -70,11 +72,13 @@ class Scopes:
         separator: of the parts of a path.
         scopes: by raw name.
         places: of every node, by its number.
+        writer: what read them.
     """
 
     separator: str
     scopes: dict[str, Scope]
     places: list[Place]
+    writer: _Operators
 
 
 class _Label(NamedTuple):
@@ -92,7 +96,30 @@ def find_scopes(graph: Graph) -> Scopes:
     places = [writer.place(node, found) for node in graph.nodes]
     writer.finish(found, places)
     _fill(graph, places)
-    return Scopes(writer.separator, found, places)
+    return Scopes(writer.separator, found, places, writer)
+
+
+def find_inside(outer: Scopes, around: Sequence[str], graph: Flow) -> Scopes:
+    """The scopes of the nodes in a body, below those that its operator stands in.
+
+    Args:
+        outer: of the graph with that operator.
+        around: its scopes.
+        graph: the body.
+    """
+    writer = copy(outer.writer)
+    writer.start_again()
+    found: dict[str, Scope] = {}
+    places = [writer.place(node, found) for node in graph.nodes]
+    _fill(graph, places)
+    kept: dict[str, Scope] = {}
+    for number, place in enumerate(places):
+        scopes = tuple(one for one in place.scopes if one != writer.root)
+        scopes = scopes[len(_common([scopes, tuple(around)])) :]
+        places[number] = replace(place, scopes=scopes)
+        for parent, one in zip(("", *scopes), scopes, strict=False):
+            kept[one] = replace(found[one], parent=parent)
+    return Scopes(writer.separator, kept, places, writer)
 
 
 def _writer(graph: Graph) -> _Operators:
@@ -111,10 +138,16 @@ class _Operators:
     """No scopes at all but those of functions: every node by its name, or by its operator and a number."""
 
     separator = "/"
+    root = ""
+    """The scope of the model itself, which is left out."""
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
         self._functions: dict[int, tuple[str, ...]] = {}
+
+    def start_again(self) -> None:
+        """Before the nodes of another graph of the same file: operators without a name are numbered anew."""
+        self._numbers, self._functions = {}, {}
 
     def place(self, node: Node, found: dict[str, Scope]) -> Place:
         """Where a node stands; notes its scopes in ``found``."""
@@ -249,7 +282,7 @@ class _ValueNames(_Operators):
         inner = {scope.raw for scope in found.values() if scope.parent in tops}
         if len(tops) != 1 or not inner:
             return
-        root = tops.pop()
+        self.root = root = tops.pop()
         for number, place in enumerate(places):
             if place.scopes[:1] == (root,):
                 places[number] = Place(place.scopes[1:], place.leaf, place.kind, place.open)
@@ -303,7 +336,7 @@ def _listed(text: str | None) -> list[str]:
     return [str(item) for item in found] if isinstance(found, list) else []
 
 
-def _fill(graph: Graph, places: list[Place]) -> None:
+def _fill(graph: Flow, places: list[Place]) -> None:
     """Put nodes that an optimiser made into the scope that those before and behind them have in common.
 
     A recurrent operator stands with those behind it: rewriters make it out of a loop, and then fit its outputs in.

@@ -17,6 +17,8 @@ _DTYPES = {
 _BITS = {"4": 4, "2": 2}
 
 INTEGERS = frozenset({"int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"})
+INT64, STRING, BOOL = 7, 8, 9
+"""Numbers of some dtypes."""
 NARROW = frozenset({10, 16})
 """Numbers of float16 and bfloat16."""
 FLOATS = frozenset({1, 10, 11, 16})

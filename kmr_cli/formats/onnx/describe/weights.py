@@ -9,7 +9,7 @@ from functools import cached_property
 
 from kmr_cli.errors import ModelFileError
 from kmr_cli.formats.onnx.describe import types
-from kmr_cli.formats.onnx.describe.graph import Graph, Node
+from kmr_cli.formats.onnx.describe.flow import Flow, Node
 
 _QUANTIZED = frozenset({2, 3, 21, 22, 25, 26})
 """uint8, int8 and what is smaller."""
@@ -50,15 +50,16 @@ class Weights:
     """The constant tensors of a graph.
 
     Args:
-        graph: the inlined graph.
+        graph: the inlined graph, or one inside it.
+        around: those of the graph around it.
 
     Raises:
         ModelFileError: one has a size that is none.
     """
 
-    def __init__(self, graph: Graph) -> None:
-        self._graph = graph
-        self._known: dict[str, Weight] = {}
+    def __init__(self, graph: Flow, around: Weights | None = None) -> None:
+        self._graph, self._around = graph, around
+        self._known: dict[str, Weight] = {} if around is None else dict(around._known)
         self._behind: dict[str, frozenset[str]] = {}
         for name, message in graph.initializers.items():
             self._add(name, message.dims, message.data_type)
@@ -118,6 +119,8 @@ class Weights:
             node = self._graph.maker.get(one)
             if one in self._behind:
                 stack.pop()
+            elif node is None and one not in self._known and self._around is not None:
+                self._behind[one] = self._around._sources(one)
             elif node is None or one in self._known:
                 self._behind[one] = frozenset({one}) if self._is_parameter(one) else frozenset()
             else:

@@ -9,7 +9,7 @@ from typing import Any
 from kmr_cli.errors import ModelFileError
 from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.formats.onnx.describe.analysis import Analysis, analyse
-from kmr_cli.formats.onnx.describe.graph import Node
+from kmr_cli.formats.onnx.describe.flow import Node
 from kmr_cli.formats.onnx.describe.types import ValueType
 from kmr_cli.formats.onnx.operators import schema
 from kmr_cli.formats.onnx.operators.constants import folded, stored, whole_floats

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from kmr_cli.formats.onnx.describe.graph import Node
+from kmr_cli.formats.onnx.describe.flow import Node
 from kmr_cli.formats.onnx.operators.known import Content, Known
 from kmr_cli.proof.graph import Argument
 from kmr_cli.proof.sizes import (

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kmr_cli.formats.onnx.describe.graph import Node, captured
+from kmr_cli.formats.onnx.describe.flow import Node, captured
 from kmr_cli.formats.onnx.operators.known import Known
 from kmr_cli.proof.graph import Body, Operator, Ref
 from kmr_cli.proof.sizes import Shape, symbol

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from kmr_cli.formats.onnx.describe import types
-from kmr_cli.formats.onnx.describe.graph import Node
+from kmr_cli.formats.onnx.describe.flow import Node
 from kmr_cli.formats.onnx.operators.known import Known
 from kmr_cli.formats.onnx.operators.layer_shapes import LAYER_RULES
 from kmr_cli.formats.onnx.operators.use import Results, Rule, UntoldError, Use, spread

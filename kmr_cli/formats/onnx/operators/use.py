@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from kmr_cli.formats.onnx.describe.graph import Node
+from kmr_cli.formats.onnx.describe.flow import Node
 from kmr_cli.formats.onnx.operators.known import Known
 from kmr_cli.proof.graph import Argument
 from kmr_cli.proof.sizes import Shape, Size

@@ -69,10 +69,9 @@ def while_running(name: str, error: BaseException, layer: str | None) -> ModelRu
     return found
 
 
-def failed_node(error: BaseException) -> str | None:
-    """The name of the node at which a forward pass failed, where the message tells it."""
-    found = _NODE.search(str(error))
-    return found[2] if found and found[2] else None
+def failed_nodes(error: BaseException) -> list[str]:
+    """The names of the nodes at which a forward pass failed, as far as the message tells them, the innermost first."""
+    return [match[2] for match in _NODE.finditer(str(error)) if match[2]][::-1]
 
 
 def meaningful_line(error: BaseException) -> str:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from kmr_cli.errors import ModelFileError
-from kmr_cli.formats.onnx.describe import messages, wire
+from kmr_cli.formats.onnx.describe import messages, types, wire
 from kmr_cli.formats.onnx.describe.analysis import Analysis
-from kmr_cli.formats.onnx.describe.graph import Node
+from kmr_cli.formats.onnx.describe.flow import Node
+from kmr_cli.formats.onnx.run.recording import Recording, recorded
 
 # Numbers of the fields of GraphProto.
 _NODE, _NAME, _INITIALIZER, _INPUT, _OUTPUT, _VALUE_INFO, _SPARSE = 1, 2, 5, 11, 12, 13, 15
-_GRAPH = 7
+GRAPH = 7
+"""The field of ModelProto that has the graph."""
 
 
 def output_name(analysis: Analysis, name: str) -> str:
@@ -27,41 +30,78 @@ def output_name(analysis: Analysis, name: str) -> str:
     return name if plain else f"{name}/observed"
 
 
-def model_bytes(analysis: Analysis, wanted: Sequence[str], *, any_size: bool = False) -> bytes:
+def model_bytes(
+    analysis: Analysis,
+    wanted: Sequence[str],
+    recordings: Sequence[Recording] = (),
+    *,
+    any_size: bool = False,
+    weightless: bool = False,
+) -> bytes:
     """A serialized model that has the values ``wanted`` among its outputs, under their :func:`output_name`.
+
+    ``recordings`` are outputs of what loops and branches compute inside.
 
     Nodes and weights that they do not need are left out. What is kept stands as the file has it: weights are copied
     byte for byte, those in other files stay there. The model's own outputs that these nodes make stay outputs. With
-    ``any_size`` nothing is said of the sizes of inputs and of what is computed.
+    ``any_size`` nothing is said of the sizes of inputs and of what is computed. With ``weightless`` large weights are
+    inputs: such a model tells the types of its outputs, and cannot be run.
 
     Raises:
         ModelFileError: the file cannot be read any more, or is too large for one message.
     """
-    nodes = _needed(analysis, wanted)
+    nodes = _needed(analysis, wanted, {one.value.place[0][0] for one in recordings})
     used = {*wanted, *(name for node in nodes for name in node.reads)}
+    left = {name for name in used if weightless and _is_large(analysis, name)}
+    ends = [*(output_name(analysis, name) for name in wanted), *(one.output for one in recordings)]
     parts = [
-        *(wire.field_bytes(_NODE, node.message.SerializeToString()) for node in nodes),
+        *_nodes(nodes, recordings),
         *_copies(analysis, wanted),
         wire.field_bytes(_NAME, (analysis.source.model.graph.name or "graph").encode()),
-        *_weights(analysis, used),
-        *_values(analysis, wanted, used, {name for node in nodes for name in node.outputs}, any_size=any_size),
+        *_weights(analysis, used - left),
+        *_values(analysis, ends, used, {name for node in nodes for name in node.outputs}, any_size=any_size),
+        *(_as_input(analysis.graph.initializers[name]) for name in sorted(left)),
     ]
     size = sum(map(len, parts))
     try:
-        return _head(analysis) + wire.head(_GRAPH, size) + b"".join(parts)
+        return head(analysis) + wire.head(GRAPH, size) + b"".join(parts)
     except MemoryError as error:
         raise ModelFileError(f"{analysis.path.name}: its weights do not fit into memory") from error
 
 
-def _needed(analysis: Analysis, wanted: Collection[str]) -> list[Node]:
-    """The nodes behind the wanted values, in the order in which they run."""
+def _needed(analysis: Analysis, wanted: Collection[str], numbers: Collection[int]) -> list[Node]:
+    """The nodes behind the wanted values, and those of these numbers, in the order in which they run."""
     names = set(wanted)
     kept = []
     for node in reversed(analysis.graph.nodes):
-        if any(name in names for name in node.outputs):
+        if node.number in numbers or any(name in names for name in node.outputs):
             kept.append(node)
             names.update(node.reads)
     return kept[::-1]
+
+
+def _nodes(nodes: Sequence[Node], recordings: Sequence[Recording]) -> Iterator[bytes]:
+    for node in nodes:
+        inside = [one for one in recordings if one.value.place[0][0] == node.number]
+        for message in recorded(node.message, inside) if inside else (node.message,):
+            yield wire.field_bytes(_NODE, message.SerializeToString())
+
+
+def _is_large(analysis: Analysis, name: str) -> bool:
+    """Whether the elements of a weight were left out when the file was read, or stand in another file."""
+    message = analysis.graph.initializers.get(name)
+    if message is None or message.data_type == types.STRING:
+        return False
+    held = ("raw_data", "float_data", "int32_data", "int64_data", "double_data")
+    return math.prod(message.dims) > 0 and not any(len(getattr(message, one)) for one in held)
+
+
+def _as_input(weight: Any) -> bytes:
+    message = messages.ValueInfoProto(name=weight.name)
+    message.type.tensor_type.elem_type = weight.data_type
+    for size in weight.dims:
+        message.type.tensor_type.shape.dim.add(dim_value=size)
+    return wire.field_bytes(_INPUT, message.SerializeToString())
 
 
 def _copies(analysis: Analysis, wanted: Sequence[str]) -> Iterator[bytes]:
@@ -72,7 +112,7 @@ def _copies(analysis: Analysis, wanted: Sequence[str]) -> Iterator[bytes]:
             yield wire.field_bytes(_NODE, copy.SerializeToString())
 
 
-def _head(analysis: Analysis) -> bytes:
+def head(analysis: Analysis) -> bytes:
     """Everything of the model but its graph. Functions stay: bodies of loops and branches may call them."""
     model = messages.ModelProto()
     model.CopyFrom(analysis.source.model)
@@ -110,7 +150,7 @@ def _read(analysis: Analysis, names: Sequence[str]) -> Iterator[bytes]:
 
 
 def _values(
-    analysis: Analysis, wanted: Sequence[str], used: Collection[str], made: Collection[str], *, any_size: bool
+    analysis: Analysis, ends: Sequence[str], used: Collection[str], made: Collection[str], *, any_size: bool
 ) -> Iterator[bytes]:
     """Inputs, outputs and what the file says about values between them."""
     graph = analysis.source.model.graph
@@ -120,7 +160,6 @@ def _values(
         if one.name in inputs:  # old files list their weights too
             yield wire.field_bytes(_INPUT, (_sizeless(one) if any_size else one).SerializeToString())
     outputs = {one.name: one for one in graph.output}
-    ends = [output_name(analysis, name) for name in wanted]
     for name in dict.fromkeys([*ends, *(name for name in outputs if name in made)]):
         known = outputs.get(name) if not any_size else None
         message = known or messages.ValueInfoProto(name=name)

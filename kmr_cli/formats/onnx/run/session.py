@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,11 @@ from kmr_cli.formats.interface import OpenOptions, Sink, Taps
 from kmr_cli.formats.onnx.describe.analysis import Analysis
 from kmr_cli.formats.onnx.describe.description import layer_infos
 from kmr_cli.formats.onnx.run import failures, values
+from kmr_cli.formats.onnx.run.inferred import InferredTypes
+from kmr_cli.formats.onnx.run.recording import Recording, contents, recordings_of
 from kmr_cli.formats.onnx.run.rewrite import model_bytes, output_name
 from kmr_cli.formats.onnx.run.runtime import Runtime
-from kmr_cli.formats.onnx.run.taps import Event, events
+from kmr_cli.formats.onnx.run.taps import Event, Found, Runs, Within, events
 from kmr_cli.records import Batch, LayerInfo, TensorSpec
 
 _KEPT = 2
@@ -52,8 +55,9 @@ class OnnxSession(TakesAnySize):
                 raise ModelFileError(f"{self._name}: {file.problem}", f"put it beside the model: {file.path}")
         self._fixed = fixed_inputs(self._name, analysis.inputs(), options.constants)
         self._runtime = Runtime(analysis.path, options.imports)
-        self._sessions: OrderedDict[tuple[tuple[str, ...], bool], Any] = OrderedDict()
-        self._events: dict[Taps, list[Event]] = {}  # of the last taps: they are mostly the same again
+        self._types = InferredTypes(analysis, self._runtime)
+        self._sessions: OrderedDict[tuple[tuple[str, ...], tuple[Recording, ...], bool], Any] = OrderedDict()
+        self._events: dict[Taps, list[Event | Runs]] = {}  # of the last taps: they are mostly the same again
         self._closed = False
 
     @property
@@ -79,9 +83,10 @@ class OnnxSession(TakesAnySize):
             return None
         feeds = self._feeds(batch)
         outputs = () if stop else self._analysis.graph.outputs
-        found = self._run(list(dict.fromkeys((*outputs, *(event.value for event in listed)))), feeds)
+        found = self._run(list(dict.fromkeys((*outputs, *(value for one in listed for value in one.values)))), feeds)
         if sink is not None:
-            _deliver(listed, found, sink)
+            for one in listed:
+                one.deliver(found, sink)
         return None if stop else dict(_named(outputs, found))
 
     def close(self) -> None:
@@ -99,59 +104,68 @@ class OnnxSession(TakesAnySize):
             feeds[name] = values.fed(batch[name], name, self._analysis.graph.type(name))
         return feeds
 
-    def _run(self, names: Sequence[str], feeds: dict[str, np.ndarray]) -> dict[str, list[tuple[str, np.ndarray]]]:
-        """Value -> its parts. What is fed is handed out as it was fed."""
+    def _run(self, wanted: Sequence[str | Within], feeds: dict[str, np.ndarray]) -> Found:
+        """What is fed is handed out as it was fed."""
+        names = [one for one in wanted if not isinstance(one, Within)]
         computed = tuple(name for name in names if name not in feeds)
-        found = {name: list(values.parts(feeds[name])) for name in names if name in feeds}
-        if computed:
-            session = self._session(computed)
+        recorded = {one: found for one in wanted if isinstance(one, Within) and (found := self._recordings(one))}
+        recordings = tuple(chain(*recorded.values()))
+        parts = {name: list(values.parts(feeds[name])) for name in names if name in feeds}
+        inside: dict[Within, list[np.ndarray]] = {}
+        if computed or recordings:
+            session = self._session(computed, recordings)
             try:
                 outputs = [output_name(self._analysis, name) for name in computed]
-                results = values.run(self._runtime, session, outputs, feeds)
+                results = values.run(self._runtime, session, [*outputs, *(one.output for one in recordings)], feeds)
             except Exception as error:
                 raise self._failure(error) from error
-            found.update({name: list(values.parts(one)) for name, one in zip(computed, results, strict=True)})
-        for pieces in found.values():
-            for _, array in pieces:
-                array.flags.writeable = False  # one array serves all taps of its value
-        return found
+            parts.update({name: list(values.parts(one)) for name, one in zip(computed, results, strict=False)})
+            rest = iter(results[len(computed) :])
+            for value, found in recorded.items():
+                inside[value] = [values.array(one) for one in contents(found, [next(rest) for _ in found])]
+        for array in chain(*inside.values(), (array for pieces in parts.values() for _, array in pieces)):
+            array.flags.writeable = False  # one array serves all taps of its value
+        return Found(parts, inside)
 
-    def _session(self, computed: tuple[str, ...]) -> Any:
-        key = computed, self._any_size
+    def _recordings(self, value: Within) -> tuple[Recording, ...]:
+        """How a value inside is recorded; none if it is no tensor."""
+        dtype = self._types.dtypes(value.place).get(value.name)
+        if dtype is None or not values.has_array(dtype):
+            return ()
+        scanned = self._analysis.body(value.place).kind == "Scan"
+        return recordings_of(value, dtype, scanned=scanned, copied=self._analysis.narrow)
+
+    def _session(self, computed: tuple[str, ...], recordings: tuple[Recording, ...]) -> Any:
+        key = computed, recordings, self._any_size
         if key in self._sessions:
             self._sessions.move_to_end(key)
             return self._sessions[key]
         while len(self._sessions) >= _KEPT:
             self._sessions.popitem(last=False)
-        session = self._runtime.session(model_bytes(self._analysis, computed, any_size=self._any_size))
+        model = model_bytes(self._analysis, computed, recordings, any_size=self._any_size)
+        session = self._runtime.session(model)
         self._sessions[key] = session
         return session
 
     def _failure(self, error: Exception) -> ModelRunError:
-        label = failures.failed_node(error)
-        return failures.while_running(self._name, error, None if label is None else self._layer_of(label))
+        layers = (self._layer_of(label) for label in failures.failed_nodes(error))
+        return failures.while_running(self._name, error, next((layer for layer in layers if layer is not None), None))
 
     def _layer_of(self, label: str) -> str | None:
         """The innermost layer that a node of this name stands in, or None."""
-        makers = self._analysis.graph.maker
-        numbers = {node.number for node in self._analysis.graph.nodes if node.name == label}
-        inside = [
-            layer.path
-            for layer in self._analysis.layers
-            if any(makers[value].number in numbers for call in layer.calls for value in call.outputs)
-        ]
-        return max(inside, key=len, default=None)
+        found = []
+        graphs = [(self._analysis.graph, self._analysis.layers)]
+        for graph, layers in [*graphs, *((body.graph, body.layers) for body in self._analysis.bodies)]:
+            numbers = {node.number for node in graph.nodes if node.name == label}
+            found += [
+                layer.path
+                for layer in layers
+                if any(graph.maker[value].number in numbers for call in layer.calls for value in call.outputs)
+            ]
+        return max(found, key=len, default=None)
 
 
-def _deliver(listed: Iterable[Event], found: Mapping[str, list[tuple[str, np.ndarray]]], sink: Sink) -> None:
-    for event in listed:
-        for suffix, array in found[event.value]:
-            sink(event.layer, event.call, event.port + suffix, array)
-
-
-def _named(
-    outputs: Iterable[str], found: Mapping[str, list[tuple[str, np.ndarray]]]
-) -> Iterable[tuple[str, np.ndarray]]:
+def _named(outputs: Iterable[str], found: Found) -> Iterable[tuple[str, np.ndarray]]:
     for name in outputs:
-        for suffix, array in found[name]:
+        for suffix, array in found.parts[name]:
             yield name + suffix, array

@@ -97,6 +97,11 @@ def parts(value: Any) -> Iterator[tuple[str, np.ndarray]]:
         yield "", _text(np.asarray(value))
 
 
+def array(value: Any) -> np.ndarray:
+    """A tensor as an array."""
+    return _text(np.asarray(value))
+
+
 def _within(number: int, suffix: str) -> str:
     """The suffix of a part of a member of a sequence: ``.2``, ``.2_keys``."""
     return f".{number}" + suffix.replace(".", "_")
@@ -120,6 +125,12 @@ def _text(array: np.ndarray) -> np.ndarray:
     found = np.empty(array.size, dtype=object)
     found[:] = [item if isinstance(item, bytes) else str(item).encode() for item in array.flat]
     return found.reshape(array.shape)
+
+
+def has_array(dtype: int) -> bool:
+    """Whether onnxruntime hands out sequences of tensors of this dtype."""
+    name = types.dtype_name(dtype)
+    return name is not None and not any(name == other for other, _ in _OTHERS.values())
 
 
 def _dtype(kind: str) -> str:
