@@ -155,6 +155,16 @@ def test_a_library_that_cannot_be_loaded(tmp_path):
         opened(simple("Relu"), tmp_path, imports=(library,))
 
 
+def test_language_settings_that_the_machine_lacks():
+    said = RuntimeError(
+        "[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : Exception during initialization: Failed to construct locale with "
+        "name:en_US.UTF-8:locale::facet::_S_create_c_locale name not valid:Please, install necessary language-pack-XX"
+    )
+    found = failures.while_loading("words.onnx", said)
+    assert found.message == "words.onnx: works on text in the language settings en_US.UTF-8, which this machine lacks"
+    assert "localedef -i en_US -f UTF-8 en_US.UTF-8" in found.hint
+
+
 def test_places_in_the_source_are_left_out():
     text = (
         "[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : Non-zero status code returned while running Reshape node. "

@@ -37,7 +37,7 @@ def flat(value):
     if isinstance(value, list) and isinstance(value[0], dict):
         keys = list(value[0])
         assert all(list(one) == keys for one in value)
-        return [text(np.array(keys)), np.array([[one[key] for key in keys] for one in value], np.float32)]
+        return [np.array([[one[key] for key in keys] for one in value], np.float32)]
     return [np.asarray(one) for one in value] if isinstance(value, list) else [text(value)]
 
 

@@ -102,6 +102,11 @@ class Flow:
         """Whether a value depends on the inputs, and can be handed out."""
         return name in self.live and self.type(name).kind != "sparse"
 
+    def has_fixed_keys(self, name: str) -> bool:
+        """Whether a value is maps whose keys the file holds: the names of classes."""
+        node = self.maker.get(self.behind(name))
+        return node is not None and node.op == "ZipMap"
+
     def behind(self, name: str) -> str:
         """What a value is but another name of, through Identity."""
         while (node := self.maker.get(name)) is not None and node.op == "Identity" and not node.domain:

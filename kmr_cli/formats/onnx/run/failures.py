@@ -16,6 +16,7 @@ _OPSET = re.compile(r"[Oo]pset (\d+) is under development|opset version (\d+)", 
 _IR = re.compile(r"Unsupported model IR version: (\d+), max supported IR version: (\d+)")
 _NO_KERNEL = re.compile(r"Could not find an implementation for ([\w.:]+)\((\d+)\) node")
 _UNKNOWN = re.compile(r"([\w.:]+)\(-?\d+\) is not a registered function/op|No Op registered for (\S+)")
+_LOCALE = re.compile(r"Failed to construct locale with name: ?([\w.@-]+)")
 _NODE = re.compile(r"Non-zero status code returned while running (\S+) node\. Name:'([^']*)'")
 _LONGEST = 300
 
@@ -47,6 +48,13 @@ def while_loading(name: str, error: BaseException) -> KmrError:
             f"{name}: needs the operator {unknown[1] or unknown[2]}, which onnxruntime does not know",
             "add --import LIBRARY.so, the library that registers it, or --import MODULE that names one "
             "(onnxruntime_extensions)",
+        )
+    locale = _LOCALE.search(text)
+    if locale:
+        return ModelLoadError(
+            f"{name}: works on text in the language settings {locale[1]}, which this machine lacks",
+            f"install them (Debian, Ubuntu: apt-get install locales, then localedef -i {locale[1].partition('.')[0]} "
+            f"-f UTF-8 {locale[1]}), or export the model with the locale 'C'",
         )
     if type(error).__name__ in ("InvalidProtobuf", "InvalidGraph"):
         return ModelFileError(

@@ -87,7 +87,7 @@ class OnnxSession(TakesAnySize):
         if sink is not None:
             for one in listed:
                 one.deliver(found, sink)
-        return None if stop else dict(_named(outputs, found))
+        return None if stop else dict(self._named(outputs, found))
 
     def close(self) -> None:
         """Free every loaded graph."""
@@ -135,6 +135,13 @@ class OnnxSession(TakesAnySize):
         scanned = self._analysis.body(value.place).kind == "Scan"
         return recordings_of(value, dtype, scanned=scanned, copied=self._analysis.narrow)
 
+    def _named(self, outputs: Iterable[str], found: Found) -> Iterator[tuple[str, np.ndarray]]:
+        """The outputs by name, without the names of classes, which a file holds and no input moves."""
+        for name in outputs:
+            for suffix, array in found.parts[name]:
+                if suffix != ".keys" or not self._analysis.graph.has_fixed_keys(name):
+                    yield name + suffix, array
+
     def _session(self, computed: tuple[str, ...], recordings: tuple[Recording, ...]) -> Any:
         key = computed, recordings, self._any_size
         if key in self._sessions:
@@ -163,9 +170,3 @@ class OnnxSession(TakesAnySize):
                 if any(graph.maker[value].number in numbers for call in layer.calls for value in call.outputs)
             ]
         return max(found, key=len, default=None)
-
-
-def _named(outputs: Iterable[str], found: Found) -> Iterable[tuple[str, np.ndarray]]:
-    for name in outputs:
-        for suffix, array in found.parts[name]:
-            yield name + suffix, array
