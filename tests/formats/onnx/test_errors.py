@@ -174,7 +174,7 @@ def test_places_in_the_source_are_left_out():
     )
     line = failures.meaningful_line(RuntimeError(text))
     assert line == "input_shape_size == size was false. The input tensor cannot be reshaped"
-    assert failures.failed_node(RuntimeError(text)) == "fold"
+    assert failures.failed_nodes(RuntimeError(text)) == ["fold"]
 
 
 WITHOUT = """
