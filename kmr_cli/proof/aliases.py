@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from kmr_cli.proof.owners import Free, Operand, Own, Owner, Unknown, Unowned, varies
+from kmr_cli.proof.owners import Each, Free, Operand, Own, Owner, Unknown, Unowned, varies
 from kmr_cli.proof.sizes import Shape, Size, any_of_batch
 
 Make = Callable[[Owner], Owner]
@@ -93,6 +93,8 @@ class Aliases:
             return new
         if isinstance(whole, Unowned) or around is None or shape is None:
             return whole if isinstance(whole, Unowned) else _lost("the file does not tell its shape")
+        if isinstance(new, Each) or isinstance(whole, Each):
+            return _lost("it is one sample's in a loop over all of them")
         if not view.certain:
             return _lost("it is written to through what may be a copy of it")
         if isinstance(whole, Own):

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import NoneType
 from typing import TypeAlias
 
 from kmr_cli.proof.graph import Argument, Body, Operator, Ref, Value, references
 from kmr_cli.proof.owners import Free, NoRuleError, Operand, Own, Owner
-from kmr_cli.proof.sizes import Range, Shape, Size, any_of_batch
+from kmr_cli.proof.sizes import Range, Shape, Size, any_of_batch, loops_of
 
 SIZES = frozenset(
     {"size", "sizes", "shape", "repeats", "end", "split_size", "split_sizes", "sections", "length", "dim_size"}
-    | {"limit", "ends", "split"}
+    | {"limit", "ends", "split", "rounds", "element"}
 )
 """Arguments that say how large a result is. The number of samples in any other shows in the values."""
 
@@ -191,6 +192,11 @@ class Call:
         return any(name not in SIZES and _holds_batch(argument) for name, argument in self.operator.arguments)
 
     @property
+    def rounds(self) -> frozenset[str]:
+        """The loops whose rounds are in an argument that is no tensor."""
+        return frozenset().union(*(_loops(argument) for _, argument in self.operator.arguments))
+
+    @property
     def spans_batch(self) -> bool:
         """Whether any axis of anything here is as long as the batch, or a multiple of it."""
         shapes = [one.shape for one in self.operands()] + [shape for shape in self.shapes if shape is not None]
@@ -213,6 +219,12 @@ def _holds_batch(argument: Argument) -> bool:
     if argument is None or isinstance(argument, (Ref, int, float, complex, str)):
         return False
     return any(one.of_batch for one in argument.symbols)
+
+
+def _loops(argument: Argument) -> frozenset[str]:
+    if isinstance(argument, tuple):
+        return frozenset().union(*map(_loops, argument))
+    return frozenset() if isinstance(argument, (Ref, float, complex, str, int, NoneType)) else loops_of(argument)
 
 
 def generic_free(call: Call) -> Free:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from kmr_cli.proof.aliases import Aliases
 from kmr_cli.proof.call import Call, Rule, generic_free
 from kmr_cli.proof.graph import Body, Graph, Operator, Ref, Value, references
-from kmr_cli.proof.owners import Free, Meet, MeetError, NoRuleError, Own, Owner, Unknown, counted
+from kmr_cli.proof.owners import Each, Free, Meet, MeetError, NoRuleError, Own, Owner, Unknown, counted
 from kmr_cli.proof.sizes import Shape, UndecidedError, any_of_batch
 
 
@@ -23,6 +24,7 @@ class Entry:
         writes: the argument that it overwrites, whose memory its first result is.
         blind: arguments whose content it does not look at, only at their shape and dtype.
         ignored: it makes nothing, and changes nothing.
+        each: its rule knows what to do with the value of one sample in a loop over all of them.
     """
 
     rule: Rule
@@ -31,6 +33,7 @@ class Entry:
     writes: str | None = None
     blind: frozenset[str] = frozenset()
     ignored: bool = False
+    each: bool = False
 
 
 Lookup = Callable[[str], "Entry | None"]
@@ -148,30 +151,50 @@ class _Engine:
                 first = _unknown(operator, first.reason)
             return (first,) * places
         call = Call(operator, self._owners, self._values, self._graph.batch, self._graph.ranges, self._body)
-        free = not any(isinstance(one, Own) for one in taken)
-        try:
-            found = entry.rule(call)
-        except MeetError as exc:
-            found = Meet(str(exc), operator.name, operator.kind, operator.layer, operator.call)
-        except (NoRuleError, UndecidedError) as exc:
-            found = self._fallen_back(operator, call, str(exc), free=free)
-        except (ArithmeticError, AssertionError, LookupError, TypeError, ValueError):  # a file may hold anything
-            found = self._fallen_back(operator, call, "its arguments and shapes do not fit together", free=free)
+        free = not any(isinstance(one, (Own, Each)) for one in taken)
+        if any(isinstance(one, Each) for one in taken) and not entry.each:
+            found = self._of_one_sample(operator, entry, call, taken)
+        else:
+            found = self._by_rule(operator, entry, call, free=free)
         results = found if isinstance(found, tuple) else (found,) * places
         if len(results) != places:
             results = (_unknown(operator, "it makes another number of values than its rule says"),) * places
-        count = call.tells_count or any(isinstance(one, (Own, Free)) and one.count for one in taken)
-        place = any(isinstance(one, Own) and one.place for one in taken)
-        return tuple(self._with_what_came_in(operator, one, count=count, place=place, free=free) for one in results)
+        clear = [one for one in taken if isinstance(one, (Own, Free, Each))]
+        came = _CameIn(
+            count=call.tells_count or any(one.count for one in clear),
+            place=any(not isinstance(one, Free) and one.place for one in clear),
+            rounds=call.rounds.union(*(one.rounds for one in clear if isinstance(one, Free))),
+            each=any(isinstance(one, Each) for one in clear),
+            free=free,
+        )
+        return tuple(_with_what_came_in(operator, one, came) for one in results)
 
-    @staticmethod
-    def _with_what_came_in(operator: Operator, owner: Owner, *, count: bool, place: bool, free: bool) -> Owner:
-        """A result depends on whatever its operands depend on, also where its rule forgets to say so."""
-        if isinstance(owner, Free) and not free:
-            return _unknown(operator, "its rule does not say what becomes of the samples in this result")
-        if isinstance(owner, Own):
-            owner = replace(owner, place=owner.place or place)
-        return counted(owner, count) if isinstance(owner, (Own, Free)) else owner
+    def _by_rule(self, operator: Operator, entry: Entry, call: Call, *, free: bool) -> Owner | tuple[Owner, ...]:
+        try:
+            return entry.rule(call)
+        except MeetError as exc:
+            return Meet(str(exc), operator.name, operator.kind, operator.layer, operator.call)
+        except (NoRuleError, UndecidedError) as exc:
+            return self._fallen_back(operator, call, str(exc), free=free)
+        except (ArithmeticError, AssertionError, LookupError, TypeError, ValueError):  # a file may hold anything
+            return self._fallen_back(operator, call, "its arguments and shapes do not fit together", free=free)
+
+    def _of_one_sample(
+        self, operator: Operator, entry: Entry, call: Call, taken: Sequence[Owner]
+    ) -> Owner | tuple[Owner, ...]:
+        """What comes of one sample's value in a loop over all of them, together with what belongs to none."""
+        mine = [one for one in taken if isinstance(one, Each)]
+        if any(isinstance(one, Own) for one in taken) or any(one.pattern != mine[0].pattern for one in mine):
+            reason = "the value of one sample meets those of others"
+            return Meet(reason, operator.name, operator.kind, operator.layer, operator.call)
+        hidden: dict[str, Owner] = {
+            name: Free(count=one.count) for name in operator.reads if isinstance(one := call.owners[name], Each)
+        }
+        found = self._by_rule(operator, entry, replace(call, owners=ChainMap(hidden, dict(call.owners))), free=True)
+        results = found if isinstance(found, tuple) else (found,) * max(len(operator.outputs), 1)
+        return tuple(
+            replace(mine[0], count=mine[0].count or one.count) if isinstance(one, Free) else one for one in results
+        )
 
     def _fallen_back(self, operator: Operator, call: Call, reason: str, *, free: bool) -> Owner:
         """Without a rule for this use: what holds no sample's content before holds none after."""
@@ -245,6 +268,40 @@ class _Engine:
                 self._found.unknown = unknown
 
         return make
+
+
+@dataclass(frozen=True)
+class _CameIn:
+    """What the operands of an operator depend on.
+
+    Attributes:
+        count, place: as those of owners.
+        rounds: the loops from round to round of which one of them changes.
+        each: whether one of them is the value of one sample in a loop over all.
+        free: whether none of them holds a sample's content.
+    """
+
+    count: bool
+    place: bool
+    rounds: frozenset[str]
+    each: bool
+    free: bool
+
+
+def _with_what_came_in(operator: Operator, owner: Owner, came: _CameIn) -> Owner:
+    """A result depends on whatever its operands depend on, also where its rule forgets to say so."""
+    if isinstance(owner, Free):
+        if not came.free:
+            return _unknown(operator, "its rule does not say what becomes of the samples in this result")
+        owner = replace(owner, rounds=owner.rounds | came.rounds) if came.rounds else owner
+    elif isinstance(owner, Own):
+        owner = replace(owner, place=owner.place or came.place)
+    elif isinstance(owner, Each):
+        by_place = came.each and owner.loop in came.rounds  # the round that picks the sample is no content of it
+        owner = replace(owner, place=owner.place or came.place or by_place)
+    else:
+        return owner
+    return counted(owner, came.count)
 
 
 def _same(owner: Owner) -> Owner:

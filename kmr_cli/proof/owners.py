@@ -41,11 +41,36 @@ class Free:
         uniform: axes along which all elements are the same.
         index: the axis along which it holds 0, 1, 2, … and nothing else varies; None for none.
         count: whether the element at some place depends on the number of samples.
+        rounds: the loops from round to round of which it changes.
     """
 
     uniform: frozenset[int] = frozenset()
     index: int | None = None
     count: bool = False
+    rounds: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Each:
+    """In a loop over the samples: all of it belongs to the one whose turn it is, number ``round // inner % batch``.
+
+    Attributes:
+        loop: that goes over them.
+        outer, inner: as those of :class:`Own`.
+        place: whether it also depends on the sample's place in the batch.
+        count: whether it also depends on the number of samples.
+    """
+
+    loop: str
+    outer: Size = 1
+    inner: Size = 1
+    place: bool = False
+    count: bool = False
+
+    @property
+    def pattern(self) -> tuple[str, Size, Size]:
+        """Which sample's it is, whatever else it depends on."""
+        return self.loop, self.outer, self.inner
 
 
 @dataclass(frozen=True)
@@ -73,9 +98,9 @@ class Unknown(Unowned):
     """No rule can tell."""
 
 
-Owner: TypeAlias = "Own | Free | Meet | Unknown"
+Owner: TypeAlias = "Own | Free | Each | Meet | Unknown"
 Clear: TypeAlias = "Own | Free"
-_Clear = TypeVar("_Clear", bound="Own | Free")
+_Counted = TypeVar("_Counted", bound="Own | Free | Each")
 
 
 class MeetError(Exception):
@@ -104,7 +129,7 @@ def everywhere(rank: int) -> Free:
     return Free(frozenset(range(rank)))
 
 
-def counted(owner: _Clear, count: bool) -> _Clear:
+def counted(owner: _Counted, count: bool) -> _Counted:
     """The owner, with dependence on the number of samples added where it is true."""
     return replace(owner, count=True) if count and not owner.count else owner
 

@@ -7,7 +7,7 @@ the number of samples is in it. Two sizes are equal only where their polynomials
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeAlias
 
@@ -23,11 +23,13 @@ class Symbol:
         name: of the symbol or, for what is no polynomial, how it is computed.
         of_batch: whether the number of samples decides it.
         computed: whether it is the result of an operation that polynomials do not have.
+        rounds: the loops whose rounds decide it; one that is not computed is 0 in the first round, 1 in the second.
     """
 
     name: str
     of_batch: bool = False
     computed: bool = False
+    rounds: frozenset[str] = field(default=frozenset(), compare=False)
 
 
 _Monomial: TypeAlias = "tuple[tuple[Symbol, int], ...]"
@@ -119,6 +121,25 @@ def symbol(name: str, *, of_batch: bool = False) -> Polynomial:
     return Polynomial(((((Symbol(name, of_batch), 1),), 1),))
 
 
+def rounds_of(loop: str) -> Polynomial:
+    """The number of the round that a loop is in, from 0."""
+    return Polynomial(((((Symbol(f"round of {loop}", rounds=frozenset({loop})), 1),), 1),))
+
+
+def loops_of(size: Size) -> frozenset[str]:
+    """The loops whose rounds are in it, by the names of their symbols."""
+    return frozenset().union(*(one.rounds for one in symbols(size)))
+
+
+def round_of(size: Size) -> str | None:
+    """The loop whose round it is and nothing else; None for every other size."""
+    if isinstance(size, Polynomial) and len(size.terms) == 1:
+        monomial, factor = size.terms[0]
+        if factor == 1 and len(monomial) == 1 and monomial[0][1] == 1 and not monomial[0][0].computed:
+            return next(iter(monomial[0][0].rounds), None)
+    return None
+
+
 BATCH = symbol("batch", of_batch=True)
 """The number of samples, where the file leaves it open."""
 
@@ -185,7 +206,8 @@ def quotient(size: Size, by: Size) -> Size | None:
 def computed(operation: str, *operands: Size) -> Polynomial:
     """A symbol for the result of what polynomials do not have."""
     name = f"{operation}({', '.join(map(str, operands))})"
-    return Polynomial(((((Symbol(name, any_of_batch(operands), computed=True), 1),), 1),))
+    rounds = frozenset().union(*map(loops_of, operands))
+    return Polynomial(((((Symbol(name, any_of_batch(operands), computed=True, rounds=rounds), 1),), 1),))
 
 
 def floor_quotient(size: Size, by: Size) -> Size:

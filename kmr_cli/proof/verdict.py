@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from kmr_cli.proof.engine import Owners, owners
 from kmr_cli.proof.graph import Graph, references
-from kmr_cli.proof.owners import Free, Meet, Operand, Own, Owner, Unknown, varies
+from kmr_cli.proof.owners import Each, Free, Meet, Operand, Own, Owner, Unknown, varies
 from kmr_cli.proof.sizes import Range, any_of_batch, of_batch
 from kmr_cli.proof.vocabularies import lookup
 from kmr_cli.records.proof import Answer
@@ -78,6 +78,8 @@ def _claim(graph: Graph, found: Owners, label: str, name: str) -> Claim:
     owner = found.of.get(name, Unknown("nothing makes it"))
     if isinstance(owner, Meet):
         return Claim(label, "meet", owner, owner.reason, owner.operator, owner.layer)
+    if isinstance(owner, Each):  # outside of its loop nothing is
+        owner = Unknown("it belongs to one sample of a loop")
     if isinstance(owner, Unknown):
         return Claim(label, "unknown", owner, owner.reason, owner.operator, owner.layer)
     kinds = dict(graph.inputs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kmr_cli.errors import ModelFileError, ModelLoadError
 from kmr_cli.formats.interface import OpenOptions, Session
@@ -11,6 +11,9 @@ from kmr_cli.records import ModelInfo
 
 # Imported now, or it would take the place of the function of the same name when it is imported.
 from kmr_cli.formats.savedmodel import describe as _describing  # noqa: F401  # isort: skip
+
+if TYPE_CHECKING:
+    from kmr_cli.proof.graph import Graph
 
 NAME = "savedmodel"
 TITLE = "SavedModel"
@@ -43,6 +46,17 @@ def describe(path: Path, options: OpenOptions) -> ModelInfo:
     from kmr_cli.formats.savedmodel.describe.description import model_info
 
     return model_info(analyse(path, options), NAME, options)
+
+
+def graph(path: Path, options: OpenOptions) -> Graph:
+    """The operators of the chosen signature, with sizes that are exact for every batch size; no TensorFlow.
+
+    Raises:
+        ModelFileError: the file is damaged, or holds no such signature or tag set.
+    """
+    from kmr_cli.formats.savedmodel.operators import graph as operators
+
+    return operators.graph(path, options)
 
 
 def open(path: Path, options: OpenOptions) -> Session:  # noqa: A001  (the name that Format asks for)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from kmr_cli.proof.call import Call
 from kmr_cli.proof.graph import Argument, Body, references
-from kmr_cli.proof.owners import Free, Meet, NoRuleError, Operand, Own, Owner, Unknown, counted, varies
+from kmr_cli.proof.owners import Each, Free, Meet, NoRuleError, Operand, Own, Owner, Unknown, counted, varies
 from kmr_cli.proof.sizes import Shape, any_of_batch
 
 _ROUNDS = 8
@@ -22,7 +22,9 @@ def either(one: Owner, other: Owner, shape: Shape | None) -> Owner:
             return found
     if isinstance(one, Free) and isinstance(other, Free):
         index = one.index if one.index == other.index else None
-        return Free(one.uniform & other.uniform, index, one.count or other.count)
+        return Free(one.uniform & other.uniform, index, one.count or other.count, one.rounds | other.rounds)
+    if isinstance(one, Each) or isinstance(other, Each):
+        return _of_one_sample(one, other)
     owned, rest = (one, other) if isinstance(one, Own) else (other, one)
     assert isinstance(owned, Own)
     if isinstance(rest, Own):
@@ -34,6 +36,16 @@ def either(one: Owner, other: Owner, shape: Shape | None) -> Owner:
         raise NoRuleError("the file does not tell the shape of what it makes")
     place = owned.place or varies(Operand(rest, shape), owned.axis)
     return replace(owned, place=place, count=owned.count or rest.count)
+
+
+def _of_one_sample(one: Owner, other: Owner) -> Each:
+    mine = [owner for owner in (one, other) if isinstance(owner, Each)]
+    if isinstance(one, Own) or isinstance(other, Own) or mine[0].pattern != mine[-1].pattern:
+        raise NoRuleError("it is one sample's value, or that of others")
+    place = any(owner.place if isinstance(owner, Each) else mine[0].loop in owner.rounds
+                for owner in (one, other) if isinstance(owner, (Each, Free)))  # fmt: skip
+    count = any(owner.count for owner in (one, other) if isinstance(owner, (Each, Free)))
+    return replace(mine[0], place=place, count=count)
 
 
 def _part(call: Call, place: int) -> Argument:

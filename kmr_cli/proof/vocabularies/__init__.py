@@ -7,7 +7,11 @@ from importlib import import_module
 
 from kmr_cli.proof.engine import Entry
 
-_TABLE = {"aten": "kmr_cli.proof.vocabularies.aten", "onnx": "kmr_cli.proof.vocabularies.onnx"}
+_TABLE = {
+    "aten": "kmr_cli.proof.vocabularies.aten",
+    "onnx": "kmr_cli.proof.vocabularies.onnx",
+    "tensorflow": "kmr_cli.proof.vocabularies.tensorflow",
+}
 """Name of a vocabulary -> the module that has its ``lookup``."""
 
 

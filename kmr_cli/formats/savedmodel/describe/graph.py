@@ -63,6 +63,10 @@ class Node:
             return self._environment[value.placeholder]
         return value
 
+    def attribute_names(self) -> list[str]:
+        """Of those that the node has; others have their defaults."""
+        return [] if self._raw is None else sorted(self._raw.attr)
+
     def functions(self) -> set[str]:
         """The functions that this node calls when it runs."""
         return set() if self._raw is None else set(_named_functions(self._raw))
@@ -214,7 +218,7 @@ class Graph:
             if wait:
                 inputs.append("^" + wait)
             full = prefix + raw.name
-            called = self._called(raw)
+            called = self.called(raw)
             if called is None:
                 self._add(full, raw.op, inputs, path + raw.name, raw, environment)
             else:
@@ -254,7 +258,8 @@ class Graph:
     def _add(self, name: str, op: str, inputs: list[str], label: str, raw: Any, environment: Any) -> None:
         self.nodes[name] = Node(name, op, inputs, label, len(self.nodes), raw, environment)
 
-    def _called(self, raw: Any) -> str | None:
+    def called(self, raw: Any) -> str | None:
+        """The function that a NodeDef calls, None for an operation."""
         if raw.op in CALLS:
             called = str(raw.attr["f"].func.name)
             if called not in self._library:
@@ -269,7 +274,7 @@ class Graph:
             if entry.startswith("^"):
                 return f"^{prefix}{name}"
             output, _, index = rest.partition(":")
-            return f"{prefix}{name}:{self._offset(local[name], output) + int(index or 0)}"
+            return f"{prefix}{name}:{self.offset(local[name], output) + int(index or 0)}"
         if name in arguments:
             return "^" + producer(arguments[name]) if entry.startswith("^") else arguments[name]
         raise ModelFileError(f"{self._where}: {prefix + entry!r} leads nowhere", "copy or save the model again")
@@ -287,7 +292,7 @@ class Graph:
             self._not_listed.add(op)
         return self._ops[op]
 
-    def _offset(self, raw: Any, output: str) -> int:
+    def offset(self, raw: Any, output: str) -> int:
         """How many tensors a node hands out before its output argument ``output``."""
         if raw.op not in self._offsets:
             definition = self._definition(raw.op)
@@ -318,10 +323,13 @@ class Graph:
 
     def types(self, name: str) -> list[int]:
         """The dtype numbers of a node's outputs; empty where the file does not define its op."""
-        node = self.nodes[name]
+        return self.result_types(self.nodes[name]) or []
+
+    def result_types(self, node: Node) -> list[int] | None:
+        """The same for any node, also of a function; None where the file does not define its op."""
         definition = self._definition(node.op)
         if definition is None:
-            return []
+            return None
 
         def attr(key: str) -> Any:
             value = node.attr(key)

@@ -6,7 +6,7 @@ definitions of the same messages only once.
 
 Field numbers: tensorflow/core/protobuf/saved_model.proto, meta_graph.proto, saved_object_graph.proto,
 trackable_object_graph.proto, tensorflow/core/framework/graph.proto, node_def.proto, attr_value.proto,
-function.proto, op_def.proto, and tf_keras/src/protobuf/saved_metadata.proto for KerasMetadata.
+tensor.proto, function.proto, op_def.proto, and tf_keras/src/protobuf/saved_metadata.proto for KerasMetadata.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ AttrValue tensor=8:bytes placeholder=9:string func=10:NameAttrList
 ListValue s=2:*bytes i=3:*int64 type=6:*int32 shape=7:*TensorShapeProto func=9:*NameAttrList
 NameAttrList name=1:string attr=2:AttrValue{}
 TensorShapeProto dim=2:*Dim unknown_rank=3:bool
+TensorProto dtype=1:int32 tensor_shape=2:TensorShapeProto tensor_content=4:bytes float_val=5:*float double_val=6:*double
+TensorProto int_val=7:*int32 string_val=8:*bytes int64_val=10:*int64 bool_val=11:*bool half_val=13:*int32
 Dim size=1:int64
 SignatureDef inputs=1:TensorInfo{} outputs=2:TensorInfo{} method_name=3:string
 TensorInfo name=1:string dtype=2:int32 tensor_shape=3:TensorShapeProto coo_sparse=4:CooSparse
@@ -63,10 +65,12 @@ KerasNode node_id=2:int32 node_path=3:string identifier=4:string metadata=5:stri
 _CLASSES = declare("kmr_inspect", _DECLARATIONS, oneof=("AttrValue",))
 
 SavedModel: Any = _CLASSES["SavedModel"]
+MetaGraphDef: Any = _CLASSES["MetaGraphDef"]
 NodeDef: Any = _CLASSES["NodeDef"]
 OpDef: Any = _CLASSES["OpDef"]
 GraphDef: Any = _CLASSES["GraphDef"]
 AttrValue: Any = _CLASSES["AttrValue"]
+TensorProto: Any = _CLASSES["TensorProto"]
 AssetFileDef: Any = _CLASSES["AssetFileDef"]
 TrackableObjectGraph: Any = _CLASSES["TrackableObjectGraph"]
 KerasMetadata: Any = _CLASSES["KerasMetadata"]

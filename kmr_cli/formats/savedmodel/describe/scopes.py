@@ -27,10 +27,12 @@ class ScopeLayer(Layer):
     Attributes:
         untappable: why no tap can be put on it, or None.
         scopes: where its operations stand, in the function that defines them and in the whole graph.
+        nodes: the operations of every call, those of the layers inside it included.
     """
 
     untappable: str | None = None
     scopes: tuple[str, ...] = ()
+    nodes: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass
@@ -177,6 +179,7 @@ class _Finder:
                     weights=tuple(sorted(group.variables)),
                     untappable=untappable,
                     scopes=tuple(self._written(group)),
+                    nodes=tuple(map(tuple, group.calls)),
                 )
             )
         return sorted(layers, key=lambda layer: _tree_key(layer.path, first))

@@ -14,7 +14,12 @@ _WRITES = re.compile(
 )
 
 
+def is_write(operation: str) -> bool:
+    """Whether an operation is one of these."""
+    return _WRITES.match(operation) is not None
+
+
 def writes(graph: Graph, nodes: Collection[str]) -> bool:
     """Whether one of these nodes, or of those in functions that they reach, is such an operation."""
     operations = {graph.nodes[name].op for name in nodes} | graph.function_operations(nodes)
-    return any(_WRITES.match(operation) for operation in operations)
+    return any(map(is_write, operations))

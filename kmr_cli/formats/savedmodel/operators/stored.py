@@ -1,0 +1,48 @@
+"""Constants of a graph: their shapes, and the numbers of those that may tell sizes, axes or orders."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from google.protobuf.message import DecodeError
+
+from kmr_cli.formats.savedmodel.describe import dtypes, messages
+from kmr_cli.formats.savedmodel.describe.variables import shape_of
+from kmr_cli.formats.savedmodel.operators.known import MOST, Content
+
+_WHOLE = dtypes.INTEGERS | {"bool"}
+_FIELDS = ("float_val", "double_val", "int_val", "string_val", "int64_val", "bool_val", "half_val")
+
+
+def constant(raw: bytes) -> tuple[tuple[int, ...] | None, Content | None, bool]:
+    """Shape and content of a TensorProto, and whether one number stands for all of it.
+
+    The content is None for what is long, or no whole numbers; the shape for what is damaged.
+    """
+    try:
+        message = messages.TensorProto.FromString(raw)
+    except DecodeError:
+        return None, None, False
+    shape = shape_of(message.tensor_shape)
+    fixed = tuple(size for size in shape or () if size is not None)
+    if shape is None or len(fixed) < len(shape):
+        return None, None, False
+    count = math.prod(fixed)
+    listed: list[Any] = next((list(getattr(message, name)) for name in _FIELDS if len(getattr(message, name))), [])
+    same = count == 1 or (not message.tensor_content and len(listed) <= 1)
+    name = dtypes.name(message.dtype)
+    if name not in _WHOLE or count > MOST:
+        return fixed, None, same
+    if message.tensor_content:
+        if len(message.tensor_content) != count * np.dtype(name).itemsize:
+            return fixed, None, same
+        listed = np.frombuffer(message.tensor_content, name).tolist()
+    elif len(listed) < count:  # the last one is repeated, and no number at all means 0
+        listed += [listed[-1] if listed else 0] * (count - len(listed))
+    if len(listed) != count:
+        return fixed, None, same
+    found = np.empty(count, object)
+    found[:] = [int(one) for one in listed]
+    return fixed, found.reshape(fixed), same
