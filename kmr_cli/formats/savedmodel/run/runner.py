@@ -22,7 +22,8 @@ from kmr_cli.formats.common.frameworks import first_line, without_marks
 from kmr_cli.formats.savedmodel.describe import dtypes
 from kmr_cli.formats.savedmodel.describe.analysis import Analysis
 from kmr_cli.formats.savedmodel.describe.graph import producer
-from kmr_cli.formats.savedmodel.describe.stateful import writes
+from kmr_cli.formats.savedmodel.describe.randomness import random_counters
+from kmr_cli.formats.savedmodel.describe.stateful import only_to_variables, writes
 from kmr_cli.formats.savedmodel.run import restore
 from kmr_cli.formats.savedmodel.run.taps import Group
 
@@ -49,7 +50,7 @@ class Runner:
         any_size: take inputs of other sizes than those that are declared, as far as the operations do.
 
     Attributes:
-        writes: whether a run may leave something for the next one.
+        writes: whether a run may leave something for the next one. Which random numbers come next is no such thing.
 
     Raises:
         ModelLoadError: TensorFlow does not accept the graph or cannot read the weights.
@@ -73,9 +74,11 @@ class Runner:
         self._where = analysis.source.path.name
         roots = [*outputs, *(tensor for group in groups for tensor in group.tensors)]
         needed = analysis.graph.ancestors(roots)
-        self.writes = writes(analysis.graph, needed)
+        self._counters = random_counters(analysis.graph, needed, outputs)
+        self.writes = writes(analysis.graph, needed, self._counters)
         self._inputs = [(one.name, one.tensor) for one in analysis.inputs if producer(one.tensor) in needed]
         plan = restore.plan(analysis, needed, tensorflow)
+        self._in_place = not plan.run and only_to_variables(analysis.graph, needed)
         nodes = needed | analysis.graph.ancestors([*plan.run, *plan.feed])
         graph_def = analysis.graph.new_graph_def(nodes)
         if any_size:
@@ -130,11 +133,13 @@ class Runner:
             with self._graph.as_default():
                 v1.import_graph_def(v1.GraphDef.FromString(graph_def.SerializeToString()), name="")
                 assignments = self._assignments(plan)
+                self._put_back = [one for handle, one in assignments.items() if handle not in self._counters]
+                self._carry_over = [self._carrier(handle) for handle in assignments if handle in self._counters]
             self._session = v1.Session(graph=self._graph, config=config)
             self._used = config
         except Exception as exc:
             raise _refused(self._where, exc) from exc
-        self._initialize = partial(self._start, assignments, plan)
+        self._initialize = partial(self._start, list(assignments.values()), plan)
         try:
             self._initialize(self._session)
         except tf.errors.OpError as exc:
@@ -158,9 +163,10 @@ class Runner:
             feed = {self._graph.get_tensor_by_name(tensor): text for tensor, text in plan.feed.items()}
             session.run(self._graph.get_operation_by_name(operation), feed)
 
-    def _assignments(self, plan: restore.Restore) -> list[Any]:
+    def _assignments(self, plan: restore.Restore) -> dict[str, Any]:
+        """Handle of a variable -> the operation that gives it what the file holds."""
         if not plan.keys:
-            return []
+            return {}
         tf, graph = self._tf, self._analysis.graph
         handles = list(plan.keys)
         kinds = []
@@ -174,10 +180,18 @@ class Runner:
             shape_and_slices=[""] * len(handles),
             dtypes=kinds,
         )
-        return [
-            tf.raw_ops.AssignVariableOp(resource=self._graph.get_tensor_by_name(handle + ":0"), value=value)
+        return {
+            handle: tf.raw_ops.AssignVariableOp(resource=self._graph.get_tensor_by_name(handle + ":0"), value=value)
             for handle, value in zip(handles, values, strict=True)
-        ]
+        }
+
+    def _carrier(self, handle: str) -> tuple[Any, Any, Any]:
+        """Of a variable: what reads it, what a value is fed to, and what writes that."""
+        resource = self._graph.get_tensor_by_name(handle + ":0")
+        dtype = resource.op.get_attr("dtype")
+        fed = self._tf.compat.v1.placeholder(dtype)
+        read = self._tf.raw_ops.ReadVariableOp(resource=resource, dtype=dtype)
+        return read, fed, self._tf.raw_ops.AssignVariableOp(resource=resource, value=fed)
 
     # -- running --------------------------------------------------------------------------------------------------
 
@@ -206,10 +220,20 @@ class Runner:
         return [as_array(value) for value in values]
 
     def restart(self) -> None:
-        """Begin again with what the file holds: variables, tables and all else live as long as a session does."""
+        """Begin again with what the file holds: variables, tables and all else that lives as long as a session does.
+
+        Random numbers go on where they were.
+        """
+        if self._in_place:
+            if self._put_back:
+                self._session.run(self._put_back)
+            return
+        drawn = self._session.run([read for read, _, _ in self._carry_over])
         self._session.close()
         self._session = self._tf.compat.v1.Session(graph=self._graph, config=self._used)
         self._initialize(self._session)
+        feed = {fed: value for (_, fed, _), value in zip(self._carry_over, drawn, strict=True)}
+        self._session.run([write for _, _, write in self._carry_over], feed)
 
     def _receive(self, number: Any, *values: Any) -> list[Any]:
         try:
