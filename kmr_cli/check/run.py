@@ -38,6 +38,7 @@ class Run:
         moved_by_extreme: tap -> how far samples that stood as they were moved when the others were extreme or alike,
             in units in the last place of the largest value, at most FAR.
         poisoned: the same when sample 0 held NaN.
+        crossed: taps that no sample moves, and that NaN in sample 0 changes beyond what can be its own place.
         poison_failure: (output of the layer that failed, message) where the model fails on NaN.
         start: what every pass begins with, where the format can put that back; None where it cannot.
         remembers: whether values depend on earlier calls.
@@ -72,6 +73,7 @@ class Run:
     indices: dict[Tap, BatchIndex] = field(default_factory=dict)
     moved_by_extreme: dict[Tap, int] = field(default_factory=dict)
     poisoned: dict[Tap, int] = field(default_factory=dict)
+    crossed: set[Tap] = field(default_factory=set)
     poison_failure: tuple[Tap | None, str] | None = None
     start: State | None = None
     poison_tried: bool = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -35,7 +36,7 @@ def make_others_extreme(run: Run) -> None:
     one that the model treats otherwise; one step of one of them again and again; NaN. And the sample is left in part
     missing, beside two different sets of others.
 
-    Fills in ``moved_by_extreme``, ``poisoned`` and ``poison_failure``.
+    Fills in ``moved_by_extreme``, ``poisoned``, ``crossed`` and ``poison_failure``.
     """
     size = run.evidence.size
     if size < 2:
@@ -53,7 +54,7 @@ def make_others_extreme(run: Run) -> None:
     if poisoned is not None:
         run.poison_tried = True
         try:
-            run.poisoned = run.kept("putting NaN into sample 0", poisoned, range(1, size))
+            run.poisoned = run.kept("putting NaN into sample 0", poisoned, range(1, size), partial(_look_beyond, run))
         except ModelRunError as exc:
             if run.whole_rows or may_refuse_nan(run.batch, run.session.inputs):  # it may be right to do so
                 run.refused.append(f"NaN in a sample (the model fails on it: {exc.message})")
@@ -62,11 +63,29 @@ def make_others_extreme(run: Run) -> None:
     for tap, home in run.evidence.canonical.items():  # the same tensor was looked at once
         if home in run.moved_by_extreme:
             run.moved_by_extreme.setdefault(tap, run.moved_by_extreme[home])
+        if home in run.crossed:
+            run.crossed.add(tap)
     for tap in run.evidence.nondeterministic | run.evidence.rerouted:
         run.moved_by_extreme.pop(tap, None)
         run.poisoned.pop(tap, None)
+        run.crossed.discard(tap)
     if run.routed:  # rows in other groups: last bits are no poison
         run.poisoned = {tap: ulp for tap, ulp in run.poisoned.items() if not last_bits(ulp)}
+
+
+def _look_beyond(run: Run, tap: Tap, array: np.ndarray) -> None:
+    """Note whether NaN in sample 0 changes what no sample moves otherwise, as a sum of zeros, at other places than its.
+
+    Nobody owns such a value. But here NaN leaves its sample, though others show it only where they take the value in.
+    """
+    index, before = run.indices.get(tap), run.evidence.base.get(tap)
+    if index is None or index.kind != "constant" or before is None or before.shape != array.shape:
+        return
+    moved = changed(before, array)
+    if array.ndim and len(array) % run.evidence.size == 0:
+        moved = moved[len(array) // run.evidence.size :]
+    if moved.any():
+        run.crossed.add(tap)
 
 
 def _run_with(
@@ -108,7 +127,7 @@ def _make_alike(run: Run, last: int) -> None:
             alike.add(tap)
 
     _run_with(run, "making the others alike", last, stress.alike(run.batch, last), first)
-    other = _most_unlike(run, last)
+    other = most_unlike(run, last)
     if other is None:
         return
 
@@ -143,8 +162,11 @@ def _copies_agree(array: np.ndarray, index: BatchIndex | None, sample: int, size
     return not changed(expected, parts).any() or distance(expected, parts) is not None
 
 
-def _most_unlike(run: Run, sample: int) -> int | None:
-    """The sample that the model treats most unlike ``sample``: by decisions (integers, booleans), else small floats."""
+def most_unlike(run: Run, sample: int) -> int | None:
+    """The sample that the model treats most unlike ``sample``: by decisions (integers, booleans), else small floats.
+
+    None where there are fewer than three.
+    """
     size = run.evidence.size
     if size < 3:
         return None

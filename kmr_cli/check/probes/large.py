@@ -1,8 +1,9 @@
 """One batch as large as servers form them: leaks that begin above a size, a number of rows or a capacity.
 
 Two passes. In the first the samples of the batch stand in a random order, each several times, and must come out as
-they did. In the second, all copies of about half of the samples give way to other data, and what is left must stay as
-it was in the first, bit for bit.
+they did. Most places go to two that the model treats most unlike each other: so that an expert with a fixed number of
+places is asked for more. In the second, all copies of about half of the samples, one of those two among them, give way
+to other data, and what is left must stay as it was in the first, bit for bit.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from kmr_cli.arrays.ulp import FAR, largest, last_bits, scaled_distance
 from kmr_cli.batch import replacement, stress
 from kmr_cli.batch.contents import in_order
 from kmr_cli.check.observed import LargeRun, SizeRun
+from kmr_cli.check.probes.extreme import most_unlike
 from kmr_cli.check.probes.lists import Elements, by_port, elements_of, own_lists, taps_of
 from kmr_cli.check.probes.resized import expected_shape, outputs_of, places_of, resized
 from kmr_cli.check.probes.rounding import excuse
@@ -44,7 +46,8 @@ def try_large(run: Run, size: int, spare: Batch | None) -> None:
         spare: further rows of the inputs, preferred as replacement data.
     """
     outputs, whole = comparable(run), run.evidence.size
-    rows = in_order(run.batch, _shuffled(whole, size, run.rng))
+    apart = whole - 1, most_unlike(run, whole - 1)
+    rows = in_order(run.batch, _shuffled(whole, size, apart, run.rng))
     batch = resized(run.batch, rows)
     run.budget = max(run.budget, run.passes) + PASSES
     run.step(f"running a batch of {size}")
@@ -55,7 +58,7 @@ def try_large(run: Run, size: int, spare: Batch | None) -> None:
         elements = elements_of(run, before)
         found = compared(run, before, rows, outputs)
         if found.error is None and found.wrong_count is None:
-            run.large = _replace_half(run, batch, rows, before, elements, outputs, spare)
+            run.large = _replace_half(run, batch, rows, _half(run, apart), before, elements, outputs, spare)
         if found.differs is not None and not (run.large and run.large.leaks):
             run.budget += TRACES + 1
             found = excuse(run, found)
@@ -95,9 +98,17 @@ def choose_large(run: Run, wanted: Collection[int] = ()) -> int | None:
     return size
 
 
-def _shuffled(whole: int, size: int, rng: np.random.Generator) -> tuple[int, ...]:
-    """The samples at their own places first, then in a random order that repeats no pattern, all about as often."""
-    rest = np.tile(np.arange(whole), -(-size // whole))[: size - whole]
+def _shuffled(whole: int, size: int, apart: tuple[int, int | None], rng: np.random.Generator) -> tuple[int, ...]:
+    """The samples at their own places first, then all once more and two of them again and again, in a random order.
+
+    All about as often where the batch is too small for that, or no two are known to be ``apart``.
+    """
+    first, second = apart
+    left = size - 2 * whole
+    if second is None or left < 2:
+        rest = np.tile(np.arange(whole), -(-size // whole))[: size - whole]
+    else:
+        rest = np.concatenate([np.arange(whole), np.full(left // 2, first), np.full(left - left // 2, second)])
     return (*range(whole), *rng.permutation(rest).tolist())
 
 
@@ -105,6 +116,7 @@ def _replace_half(
     run: Run,
     batch: Batch,
     rows: Sequence[int],
+    half: Collection[int],
     before: Mapping[str, np.ndarray],
     elements: Elements,
     outputs: Mapping[Tap, tuple[np.ndarray, BatchIndex]],
@@ -112,7 +124,6 @@ def _replace_half(
 ) -> LargeRun | None:
     """The second pass; None where the model does not take the data that was made up for it."""
     size = len(next(iter(batch.values())))
-    half = _half(run)
     kept = frozenset(place for place, sample in enumerate(rows) if sample in half)
     replaced = [place for place in range(size) if place not in kept]
     usual = _changed(run, batch, kept, replaced, spare)
@@ -163,9 +174,14 @@ def _moved_in(
             yield tap
 
 
-def _half(run: Run) -> set[int]:
-    """About half of the samples. All copies of the others are replaced: of one that stood out none is left."""
-    order = run.rng.permutation(run.evidence.size).tolist()
+def _half(run: Run, apart: tuple[int, int | None]) -> set[int]:
+    """About half of the samples, one of two that are ``apart`` among them.
+
+    All copies of the others are replaced: of one that stood out none is left.
+    """
+    order = [sample for sample in run.rng.permutation(run.evidence.size).tolist() if sample not in apart]
+    kept, gone = apart if run.rng.integers(2) else apart[::-1]
+    order = [*([] if kept is None else [kept]), *order, *([] if gone is None else [gone])]
     return set(order[: (len(order) + 1) // 2])
 
 

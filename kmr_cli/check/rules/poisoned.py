@@ -27,7 +27,8 @@ RULES = (POISONED_NEIGHBOUR,)
 def judge(run: Run) -> None:
     """What the pass with NaN in sample 0 showed: that it failed, or outputs of other samples that changed.
 
-    Nothing is said of outputs in which not every sample showed.
+    Nothing is said of outputs in which not every sample showed. The layer that is named is the first that lets NaN out
+    of its sample, also where that is into a sum of zeros that belongs to nobody.
     """
     if not run.poison_tried:
         run.skip("no input was given NaN: none takes floats, or every output is random", POISONED_NEIGHBOUR)
@@ -39,7 +40,9 @@ def judge(run: Run) -> None:
         if tap in run.evidence.nondeterministic or tap not in run.poisoned:
             continue
         if run.indices[tap].kind not in ("routed", "constant", "inconclusive"):
-            add_at_sources(run, POISONED_NEIGHBOUR, tap, run.poisoned.__contains__, _touched(run, tap))
+            add_at_sources(
+                run, POISONED_NEIGHBOUR, tap, (run.poisoned.keys() | run.crossed).__contains__, _touched(run, tap)
+            )
 
 
 def _touched(run: Run, tap: Tap) -> tuple[tuple[int, int], ...]:

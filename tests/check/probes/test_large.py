@@ -94,6 +94,18 @@ def test_a_capacity_that_only_a_large_batch_exceeds():
     assert checked(chain(("expert", with_room_for(64)))).verdict == "pass"
 
 
+@pytest.mark.parametrize("wanting", [0, 2, 4])
+def test_an_expert_with_twelve_places_that_one_sample_in_five_wants(wanting):
+    def expert(x):
+        wanted = x[:, 0] > 0
+        return np.where((wanted & (wanted.cumsum() <= 12))[:, None], x + 1, x)
+
+    data = np.random.default_rng(1).standard_normal((5, WIDTH))
+    data[:, 0] = np.where(np.arange(5) == wanting, 9, -9)
+    session = ArraySession([("keep", lambda x: x[:, :1]), ("expert", expert)], (None, WIDTH))
+    assert errors(checked(session, batch=data)) in ([("KMR101", "expert")], [("KMR102", "expert")])
+
+
 def test_a_mix_that_moves_nothing_but_a_decision():
     """Ranks: of small batches among its own values, of a large one among those of all."""
 
@@ -225,18 +237,23 @@ def test_a_mix_is_found_where_the_rows_to_replace_with_are_the_users():
     assert errors(checked(session, spare=spare)) == [("KMR101", "late")]
     mine = {row.tobytes() for row in spare}
     large_ones = [batch for batch in seen if len(batch) == 32]
-    assert [sum(row.tobytes() in mine for row in batch) for batch in large_ones[:2]] == [
-        0,
-        6,
-    ]  # one silent, and 7 made extreme
+    first, second = (sum(row.tobytes() in mine for row in batch) for batch in large_ones[:2])
+    assert (first, second) == (0, 7)  # one silent, and 7 made extreme
 
 
 def test_the_samples_repeat_no_pattern():
-    rows = large._shuffled(5, 37, np.random.default_rng(0))
+    rows = large._shuffled(5, 37, (4, None), np.random.default_rng(0))
     assert rows[:5] == (0, 1, 2, 3, 4)
     assert min(np.bincount(rows)) >= 7
     for period in range(1, 18):
         assert any(first != second for first, second in zip(rows[5:], rows[5 + period :], strict=False))
+
+
+def test_two_samples_that_differ_most_take_what_is_left():
+    rows = large._shuffled(5, 37, (4, 1), np.random.default_rng(0))
+    assert rows[:5] == (0, 1, 2, 3, 4)
+    assert np.bincount(rows).tolist() == [2, 16, 2, 2, 15]
+    assert np.bincount(large._shuffled(20, 32, (4, 1), np.random.default_rng(0))).max() == 2
 
 
 def tried(session, *sizes, size=5):
