@@ -9,6 +9,7 @@ import numpy as np
 from kmr_cli.batch.given import batch_size, number_samples
 from kmr_cli.check.failing import check_failing, on_made_up_data
 from kmr_cli.check.grounds import all_but
+from kmr_cli.check.probes.calls import name_calls
 from kmr_cli.check.probes.extreme import PASSES as HARD_PASSES
 from kmr_cli.check.probes.extreme import make_others_extreme
 from kmr_cli.check.probes.large import PASSES as LARGE_PASSES
@@ -54,8 +55,10 @@ def check(
     hold the samples in rows, a pass keeps all tensors and those so far are run again: other sizes are tried with what
     is left. At most five more passes check masks, and one more training mode. A model that gives different values every
     time takes up to six to tell why, and so is run at fewer sizes. Where the format can put back what a pass left,
-    every pass begins with the same, and three more tell what a call with other data changes for the next. Of a model
-    that fails on the batch see :func:`kmr_cli.check.failing.check_failing`.
+    every pass begins with the same, and three more tell what a call with other data changes for the next. Where a
+    finding is at one of several calls of a layer, and the model has several inputs, one pass and one for each of them
+    tell from which the call is. Of a model that fails on the batch see
+    :func:`kmr_cli.check.failing.check_failing`.
 
     Args:
         session: the loaded model.
@@ -157,6 +160,7 @@ def _check(
     moved.judge(run)
     layout.judge(run)
     mixing.judge_inside(run)
+    name_calls(run, spare)
     others = {found.size for found, _ in run.sizes} - {run.evidence.size}
     return make_report(run, policy, masks, [run.evidence.size, *sorted(others)])
 
