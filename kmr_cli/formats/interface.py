@@ -167,6 +167,15 @@ class ListingSession(Session, Protocol):
         """Of the last pass: output -> number of the sample whose element of a list it is in, if each has one."""
 
 
+@runtime_checkable
+class RemarkingSession(Session, Protocol):
+    """A session that learns in its passes how else the model may be run, with other values."""
+
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """The same as :attr:`kmr_cli.records.ModelInfo.unseen`, as far as only passes show it."""
+
+
 class State(Protocol):
     """All that a model keeps from one pass for the next, as it was at one moment.
 

@@ -7,6 +7,7 @@ import tensorflow as tf
 from keras import layers
 from zoo import keras as zoo
 
+from kmr_cli.check.check import check
 from kmr_cli.formats.interface import OpenOptions, Taps
 from kmr_cli.formats.keras import archive
 from kmr_cli.formats.keras.run.recurrent import CompiledLoops
@@ -188,6 +189,10 @@ def test_a_loop_that_rounds_differently_is_not_used(tmp_path, monkeypatch):
         x = batch_of(5, number)
         assert bits(captured(session, x)[1]) == bits([model(x)])
     assert (loops(session).compiled, loops(session).refused) == (0, {"GRU"})
+    report = check(session, session._info, {"x": batch_of(5, 0)})
+    assert [line for line in report.not_examined if "the compiled loop of GRU" in line] == list(session.unseen)
+    other, _ = opened(tmp_path / "n.keras", lambda x: layers.LSTM(4)(x))
+    assert other.unseen == ()
 
 
 def test_nothing_is_left_behind(tmp_path):

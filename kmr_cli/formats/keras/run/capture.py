@@ -261,6 +261,9 @@ class Framework(Protocol):
     def predict_differs(self, model: Any, places: Places, info: ModelInfo) -> bool:
         """Whether ``training=False``, which ``predict`` passes, may change what the model asks for by itself."""
 
+    def run_step_by_step(self) -> list[str]:
+        """Classes of layers whose loop was not compiled, since it gave other bits than the eager call."""
+
 
 class Keras3:
     """Keras 3: every layer, model and functional operation passes through ``Operation.__call__``."""
@@ -301,6 +304,10 @@ class Keras3:
         from keras.src.backend.common.stateless_scope import in_stateless_scope
 
         return bool(self.loops.tracing or in_stateless_scope() or any_symbolic_tensors(values, {}))
+
+    def run_step_by_step(self) -> list[str]:
+        """See :class:`Framework`."""
+        return sorted(self.loops.refused)
 
     def flatten(self, value: Any) -> list[Any]:
         """See :class:`Framework`."""

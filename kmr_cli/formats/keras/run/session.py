@@ -167,6 +167,16 @@ class KerasSession:
         return KerasState(self._build_whole().model, self._framework.bare_layer())
 
     @property
+    def unseen(self) -> tuple[str, ...]:
+        """See :class:`kmr_cli.formats.interface.RemarkingSession`."""
+        named = ", ".join(self._framework.run_step_by_step())
+        if not named:
+            return ()
+        return (
+            f"the compiled loop of {named}: its last bits differ from those of model(x), which was run step by step",
+        )
+
+    @property
     def ways(self) -> tuple[str, ...]:
         """See :class:`kmr_cli.formats.interface.TwoWaySession`: ``predict`` calls the model with ``training=False``."""
         if self.training is not None:

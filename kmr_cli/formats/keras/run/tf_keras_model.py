@@ -148,6 +148,10 @@ class Keras2:
         """See :class:`kmr_cli.formats.keras.run.capture.Framework`. A stored argument wins in Keras 2, always."""
         return trains_by_default(self, model, places)
 
+    def run_step_by_step(self) -> list[str]:
+        """See :class:`kmr_cli.formats.keras.run.capture.Framework`. Keras 2 compiles its loops itself, or not."""
+        return []
+
 
 def _normalizes(layer: Any) -> bool:
     """Whether a layer normalises over the batch in training mode by design, synchronised ones included."""
