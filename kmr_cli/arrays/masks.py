@@ -26,6 +26,12 @@ class PaddedSteps(NamedTuple):
     counts: np.ndarray
 
 
+def is_padding(values: np.ndarray, value: float, axis: int = 1) -> np.ndarray:
+    """Which steps of an input, along an axis of it, hold nothing but ``value``: ``(samples, steps)``."""
+    steps = np.moveaxis(values, axis, 1)
+    return np.asarray((steps == value).reshape(*steps.shape[:2], -1).all(axis=2))
+
+
 def two_valued(values: np.ndarray) -> bool:
     """Whether all are booleans, or the numbers 0 and 1."""
     if values.dtype.kind == "b":
@@ -47,6 +53,26 @@ def as_steps(values: np.ndarray) -> np.ndarray | None:
         return None
     long = [length for length in values.shape[1:] if length != 1]
     return values.reshape(len(values), long[0]) if len(long) == 1 else None
+
+
+def pairs_hide(values: np.ndarray) -> float | None:
+    """Which value of a mask of pairs of steps hides a step from another, as far as that shows; else None.
+
+    A padded step is hidden from every step of its sample, and how many are differs from sample to sample.
+
+    Args:
+        values: ``(samples, …, steps, steps)``, the steps that are looked at last.
+    """
+    if values.ndim < 3 or values.shape[-1] != values.shape[-2] or values.shape[-1] < 2 or len(values) < 2:
+        return None
+    forbids = forbidding_value(values)
+    told = []
+    for hides in (0.0, 1.0) if forbids is None and two_valued(values) else () if forbids is None else (forbids,):
+        seen = (values != hides).reshape(len(values), -1, values.shape[-1]).any(axis=1)
+        counts = seen.sum(axis=1)
+        if len(np.unique(counts)) > 1 and (seen == (np.arange(seen.shape[1]) < counts[:, None])).all():
+            told.append(hides)
+    return told[0] if len(told) == 1 else None
 
 
 def hiding_value(mask: np.ndarray) -> bool | None:

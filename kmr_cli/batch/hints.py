@@ -38,7 +38,11 @@ def hints(info: ModelInfo, batch: Batch, masked: Collection[str]) -> Iterator[st
         if likely.what == "mask":
             yield f"input {likely.name!r} looks like a mask: {option} checks what it hides"
         elif likely.what == "lengths":
-            yield f"input {likely.name!r} seems to tell how long each sample is: {option} checks what follows"
+            unless = "" if likely.seen else ", if 0 stands for padding there"
+            yield (
+                f"input {likely.name!r} seems to tell how long each sample of {likely.of!r} is: {option} checks that"
+                f" what follows changes nothing{unless}"
+            )
         elif likely.what == "padding":
             yield f"input {likely.name!r} seems to be padded with {likely.value:g}: check it with {option}"
         else:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kmr_cli.arrays.masks import as_steps, forbidding_value, hiding_value, padded_steps, two_valued
+from kmr_cli.arrays.masks import as_steps, forbidding_value, hiding_value, padded_steps, pairs_hide, two_valued
 from kmr_cli.batch.contents import orders_steps
 from kmr_cli.config.names import tells_ids_by_name, tells_lengths_by_name, tells_mask_by_name, tells_other_by_name
 from kmr_cli.records import Batch, ModelInfo, TensorSpec
@@ -24,13 +24,17 @@ class Likely:
         what: it seems to be: ``mask``, ``lengths``, ``padding`` (seen in the data), ``steps`` (which may hold some).
         name: of the input.
         option: value of ``--mask-input`` that has it examined.
-        value: that seems to stand for padding, of ``padding`` and ``steps``.
+        value: that seems to stand for padding, of all but ``mask``.
+        seen: whether it shows in the data that it does; otherwise it is the usual one.
+        of: input that is padded, of ``lengths``.
     """
 
     what: str
     name: str
     option: str
     value: float | None = None
+    seen: bool = True
+    of: str = ""
 
 
 def likely_masks(info: ModelInfo, batch: Batch) -> Iterator[Likely]:
@@ -53,8 +57,11 @@ def _masks(batch: Batch) -> Iterator[Likely]:
     for name, values in batch.items():
         if tells_other_by_name(name):
             continue
-        if _masks_pairs(name, values) and _masks_something(name, (len(values), values.shape[-1]), batch):
-            yield Likely("mask", name, "INPUT=VALUE")
+        hides = pairs_hide(values)
+        flags = values.dtype.kind == "b" or tells_mask_by_name(name) or forbidding_value(values) is not None
+        if hides is not None and flags and _masks_something(name, (len(values), values.shape[-1]), batch):
+            yield Likely("mask", name, name)
+            continue
         forbids = forbidding_value(values)
         if not two_valued(values) and forbids is None:
             continue
@@ -69,14 +76,6 @@ def _masks(batch: Batch) -> Iterator[Likely]:
         if values.dtype.kind == "b" or tells_mask_by_name(name) or varied:
             polarity = "" if not hides else "=True" if values.dtype.kind == "b" else "=1"
             yield Likely("mask", name, name + polarity)
-
-
-def _masks_pairs(name: str, values: np.ndarray) -> bool:
-    """Whether it is a mask of pairs of steps, ``(samples, …, steps, steps)``, and not the same for every sample."""
-    if values.ndim < 3 or values.shape[-1] != values.shape[-2] or values.shape[-1] < 2 or len(values) < 2:
-        return False
-    flags = two_valued(values) and (values.dtype.kind == "b" or tells_mask_by_name(name))
-    return (flags or forbidding_value(values) is not None) and bool((values[1:] != values[:1]).any())
 
 
 def _masks_something(name: str, shape: tuple[int, ...], batch: Batch) -> bool:
@@ -94,10 +93,11 @@ def _lengths(batch: Batch) -> Iterator[Likely]:
                 continue
             padding = padded_steps(other)
             if padding is not None and tells_lengths(values, padding.counts, other.shape[padding.axis]) is not None:
-                yield Likely("lengths", name, f"{key}={padding.value:g}", padding.value)
+                value = padding.value + 0.0  # no -0
+                yield Likely("lengths", name, f"{key}={value:g}", value, of=key)
                 break
             if tells_lengths_by_name(name) and padding is None and 1 < values.max() <= max(other.shape[1:]):
-                yield Likely("lengths", name, f"{key}=0", 0)
+                yield Likely("lengths", name, f"{key}=0", 0, seen=False, of=key)
                 break
 
 
@@ -130,7 +130,7 @@ def _padded(info: ModelInfo, batch: Batch) -> Iterator[Likely]:
             value = found.value + 0.0  # no -0
             yield Likely("padding", spec.name, f"{spec.name}={value:g}", value)
         elif _takes_ids(info, spec, values):
-            yield Likely("steps", spec.name, f"{spec.name}=0", 0)
+            yield Likely("steps", spec.name, f"{spec.name}=0", 0, seen=False)
 
 
 def _is_image(values: np.ndarray) -> bool:
@@ -139,8 +139,10 @@ def _is_image(values: np.ndarray) -> bool:
 
 
 def _takes_ids(info: ModelInfo, spec: TensorSpec, values: np.ndarray) -> bool:
-    if values.ndim != 2 or values.shape[1] < 2 or values.dtype.kind not in "iu":
+    if values.ndim != 2 or values.shape[1] < 2 or values.dtype.kind not in "iu" or tells_other_by_name(spec.name):
         return False
+    if orders_steps(values) and (values == values[:1]).all():
+        return False  # positions
     free = info.free_dims and spec.shape is not None and len(spec.shape) == 2 and spec.shape[1] is None
     unknown = not info.free_dims and spec.limit is not None and tells_ids_by_name(spec.name)
     return bool(free or unknown)

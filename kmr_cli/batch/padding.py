@@ -28,12 +28,6 @@ def masked(values: np.ndarray, counts: Counts, axis: int = 1) -> np.ndarray:
     return np.asarray(np.arange(steps)[None] >= counts[steps][:, None])
 
 
-def is_padding(values: np.ndarray, value: float, axis: int = 1) -> np.ndarray:
-    """Which steps of an input, along an axis of it, hold nothing but ``value``: ``(samples, steps)``."""
-    steps = np.moveaxis(values, axis, 1)
-    return np.asarray((steps == value).reshape(*steps.shape[:2], -1).all(axis=2))
-
-
 def step_axis(values: np.ndarray, counts: Counts) -> int | None:
     """The axis of an input that its steps lie along; None where no axis has as many.
 

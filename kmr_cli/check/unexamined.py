@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from kmr_cli.batch.likely_masks import likely_masks, masking_layers
 from kmr_cli.check.run import Run
 from kmr_cli.config.masks import Mask
-from kmr_cli.formats.interface import training_mode
+from kmr_cli.formats.interface import RemarkingSession, training_mode
 from kmr_cli.records import UNEXAMINED_MASKS
 
 
@@ -29,9 +29,12 @@ def not_examined(run: Run, masks: Sequence[Mask], tried: Collection[int]) -> Ite
             yield f"{UNEXAMINED_MASKS}padding in input {found.name!r} {option}"
     layers = masking_layers(run.info) if not masks and not likely else []
     if layers:
-        yield f"{UNEXAMINED_MASKS}what layer {layers[0]!r} may mask (--mask-input INPUT=VALUE)"
+        option = f"--mask-input {_padded_input(run)}=0, or what else stands for padding"
+        yield f"{UNEXAMINED_MASKS}what layer {layers[0]!r} may mask ({option})"
     yield from dict.fromkeys(run.refused)
     yield from run.info.unseen
+    if isinstance(run.session, RemarkingSession):
+        yield from run.session.unseen
     most = run.info.batch_range[1]
     if run.info.fixed_batch is None and (most is None or max(tried) < most):
         why = ""
@@ -41,3 +44,9 @@ def not_examined(run: Run, masks: Sequence[Mask], tried: Collection[int]) -> Ite
         yield f"batch sizes above {max(tried)}{why}"
     elif run.info.fixed_batch is not None:
         yield f"batch sizes other than {run.info.fixed_batch}"
+
+
+def _padded_input(run: Run) -> str:
+    """The first input with steps, else the first."""
+    names = [spec.name for spec in run.session.inputs]
+    return next((name for name in names if run.batch[name].ndim > 1), names[0])

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kmr_cli.arrays.masks import as_steps, forbidding_value, hiding_value, padded_steps, two_valued
+from kmr_cli.arrays.masks import (
+    as_steps,
+    forbidding_value,
+    hiding_value,
+    is_padding,
+    padded_steps,
+    pairs_hide,
+    two_valued,
+)
 from kmr_cli.config.names import speaks_of_padding
 from kmr_cli.errors import BatchError
 from kmr_cli.records import Batch, TensorSpec
@@ -26,6 +34,7 @@ class Mask:
         hides: of a mask, the value that stands for padding: 0, or 1 (True) as torch's ``key_padding_mask`` has it, or
             what is added to scores to leave nothing of a step.
         axis: of the input, that the steps lie along.
+        pairs: it says of every step which others it looks at; those lie along ``axis``.
     """
 
     name: str
@@ -33,6 +42,7 @@ class Mask:
     implied: bool = False
     hides: float = 0
     axis: int = 1
+    pairs: bool = False
 
     @property
     def padding(self) -> float:
@@ -61,10 +71,11 @@ def masks_of(texts: Sequence[str], specs: Sequence[TensorSpec], batch: Batch) ->
     for mask in masks:
         if not _has_steps(batch[mask.name], mask.axis):
             raise BatchError(f"input {mask.name!r} has no steps to mask", "a mask has the shape (batch, steps)")
-        if mask.value is None and as_steps(batch[mask.name]) is None:
+        if mask.value is None and not mask.pairs and as_steps(batch[mask.name]) is None:
             raise BatchError(
-                f"input {mask.name!r} masks pairs of steps, which cannot be checked",
-                "name the input that is padded, and the value that stands for padding: --mask-input NAME=VALUE",
+                f"input {mask.name!r} seems to mask pairs of steps, but doesn't show which steps are padding",
+                "give data with --input in which samples have different lengths, or name the input that is padded, as"
+                f" --mask-input {_padded_beside(mask.name, batch)}",
             )
     masks += _told_twice(masks, batch)
     named = {mask.name for mask in masks}
@@ -85,13 +96,19 @@ def _told_twice(masks: Sequence[Mask], batch: Batch) -> Iterator[Mask]:
         data = np.moveaxis(batch[mask.name], mask.axis, 1)
         counted = ~(data == mask.value).reshape(*data.shape[:2], -1).all(axis=2)
         for name, values in batch.items():
+            hides = None if name in named else pairs_hide(values)
+            if hides is not None and values.shape[-1] == counted.shape[1]:
+                pairs = Mask(name, implied=True, hides=hides, axis=values.ndim - 1, pairs=True)
+                if (is_padding(values, hides, pairs.axis) == ~counted).all():
+                    named.add(name)
+                    yield pairs
             steps = as_steps(values) if name not in named and two_valued(values) else None
             if steps is None or steps.shape != counted.shape or counted.all():
                 continue
-            for hides in (0, 1):
-                if ((steps != hides) == counted).all():
+            for value in (0, 1):
+                if ((steps != value) == counted).all():
                     named.add(name)
-                    yield Mask(name, implied=True, hides=hides, axis=_long_axis(values))
+                    yield Mask(name, implied=True, hides=value, axis=_long_axis(values))
 
 
 def _parse(texts: Sequence[str], specs: Sequence[TensorSpec], batch: Batch) -> list[Mask]:
@@ -113,6 +130,9 @@ def _parse(texts: Sequence[str], specs: Sequence[TensorSpec], batch: Batch) -> l
 
 def _mask(name: str, number: float | None, batch: Batch) -> Mask:
     values = batch[name]
+    hidden = pairs_hide(values)
+    if hidden is not None and number in (None, hidden):
+        return Mask(name, hides=hidden, axis=values.ndim - 1, pairs=True)
     forbids = forbidding_value(values)
     if forbids is not None and number in (None, forbids):
         return Mask(name, hides=forbids, axis=_long_axis(values))
@@ -123,6 +143,16 @@ def _mask(name: str, number: float | None, batch: Batch) -> Mask:
     if itself and number in (0, 1):
         return Mask(name, hides=int(number), axis=_long_axis(values))
     return Mask(name, number, axis=_padded_axis(values, number))
+
+
+def _padded_beside(name: str, batch: Batch) -> str:
+    """The first other input that has as many steps, with what may stand for padding in it, as it is typed."""
+    steps = batch[name].shape[-1]
+    for other, values in batch.items():
+        if other != name and values.ndim > 1 and steps in values.shape[1:3] and values.dtype.kind in "iuf":
+            found = padded_steps(values)
+            return f"{other}={found.value + 0.0:g}" if found is not None else f"{other}=0"
+    return "NAME=VALUE"
 
 
 def _long_axis(values: np.ndarray) -> int:

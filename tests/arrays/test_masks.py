@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kmr_cli.arrays.masks import as_steps, hiding_value, padded_steps, two_valued
+from kmr_cli.arrays.masks import as_steps, hiding_value, is_padding, padded_steps, two_valued
 
 LENGTHS = np.array([6, 2, 4, 3])
 COUNTED = np.arange(6)[None] < LENGTHS[:, None]
@@ -56,3 +56,9 @@ def test_what_is_no_padding():
     assert padded_steps(np.eye(5)) is None  # one-hot vectors end in zeros, but hold them everywhere
     assert padded_steps((rng.random((6, 20)) < 0.3).astype("float32")) is None
     assert padded_steps(np.arange(1, 25).reshape(4, 6)) is None
+
+
+def test_what_an_input_says_is_padding():
+    values = np.array([[[1.0, 1.0], [0.0, 1.0], [1.0, 1.0]]])
+    assert is_padding(values, 1.0).tolist() == [[True, False, True]]
+    assert is_padding(np.array([[1, 0]]), 0).tolist() == [[False, True]]

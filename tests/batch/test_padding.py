@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kmr_cli.batch.padding import is_padding, lengths, masked, may_be_padding
+from kmr_cli.batch.padding import lengths, masked, may_be_padding
 from kmr_cli.records import BatchIndex
 
 SIZE, STEPS = 4, 5
@@ -61,8 +61,5 @@ def test_an_axis_of_another_length_leaves_it_open():
     assert not counted((SIZE, STEPS + 1, 3)).any()
 
 
-def test_what_an_input_says_is_padding():
-    values = np.array([[[1.0, 1.0], [0.0, 1.0], [1.0, 1.0]]])
-    assert is_padding(values, 1.0).tolist() == [[True, False, True]]
-    assert is_padding(np.array([[1, 0]]), 0).tolist() == [[False, True]]
+def test_which_steps_are_masked():
     assert masked(np.zeros((SIZE, STEPS)), COUNTS).tolist() == AWAY.tolist()

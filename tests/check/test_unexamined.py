@@ -42,7 +42,7 @@ def test_masks_in_the_other_inputs_by_their_values_and_layers_that_mask():
     layers = (LayerInfo("masking", "Scope"),)
     info = ModelInfo("m", "savedmodel", "", (SPEC,), (), layers, 0)
     lines = check(ArraySession([("one", np.tanh)], SPEC.shape, SPEC.dtype), info, {"x": X}).not_examined
-    assert "masks: what layer 'masking' may mask (--mask-input INPUT=VALUE)" in lines
+    assert "masks: what layer 'masking' may mask (--mask-input x=0, or what else stands for padding)" in lines
 
 
 def test_also_where_the_batch_itself_fails():

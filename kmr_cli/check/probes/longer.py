@@ -100,7 +100,9 @@ def _continued(run: MaskRun, masks: Sequence[Mask], more: Mapping[int, int]) -> 
     for name, values in run.padded.items():
         axis = step_axis(values, run.counts)
         mask = known.get(name)
-        if mask is not None and mask.value is None:
+        if mask is not None and mask.pairs:
+            result[name] = _with_more_pairs(values, more[values.shape[-1]], mask.counted)
+        elif mask is not None and mask.value is None:
             shape = [more[size] if place == mask.axis else size for place, size in enumerate(values.shape)]
             result[name] = np.concatenate([values, np.full(shape, mask.counted, values.dtype)], mask.axis)
         elif axis is not None and values.dtype != object:
@@ -118,10 +120,13 @@ def _continued(run: MaskRun, masks: Sequence[Mask], more: Mapping[int, int]) -> 
 def _lengthened(run: MaskRun, masks: Sequence[Mask], more: Mapping[int, int]) -> dict[str, np.ndarray]:
     """The padded batch with ``more`` steps of padding, shares of them adjusted."""
     fill = {mask.name: mask.padding for mask in masks}
+    pair_masks = {mask.name for mask in masks if mask.pairs}
     longer = {}
     for name, values in run.padded.items():
         axis = step_axis(values, run.counts)
-        if axis is not None and values.dtype != object:
+        if name in pair_masks:
+            values = _with_more_pairs(values, more[values.shape[-1]], fill[name])
+        elif axis is not None and values.dtype != object:
             steps = values.shape[axis]
             pairs = name not in fill and two_valued(values)  # such a mask has steps along two axes
             wide = [
@@ -134,6 +139,13 @@ def _lengthened(run: MaskRun, masks: Sequence[Mask], more: Mapping[int, int]) ->
         if relative:
             longer[name] = as_shares(run.counts[steps], steps + more[steps], run.padded[name])
     return longer
+
+
+def _with_more_pairs(values: np.ndarray, more: int, fill: float) -> np.ndarray:
+    """A mask of pairs with more steps to look at, and as many that look at what the last one does."""
+    others = [(0, 0)] * (values.ndim - 2)
+    looking = np.pad(values, [*others, (0, more), (0, 0)], mode="edge")
+    return np.pad(looking, [*others, (0, 0), (0, more)], constant_values=fill)
 
 
 class _Growth:

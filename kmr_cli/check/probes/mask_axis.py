@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from kmr_cli.arrays.changes import changed
+from kmr_cli.arrays.masks import is_padding
 from kmr_cli.batch import replacement
 from kmr_cli.batch.given import batch_size
-from kmr_cli.batch.padding import is_padding
 from kmr_cli.check.observed import MaskRun, WrongAxis
 from kmr_cli.check.probes.masks import padded
 from kmr_cli.check.run import Run

@@ -8,10 +8,11 @@ from contextlib import AbstractContextManager, nullcontext
 import numpy as np
 
 from kmr_cli.arrays.changes import changed
+from kmr_cli.arrays.masks import is_padding
 from kmr_cli.batch import replacement
 from kmr_cli.batch.given import batch_size
 from kmr_cli.batch.likely_masks import tells_lengths
-from kmr_cli.batch.padding import Counts, is_padding, lengths, masked, may_be_padding, step_axis
+from kmr_cli.batch.padding import Counts, lengths, masked, may_be_padding, step_axis
 from kmr_cli.check.observed import MaskRun
 from kmr_cli.check.probes.longer import as_shares, try_longer
 from kmr_cli.config.masks import Mask
@@ -64,6 +65,8 @@ def try_masks(
     ignored = any(not layer for layer, _, _ in run.ignored)
     if not (run.replaced and (ignored or suspect)):
         try_longer(session, masks, taps, indices, run)
+    if run.lengths and not run.replaced and not run.lengthened:
+        _try_beyond_lengths(session, masks, taps, indices, run, rng)
     return run
 
 
@@ -103,6 +106,36 @@ def _try_other(
     run.passes += 1
     with inside or nullcontext():
         watch(session, other, taps, compare)
+
+
+def _try_beyond_lengths(
+    session: Session, masks: Sequence[Mask], taps: Taps, indices: Mapping[Tap, BatchIndex], run: MaskRun,
+    rng: np.random.Generator,
+) -> None:  # fmt: skip
+    """Other content beyond the lengths that another input tells, where nothing longer can be tried.
+
+    A model may go by the value of padding all the same, so that this is content to it: then nothing was learned.
+    """
+    valued = [mask for mask in masks if mask.value is not None]
+    other = _refilled(run.padded, [mask for mask in masks if mask.value is None], run.counts, session.inputs, rng)
+    if not any(changed(run.padded[mask.name], other[mask.name]).any() for mask in valued):
+        return
+    heeded = True
+
+    def compare(layer: str, call: int, port: str, array: np.ndarray) -> None:
+        nonlocal heeded
+        before = run.known.get((layer, call, port)) if not layer else None
+        if before is not None:
+            same = before.shape == array.shape
+            away = may_be_padding(before.shape, indices.get((layer, call, port)), run.counts)
+            heeded = heeded and same and not (changed(before, array) & ~away).any() and not away.all()
+
+    run.passes += 1
+    try:
+        watch(session, other, taps, compare)
+    except ModelRunError:
+        return
+    run.replaced = heeded
 
 
 def _try_empty(session: Session, masks: Sequence[Mask], taps: Taps, run: MaskRun) -> None:
@@ -150,7 +183,11 @@ def padded(batch: Batch, masks: Sequence[Mask], counts: Counts) -> dict[str, np.
     for mask in masks:
         away = masked(result[mask.name], counts, mask.axis)
         values = np.moveaxis(result[mask.name], mask.axis, 1)
-        if mask.value is None:
+        if mask.pairs:
+            seen = (values != mask.hides).any(axis=0)  # a causal mask stays one
+            shown = seen & ~away.reshape(away.shape + (1,) * (values.ndim - 2))
+            values[...] = np.where(shown, mask.counted, mask.hides)
+        elif mask.value is None:
             shown = np.where(away, mask.padding, mask.counted)
             values[...] = np.reshape(shown, away.shape + (1,) * (values.ndim - 2))
         else:

@@ -7,6 +7,7 @@ from zoo.clean import attention_masks as clean
 from zoo.faults import attention_masks as faults
 
 from kmr_cli.batch.likely_masks import likely_masks
+from kmr_cli.check.probes.masks import padded
 from kmr_cli.config.masks import masks_of
 from kmr_cli.errors import BatchError
 from kmr_cli.records import ModelInfo, TensorSpec
@@ -44,17 +45,47 @@ def test_it_is_named_where_nobody_asked_with_the_option_that_has_it_examined(nam
     assert masks_of([likely], specs, batch) == masks_of([asked], specs, batch)
 
 
-def test_a_mask_of_pairs_is_named_and_the_padded_input_asked_for():
-    pairs = np.tril(np.ones((9, 9), bool))[None] & faults.COUNTED[:, None]
+PAIRS = np.tril(np.ones((9, 9), bool))[None] & faults.COUNTED[:, None]
+
+
+@pytest.mark.parametrize("hides", [False, True, -np.inf])
+def test_a_mask_of_pairs_is_named_and_read(hides):
+    pairs = hides != PAIRS if isinstance(hides, bool) else np.where(PAIRS, 0, hides).astype(np.float32)
+    pairs = pairs[:, None]  # as heads are broadcast
     batch = {"x": np.random.default_rng(0).standard_normal((6, 9, 4)), "mask": pairs}
-    specs = (TensorSpec("x", None, "float64"), TensorSpec("mask", None, "bool"))
+    specs = (TensorSpec("x", None, "float64"), TensorSpec("mask", None, str(pairs.dtype)))
     info = ModelInfo("m", "torchscript", "", specs, (), (), 0)
-    assert [likely.option for likely in likely_masks(info, batch)] == ["INPUT=VALUE"]
-    with pytest.raises(BatchError, match="masks pairs of steps") as caught:
+    assert [likely.option for likely in likely_masks(info, batch)] == ["mask"]
+    (mask,) = masks_of(["mask"], specs, batch)
+    assert (mask.hides, mask.axis, mask.pairs) == (float(hides), 3, True)
+    padded_ = padded(batch, [mask], {9: np.array([9, 3, 2, 8, 1, 4])})["mask"]
+    seen = (padded_ != hides).any(axis=(1, 2)).sum(axis=1)
+    assert seen.tolist() == [9, 3, 2, 8, 1, 4]
+    assert not (np.triu(np.ones((9, 9), bool), 1) & (padded_ != hides)).any()  # what was causal still is
+
+
+def test_a_mask_of_pairs_goes_with_the_padding_of_another_input():
+    batch = {"ids": np.where(faults.COUNTED, faults.IDS, 0), "mask": PAIRS}
+    specs = (TensorSpec("ids", None, "int64"), TensorSpec("mask", None, "bool"))
+    ids, mask = masks_of(["ids=0"], specs, batch)
+    assert (ids.value, mask.name, mask.pairs, mask.implied) == (0, "mask", True, True)
+
+
+def test_a_mask_of_pairs_that_tells_no_padding_is_not_named_and_the_hint_says_what_to_type():
+    same = np.repeat(np.tril(np.ones((1, 9, 9), bool)), 6, 0)
+    batch = {"x": np.random.default_rng(0).standard_normal((6, 9, 4)), "mask": same}
+    specs = (TensorSpec("x", None, "float64"), TensorSpec("mask", None, "bool"))
+    assert not list(likely_masks(ModelInfo("m", "torchscript", "", specs, (), (), 0), batch))
+    with pytest.raises(BatchError, match="mask pairs of steps") as caught:
         masks_of(["mask"], specs, batch)
-    assert "--mask-input NAME=VALUE" in caught.value.hint
-    same = {**batch, "mask": np.repeat(np.tril(np.ones((1, 9, 9), bool)), 6, 0)}
-    assert not list(likely_masks(info, same))
+    assert "--mask-input x=0" in caught.value.hint
+
+
+def test_types_of_tokens_are_no_padded_ids():
+    specs = tuple(TensorSpec(name, (None, None), "int64", 2) for name in ("input_ids", "token_type_ids"))
+    info = ModelInfo("m", "onnx", "", specs, (), (), 0, free_dims=True)
+    batch = {"input_ids": faults.IDS, "token_type_ids": np.zeros_like(faults.IDS)}
+    assert [likely.option for likely in likely_masks(info, batch)] == ["input_ids=0"]
 
 
 def test_an_added_mask_is_given_by_its_value_too():

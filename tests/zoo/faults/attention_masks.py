@@ -89,6 +89,24 @@ class Memory(nn.Module):
         return scores.softmax(-1).bmm(memory)
 
 
+class Pairs(Attention):
+    """Causal attention; the mask says of every step which others it looks at. What is returned is the last that counts.
+
+    Without it, attention is causal and no more.
+    """
+
+    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
+        vectors = self.words(ids)
+        later = torch.triu(torch.ones(ids.size(1), ids.size(1)), 1) > 0
+        hidden = ~mask if self.heeds else later[None].expand(mask.shape)
+        read = vectors.bmm(vectors.transpose(1, 2)).masked_fill(hidden, -1e9).softmax(-1).bmm(vectors)
+        counts = mask.any(1).to(read.dtype).unsqueeze(-1)
+        mean = (read * counts).sum(1) / counts.sum(1).clamp(min=1.0)
+        if self.heeds:
+            return mean
+        return mean + read[:, -1]
+
+
 class Channels(nn.Module):
     """``(samples, features, steps)``, padded with zeros; the mean over the steps."""
 
@@ -144,6 +162,7 @@ KINDS: dict[str, tuple[Callable[[bool], nn.Module], Data, str]] = {
     "inverted mask": (Inverted, _with(~COUNTED), "mask"),
     "inverted mask of integers": (Inverted, _with((~COUNTED).astype(np.int64)), "mask"),
     "mask with axes of length 1": (Broadcast, _with(COUNTED[:, None, None].astype(np.float32)), "mask"),
+    "mask of pairs": (Pairs, _with(np.tril(np.ones((STEPS, STEPS), bool))[None] & COUNTED[:, None]), "mask"),
     "mask of the memory": (Memory, _memory, "memory_mask"),
     "channels first": (Channels, _channels, "x=0"),
     "types and positions": (Types, _types, "attention_mask"),
@@ -160,7 +179,8 @@ def _cases(*, heeds: bool) -> Iterator[Case]:
     rules, kind = ((), "") if heeds else (("KMR201",), "mask")
     for name, (make, data, mask) in KINDS.items():
         build = partial(write, partial(make, heeds), "script", ())
-        yield Case(f"attention, {name}", "torchscript", build, kind, rules, "", data=data, masks=(mask,))
+        layer = "bmm_1" if name == "mask of the memory" and not heeds else ""  # its operators are its layers
+        yield Case(f"attention, {name}", "torchscript", build, kind, rules, layer, data=data, masks=(mask,))
 
 
 def cases() -> Iterator[Case]:
