@@ -1,6 +1,9 @@
 """Hold the check against models whose fault, or lack of one, is known, and write the table in detection.md.
 
-Usage: python benchmarks/detection.py [--only WORD] [--jobs N]
+Usage: python benchmarks/detection.py [--only WORD] [--jobs N] [--keep FILE [--minutes M]]
+
+With ``--keep FILE`` every outcome is appended to FILE as it comes, and what stands there isn't checked again: so that
+the whole can be run in pieces, or again after an interruption. The page is written once nothing is left.
 """
 
 from __future__ import annotations
@@ -28,13 +31,14 @@ PARTS = {  # name of a process -> modules of cases
     "clean keras.applications, the large ones": ("zoo.clean.large_applications",),
     "faults in Keras": ("zoo.faults.keras_faults", "zoo.faults.keras_masks"),
     "faults in tf.Module": ("zoo.faults.tensorflow_faults",),
-    "faults in TorchScript": ("zoo.faults.torch_faults", "zoo.faults.torch_masks"),
+    "clean tf.Module": ("zoo.clean.tensorflow_modules",),
+    "faults in TorchScript": ("zoo.faults.torch_faults", "zoo.faults.torch_masks", "zoo.faults.torch_kinds"),
     "clean Keras": ("zoo.clean.keras_layers", "zoo.clean.keras_networks", "zoo.clean.keras_masks"),
-    "clean TorchScript": ("zoo.clean.torch_networks", "zoo.clean.torch_masks"),
+    "clean TorchScript": ("zoo.clean.torch_networks", "zoo.clean.torch_masks", "zoo.clean.torch_kinds"),
     "ids in floats, steps declared": ("zoo.clean.ids", "zoo.clean.fixed_steps", "zoo.faults.fixed_steps"),
     "masks of attention": ("zoo.clean.attention_masks", "zoo.faults.attention_masks"),
     "faults in ONNX": ("zoo.faults.onnx_faults",),
-    "clean ONNX": ("zoo.clean.onnx_networks",),
+    "clean ONNX": ("zoo.clean.onnx_networks", "zoo.clean.onnx_kinds"),
     "faults in ONNX, new exporter": ("zoo.faults.onnx_faults_new",),
     "faults in .pt2": ("zoo.faults.exported_faults",),
     "clean .pt2": ("zoo.clean.exported_networks",),
@@ -51,31 +55,50 @@ ONE_THREAD = {
 }  # fmt: skip
 
 
-def run_part(part: str, only: str) -> None:
+CONTINUES = 75
+"""Exit status of a process that stopped because its time was over."""
+
+
+def run_part(part: str, only: str, keep: Path | None, until: float) -> None:
     """Check every case of a part, one line of JSON each. Runs in a process of its own."""
     sys.path.insert(0, str(TESTS))
     from zoo.cases import judge
 
+    known = {(line["case"]["format"], line["case"]["name"]) for line in _kept(keep)}
     for module in PARTS[part]:
         for case in import_module(module).cases():
-            if only in f"{case.format}/{case.name}":
-                # A line of its own: a framework may have written half of one.
-                print(flush=True)
-                print(json.dumps({"case": _public(case), **asdict(judge(case))}), flush=True)
+            if only not in f"{case.format}/{case.name}" or (case.format, case.name) in known:
+                continue
+            if time.time() > until:
+                sys.exit(CONTINUES)
+            line = json.dumps({"case": _public(case), **asdict(judge(case))})
+            if keep is None:
+                print(f"\n{line}", flush=True)  # a line of its own: a framework may have written half of one
+            else:
+                with keep.open("a", encoding="utf-8") as file:
+                    file.write(line + "\n")
+
+
+def _kept(keep: Path | None) -> list[dict[str, Any]]:
+    """What stands in the file of ``--keep``."""
+    if keep is None or not keep.exists():
+        return []
+    return [json.loads(line) for line in keep.read_text(encoding="utf-8").splitlines()]
 
 
 def _public(case: Any) -> dict[str, Any]:
     return {name: getattr(case, name) for name in ("name", "format", "kind", "rules", "layer")}
 
 
-def collect(only: str, jobs: int) -> list[dict[str, Any]]:
-    """The outcomes of all parts, a few processes at a time."""
-    waiting, outcomes = list(PARTS), []
+def collect(only: str, jobs: int, keep: Path | None, until: float) -> list[dict[str, Any]]:
+    """The outcomes of all parts, a few processes at a time. Ends the program where time does not suffice."""
+    waiting, outcomes, left = list(PARTS), [], False
     running: dict[str, tuple[subprocess.Popen[str], Any]] = {}
     while waiting or running:
         while waiting and len(running) < jobs:
             part, said = waiting.pop(0), tempfile.TemporaryFile("w+")  # noqa: SIM115  (closed with the process)
-            command = [sys.executable, __file__, "--part", part, "--only", only]
+            command = [sys.executable, __file__, "--part", part, "--only", only, "--until", str(until)]
+            command += ["--keep", str(keep)] if keep else []
             process = subprocess.Popen(command, env={**os.environ, **ONE_THREAD}, stdout=said, stderr=STDOUT, text=True)
             running[part] = process, said
         time.sleep(0.2)
@@ -86,11 +109,15 @@ def collect(only: str, jobs: int) -> list[dict[str, Any]]:
             said.seek(0)
             lines = said.read().splitlines()
             found = [json.loads(line) for line in lines if line.startswith('{"case"')]
-            if process.returncode:
+            if process.returncode == CONTINUES:
+                left = True
+            elif process.returncode:
                 sys.exit(f"{part}: exit code {process.returncode}\n" + "\n".join(lines[-30:]))
-            print(f"{part}: {len(found)} models", file=sys.stderr)
+            print(f"{part}: {len(found)} models" if keep is None else part, file=sys.stderr)
             outcomes += found
-    return outcomes
+    if left:
+        sys.exit("time is over before every model was checked: run it again")
+    return [line for line in _kept(keep) if only in "{format}/{name}".format(**line["case"])] if keep else outcomes
 
 
 def document(outcomes: list[dict[str, Any]], seconds: float) -> str:
@@ -104,7 +131,7 @@ def document(outcomes: list[dict[str, Any]], seconds: float) -> str:
     lines = [
         "# What the check finds",
         "",
-        f"Written by `make detection` on {date.today().isoformat()} in {seconds / 60:.0f} minutes:"
+        f"Written by `make detection` on {date.today().isoformat()}, {seconds / 60:.0f} minutes of one core:"
         f" Python {platform.python_version()}, {versions}.",
         "The models are built by `tests/zoo/faults/` and `tests/zoo/clean/`.",
         "",
@@ -175,14 +202,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", metavar="WORD", help="cases whose format/name contains WORD; no page")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument(
+        "--keep", type=Path, metavar="FILE", help="append outcomes to FILE, and leave out what it holds"
+    )
+    parser.add_argument("--minutes", type=float, metavar="M", help="begin no model after as long; needs --keep")
     parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
+    parser.add_argument("--until", type=float, default=float("inf"), help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.part:
-        run_part(given.part, given.only)
+        run_part(given.part, given.only, given.keep, given.until)
         return
-    start = time.perf_counter()
-    outcomes = collect(given.only, given.jobs)
-    page = document(outcomes, time.perf_counter() - start)
+    if given.minutes and not given.keep:
+        parser.error("--minutes needs --keep FILE")
+    until = time.time() + given.minutes * 60 if given.minutes else float("inf")
+    outcomes = collect(given.only, given.jobs, given.keep, until)
+    page = document(outcomes, sum(outcome["seconds"] for outcome in outcomes))
     if given.only:
         print(page)
     else:

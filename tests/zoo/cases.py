@@ -27,7 +27,7 @@ class Case:
 
     Attributes:
         name: unique within its format.
-        format: ``keras``, ``h5``, ``savedmodel`` or ``torchscript``.
+        format: ``keras``, ``h5``, ``savedmodel``, ``torchscript``, ``pt2`` or ``onnx``.
         build: writes the model into the folder it is given and returns its path.
         kind: the class of fault; empty for a clean model.
         rules: any of these must be found; none for a clean model.
@@ -37,6 +37,7 @@ class Case:
         size: of a synthetic batch; 0 for the size that the command chooses.
         imports: modules of custom layers.
         masks: as ``--mask-input`` names them.
+        signature, method: the way into the model that is run; None for the usual one.
     """
 
     name: str
@@ -50,6 +51,8 @@ class Case:
     size: int = SIZE
     imports: tuple[str, ...] = ()
     masks: tuple[str, ...] = ()
+    signature: str | None = None
+    method: str | None = None
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ def run(case: Case) -> Report:
     """Build the model, open it in this process and check it."""
     with tempfile.TemporaryDirectory() as folder:
         path = case.build(Path(folder))
-        options = OpenOptions(case.imports)
+        options = OpenOptions(case.imports, signature=case.signature, method=case.method)
         form = detect(path)
         info = form.describe(path, options)
         if case.data is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keras
 from keras import layers, ops
+from zoo.faults.keras_layers import floor_below
 
 
 def _merged_heads(x):
@@ -54,6 +55,8 @@ FUNCTIONS = {
     "another way above 18 samples": _another_way,
     "room for all rows": _room_for_all,
     "instance norm": _instance_norm,
+    "filled with zeros": lambda x: ops.where(ops.isnan(x), 0.0, x),
+    "floor below its own loudest": lambda x: floor_below(x, axis=(1, 2)),
     "padded and cut": lambda x: ops.cumsum(ops.pad(x, ((0, 1), (0, 0), (0, 0))), axis=1)[:-1],
     "attention within a sample": lambda x: ops.matmul(ops.softmax(ops.matmul(x, ops.transpose(x, (0, 2, 1)))), x),
     "cumulative sum over steps": lambda x: ops.cumsum(x, axis=1),

@@ -11,6 +11,7 @@ from zoo.cases import Case
 from zoo.clean.custom_layers import Clean, Experts
 from zoo.faults.keras_faults import IMPORTS as FAULTY
 from zoo.faults.keras_faults import masked, write
+from zoo.faults.keras_layers import Keeps
 
 IMPORTS = ("zoo.clean.custom_layers",)
 
@@ -161,6 +162,12 @@ def _with(what, shape=(6, 8)):
     return keras.Model(x, layers.Dense(3, name="after")(y))
 
 
+def what_was_seen_is_counted():
+    x = keras.Input((6,), name="x")
+    kept = Keeps("seen", name="state")(layers.Dense(6, name="before")(x))
+    return keras.Model(x, layers.Dense(4, name="after")(kept))
+
+
 def _operations(function, shape=(6, 8)):
     x = keras.Input(shape, name="x")
     return keras.Model(x, function(layers.Dense(shape[-1], name="before")(x)))
@@ -177,7 +184,8 @@ WITHIN = {
     "time-major inside": {}, "merged heads": {}, "shifted windows": {"shape": (8, 8)}, "sort and unsort": {},
     "flip twice": {}, "roll and back": {}, "batch merged into steps": {}, "map over samples": {}, "instance norm": {},
     "padded and cut": {}, "attention within a sample": {}, "cumulative sum over steps": {}, "top-k of features": {},
-    "another way above 18 samples": {}, "room for all rows": {},
+    "another way above 18 samples": {}, "room for all rows": {}, "filled with zeros": {},
+    "floor below its own loudest": {},
 }  # fmt: skip
 OPERATIONS: dict[str, Callable] = {
     "operations: softmax of features": lambda x: ops.softmax(x, axis=-1),
@@ -203,6 +211,8 @@ def cases() -> Iterator[Case]:
                 continue
             yield Case(name, form, partial(write, make, form), imports=IMPORTS)
     for form in ("keras", "savedmodel", "h5"):
+        seen = partial(write, what_was_seen_is_counted, form)
+        yield Case("what was seen is counted", form, seen, imports=FAULTY)
         mean = partial(write, partial(masked, "masked mean"), form)
         yield Case("masked mean", form, mean, imports=FAULTY, masks=("counts",))
         if form != "h5":

@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 from keras import layers
 from zoo.cases import Case
-from zoo.faults.keras_layers import Apply, Block, InTraining, MaskedAverage, Mean, Running
+from zoo.faults.keras_layers import Apply, Block, InTraining, Keeps, MaskedAverage, Mean, Running
 from zoo.savedmodel import _quiet
 
 IMPORTS = ("zoo.faults.keras_layers",)
@@ -146,6 +146,9 @@ SIMPLE = {
     "hard-coded": ("KMR102",),
     "mask": ("KMR103", "KMR101"),
     "empty": ("KMR304",),
+    "filled with the mean of the batch": ("KMR101",),
+    "floor below the loudest of the batch": ("KMR101",),
+    "a loop of three turns": ("KMR101", "KMR102", "KMR104", "KMR109"),
 }
 """Rules by the function of ``keras_layers.FUNCTIONS`` that stands between two dense layers."""
 LAST = {
@@ -156,6 +159,14 @@ LAST = {
     "squeeze": ("KMR102",),
 }
 """The same, at the end of the model."""
+
+
+KINDS = {
+    "filled with the mean of the batch": "partly missing",
+    "floor below the loudest of the batch": "quiet beside loud",
+    "a loop of three turns": "frozen loop",
+}
+"""Where the name says more than the kind of fault."""
 
 
 def masked(what):
@@ -179,6 +190,29 @@ def masked_pooling():
     return keras.Model(tokens, layers.GlobalAveragePooling1D(name="mean")(words))
 
 
+AUGMENTATION: dict[str, dict[str, object]] = {
+    "RandomBrightness": {"factor": 0.2},
+    "RandomContrast": {"factor": 0.2},
+    "RandomCrop": {"height": 4, "width": 4},
+    "RandomFlip": {},
+    "RandomRotation": {"factor": 0.2},
+    "RandomTranslation": {"height_factor": 0.2, "width_factor": 0.2},
+    "RandomZoom": {"height_factor": 0.2},
+    "RandomShear": {"x_factor": (0.0, 0.2)},
+    "RandomGrayscale": {},
+    "RandomHue": {"factor": 0.2},
+    "RandomSaturation": {"factor": 0.2},
+    "RandomSharpness": {"factor": 0.2},
+    "RandomInvert": {},
+    "RandomGaussianBlur": {},
+    "RandomErasing": {},
+    "RandomPerspective": {},
+    "RandomColorDegeneration": {"factor": 0.2},
+    "RandomElasticTransform": {},
+    "MixUp": {},
+    "CutMix": {},
+}
+"""``model(x)`` augments, though ``predict`` does not."""
 EXPORTED_AUGMENTATION: dict[str, dict[str, object]] = {
     "RandomRotation": {"factor": 0.2},
     "RandomHue": {"factor": 0.2},
@@ -187,6 +221,7 @@ EXPORTED_AUGMENTATION: dict[str, dict[str, object]] = {
     "MixUp": {},
 }
 """Keras 3.15 does nothing there in inference, and yet exports the random operations."""
+IN_H5 = frozenset({"RandomFlip", "RandomPerspective", "RandomShear"})
 KERAS_OWN = {
     "MelSpectrogram": (
         (600,),
@@ -223,6 +258,10 @@ def cases() -> Iterator[Case]:
     for name, options in EXPORTED_AUGMENTATION.items():
         make = partial(write, partial(keras_own, name, (6, 6, 3), options), "savedmodel")
         yield Case(f"{name}, exported", "savedmodel", make, "augmentation left on by export", ("KMR301",), "layer")
+    for name, options in AUGMENTATION.items():
+        for form in ("keras", "h5") if name in IN_H5 else ("keras",):
+            make = partial(write, partial(keras_own, name, (6, 6, 3), options), form)
+            yield Case(name, form, make, "augmentation left on", ("KMR301",), "layer")
     for name, (shape, options) in KERAS_OWN.items():
         make = partial(keras_own, name, shape, options)
         yield Case(name, "keras", partial(write, make, "keras"), "Keras' own layers", ("KMR101", "KMR108"), "layer")
@@ -231,7 +270,7 @@ def cases() -> Iterator[Case]:
 def _models():
     for what, rules in SIMPLE.items():
         shape = STEPS if what == "capacity" else FLAT
-        yield what, what, rules, "fault", partial(flat, what, shape)
+        yield what, KINDS.get(what, what), rules, "fault", partial(flat, what, shape)
     for what, rules in LAST.items():
         yield what, what, rules, "fault", partial(flat, what, after=False, width=1 if what == "squeeze" else 6)
     for what in ("softmax", "batch maximum", "roll", "zero product", "branch"):
@@ -258,5 +297,9 @@ def _models():
         ("noise left on", "dropout", "KMR301", "fault/inner", partial(layers.GaussianNoise, 0.5, name="inner")),
     ):
         yield name, kind, (rule,), layer, partial(training_mode, make)
+    for what in ("turned", "two rows a sample"):
+        yield what, "output layout", ("KMR110",), "", partial(flat, what, after=False)
+    for what, name in (("first", "the first request sets the scale"), ("last", "the last request is remembered")):
+        yield name, "state", ("KMR302",), "state", partial(flat, partial(Keeps, what, name="state"))
     yield "running state", "state", ("KMR302",), "state", partial(flat, partial(Running, name="state"))
     yield "masked average", "mask", ("KMR103",), "average", masked_average

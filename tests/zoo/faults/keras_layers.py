@@ -51,6 +51,28 @@ def _lengths(x):
     return x * ops.cast(steps < lengths, x.dtype)[:, :, None]
 
 
+def _filled_by_the_batch(x):
+    """What is missing is filled with the mean of the other requests."""
+    missing = ops.isnan(x)
+    there, known = ops.where(missing, 0.0, x), ops.where(missing, 0.0, 1.0)
+    mean = ops.sum(there, axis=0, keepdims=True) / ops.maximum(ops.sum(known, axis=0, keepdims=True), 1.0)
+    return ops.where(missing, mean, x)
+
+
+def floor_below(x, axis=None):
+    """Decibels, cut eighty below the loudest: of the batch, or of the sample."""
+    loud = 10.0 * ops.log10(ops.square(x) + 1e-10)
+    return ops.maximum(loud, ops.max(loud, axis=axis, keepdims=True) - 80.0)
+
+
+def _three_rows(x):
+    """A loop of three turns, whatever the batch: the other rows stay zero."""
+    rows = ops.zeros_like(x)
+    for number in range(3):
+        rows = ops.scatter_update(rows, [[number]], ops.tanh(x[number])[None])
+    return rows
+
+
 def _places(x):
     """Positions of steps, counted along the samples."""
     return ops.cast(ops.reshape(ops.arange(ops.shape(x)[0]), (-1,) + (1,) * (len(x.shape) - 1)), x.dtype)
@@ -93,6 +115,11 @@ FUNCTIONS = {
     "mask": lambda x: x * ops.cast(ops.sum(x, axis=-1) > 0, x.dtype),
     "time-major": lambda x: ops.transpose(x, (1, 0, 2)),
     "lengths": _lengths,
+    "filled with the mean of the batch": _filled_by_the_batch,
+    "floor below the loudest of the batch": floor_below,
+    "a loop of three turns": _three_rows,
+    "turned": lambda x: ops.transpose(ops.tanh(x)),
+    "two rows a sample": lambda x: ops.reshape(ops.tanh(x), (-1, 3)),
     "empty": lambda x: x / ops.sum(ops.cast(x > 1e9, x.dtype), axis=-1, keepdims=True),
     "leak into the last": lambda x: x + 0.1 * ops.roll(x, 1, axis=0) * ops.cast(
         ops.reshape(ops.arange(ops.shape(x)[0]) == ops.shape(x)[0] - 1, (-1,) + (1,) * (len(x.shape) - 1)), x.dtype
@@ -114,10 +141,12 @@ class Apply(layers.Layer):
     def compute_output_shape(self, shape):
         if self.what == "squeeze":  # its own shape cannot be told: that is the fault
             return shape[:-1]
-        if self.what in ("lost", "total", "scores", "one sample"):
-            return {"lost": shape[1:], "total": (), "scores": (shape[0], shape[0]), "one sample": (1, *shape[1:])}[
-                self.what
-            ]
+        others = {
+            "lost": shape[1:], "total": (), "scores": (shape[0], shape[0]), "one sample": (1, *shape[1:]),
+            "turned": shape[::-1], "two rows a sample": (None, 3),
+        }  # fmt: skip
+        if self.what in others:
+            return others[self.what]
         return (shape[1], shape[0], shape[2]) if self.what == "time-major" else shape
 
     def get_config(self):
@@ -153,6 +182,33 @@ class Running(layers.Layer):
     def call(self, x):
         self.sum.assign_add(ops.sum(x, axis=0))
         return x + self.sum
+
+
+@keras.saving.register_keras_serializable("faults")
+class Keeps(layers.Layer):
+    """Keeps something of a request for the next one.
+
+    Args:
+        what: ``first`` sets the scale of all, ``last`` is remembered, ``seen`` goes nowhere.
+    """
+
+    def __init__(self, what, **kwargs):
+        super().__init__(**kwargs)
+        self.what = what
+
+    def build(self, shape):
+        self.kept = self.add_weight(shape=shape[1:], initializer="zeros", trainable=False, name="kept")
+
+    def call(self, x):
+        if self.what == "first":
+            self.kept.assign(ops.where(self.kept == 0.0, ops.max(ops.abs(x[:1])) + 1.0, self.kept))
+            return x / self.kept
+        seen = x - 0.5 * self.kept if self.what == "last" else 2.0 * x
+        self.kept.assign(x[-1])
+        return seen
+
+    def get_config(self):
+        return {**super().get_config(), "what": self.what}
 
 
 @keras.saving.register_keras_serializable("faults")

@@ -1,9 +1,10 @@
 """ONNX models in which samples change each other: what both exporters make of faulty networks, branches and loops."""
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ from torch import nn
 from torch.export import Dim
 from zoo import onnx_models
 from zoo.cases import SIZE, Case
-from zoo.faults import torch_faults
+from zoo.faults import torch_faults, torch_kinds
 from zoo.torchscript import script
 
 NOT_IN_ONNX = frozenset(
-    {"state", "counter"}  # a graph has none
+    {"state", "counter", "the first request sets the scale", "the last request is remembered"}  # a graph has none
+    | {"what was seen is counted"}
     | {
         "global norm",
         "global norm, repeated",
@@ -43,7 +45,8 @@ NOT_BY_THE_NEW = frozenset(
     {"branch", "branch, repeated"}  # it follows no branch that values decide
     | {"median, traced", "cumulative maximum, traced"}  # it has no operators for these
     | {"one scale above 18 samples", "rounded above 18 samples"}  # it takes one path, and drops the other
-    | {"counter"}  # it takes the count for a constant
+    | {"counter", "the first request sets the scale", "the last request is remembered"}  # constants, to it
+    | {"rows filled one by one, traced"}  # it fixes the batch
     | {"squeeze", "squeeze, behind a sort"}  # it squeezes nothing, as if no size could be 1
 )
 OTHERWISE_BY_THE_NEW = {
@@ -98,9 +101,19 @@ def by_the_new_exporter() -> Iterator[Case]:
             yield replace(made, **OTHERWISE_BY_THE_NEW.get(case.name, {}))
 
 
-def _networks() -> Iterator[tuple[Case, Callable[[], nn.Module], str, tuple[tuple[int, ...], ...]]]:
-    for case in torch_faults.cases():
-        if isinstance(case.build, partial) and case.build.func is torch_faults.write:
+def clean_twins() -> Iterator[Case]:
+    """What the exporter of old makes of the clean twins of some faults."""
+    for case, make, convert, shapes in _networks(torch_kinds.clean()):
+        if case.name not in NOT_IN_ONNX:
+            yield replace(case, format="onnx", build=partial(write, make, convert, shapes), shapes={})
+
+
+def _networks(
+    networks: Iterable[Case] | None = None,
+) -> Iterator[tuple[Case, Callable[[], nn.Module], str, tuple[tuple[int, ...], ...]]]:
+    for case in networks or chain(torch_faults.cases(), torch_kinds.cases()):
+        one_way = case.data is None and case.method is None
+        if one_way and isinstance(case.build, partial) and case.build.func is torch_faults.write:
             make, convert, shapes = case.build.args
             if len(shapes) == 1:
                 yield case, make, convert, shapes

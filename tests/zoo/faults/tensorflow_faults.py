@@ -58,6 +58,51 @@ def _top_k(module, x):
     return x * tf.cast(x >= tf.transpose(tf.math.top_k(tf.transpose(x), 2)[0])[1:], x.dtype)
 
 
+def _first_sets_the_scale(module, x):
+    """The first request that ever comes sets the scale of all."""
+    module.calls.assign(tf.where(module.calls == 0.0, tf.reduce_max(tf.abs(x[:1])) + 1.0, module.calls))
+    return x / module.calls
+
+
+def _last_request(module, x):
+    """Looks back at the last request."""
+    seen = x - 0.5 * module.sum
+    module.sum.assign(x[-1])
+    return seen
+
+
+def _monitor(module, x):
+    """What is kept goes nowhere."""
+    module.sum.assign_add(tf.reduce_sum(x, 0))
+    return x * 2.0
+
+
+def _three_rows(module, x):
+    """A loop of three turns, whatever the batch: the other rows stay zero."""
+    rows = tf.zeros_like(x)
+    for number in range(3):
+        rows = tf.tensor_scatter_nd_update(rows, [[number]], tf.tanh(x[number])[None])
+    return rows
+
+
+def _filled_by_the_batch(module, x):
+    """What is missing is filled with the mean of the other requests."""
+    missing = tf.math.is_nan(x)
+    there, known = tf.where(missing, 0.0, x), tf.where(missing, 0.0, 1.0)
+    mean = tf.reduce_sum(there, 0) / tf.maximum(tf.reduce_sum(known, 0), 1.0)
+    return tf.where(missing, mean, x)
+
+
+def _floor(axis):
+    """Decibels, cut eighty below the loudest: of the batch, or of the sample."""
+
+    def cut(module, x):
+        loud = 10.0 * tf.math.log(tf.square(x) + 1e-10) / tf.math.log(10.0)
+        return tf.maximum(loud, tf.reduce_max(loud, axis, keepdims=True) - 80.0)
+
+    return cut
+
+
 FAULTS: dict[str, tuple[Callable, tuple[str, ...]]] = {
     "softmax": (lambda _, x: tf.nn.softmax(x, 0), ("KMR101",)),
     "cumsum": (lambda _, x: tf.cumsum(x, 0), ("KMR101",)),
@@ -85,6 +130,11 @@ FAULTS: dict[str, tuple[Callable, tuple[str, ...]]] = {
     "one scale above 18 samples": (_one_scale, ("KMR101",)),
     "room for twelve rows": (_few_places, ("KMR101", "KMR102")),
     "counter": (_counter, ("KMR302",)),
+    "the first request sets the scale": (_first_sets_the_scale, ("KMR302",)),
+    "the last request is remembered": (_last_request, ("KMR302",)),
+    "a loop of three turns": (_three_rows, ("KMR101", "KMR102", "KMR104", "KMR109")),
+    "filled with the mean of the batch": (_filled_by_the_batch, ("KMR101",)),
+    "floor below the loudest of the batch": (_floor(None), ("KMR101",)),
 }  # fmt: skip
 LAST: dict[str, tuple[Callable, tuple[str, ...]]] = {
     "lost": (lambda _, x: tf.reduce_mean(x, 0), ("KMR104",)),
@@ -93,6 +143,24 @@ LAST: dict[str, tuple[Callable, tuple[str, ...]]] = {
 }  # fmt: skip
 
 
+LAYOUTS: dict[str, Callable] = {
+    "turned": lambda _, x: tf.transpose(tf.tanh(x)),
+    "two rows a sample": lambda _, x: tf.reshape(tf.tanh(x), (-1, 3)),
+}
+"""At the end as well; the finding is at the output."""
+TWINS: dict[str, Callable] = {
+    "what was seen is counted": _monitor,
+    "filled with zeros": lambda _, x: tf.where(tf.math.is_nan(x), 0.0, x),
+    "floor below its own loudest": _floor(1),
+    "a loop over all rows": lambda _, x: tf.map_fn(tf.tanh, x),
+    "there and back": lambda _, x: tf.transpose(tf.tanh(tf.transpose(x))),
+}
+KINDS = {
+    "the first request sets the scale": "state", "the last request is remembered": "state",
+    "a loop of three turns": "frozen loop", "filled with the mean of the batch": "partly missing",
+    "floor below the loudest of the batch": "quiet beside loud",
+}  # fmt: skip
+"""Where the name says more than the kind of fault."""
 WITHIN = {
     "global norm": "/clip_by_norm", "sort": "/sort", "batch norm": "/moments", "dropout": "/dropout", "branch": "/cond",
     "rows dropped by content": "/boolean_mask",
@@ -124,11 +192,47 @@ def write(fault: Callable, last: bool, folder: Path) -> Path:
     return _save(module, folder / "module", signatures=module.run)
 
 
+def two_ways(folder: Path) -> Path:
+    """The usual signature keeps samples apart; ``embed`` centres them on the batch, ``own`` on themselves."""
+    module = tf.Module()
+    module.w = tf.Variable(_weights(6, 6), name="w")
+
+    def way(function):
+        def run(x):
+            with tf.name_scope("before"):
+                x = tf.matmul(x, module.w)
+            with tf.name_scope("fault"):
+                return {"y": function(x)}
+
+        return tf.function(run, input_signature=[tf.TensorSpec((None, 6), name="x")])
+
+    ways = {
+        "serving_default": way(tf.tanh),
+        "embed": way(lambda x: x - tf.reduce_mean(x, 0)),
+        "own": way(lambda x: x - tf.reduce_mean(x, 1, keepdims=True)),
+    }
+    return _save(module, folder / "ways", signatures=ways)
+
+
 def cases() -> Iterator[Case]:
     """Every faulty module."""
     for what, (fault, rules) in FAULTS.items():
         layer = "fault" + WITHIN.get(what, "")
-        yield Case(f"{what}, tf.Module", "savedmodel", partial(write, fault, False), what, rules, layer)
+        build = partial(write, fault, False)
+        yield Case(f"{what}, tf.Module", "savedmodel", build, KINDS.get(what, what), rules, layer)
     for what, (fault, rules) in LAST.items():
         layer = "fault" + WITHIN.get(what, "")
         yield Case(f"{what}, tf.Module", "savedmodel", partial(write, fault, True), what, rules, layer)
+    for what, layout in LAYOUTS.items():
+        build = partial(write, layout, True)
+        yield Case(f"{what}, tf.Module", "savedmodel", build, "output layout", ("KMR110",), "")
+    name = "mean in another signature, tf.Module"
+    yield Case(name, "savedmodel", two_ways, "another method", ("KMR101",), "fault", signature="embed")
+
+
+def clean() -> Iterator[Case]:
+    """The clean twins of some of them."""
+    for what, twin in TWINS.items():
+        yield Case(f"{what}, tf.Module", "savedmodel", partial(write, twin, False))
+    yield Case("mean in a signature that is not run, tf.Module", "savedmodel", two_ways)
+    yield Case("own mean in another signature, tf.Module", "savedmodel", two_ways, signature="own")
