@@ -15,6 +15,7 @@ from kmr_cli.formats.common.resizing import TakesAnySize
 from kmr_cli.formats.interface import OpenOptions, Sink, Taps
 from kmr_cli.formats.onnx.describe.analysis import Analysis
 from kmr_cli.formats.onnx.describe.description import layer_infos
+from kmr_cli.formats.onnx.describe.graph import Graph
 from kmr_cli.formats.onnx.run import failures, values
 from kmr_cli.formats.onnx.run.inferred import InferredTypes
 from kmr_cli.formats.onnx.run.recording import Recording, contents, recordings_of
@@ -160,13 +161,27 @@ class OnnxSession(TakesAnySize):
 
     def _layer_of(self, label: str) -> str | None:
         """The innermost layer that a node of this name stands in, or None."""
-        found = []
-        graphs = [(self._analysis.graph, self._analysis.layers)]
-        for graph, layers in [*graphs, *((body.graph, body.layers) for body in self._analysis.bodies)]:
+        around: dict[str, int] = {}
+        whole = [(self._analysis.graph, self._analysis.layers)]
+        for graph, layers in [*whole, *((body.graph, body.layers) for body in self._analysis.bodies)]:
             numbers = {node.number for node in graph.nodes if node.name == label}
-            found += [
-                layer.path
-                for layer in layers
-                if any(graph.maker[value].number in numbers for call in layer.calls for value in call.outputs)
-            ]
-        return max(found, key=len, default=None)
+            for layer in layers:
+                for call in layer.calls:
+                    inside = _between(graph, call.inputs, call.outputs)
+                    if numbers & inside:
+                        around[layer.path] = len(inside)
+        return min(around, key=lambda path: (around[path], -len(path)), default=None)
+
+
+def _between(graph: Graph, inputs: Iterable[str], outputs: Iterable[str]) -> set[int]:
+    """Numbers of the nodes that make ``outputs`` of ``inputs``."""
+    entered = set(inputs)
+    found: set[int] = set()
+    stack = list(outputs)
+    while stack:
+        value = stack.pop()
+        node = graph.maker.get(value) if value not in entered else None
+        if node is not None and node.number not in found:
+            found.add(node.number)
+            stack.extend(node.reads)
+    return found
