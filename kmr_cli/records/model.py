@@ -78,6 +78,8 @@ class LayerInfo(Shown):
         dtype: dtype of the layer's computation or parameters, or None.
         parameters: scalars held by this layer and the layers inside it; None where the file does not tell.
         calls: how often it runs in one forward pass; None where only a run can tell.
+        call_inputs: of each call the model's inputs that it depends on; empty where all depend on the same, where it
+            runs once, or the file does not tell.
         untappable: why no tap can be put on it, or None where one can.
         mixes: why samples of a batch change each other in it by what it is, and what to do; one clause, or None.
         scopes: where its operations stand in the file's graph, as the file writes it: names of tensors and operations
@@ -94,6 +96,7 @@ class LayerInfo(Shown):
     untappable: str | None = None
     mixes: str | None = None
     scopes: tuple[str, ...] = ()
+    call_inputs: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)

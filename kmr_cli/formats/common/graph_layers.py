@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from kmr_cli.records import TensorSpec
@@ -44,3 +44,37 @@ def fixed_batch(inputs: Iterable[TensorSpec]) -> int | None:
     """The number of samples that all inputs declare alike, or None."""
     sizes = {one.shape[0] if one.shape else None for one in inputs}
     return sizes.pop() if len(sizes) == 1 else None
+
+
+def reaching(
+    inputs: Mapping[str, str], nodes: Iterable[tuple[Iterable[str], Iterable[str]]]
+) -> dict[str, frozenset[str]]:
+    """Value -> the model's inputs that it depends on.
+
+    Args:
+        inputs: value of the graph -> name of the input.
+        nodes: what each reads and makes, in an order in which they can run.
+    """
+    found = {value: frozenset([name]) for value, name in inputs.items()}
+    nothing: frozenset[str] = frozenset()
+    for reads, makes in nodes:
+        known = nothing.union(*(found.get(value, nothing) for value in reads))
+        if known:
+            found.update(dict.fromkeys(makes, known))
+    return found
+
+
+def inputs_of_calls(
+    calls: Sequence[Iterable[str]], known: Mapping[str, frozenset[str]], names: Sequence[str]
+) -> tuple[tuple[str, ...], ...]:
+    """Of each call of a layer the model's inputs that it depends on; none where all depend on the same.
+
+    Args:
+        calls: the values that enter each.
+        known: of :func:`reaching`.
+        names: of the model's inputs, in its order.
+    """
+    sets = [frozenset[str]().union(*(known.get(value, frozenset()) for value in call)) for call in calls]
+    if len(set(sets)) < 2:
+        return ()
+    return tuple(tuple(name for name in names if name in one) for one in sets)

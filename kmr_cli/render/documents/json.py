@@ -82,6 +82,7 @@ def _layers(listing: Listing) -> dict[str, Any]:
                 "dtype": _text_or_none(layer.dtype),
                 "parameters": layer.parameters,
                 "calls": layer.calls,
+                "call_inputs": [_texts(names) for names in layer.call_inputs],
                 "untappable": _text_or_none(layer.untappable),
             }
             for layer in listing.layers

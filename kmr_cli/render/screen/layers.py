@@ -17,6 +17,8 @@ from kmr_cli.render.screen.lines import print_hanging
 from kmr_cli.render.screen.tree import Line, lines
 
 _PRESUMED = "~ marks what the file does not declare, but such a model usually takes; data may differ"
+_FEW_CALLS = 4
+"""From which inputs the calls of a layer are is told of up to as many."""
 _TITLES = ("layer", "type", "output", "params")
 
 
@@ -75,6 +77,7 @@ def _summary(info: ModelInfo, layers: Sequence[LayerInfo], tree: Sequence[Line])
 
 
 def _rows(tree: Sequence[Line], *, long: bool) -> Iterator[Row]:
+    above: dict[int, LayerInfo] = {}
     for line in tree:
         margin = "  " * line.depth
         if line.layer is None:
@@ -87,7 +90,9 @@ def _rows(tree: Sequence[Line], *, long: bool) -> Iterator[Row]:
             below.append(f"{margin}    {_ends(layer)}")
         if layer.untappable:
             below.append(f"{margin}  no tap: {for_terminal(layer.untappable)}")
-        cells = ((margin + for_terminal(line.label),), (for_terminal(layer.type),), _outputs(layer),
+        above[line.depth] = layer
+        outputs = _outputs(layer, above.get(line.depth - 1))
+        cells = ((margin + for_terminal(line.label),), (for_terminal(layer.type),), outputs,
                  (_count(layer.parameters),))  # fmt: skip
         yield Row(cells, style="dim" if layer.untappable else "", below=tuple(below))
 
@@ -112,11 +117,19 @@ def _spec(spec: TensorSpec) -> str:
     return f"{shape}{show_shape(spec.shape, spec.symbols)} {dtype}{for_terminal(spec.dtype or '?')}{below}"
 
 
-def _outputs(layer: LayerInfo) -> tuple[str, ...]:
-    """Every output's shape, and how often the layer runs if that is not once."""
+def _outputs(layer: LayerInfo, above: LayerInfo | None) -> tuple[str, ...]:
+    """Every output's shape, and how often the layer runs if that is not once; what the one above says, not again."""
     shapes = [show_shape(spec.shape, spec.symbols) for spec in layer.outputs if spec.shape is not None]
-    calls = [] if layer.calls in (1, None) else [f"{layer.calls} calls"]
+    from_ = "" if above is not None and above.call_inputs == layer.call_inputs else _from(layer)
+    calls = [] if layer.calls in (1, None) else [f"{layer.calls} calls{from_}"]
     return (*shapes, *calls)
+
+
+def _from(layer: LayerInfo) -> str:
+    """From which of the model's inputs each of a few calls is."""
+    if not 1 < len(layer.call_inputs) <= _FEW_CALLS:
+        return ""
+    return f": {'; '.join(', '.join(map(for_terminal, names)) or 'no input' for names in layer.call_inputs)}"
 
 
 def _count(number: int | None) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from kmr_cli.errors import ModelFileError
 from kmr_cli.formats.common.dynamic_quantization import one_scale
+from kmr_cli.formats.common.graph_layers import inputs_of_calls, reaching
 from kmr_cli.formats.common.notes import some
 from kmr_cli.formats.exported.describe import control, operators, reader
 from kmr_cli.formats.exported.describe.archive import Archive
@@ -70,7 +71,9 @@ def describe_archive(archive: Archive, format_name: str) -> Description:
         writer=f"torch.export {program.writer}" if program.writer else "torch.export",
         inputs=outside.inputs,
         outputs=tuple(spec(name, program.graph.tensors[value], shown) for name, value in outside.outputs),
-        layers=tuple(_operators(program, listed, found, weights, shown) or _layers(program, found, weights, shown)),
+        layers=tuple(
+            _operators(program, listed, found, weights, shown) or _layers(program, outside, found, weights, shown)
+        ),
         parameters=weights.count(""),
         separator=SEPARATOR,
         fixed_batch=outside.fixed,
@@ -150,7 +153,12 @@ def _operators(
     ]
 
 
-def _layers(program: Program, found: Flow, weights: _Weights, shown: Mapping[str, str]) -> Iterator[LayerInfo]:
+def _layers(
+    program: Program, outside: Interface, found: Flow, weights: _Weights, shown: Mapping[str, str]
+) -> Iterator[LayerInfo]:
+    fed = {one.value: one.name for one in outside.fed}
+    nodes = program.graph.nodes if len(fed) > 1 and any(len(calls) > 1 for calls in found.calls.values()) else ()
+    known = reaching(fed, ((node.uses, node.makes) for node in nodes))
     inside = _weights_of_subgraphs(program)
     for path in _paths(program, found):
         calls, inner = found.calls.get(path, ()), found.inner.get(path, ())
@@ -169,6 +177,7 @@ def _layers(program: Program, found: Flow, weights: _Weights, shown: Mapping[str
             calls=None if inner or untappable == _INSIDE else len(calls),
             untappable=untappable,
             mixes=_mixes(program, calls),
+            call_inputs=inputs_of_calls([call.inputs for call in calls], known, list(fed.values())),
         )
 
 

@@ -12,6 +12,7 @@ from kmr_cli.formats.keras.describe.config import LayerConfig
 from kmr_cli.formats.keras.describe.limits import Limits
 from kmr_cli.formats.keras.describe.masking import paddings
 from kmr_cli.formats.keras.describe.names import class_of, class_of_default_name, container_entries
+from kmr_cli.formats.keras.describe.origins import call_inputs as inputs_of_calls
 from kmr_cli.formats.keras.describe.parts import PARTS, loop_reason
 from kmr_cli.formats.keras.describe.weights import WeightGroup
 from kmr_cli.formats.keras.describe.wiring import (
@@ -154,6 +155,12 @@ class _Describer:
             self.found.sizes = self.inside(root, self.weights, "")
             called = call_inputs(root.build_shapes, by_argument=root.build_by_argument)
             self.found.inputs = called.specs if called is not None else ()
+        several = inputs_of_calls(root)
+        if several:
+            self.found.layers = [
+                replace(info, call_inputs=several.get(info.path, ())) if info.calls is not None else info
+                for info in self.found.layers
+            ]
         if root.functional or root.sequential:
             limits, padded = Limits(root).of_inputs(), paddings(root)
             partly = Limits(root, partial=True).of_inputs()  # the file does not tell which of the values they are

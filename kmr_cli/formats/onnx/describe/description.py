@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from kmr_cli.formats.common.dynamic_quantization import one_scale
 from kmr_cli.formats.common.fixed_inputs import fixed_inputs
-from kmr_cli.formats.common.graph_layers import Layer, fixed_batch
+from kmr_cli.formats.common.graph_layers import Layer, fixed_batch, inputs_of_calls, reaching
 from kmr_cli.formats.common.notes import some
 from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.formats.onnx.describe import kinds, quantization
@@ -44,16 +45,19 @@ def model_info(analysis: Analysis, options: OpenOptions, format_name: str) -> Mo
 
 def layer_infos(analysis: Analysis) -> tuple[LayerInfo, ...]:
     """The layers, a parent before its children."""
-    found = [_layer_info(layer, analysis.graph, analysis.weights) for layer in analysis.layers]
+    graph, known = analysis.graph, None
+    if len(graph.inputs) > 1 and any(len(layer.calls) > 1 for layer in analysis.layers):
+        known = reaching({name: name for name in graph.inputs}, ((node.reads, node.outputs) for node in graph.nodes))
+    found = [_layer_info(layer, graph, analysis.weights, known) for layer in analysis.layers]
     for body in analysis.bodies:
-        inside = [replace(_layer_info(layer, body.graph, body.weights), calls=None) for layer in body.layers]
+        inside = [replace(_layer_info(layer, body.graph, body.weights, None), calls=None) for layer in body.layers]
         within = f"{body.operator}{analysis.scopes.separator}"
         last = max(n for n, layer in enumerate(found) if f"{layer.path}{analysis.scopes.separator}".startswith(within))
         found[last + 1 : last + 1] = inside
     return tuple(found)
 
 
-def _layer_info(layer: Layer, graph: Flow, weights: Weights) -> LayerInfo:
+def _layer_info(layer: Layer, graph: Flow, weights: Weights, known: Mapping[str, frozenset[str]] | None) -> LayerInfo:
     first = layer.calls[0]
     outputs = tuple(graph.type(name).spec(f"out{port}") for port, name in enumerate(first.outputs))
     dtypes = {dtype for name in layer.weights if (dtype := weights[name].dtype_name) is not None}
@@ -66,6 +70,7 @@ def _layer_info(layer: Layer, graph: Flow, weights: Weights) -> LayerInfo:
         dtype=dtypes.pop() if len(dtypes) == 1 else None,
         parameters=weights.sum(layer.weights),
         calls=len(layer.calls),
+        call_inputs=inputs_of_calls([call.inputs for call in layer.calls], known, graph.inputs) if known else (),
         mixes=one_scale(layer.kind) if layer.kind in kinds.DYNAMIC_QUANTIZATION else None,
     )
 

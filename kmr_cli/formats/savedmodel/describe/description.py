@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kmr_cli.formats.common.graph_layers import Call, fixed_batch
+from kmr_cli.formats.common.graph_layers import Call, fixed_batch, inputs_of_calls, reaching
 from kmr_cli.formats.common.notes import some
 from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.formats.savedmodel.describe import dtypes, reader
 from kmr_cli.formats.savedmodel.describe.analysis import Analysis
 from kmr_cli.formats.savedmodel.describe.composites import composites
 from kmr_cli.formats.savedmodel.describe.constants import constants
+from kmr_cli.formats.savedmodel.describe.flow import SHAPE_OPS
+from kmr_cli.formats.savedmodel.describe.graph import producer
 from kmr_cli.formats.savedmodel.describe.scopes import BRANCHES, LOOPS, ScopeLayer
 from kmr_cli.formats.savedmodel.describe.signatures import other_signatures
 from kmr_cli.records import LayerInfo, ModelInfo, TensorSpec
@@ -64,10 +66,22 @@ def _unfit(name: str, parts: Mapping[str, tuple[str, str]]) -> tuple[str, str | 
 
 def layer_infos(analysis: Analysis) -> tuple[LayerInfo, ...]:
     """The layers, in the order in which they are found."""
-    return tuple(_layer_info(analysis, layer) for layer in analysis.layers)
+    known = _reaching(analysis) if any(len(layer.calls) > 1 for layer in analysis.layers) else None
+    return tuple(_layer_info(analysis, layer, known) for layer in analysis.layers)
 
 
-def _layer_info(analysis: Analysis, layer: ScopeLayer) -> LayerInfo:
+def _reaching(analysis: Analysis) -> dict[str, frozenset[str]] | None:
+    """Node -> the inputs that what it makes depends on; None where there is one alone."""
+    if len(analysis.inputs) < 2:
+        return None
+    nodes = [(name, analysis.graph.nodes[name]) for name in analysis.flow.order]
+    told = [(name, node) for name, node in nodes if node.op not in SHAPE_OPS]
+    fed = {producer(one.tensor): one.name for one in analysis.inputs}
+    made = ((map(producer, node.data_inputs), (name,)) for name, node in told if name not in fed)
+    return reaching(fed, made)
+
+
+def _layer_info(analysis: Analysis, layer: ScopeLayer, known: Mapping[str, frozenset[str]] | None) -> LayerInfo:
     first = layer.calls[0] if layer.calls else Call()
     outputs = tuple(_spec(analysis, f"out{index}", tensor) for index, tensor in enumerate(first.outputs))
     kinds = {analysis.variables[handle].dtype for handle in layer.weights} or {one.dtype for one in outputs[:1]}
@@ -81,6 +95,13 @@ def _layer_info(analysis: Analysis, layer: ScopeLayer) -> LayerInfo:
         calls=len(layer.calls) if layer.untappable is None else None,
         untappable=layer.untappable,
         scopes=layer.scopes,
+        call_inputs=inputs_of_calls(
+            [[producer(one) for one in call.inputs] for call in layer.calls],
+            known,
+            [one.name for one in analysis.inputs],
+        )
+        if known and layer.untappable is None
+        else (),
     )
 
 
