@@ -8,7 +8,7 @@ from kmr_cli.batch.likely_masks import likely_masks, masking_layers
 from kmr_cli.check.run import Run
 from kmr_cli.config.masks import Mask
 from kmr_cli.formats.interface import RemarkingSession, training_mode
-from kmr_cli.records import UNEXAMINED_MASKS
+from kmr_cli.records import UNEXAMINED_MASKS, UNSEEN_LAYERS
 
 
 def not_examined(run: Run, masks: Sequence[Mask], tried: Collection[int]) -> Iterator[str]:
@@ -31,6 +31,7 @@ def not_examined(run: Run, masks: Sequence[Mask], tried: Collection[int]) -> Ite
     if layers:
         option = f"--mask-input {_padded_input(run)}=0, or what else stands for padding"
         yield f"{UNEXAMINED_MASKS}what layer {layers[0]!r} may mask ({option})"
+    yield from _layers(run)
     yield from dict.fromkeys(run.refused)
     yield from run.info.unseen
     if isinstance(run.session, RemarkingSession):
@@ -44,6 +45,21 @@ def not_examined(run: Run, masks: Sequence[Mask], tried: Collection[int]) -> Ite
         yield f"batch sizes above {max(tried)}{why}"
     elif run.info.fixed_batch is not None:
         yield f"batch sizes other than {run.info.fixed_batch}"
+
+
+def _layers(run: Run) -> Iterator[str]:
+    """That most of the model stands where no tap looked; nothing where less does."""
+    seen = {layer for layer, _, _ in run.evidence.order}
+    listed = [layer for layer in run.session.layers if layer.calls != 0]
+    unseen = [layer for layer in listed if layer.path not in seen]
+    if not listed:
+        yield f"{UNSEEN_LAYERS}none is listed, so that only the outputs were looked at"
+    elif 2 * len(unseen) > len(listed):
+        why = next((f": {layer.untappable}" for layer in unseen if layer.untappable), "")
+        yield f"{UNSEEN_LAYERS}{len(unseen)} of {len(listed)}, {unseen[0].path!r} the first{why}"
+    outside, whole = run.info.parameters_outside, run.info.parameters or 0
+    if 2 * outside > whole:
+        yield f"{UNSEEN_LAYERS}{outside:,} of {whole:,} parameters stand in no layer that is listed"
 
 
 def _padded_input(run: Run) -> str:

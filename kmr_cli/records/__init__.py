@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from kmr_cli.records.check import (
     UNEXAMINED_MASKS,
+    UNSEEN_LAYERS,
     Basis,
     Dependence,
     Finding,
@@ -14,6 +15,7 @@ from kmr_cli.records.check import (
     TapVerdict,
     Verdict,
     unexamined_masks,
+    unseen_layers,
 )
 from kmr_cli.records.compare import Comparison, Difference, MatchedCall, OutputAgreement
 from kmr_cli.records.grounds import DataSource, FileDigest, Grounds, SkippedRule
@@ -36,6 +38,7 @@ from kmr_cli.records.snapshot import InputSketch, SampleSketch, Snapshot, TapSke
 
 __all__ = [
     "UNEXAMINED_MASKS",
+    "UNSEEN_LAYERS",
     "Basis",
     "Batch",
     "BatchIndex",
@@ -69,4 +72,5 @@ __all__ = [
     "TensorSpec",
     "Verdict",
     "unexamined_masks",
+    "unseen_layers",
 ]

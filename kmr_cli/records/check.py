@@ -22,6 +22,15 @@ UNEXAMINED_MASKS = "masks: "
 """How lines of :attr:`Report.not_examined` begin that name a likely mask: it passes, but not strictly."""
 
 
+UNSEEN_LAYERS = "layers: "
+"""How lines of :attr:`Report.not_examined` begin that say that most of a model was not looked into."""
+
+
+def unseen_layers(lines: Iterable[str]) -> bool:
+    """Whether most layers, or most parameters, stand where no tap could look."""
+    return any(line.startswith(UNSEEN_LAYERS) for line in lines)
+
+
 def unexamined_masks(lines: Iterable[str]) -> bool:
     """Whether any of what was not examined is a likely mask."""
     return any(line.startswith(UNEXAMINED_MASKS) for line in lines)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -156,6 +156,20 @@ class ModelInfo(Shown):
     way: str = ""
     beside: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
+
+    @property
+    def parameters_outside(self) -> int:
+        """Scalars that stand in no listed layer, but in the model's own code; 0 where the file does not tell."""
+        listed = {layer.path for layer in self.layers}
+        roots = [layer for layer in self.layers if not any(above in listed for above in self._above(layer.path))]
+        known = [layer.parameters for layer in roots]
+        if self.parameters is None or None in known:
+            return 0
+        return max(0, self.parameters - sum(number for number in known if number is not None))
+
+    def _above(self, path: str) -> Iterator[str]:
+        while path := path.rpartition(self.separator)[0]:
+            yield path
 
     def takes(self, size: int) -> bool:
         """Whether a batch of this many samples is within :attr:`batch_range`."""

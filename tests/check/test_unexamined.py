@@ -1,14 +1,18 @@
 """A report says what the check did not look at."""
 
+import io
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from rich.console import Console
 from zoo.arrays import ArraySession
 
 from kmr_cli.check.check import Policy, check
 from kmr_cli.errors import ModelRunError
 from kmr_cli.records import LayerInfo, ModelInfo, TensorSpec
+from kmr_cli.render.screen.headline import headline
+from kmr_cli.render.screen.layers import show_layers
 
 pytestmark = pytest.mark.usefixtures("tensors")
 X = np.random.default_rng(0).standard_normal((4, 3))
@@ -43,6 +47,54 @@ def test_masks_in_the_other_inputs_by_their_values_and_layers_that_mask():
     info = ModelInfo("m", "savedmodel", "", (SPEC,), (), layers, 0)
     lines = check(ArraySession([("one", np.tanh)], SPEC.shape, SPEC.dtype), info, {"x": X}).not_examined
     assert "masks: what layer 'masking' may mask (--mask-input x=0, or what else stands for padding)" in lines
+
+
+class Sparse(ArraySession):
+    """Lists layers that no tap reaches."""
+
+    hidden = ()
+
+    @property
+    def layers(self):
+        return (*super().layers, *self.hidden)
+
+
+@pytest.mark.parametrize(
+    ("unseen", "parameters", "told"),
+    [
+        ((), None, None),
+        ((LayerInfo("cell", "Cell", untappable="it runs inside a loop"),), None, None),
+        (
+            tuple(LayerInfo(f"cell{n}", "Cell", untappable="it runs inside a loop") for n in range(2)),
+            None,
+            "layers: 2 of 3, 'cell0' the first: it runs inside a loop",
+        ),
+        (tuple(LayerInfo(f"list{n}", "ModuleList", calls=0) for n in range(5)), None, None),
+        ((), 9, "layers: 9 of 9 parameters stand in no layer that is listed"),
+    ],
+    ids=["all seen", "half seen", "most unseen", "containers that never run", "parameters of no layer"],
+)
+def test_that_most_of_a_model_was_not_seen_and_then_it_is_not_called_every_layer(unseen, parameters, told):
+    session = Sparse([("one", np.tanh)], SPEC.shape, SPEC.dtype)
+    session.hidden = unseen
+    layers = tuple(replace(layer, parameters=0) for layer in session.layers)
+    info = ModelInfo("m", "keras", "", (SPEC,), (), layers, parameters)
+    report = check(session, info, {"x": X})
+    assert report.verdict == "pass"
+    assert [line for line in report.not_examined if line.startswith("layers: ")] == ([told] if told else [])
+    assert ("every layer" in headline(report)) == (told is None)
+    assert ("every output depends on its own sample alone" in headline(report)) == (told is not None)
+
+
+def test_parameters_of_no_layer_are_pointed_out():
+    layers = (LayerInfo("a", "A", parameters=3), LayerInfo("a/b", "B", parameters=2), LayerInfo("c", "C", parameters=1))
+    info = ModelInfo("m", "keras", "", (), (), layers, 10)
+    assert info.parameters_outside == 6
+    assert replace(info, parameters=4).parameters_outside == 0
+    assert replace(info, parameters=None).parameters_outside == 0
+    console = Console(file=io.StringIO(), width=100)
+    show_layers(console, info, layers)
+    assert "6 of them in no layer that is listed" in console.file.getvalue()
 
 
 def test_also_where_the_batch_itself_fails():

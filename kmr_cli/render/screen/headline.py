@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kmr_cli.records import Report, unexamined_masks
+from kmr_cli.records import Report, unexamined_masks, unseen_layers
 from kmr_cli.render.documents.findings import failing
 from kmr_cli.render.documents.grounds import extent
 from kmr_cli.rules import RULES
@@ -65,7 +65,7 @@ def _independent(report: Report) -> list[str]:
         inside.append(
             f"{'1 output that carries' if apart == 1 else f'{apart} outputs that carry'} no samples is allowed"
         )
-    if not inside and not rounded:
+    if not inside and not rounded and not unseen_layers(report.not_examined):
         return ["the samples of a batch are independent at every layer"]
     others, last_bits = "other " if apart else "", ", but for last bits" if rounded else ""
     return [f"every {others}output depends on its own sample alone{last_bits}", *inside]

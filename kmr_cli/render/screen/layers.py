@@ -69,6 +69,8 @@ def _summary(info: ModelInfo, layers: Sequence[LayerInfo], tree: Sequence[Line])
     number = counted(every, "layer") if len(layers) == every else f"{len(layers)} of {counted(every, 'layer')}"
     total = f", {_count(info.parameters)} parameters in the model" if info.parameters is not None else ""
     yield number + total
+    if info.parameters_outside:
+        yield f"{_count(info.parameters_outside)} of them in no layer that is listed, but in the model's own code"
     if shown < len(layers):
         yield f"{shown} of them shown: repeated blocks once, and no container that never runs; --every shows all"
     inside = next((line.layer.path for line in tree if line.depth and line.layer is not None), None)
