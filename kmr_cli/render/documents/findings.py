@@ -27,10 +27,17 @@ def shown(text: str) -> str:
     return for_terminal(text, LONGEST)
 
 
-def place(finding: Finding) -> str:
+def itself(result: object) -> str:
+    """What stands for the layer ``""`` in a result: the model, or the layer class that was looked at."""
+    from kmr_cli.formats.layer_class import NAME  # only where something is found: listing layers needs none of it
+
+    return "the layer itself" if getattr(result, "format", "") == NAME else ITSELF
+
+
+def place(finding: Finding, itself: str = ITSELF) -> str:
     """The layer, the call where it runs several times, and what the baseline calls it where that is something else."""
     call = f" call {finding.call}" if finding.call else ""
-    return f"{shown(finding.layer) or ITSELF}{call}{there(finding)}"
+    return f"{shown(finding.layer) or itself}{call}{there(finding)}"
 
 
 def there(finding: Finding) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from kmr_cli.records import Finding
 from kmr_cli.render.contents import Outcome
-from kmr_cli.render.documents.findings import NOTHING_CHECKED, accepted, place, shown, tally, title, unchecked
+from kmr_cli.render.documents.findings import NOTHING_CHECKED, accepted, itself, place, shown, tally, title, unchecked
 from kmr_cli.render.documents.grounds import rests_on
 from kmr_cli.rules import remedy_of
 
@@ -37,13 +37,13 @@ def _annotations(outcome: Outcome) -> Iterator[str]:
     for finding in outcome.findings:
         if finding.severity != "note" and not finding.allowed:
             fix = f"\nfix: {remedy_of(finding)}"
-            text = f"{place(finding)}: {shown(finding.message)}{fix}"
+            text = f"{place(finding, itself(outcome.result))}: {shown(finding.message)}{fix}"
             yield _command(_LEVELS[finding.severity], outcome.path, title(finding), text)
         else:
             name = f"{title(finding)} ({accepted(finding)})" if finding.allowed else title(finding)
             alike.setdefault((name, finding.message), []).append(finding)
     for (name, message), findings in alike.items():  # notes of very many layers would hide the others
-        places = list(dict.fromkeys(place(finding) for finding in findings))
+        places = list(dict.fromkeys(place(finding, itself(outcome.result)) for finding in findings))
         more = f" and {len(places) - _PLACES_SHOWN} more" if len(places) > _PLACES_SHOWN else ""
         yield _command("notice", outcome.path, name, f"{', '.join(places[:_PLACES_SHOWN])}{more}: {shown(message)}")
     for open_end in outcome.inconclusive:

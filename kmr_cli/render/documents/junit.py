@@ -12,6 +12,7 @@ from kmr_cli.render.documents.findings import (
     NOTHING_CHECKED,
     accepted,
     failing,
+    itself,
     place,
     samples,
     shown,
@@ -54,10 +55,10 @@ def _suite(outcome: Outcome) -> ET.Element:
     by_layer: dict[str, list[Finding]] = {layer: [] for layer in outcome.layers if layer}
     for finding in outcome.findings:
         by_layer.setdefault(finding.layer, []).append(finding)
-    itself = by_layer.pop("", [])
+    of_it, whole_name = by_layer.pop("", []), itself(outcome.result)
     looked_at = set(outcome.layers)
     cases = [_case(path, shown(layer), found, unseen=layer not in looked_at) for layer, found in by_layer.items()]
-    whole = _case(path, ITSELF, itself)
+    whole = _case(path, whole_name, of_it, whole=whole_name)
     whole.set("time", _seconds(outcome.run.seconds))
     reason = unchecked(outcome)
     if reason is not None:
@@ -88,25 +89,27 @@ def _properties(outcome: Outcome) -> ET.Element:
     return element
 
 
-def _case(path: str, name: str, findings: Sequence[Finding], *, unseen: bool = False) -> ET.Element:
+def _case(
+    path: str, name: str, findings: Sequence[Finding], *, unseen: bool = False, whole: str = ITSELF
+) -> ET.Element:
     case = ET.Element("testcase", classname=path, name=name, time=_seconds(0))
     errors = [finding for finding in findings if failing(finding)]
     if errors:  # one element for all: most viewers show the first and leave out the others
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        text = "\n\n".join(_lines(finding) for finding in errors)
+        text = "\n\n".join(_lines(finding, whole) for finding in errors)
         case.append(_element("failure", title(errors[0]), shown(errors[0].message) + more, text))
     elif unseen:  # something is said of it, and yet it was not compared: that is no pass
         case.append(_element("skipped", "inconclusive", "its values could not be compared, or it was not looked at"))
     others = [finding for finding in findings if not failing(finding)]
     if others:
-        ET.SubElement(case, "system-out").text = "\n\n".join(_lines(finding) for finding in others)
+        ET.SubElement(case, "system-out").text = "\n\n".join(_lines(finding, whole) for finding in others)
     return case
 
 
-def _lines(finding: Finding) -> str:
+def _lines(finding: Finding, whole: str) -> str:
     allowed = f" ({accepted(finding)})" if finding.allowed else ""
     lines = [
-        f"{finding.severity} {title(finding)} at {place(finding)} {shown(finding.port)}{allowed}",
+        f"{finding.severity} {title(finding)} at {place(finding, whole)} {shown(finding.port)}{allowed}",
         shown(finding.message),
     ]
     concerned = samples(finding)

@@ -11,7 +11,7 @@ from rich.text import Text
 from kmr_cli.check.bundled import Case
 from kmr_cli.records import Finding, Report
 from kmr_cli.render.contents import Run
-from kmr_cli.render.documents.findings import accepted, counted, dependences
+from kmr_cli.render.documents.findings import accepted, counted, dependences, itself
 from kmr_cli.render.escape import for_terminal
 from kmr_cli.render.screen.grounds import print_grounds
 from kmr_cli.render.screen.headline import headline
@@ -58,8 +58,8 @@ def show_report(console: Console, report: Report, *, some_rules: bool = False, r
             _line(console, line)
     for finding in report.findings:
         if finding.severity != "note":
-            _finding(console, finding)
-    _notes(console, [finding for finding in report.findings if finding.severity == "note"])
+            _finding(console, finding, itself(report))
+    _notes(console, [finding for finding in report.findings if finding.severity == "note"], itself(report))
     for reason in report.inconclusive:
         console.print()
         _print(console, Text("not verified: ", "bold yellow").append(for_terminal(reason, 500), "not bold default"))
@@ -116,11 +116,11 @@ def _whereabouts(report: Report) -> str:
     return f", axis {' or '.join(map(str, sorted(axes)))}" if axes else ""
 
 
-def _notes(console: Console, notes: Sequence[Finding]) -> None:
+def _notes(console: Console, notes: Sequence[Finding], whole: str) -> None:
     """Notes that say the same of several layers are one."""
     places: dict[tuple[str, str], list[str]] = {}
     for note in notes:
-        places.setdefault((note.rule, note.message), []).append(_place(note))
+        places.setdefault((note.rule, note.message), []).append(_place(note, whole))
     # Hiding a single one would take as many lines as it does itself.
     shown = len(places) if len(places) <= _NOTES_SHOWN + 1 else _NOTES_SHOWN
     for (rule, message), layers in list(places.items())[:shown]:
@@ -137,11 +137,11 @@ def _notes(console: Console, notes: Sequence[Finding]) -> None:
         console.print(Text(f"… and {len(places) - shown} more notes: --format json lists all"))
 
 
-def _finding(console: Console, finding: Finding) -> None:
+def _finding(console: Console, finding: Finding, whole: str) -> None:
     rule = RULES[finding.rule]
     console.print()
     title = Text(f"{finding.severity} {finding.rule} {rule.name}", _STYLES[finding.severity])
-    title.append(f" at {_place(finding)}", "bold default")
+    title.append(f" at {_place(finding, whole)}", "bold default")
     if finding.allowed:
         title.append(f" ({accepted(finding)})", "not bold default")
     _print(console, title)
@@ -152,9 +152,9 @@ def _finding(console: Console, finding: Finding) -> None:
         _line(console, f"fix: {remedy_of(finding)}")
 
 
-def _place(finding: Finding) -> str:
+def _place(finding: Finding, whole: str) -> str:
     call = f" call {finding.call}" if finding.call else ""
-    return f"{for_terminal(finding.layer) or 'the model itself'}{call}"
+    return f"{for_terminal(finding.layer) or whole}{call}"
 
 
 def _print(console: Console, text: Text) -> None:

@@ -7,6 +7,8 @@ import pytest
 from rich.console import Console
 
 from kmr_cli.records import BatchIndex, Dependence, Finding, Report, TapVerdict
+from kmr_cli.render.contents import Outcome
+from kmr_cli.render.documents import github, junit
 from kmr_cli.render.screen.report import show_report
 
 LEAK = Finding("KMR101", "error", "mixer", 0, "out0", "an output of one sample changes", ((0, 1), (1, 0)))
@@ -49,6 +51,18 @@ def test_a_failure_says_what_to_fix():
     assert "fail: samples of a batch change each other\n" in text
     assert "error KMR101 cross-sample-leak at mixer\n" in text
     assert "  fix: compute over the axes of one sample" in text
+
+
+@pytest.mark.parametrize(("form", "whole"), [("layer", "the layer itself"), ("keras", "the model itself")])
+def test_a_layer_class_is_no_model(form, whole):
+    one = replace(report([replace(LEAK, layer=""), moved("")], "fail"), format=form)
+    text = shown(one)
+    assert f"error KMR101 cross-sample-leak at {whole}\n" in text
+    assert f"note KMR107 batch-axis-moved at {whole}\n" in text
+    outcome = Outcome("check-batch-axis", "m:C", "fail", one.findings, ("",), result=one)
+    assert f"{whole}: an output of one sample changes" in github.render([outcome])
+    assert f'name="{whole}"' in junit.render([outcome])
+    assert f"cross-sample-leak at {whole} out0" in junit.render([outcome])
 
 
 def test_equal_notes_are_one():
