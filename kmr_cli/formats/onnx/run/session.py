@@ -15,7 +15,7 @@ from kmr_cli.formats.common.resizing import TakesAnySize
 from kmr_cli.formats.interface import OpenOptions, Sink, Taps
 from kmr_cli.formats.onnx.describe.analysis import Analysis
 from kmr_cli.formats.onnx.describe.description import layer_infos
-from kmr_cli.formats.onnx.describe.graph import Graph
+from kmr_cli.formats.onnx.describe.flow import Flow
 from kmr_cli.formats.onnx.run import failures, values
 from kmr_cli.formats.onnx.run.inferred import InferredTypes
 from kmr_cli.formats.onnx.run.recording import Recording, contents, recordings_of
@@ -173,7 +173,7 @@ class OnnxSession(TakesAnySize):
         return min(around, key=lambda path: (around[path], -len(path)), default=None)
 
 
-def _between(graph: Graph, inputs: Iterable[str], outputs: Iterable[str]) -> set[int]:
+def _between(graph: Flow, inputs: Iterable[str], outputs: Iterable[str]) -> set[int]:
     """Numbers of the nodes that make ``outputs`` of ``inputs``."""
     entered = set(inputs)
     found: set[int] = set()
