@@ -11,7 +11,7 @@ from zoo.onnx_models import EXPORTED
 from zoo.samples import HOME
 from zoo.torchscript_architectures import Siamese
 
-from kmr_cli.formats import describe
+from kmr_cli.formats import detect
 from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.formats.keras.describe.config import Argument, LayerConfig, TensorRef
 from kmr_cli.formats.keras.describe.origins import call_inputs
@@ -22,8 +22,12 @@ from kmr_cli.render.screen.layers import show_layers
 BOTH = (("left",), ("right",))
 
 
+def described(path):
+    return detect(path).describe(path, OpenOptions())
+
+
 def calls_of(path):
-    info = describe(path, OpenOptions())
+    info = described(path)
     return {layer.path: layer.call_inputs for layer in info.layers if layer.call_inputs}
 
 
@@ -73,7 +77,7 @@ def test_layers_that_feed_each_other_are_no_endless_loop():
 
 
 def test_screen_and_json_say_it():
-    info = describe(EXPORTED / "siamese-new.onnx", OpenOptions())
+    info = described(EXPORTED / "siamese-new.onnx")
     tower = json.loads(document.render(Listing(info, info.layers)))["layers"][0]
     assert (tower["calls"], tower["call_inputs"]) == (2, [["left"], ["right"]])
     console = Console(file=io.StringIO(), width=100)

@@ -27,7 +27,7 @@ class Single(nn.Module):
         self.tower = Mean()
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.tower(x) + self.tower(-x)
+        return self.tower(x) - self.tower(-x)
 
 
 def report_of(make, *inputs):

@@ -203,6 +203,7 @@ AUGMENTATION: dict[str, dict[str, object]] = {
     "RandomHue": {"factor": 0.2},
     "RandomSaturation": {"factor": 0.2},
     "RandomSharpness": {"factor": 0.2},
+    "RandomPosterization": {"factor": 4, "value_range": (-4, 4)},
     "RandomInvert": {},
     "RandomGaussianBlur": {},
     "RandomErasing": {},
