@@ -36,11 +36,11 @@ def read_text(file: BinaryIO) -> np.ndarray:
     except NotTextError:
         raise
     except Exception as exc:  # a damaged pickle can raise anything
-        raise NotTextError("a pickle that is no array of text") from exc
+        raise NotTextError("a pickle that isn't an array of text") from exc
     if not isinstance(values, list) or len(values) != math.prod(shape):
-        raise NotTextError("a pickle that is no array of text")
+        raise NotTextError("a pickle that isn't an array of text")
     if not all(type(value) in (str, bytes) for value in values):
-        raise NotTextError("Python objects that are no text")
+        raise NotTextError("Python objects that aren't text")
     array = np.empty(len(values), dtype=object)
     array[:] = values
     return array.reshape(shape)

@@ -133,7 +133,7 @@ def _check(
     look_for_state(run, reopen)
     repeat.judge(run)
     if run.evidence.nondeterministic and reopen is None and run.start is None:
-        run.skip("the model can't be loaded a second time, which tells state from chance", repeat.STATEFUL)
+        run.skip("the model can't be loaded a second time, which would distinguish state from chance", repeat.STATEFUL)
     if run.evidence.size == 1:
         return _report_alone(run, policy)
     run.budget = len(groups) + 11 + HARD_PASSES + find_noise(run)
@@ -197,12 +197,12 @@ def _judge_sizes(run: Run) -> None:
             title = run.title(("", 0, port))
             run.inconclusive.append(
                 f"{title} is discrete and differs for the same samples {run.where(found)}: rounding may tip a decision,"
-                " or the size change it; return the scores behind it as another output"
+                " or the size may change it; return the scores behind it as another output"
             )
     if run.info.fixed_batch is not None:
         run.skip(f"the model takes batches of {run.info.fixed_batch} alone", *sizes.RULES)
     elif not run.sizes:
-        run.skip("the model was run at one batch size alone", *sizes.RULES)
+        run.skip("the model was run at one batch size only", *sizes.RULES)
     at_any = any(found.differs and not found.misplaced and not coincident for found, coincident in run.sizes)
     leaks = run.large is not None and bool(run.large.leaks)
     if run.large is not None and leaks:

@@ -127,7 +127,7 @@ class MaskRun:
         lengths: inputs that say how much of each sample counts -> (the number of steps, whether they tell shares).
         padded: the padded batch.
         known: tap -> its value on it.
-        ignored: taps at which the mask is ignored: what stands in masked positions shows in others.
+        ignored: taps at which the mask is ignored: what is in masked positions shows in others.
         doubtful: taps where that shows, of which nothing tells whether they hold steps.
         stepwise: taps ``(samples, steps, features)`` that it reaches in masked steps, and in no other.
         broken: taps that hold NaN or Inf for a fully masked sample.

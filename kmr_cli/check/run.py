@@ -185,7 +185,11 @@ class Run:
 
     def where(self, found: SizeRun) -> str:
         """A batch as messages name it."""
-        return "in another order" if found.size == self.evidence.size else f"on a batch of {found.size}"
+        return (
+            "when the samples are in a different order"
+            if found.size == self.evidence.size
+            else f"on a batch of {found.size}"
+        )
 
     # -- what the rules say --------------------------------------------------------------------------------------
 

@@ -114,7 +114,7 @@ def _together(whole: Report, rest: Report, mode: TrainingMode, separator: str, p
         inconclusive=tuple(
             reason
             if reason in whole.inconclusive
-            else f"with the layers that mix by design in inference mode, {reason}"
+            else f"once the layers that mix by design are put into inference mode, {reason}"
             for reason in rest.inconclusive
         )
         + silenced,
@@ -139,7 +139,8 @@ def _silenced(whole: Report, rest: Report) -> tuple[str, ...]:
         return ()
     named = ", ".join(map(repr, layers[:3])) + (", …" if len(layers) > 3 else "")
     return (
-        f"whether {named} mixes samples itself: with the layers that mix by design in inference mode, it never reacts",
+        f"whether {named} mixes samples itself: once the layers that mix by design are put into inference mode,"
+        " it never reacts",
     )
 
 

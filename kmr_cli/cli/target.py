@@ -30,7 +30,7 @@ def options(command: str, *, output: str, format_: str = "How to print it.") -> 
 
     def decorate(function: Command) -> Command:
         for option in (
-            click.option("--force", is_flag=True, help="Replace FILE, even if it is no report of ours."),
+            click.option("--force", is_flag=True, help="Replace FILE even if kmr-inspect did not write it."),
             click.option("-o", "--output", metavar="FILE", help=help_),
             click.option(
                 "--format", "format_", type=click.Choice(formats_of(command)),

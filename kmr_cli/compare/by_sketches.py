@@ -11,7 +11,7 @@ from kmr_cli.snapshot import sketch_v1
 from kmr_cli.snapshot.sketch import WIDTH, estimated_rms, groups_of, resolution
 
 _SAME_FIGURES = 1e-5
-"""Relative: minimum, maximum, mean and rms of the same values in another order agree that well."""
+"""Relative: minimum, maximum, mean and rms of the same values in a different order agree that well."""
 _REORDERED = 100 * _SAME_FIGURES
 """Relative: a smaller difference changes the figures too little to tell another order from other values."""
 _MANY = 16

@@ -11,7 +11,7 @@ from kmr_cli.records import TapSketch
 
 RANDOM = "changes from run to run"
 NOW_RANDOM = "gives different values for the same batch from run to run, which it did not before"
-OF_OTHERS = "each sample has another one's values: the same rows in another order"
+OF_OTHERS = "each sample has another one's values: the same rows in a different order"
 _CUT = "is split by sample on one side only"
 
 

@@ -96,7 +96,7 @@ def _layouts(value: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _same_sorted(now: np.ndarray, before: np.ndarray, tolerance: tuple[float, float]) -> bool:
-    """Whether every sample holds the same values in another order."""
+    """Whether every sample holds the same values in a different order."""
     if now.dtype.kind in "cSUO" or before.dtype.kind in "cSUO" or now.ndim == 0 or now.size < 2 * len(now):
         return False
     rtol, atol = tolerance

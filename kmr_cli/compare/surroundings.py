@@ -16,7 +16,7 @@ def surroundings(case: Case, pair: Pair) -> str:
     if case.entering is None or not layer:
         return ""
     if port.startswith("out") and pair.baseline.port.startswith("in"):
-        return f"; it stands before the baseline's {pair.baseline.layer!r}, and was held against what enters that"
+        return f"; it comes before the baseline's {pair.baseline.layer!r}, and was compared with what enters that"
     rewired = case.entering.rewired((layer, call))
     if rewired is not None:
         return f"; its {rewired[0]} comes from {rewired[1]!r}, in the baseline from {rewired[2]!r}"

@@ -24,7 +24,7 @@ def how_far(content: TapDifference, dtype: str) -> str:
     if content.reason:
         return content.reason
     if not math.isfinite(content.size):
-        return "other text" if dtype == "string" else "NaN or Inf in other places"
+        return "other text" if dtype == "string" else "NaN or Inf in different places"
     ratio = content.size / content.tolerance if content.tolerance else math.inf
     times = f", {_ratio(ratio)} the tolerance" if 1 < ratio < math.inf else ""
     if content.exact:

@@ -206,7 +206,7 @@ def uneven_shares(index: BatchIndex, length: int, size: int, samples: tuple[int,
         start = sample * own
         in_place = index.axis == 0 and set(index.owners[start : start + own]) == {sample}
         if len(samples) == 1 and not others_shown and not in_place:
-            return f"{share}, and none with the others, of whom each should have some"
+            return f"{share}, and none with the others, of which each should have some"
     return None
 
 

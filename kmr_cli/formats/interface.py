@@ -277,7 +277,7 @@ class Format(Protocol):
     FRAMEWORKS: tuple[str, ...]
     """Modules after whose import a process must not be forked any more: they start threads."""
     FREE_DIMS: bool
-    """Whether None beyond axis 0 of an input means any size (else: that the file does not tell)."""
+    """Whether None beyond axis 0 of an input means any size (else: that the file does not say)."""
     OPTIONS: frozenset[str]
     """Those of ``signature``, ``tags``, ``method`` and ``constants`` that it takes; the others are refused before it is
     asked for anything."""

@@ -74,11 +74,11 @@ class Channel:
         magic, secret, number, length, total = _HEADER.unpack(self._read(_HEADER.size).tobytes())
         self._secret = self._secret or secret
         if magic != self._theirs or secret != self._secret:
-            raise ProtocolError("it is not from whom it should be")
+            raise ProtocolError("it doesn't come from that process")
         if number != self._received:
-            raise ProtocolError("it comes again, or too early")
+            raise ProtocolError("it comes a second time, or too early")
         if length > _LONGEST_TEXT or total > _memory():
-            raise ProtocolError("it is larger than anything that could be meant")
+            raise ProtocolError("it is larger than any valid answer")
         self._received += 1
         return decode(self._read(length).tobytes(), total, self._read)
 

@@ -240,14 +240,14 @@ class Child:
             return ModelRunError("the model was closed while it ran")
         if not self._leaves():
             self.kill()
-            return nonsense("it hung up and went on")
+            return nonsense("it closed the connection and kept running")
         status = self._status or 0
         cause = f"killed by {_signal_name(-status)}" if status < 0 else f"exit status {status}"
         if -status == signal.SIGKILL:
             hint = "the system may have run out of memory: try a smaller batch (--batch-size)"
         else:
             last = self._last_words()
-            hint = f"its last words: {last}" if last else "run again with --debug to see all that it printed"
+            hint = f"the last line it printed: {last}" if last else "run again with --debug to see all that it printed"
         self.close()
         return ModelRunError(f"the process that ran the model ended ({cause})", hint)
 

@@ -207,11 +207,11 @@ def _record(arrays: Iterator[np.ndarray], name: Any, fields: Any) -> Any:
     cls = _class(name)
     checks = fields_of(cls)
     if fields.keys() != checks.keys():
-        raise ProtocolError(f"a {name} with other fields")
+        raise ProtocolError(f"a {name} with unexpected fields")
     values = {field: _decode(item, arrays) for field, item in fields.items()}
     for field, check in checks.items():
         if not check(values[field]):
-            raise ProtocolError(f"a {name} with a {field} of another type")
+            raise ProtocolError(f"a {name} with a {field} of the wrong type")
     return cls(**values)
 
 

@@ -68,14 +68,14 @@ class Call:
         """A list that may have gaps: what an index leaves out."""
         argument = self._argument(name)
         if not isinstance(argument, tuple):
-            raise NoRuleError(f"its argument {name!r} is no list")
+            raise NoRuleError(f"its argument {name!r} isn't a list")
         return [self.of(one) if isinstance(one, Ref) else None for one in argument]
 
     def of(self, reference: Ref) -> Operand:
         """A value as an operand."""
         value, owner = self.values.get(reference.name), self.owners.get(reference.name)
         if value is None or value.shape is None:
-            raise NoRuleError(f"the file does not tell the shape of {reference.name!r}")
+            raise NoRuleError(f"the file does not declare the shape of {reference.name!r}")
         if not isinstance(owner, (Own, Free)):
             raise NoRuleError(f"nothing is known of {reference.name!r}")
         return Operand(owner, value.shape)
@@ -108,7 +108,7 @@ class Call:
         """Of the first result."""
         found = self.shapes[0] if self.operator.outputs else None
         if found is None:
-            raise NoRuleError("the file does not tell the shape of its result")
+            raise NoRuleError("the file does not declare the shape of its result")
         return found
 
     def needed_shape(self, name: str) -> Shape:
@@ -116,7 +116,7 @@ class Call:
         argument = self._argument(name)
         value = self.values.get(argument.name) if isinstance(argument, Ref) else None
         if value is None or value.shape is None:
-            raise NoRuleError(f"the file does not tell the shape of its argument {name!r}")
+            raise NoRuleError(f"the file does not declare the shape of its argument {name!r}")
         return value.shape
 
     # -- arguments that are no tensors
@@ -132,7 +132,7 @@ class Call:
         """A whole number that does not depend on anything."""
         found = self._argument(name) if self.given(name) else default
         if not isinstance(found, int):
-            raise NoRuleError(f"its argument {name!r} is no fixed number")
+            raise NoRuleError(f"its argument {name!r} isn't a fixed number")
         return found
 
     def size(self, name: str, default: Size | None = None) -> Size:
@@ -147,7 +147,7 @@ class Call:
     @staticmethod
     def _size(argument: Argument, name: str) -> Size:
         if argument is None or isinstance(argument, (Ref, float, complex, str, tuple)):
-            raise NoRuleError(f"its argument {name!r} is no size")
+            raise NoRuleError(f"its argument {name!r} isn't a size")
         return argument
 
     def integers(self, name: str, default: tuple[int, ...] | None = None) -> tuple[int, ...]:
@@ -155,7 +155,7 @@ class Call:
         found = self._argument(name) if self.given(name) else default
         numbers = found if isinstance(found, tuple) else (found,)
         if not all(isinstance(one, int) for one in numbers):
-            raise NoRuleError(f"its argument {name!r} is no list of fixed numbers")
+            raise NoRuleError(f"its argument {name!r} isn't a list of fixed numbers")
         return tuple(one for one in numbers if isinstance(one, int))
 
     def flag(self, name: str, *, default: bool = False) -> bool:
@@ -166,14 +166,14 @@ class Call:
         """A fixed number, whole or not."""
         found = self._argument(name) if self.given(name) else default
         if not isinstance(found, (int, float)):
-            raise NoRuleError(f"its argument {name!r} is no fixed number")
+            raise NoRuleError(f"its argument {name!r} isn't a fixed number")
         return float(found)
 
     def text(self, name: str, default: str | None = None) -> str:
         """A string."""
         found = self._argument(name) if self.given(name) else default
         if not isinstance(found, str):
-            raise NoRuleError(f"its argument {name!r} is no text")
+            raise NoRuleError(f"its argument {name!r} isn't text")
         return found
 
     def axis(self, name: str, rank: int, default: int | None = None) -> int:

@@ -26,7 +26,7 @@ class Value:
     """What is known of a value.
 
     Attributes:
-        shape: None where the file does not tell it, or where it depends on what the samples hold.
+        shape: None where the file does not declare it, or where it depends on what the samples hold.
         dtype: NumPy's name, None where it is not known.
     """
 

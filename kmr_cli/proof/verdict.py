@@ -90,7 +90,7 @@ def _claim(graph: Graph, found: Owners, label: str, name: str) -> Claim:
     if value is None or value.shape is None:
         if isinstance(owner, Free) and not owner.count and value is None:
             return Claim(label, "proven", owner)
-        return Claim(label, "unknown", owner, "the file does not tell its shape")
+        return Claim(label, "unknown", owner, "the file does not declare its shape")
     if graph.batch == 1:
         return Claim(label, "unknown", owner, "at a batch size of 1 there is nothing to mix")
     if owner.count:

@@ -36,13 +36,13 @@ class TensorSpec:
 
     Attributes:
         name: the model's own name for it (an input's name), or the port (``in0``, ``out1``).
-        shape: with the batch axis, or None where the file does not tell even the rank.
-        dtype: NumPy's (or ml_dtypes') name, ``string`` for text, or None where the file does not tell.
+        shape: with the batch axis, or None where the file does not declare even the rank.
+        dtype: NumPy's (or ml_dtypes') name, ``string`` for text, or None where the file does not say.
         limit: integers must lie in ``[0, limit)`` (rows of the embedding they index); None for no limit. Floats
             with a limit are whole numbers: the model casts them to integers.
         padding: steps (axis 1) that hold nothing but this value are padding to the model's own layers (``Embedding``
             with ``mask_zero``, ``Masking``); None where nothing in the file says so.
-        presumed: what of all this the file does not declare, but such a model mostly takes: good enough to make up
+        presumed: what of all this the file does not say, but such a model mostly takes: good enough to make up
             data, no reason to refuse any. ``rank`` covers the whole shape of data that has another one.
         symbols: how the file writes its sizes, one for every axis: ``("batch", "4*batch", "16")``; empty where it has
             numbers only, or nothing but None for the others.
@@ -73,10 +73,10 @@ class LayerInfo(Shown):
     Attributes:
         path: from the root, without the root's own name: ``sub/inner``, ``blocks.2.conv``.
         type: the class or operation, as the model's author would call it: ``Conv2D``.
-        inputs: specs of what enters at call 0, named ``in0, in1, …``; empty where the file does not tell.
+        inputs: specs of what enters at call 0, named ``in0, in1, …``; empty where the file does not say.
         outputs: the same for what leaves, ``out0, out1, …``.
         dtype: dtype of the layer's computation or parameters, or None.
-        parameters: scalars held by this layer and the layers inside it; None where the file does not tell.
+        parameters: scalars held by this layer and the layers inside it; None where the file does not say.
         calls: how often it runs in one forward pass; None where only a run can tell.
         call_inputs: of each call the model's inputs that it depends on; empty where all depend on the same, where it
             runs once, or the file does not tell.
@@ -110,14 +110,14 @@ class ModelInfo(Shown):
         inputs: what the model wants, in its order.
         outputs: what it returns, as far as the file tells.
         layers: in the order in which the model's author would list them; a parent before its children.
-        parameters: scalars in the whole model, each counted once; None where the file does not tell.
+        parameters: scalars in the whole model, each counted once; None where the file does not say.
         opaque: paths of layers whose inside the file does not list in full (custom classes): more layers may
             be tappable below them than ``layers`` shows. ``""`` means the root itself.
         separator: what joins the parts of a path: ``/`` or ``.``.
         fixed_batch: the only batch size the model accepts, or None.
         batch_range: the least and the largest number of samples that the file declares, None for no limit.
         free_dims: whether None beyond axis 0 of an input means that any size will do; False where it means that
-            the file does not tell.
+            the file does not say.
         notes: facts worth one line each (other signatures, what cannot be tapped).
         trains: layers that the file says run in training mode, whatever mode the model is run in.
         training_stays: they do so here as well: the model itself asks for it (Keras). False where they were saved in

@@ -12,7 +12,7 @@ _WORDS = {
     "meet": "samples can mix",
     "place": "depends on a sample's place in the batch",
     "count": "depends on the number of samples",
-    "layout": "samples are kept apart, in another layout",
+    "layout": "samples are kept apart, in a different layout",
     "state": "depends on earlier calls",
     "unknown": "not decided",
 }

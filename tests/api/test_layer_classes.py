@@ -336,7 +336,7 @@ def test_a_layer_that_is_built_otherwise_every_time(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     _, open_session = open_class("growing_layers:KerasGrows", {}, (TensorSpec("", (None, 5), "float32"),))
     assert [layer.path for layer in open_session().layers] == ["inputs", "keras_grows"]
-    with pytest.raises(ModelLoadError, match="KerasGrows: built again it has other weights"):
+    with pytest.raises(ModelLoadError, match="KerasGrows: built again, it has different weights"):
         open_session()
 
 

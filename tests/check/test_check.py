@@ -319,7 +319,7 @@ def test_a_leak_that_shows_in_another_order_only_is_the_fault_of_what_mixes():
     report = verdict(leak, lambda x: (x > 1).astype(float), seed=22, before=np.positive)
     (finding,) = (finding for finding in report.findings if finding.severity == "error")
     assert (finding.rule, finding.layer) == ("KMR101", "step0")
-    assert "in another order" in finding.message
+    assert "in a different order" in finding.message
 
 
 def test_what_a_fixed_batch_leaves_to_try_is_another_order():

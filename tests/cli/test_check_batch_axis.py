@@ -225,8 +225,8 @@ def test_rules_says_which_severity_a_finding_has_when(kmr):
     assert re.search(r"^KMR304 +non-finite +error, warning, note$", kmr("rules").out, re.MULTILINE)
     shown = " ".join(kmr("rules", "KMR304").out.split())
     assert "KMR304 non-finite (error)" in shown
-    assert "warning where: what it reaches of the outputs holds -Inf alone" in shown
-    assert "note where: what it reaches of the outputs is finite" in shown
+    assert "warning where: the outputs that it reaches hold -Inf only" in shown
+    assert "note where: the outputs that it reaches are finite" in shown
     assert re.search(r"fix: .*-Inf", shown)
     assert "where:" not in kmr("rules", "KMR102").out
 

@@ -134,7 +134,7 @@ def test_shape(whole):
 def test_order(whole):
     result = judged(chain(b=B[..., ::-1].copy(), c=C + 1, y=Y + 1), chain(), whole=whole)
     assert told(result) == [("KMR407", "error", "b")]
-    assert "the same values in another order in every sample" in only(result).message
+    assert "the same values in a different order in every sample" in only(result).message
 
 
 @WHOLE
@@ -407,7 +407,7 @@ def test_text_and_numbers_that_are_none(whole):
     nan = A.copy()
     nan[3, 1] = np.nan
     finding = only(judged(Run().end(nan), Run().end(A), whole=whole))
-    assert finding.message == "NaN or Inf in other places in sample 3"
+    assert finding.message == "NaN or Inf in different places in sample 3"
 
 
 @pytest.mark.parametrize("port", ["out0.values", "out0.row_splits", "out1.int_repr"])
@@ -504,9 +504,11 @@ def test_nan_or_inf_that_moved(number):
     now = before.copy()
     now[1, 3], now[1, 4] = number, np.inf
     finding = only(judged(chain(y=now), chain(y=before)))
-    assert finding.message == "NaN or Inf in other places in sample 1"
+    assert finding.message == "NaN or Inf in different places in sample 1"
     finding = only(judged(chain(y=now), chain(y=before), whole=True))
-    assert finding.message.startswith(("NaN or Inf in other places in sample 1", "the same values in another order in"))
+    assert finding.message.startswith(
+        ("NaN or Inf in different places in sample 1", "the same values in a different order in")
+    )
     assert judged(chain(y=before), chain(y=before)).findings == ()
 
 
@@ -657,7 +659,7 @@ def test_an_output_in_another_layout_does_not_agree():
     assert result.outputs[0].agrees is False
     assert told(result) == [("KMR403", "warning", "")]
     assert only(result).message == (
-        "shape (B, 3, 5, 6) instead of (B, 5, 6, 3) (the same axes in another order; the values agree)"
+        "shape (B, 3, 5, 6) instead of (B, 5, 6, 3) (the same axes in a different order; the values agree)"
     )
 
 

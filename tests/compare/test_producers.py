@@ -218,7 +218,7 @@ def test_outputs_in_another_order():
     for result in both(now, before, as_now=as_now, as_before=as_before | {"format": "savedmodel"}, conversion=True):
         assert (result.verdict, errors(result)) == ("fail", [("KMR409", "", "out0")])
         assert message(result, "KMR409") == (
-            "the same outputs in another order: 'p' is the baseline's 'two', 'q' is the baseline's 'three',"
+            "the same outputs in a different order: 'p' is the baseline's 'two', 'q' is the baseline's 'three',"
             " 'r' is the baseline's 'one'"
         )
         assert [output.agrees for output in result.outputs] == [False] * 3
@@ -251,7 +251,7 @@ def test_names_in_another_order_break_callers_that_go_by_the_place():
     for options in ({}, {"conversion": True}):
         result = judged(now, before, as_now=as_now, as_before=as_before, **options)
         assert (result.verdict, errors(result)) == ("fail", [("KMR409", "", "out0")])
-        assert message(result, "KMR409") == "outputs 'p', 'q' are now 'q', 'p': the same names in another order"
+        assert message(result, "KMR409") == "outputs 'p', 'q' are now 'q', 'p': the same names in a different order"
 
 
 def test_outputs_of_a_layer_in_another_order():
@@ -263,7 +263,7 @@ def test_outputs_of_a_layer_in_another_order():
     for result in both(run(Q, P), run(P, Q)):
         assert errors(result) == [("KMR407", "lstm", "out0")]
         assert message(result, "KMR407") == (
-            "the same outputs in another order: out0 is out1 of the baseline, out1 is out0 of the baseline"
+            "the same outputs in a different order: out0 is out1 of the baseline, out1 is out0 of the baseline"
         )
 
 
@@ -273,7 +273,7 @@ def test_samples_in_another_order():
 
     for result in both(run([1, 0, 2, 3]), run([0, 1, 2, 3])):
         assert errors(result) == [("KMR406", "b", "out0")]
-        assert "the same rows in another order in samples 0, 1" in message(result, "KMR406")
+        assert "the same rows in a different order in samples 0, 1" in message(result, "KMR406")
 
 
 @pytest.mark.parametrize("rename", [False, True])

@@ -79,7 +79,7 @@ def test_what_a_framework_prints_is_kept_back():
 def test_an_abort_is_one_line_with_the_last_words():
     out, err = forked("crash")
     message = "the process that ran the model ended (killed by SIGABRT)"
-    assert out == f"ModelRunError | {message} | its last words: fatal: the last words\n"
+    assert out == f"ModelRunError | {message} | the last line it printed: fatal: the last words\n"
     assert err == ""
 
 

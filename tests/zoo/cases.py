@@ -32,7 +32,7 @@ class Case:
         kind: the class of fault; empty for a clean model.
         rules: any of these must be found; none for a clean model.
         layer: the path that must be blamed, ``""`` for the model's own code.
-        shapes: shape of one sample by input name, where the file does not tell it.
+        shapes: shape of one sample by input name, where the file does not declare it.
         data: the batch by input name, where synthetic data would not do.
         size: of a synthetic batch; 0 for the size that the command chooses.
         imports: modules of custom layers.

@@ -87,7 +87,7 @@ def hold_lists(run: Run, found: Mapping[str, np.ndarray], elements: Elements, re
     for place, sample in enumerate(result.rows):
         known = taps_of(run, sample)
         if len(known) != len(elements[place]):
-            text = f"sample {sample}'s element of the list that the model returns has another number of values"
+            text = f"sample {sample}'s element of the list that the model returns has a different number of values"
             return replace(result, wrong_count=(known[0][2], text))
         for tap, name in zip(known, elements[place], strict=True):
             before, after = run.evidence.base[tap], found[name]

@@ -11,7 +11,7 @@ OUTPUT_LAYOUT = Rule(
     "KMR110",
     "output-layout",
     "warning",
-    "an output carries the batch on another axis than 0, or has several rows for each sample",
+    "an output carries the batch on an axis other than 0, or has several rows for each sample",
     "a server that splits axis 0 of a batched answer hands out the wrong rows",
     "return one row for each sample along axis 0: move the axis back, or split the merged one",
     scope="model",

@@ -16,9 +16,9 @@ MASK_IGNORED = Rule(
     "KMR201",
     "mask-ignored",
     "error",
-    "what stands in masked positions changes a result",
+    "what is in masked positions changes a result",
     "padding influences the answer, so it depends on how long the longest neighbour is",
-    "hand the mask to every layer that reduces over the masked axis",
+    "pass the mask to every layer that reduces over the masked axis",
     headline="padding changes the answers",
     gravity=40,
     needs_masks=True,
@@ -56,7 +56,7 @@ def judge(run: Run, masks: Sequence[Mask], found: MaskRun) -> None:
     """What stands in masked positions, a sample that is masked altogether, a longer padding."""
     steady = run.evidence.nondeterministic
     for rule, wrong, text in (
-        (MASK_IGNORED, found.ignored - steady, "what stands in masked positions changes others"),
+        (MASK_IGNORED, found.ignored - steady, "what is in masked positions changes others"),
         (MASK_EMPTY, found.broken - steady, "a fully masked sample gives NaN or Inf"),
     ):
         _add(run, rule, wrong, found.order, text)
@@ -70,11 +70,13 @@ def judge(run: Run, masks: Sequence[Mask], found: MaskRun) -> None:
     if doubtful and not found.lengthened and not run.reported(MASK_IGNORED):
         titles = ", ".join(run.title(tap) for tap in doubtful)
         run.inconclusive.append(
-            f"what stands in masked positions changes {titles}, and nothing tells whether that holds steps itself"
+            f"what is in masked positions changes {titles}, and whether that has an axis of steps is not known"
         )
     if not found.replaced and not found.lengthened:
         names = ", ".join(repr(mask.name) for mask in masks)
-        run.inconclusive.append(f"padding of {names}: nothing else could be put there, and it could not be made longer")
+        run.inconclusive.append(
+            f"padding of {names}: no other values could be put there, and it could not be made longer"
+        )
 
 
 def judge_axis(run: Run, found: Iterable[WrongAxis], order: Sequence[Tap]) -> None:

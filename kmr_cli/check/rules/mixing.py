@@ -62,10 +62,10 @@ SAMPLES_REORDERED = Rule(
     "KMR106",
     "samples-reordered",
     "error",
-    "outputs come back in another order than the inputs",
+    "outputs come back in a different order than the inputs",
     "answers go to the wrong users",
     "apply the inverse of the permutation before the output",
-    headline="samples of a batch come back in another order",
+    headline="samples of a batch come back in a different order",
     gravity=90,
     needs_owners=True,
     mixes=True,
@@ -135,9 +135,11 @@ def judge_large(run: Run, large: LargeRun) -> None:
 
 
 def judge_order(run: Run, output: Tap, mixers: list[Source]) -> None:
-    """A mix that only shows where the samples stand in another order."""
+    """A mix that only shows where the samples are in a different order."""
     for source in mixers:
-        text = f"{CROSS_SAMPLE_LEAK.found_when}; seen at {run.title(output)}, where the samples stand in another order"
+        text = (
+            f"{CROSS_SAMPLE_LEAK.found_when}; seen at {run.title(output)}, where the samples are in a different order"
+        )
         run.add(CROSS_SAMPLE_LEAK, source, text)
 
 
@@ -172,7 +174,7 @@ def name_samples(run: Run, found: tuple[tuple[int, int], ...]) -> None:
 
 
 def _judge_routed(run: Run, tap: Tap) -> None:
-    message = f"the shape of {run.title(tap)} depends on what the samples hold, so no axis tells whose row is whose"
+    message = f"the shape of {run.title(tap)} depends on what the samples hold, so no axis shows whose row is whose"
     for source in run.sources(run.evidence.rerouted.__contains__):
         run.add(BATCH_AXIS_LOST, source, message, output=tap, allowed=tap in run.allowed_outputs)
 
@@ -207,5 +209,5 @@ def _judge_discrete(run: Run, tap: Tap) -> None:
         who = f"layer {mixers[0]!r}" if mixers else "a layer"
         run.inconclusive.append(
             f"{run.title(tap)} is discrete, and {who} before it mixes samples, which a decision may hide: return the"
-            " scores behind it as another output, or see to that layer"
+            " scores behind it as another output, or look at that layer"
         )

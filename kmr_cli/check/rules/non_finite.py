@@ -23,9 +23,9 @@ NON_FINITE = Rule(
     others=(
         (
             "warning",
-            "what it reaches of the outputs holds -Inf alone: it may forbid something (an action, a token)",
+            "the outputs that it reaches hold -Inf only: it may forbid something (an action, a token)",
         ),
-        ("note", "what it reaches of the outputs is finite"),
+        ("note", "the outputs that it reaches are finite"),
     ),
     headline="outputs are not finite",
     gravity=30,

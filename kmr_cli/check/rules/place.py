@@ -18,7 +18,7 @@ BATCH_PLACE_DEPENDENT = Rule(
     "batch-place-dependent",
     "error",
     "a sample's value depends on its place in the batch",
-    "the same request gets another answer, depending on how many others stand before it in its batch",
+    "the same request gets a different answer, depending on how many others come before it in its batch",
     "count positions along the axis of steps (batch_first), and give parameters and noise no axis for the samples",
     headline="answers depend on the place in the batch",
     gravity=70,
@@ -55,7 +55,7 @@ def judge(run: Run, found: SizeRun) -> None:
         return
     rule, text = (
         BATCH_PLACE_DEPENDENT,
-        f"{run.title(output)} of the same samples differs where they stand at another place",
+        f"{run.title(output)} of the same samples differs when they are at another place",
     )
     if by_size:
         rule, text = BATCH_SIZE_DEPENDENT, f"{run.where(found)}: {found.differs[1]}"

@@ -56,7 +56,10 @@ def judge(run: Run) -> None:
 def _about_state(run: Run, kept: Collection[Tap]) -> tuple[Severity, str]:
     """What is kept between calls, and how bad that is: who called before, or only how often."""
     if run.by_data:
-        return "error", "the same batch gives other values after a call with other data: something of it is kept"
+        return "error", "the same batch gives different values after a call with other data: something of it is kept"
     if not any(tap in kept for tap in run.outputs):
         return "warning", "something is kept between calls and changes values here, though no output on this data"
-    return "warning", "the same batch gives other values at a later call, whatever data came before: calls are counted"
+    return (
+        "warning",
+        "the same batch gives different values at a later call, whatever data came before: calls are counted",
+    )

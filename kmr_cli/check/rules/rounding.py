@@ -15,7 +15,7 @@ BATCH_VARIANT = Rule(
     "the last bits differ between batch sizes, or downstream of routed rows",
     "bitwise reproducibility across batch sizes is lost; the values are the same for practical purposes",
     "nothing to fix, unless you compare bit for bit: then keep the batch size constant",
-    others=(("warning", "the model amplifies rounding until other values come out"),),
+    others=(("warning", "the model amplifies rounding until different values come out"),),
     batch_statistics="meaningless",
 )
 RULES = (BATCH_VARIANT,)

@@ -19,8 +19,8 @@ BATCH_SIZE_DEPENDENT = Rule(
     "KMR102",
     "batch-size-dependent",
     "error",
-    "the model fails, or returns another number of samples or other values, at some batch size",
-    "a server that batches dynamically fails on the first batch of that size, or answers by how many ask at once",
+    "the model fails, or returns a different number of samples or different values, at some batch size",
+    "a server that batches dynamically fails on the first batch of that size, or gives answers that depend on the load",
     "take the batch size from the input at run time, and let no value depend on it; name the axes of squeeze and"
     " reshape",
     headline="answers depend on the batch size",

@@ -11,7 +11,7 @@ BATCH_AXIS_CHANGED = Rule(
     "KMR405",
     "batch-axis-changed",
     "error",
-    "the samples lie along another axis, or can no longer be separated",
+    "the samples lie along a different axis, or can no longer be separated",
     "slicing at [i] gives another sample's values, or several samples'",
     "run kmr-inspect check-batch-axis on both models",
     command="compare",

@@ -10,7 +10,7 @@ DTYPE_CHANGED = Rule(
     "KMR404",
     "dtype-changed",
     "error",
-    "a tensor has another dtype",
+    "a tensor has a different dtype",
     "precision or range changed, and so does what consumes it",
     "look at the dtype policy at the first layer named; take the snapshot again if it is intended",
     command="compare",

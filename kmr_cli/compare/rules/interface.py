@@ -16,7 +16,7 @@ INTERFACE_CHANGED = Rule(
     "KMR409",
     "interface-changed",
     "error",
-    "the model takes other inputs, or returns other outputs",
+    "the model takes different inputs, or returns different outputs",
     "callers break",
     "restore names, shapes and dtypes, or take the snapshot again and tell the callers",
     command="compare",
@@ -75,9 +75,9 @@ def _order(case: Case) -> Iterator[tuple[str, Severity]]:
     if now.outputs != before.outputs and sorted(now.outputs) == sorted(before.outputs):
         names = f"outputs {', '.join(map(repr, before.outputs))} are now {', '.join(map(repr, now.outputs))}"
         if now.format == before.format:
-            yield f"{names}: the same names in another order", "error"
+            yield f"{names}: the same names in a different order", "error"
         elif not (sorts_outputs(now.format) or sorts_outputs(before.format)):
-            yield f"{names}: the same names in another order", "warning"
+            yield f"{names}: the same names in a different order", "warning"
     moved = [(port, there) for (layer, _, port), there in case.swapped.items() if not layer]
     if moved:
         words = [
@@ -85,4 +85,4 @@ def _order(case: Case) -> Iterator[tuple[str, Severity]]:
             for port, there in moved
         ]
         more = f" and {len(words) - LISTED} more" if len(words) > LISTED else ""
-        yield f"the same outputs in another order: {', '.join(words[:LISTED])}{more}", "error"
+        yield f"the same outputs in a different order: {', '.join(words[:LISTED])}{more}", "error"

@@ -28,7 +28,7 @@ LAYER_RENAMED = Rule(
     "KMR402",
     "layer-renamed",
     "warning",
-    "a layer has another path, with the same shape at the same place",
+    "a layer has a different path, with the same shape at the same place",
     "weights, taps and settings that go by the path no longer find it",
     "give the layer its old name, or take the snapshot again",
     command="compare",

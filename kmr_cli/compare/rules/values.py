@@ -14,7 +14,7 @@ SHAPE_CHANGED = Rule(
     "KMR403",
     "shape-changed",
     "error",
-    "a tensor has another shape",
+    "a tensor has a different shape",
     "what consumes it breaks, or broadcasts silently",
     "look at the first layer named: padding, strides, units, data format",
     command="compare",
@@ -26,7 +26,7 @@ VALUES_CHANGED = Rule(
     "values-changed",
     "error",
     "values differ by more than the tolerance",
-    "the model gives other answers to the same batch",
+    "the model gives different answers to the same batch",
     "look at the first layer named, on both sides, with kmr-inspect sample",
     command="compare",
     if_passed="the outputs agree, layers on the way differ",
@@ -36,7 +36,7 @@ VALUES_REORDERED = Rule(
     "KMR407",
     "values-reordered",
     "error",
-    "the same values stand in another order within a sample",
+    "the same values are in a different order within a sample",
     "channels or features were swapped on the way",
     "apply the same order of channels on both sides (data format, flatten, concatenation)",
     command="compare",
@@ -82,9 +82,9 @@ def _change(pair: Pair, size: int) -> str:
     # What enters a layer was made before it, by code that is no layer.
     enters = "what enters it: " if pair.model.layer and pair.model.port.startswith("in") else ""
     if content.kind == "shape":
-        return enters + _shapes(pair) + (" (the same axes in another order)" if content.moved else "")
+        return enters + _shapes(pair) + (" (the same axes in a different order)" if content.moved else "")
     if content.kind == "reordered":
-        what = content.reason or "the same values in another order"
+        what = content.reason or "the same values in a different order"
         return f"{enters}{what}{who(content, size)}"
     return f"{enters}{how_far(content, pair.model.dtype)}{who(content, size)}"
 
@@ -95,7 +95,7 @@ def _judge_places(case: Case) -> None:
         if call[0]:
             words = [f"{port} is {there} of the baseline" for (_, _, port), there in moved]
             tap = next(tap for tap in case.swapped if tap[:2] == call)
-            case.add(VALUES_REORDERED, tap, f"the same outputs in another order: {', '.join(words[:LISTED])}")
+            case.add(VALUES_REORDERED, tap, f"the same outputs in a different order: {', '.join(words[:LISTED])}")
 
 
 def _judge_roundings(case: Case) -> None:
@@ -114,7 +114,7 @@ def _judge_layouts(case: Case) -> None:
     """KMR403 as a warning: outputs whose values agree, but only once their axes stand in the other model's order."""
     for pair in case.pairs:
         if not pair.model.layer and pair.content.moved and pair.content.kind in ("same", "close"):
-            text = f"{_shapes(pair)} (the same axes in another order; the values agree)"
+            text = f"{_shapes(pair)} (the same axes in a different order; the values agree)"
             case.add(SHAPE_CHANGED, pair.model.tap, text, severity="warning")
 
 

@@ -34,7 +34,7 @@ def fixed_inputs(
         if array is None:
             raise ModelFileError(f"{where}: input {name!r} is of dtype {kind}, not {value!r}")
         if not _has(known[name].shape, array):
-            raise ModelFileError(f"{where}: input {name!r} is of another shape than {value!r}")
+            raise ModelFileError(f"{where}: input {name!r} has a different shape than {value!r}")
         found[name] = array
     return found
 

@@ -39,7 +39,7 @@ def equal(mine: np.ndarray, yours: np.ndarray, tolerance: float = 0.0) -> bool:
 
 def same_values(mine: Values, yours: Values, when: str, tolerance: float = 0.0) -> None:
     """Demand the same taps in the same order, with equal values."""
-    demand(list(mine) == list(yours), f"{when}: other taps, calls or another order: {_first_other(mine, yours)}")
+    demand(list(mine) == list(yours), f"{when}: different taps, calls or order: {_first_other(mine, yours)}")
     for tap, value in mine.items():
         demand(equal(value, yours[tap], tolerance), f"{when}: another value at {tap}")
 

@@ -42,7 +42,7 @@ def graph_is_that_of_the_model(found: Opened) -> None:
             len(shape) == outputs[label].ndim
             and known == [n for n, length in zip(outputs[label].shape, shape, strict=True) if isinstance(length, int)]
         )
-        demand(fits, f"the graph gives output {label!r} another shape than a pass")
+        demand(fits, f"the graph gives output {label!r} a different shape than a pass")
     listed = {"", *(layer.path for layer in found.info.layers)}
     strange = sorted({operator.layer for operator in graph.operators} - listed)
     demand(not strange, f"the graph names layers that describe does not list: {', '.join(strange)}")

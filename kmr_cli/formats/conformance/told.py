@@ -61,7 +61,7 @@ def describe_imports_no_framework(found: Opened) -> None:
 @rule(TOLD, lambda example: example.path is None or example.path.exists())
 def described_inputs_are_those_of_the_session(found: Opened) -> None:
     """The session has the inputs that ``describe`` tells (of a layer class the caller tells more)."""
-    demand(found.session.inputs == found.info.inputs, "the session has other inputs than describe declares")
+    demand(found.session.inputs == found.info.inputs, "the session has different inputs than describe declares")
 
 
 @rule(TOLD)

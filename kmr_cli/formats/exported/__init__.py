@@ -108,7 +108,7 @@ def adopt(model: Any, *, training: bool = False) -> Session | None:
         return None
     if training:
         raise ModelLoadError(
-            f"{type(model).__name__}: a live module is run in inference mode alone",
+            f"{type(model).__name__}: a live module is run in inference mode only",
             "script it: torch.jit.script(model)",
         )
     from kmr_cli.formats.exported.run.live import LiveSession

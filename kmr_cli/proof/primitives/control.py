@@ -33,7 +33,7 @@ def either(one: Owner, other: Owner, shape: Shape | None) -> Owner:
         return replace(owned, place=owned.place or rest.place, count=owned.count or rest.count)
     assert isinstance(rest, Free)
     if shape is None:
-        raise NoRuleError("the file does not tell the shape of what it makes")
+        raise NoRuleError("the file does not declare the shape of what it makes")
     place = owned.place or varies(Operand(rest, shape), owned.axis)
     return replace(owned, place=place, count=owned.count or rest.count)
 

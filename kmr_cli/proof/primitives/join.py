@@ -93,7 +93,7 @@ def split(call: Call) -> tuple[Clear, ...]:
 
 def _along(shape: Shape | None, axis: int) -> Size:
     if shape is None:
-        raise NoRuleError("the file does not tell how long the parts are")
+        raise NoRuleError("the file does not declare how long the parts are")
     return shape[axis]
 
 

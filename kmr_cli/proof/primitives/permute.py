@@ -13,7 +13,7 @@ from kmr_cli.proof.sizes import Size, any_of_batch
 def permuted(operand: Operand, order: Sequence[int]) -> Clear:
     """The owner after axes are put into another order."""
     if sorted(order) != list(range(operand.rank)):
-        raise NoRuleError("its axes are no permutation")
+        raise NoRuleError("its axes aren't a permutation")
     if isinstance(operand.owner, Own):
         return replace(operand.owner, axis=list(order).index(operand.owner.axis))
     uniform = frozenset(place for place, axis in enumerate(order) if axis in operand.owner.uniform)

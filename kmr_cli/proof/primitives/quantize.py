@@ -12,7 +12,7 @@ def scaled(call: Call) -> Clear:
     """A grid for the whole tensor, from stored numbers."""
     operands = call.operands()
     if any(one.rank for one in operands[1:] if one.shape != (1,)):
-        raise NoRuleError("its scale is no single number")
+        raise NoRuleError("its scale isn't a single number")
     single = [Operand(one.owner, ()) for one in operands[1:] if not isinstance(one.owner, Own)]
     if len(single) < len(operands) - 1:
         raise NoRuleError("its scale depends on samples")

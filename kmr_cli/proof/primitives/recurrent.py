@@ -70,7 +70,7 @@ def cell(call: Call) -> tuple[Clear, ...]:
     if not owned:
         return (generic_free(call),) * len(call.operator.outputs)
     if any(one.axis != 0 or one.pattern != owned[0].pattern for one in owned) or len(call.shape) != 2:
-        raise MeetError(f"{call.kind} on rows that are no samples")
+        raise MeetError(f"{call.kind} on rows that aren't samples")
     place = any(one.place for one in owned) or any(varies(one, 0) for one in rows)
     found = replace(owned[0], place=place, count=any_count([*rows, *weights]))
     return (found,) * len(call.operator.outputs)

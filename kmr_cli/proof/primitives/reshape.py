@@ -22,13 +22,13 @@ def _owned(owner: Own, before: Shape, after: Shape, batch: Size) -> Own:
     blocks = product(before[: owner.axis]) * owner.outer
     run = owner.inner * product(before[owner.axis + 1 :])
     if batch == 1:
-        raise NoRuleError("a batch of one sample is not told from other axes of that size")
+        raise NoRuleError("a batch of one sample cannot be distinguished from other axes of size 1")
     for axis, length in enumerate(after):
         outer, inner = quotient(blocks, product(after[:axis])), quotient(run, product(after[axis + 1 :]))
         if outer is not None and inner is not None and length == outer * batch * inner:
             return replace(owner, axis=axis, outer=outer, inner=inner)
     if not plain((*before, *after)):
-        raise NoRuleError("the sizes do not tell which axis carries the samples after the reshape")
+        raise NoRuleError("the sizes do not show which axis carries the samples after the reshape")
     raise MeetError(f"a reshape from {_words(before)} to {_words(after)} tears the samples apart")
 
 
@@ -94,7 +94,7 @@ def tiled(operand: Operand, repeats: tuple[Size, ...], shape: Shape) -> Clear:
     """All of it again and again along each axis."""
     shift = len(shape) - operand.rank
     if shift < 0 or len(repeats) != len(shape):
-        raise NoRuleError("it repeats another number of axes than it has")
+        raise NoRuleError("it repeats a different number of axes than it has")
     if isinstance(operand.owner, Own):
         axis = operand.owner.axis + shift
         return replace(operand.owner, axis=axis, outer=operand.owner.outer * repeats[axis])

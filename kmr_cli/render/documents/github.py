@@ -22,7 +22,7 @@ def render(outcomes: Sequence[Outcome]) -> str:
     """One line per annotation, those that fail first (a runner shows ten of a kind); then a line that sums up."""
     lines = [line for outcome in outcomes for line in _annotations(outcome)]
     if not outcomes:
-        lines.append(_command("error", None, NOTHING_CHECKED, "no model was looked at"))
+        lines.append(_command("error", None, NOTHING_CHECKED, "no model was checked"))
     order = [f"::{level} " for level in _LEVELS.values()]
     lines.sort(key=lambda line: next(rank for rank, start in enumerate(order) if line.startswith(start)))
     return "\n".join([*lines, f"kmr-inspect: {tally(outcomes)}"]) + "\n"

@@ -40,7 +40,7 @@ def show_report(console: Console, report: Report, *, some_rules: bool = False, r
     _print(console, verdict.append(f": {headline(report, some_rules=some_rules)}", "not bold default"))
     _line(console, _extent(report))
     if report.held_passes:
-        held = f"{report.held_passes} of the passes ran with the layers that mix by design in inference mode"
+        held = f"{report.held_passes} of the passes ran with the layers that mix by design put into inference mode"
         _line(console, held)
     kinds = Counter(tap.index.kind for tap in report.taps)
     if kinds:

@@ -47,7 +47,7 @@ def test_counts_and_paths_are_those_of_the_loaded_model(archive):
         found = live[layer.path].layer
         if isinstance(found, keras.Layer) and found.built:
             assert layer.parameters == found.count_params(), layer.path
-        if layer.type != "Layer":  # a sub-layer with a name of its own: the file does not tell its class
+        if layer.type != "Layer":  # a sub-layer with a name of its own: the file does not declare its class
             assert layer.type == type(found).__name__
         assert layer.untappable == live[layer.path].untappable
 

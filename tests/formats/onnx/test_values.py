@@ -155,7 +155,7 @@ def test_inputs_that_hold_no_samples_are_given_as_constants(tmp_path):
     [
         ((("other", 1),), "has no input 'other'"),
         ((("by", "much"),), "of dtype float32, not 'much'"),
-        ((("shift", (1, 2)),), "of another shape"),
+        ((("shift", (1, 2)),), "has a different shape"),
     ],
 )
 def test_constants_that_do_not_fit(constants, message, tmp_path):

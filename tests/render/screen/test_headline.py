@@ -33,7 +33,7 @@ def passed(inside, output="separated"):
         ("KMR102", "answers depend on the batch size"),
         ("KMR103", "answers depend on the batch size"),
         ("KMR104", "samples of a batch can't be separated"),
-        ("KMR106", "samples of a batch come back in another order"),
+        ("KMR106", "samples of a batch come back in a different order"),
         ("KMR108", "samples of a batch change each other"),
         ("KMR201", "padding changes the answers"),
         ("KMR202", "a fully masked sample has no valid answer"),

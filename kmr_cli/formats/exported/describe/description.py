@@ -22,7 +22,7 @@ from kmr_cli.records import LayerInfo, ModelInfo, TensorSpec
 
 SEPARATOR = "."
 _NO_OPERATION = "never called, or nothing of it is left in the program"
-_INSIDE = "runs inside a branch or a loop, and has no weights by which its operators could be told"
+_INSIDE = "runs inside a branch or a loop, and has no weights by which its operators could be recognized"
 _ASSUMED = 2
 _Identity = tuple[object, ...]
 
@@ -135,7 +135,7 @@ def _operators(
 ) -> list[LayerInfo]:
     """Where no module is called, the operators are the layers.
 
-    Keras copies weights into constants: whose numbers they are, the file does not tell then.
+    Keras copies weights into constants: whose numbers they are, the file does not say then.
     """
     tells = any(one.weights for one in listed.values())
     return [

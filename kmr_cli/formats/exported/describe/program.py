@@ -159,7 +159,7 @@ class Program:
         writer: version of torch that wrote it, ``2.13.0+cpu``; None where it does not say.
         modules: paths of all modules, in the order in which the model has them.
         in_spec, out_spec: how arguments and results nest, as text.
-        argument_names: of the forward method; empty where the file does not tell.
+        argument_names: of the forward method; empty where the file does not say.
         fields: of the named tuples among them, by their class.
         hints: the value that each symbol had when the program was exported.
     """

@@ -118,7 +118,7 @@ def _filled(structure: Any, values: Mapping[str, Any]) -> Any:
     return None if structure is None else [_filled(item, values) for item in structure]
 
 
-# -- what the file does not tell ---------------------------------------------------------------------------------
+# -- what the file does not declare ---------------------------------------------------------------------------------
 
 
 def refuse_unbuilt(model: Any, parameters: int | None) -> None:

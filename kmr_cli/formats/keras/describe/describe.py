@@ -38,7 +38,7 @@ class Described:
         opaque: paths of layers whose inside is not listed in full.
         notes: facts worth one line each.
         inputs, outputs: of the root.
-        sizes: where the root's parameters are and how many, or None where the file does not tell.
+        sizes: where the root's parameters are and how many, or None where the file does not say.
     """
 
     layers: list[LayerInfo] = field(default_factory=list)
@@ -80,7 +80,7 @@ class Weights:
         return Weights()
 
     def sizes(self) -> Sizes | None:
-        """Where its parameters are, and how many; None where the file does not tell."""
+        """Where its parameters are, and how many; None where the file does not say."""
         return None
 
     def group(self) -> WeightGroup | None:
@@ -163,7 +163,7 @@ class _Describer:
             ]
         if root.functional or root.sequential:
             limits, padded = Limits(root).of_inputs(), paddings(root)
-            partly = Limits(root, partial=True).of_inputs()  # the file does not tell which of the values they are
+            partly = Limits(root, partial=True).of_inputs()  # the file does not say which of the values they are
             self.found.inputs = tuple(
                 replace(
                     spec, limit=limits.get(spec.name, partly.get(spec.name)), padding=padded.get(spec.name),

@@ -31,7 +31,9 @@ def opener(request: ClassRequest) -> Callable[[], Session]:
         try:
             again.set_weights(values)
         except ValueError as exc:
-            raise ModelLoadError(f"{request.target}: built again it has other weights ({first_line(exc)})") from exc
+            raise ModelLoadError(
+                f"{request.target}: built again, it has different weights ({first_line(exc)})"
+            ) from exc
         return adopt_model(again, training=request.training)
 
     return open_session

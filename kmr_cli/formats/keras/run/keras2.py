@@ -68,7 +68,9 @@ def load_by_keras3(
     if adapt:
         overruled = overruled_mode(config)
         if overruled is not None:
-            raise NeedsKeras2Error(f"{overruled!r} stores another training mode than the call of the model around it")
+            raise NeedsKeras2Error(
+                f"{overruled!r} stores a different training mode than the call of the model around it"
+            )
         _adapt(config)
         _count_calls_from_zero(config)
     with (

@@ -104,7 +104,7 @@ class KerasSession:
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
-        """See :class:`kmr_cli.formats.interface.Session`; builds the model where the file does not tell them."""
+        """See :class:`kmr_cli.formats.interface.Session`; builds the model where the file does not declare them."""
         if not self._info.inputs and isinstance(self._framework, Keras3):
             try:
                 model = self._build_whole().model

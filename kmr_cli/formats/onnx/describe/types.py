@@ -40,7 +40,7 @@ class ValueType:
     """The type of a value.
 
     Attributes:
-        kind: ``tensor``, ``sparse``, ``sequence``, ``map`` or ``optional``; ``unknown`` where the file does not tell.
+        kind: ``tensor``, ``sparse``, ``sequence``, ``map`` or ``optional``; ``unknown`` where the file does not say.
         shape: of a tensor; None where even the rank is open.
         dims: names of its symbolic dimensions, by axis.
         dtype: of a tensor.

@@ -338,7 +338,7 @@ class Graph:
         return [kind for argument in definition.output_arg for kind in _argument_types(argument, attr)]
 
     def dtype(self, tensor: str) -> int | None:
-        """The dtype number of a tensor, or None where the file does not tell."""
+        """The dtype number of a tensor, or None where the file does not say."""
         name, _, index = tensor.partition(":")
         types = self.types(name)
         return types[int(index)] if int(index) < len(types) else None

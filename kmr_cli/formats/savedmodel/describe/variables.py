@@ -21,7 +21,7 @@ class Variable:
     Attributes:
         handle: the node that stands for it in the graph.
         name: what the model's author calls it, ``cnn/conv1/kernel``.
-        shape: or None where the file does not tell.
+        shape: or None where the file does not say.
         dtype: NumPy's name, or None.
     """
 
