@@ -47,7 +47,7 @@ class ModelRunError(KmrError):
     """The framework failed while it ran the model.
 
     Attributes:
-        layer: the path of the innermost layer that failed, where the framework tells it.
+        layer: the path of the innermost layer that failed, where the framework says so.
     """
 
     layer: str | None = None

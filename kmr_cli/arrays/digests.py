@@ -33,7 +33,7 @@ class Fingerprint:
         self._digests = digests(array, parts, range(parts))
 
     def same(self, array: np.ndarray, asked: Sequence[int] | None = None) -> bool:
-        """Whether a tensor, or some parts of it, are the same bit by bit, for certain: False if that cannot be told."""
+        """Whether a tensor, or some parts of it, are the same bit by bit, for certain: False if that is not known."""
         return not self.doubtful(array, range(self.parts) if asked is None else asked)
 
     def doubtful(self, array: np.ndarray, asked: Sequence[int]) -> list[int]:

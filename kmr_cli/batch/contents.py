@@ -25,7 +25,7 @@ def whole_places(values: np.ndarray) -> np.ndarray:
 def free_places(values: np.ndarray, spec: TensorSpec) -> np.ndarray | None:
     """Which places of a sample may hold any float; None where none may.
 
-    What the model casts to integers are ids or counts, and of some of them alone where others in the data are no whole
+    What the model casts to integers are ids or counts, and of some of them alone where others in the data aren't whole
     numbers. Nor may a length be anything.
     """
     if values.dtype.kind not in "fcV" or (values.size == len(values) and tells_lengths_by_name(spec.name)):

@@ -134,7 +134,7 @@ def _padded(info: ModelInfo, batch: Batch) -> Iterator[Likely]:
 
 
 def _is_image(values: np.ndarray) -> bool:
-    """Pixels have borders of one value; they are no padding that a neighbour decides about."""
+    """Pixels have borders of one value; they aren't padding that a neighbour decides about."""
     return values.dtype == np.uint8 or values.ndim > 3
 
 

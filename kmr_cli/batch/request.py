@@ -67,7 +67,7 @@ def request(data: Data, size: int | None, shapes: GivenShapes, seed: int) -> Bat
     """The request for a batch, its shapes as a mapping.
 
     Raises:
-        BatchError: a shape that is none, or two for one input.
+        BatchError: not a shape, or two for one input.
     """
     return BatchRequest(data, size, _by_name(shapes), seed)
 

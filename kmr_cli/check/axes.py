@@ -17,7 +17,7 @@ def carrying_axes(run: Run, tap: Tap) -> list[int]:
     """Axes of an output that could carry the samples: at every batch size as long as the batch, or a multiple."""
     size, shape = run.evidence.size, run.evidence.specs[tap].shape
     shapes = [(found.size, found.shapes[tap[2]]) for found, _ in run.sizes if tap[2] in found.shapes]
-    if any(len(other) == len(shape) for _, other in shapes):  # squeeze() drops an axis at one size, which is no proof
+    if any(len(other) == len(shape) for _, other in shapes):  # squeeze() drops an axis at one size, which isn't proof
         shapes = [(number, other) for number, other in shapes if len(other) == len(shape)]
     return [
         axis

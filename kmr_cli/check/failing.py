@@ -65,7 +65,7 @@ def check_failing(
 
 
 def _refuse_parts(rows: Batch, works: Sequence[int]) -> None:
-    """A model that takes all rows together, and no part of them: they are no samples."""
+    """A model that takes all rows together, and no part of them: they aren't samples."""
     count, square = batch_size(rows), square_input(rows)
     if works == [count] and square is not None:
         text = f"the model runs on all {count} rows of the data together and on no part of them: {related(square)}"

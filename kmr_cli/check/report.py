@@ -60,7 +60,7 @@ def _unmatched(run: Run, policy: Policy, findings: Sequence[Finding]) -> tuple[s
 
 
 def _silent(run: Run) -> set[Tap]:
-    """Floats that nothing reached although samples entered the layer: a dead unit is no constant."""
+    """Floats that nothing reached although samples entered the layer: a dead unit isn't a constant."""
     found: set[Tap] = set()
     entered: set[tuple[str, int]] = set()
     shapes: set[ArraySpec] = set()

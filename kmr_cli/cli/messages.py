@@ -15,7 +15,7 @@ from kmr_cli.cli.complaint import styled
 _PATIENCE = 1.0
 """Seconds of work before progress is shown."""
 _BETWEEN = 10.0
-"""Seconds between two lines where stderr is no terminal."""
+"""Seconds between two lines where stderr isn't a terminal."""
 _LONG = 30.0
 """Seconds from which on the expected time is said beforehand."""
 _COUNTED = re.compile(r"(\d{1,6})/(\d{1,6}) (.*)", re.DOTALL)

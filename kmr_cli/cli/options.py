@@ -55,7 +55,7 @@ def opening(command: Command) -> Command:
             help="Argument that is the same for the whole batch, as in sr=16000; repeatable.",
         ),
         click.option("--method", metavar="NAME", help="TorchScript: exported method to run in place of forward."),
-        click.option("--tag", "tags", metavar="TAG", multiple=True, help="SavedModel: tag set to open (repeatable)."),
+        click.option("--tag", "tags", metavar="TAG", multiple=True, help="SavedModel: tag set to open; repeatable."),
         click.option("--signature", metavar="NAME", help="SavedModel: signature to run."),
         click.option(
             "--import", "imports", metavar="MODULE", multiple=True, help="Import MODULE first, for custom layers."

@@ -31,13 +31,13 @@ def begins(case: Case, broken: Mapping[Tap, Rule], *, casts: bool = False) -> li
     """Where something begins, among what the policy counts.
 
     A rule that does not count hides nothing of the others. What an allowed layer does to later ones is allowed too,
-    and with outputs alone it cannot be told from a change of their own: then that is reported as a warning, and the
+    and with outputs alone it cannot be distinguished from a change of their own: then that is a warning, and the
     comparison stays inconclusive.
 
     Args:
         case: the comparison; it gets the doubt, where there is one.
         broken: tap of the model -> the rule that it breaks.
-        casts: a layer may have changed what it was given before it was seen, so that what enters it is no sign of
+        casts: a layer may have changed what it was given before it was seen, so that what enters it isn't a sign of
             what comes before.
     """
     wrong = {tap for tap, rule in broken.items() if case.policy.counts(rule.code)}

@@ -58,7 +58,7 @@ def _part(
     scale = before.rms or 0.0
     allowed = atol + rtol * scale
     if allowed:
-        # What the rounding of the sketches themselves may make is no evidence.
+        # What the rounding of the sketches themselves may make isn't evidence.
         allowed = max(allowed, _rounding(now, before, model, baseline, schema))
     if distance > allowed or distance == FAR or (allowed == 0 and model.dtype == baseline.dtype):
         return TapDifference("off", (), distance, allowed, scale)

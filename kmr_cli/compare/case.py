@@ -115,7 +115,7 @@ def axis_moved(pair: Pair) -> bool:
     if before.index in ("inconclusive", "constant") or now.random or before.random:
         return False
     if now.index in _OWNED and before.index in _OWNED:
-        # Where the shape says it already, or only the layout of two frameworks differs, it is no second finding.
+        # Where the shape says it already, or only the layout of two frameworks differs, it isn't a second finding.
         return now.axis != before.axis and pair.content.kind != "shape"
     if now.index == "inconclusive" and now.axis == before.axis:
         return False  # nothing speaks against the place where they were: replacing a sample left coarse values alone

@@ -43,7 +43,7 @@ def compare(
         policy: which rules count.
         values: whole tensors of (model, baseline), for an exact comparison.
         conversion: the baseline is another model, not an earlier state of this one: where the outputs agree,
-            differences inside are no errors, and where the frameworks differ names mean little.
+            differences inside aren't errors, and where the frameworks differ names mean little.
         same_data: both ran on the same values; if not (the inputs changed), values say nothing.
 
     Raises:

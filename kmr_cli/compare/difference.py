@@ -24,7 +24,7 @@ class TapDifference:
     Attributes:
         kind: ``same`` (bit for bit), ``close`` (within the tolerance), ``off`` (beyond it), ``reordered`` (the same
             values in another order), ``shape`` (another shape), ``unknown`` (nothing can be said).
-        where: samples that are off, or differ if none is off; empty where they cannot be told apart.
+        where: samples that are off, or differ if none is off; empty where they cannot be separated.
         size: the largest absolute difference, or the estimated root mean square of it where only sketches are at hand;
             infinite where no number says it: other text, NaN or Inf at other places.
         tolerance: what is allowed, in the same terms.
@@ -68,7 +68,7 @@ class Parts:
         self._worst: TapDifference | None = None
 
     def add(self, samples: Sequence[int], part: TapDifference) -> None:
-        """Take in the difference of one part; ``samples``: those concerned, empty where they cannot be told apart."""
+        """Take in the difference of one part; ``samples``: those concerned, empty where they cannot be separated."""
         self._moved += samples
         if part.kind == "off":
             self.off = True

@@ -52,7 +52,7 @@ def _values_differ(
 def _rows(
     now: np.ndarray, before: np.ndarray, model: TapSketch, size: int
 ) -> Iterator[tuple[Sequence[int], np.ndarray, np.ndarray]]:
-    """The samples' parts, or everything at once where they cannot be told apart."""
+    """The samples' parts, or everything at once where they cannot be separated."""
     share = len(now) // size if now.ndim and len(now) % size == 0 else 0
     if len(model.samples) == 1 or not share:
         yield (0,) if size == 1 else (), now, before
@@ -106,5 +106,5 @@ def _same_sorted(now: np.ndarray, before: np.ndarray, tolerance: tuple[float, fl
     distance, scale = _largest(first, second)
     with np.errstate(invalid="ignore", over="ignore"):
         spread = float(np.ptp(second))
-    # Values that happen to lie close together once sorted are no evidence: the order must account for most of it.
+    # Values that happen to lie close together once sorted aren't evidence: the order must account for most of it.
     return distance <= atol + rtol * scale and spread > 10 * (atol + rtol * scale)

@@ -30,7 +30,7 @@ def checked_sizes(given: Iterable[object]) -> tuple[int, ...]:
     """Every size once, the smallest first.
 
     Raises:
-        KmrError: one is no whole number, below 1 or above :data:`LARGEST_BATCH`.
+        KmrError: one isn't a whole number, is below 1 or above :data:`LARGEST_BATCH`.
     """
     if isinstance(given, str):
         return parse_batch_sizes(given)

@@ -60,7 +60,7 @@ def parse_models(file: Path, section: str, tables: object) -> PerModel:
     """The tables under ``models``, files and patterns taken from the folder of ``pyproject.toml``.
 
     Raises:
-        KmrError: no table, an unknown key, or a value that is none.
+        KmrError: not a table, an unknown key, or a value of the wrong type.
     """
     hint = f'write [{section}.models."models/a*.keras"], and below it input = "batch.npz"'
     if not isinstance(tables, dict):

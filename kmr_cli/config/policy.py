@@ -45,7 +45,7 @@ class Policy:
         batch_sizes: the other sizes of batches that are tried; empty for those that the check chooses.
 
     A single text stands for a tuple of one. Raises KmrError for a code that no rule starts with, and for a batch
-    size that is none.
+    size that isn't allowed.
     """
 
     select: tuple[str, ...] = ()

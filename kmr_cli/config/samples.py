@@ -20,7 +20,7 @@ def parse_index(text: str) -> list[int | slice]:
     """``4``, ``-1``, ``0:8``, ``1,4,7`` or a mixture, as typed on the command line.
 
     Raises:
-        BatchError: it is none of these.
+        BatchError: it isn't any of these.
     """
     wrong = BatchError(f"not a sample index: {text!r}", "write 4, -1, 0:8 or 1,4,7; samples count from 0")
     result: list[int | slice] = []

@@ -41,7 +41,7 @@ def find_sources(order: Iterable[Tap], wrong: Callable[[Tap], bool], separator: 
 def _wrong_layers(taps: Sequence[Tap], wrong: Callable[[Tap], bool]) -> list[Source]:
     """Every call of a layer that nothing wrong enters and something wrong leaves.
 
-    A layer that shows no inputs is no suspect once anything went wrong before it.
+    A layer that shows no inputs isn't a suspect once anything went wrong before it.
     """
     fed = {(layer, call) for layer, call, port in taps if port.startswith("in")}
     spoilt = {(layer, call) for layer, call, port in taps if port.startswith("in") and wrong((layer, call, port))}

@@ -179,7 +179,7 @@ class RemarkingSession(Session, Protocol):
 class State(Protocol):
     """All that a model keeps from one pass for the next, as it was at one moment.
 
-    Random numbers are no part of it: what is drawn shall show as such.
+    Random numbers aren't part of it: what is drawn shall show as such.
     """
 
     def changed(self) -> bool:

@@ -281,7 +281,7 @@ def _message(message: Any, returns: Any) -> tuple[str, Any]:
     """An answer, checked.
 
     Raises:
-        ProtocolError: it is none.
+        ProtocolError: it isn't one.
     """
     if type(message) is not tuple or len(message) != 2:
         raise ProtocolError("no answer")

@@ -119,7 +119,7 @@ class Call:
             raise NoRuleError(f"the file does not declare the shape of its argument {name!r}")
         return value.shape
 
-    # -- arguments that are no tensors
+    # -- arguments that aren't tensors
 
     def _argument(self, name: str) -> Argument:
         return next((argument for key, argument in self.operator.arguments if key == name), None)

@@ -135,7 +135,7 @@ def counted(owner: _Counted, count: bool) -> _Counted:
 
 
 def varies(operand: Operand, axis: int) -> bool:
-    """Whether something that is no sample's may differ along an axis; counted from the end where it is negative."""
+    """Whether something that isn't a sample's may differ along an axis; counted from the end where it is negative."""
     axis = axis + operand.rank if axis < 0 else axis
     owner = operand.owner
     return isinstance(owner, Free) and axis >= 0 and operand.shape[axis] != 1 and axis not in owner.uniform

@@ -1,6 +1,6 @@
 """Sizes of tensors as whole-number polynomials: ``batch``, ``2*batch*steps``, ``steps + 1``.
 
-What is no polynomial (a rounded division, a remainder, a minimum) becomes a symbol of its own that remembers whether
+What isn't a polynomial (a rounded division, a remainder, a minimum) becomes a symbol of its own that remembers whether
 the number of samples is in it. Two sizes are equal only where their polynomials are: at every size, not at some.
 """
 
@@ -20,7 +20,7 @@ class Symbol:
     """What stands for a number that is only known at run time.
 
     Attributes:
-        name: of the symbol or, for what is no polynomial, how it is computed.
+        name: of the symbol or, for what isn't a polynomial, how it is computed.
         of_batch: whether the number of samples decides it.
         computed: whether it is the result of an operation that polynomials do not have.
         rounds: the loops whose rounds decide it; one that is not computed is 0 in the first round, 1 in the second.

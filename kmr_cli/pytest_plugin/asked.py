@@ -81,7 +81,7 @@ def asked_of(config: pytest.Config) -> Asked:
     """What this run asks for; read once.
 
     Raises:
-        pytest.UsageError: a file that is not there, a shape or rule that is none, a bad ``[tool.kmr-inspect]``.
+        pytest.UsageError: a file that is not there, not a shape, not a rule, a bad ``[tool.kmr-inspect]``.
     """
     if _KEY not in config.stash:
         try:

@@ -72,7 +72,7 @@ def match_snapshot(
     except SnapshotError:
         if not update:
             raise
-        before = load(path)  # a file that is no snapshot is not written over
+        before = load(path)  # a file that isn't a snapshot is not written over
         if size is None and model.info.fixed_batch is None:
             size = before.size
         now = _as_large(model, batch, size, {"sides": before.sides, "shapes": shapes, "seed": before.seed})

@@ -32,7 +32,7 @@ Presumable: TypeAlias = Literal["rank", "sizes", "dtype", "limit"]
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """What a file tells about one tensor.
+    """What a file declares of one tensor.
 
     Attributes:
         name: the model's own name for it (an input's name), or the port (``in0``, ``out1``).
@@ -62,7 +62,7 @@ class TensorSpec:
 
     @property
     def counts(self) -> bool:
-        """Whether it holds integers, whatever its dtype, as far as the file tells."""
+        """Whether it holds integers, whatever its dtype, as far as the file says."""
         return self.limit is not None or self.whole
 
 
@@ -101,14 +101,14 @@ class LayerInfo(Shown):
 
 @dataclass(frozen=True)
 class ModelInfo(Shown):
-    """What a model file tells without any framework.
+    """What a model file declares, read without any framework.
 
     Attributes:
         path: where the file is.
         format: name of the format, ``keras`` or ``torchscript``.
         writer: the program and version that wrote it, ``Keras 3.15.1``.
         inputs: what the model wants, in its order.
-        outputs: what it returns, as far as the file tells.
+        outputs: what it returns, as far as the file says.
         layers: in the order in which the model's author would list them; a parent before its children.
         parameters: scalars in the whole model, each counted once; None where the file does not say.
         opaque: paths of layers whose inside the file does not list in full (custom classes): more layers may

@@ -63,7 +63,7 @@ def errors(report):
 
 @pytest.mark.parametrize("size", [2, 4, 10, 12, 20, 48, 100])
 def test_a_batch_size_that_tracing_baked_in(size):
-    """48 and 100 are no usual sizes: the message names them."""
+    """48 and 100 aren't usual sizes: the message names them."""
     report = checked(chain(("view", baked(size))))
     assert errors(report) == [("KMR102", "view")]
     message = next(one.message for one in report.findings if one.rule == "KMR102")
@@ -141,7 +141,7 @@ def test_rows_of_the_file_are_used_before_any_is_made_up():
 
 
 def test_made_up_rows_are_no_copies():
-    """Samples that are the same could not be told apart."""
+    """Samples that are the same could not be separated."""
     seen = []
 
     class Watched(ArraySession):

@@ -664,7 +664,7 @@ def test_an_output_in_another_layout_does_not_agree():
 
 
 def test_the_wider_tolerance_of_two_dtypes_counts():
-    """float32 against float16 of the same weights: what half precision loses is no change."""
+    """float32 against float16 of the same weights: what half precision loses isn't a change."""
     half = A * np.float32(1 + 3e-3)
     for now, before in ((A, half.astype(np.float16)), (half.astype(np.float16), A)):
         result = judged(chain(a=now), chain(a=before), conversion=True, whole=True)

@@ -1,4 +1,4 @@
-"""What is no model, and what the message makes of it."""
+"""What isn't a model, and what the message makes of it."""
 
 import os
 import pickle

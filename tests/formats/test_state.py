@@ -44,7 +44,7 @@ class Assigned(nn.Module):
 
 
 class Lists(nn.Module):
-    """Attributes that are no tensors."""
+    """Attributes that aren't tensors."""
 
     bank: List[Tensor]
     known: Dict[str, Tensor]

@@ -125,7 +125,7 @@ def test_a_clean_model_passes_everywhere_with_one_process(project):
 
 
 def test_each_model_is_checked_once_with_one_process_at_a_time(project, monkeypatch):
-    others = set(child._children)  # what another test of this worker left open is no concern of this one
+    others = set(child._children)  # what another test of this worker left open isn't a concern of this one
     alive, check = [], Model.check_batch_axis
 
     def own():  # what has only described a model runs none yet

@@ -228,7 +228,7 @@ class Fields(nn.Module):
 
 
 class Sides(nn.Module):
-    """Takes what is no sample: a matrix and a number."""
+    """Takes what isn't a sample: a matrix and a number."""
 
     def __init__(self) -> None:
         super().__init__()

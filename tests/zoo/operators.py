@@ -175,7 +175,7 @@ class Program:
         """Append an operator; returns a reference to its result, or a tuple of them.
 
         Raises:
-            Exception: it cannot run on these operands, or its sizes are no straight lines.
+            Exception: it cannot run on these operands, or its sizes aren't straight lines.
         """
         name = f"v{len(self.operators)}"
         names = (name,) if outputs == 1 else tuple(f"{name}_{place}" for place in range(outputs))
@@ -239,6 +239,6 @@ def _line(shapes: Sequence[tuple[int, ...]]) -> tuple[Size, ...]:
         slope, rest = divmod(at[1] - at[0], SIZES[1] - SIZES[0])
         size = BATCH * slope + (at[0] - slope * SIZES[0])
         if rest or any(number(size, batch) != length for batch, length in zip(SIZES, at, strict=True)):
-            raise ValueError("a size that is no straight line")
+            raise ValueError("a size that isn't a straight line")
         found.append(size)
     return tuple(found)

@@ -94,7 +94,7 @@ def hold(
     """Hold what a model returned for some of the samples against what is known of them.
 
     Args:
-        after: the outputs, by port; one that is left out could not be told from others.
+        after: the outputs, by port; one that is left out could not be distinguished from others.
         rows: which sample stood at each place.
         whole: number of samples of the batch whose results are known.
         outputs: output tap -> its value for the whole batch, and its batch index.

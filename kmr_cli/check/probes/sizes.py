@@ -116,7 +116,7 @@ def other_lengths(shape: Sequence[int], index: BatchIndex) -> list[int]:
 
 
 def _hopeless(run: Run, tap: Tap) -> bool:
-    """What is mixed or random differs at other sizes too: that is no second finding."""
+    """What is mixed or random differs at other sizes too: that isn't a second finding."""
     return (
         (run.mixed(tap) and not run.rounded(tap))
         or tap in run.evidence.nondeterministic

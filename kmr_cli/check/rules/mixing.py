@@ -1,4 +1,4 @@
-"""KMR101, KMR104, KMR105, KMR106: samples change each other, or cannot be told apart, at an output."""
+"""KMR101, KMR104, KMR105, KMR106: samples change each other, or cannot be separated, at an output."""
 
 from __future__ import annotations
 

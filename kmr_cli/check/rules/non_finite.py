@@ -19,7 +19,7 @@ NON_FINITE = Rule(
     "error",
     "NaN or Inf comes out of finite input",
     "a value overflowed or was divided by zero",
-    "look at the layer's input with kmr-inspect sample; instead of -Inf, the lowest finite number forbids too",
+    "look at the layer's input with kmr-inspect sample; to forbid something, use the lowest finite number, not -Inf",
     others=(
         (
             "warning",

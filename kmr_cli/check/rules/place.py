@@ -19,7 +19,7 @@ BATCH_PLACE_DEPENDENT = Rule(
     "error",
     "a sample's value depends on its place in the batch",
     "the same request gets a different answer, depending on how many others come before it in its batch",
-    "count positions along the axis of steps (batch_first), and give parameters and noise no axis for the samples",
+    "count positions along the axis of steps (batch_first), and give parameters and noise no batch axis",
     headline="answers depend on the place in the batch",
     gravity=70,
     needs_owners=True,

@@ -13,7 +13,7 @@ NONDETERMINISTIC = Rule(
     "nondeterministic",
     "warning",
     "the same batch twice gives different values",
-    "dropout left on, or unseeded noise: answers can't be reproduced, nor samples verified as independent",
+    "with dropout left on, or unseeded noise, answers can't be reproduced and independence can't be verified",
     "run and export the model in inference mode",
     headline="the same batch gives different answers",
     gravity=10,
@@ -25,7 +25,7 @@ STATEFUL = Rule(
     "a result depends on earlier calls",
     "what one request left behind changes the answer to the next, which may be another user's",
     "reset what is kept before every call, or remove it from inference: running statistics, caches, recurrent states",
-    others=(("warning", "only how many calls there were matters, or no output shows it"),),
+    others=(("warning", "only the number of calls matters, or no output shows it"),),
     headline="answers depend on earlier calls",
     gravity=85,
 )

@@ -32,7 +32,7 @@ COINCIDENT_BROADCAST = Rule(
     "coincident-broadcast",
     "error",
     "a sample's value changes, or only works, when the batch size equals another dimension",
-    "two axes that happen to be equal are multiplied with each other, silently",
+    "two axes that happen to have the same length are combined with each other, silently",
     "give the operand its missing axis (expand_dims), so that shapes agree at every batch size",
     headline="answers depend on the batch size",
     gravity=60,

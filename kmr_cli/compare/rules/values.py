@@ -79,7 +79,7 @@ def _judge_changes(case: Case) -> None:
 def _change(pair: Pair, size: int) -> str:
     """What became of a tensor, in a batch of ``size`` samples."""
     content = pair.content
-    # What enters a layer was made before it, by code that is no layer.
+    # What enters a layer was made before it, by code that isn't a layer.
     enters = "what enters it: " if pair.model.layer and pair.model.port.startswith("in") else ""
     if content.kind == "shape":
         return enters + _shapes(pair) + (" (the same axes in a different order)" if content.moved else "")

@@ -311,7 +311,7 @@ def _plain(value: Any) -> Any:
 
 
 def _text(text: str) -> str:
-    # A lone surrogate (an undecodable byte in a name) is no valid Unicode: no JSON reader need accept it.
+    # A lone surrogate (an undecodable byte in a name) isn't valid Unicode: no JSON reader need accept it.
     return text.encode("utf-8", errors="backslashreplace").decode("utf-8")
 
 

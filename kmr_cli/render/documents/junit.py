@@ -98,7 +98,7 @@ def _case(
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         text = "\n\n".join(_lines(finding, whole) for finding in errors)
         case.append(_element("failure", title(errors[0]), shown(errors[0].message) + more, text))
-    elif unseen:  # something is said of it, and yet it was not compared: that is no pass
+    elif unseen:  # something is said of it, and yet it was not compared: that isn't a pass
         case.append(_element("skipped", "inconclusive", "its values could not be compared, or it was not looked at"))
     others = [finding for finding in findings if not failing(finding)]
     if others:

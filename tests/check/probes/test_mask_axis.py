@@ -72,7 +72,7 @@ def averaged(layer, values, mask):
 
 
 def weighted(layer, values, mask):
-    """By its other samples' places, with numbers that are no mask any more."""
+    """By its other samples' places, with numbers that aren't a mask any more."""
     numbers = layer("expand", lambda m: m * np.arange(1, m.shape[1] + 1), mask)
     return layer("apply", lambda x, w: x * w, values, numbers)
 

@@ -40,7 +40,7 @@ def test_what_has_no_value():
     assert evaluate(parse("s9 + 1"), VALUES) is None
     assert evaluate(parse(f"Wonder({S})"), VALUES) is None
     assert evaluate(parse(f"FloorDiv({S}, Integer(0))"), VALUES) is None
-    assert evaluate(parse(f"IntTrueDiv({S}, Integer(2))"), VALUES) is None  # 3.5 is no size
+    assert evaluate(parse(f"IntTrueDiv({S}, Integer(2))"), VALUES) is None  # 3.5 isn't a size
     assert evaluate(parse("Pow(Integer(9), Pow(Integer(9), Integer(9)))"), VALUES) is None
 
 

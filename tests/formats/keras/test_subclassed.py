@@ -1,4 +1,4 @@
-"""Subclassed models: what they were built on is no declaration, and inputs of any structure reach their call."""
+"""Subclassed models: what they were built on isn't a declaration, and inputs of any structure reach their call."""
 
 import keras
 import numpy as np

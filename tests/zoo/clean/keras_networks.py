@@ -199,7 +199,7 @@ OPERATIONS: dict[str, Callable] = {
 
 
 CANNOT_BE_SAVED = {("several outputs", "savedmodel"), ("masked language model", "h5"), ("sorted recurrent", "h5")}
-"""Nested outputs are no signature; Keras does not load the operations NotEqual and GetItem from a legacy file."""
+"""Nested outputs aren't a signature; Keras does not load the operations NotEqual and GetItem from a legacy file."""
 
 
 def cases() -> Iterator[Case]:

@@ -1,7 +1,7 @@
 """Branches and loops: which layers run inside them, and with which values.
 
 torch writes no module stack there. What is known all the same: an operator that takes a weight of a module is that
-module at work. Modules without weights cannot be told from the code around them.
+module at work. Modules without weights cannot be distinguished from the code around them.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def _inside(graph: Graph, weights: Mapping[str, str]) -> Iterator[InnerCall]:
             continue
         before = [name for value in node.positional[:place] for name in references(value)]
         if node.target.split(".")[3] == "cond":
-            before = []  # the condition is no operand
+            before = []  # the condition isn't an operand
         given = list(references(node.positional[place]))
         for inner in node.graphs:
             names = inner.inputs[len(before) :]

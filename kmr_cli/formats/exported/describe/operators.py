@@ -9,7 +9,7 @@ from kmr_cli.formats.exported.describe.calls import ModuleCall
 from kmr_cli.formats.exported.describe.program import Node, Program
 
 _MAY_DO_NOTHING = frozenset({"alias", "contiguous", "detach", "detach_", "lift_fresh_copy", "to", "_to_copy"})
-"""Where dtype and shape stay, such an operator is no layer: a conversion to what the value is already."""
+"""Where dtype and shape stay, such an operator isn't a layer: a conversion to what the value is already."""
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,7 @@ def _leaf_names(branch: Branch, name: str) -> Iterator[str]:
 
 
 def output_names(spec: Branch | None, tensors: Sequence[bool]) -> list[str | None]:
-    """One name for every result, None for those that are no tensors: keys and fields, else ``out0``, ``out1``, ….
+    """One name for every result, None for those that aren't tensors: keys and fields, else ``out0``, ``out1``, ….
 
     Args:
         spec: of the result.

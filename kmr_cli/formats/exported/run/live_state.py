@@ -9,7 +9,7 @@ from kmr_cli.formats.common.torch_state import TensorState, equal
 
 
 class LiveState:
-    """See :class:`kmr_cli.formats.interface.State`. Parameters are no part of it.
+    """See :class:`kmr_cli.formats.interface.State`. Parameters aren't part of it.
 
     Args:
         module: in eval mode.

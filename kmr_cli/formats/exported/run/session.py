@@ -182,7 +182,7 @@ def _numbers(described: Description, given: Mapping[str, Any]) -> dict[str, Any]
     """The number of every argument that is one, by the graph's name for it.
 
     Raises:
-        ModelLoadError: one is given for an argument that is none.
+        ModelLoadError: a constant is given for an argument that isn't a number.
     """
     known = {one.name: one.value for one in described.interface.fed if one.how == "number"}
     for name, number in given.items():

@@ -147,7 +147,7 @@ def is_object(value: Any) -> bool:
 
 
 def as_shape(value: Any) -> Shape | None:
-    """A shape from JSON (``[null, 28, 28]``), or None if it is none."""
+    """A shape from JSON (``[null, 28, 28]``), or None if it isn't one."""
     if isinstance(value, dict) and value.get("class_name") == "__tuple__":
         value = value.get("items")
     if not isinstance(value, (list, tuple)):

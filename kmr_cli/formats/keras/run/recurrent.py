@@ -166,7 +166,7 @@ def _of_keras(thing: Any) -> bool:
 
 
 def _signature(sequences: Any, initial_state: Any, mask: Any, training: Any) -> tuple[object, ...] | None:
-    """Shapes and dtypes of the arguments; None where one is no tensor with data."""
+    """Shapes and dtypes of the arguments; None where one isn't a tensor with data."""
     import tensorflow as tf
 
     found: list[object] = [bool(training)]

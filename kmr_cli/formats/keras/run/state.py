@@ -17,7 +17,7 @@ _LIBRARIES = frozenset({"keras", "tf_keras", "tensorflow"})
 class KerasState:
     """See :class:`kmr_cli.formats.interface.State`, for Keras 3 on any backend and Keras 2.
 
-    Seeds are no part of it: random numbers go on as they do for the framework.
+    Seeds aren't part of it: random numbers go on as they do for the framework.
 
     Args:
         model: the live model.

@@ -46,7 +46,7 @@ def external_files(source: Source) -> tuple[External, ...]:
     """The files that weights lie in.
 
     Raises:
-        ModelFileError: a place that is none, or that lies outside the model's folder.
+        ModelFileError: not a valid place, or that lies outside the model's folder.
     """
     folder = source.path.parent
     needed: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""Layers of the original model that are no nodes of the file any more, as far as names still tell of them."""
+"""Layers of the original model that are no longer nodes of the file, as far as names still show them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def fused_layers(analysis: Analysis) -> dict[str, str]:
             if match is None or match[1] in known:
                 continue
             inside = match[1].startswith(f"{layer.path}.") or layer.path.startswith(f"{match[1]}.")
-            if not inside:  # a submodule whose weights the layer uses itself is no layer of its own
+            if not inside:  # a submodule whose weights the layer uses itself isn't a layer of its own
                 found.setdefault(match[1], layer.path)
     return found
 

@@ -73,7 +73,7 @@ def read(path: Path) -> Source:
     """Parse the file.
 
     Raises:
-        ModelFileError: it cannot be read, is cut short, or is no ONNX model.
+        ModelFileError: it cannot be read, is cut short, or isn't an ONNX model.
     """
     try:
         with path.open("rb") as file:

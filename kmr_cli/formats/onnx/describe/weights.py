@@ -54,7 +54,7 @@ class Weights:
         around: those of the graph around it.
 
     Raises:
-        ModelFileError: one has a size that is none.
+        ModelFileError: one has an impossible size.
     """
 
     def __init__(self, graph: Flow, around: Weights | None = None) -> None:

@@ -18,7 +18,7 @@ _BLOCK = 1 << 16
 
 
 class WireError(ValueError):
-    """These bytes are no message: a field reaches beyond the end, or has a kind that does not exist."""
+    """These bytes aren't a message: a field reaches beyond the end, or has a kind that does not exist."""
 
 
 class FileBytes:
@@ -91,7 +91,7 @@ def fields(data: Buffer, start: int, end: int) -> Iterator[Field]:
     """The fields of the message in ``data[start:end]``, in the order in which they stand.
 
     Raises:
-        WireError: at the first field that is none, and after one that reaches beyond ``end``.
+        WireError: at the first field that isn't one, and after one that reaches beyond ``end``.
     """
     at, end = start, min(end, len(data))
     while at < end:

@@ -1,4 +1,4 @@
-"""Inputs that are parts of one ragged or sparse tensor: their rows are no samples."""
+"""Inputs that are parts of one ragged or sparse tensor: their rows aren't samples."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ SPLIT_FILE = "saved_model.cpb"
 DEFAULT_TAGS = ("serve",)
 DEFAULT_SIGNATURE = "serving_default"
 _LIFECYCLE = frozenset({"__saved_model_init_op", "__saved_model_train_op"})
-"""Entries of the signature table that are no signatures but hooks of the loader."""
+"""Entries of the signature table that aren't signatures but hooks of the loader."""
 
 
 @dataclass(frozen=True)

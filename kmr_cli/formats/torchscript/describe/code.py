@@ -116,7 +116,7 @@ def _assigned(found: ClassCode, target: ast.expr, value: ast.expr) -> None:
     if isinstance(target, ast.Name) and target.id == "__parameters__" and isinstance(value, ast.List):
         names = [item.value for item in value.elts if isinstance(item, ast.Constant)]
         found.parameters = tuple(name for name in names if isinstance(name, str))
-    elif (  # __annotations__["0"] = …: names that are no identifiers
+    elif (  # __annotations__["0"] = …: names that aren't identifiers
         isinstance(target, ast.Subscript)
         and isinstance(target.value, ast.Name)
         and target.value.id == "__annotations__"

@@ -42,7 +42,7 @@ class Description:
         arguments: how the method is fed.
         method: the one that is run, ``forward`` mostly.
         operators: the layers are operators of the method: the model has no submodule that is called.
-        helpers: calls of these methods, (path, method), are no calls of the layer.
+        helpers: calls of these methods, (path, method), aren't calls of the layer.
         has_method: whether it can be called at all.
         optimized: its weights are in the form of a device's library, which torch writes but does not read.
     """

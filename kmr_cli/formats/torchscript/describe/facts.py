@@ -139,7 +139,7 @@ def _embedding(arguments: Sequence[Argument], firm: bool) -> Tracked | None:
     rank = tracked.rank
     if rank is not None:
         return Tracked(tracked.facts, _cut_after(tracked.origin, rank), tracked.added + 1, False, False, False)
-    # The new axis is the last one; without the rank, axes beyond the first few cannot be told from it.
+    # The new axis is the last one; without the rank, axes beyond the first few cannot be distinguished from it.
     return Tracked(
         tracked.facts, lambda axis: tracked.origin(axis) if axis == 0 else None, tracked.added + 1, False, False, False
     )

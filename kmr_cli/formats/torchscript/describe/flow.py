@@ -66,7 +66,7 @@ class Flow:
         return total
 
     def helpers(self) -> frozenset[tuple[str, str]]:
-        """Methods whose calls are no calls of the layer, as (path, method): it is called by ``forward`` elsewhere.
+        """Methods whose calls aren't calls of the layer, as (path, method): it is called by ``forward`` elsewhere.
 
         Recurrent layers and traced modules have several forms of it: ``forward__0``, ``forward1``.
         """

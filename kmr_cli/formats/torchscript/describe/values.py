@@ -95,7 +95,7 @@ def stored(value: Any, depth: int = 0) -> Value:
         items = tuple(stored(item, depth + 1) for item in value)
         constant = UNKNOWN if any(item.constant is UNKNOWN for item in items) else [item.constant for item in items]
         return Value(tensor=any(item.tensor for item in items), items=items, constant=constant)
-    # Attributes can be assigned to while the model runs, so that a stored number is no constant.
+    # Attributes can be assigned to while the model runs, so that a stored number isn't a constant.
     return VAGUE
 
 

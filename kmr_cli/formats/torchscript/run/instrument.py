@@ -255,7 +255,7 @@ class _GraphRewriter:
 
     Args:
         graph: creates the nodes.
-        module_types: qualified names of the model's module types; methods of other objects are no layers.
+        module_types: qualified names of the model's module types; methods of other objects aren't layers.
     """
 
     def __init__(self, graph: Any, module_types: set[str]) -> None:

@@ -22,7 +22,7 @@ from kmr_cli.records import Batch, LayerInfo, ModelInfo, TensorSpec
 _ONE_PASS = threading.RLock()  # the operators report to one listener per process
 
 
-_NO_CALL = -1  # on the stack: this module's code runs, but it is no call of the layer
+_NO_CALL = -1  # on the stack: this module's code runs, but it isn't a call of the layer
 
 
 class _Enough(Exception):  # noqa: N818  (not an error: it ends a pass early)

@@ -24,7 +24,7 @@ class _Kept:
 
 
 class ModuleState:
-    """See :class:`kmr_cli.formats.interface.State`. Parameters are no part of it.
+    """See :class:`kmr_cli.formats.interface.State`. Parameters aren't part of it.
 
     Args:
         places: (module, name) of the attributes.
