@@ -35,7 +35,7 @@ def test_the_sizes_are_those_that_were_asked_for(model):
     ("sizes", "said"),
     [([0], "at least 1, not 0"), ([2.5], "must be a whole number, not 2.5"), ([70000], "at most 65536")],
 )
-def test_what_is_no_size_is_refused_in_one_line(model, sizes, said):
+def test_what_is_not_a_size_is_refused_in_one_line(model, sizes, said):
     with pytest.raises(KmrError, match=said):
         model.check_batch_axis(X, batch_sizes=sizes)
 

@@ -53,14 +53,14 @@ def model(tmp_path):
         yield opened
 
 
-def test_of_synthetic_data_the_seed_is_told(model):
+def test_of_synthetic_data_the_seed_is_reported(model):
     grounds = model.check_batch_axis(seed=7).grounds
     assert grounds.model == (FileDigest("model.onnx", sha256(model._opened.file)),)
     assert (grounds.data.kind, grounds.data.files, grounds.data.seed) == ("synthetic", (), 7)
     assert grounds.baseline == ()
 
 
-def test_of_files_the_digests_are_told_and_of_arrays_that_there_were_some(model, tmp_path):
+def test_of_files_the_digests_are_reported_and_of_arrays_that_there_were_some(model, tmp_path):
     np.save(tmp_path / "x.npy", X)
     named = model.check_batch_axis([f"x={tmp_path / 'x.npy'}"]).grounds.data
     assert named.kind == "files"
@@ -152,7 +152,7 @@ class TestDigests:
             found = digests.of("model")
         assert found[1] == FileDigest("variables/data", hashlib.sha256(b"weights").hexdigest())
 
-    def test_what_is_no_file_or_cannot_be_read_has_none(self, tmp_path):
+    def test_what_is_not_a_file_or_cannot_be_read_has_none(self, tmp_path):
         os.mkfifo(tmp_path / "pipe")
         places = {name: tmp_path / name for name in ("pipe", "gone")}
         with Digests({"data": places}) as digests:

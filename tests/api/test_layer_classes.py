@@ -258,7 +258,7 @@ def test_shapes_for_other_arguments_than_it_has(name, inputs, message, hint):
     assert hint in caught.value.hint
 
 
-def test_inputs_are_told_apart_by_name():
+def test_inputs_are_distinguished_by_name():
     wide = TensorSpec("a", (None, 7, 3), "float32")
     _, _, info = run("Two", TensorSpec("b", (None, 4, 3), "float32"), wide)
     assert [(spec.name, spec.shape) for spec in info.inputs] == [("a", (None, 7, 3)), ("b", (None, 4, 3))]
@@ -317,7 +317,7 @@ class KerasChance(keras.layers.Layer):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("framework", ["Torch", "Keras"])
-def test_state_is_told_from_chance(tmp_path, monkeypatch, framework):
+def test_state_is_distinguished_from_chance(tmp_path, monkeypatch, framework):
     (tmp_path / "stateful_layers.py").write_text(STATEFUL)
     monkeypatch.chdir(tmp_path)
     found = {}

@@ -133,7 +133,7 @@ def test_shapes_as_on_the_command_line(model, shapes):
 
 
 @pytest.mark.parametrize("shapes", ["8,x", {"image": "8,x"}, {"other": "8,8,1"}, 3, {"image": 3}, ["8,8,1", "8,8,1"]])
-def test_what_is_no_shape(model, shapes):
+def test_what_is_not_a_shape(model, shapes):
     with pytest.raises(BatchError):
         model.sample("conv1", 1, shapes=shapes)
 
@@ -161,13 +161,13 @@ def test_data_of_every_kind(model, data):
         ([], "no layer"),
     ],
 )
-def test_what_is_no_layer(model, layer, message):
+def test_what_is_not_a_layer(model, layer, message):
     with pytest.raises(LayerError, match=message):
         model.sample(layer, 4, DATA)
 
 
 @pytest.mark.parametrize("index", [1.5, None, True, [0, "1"], "x"])
-def test_what_is_no_index(model, index):
+def test_what_is_not_an_index(model, index):
     with pytest.raises(BatchError, match="not a sample index"):
         model.sample("conv1", index, DATA)
 

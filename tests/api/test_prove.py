@@ -17,7 +17,7 @@ def test_a_file_is_proven_without_being_run(name):
     assert str(proof) == "proven: samples never mix, for every input, at every batch size"
 
 
-def test_where_samples_can_meet_is_told():
+def test_where_samples_can_meet_is_reported():
     with open_model(EXPORTED / "dynamic.onnx") as model:
         proof = model.prove()
     assert not proof.proven

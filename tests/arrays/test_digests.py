@@ -25,7 +25,7 @@ def laid_out(array, layout):
 
 @pytest.mark.parametrize("layout", ["rows", "columns", "gaps"])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_every_row_is_told_from_every_other(dtype, layout):
+def test_every_row_is_distinguished_from_every_other(dtype, layout):
     array = tensor(dtype)
     fingerprint = Fingerprint(array, 6)
     assert fingerprint.same(laid_out(array, layout))

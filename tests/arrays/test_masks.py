@@ -50,7 +50,7 @@ def test_ids_that_are_padded():
     assert (found.axis, found.value, found.counts.tolist()) == (1, 0, LENGTHS.tolist())
 
 
-def test_what_is_no_padding():
+def test_what_is_not_padding():
     rng = np.random.default_rng(0)
     assert padded_steps(rng.standard_normal((4, 6))) is None
     assert padded_steps(np.eye(5)) is None  # one-hot vectors end in zeros, but hold them everywhere

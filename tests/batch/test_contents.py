@@ -31,7 +31,7 @@ def test_where_any_float_is_valid(spec, free):
     assert free_places(np.floor(MIXED), spec) is None or not spec.counts
 
 
-def test_no_float_is_valid_where_there_is_none_or_a_length_is_told():
+def test_no_float_is_valid_where_there_is_none_or_a_length_is_reported():
     assert free_places(np.arange(4), TensorSpec("x")) is None
     assert free_places(np.arange(4.0), TensorSpec("lengths")) is None
     assert free_places(np.arange(4.0), TensorSpec("level")) is not None

@@ -171,7 +171,7 @@ class TestFitting:
         with pytest.raises(BatchError, match="holds no samples"):
             fitted(np.ones((0, 8, 8, 1), np.float32), IMAGE)
 
-    def test_a_single_number_is_no_batch(self):
+    def test_a_single_number_is_not_a_batch(self):
         for spec in (IMAGE, TensorSpec("x"), TensorSpec("x", (), "float32", presumed=frozenset({"rank"}))):
             with pytest.raises(BatchError, match=r"given \(\)|a single number, but"):
                 fitted(np.array(3.0, np.float32), spec)

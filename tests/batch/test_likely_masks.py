@@ -53,7 +53,7 @@ def test_ids_may_hold_padding_that_does_not_show():
     assert found(free_dims=True, x=RNG.integers(1, 9, (4, 6))) == [("steps", "x=0")]
 
 
-def test_what_is_no_mask():
+def test_what_is_not_a_mask():
     assert found(limit=60, columns=RNG.integers(1, 60, (4, 12))) == []
     numbers = RNG.standard_normal((4, 12))
     assert found(x=numbers) == []

@@ -46,5 +46,5 @@ def test_other_inputs_are_what_they_were_without_them():
     assert (batch["x"] == alone["x"]).all()
 
 
-def test_types_and_labels_are_no_masks():
+def test_types_and_labels_are_not_masks():
     assert made(token_type_mask=("int64", 50))["token_type_mask"].max() > 1

@@ -108,7 +108,7 @@ def test_archives_that_hold_other_files(tmp_path):
         assert what in refused(tmp_path / name).message
 
 
-def test_what_is_no_regular_file_is_not_waited_for(tmp_path):
+def test_what_is_not_a_regular_file_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "fifo")
     assert "a pipe" in refused(tmp_path / "fifo").message
     assert "a folder" in refused(tmp_path).message

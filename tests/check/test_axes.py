@@ -58,7 +58,7 @@ def test_of_one_batch_size_any_axis_could_be_it():
 @pytest.mark.parametrize(
     "layer", [leak, lambda x: leak(x)[None], lambda x: leak(x).T.copy(), lambda x: np.repeat(leak(x), 3, axis=0)]
 )
-def test_a_leak_is_told_along_that_axis(layer):
+def test_a_leak_is_reported_along_that_axis(layer):
     found = movement(seen(layer, width=8), OUT)
     assert found == [{0, 1}, {1}, {2}, {3}]
     assert pairs(found) == [(0, 1)]
@@ -85,7 +85,7 @@ def test_samples_in_another_order_are_shown_where_they_stand():
     assert movement(seen(lambda x: x[::-1].copy()), OUT) == [{3}, {2}, {1}, {0}]
 
 
-def test_nothing_is_told_of_what_is_not_known():
+def test_nothing_is_reported_of_what_is_not_known():
     assert movement(seen(leak, size=12), OUT) is None  # replaced in groups
     assert movement(seen(lambda x: x.mean(0)), OUT) is None  # no axis
     chance = np.random.default_rng(3)

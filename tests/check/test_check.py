@@ -100,7 +100,7 @@ def test_clean_models_pass(functions, size):
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize(("rule", "function"), FAULTY.values(), ids=FAULTY)
-def test_faults_are_found_and_blamed(rule, function):
+def test_faults_are_found_at_the_right_layer(rule, function):
     report = verdict(function, np.positive)
     assert report.verdict == "fail"
     assert {layer for code, layer in errors(report) if code == rule} == {"step0"}, report.findings
@@ -142,7 +142,7 @@ def test_a_nan_that_makes_the_whole_batch_fail():
     assert errors(verdict(np.tanh, strict, np.tanh)) == {("KMR108", "step1")}
 
 
-def test_extreme_values_that_a_model_refuses_are_no_fault():
+def test_extreme_values_that_a_model_refuses_are_not_fault():
     def bounded(x):
         if (np.abs(x) > 25).any():
             raise ModelRunError("out of range")
@@ -186,7 +186,7 @@ def test_a_layer_that_fails_at_some_size_is_named_not_the_one_before():
     assert errors(report) == {("KMR102", "step1")}
 
 
-def test_rows_with_pieces_of_several_samples_are_blamed_not_the_sum_after():
+def test_rows_with_pieces_of_several_samples_are_named_not_the_sum_after():
     report = verdict(FAULTY["permute and reshape in the wrong order"][1], lambda x: x.cumsum(1))
     assert errors(report) == {("KMR105", "step0")}
 
@@ -214,7 +214,7 @@ def test_a_sum_of_two_orders_is_the_fault_of_what_reordered():
     assert errors(report) == {("KMR101", "roll")}
 
 
-def test_a_lost_batch_is_told_from_a_width_that_equals_it():
+def test_a_lost_batch_is_distinguished_from_a_width_that_equals_it():
     report = verdict(lambda x: x.mean(0), size=5)
     assert errors(report) == {("KMR104", "step0")}
 
@@ -230,7 +230,7 @@ def test_fails_on_the_batch_but_runs_at_a_coincident_size():
     assert report.verdict == "fail"
 
 
-def test_a_size_that_many_others_have_is_no_coincidence():
+def test_a_size_that_many_others_have_is_not_a_coincidence():
     report = verdict(lambda x: np.tanh(x).reshape(2, -1, 5)[0], size=7)
     codes = {code for code, _ in errors(report)}
     assert "KMR102" in codes
@@ -254,7 +254,7 @@ def sorted_for(*between):
 
 @pytest.mark.parametrize("size", [B, 11], ids=["one by one", "in groups"])
 @pytest.mark.parametrize("data", [None, 7], ids=["draws", "nearly equal"])
-def test_last_bits_after_a_sort_are_no_leak(size, data):
+def test_last_bits_after_a_sort_are_not_leak(size, data):
     report = verdict(*sorted_for(by_place, dense), size=size, seed=data or 0)
     assert errors(report) == set()
     assert report.verdict == "pass"
@@ -383,7 +383,7 @@ def test_chance_is_not_called_state():
     ],
     ids=["a counter", "seeded noise", "seeded dropout", "mixed up at random"],
 )
-def test_a_counter_is_told_from_random_numbers_that_every_fresh_model_draws(code, step):
+def test_a_counter_is_distinguished_from_random_numbers_that_every_fresh_model_draws(code, step):
     class Counting(ArraySession):
         calls = 0
 
@@ -432,7 +432,7 @@ def test_a_dead_output_is_inconclusive():
     assert kinds["step0", "out0"] == "inconclusive"
 
 
-def test_what_takes_in_what_never_showed_is_no_constant_either():
+def test_what_takes_in_what_never_showed_is_not_a_constant_either():
     report = verdict(lambda x: np.maximum(x - 1e9, 0), np.cos, lambda x: np.arange(5))
     kinds = {(tap.layer, tap.port): tap.index.kind for tap in report.taps}
     assert kinds["step1", "in0"] == kinds["step1", "out0"] == "inconclusive"
@@ -518,7 +518,7 @@ def test_a_tensor_that_is_handed_through_is_looked_at_in_every_pass(change, afte
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize(("value", "severity", "claim"), [(-np.inf, "warning", "pass"), (np.inf, "error", "fail")])
-def test_what_forbids_a_choice_is_no_failure(value, severity, claim):
+def test_what_forbids_a_choice_is_not_a_failure(value, severity, claim):
     report = verdict(lambda x: np.where(np.arange(5) == 1, value, x))
     assert [finding.severity for finding in report.findings if finding.rule == "KMR304"] == [severity]
     assert report.verdict == claim

@@ -140,7 +140,7 @@ def test_rows_of_the_file_are_used_before_any_is_made_up():
     np.testing.assert_array_equal(first, rows[:12])
 
 
-def test_made_up_rows_are_no_copies():
+def test_made_up_rows_are_not_copies():
     """Samples that are the same could not be separated."""
     seen = []
 

@@ -130,7 +130,7 @@ def test_noise_of_its_own_is_reported_as_ever():
     assert {(f.rule, f.layer) for f in report.findings} == {("KMR301", "noise")}
 
 
-def test_what_shows_only_through_the_mix_by_design_is_not_proven():
+def test_what_shows_only_through_the_mix_by_design_is_not_verified():
     model = zoo.chain(zoo.norm(name="bn1"), keras.layers.ReLU(), keras.layers.Dense(5))
     model.get_layer("bn1").moving_mean.assign(np.full(16, 1e3))  # in inference nothing gets past the ReLU
     report = check(model)

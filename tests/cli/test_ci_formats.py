@@ -254,7 +254,7 @@ def test_a_reader_that_leaves_early_costs_neither_the_file_nor_the_exit_code(tmp
     ],
     ids=" ".join,
 )  # fmt: skip
-def test_a_glob_that_matches_nothing_is_no_check(kmr, tmp_path, options):
+def test_a_glob_that_matches_nothing_is_not_a_check(kmr, tmp_path, options):
     screen = kmr("check-batch-axis", *options, cwd=tmp_path)
     assert screen.code == 2
     assert f"no MODEL, and {'-o' if '-o' in options else ' '.join(options).removesuffix(' 1')} needs one" in screen.err

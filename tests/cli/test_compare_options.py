@@ -226,7 +226,7 @@ def test_whole_tensors_that_do_not_count_are_not_dropped_in_silence(kmr, place, 
 
 
 @pytest.mark.slow
-def test_update_with_a_model_that_is_none_is_no_success(kmr, place, tmp_path):
+def test_update_with_a_model_that_is_none_is_not_success(kmr, place, tmp_path):
     shutil.copy(place / "shifted.onnx", tmp_path / "good.onnx")
     (tmp_path / "junk.onnx").write_bytes(b"junk")
     folder = tmp_path / "snapshots"

@@ -143,7 +143,7 @@ class TestRunEach:
         assert one.error.message == "no data"
         assert err == "note:  something\nerror: no data\n"
 
-    def test_a_bug_in_the_work_on_one_model_is_no_result(self, capsys):
+    def test_a_bug_in_the_work_on_one_model_is_not_a_result(self, capsys):
         def work(path, report, fork):
             raise ZeroDivisionError
 

@@ -83,7 +83,7 @@ def test_what_cannot_be_written_is_refused_before_anything_runs(kmr, tmp_path, c
 
 
 @pytest.mark.parametrize("format_", ["terminal", "json"])
-def test_a_reader_that_leaves_early_is_no_failure(tmp_path, format_):
+def test_a_reader_that_leaves_early_is_not_a_failure(tmp_path, format_):
     layers = f"'{COMMAND}' layers '{HOME / 'windows.keras'}' --format {format_}"
     line = f"({layers}; echo $? > code) | head -n 1"
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, cwd=tmp_path, timeout=60, check=True)

@@ -66,7 +66,7 @@ def test_a_check_shows_a_bar(slowly):
     assert "pass" in out
 
 
-def test_no_bar_is_drawn_where_stderr_is_no_terminal(kmr):
+def test_no_bar_is_drawn_where_stderr_is_not_a_terminal(kmr):
     screen = kmr("check-batch-axis", HOME / "digits.keras", "--input", HOME / "digits.npz")
     lines = [line for line in screen.err.splitlines() if " …" not in line]  # as they come every ten seconds
     assert [line[:7] for line in lines] == ["note:  ", "note:  "]

@@ -66,7 +66,7 @@ def test_with_weights_missing(kmr, tmp_path):
     assert "variables" in error
 
 
-def test_a_pickled_state_dict_is_no_torchscript(kmr, tmp_path):
+def test_a_pickled_state_dict_is_not_torchscript(kmr, tmp_path):
     import torch
 
     torch.save({"weight": torch.zeros(3)}, tmp_path / "weights.pt")

@@ -54,14 +54,14 @@ def test_renamed_layers_keep_their_order():
     assert renamed(found) == {("x", "p"), ("y", "q")}
 
 
-def test_a_layer_elsewhere_is_no_renamed_one():
+def test_a_layer_elsewhere_is_not_a_renamed_one():
     found = align(layers("a", "b", "c", "late"), layers("a", "early", "b", "c"))
     assert not renamed(found)
     assert found.added == (("late", 0),)
     assert found.removed == (("early", 0),)
 
 
-def test_another_shape_is_no_renamed_layer():
+def test_another_shape_is_not_a_renamed_layer():
     found = align(layers("a", "x", shapes=[(5,), (7,)]), layers("a", "y", shapes=[(5,), (6,)]))
     assert (found.added, found.removed) == ((("x", 0),), (("y", 0),))
 
@@ -142,7 +142,7 @@ def test_a_model_of_nothing_but_outputs():
     assert found.removed == (("a", 0),)
 
 
-def test_random_text_and_empty_taps_are_no_obstacle():
+def test_random_text_and_empty_taps_are_not_obstacle():
     taps = (
         tap("a", np.array([b"x"] * 4, object)), tap("b", np.zeros((4, 0), np.float32)),
         tap("c", np.full((4, 3), np.nan, np.float32)),

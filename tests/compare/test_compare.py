@@ -59,7 +59,7 @@ def test_the_first_layer_is_named_and_what_follows_counted(whole):
 
 
 @WHOLE
-def test_a_change_that_is_undone_is_told_as_such(whole):
+def test_a_change_that_is_undone_is_reported_as_such(whole):
     result = judged(chain(b=B + 1), chain(), whole=whole)
     assert result.verdict == "fail"
     assert "in every sample; at no other layer, and not in the outputs" in only(result).message
@@ -179,13 +179,13 @@ def test_an_output_whose_batch_axis_moved_does_not_agree(whole):
         ("constant", "separated", None), ("routed", "separated", "error"), ("interleaved", "separated", "error"),
     ],
 )  # fmt: skip
-def test_what_is_not_proven_is_no_error(now, before, severity):
+def test_what_is_not_verified_is_not_an_error(now, before, severity):
     runs = [Run().add("a", A).add("b", B, kind=kind).end(Y) for kind in (now, before)]
     result = judged(*runs, whole=True)
     assert told(result) == ([] if severity is None else [("KMR405", severity, "b")])
 
 
-def test_an_axis_that_is_only_less_certain_is_no_finding():
+def test_an_axis_that_is_only_less_certain_is_not_a_finding():
     """Coarse values that a replaced sample left alone: nothing speaks against the place."""
     runs = [Run().add("a", A).add("b", B, kind=kind, axis=0, owners=range(4)).end(Y)
             for kind in ("inconclusive", "separated")]  # fmt: skip
@@ -298,7 +298,7 @@ def test_a_layer_with_wrong_input_is_innocent():
     assert told(judged(run(1), run(0))) == [("KMR406", "error", "a")]
 
 
-def test_code_between_layers_is_not_blamed_on_a_layer():
+def test_code_between_layers_is_not_reported_at_a_layer():
     def run(shift):
         return Run().add("a", A, port="in0").add("a", A).add("b", A + shift, port="in0").add("b", B + shift).end(Y)
 
@@ -420,7 +420,7 @@ def test_ports_in_parts(port):
 # -- what counts -------------------------------------------------------------------------------------------------
 
 
-def test_what_follows_an_allowed_layer_is_not_proven_by_outputs_alone():
+def test_what_follows_an_allowed_layer_is_not_verified_by_outputs_alone():
     now, before = chain(b=B + 1, c=C + 1, y=Y + 1), chain()
     result = judged(now, before, policy=Policy(allow=("b",)))
     assert result.verdict == "inconclusive"
@@ -581,7 +581,7 @@ def test_what_was_matched_with_what():
     ]  # fmt: skip
 
 
-def test_patterns_that_fit_nothing_are_told():
+def test_patterns_that_fit_nothing_are_reported():
     given = Tolerances(layers=(("b", Tolerance(rtol=1.0)), ("y", Tolerance(rtol=1.0)), ("gone*", Tolerance(rtol=1.0))))
     result = judged(chain(), chain(), tolerances=given, policy=Policy(allow=("a", "none")))
     assert (result.unmatched_tolerances, result.unmatched) == (("gone*",), ("none",))

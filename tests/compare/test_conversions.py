@@ -245,7 +245,7 @@ def test_half_precision(keras, against_model):
     assert 0 < result.outputs[0].size < result.outputs[0].tolerance
 
 
-def test_half_precision_of_other_weights_is_no_rounding(keras, against_model):
+def test_half_precision_of_other_weights_is_not_rounding(keras, against_model):
     result = against_model(keras(zoo.cnn(dtype="float16", seed=4)), keras(zoo.cnn()), zoo.images())
     assert result.verdict == "fail"
     assert ("KMR406", "error", "conv1") in told(result)

@@ -94,7 +94,7 @@ def test_several_slices_a_sample(exact, owners):
 
 
 @EXACT
-def test_a_batch_axis_that_moved_is_no_other_content(exact):
+def test_a_batch_axis_that_moved_is_not_another_content(exact):
     value = normal(4, 5, 3)
     moved = {"kind": "moved", "axis": 1, "owners": range(4)}
     found = compared(np.moveaxis(value, 0, 1).copy(), value, exact=exact, now_as=moved)
@@ -362,7 +362,7 @@ def test_no_tolerance_means_every_bit(exact):
     assert (found.kind, found.where) == ("off", (1,))
 
 
-def test_rounding_of_sketches_is_no_difference():
+def test_rounding_of_sketches_is_not_a_difference():
     """One unit in the last place is finer than a sketch: it must not accuse by chance."""
     ulp = 2.0**-23
     for seed in range(40):
@@ -383,6 +383,6 @@ def test_a_single_outlier_among_many_is_seen_in_the_extremes():
 
 
 @pytest.mark.parametrize("scale", [1e-7, 1.0, 1e12])
-def test_the_rounding_of_the_extremes_is_no_evidence(scale):
+def test_the_rounding_of_the_extremes_is_not_evidence(scale):
     value = normal(4, 200).astype(np.float64) * scale
     assert compared(value * (1 + 1e-15), value, exact=False, tolerance=(1e-9, 1e-12)).kind == "close"

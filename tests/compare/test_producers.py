@@ -135,7 +135,7 @@ def test_a_wrapper_of_the_baseline():
     assert [found for found in errors(result) if found[0] == "KMR406"] == [("KMR406", "conv", "out0")]
 
 
-def test_code_that_is_no_layer_is_told_as_what_enters():
+def test_code_that_is_not_a_layer_is_reported_as_what_enters():
     def run(shift):
         return Network().layer("a", X, A).layer("b", A * 2 + shift, B + shift).ends(Y + shift)
 
@@ -230,7 +230,7 @@ def test_two_of_three_outputs_changed_places_and_the_third_changed():
         assert sorted(errors(result)) == [("KMR406", "", "out2"), ("KMR409", "", "out0")]
 
 
-def test_an_output_that_holds_anothers_twice_is_no_other_order():
+def test_an_output_that_holds_anothers_twice_is_not_another_order():
     (now, as_now), (before, as_before) = outputs(Q, Q), outputs(P, Q)
     for result in both(now, before, as_now=as_now, as_before=as_before):
         assert errors(result) == [("KMR406", "", "out0")]

@@ -65,7 +65,7 @@ def test_the_end_of_several_is_refused():
     assert "more of the path" in caught.value.hint
 
 
-def test_what_matches_nothing_is_told():
+def test_what_matches_nothing_is_reported():
     policy = Policy(allow=("sores", "scores", "x*")).resolved(LAYERS, "/")
     assert policy.unmatched(LAYERS) == ("sores", "x*")
 

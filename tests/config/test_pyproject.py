@@ -24,7 +24,7 @@ def test_batch_sizes_are_whole_numbers(tmp_path):
 
 
 @pytest.mark.parametrize("value", ['"1,8"', "8", "[0]", '["8"]', "[true]", "[1.5]"])
-def test_what_is_no_batch_size_is_refused(tmp_path, value):
+def test_what_is_not_a_batch_size_is_refused(tmp_path, value):
     (tmp_path / "pyproject.toml").write_text(f"[tool.kmr-inspect]\nbatch-sizes = {value}\n")
     with pytest.raises(KmrError, match=r"\[tool.kmr-inspect\] batch-sizes") as raised:
         read_settings(tmp_path)

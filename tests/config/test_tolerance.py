@@ -114,6 +114,6 @@ def test_a_layers_rtol_ends_a_general_ulp():
 
 
 @pytest.mark.parametrize("wrong", [{"rtol": -1.0}, {"atol": float("nan")}, {"rtol": float("inf")}, {"ulp": -1}])
-def test_what_is_no_tolerance_is_refused(wrong):
+def test_what_is_not_a_tolerance_is_refused(wrong):
     with pytest.raises(KmrError, match="must be a finite number, 0 or more"):
         Tolerance(**wrong)

@@ -148,7 +148,7 @@ def test_a_wrong_size_is_traced_with_all_values():
 
 @pytest.mark.parametrize("size", [2, 6, 9])
 @pytest.mark.parametrize("layout", [np.asfortranarray, lambda x: x[:, ::-1], lambda x: np.repeat(x, 2, axis=1)[:, ::2]])
-def test_memory_with_gaps_is_no_chance(layout, size):
+def test_memory_with_gaps_is_not_a_chance(layout, size):
     report, _ = report_on(wide(layout, np.tanh), size)
     assert report.verdict == "pass"
     assert not [finding for finding in report.findings if finding.severity != "note"]
@@ -170,7 +170,7 @@ def test_experts_on_axis_0_as_many_as_samples():
         assert {finding.rule for finding in report.findings} <= {"KMR107"}
 
 
-def test_what_turns_out_restless_late_is_not_compared_with():
+def test_what_turns_out_nondeterministic_late_is_not_compared_with():
     passes = [0]
 
     def jitter(x):

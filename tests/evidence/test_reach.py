@@ -165,7 +165,7 @@ def test_one_element_of_another_row_needs_bits_per_element(place):
 
 
 @pytest.mark.parametrize("rows_again", [True, False])
-def test_what_rows_told_before(rows_again):
+def test_what_rows_reported_before(rows_again):
     """Unless the passes are run again, all of a row counts as changed."""
     before, first = large(((1, 2, 3), 9.0))
     reach = Reach(before, B)
@@ -185,7 +185,7 @@ def test_outputs_are_looked_at_element_by_element():
     assert set(np.unique(reach.elements[4])) == {0, 4}
 
 
-def test_other_bits_in_another_row_are_no_change():
+def test_other_bits_in_another_row_are_not_change():
     before, _ = large()
     before[3] = 0.0
     reach = Reach(before, B)

@@ -73,7 +73,7 @@ def test_batch_mean_is_mixed():
     assert "depend on several samples" in notices[0]
 
 
-def test_last_bits_are_told_from_a_leak():
+def test_last_bits_are_distinguished_from_a_leak():
     def jitter(x):
         return x * (1 + np.sign(x.sum()) * 2.0**-52)
 
@@ -106,7 +106,7 @@ def test_routed():
     assert record.sample is None
 
 
-def test_silence_is_never_called_a_proof():
+def test_silence_is_never_called_evidence():
     table = np.arange(12.0).reshape(4, 3)
     session = ArraySession([("table", lambda _: table), ("after", lambda x: x + 1)])
     records = take_samples(session, batch(), Taps(("table", "after"), sides=("out",)), [1])
@@ -126,7 +126,7 @@ def test_a_layer_that_takes_nothing_is_constant():
     assert record.sample is None
 
 
-def test_dead_row_is_not_called_proven():
+def test_dead_row_is_not_called_verified():
     record, _, _ = take(lambda x: np.where(np.arange(len(x))[:, None] == 2, 0.0, np.tanh(x)))
     assert record.index.kind == "inconclusive"
     assert record.sample == 2
@@ -143,7 +143,7 @@ def poisoned(size, sample, width=3):
 
 
 @pytest.mark.parametrize("size", [2, 3, 6])
-def test_nan_that_spreads_over_the_batch_is_no_proof(size):
+def test_nan_that_spreads_over_the_batch_is_not_evidence(size):
     """Whatever else changes, NaN stays NaN: the whole batch seems to belong to the sample with NaN."""
     data = poisoned(size, size - 1)
     for sample in range(size):

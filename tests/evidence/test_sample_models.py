@@ -18,12 +18,12 @@ MERGED = {
 
 @pytest.fixture(scope="module", params=DATA)
 def taken(request):
-    with open_model(HOME / request.param) as model:
+    with open_model(HOME / request.param, in_process=True) as model:
         data = HOME / DATA[request.param]
         yield request.param, model, model.sample("*", SAMPLE, data), data
 
 
-def test_every_tap_is_proven(taken):
+def test_every_tap_is_verified(taken):
     name, _, records, _ = taken
     verified = {"separated", "merged", "moved", "reordered"}
     open_questions = {(r.layer, r.call, r.port): r.index for r in records if r.index.kind not in verified}
@@ -49,7 +49,7 @@ def test_the_row_is_what_the_sample_alone_gives(taken):
             )
 
 
-def test_merged_windows_are_told(taken):
+def test_merged_windows_are_reported(taken):
     name, _, records, _ = taken
     for layer in MERGED.get(name, ()):
         kinds = {record.index.kind for record in records if record.layer == layer}

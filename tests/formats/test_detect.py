@@ -59,7 +59,7 @@ def test_empty_file(tmp_path, suffix):
         detect(path)
 
 
-def test_directory_that_is_no_savedmodel(tmp_path):
+def test_directory_that_is_not_savedmodel(tmp_path):
     with pytest.raises(ModelFileError, match=r"without saved_model\.pb, so not a SavedModel"):
         detect(tmp_path)
 
@@ -80,7 +80,7 @@ def test_cut_archive(tmp_path):
         detect(whole)
 
 
-def test_archive_with_a_name_that_is_no_text(tmp_path):
+def test_archive_with_a_name_that_is_not_text(tmp_path):
     whole = zipped(tmp_path / "m.pt", "größe.txt")
     whole.write_bytes(whole.read_bytes().replace("größe".encode(), b"gr\xff\xff\xff\xffe"))
     with pytest.raises(ModelFileError, match="cut short or damaged"):

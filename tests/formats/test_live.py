@@ -33,7 +33,7 @@ def test_a_scripted_module_opens():
         assert [layer.path for layer in model.layers] == ["dense"]
 
 
-def test_what_is_no_model_at_all():
+def test_what_is_not_a_model_at_all():
     with pytest.raises(KmrError, match="a dict isn't a model") as caught:
         open_model({"a": 1}, in_process=True)
     assert caught.value.hint == "give a path, a keras.Model, a torch.jit.ScriptModule or a torch.nn.Module"

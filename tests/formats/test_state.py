@@ -169,7 +169,7 @@ def test_pt2(kind, decomposed, tmp_path):
     held(conformance.Example("m", exported, path, BATCH))
 
 
-def test_an_enum_of_a_class_that_nobody_imported_is_no_state():
+def test_an_enum_of_a_class_that_nobody_imported_is_not_state():
     from kmr_cli.formats.torchscript.run.state import ModuleState
 
     class Module:

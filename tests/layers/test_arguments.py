@@ -28,7 +28,7 @@ def test_numpy_integers_are_integers_and_can_be_saved(kind, name):
 
 
 @pytest.mark.parametrize("value", [1.5, "0", None, False])
-def test_axis_is_no_integer(value):
+def test_axis_is_not_an_integer(value):
     with pytest.raises(ValueError, match=r"^axis must be an integer"):
         layers.TensorDimensionExpander(axis=value)
 
@@ -42,7 +42,7 @@ def test_axis_out_of_range(axis):
 
 
 @pytest.mark.parametrize("value", ["0.5", None, float("nan"), float("inf"), True, [1]])
-def test_threshold_is_no_finite_number(value):
+def test_threshold_is_not_a_finite_number(value):
     with pytest.raises(ValueError, match=r"^threshold must be "):
         layers.ThresholdBasedMasking(value)
 

@@ -64,7 +64,7 @@ def test_every_command_and_option_that_is_named_exists():
     assert {option for option in named if not re.search(rf"{option}\b", help_text)} == set()
 
 
-def test_a_shape_may_have_a_dtype_wherever_shapes_are_told():
+def test_a_shape_may_have_a_dtype_wherever_shapes_are_reported():
     assert README.count("--shape NAME=N,N:DTYPE") > 1
     for command in (["pytest"], ["kmr_cli", "sample"]):
         run = subprocess.run([sys.executable, "-m", *command, "--help"], capture_output=True, text=True, check=True)

@@ -189,7 +189,7 @@ def test_a_warning_is_a_warning_of_pytest(project):
     assert strict.ret == 1
 
 
-def test_a_file_that_is_no_model_is_an_error_of_its_tests(project):
+def test_a_file_that_is_not_a_model_is_an_error_of_its_tests(project):
     result = project.runpytest("--kmr-model", "broken.onnx", *SHAPE)
     outcomes = result.parseoutcomes()
     assert outcomes["errors"] > 1
@@ -263,7 +263,7 @@ def test_a_selection_for_the_check_leaves_the_comparison_whole(project):
     refused.stderr.fnmatch_lines(["*no rule of compare, and --kmr-snapshot asks for it*"])
 
 
-def test_rules_of_which_none_applies_to_the_model_are_no_pass(project):
+def test_rules_of_which_none_applies_to_the_model_are_not_pass(project):
     project.makepyprojecttoml("[tool.kmr-inspect]\nselect = ['KMR2']\n")  # masks, and the model has none
     result = project.runpytest("--kmr-model", "clean.onnx", *SHAPE)
     result.assert_outcomes(failed=1)

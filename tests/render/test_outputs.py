@@ -176,7 +176,7 @@ def test_a_report_is_known_by_its_first_bytes(tmp_path, name, case):
     assert not outputs.is_own_report(name, place)
 
 
-def test_what_is_no_report_of_ours_is_not_known(tmp_path):
+def test_what_is_not_a_report_of_ours_is_not_known(tmp_path):
     snapshot = Path(__file__).parents[2] / "sample_models" / "snapshots" / "digits.keras.kmr.json"
     (tmp_path / "notes.json").write_text('{"schema": 2, "title": "kmr-inspect"}')
     for place in (snapshot, tmp_path / "notes.json", tmp_path / "gone.json", tmp_path):

@@ -187,7 +187,7 @@ def test_a_later_version_is_refused():
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", "null", "{}", '{"kind": "kmr-inspect snapshot"}', "[" * 100_000, "1" * 10_000, "\0"]
 )
-def test_what_is_no_snapshot_is_refused(text):
+def test_what_is_not_a_snapshot_is_refused(text):
     with pytest.raises(SnapshotError, match=r"^s\.json: "):
         parse(text, "s.json")
 

@@ -185,7 +185,7 @@ def test_checksum_goes_by_content_not_by_layout_or_byte_order():
     assert checksum(np.nextafter(value, np.float32(9))) != checksum(value)
 
 
-def test_text_is_told_apart_where_it_is_cut():
+def test_text_is_distinguished_where_it_is_cut():
     assert checksum(np.array([b"ab", b"c"], object)) != checksum(np.array([b"a", b"bc"], object))
 
 

@@ -130,7 +130,7 @@ def test_an_axis_that_was_free_and_is_fixed_now(tmp_path, declaring, now, before
     assert result.outputs[0].agrees
 
 
-def test_another_fixed_batch_is_no_reason_to_accept_it(tmp_path, declaring):
+def test_another_fixed_batch_is_not_a_reason_to_accept_it(tmp_path, declaring):
     """The hint says how to fix the model; only where a fixed batch was replaced by another, that it may be meant."""
     path, data = tmp_path / "s.kmr.json", zoo.images((6, 6, 1))
     for before, hint in ((None, "with a batch axis of any size"), (4, "or if it is meant, take the snapshot again")):
@@ -266,7 +266,7 @@ def test_other_data_is_refused(two):
         compare_with_snapshot(model, path, zoo.images((4,)))
 
 
-def test_synthetic_data_of_another_numpy_is_told(two):
+def test_synthetic_data_of_another_numpy_is_reported(two):
     model, path = two
     document = json.loads(dump(model.snapshot()))
     document["batch"]["inputs"][0]["bits"] = "00000000"

@@ -36,7 +36,7 @@ def test_an_expert_that_is_full_of_one_kind_of_sample(needs_full_pass):
     assert errors == {("KMR101", "mix")}
 
 
-def test_the_place_in_the_batch_is_no_other_sample():
+def test_the_place_in_the_batch_is_not_another_sample():
     report, errors = report_of(
         lambda x: np.where(x[:, :1] > 0, x, 2 * x) + np.arange(len(x))[:, None] % SIZE, (3, 4, 5)
     )

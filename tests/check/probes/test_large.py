@@ -76,14 +76,14 @@ def test_a_mix_above_a_size_is_found_at_its_layer(size):
     assert report.verdict == "fail"
 
 
-def test_samples_without_a_mix_pass_and_the_size_is_told():
+def test_samples_without_a_mix_pass_and_the_size_is_reported():
     report = checked(chain(("late", above(20, lambda x: x))))
     assert (report.verdict, errors(report)) == ("pass", [])
     assert max(report.batch_sizes) == 32
     assert "batch sizes above 32" in report.not_examined
 
 
-def test_other_arithmetic_in_large_batches_is_no_mix():
+def test_other_arithmetic_in_large_batches_is_not_a_mix():
     report = checked(chain(("late", above(20, own_scales))))
     assert errors(report) == [("KMR102", "late")]  # one sample, two answers: a server's load decides which
 
@@ -193,7 +193,7 @@ def test_a_question_of_the_batch_that_only_a_silent_sample_answers():
     assert errors(checked(session)) == [("KMR101", "ask")]
 
 
-def test_silent_samples_are_no_fault_and_where_they_are_refused_usual_ones_do():
+def test_silent_samples_are_not_fault_and_where_they_are_refused_usual_ones_do():
     def refused(x):
         if (x == 0).all(1).any():
             raise ModelRunError("a silent sample")

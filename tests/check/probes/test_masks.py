@@ -114,7 +114,7 @@ def test_a_mask_without_steps():
         check(session, info, {"mask": np.arange(7.0)}, policy=Policy(masks=("mask",)))
 
 
-def test_padding_that_nobody_can_vary_is_no_pass():
+def test_padding_that_nobody_can_vary_is_not_a_pass():
     fixed = TensorSpec("tokens", (None, T), "int64", 9)
     report = report_on(read, fixed, masks=("tokens=0",))
     assert report.verdict == "inconclusive"

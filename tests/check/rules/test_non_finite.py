@@ -95,7 +95,7 @@ def severities(forward):
 MASKED, NAN = put(-np.inf), put(np.nan, sample=1)
 
 
-def test_a_mask_is_no_error_because_of_a_nan_elsewhere():
+def test_a_mask_is_not_an_error_because_of_a_nan_elsewhere():
     def layers(x, layer):
         return layer("softmax", softmax, layer("mask", MASKED, x)), layer("log", NAN, x)
 
@@ -166,7 +166,7 @@ class Late(ArraySession):
         return super().capture(batch, taps, out_of_order if sink else None, stop=stop)
 
 
-def test_a_layer_is_the_source_though_it_is_told_late():
+def test_a_layer_is_the_source_though_it_is_reported_late():
     found = judged(np.tanh, put(np.nan, sample=2), np.cos, kind=Late)
     assert [(layer, severity) for layer, severity, _ in found] == [("step1", "error")]
 
@@ -192,7 +192,7 @@ def test_inside_only_is_a_note(value):
     assert (layer, severity) == ("step0", "note")
 
 
-def test_finite_values_and_input_that_is_not_finite_are_no_finding():
+def test_finite_values_and_input_that_is_not_finite_are_not_finding():
     assert judged(np.tanh) == []
     assert judged(np.tanh, data=put(np.nan)(X)) == []
 

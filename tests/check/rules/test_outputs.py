@@ -95,7 +95,7 @@ def test_a_leak_between_rows_is_not_allowed_by_the_name_of_its_output():
     assert {rule for rule, _ in found(report, "error")} == {"KMR101"}
 
 
-def test_a_name_that_no_output_has_is_told():
+def test_a_name_that_no_output_has_is_reported():
     assert report_on({"y": lambda y: y}, policy=Policy(allow_outputs=("lost",))).unmatched == ("lost",)
 
 
@@ -110,7 +110,7 @@ def test_rows_that_are_not_one_a_sample_are_found_at_the_output(head, words, siz
     assert report.verdict == "pass"
 
 
-def test_one_row_a_sample_is_no_finding():
+def test_one_row_a_sample_is_not_a_finding():
     report = report_on({"y": lambda y: y, "more": lambda y: y[:, None, :2]})
     assert found(report, "warning") == found(report, "error") == set()
 
@@ -135,7 +135,7 @@ def test_a_loop_that_fills_some_rows_only_is_an_error(step, size, fixed):
 
 
 @pytest.mark.parametrize("size", [4, 10])
-def test_a_sample_that_stays_silent_is_no_error(size):
+def test_a_sample_that_stays_silent_is_not_an_error(size):
     data = np.random.default_rng(1).standard_normal((size, WIDTH))
     data[:, 0] = np.where(np.arange(size) == 2, 5.5, -1.25)
 

@@ -130,7 +130,7 @@ def test_calls_are_numbered_as_they_run(everywhere):
     np.testing.assert_array_equal(found["shared", 2, "out0"], model.shared(x).numpy())
 
 
-def test_what_is_told_of_them(everywhere):
+def test_what_is_reported_of_them(everywhere):
     _, _, path = everywhere
     info = exported.describe(path, OPTIONS)
     told = {layer.path: layer for layer in info.layers}

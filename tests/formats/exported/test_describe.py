@@ -82,7 +82,7 @@ def test_names_of_nested_inputs_and_outputs():
     assert [spec.name for spec in described("functional").outputs] == ["out0"]
 
 
-def test_what_is_no_sample_is_noted():
+def test_what_is_not_a_sample_is_noted():
     info = described("sides")
     assert [spec.name for spec in info.inputs] == ["x"]
     assert any("'mixing' has no batch axis" in note for note in info.notes)

@@ -95,7 +95,7 @@ class Between(nn.Module):
 
 
 @pytest.mark.parametrize("kind", FAULTS, ids=lambda kind: kind.__name__)
-def test_faults_are_blamed_on_the_operator_and_layer_where_they_lie(kind, tmp_path):
+def test_faults_are_reported_at_the_operator_and_layer_where_they_lie(kind, tmp_path):
     shape, answer, operator = FAULTS[kind]
     model = Between(kind(), shape[-1]).eval()
     path = exported.save(exported.plain(model, {"x": exported.normal(7, *shape)}), tmp_path / "model.pt2")
@@ -135,7 +135,7 @@ def test_the_claim_says_for_which_sizes_it_holds(tmp_path):
     assert proof.range[1] == 16
 
 
-def test_a_loop_over_a_fixed_number_of_samples_is_no_meeting(tmp_path):
+def test_a_loop_over_a_fixed_number_of_samples_is_not_a_meeting(tmp_path):
     class OneByOne(nn.Module):
         def forward(self, x):
             return torch.stack([x[sample] * 2 for sample in range(x.size(0))])

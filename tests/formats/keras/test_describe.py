@@ -120,7 +120,7 @@ def test_compute_dtype_of_a_mixed_policy(tmp_path):
     assert [layers[name].dtype for name in ("half", "norm", "full")] == ["bfloat16", "bfloat16", "float32"]
 
 
-def test_a_fixed_batch_is_told(tmp_path):
+def test_a_fixed_batch_is_reported(tmp_path):
     x = keras.Input(batch_shape=(4, 3), name="x")
     keras.Model(x, keras.layers.Dense(2)(x)).save(tmp_path / "m.keras")
     assert describe(tmp_path / "m.keras", OPTIONS).fixed_batch == 4

@@ -29,7 +29,7 @@ def inputs(path):
 
 
 @pytest.mark.parametrize("count", [1, 2, 6])
-def test_the_samples_it_was_built_on_are_no_declaration(tmp_path, count):
+def test_the_samples_it_was_built_on_are_not_declaration(tmp_path, count):
     path = write(subclassed.Plain(), tmp_path, rows(count, 3))
     assert inputs(path) == ([("inputs", (None, 3))], None)
     report = checked(path, rows(5, 3))
@@ -107,7 +107,7 @@ def test_several_arguments_that_it_does_not(tmp_path, live):
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Keras': it cannot build the model
-def test_weights_that_keras_leaves_unread_are_no_weights(tmp_path):
+def test_weights_that_keras_leaves_unread_are_not_weights(tmp_path):
     path = write(subclassed.BuiltLater(), tmp_path, rows(2, 3))
     with pytest.raises(ModelLoadError, match=r"cannot build BuiltLater .* weights were not read") as caught:
         checked(path)
@@ -202,7 +202,7 @@ class TestCallInputs:
         assert self.names({"x": [2, 3], "t": []}) == [("t", ()), ("x", (None, 3))]
 
     @pytest.mark.parametrize("shapes", [None, {}, "text", {"x": "text"}, {"a.b": [2], "a": {"b": [2]}}, [[["x"]]]])
-    def test_what_is_no_structure(self, shapes):
+    def test_what_is_not_a_structure(self, shapes):
         assert self.names(shapes) is None
 
     def test_a_bottomless_structure(self):

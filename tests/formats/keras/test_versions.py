@@ -82,13 +82,13 @@ def test_an_option_of_a_later_keras_names_both_versions(saved, suffix):
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
-def test_an_unknown_option_in_a_file_of_this_keras_is_told_as_it_is(saved, suffix):
+def test_an_unknown_option_in_a_file_of_this_keras_is_reported_as_it_is(saved, suffix):
     error = refusal(saved(suffix, keras.__version__, **UNKNOWN))
     assert re.fullmatch(rf"m\{suffix}: Keras cannot load it: .*Dense.*from_the_future.*", error.message)
     assert "could not be deserialized" not in error.message
 
 
-def test_a_layer_of_a_later_keras_is_no_custom_class(saved):
+def test_a_layer_of_a_later_keras_is_not_a_custom_class(saved):
     error = refusal(saved(".keras", NEXT, module="keras.layers", class_name="Wonder"))
     assert f"written by Keras {NEXT}" in error.message
     assert "--import" not in error.hint

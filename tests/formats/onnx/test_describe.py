@@ -187,7 +187,7 @@ class TestFacts:
             assert f"inside of these loops and branches not everything can be tapped: {operator}" in info.notes
             assert not any(layer.path.startswith(f"{operator}/") for layer in info.layers)
 
-    def test_values_that_are_no_tensors_have_no_shape(self, tmp_path):
+    def test_values_that_are_not_tensors_have_no_shape(self, tmp_path):
         outputs = by_hand("sequences", tmp_path).outputs
         assert [(one.name, one.shape) for one in outputs] == [("y", (None, 2)), ("parts", None)]
 
@@ -332,7 +332,7 @@ class TestFiles:
         with pytest.raises(ModelFileError, match="holds no graph"):
             describe(path)
 
-    def test_a_name_that_is_no_text(self, tmp_path):
+    def test_a_name_that_is_not_text(self, tmp_path):
         data = onnx_models.save(onnx_models.plain(), tmp_path / "a.onnx").read_bytes()
         path = tmp_path / "b.onnx"
         path.write_bytes(data.replace(b"MatMul", b"Mat\xff\xfel"))

@@ -214,7 +214,7 @@ def test_the_placeholder_wins_over_a_lying_signature(tmp_path):
     assert describe(path).inputs == (TensorSpec("x", (None, 4), "float32"),)
 
 
-def test_a_fixed_batch_size_is_told(tmp_path):
+def test_a_fixed_batch_size_is_reported(tmp_path):
     def fix(message):
         for node in message.meta_graphs[0].graph_def.node:
             if node.op == "Placeholder" and node.name == "serving_default_x":

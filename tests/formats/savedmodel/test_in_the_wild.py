@@ -219,7 +219,7 @@ class Sparse(tf.Module):
 
 
 @pytest.mark.parametrize(("kind", "part"), [(Ragged, "row splits"), (Sparse, "indices")])
-def test_parts_of_a_ragged_or_sparse_tensor_are_no_samples(tmp_path, kind, part):
+def test_parts_of_a_ragged_or_sparse_tensor_are_not_samples(tmp_path, kind, part):
     module = kind()
     tf.saved_model.save(module, str(tmp_path), signatures=module.__call__.get_concrete_function())
     with open_model(tmp_path, in_process=True) as model:

@@ -137,7 +137,7 @@ def test_forked_tasks_are_followed(describe):
     assert layers["join"].calls == 1
 
 
-def test_helper_methods_are_no_calls(describe):
+def test_helper_methods_are_not_calls(describe):
     """Attention's own forward calls helpers of its class, and a layer around it calls one of them too."""
     layers = by_path(describe("transformer_encoder"))
     assert layers["layers.0.self_attn"].calls is None
@@ -253,7 +253,7 @@ class _Contradicts(nn.Module):
         return self.two(x) if x.dim() == 4 else self.one(x)
 
 
-def test_contradictions_are_no_facts(describe):
+def test_contradictions_are_not_facts(describe):
     assert describe(zoo.script(_Contradicts())).inputs == (TensorSpec("x", None, "float32", presumed=("dtype",)),)
 
 

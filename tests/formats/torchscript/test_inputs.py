@@ -86,7 +86,7 @@ def specs(path):
 
 
 @pytest.mark.parametrize("kind", DATA)
-def test_a_traced_padding_mask_is_no_feature(traced, kind):
+def test_a_traced_padding_mask_is_not_a_feature(traced, kind):
     path = traced(kind)
     data = DATA[kind]
     found = specs(path)
@@ -230,7 +230,7 @@ class TestFacts:
         facts.learn_rank(3, firm=False)
         assert facts.spec() == TensorSpec("x", (None, None))
 
-    def test_firm_sizes_are_told_without_presumed_ones(self):
+    def test_firm_sizes_are_reported_without_presumed_ones(self):
         facts = InputFacts("x")
         facts.learn_rank(3, firm=True)
         facts.learn_size(1, 4, firm=False)

@@ -125,7 +125,7 @@ class TestJUnit:
         names = {case.get("name") for case in ET.fromstring(junit.render([lost])).iter("testcase")}
         assert {"blocks/0", "pairs", "embed"} <= names
 
-    def test_a_layer_that_was_not_compared_is_no_pass_whatever_else_is_said_of_it(self, schema):
+    def test_a_layer_that_was_not_compared_is_not_a_pass_whatever_else_is_said_of_it(self, schema):
         report = outcomes(FINDINGS)[0]
         milder = tuple(replace(finding, severity="warning") for finding in report.findings)
         text = junit.render([replace(report, verdict="pass", layers=("head",), findings=milder)])
@@ -221,7 +221,7 @@ class TestSarif:
         )
 
     @pytest.mark.parametrize("some", [[], outcomes(EMPTY), [FAILED]], ids=["none", "empty", "failed"])
-    def test_nothing_checked_is_no_success(self, some):
+    def test_nothing_checked_is_not_success(self, some):
         (invocation,) = json.loads(sarif.render(some))["runs"][0]["invocations"]
         assert not invocation["executionSuccessful"]
         assert len(invocation["toolExecutionNotifications"]) == 1

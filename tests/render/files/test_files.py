@@ -81,7 +81,7 @@ def test_a_link_stays_and_its_file_is_replaced(tmp_path):
         write_whole(link, lambda path: path.write_text("no"), overwrite=False)
 
 
-def test_devices_pipes_and_circles_are_no_places(tmp_path):
+def test_devices_pipes_and_circles_are_not_places(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "circle").symlink_to("circle")
     (tmp_path / "null").symlink_to("/dev/null")

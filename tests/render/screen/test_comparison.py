@@ -135,7 +135,7 @@ def test_a_pass_by_fewer_rules_says_so():
     assert "nothing changed" not in shown(clean(), some_rules=True)
 
 
-def test_an_allowed_finding_is_no_clean_pass():
+def test_an_allowed_finding_is_not_a_clean_pass():
     result: Comparison = findings()
     allowed = tuple(replace(finding, allowed=True) for finding in result.findings)
     text = shown(replace(result, findings=allowed, verdict="pass"))

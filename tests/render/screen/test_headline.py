@@ -52,7 +52,7 @@ def test_of_several_the_worst_comes_first_and_each_once():
     )
 
 
-def test_what_is_allowed_or_no_error_is_no_reason():
+def test_what_is_allowed_or_no_error_is_not_a_reason():
     others = (finding("KMR101", allowed=True), finding("KMR301", "warning"), finding("KMR107", "note"))
     assert failed(finding("KMR202"), *others) == "a fully masked sample has no valid answer"
 

@@ -40,7 +40,7 @@ def test_terminal_states_the_figures():
     ("kind", "word"),
     [("mixed", "MIXED"), ("inconclusive", "INCONCLUSIVE"), ("interleaved", "INTERLEAVED"), ("routed", "ROUTED")],
 )
-def test_terminal_says_what_is_not_proven(kind, word):
+def test_terminal_says_what_is_not_verified(kind, word):
     text = shown([record([1.0], index=BatchIndex(kind, evidence="because"), sample=None)])
     assert f"{word}: because" in text
     assert "whole tensor shown" in text

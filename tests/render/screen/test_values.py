@@ -41,7 +41,7 @@ def test_every_float_is_shown_alike(dtype):
     assert shown(np.array([1.5, 0.0], dtype)) == "[1.5000      0]"
 
 
-def test_what_is_no_float():
+def test_what_is_not_a_float():
     assert shown(np.arange(3)) == "[0 1 2]"
     assert shown([True, False]) == "[ True False]"
     assert shown([1 + 2j]) == "[1.+2.j]"
