@@ -51,7 +51,7 @@ def test_a_string_tensor_of_tensorflow(tmp_path):
     assert outputs(report) == [((SIZE, 2), "float32", "separated")]
 
 
-def test_rows_of_different_lengths_that_leave_are_not_batch(tmp_path):
+def test_rows_of_different_lengths_that_leave_are_not_a_batch(tmp_path):
     text = np.array([" ".join(["word"] * (n + 1)) for n in range(SIZE)], object)
     report = check(write_module(structures.RaggedInside(), "words", tmp_path), {"text": text})
     assert [finding.rule for finding in report.findings if finding.severity == "error"] == ["KMR104"]

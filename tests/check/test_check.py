@@ -142,7 +142,7 @@ def test_a_nan_that_makes_the_whole_batch_fail():
     assert errors(verdict(np.tanh, strict, np.tanh)) == {("KMR108", "step1")}
 
 
-def test_extreme_values_that_a_model_refuses_are_not_fault():
+def test_extreme_values_that_a_model_refuses_are_not_a_fault():
     def bounded(x):
         if (np.abs(x) > 25).any():
             raise ModelRunError("out of range")
@@ -254,7 +254,7 @@ def sorted_for(*between):
 
 @pytest.mark.parametrize("size", [B, 11], ids=["one by one", "in groups"])
 @pytest.mark.parametrize("data", [None, 7], ids=["draws", "nearly equal"])
-def test_last_bits_after_a_sort_are_not_leak(size, data):
+def test_last_bits_after_a_sort_are_not_a_leak(size, data):
     report = verdict(*sorted_for(by_place, dense), size=size, seed=data or 0)
     assert errors(report) == set()
     assert report.verdict == "pass"

@@ -142,7 +142,7 @@ def test_a_model_of_nothing_but_outputs():
     assert found.removed == (("a", 0),)
 
 
-def test_random_text_and_empty_taps_are_not_obstacle():
+def test_random_text_and_empty_taps_are_not_an_obstacle():
     taps = (
         tap("a", np.array([b"x"] * 4, object)), tap("b", np.zeros((4, 0), np.float32)),
         tap("c", np.full((4, 3), np.nan, np.float32)),

@@ -185,7 +185,7 @@ def test_outputs_are_looked_at_element_by_element():
     assert set(np.unique(reach.elements[4])) == {0, 4}
 
 
-def test_other_bits_in_another_row_are_not_change():
+def test_other_bits_in_another_row_are_not_a_change():
     before, _ = large()
     before[3] = 0.0
     reach = Reach(before, B)

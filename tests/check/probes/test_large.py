@@ -193,7 +193,7 @@ def test_a_question_of_the_batch_that_only_a_silent_sample_answers():
     assert errors(checked(session)) == [("KMR101", "ask")]
 
 
-def test_silent_samples_are_not_fault_and_where_they_are_refused_usual_ones_do():
+def test_silent_samples_are_not_a_fault_and_where_they_are_refused_usual_ones_do():
     def refused(x):
         if (x == 0).all(1).any():
             raise ModelRunError("a silent sample")

@@ -89,7 +89,7 @@ def test_detections_that_compete_in_large_batches():
     assert "on a batch of 32" in report.findings[0].message
 
 
-def test_an_element_that_others_change_is_not_an_ones_own():
+def test_an_element_that_others_change_is_not_ones_own():
     report = checked(Detector(lambda scores: list(scores - scores.mean(0))))
     assert report.verdict == "fail"
 

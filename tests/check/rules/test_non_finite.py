@@ -192,7 +192,7 @@ def test_inside_only_is_a_note(value):
     assert (layer, severity) == ("step0", "note")
 
 
-def test_finite_values_and_input_that_is_not_finite_are_not_finding():
+def test_finite_values_and_input_that_is_not_finite_are_not_a_finding():
     assert judged(np.tanh) == []
     assert judged(np.tanh, data=put(np.nan)(X)) == []
 

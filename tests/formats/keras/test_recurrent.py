@@ -98,7 +98,7 @@ def test_every_shape_is_compared_for_itself(tmp_path):
     assert loops(session).compiled == 1
 
 
-def test_many_shapes_are_not_reason_for_a_warning(tmp_path, caplog, monkeypatch):
+def test_many_shapes_are_not_a_reason_for_a_warning(tmp_path, caplog, monkeypatch):
     monkeypatch.setattr(tf.get_logger(), "handlers", [caplog.handler])  # what it writes goes nowhere else
     session, _ = opened(tmp_path / "m.keras", lambda x: layers.SimpleRNN(4)(x))
     for size in range(2, 10):
