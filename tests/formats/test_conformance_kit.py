@@ -1,5 +1,6 @@
 """Every rule of the conformance kit can fail: each meets a toy whose session or description is broken on purpose."""
 
+import importlib
 import sys
 from dataclasses import replace
 
@@ -437,6 +438,29 @@ def test_a_description_that_imports_a_framework_is_found(example, tmp_path, monk
     with conformance.opened(replace(example, format=eager_toy)) as sabotaged, eager:
         rule(sabotaged)
     del sys.modules["eager_toy"]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("raise ValueError('no way')", "describe failed in a fresh interpreter: ValueError: no way"),
+        ("import os; os._exit(7)", r"describe ended a fresh interpreter .exit status 7"),
+    ],
+)
+def test_a_description_that_fails_or_ends_its_interpreter(example, tmp_path, monkeypatch, line, said):
+    """The next file is described all the same."""
+    (tmp_path / "failing_toy.py").write_text(
+        f"from zoo.toy_format import *\ndef describe(path, options):\n    print('noise')\n    {line}\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    failing = importlib.import_module("failing_toy")
+    (rule,) = [one for one in conformance.RULES if one.name == "describe_imports_no_framework"]
+    refused = pytest.raises(conformance.ConformanceError, match=said)
+    with conformance.opened(replace(example, format=failing)) as sabotaged, refused:
+        rule(sabotaged)
+    with conformance.opened(example) as whole:
+        rule(whole)
+    del sys.modules["failing_toy"]
 
 
 def test_every_rule_has_met_a_saboteur():

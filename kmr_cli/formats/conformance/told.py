@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
-import sys
 from types import ModuleType
 
 from kmr_cli.errors import LayerError
 from kmr_cli.formats import OPTIONS
 from kmr_cli.formats.conformance.compare import ConformanceError, demand
 from kmr_cli.formats.conformance.example import SIDES, Opened
+from kmr_cli.formats.conformance.interpreter import INTERPRETER
 from kmr_cli.formats.conformance.rule import Rule, rule
 from kmr_cli.formats.facts import frameworks
 from kmr_cli.formats.interface import REQUIRED, Session, Taps, optional
@@ -34,28 +32,15 @@ def has_every_part(found: Opened) -> None:
     demand(found.info.separator in separators, f"describe joins paths by {found.info.separator!r}")
 
 
-_PROBE = """
-import importlib, json, pathlib, sys
-module, path, options, frameworks, sys.path[:] = json.loads(sys.stdin.read())
-from kmr_cli.formats.interface import OpenOptions
-importlib.import_module(module).describe(pathlib.Path(path), eval(options))
-print("LOADED", json.dumps(sorted(set(frameworks) & set(sys.modules))))
-"""
-
-
 @rule(TOLD, lambda example: example.path is not None and isinstance(example.format, ModuleType))
 def describe_imports_no_framework(found: Opened) -> None:
-    """In a fresh interpreter, describing the file imports none of the frameworks."""
+    """In an interpreter of its own, describing the file imports none of the frameworks."""
     example = found.example
-    known = sorted(frameworks() | set(example.format.FRAMEWORKS))
+    known = frameworks() | set(example.format.FRAMEWORKS)
     assert isinstance(example.format, ModuleType)
-    asked = json.dumps([example.format.__name__, str(example.path), repr(example.options), known, sys.path])
-    done = subprocess.run([sys.executable, "-c", _PROBE], input=asked, capture_output=True, text=True, check=False)
-    loaded = re.search("LOADED (.*)", done.stdout)
-    last = (done.stderr.strip().splitlines() or ["nothing"])[-1]
-    demand(loaded is not None, f"describe failed in a fresh interpreter: {last}")
-    assert loaded is not None
-    demand(json.loads(loaded[1]) == [], f"describe imports {', '.join(json.loads(loaded[1]))}")
+    assert example.path is not None
+    loaded = INTERPRETER.describe(example.format.__name__, example.path, example.options, known)
+    demand(not loaded, f"describe imports {', '.join(loaded)}")
 
 
 @rule(TOLD, lambda example: example.path is None or example.path.exists())
