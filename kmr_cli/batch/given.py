@@ -59,7 +59,7 @@ def _as_array(value: object, name: str) -> np.ndarray:
     except (TypeError, RuntimeError) as exc:  # tensors on a device, with gradients, of a dtype that NumPy lacks
         line = (str(exc).strip().splitlines() or [""])[0].rstrip(".")
         raise BatchError(
-            f"{name}: a {type(value).__name__} that is no array for NumPy ({line})",
+            f"{name}: a {type(value).__name__} that isn't an array for NumPy ({line})",
             "give a NumPy array: tensor.detach().cpu().float().numpy() of a torch tensor",
         ) from exc
     if array.dtype.names:
@@ -133,7 +133,7 @@ def _read(path: Path, name: str | None) -> list[GivenInput]:
 
 
 def _dtype_of(file: BinaryIO) -> np.dtype[Any] | None:
-    """The dtype that an .npy file declares, None where it is none; the file is at its beginning afterwards."""
+    """The dtype that an .npy file declares, None where it isn't one; the file is at its beginning afterwards."""
     try:
         version = np.lib.format.read_magic(file)
         header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0

@@ -92,7 +92,7 @@ class Aliases:
         if isinstance(new, Unowned):
             return new
         if isinstance(whole, Unowned) or around is None or shape is None:
-            return whole if isinstance(whole, Unowned) else _lost("the file does not tell its shape")
+            return whole if isinstance(whole, Unowned) else _lost("the file does not declare its shape")
         if isinstance(new, Each) or isinstance(whole, Each):
             return _lost("it is one sample's in a loop over all of them")
         if not view.certain:
@@ -118,7 +118,7 @@ def _into_owned(view: _View, whole: Own, new: Own | Free, shape: Shape) -> Owner
         place = varies(Operand(new, shape), seen.axis)
         return replace(whole, place=whole.place or place, count=whole.count or new.count)
     if seen.pattern != new.pattern:
-        return _lost("what is written to it belongs to the samples in another order")
+        return _lost("what is written to it belongs to the samples in a different order")
     return replace(whole, place=whole.place or new.place, count=whole.count or new.count)
 
 

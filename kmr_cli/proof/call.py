@@ -193,7 +193,7 @@ class Call:
 
     @property
     def rounds(self) -> frozenset[str]:
-        """The loops whose rounds are in an argument that is no tensor."""
+        """The loops whose rounds are in an argument that isn't a tensor."""
         return frozenset().union(*(_loops(argument) for _, argument in self.operator.arguments))
 
     @property

@@ -118,7 +118,7 @@ class _Engine:
     def _body(self, body: Body, given: Sequence[Owner]) -> list[Owner]:
         """The owners of what a body returns."""
         if len(body.inputs) != len(given):
-            raise NoRuleError("its graph takes another number of values")
+            raise NoRuleError("its graph takes a different number of values")
         self._owners.update(zip(body.inputs, given, strict=True))
         for operator in body.operators:
             self._step(operator)
@@ -158,7 +158,7 @@ class _Engine:
             found = self._by_rule(operator, entry, call, free=free)
         results = found if isinstance(found, tuple) else (found,) * places
         if len(results) != places:
-            results = (_unknown(operator, "it makes another number of values than its rule says"),) * places
+            results = (_unknown(operator, "it makes a different number of values than its rule says"),) * places
         clear = [one for one in taken if isinstance(one, (Own, Free, Each))]
         came = _CameIn(
             count=call.tells_count or any(one.count for one in clear),
@@ -212,7 +212,7 @@ class _Engine:
             return owner
         shape = self._shape(name)
         if shape is None:
-            return _unknown(operator, "the file does not tell the shape of its result")
+            return _unknown(operator, "the file does not declare the shape of its result")
         if owner.axis >= len(shape) or shape[owner.axis] != owner.outer * self._graph.batch * owner.inner:
             self._unruled(operator)
             return _unknown(operator, "the sizes in the file do not fit together")
@@ -297,7 +297,7 @@ def _with_what_came_in(operator: Operator, owner: Owner, came: _CameIn) -> Owner
     elif isinstance(owner, Own):
         owner = replace(owner, place=owner.place or came.place)
     elif isinstance(owner, Each):
-        by_place = came.each and owner.loop in came.rounds  # the round that picks the sample is no content of it
+        by_place = came.each and owner.loop in came.rounds  # the round that picks the sample isn't part of its content
         owner = replace(owner, place=owner.place or came.place or by_place)
     else:
         return owner

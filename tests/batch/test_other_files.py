@@ -1,4 +1,4 @@
-"""What is given with --input and is no array file: told what it is, and how to get an array out of it."""
+"""What is given with --input and isn't an array file: told what it is, and how to get an array out of it."""
 
 import gzip
 import json

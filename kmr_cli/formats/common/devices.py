@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _ELSEWHERE = r"(?!(?:Quantized|SparseCsr|Sparse|Nested|Mkldnn)?(?:CPU|Meta)\b)"
-"""No name of what the CPU does itself: an operator that it lacks for those is no matter of devices."""
+"""No name of what the CPU does itself: an operator that it lacks for those isn't a matter of devices."""
 _WANTED = re.compile(
     rf"with arguments from the '{_ELSEWHERE}(\w+)' backend|Torch not compiled with (\w+) enabled|"
     r"Found no (\w+) driver|No (\w+) GPUs are available|Cannot initialize (\w+) without|"

@@ -136,7 +136,7 @@ def matmul(call: Call) -> Clear:
     """A product of two matrices."""
     left, right = call.needed("self"), call.needed("other")
     if left.rank != 2 or right.rank != 2:
-        raise NoRuleError("its operands are no matrices")
+        raise NoRuleError("its operands aren't matrices")
     one = ["sum", "row"] if call.flag("transpose_a") else ["row", "sum"]
     other = ["column", "sum"] if call.flag("transpose_b") else ["sum", "column"]
     return contract.contracted([(left, one), (right, other)], ["row", "column"], what=call.kind)

@@ -97,7 +97,7 @@ def split(call: Call) -> tuple[Clear, ...]:
     lengths: list[Size] = []
     for shape in call.shapes:
         if shape is None:
-            raise NoRuleError("the file does not tell how long the parts are")
+            raise NoRuleError("the file does not declare how long the parts are")
         lengths.append(shape[axis])
     return join.cut(operand, axis, lengths, call.batch)
 

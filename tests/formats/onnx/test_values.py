@@ -86,7 +86,7 @@ def test_maps_have_keys_and_a_row_of_values_each():
     session = detect(path).open(path, OPTIONS)
     x = np.random.default_rng(1).normal(size=(4, 5)).astype(np.float32)
     values, outputs = run(session, {"X": x})
-    assert list(outputs) == ["output_label", "output_probability.values"]  # the classes' names are no answer
+    assert list(outputs) == ["output_label", "output_probability.values"]  # the classes' names aren't an answer
     keys = values["ZipMap", 0, "out0.keys"]
     assert keys.tolist() == [b"eggs", b"ham", b"spam"]
     rows = outputs["output_probability.values"]

@@ -129,7 +129,7 @@ class OnnxSession(TakesAnySize):
         return Found(parts, inside)
 
     def _recordings(self, value: Within) -> tuple[Recording, ...]:
-        """How a value inside is recorded; none if it is no tensor."""
+        """How a value inside is recorded; none if it isn't a tensor."""
         dtype = self._types.dtypes(value.place).get(value.name)
         if dtype is None or not values.has_array(dtype):
             return ()

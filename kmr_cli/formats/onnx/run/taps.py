@@ -34,7 +34,7 @@ class Found:
 
     Attributes:
         parts: value -> its parts, each with the suffix of its port.
-        inside: value inside a loop or branch -> its content in every run; without those that are no tensors.
+        inside: value inside a loop or branch -> its content in every run; without those that aren't tensors.
     """
 
     parts: Mapping[str, Sequence[tuple[str, np.ndarray]]]
@@ -95,7 +95,7 @@ class Runs:
         return tuple(Within(self.place, event.value) for event in self.events)
 
     def deliver(self, found: Found, sink: Sink) -> None:
-        """Hand the values of all runs to the sink. What is no tensor is left out."""
+        """Hand the values of all runs to the sink. What isn't a tensor is left out."""
         contents = [found.inside.get(value, ()) for value in self.values]
         for run in range(max(map(len, contents), default=0)):
             for event, arrays in zip(self.events, contents, strict=True):

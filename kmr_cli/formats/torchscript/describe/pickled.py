@@ -20,7 +20,7 @@ _EXPORT = "torch.export.save(torch.export.export(model.eval(), (batch,)), 'model
 def explain(path: Path) -> ModelFileError | None:
     """The error for a file of ``torch.save``; None for any other.
 
-    An eager model is a pickle that names its classes, and loading one runs code; weights alone are no model.
+    An eager model is a pickle that names its classes, and loading one runs code; weights alone aren't a model.
     """
     pickled = _pickle_of(path)
     if pickled is None:
