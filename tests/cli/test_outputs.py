@@ -14,7 +14,7 @@ from zoo.samples import COMMAND, HOME
 from kmr_cli.render.documents.json import dumps
 
 DOCS = Path(__file__).parents[2] / "docs"
-MODEL, BATCH = HOME / "digits_scripted.pt", HOME / "digits.npz"
+MODEL, BATCH = HOME / "digits.onnx", HOME / "digits.npz"
 SAMPLE = ("sample", MODEL, "-l", "head", "-i", "4", "--input", BATCH)
 COMMANDS = {
     "layers": ("layers", HOME / "digits.keras"),

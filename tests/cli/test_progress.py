@@ -51,7 +51,7 @@ def left_standing(err):
 
 def test_a_check_shows_a_bar(slowly):
     arguments, environment = slowly(1)
-    command = [COMMAND, "check-batch-axis", HOME / "digits.keras", "--input", HOME / "digits.npz", *arguments]
+    command = [COMMAND, "check-batch-axis", HOME / "digits_scripted.pt", "--input", HOME / "digits.npz", *arguments]
     code, out, err = on_a_terminal(command, **environment)
     assert code == 0, err
     bars = re.findall(r"(━*)┈* +(\d+)/(\d+)  (\w[\w ]*) …", err)
@@ -67,7 +67,7 @@ def test_a_check_shows_a_bar(slowly):
 
 
 def test_no_bar_is_drawn_where_stderr_is_not_a_terminal(kmr):
-    screen = kmr("check-batch-axis", HOME / "digits.keras", "--input", HOME / "digits.npz")
+    screen = kmr("check-batch-axis", HOME / "digits.onnx", "--input", HOME / "digits.npz")
     lines = [line for line in screen.err.splitlines() if " …" not in line]  # as they come every ten seconds
     assert [line[:7] for line in lines] == ["note:  ", "note:  "]
     assert not re.search(r"\r|━", screen.err + screen.out)

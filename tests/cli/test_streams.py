@@ -10,7 +10,7 @@ import pytest
 from zoo.samples import COMMAND, HOME
 
 LAYERS = f"'{COMMAND}' layers '{HOME / 'digits.keras'}'"
-SAMPLE = f"'{COMMAND}' sample '{HOME / 'digits.keras'}' -l head -i 0 --side out --no-verify"
+SAMPLE = f"'{COMMAND}' sample '{HOME / 'digits.onnx'}' -l head -i 0 --side out --no-verify"
 
 
 def shell(line, cwd):
@@ -49,7 +49,7 @@ def test_closed_stderr(tmp_path):
 @pytest.mark.parametrize("suffix", ["h5", "npz", "json"])
 def test_a_write_that_fails_in_the_middle_leaves_nothing(tmp_path, suffix):
     """HDF5 would crash the process."""
-    done = shell(f"ulimit -f 1; {SAMPLE.replace('-l head', '-l conv1')} -o big.{suffix}", tmp_path)
+    done = shell(f"ulimit -f 1; {SAMPLE.replace('-l head', '-l conv2')} -o big.{suffix}", tmp_path)
     assert done.returncode == 2
     assert "cannot be written (File too large)" in done.stderr
     assert list(tmp_path.iterdir()) == []
@@ -62,7 +62,7 @@ def test_sigterm_while_a_file_is_written(tmp_path):
         "def write(path, records): path.write_bytes(b'half'); print('writing', flush=True); time.sleep(60)\n"
         "npz.write = write; m.main()"
     )
-    arguments = ["-c", code, "sample", HOME / "digits.keras", "-l", "head", "-i", "0", "--no-verify", "-o", "o.npz"]
+    arguments = ["-c", code, "sample", HOME / "digits.onnx", "-l", "head", "-i", "0", "--no-verify", "-o", "o.npz"]
     python = COMMAND.parent / "python"
     with subprocess.Popen([python, *map(str, arguments)], stdout=subprocess.PIPE, cwd=tmp_path) as process:
         assert process.stdout.readline() == b"writing\n"
