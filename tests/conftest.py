@@ -1,5 +1,6 @@
 """Puts tests/ on the path, so that tests share the builders of zoo/, and lets Ctrl-C reach what they start."""
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -7,6 +8,12 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
+    # As many threads as this worker has cores: with more, the frameworks of the workers wait for each other.
+    threads = max(1, (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        os.environ.setdefault(name, str(threads))
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     # A shell starts background jobs with SIGINT ignored, which every process started from here would inherit.
