@@ -40,7 +40,7 @@ def hints(info: ModelInfo, batch: Batch, masked: Collection[str]) -> Iterator[st
         elif likely.what == "lengths":
             unless = "" if likely.seen else ", if 0 stands for padding there"
             yield (
-                f"input {likely.name!r} seems to tell how long each sample of {likely.of!r} is: {option} checks that"
+                f"input {likely.name!r} seems to hold how long each sample of {likely.of!r} is: {option} checks that"
                 f" what follows changes nothing{unless}"
             )
         elif likely.what == "padding":

@@ -76,7 +76,7 @@ def test_lengths_say_of_which_input_and_what_to_type():
     frames, counts = np.ones((4, 12, 5)), np.array([12, 5, 8, 3])
     specs = (TensorSpec("frames", None, "float64"), TensorSpec("lengths", None, "int64"))
     info = ModelInfo("m", "torchscript", "", specs, (), (), 0)
-    told = "input 'lengths' seems to tell how long each sample of 'frames' is: --mask-input frames=0 checks that what"
+    told = "input 'lengths' seems to hold how long each sample of 'frames' is: --mask-input frames=0 checks that what"
     (line,) = hints(info, {"frames": frames, "lengths": counts}, ())
     assert line == f"{told} follows changes nothing, if 0 stands for padding there"
     padded = np.where(np.arange(12)[None, :, None] < counts[:, None, None], frames, 0)

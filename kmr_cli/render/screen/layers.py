@@ -18,7 +18,7 @@ from kmr_cli.render.screen.tree import Line, lines
 
 _PRESUMED = "~ marks what the file does not declare, but such a model usually takes; data may differ"
 _FEW_CALLS = 4
-"""From which inputs the calls of a layer are is told of up to as many."""
+"""Of up to as many calls of a layer it is said which inputs they depend on."""
 _TITLES = ("layer", "type", "output", "params")
 
 
