@@ -24,6 +24,7 @@ from kmr_cli.version import __version__
 if TYPE_CHECKING:
     from kmr_cli.api.compare import compare_models, compare_with_snapshot
     from kmr_cli.api.model import Model, check_batch_axis, open_model
+    from kmr_cli.api.scanning import scan_model
     from kmr_cli.batch.request import Data, GivenShapes
     from kmr_cli.config.policy import Policy
     from kmr_cli.config.samples import Index
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
         OutputClaim,
         Record,
         Report,
+        ScanReport,
         Shapes,
         Snapshot,
         StructuralProof,
@@ -77,6 +79,7 @@ __all__ = [
     "Policy",
     "Record",
     "Report",
+    "ScanReport",
     "Shapes",
     "Snapshot",
     "SnapshotError",
@@ -89,12 +92,14 @@ __all__ = [
     "compare_models",
     "compare_with_snapshot",
     "open_model",
+    "scan_model",
     "write_snapshot",
 ]
 
 _MODULES = {
     "kmr_cli.api.compare": ("compare_models", "compare_with_snapshot"),
     "kmr_cli.api.model": ("Model", "check_batch_axis", "open_model"),
+    "kmr_cli.api.scanning": ("scan_model",),
     "kmr_cli.batch.request": ("Data", "GivenShapes"),
     "kmr_cli.config.policy": ("Policy",),
     "kmr_cli.config.samples": ("Index",),
@@ -104,8 +109,8 @@ _MODULES = {
         "ModelRunError", "OutputError", "SnapshotError",
     ),
     "kmr_cli.records": (
-        "BatchIndex", "Comparison", "Finding", "LayerInfo", "ModelInfo", "OutputClaim", "Record", "Report", "Shapes",
-        "Snapshot", "StructuralProof", "TensorSpec",
+        "BatchIndex", "Comparison", "Finding", "LayerInfo", "ModelInfo", "OutputClaim", "Record", "Report",
+        "ScanReport", "Shapes", "Snapshot", "StructuralProof", "TensorSpec",
     ),
     "kmr_cli.render.files.snapshots": ("write_snapshot",),
 }  # fmt: skip

@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 Severity: TypeAlias = Literal["error", "warning", "note"]
-Command: TypeAlias = Literal["check-batch-axis", "compare"]
+Command: TypeAlias = Literal["check-batch-axis", "compare", "scan"]
 """Who finds a rule: the rules of one command are a family."""
 Scope: TypeAlias = Literal["layer", "model"]
 BatchStatistics: TypeAlias = Literal["unaffected", "replaced", "allowed", "note", "meaningless"]
@@ -109,6 +109,12 @@ TABLE = {
     "KMR407": "kmr_cli.compare.rules.values",
     "KMR408": "kmr_cli.compare.rules.values",
     "KMR409": "kmr_cli.compare.rules.interface",
+    "KMR501": "kmr_cli.scan.rules.code",
+    "KMR502": "kmr_cli.scan.rules.files",
+    "KMR503": "kmr_cli.scan.rules.network",
+    "KMR504": "kmr_cli.scan.rules.exhaustion",
+    "KMR505": "kmr_cli.scan.rules.container",
+    "KMR506": "kmr_cli.scan.rules.foreign",
 }
 """Code -> the module that defines the rule, in the order in which rules are listed."""
 

@@ -118,11 +118,11 @@ def files_of(model: Opened) -> dict[str, Path]:
     if place is None:
         return {}
     if place.is_dir():
-        return dict(sorted(_inside(place)))
+        return dict(sorted(inside(place)))
     return {place.name: place, **{name: place.parent / name for name in model.info.beside}}
 
 
-def _inside(folder: Path) -> Iterator[tuple[str, Path]]:
+def inside(folder: Path) -> Iterator[tuple[str, Path]]:
     """Every file in a folder and those below it, links followed, but none of them twice."""
     seen = set()
     for here, below, names in os.walk(folder, followlinks=True):

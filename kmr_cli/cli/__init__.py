@@ -29,6 +29,7 @@ COMMANDS = {
     "check-batch-axis": "Check that the samples of a batch do not mix.",
     "snapshot": "Keep shapes, batch axes and values of MODEL in a file.",
     "compare": "Compare MODEL with a snapshot or another model.",
+    "scan": "Look for what could do harm in MODEL, without loading it.",
     "rules": "List the rules, or explain some.",
 }
 """Modules of this package with a click command of the same name, in the order of the help.

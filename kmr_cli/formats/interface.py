@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ import numpy as np
 
 from kmr_cli.errors import KmrError, ModelFileError
 from kmr_cli.proof.graph import Graph
-from kmr_cli.records import Batch, LayerInfo, ModelInfo, TensorSpec
+from kmr_cli.records import Batch, Hazard, LayerInfo, ModelInfo, TensorSpec
 
 Sink: TypeAlias = Callable[[str, int, str, np.ndarray], None]
 """``sink(layer, call, port, array)``. The array may be a view of memory that the framework writes to again
@@ -357,8 +357,17 @@ class OptionalParts(Protocol):
             ModelFileError: the file is damaged.
         """
 
-    def scan(self, path: Path) -> Any:
-        """What in the file could run code or touch other files, for ``kmr_cli.scan``. No format has it yet."""
+    SCANNED: tuple[str, ...]
+    """For people: the parts of a file that ``scan`` looks at."""
+
+    def scan(self, path: Path) -> Iterable[Hazard]:
+        """What in the file could run code, touch other files, reach the network or exhaust memory, were it loaded.
+
+        Reads the file's bytes; imports no framework, and nothing that the file names.
+
+        Raises:
+            ModelFileError: the file is damaged.
+        """
 
 
 def optional(format_: Any, name: str) -> Any:

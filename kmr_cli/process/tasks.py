@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from kmr_cli.records import ModelInfo, Record, Report, StructuralProof, TapSketch, TensorSpec
+from kmr_cli.records import ModelInfo, Record, Report, ScanReport, StructuralProof, TapSketch, TensorSpec
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Task:
 TASKS = {
     "describe": Task("kmr_cli.process.describe:describe", ModelInfo),
     "prove": Task("kmr_cli.process.prove:prove", StructuralProof),
+    "scan": Task("kmr_cli.process.scan:scan", ScanReport),
     "inputs": Task("kmr_cli.process.work:inputs", tuple[TensorSpec, ...]),
     "sample": Task("kmr_cli.process.work:sample", tuple[Record, ...]),
     "snapshot": Task("kmr_cli.process.work:snapshot", tuple[tuple[TapSketch, ...], tuple[str, ...]]),

@@ -34,6 +34,7 @@ from kmr_cli.records.model import (
     TensorSpec,
 )
 from kmr_cli.records.proof import OutputClaim, StructuralProof
+from kmr_cli.records.scan import Hazard, HazardKind, ScanReport
 from kmr_cli.records.snapshot import InputSketch, SampleSketch, Snapshot, TapSketch
 
 __all__ = [
@@ -50,6 +51,8 @@ __all__ = [
     "FileDigest",
     "Finding",
     "Grounds",
+    "Hazard",
+    "HazardKind",
     "InputSketch",
     "LayerInfo",
     "MatchedCall",
@@ -61,6 +64,7 @@ __all__ = [
     "Report",
     "SampleShape",
     "SampleSketch",
+    "ScanReport",
     "Shape",
     "Shapes",
     "SkippedRule",

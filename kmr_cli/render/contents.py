@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from kmr_cli.records import Basis, Comparison, Finding, Grounds, LayerInfo, ModelInfo, Record, Report
+from kmr_cli.records import Basis, Comparison, Finding, Grounds, LayerInfo, ModelInfo, Record, Report, ScanReport
 from kmr_cli.records.deprecated import deprecated
 
 
@@ -30,7 +30,7 @@ class Outcome:
     """What one command says of one model: all that an output needs to know, whatever the command.
 
     Attributes:
-        command: ``check-batch-axis``, ``compare``.
+        command: ``check-batch-axis``, ``compare``, ``scan``.
         path: of the model, as the user gave it.
         verdict: as in :class:`kmr_cli.Report`, or ``error`` where it could not be done.
         findings: errors first.
@@ -52,7 +52,7 @@ class Outcome:
     hint: str | None = None
     basis: Basis = "evidence"
     not_examined: tuple[str, ...] = ()
-    result: Report | Comparison | None = field(default=None, repr=False)
+    result: Report | Comparison | ScanReport | None = field(default=None, repr=False)
     run: Run = Run()
 
     @property
@@ -97,4 +97,13 @@ def of_comparison(result: Comparison, path: str, run: Run) -> Outcome:
     return Outcome(
         "compare", path, result.verdict, result.findings, layers, result.inconclusive, basis=result.basis,
         not_examined=result.not_examined, result=result, run=run,
+    )  # fmt: skip
+
+
+def of_scan(report: ScanReport, path: str, run: Run) -> Outcome:
+    """What a scan says of the file at a path; its layers are the places at which something was found."""
+    layers = tuple(dict.fromkeys(["", *(finding.layer for finding in report.findings)]))
+    return Outcome(
+        "scan", path, report.verdict, report.findings, layers, report.inconclusive,
+        not_examined=report.not_examined, result=report, run=run,
     )  # fmt: skip

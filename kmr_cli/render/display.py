@@ -10,12 +10,13 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from kmr_cli.records import Comparison, LayerInfo, ModelInfo, Record, Report, Snapshot
+from kmr_cli.records import Comparison, LayerInfo, ModelInfo, Record, Report, ScanReport, Snapshot
 from kmr_cli.render.escape import for_terminal
 from kmr_cli.render.screen.comparison import show_comparison
 from kmr_cli.render.screen.layers import show_layer, show_layers
 from kmr_cli.render.screen.lines import print_hanging
 from kmr_cli.render.screen.report import show_report
+from kmr_cli.render.screen.scan import show_scan
 from kmr_cli.render.screen.terminal import show_record
 
 _WIDTH = 80
@@ -58,5 +59,6 @@ _SHOW: dict[type, Callable[[Console, Any], None]] = {
     ModelInfo: _show_info,
     Record: show_record,
     Report: show_report,
+    ScanReport: show_scan,
     Snapshot: _show_snapshot,
 }

@@ -28,6 +28,7 @@ CONTENTS: Mapping[str, Content] = {
     "check-batch-axis": "outcomes",
     "snapshot": "snapshot",
     "compare": "outcomes",
+    "scan": "outcomes",
 }
 """What each command has to show. With the table below it decides which outputs a command accepts."""
 

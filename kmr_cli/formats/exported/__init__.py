@@ -7,15 +7,17 @@ and refuses files whose argument classes are not registered.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kmr_cli.errors import KmrError, ModelFileError, ModelLoadError
 from kmr_cli.formats.interface import OpenOptions, Session
-from kmr_cli.records import ModelInfo
+from kmr_cli.records import Hazard, ModelInfo
 
 # Imported now, or it would take the place of the function of the same name when it is imported.
 from kmr_cli.formats.exported import describe as _describing  # noqa: F401  # isort: skip
+from kmr_cli.formats.exported import scan as _scanning  # noqa: F401  # isort: skip
 
 if TYPE_CHECKING:
     from kmr_cli.formats.exported.describe.description import Description
@@ -31,6 +33,7 @@ PROGRAMS = ("torch",)
 FRAMEWORKS = ("torch",)
 FREE_DIMS = True
 OPTIONS = frozenset({"signature", "constants"})
+SCANNED = ("the archive", "operators", "sizes", "payloads")
 
 _EXPORT = "save the program itself: torch.export.save(torch.export.export(model, inputs), 'model.pt2')"
 
@@ -69,6 +72,13 @@ def graph(path: Path, options: OpenOptions) -> Graph:
     from kmr_cli.formats.exported import operators
 
     return operators.graph(path, options)
+
+
+def scan(path: Path) -> Iterable[Hazard]:
+    """What could do harm when the file is loaded; see :class:`kmr_cli.formats.interface.OptionalParts`."""
+    from kmr_cli.formats.exported.scan.look import scan as look
+
+    return look(path)
 
 
 def open(path: Path, options: OpenOptions) -> Session:  # noqa: A001  (the protocol's name)

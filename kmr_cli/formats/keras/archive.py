@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from kmr_cli.errors import ModelFileError
 from kmr_cli.formats import keras as shared
 from kmr_cli.formats.interface import ClassRequest, OpenOptions, Session
-from kmr_cli.records import ModelInfo
+from kmr_cli.records import Hazard, ModelInfo
 
 NAME = "keras"
 TITLE = "Keras archive"
@@ -21,6 +21,8 @@ PROGRAMS = ("keras", "tensorflow", "torch")
 FRAMEWORKS = shared.FRAMEWORKS
 FAMILY, EXTRA, SEPARATOR = shared.FAMILY, shared.EXTRA, shared.SEPARATOR
 FREE_DIMS, OPTIONS, WITHOUT_INPUTS = shared.FREE_DIMS, shared.OPTIONS, shared.WITHOUT_INPUTS
+
+SCANNED = ("the archive", "config.json", "the headers of the weights")
 
 
 def matches(path: Path) -> bool:
@@ -42,6 +44,13 @@ def explain(path: Path) -> ModelFileError | None:
     if path.is_dir() and (path / "config.json").is_file() and (path / "metadata.json").is_file():
         return ModelFileError(f"{path}: an unpacked .keras archive", "give the .keras file itself")
     return None
+
+
+def scan(path: Path) -> Iterable[Hazard]:
+    """What could do harm when Keras loads the file; see :class:`kmr_cli.formats.interface.OptionalParts`."""
+    from kmr_cli.formats.keras.scan.look import scan_archive
+
+    return scan_archive(path)
 
 
 def open(path: Path, options: OpenOptions) -> Session:  # noqa: A001

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kmr_cli.errors import MissingFrameworkError, ModelFileError, ModelLoadError
 from kmr_cli.formats import keras as shared
 from kmr_cli.formats.interface import OpenOptions, Session
-from kmr_cli.records import ModelInfo
+from kmr_cli.records import Hazard, ModelInfo
 
 if TYPE_CHECKING:
     from kmr_cli.formats.keras.describe.config import LayerConfig
@@ -20,6 +21,8 @@ PROGRAMS = ("keras", "tf_keras", "tensorflow", "torch")
 FRAMEWORKS = (*shared.FRAMEWORKS, "tf_keras")
 FAMILY, EXTRA, SEPARATOR = shared.FAMILY, shared.EXTRA, shared.SEPARATOR
 FREE_DIMS, OPTIONS, WITHOUT_INPUTS = shared.FREE_DIMS, shared.OPTIONS, shared.WITHOUT_INPUTS
+
+SCANNED = ("the config", "the headers of the weights")
 
 
 def matches(path: Path) -> bool:
@@ -56,6 +59,13 @@ def _is_hdf5(path: Path) -> bool:
             return file.read(8) == b"\x89HDF\r\n\x1a\n"
     except OSError:
         return False
+
+
+def scan(path: Path) -> Iterable[Hazard]:
+    """What could do harm when Keras loads the file; see :class:`kmr_cli.formats.interface.OptionalParts`."""
+    from kmr_cli.formats.keras.scan.look import scan_hdf5
+
+    return scan_hdf5(path)
 
 
 def open(path: Path, options: OpenOptions) -> Session:  # noqa: A001

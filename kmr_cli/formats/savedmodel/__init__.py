@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kmr_cli.errors import ModelFileError, ModelLoadError
 from kmr_cli.formats.interface import OpenOptions, Session
-from kmr_cli.records import ModelInfo
+from kmr_cli.records import Hazard, ModelInfo
 
 # Imported now, or it would take the place of the function of the same name when it is imported.
 from kmr_cli.formats.savedmodel import describe as _describing  # noqa: F401  # isort: skip
+from kmr_cli.formats.savedmodel import scan as _scanning  # noqa: F401  # isort: skip
 
 if TYPE_CHECKING:
     from kmr_cli.proof.graph import Graph
@@ -24,6 +26,7 @@ PROGRAMS = ("tensorflow",)
 FRAMEWORKS = ("tensorflow",)
 FREE_DIMS = True
 OPTIONS = frozenset({"signature", "tags", "constants"})
+SCANNED = ("every operation of every function", "assets")
 SORTED_OUTPUTS = True
 
 
@@ -57,6 +60,13 @@ def graph(path: Path, options: OpenOptions) -> Graph:
     from kmr_cli.formats.savedmodel.operators import graph as operators
 
     return operators.graph(path, options)
+
+
+def scan(path: Path) -> Iterable[Hazard]:
+    """What could do harm when the file is loaded; see :class:`kmr_cli.formats.interface.OptionalParts`."""
+    from kmr_cli.formats.savedmodel.scan.look import scan as look
+
+    return look(path)
 
 
 def open(path: Path, options: OpenOptions) -> Session:  # noqa: A001  (the name that Format asks for)

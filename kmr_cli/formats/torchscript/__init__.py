@@ -5,16 +5,17 @@ from __future__ import annotations
 import io
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from kmr_cli.errors import ModelFileError, ModelLoadError
 from kmr_cli.formats.interface import ClassRequest, OpenOptions, Session
-from kmr_cli.records import ModelInfo
+from kmr_cli.records import Hazard, ModelInfo
 
 # Imported now, or it would take the place of the function of the same name when it is imported.
 from kmr_cli.formats.torchscript import describe as _describing  # noqa: F401  # isort: skip
+from kmr_cli.formats.torchscript import scan as _scanning  # noqa: F401  # isort: skip
 
 if TYPE_CHECKING:
     from kmr_cli.formats.torchscript.describe.description import Description
@@ -30,6 +31,7 @@ PROGRAMS = ("torch",)
 FRAMEWORKS = ("torch",)
 FREE_DIMS = False
 OPTIONS = frozenset({"method", "constants"})
+SCANNED = ("the archive", "code", "pickles")
 
 
 def matches(path: Path) -> bool:
@@ -55,6 +57,13 @@ def _describe(source: Path | BinaryIO, name: str, options: OpenOptions | None = 
     from kmr_cli.formats.torchscript.describe.description import describe_archive
 
     return describe_archive(archive.read(source, name), name, options)
+
+
+def scan(path: Path) -> Iterable[Hazard]:
+    """What could do harm when the file is loaded; see :class:`kmr_cli.formats.interface.OptionalParts`."""
+    from kmr_cli.formats.torchscript.scan.look import scan as look
+
+    return look(path)
 
 
 def open(path: Path, options: OpenOptions) -> Session:  # noqa: A001  (the protocol's name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from kmr_cli.records import Comparison, DataSource, FileDigest, Grounds, Report
+from kmr_cli.records import Comparison, DataSource, FileDigest, Grounds, Report, ScanReport
 from kmr_cli.render.documents.findings import shown
 
 _DATA = {"synthetic": "synthetic data", "files": "your data", "arrays": "your data"}
@@ -20,7 +20,7 @@ def extent(report: Report) -> str:
     return f"{far}, on {_DATA[data.kind]}"
 
 
-def rests_on(result: Report | Comparison | None) -> Iterator[tuple[str, str]]:
+def rests_on(result: Report | Comparison | ScanReport | None) -> Iterator[tuple[str, str]]:
     """(what, text), for all that a verdict rests on; nothing where nobody told."""
     if result is None or result.grounds == Grounds():
         return

@@ -21,6 +21,7 @@ from kmr_cli.records import (
     Grounds,
     ModelInfo,
     Report,
+    ScanReport,
     TensorSpec,
 )
 from kmr_cli.render.contents import Listing, Outcome, Run, Samples
@@ -30,7 +31,7 @@ SCHEMA = 2
 """Version of every document. A key may be added in the same version; none changes its meaning."""
 
 
-MARK = r'\s*(?:\[\s*)?\{\s*"schema": \d+,\s*"command": "(?:check-batch-axis|compare|layers|sample)",'
+MARK = r'\s*(?:\[\s*)?\{\s*"schema": \d+,\s*"command": "(?:check-batch-axis|compare|layers|sample|scan)",'
 """How a document of ours begins."""
 
 
@@ -125,6 +126,8 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
         document = _check(outcome.result)
     elif isinstance(outcome.result, Comparison):
         document = _comparison(outcome.result)
+    elif isinstance(outcome.result, ScanReport):
+        document = _scan(outcome.result)
     else:
         document = {
             "model": {"path": _text(outcome.path)},
@@ -218,6 +221,26 @@ def _comparison(result: Comparison) -> dict[str, Any]:
         ],
         **_inconclusive(result.inconclusive),
         "notes": _texts(result.notes),
+    }
+
+
+def _scan(report: ScanReport) -> dict[str, Any]:
+    """What ``kmr-inspect scan`` found; docs/scan.schema.json describes it."""
+    return {
+        "model": {"path": _text(report.path), "format": report.format},
+        "parts": _texts(report.parts),
+        "findings": [
+            {
+                "rule": finding.rule,
+                "name": RULES[finding.rule].name,
+                "severity": finding.severity,
+                "place": _text(finding.layer),
+                "message": _text(finding.message),
+                "remedy": remedy_of(finding),
+            }
+            for finding in report.findings
+        ],
+        "inconclusive": _texts(report.inconclusive),
     }
 
 

@@ -27,7 +27,7 @@ from kmr_cli.formats.exported.describe import stored
 from kmr_cli.formats.exported.describe.stored import Stored
 
 _MOST_MEMBERS = 1 << 18
-_MOST_TEXT = 1 << 28
+MOST_TEXT = 1 << 28
 """Bytes that a program's JSON may take: no real one comes near it."""
 _MOST_EXPANSION = 200
 """torch stores without compression; a member that unpacks to more than this many times its size isn't a weight."""
@@ -147,7 +147,7 @@ def check_size(path: Path, info: zipfile.ZipInfo) -> None:
 def _bytes(path: Path, members: zipfile.ZipFile, name: str) -> bytes:
     info = members.getinfo(name)
     check_size(path, info)
-    if info.file_size > _MOST_TEXT:
+    if info.file_size > MOST_TEXT:
         raise ModelFileError(f"{path}: {name!r} claims {info.file_size} bytes, too many for a description")
     return members.read(info)
 

@@ -29,7 +29,7 @@ def refuse_lambda_arguments(path: Path, entry: Any) -> None:
         )
 
 
-def _is_lambda(entry: dict[str, Any]) -> bool:
+def is_lambda(entry: dict[str, Any]) -> bool:
     """Whether this is what Keras makes of a lambda: with a class name, or (Keras 2) its code, defaults and closure."""
     value = entry.get("value")
     if entry.get("class_name") == _MARK:
@@ -43,7 +43,7 @@ def _find(entry: Any, layer: str, argument: str, depth: int) -> tuple[str, str] 
     if depth > _DEEPEST:
         return None
     if isinstance(entry, dict):
-        if _is_lambda(entry):
+        if is_lambda(entry):
             return layer, argument
         inner = entry.get("config")
         name = inner.get("name") if isinstance(inner, dict) else None

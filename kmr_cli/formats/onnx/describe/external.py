@@ -10,7 +10,7 @@ from typing import Any
 from kmr_cli.errors import ModelFileError
 from kmr_cli.formats.onnx.describe.reader import Source
 
-_EXTERNAL = 1
+EXTERNAL = 1
 """TensorProto.DataLocation."""
 
 
@@ -50,9 +50,9 @@ def external_files(source: Source) -> tuple[External, ...]:
     """
     folder = source.path.parent
     needed: dict[str, int] = {}
-    tensors: dict[str, list[str]] = {}
-    for tensor in _tensors(source.model.graph):
-        if tensor.data_location != _EXTERNAL:
+    named: dict[str, list[str]] = {}
+    for tensor in tensors(source.model.graph):
+        if tensor.data_location != EXTERNAL:
             continue
         entries = {entry.key: entry.value for entry in tensor.external_data}
         location = entries.get("location", "")
@@ -67,14 +67,15 @@ def external_files(source: Source) -> tuple[External, ...]:
                 "copy or export the model again",
             )
         needed[location] = max(needed.get(location, 0), offset + length)
-        tensors.setdefault(location, []).append(tensor.name)
+        named.setdefault(location, []).append(tensor.name)
     return tuple(
-        External(location, folder / location, _size(folder / location), bytes_, tuple(tensors[location]))
+        External(location, folder / location, _size(folder / location), bytes_, tuple(named[location]))
         for location, bytes_ in needed.items()
     )
 
 
-def _tensors(graph: Any) -> Iterator[Any]:
+def tensors(graph: Any) -> Iterator[Any]:
+    """Every tensor of a graph and of the graphs in it: weights and constants."""
     yield from graph.initializer
     for sparse in graph.sparse_initializer:
         yield sparse.values
@@ -84,23 +85,27 @@ def _tensors(graph: Any) -> Iterator[Any]:
             if attribute.HasField("t"):
                 yield attribute.t
             for body in [attribute.g] if attribute.HasField("g") else attribute.graphs:
-                yield from _tensors(body)
+                yield from tensors(body)
 
 
 def _refuse_outside(path: Path, folder: Path, location: str, tensor: str) -> None:
-    parts = PurePosixPath(location).parts
-    plain = location and "\0" not in location and not PureWindowsPath(location).drive
-    inside = plain and not location.startswith(("/", "\\")) and ".." not in parts
-    if inside:
-        try:
-            inside = (folder / location).resolve().is_relative_to(folder.resolve())
-        except (OSError, RuntimeError, ValueError):
-            inside = False
-    if not inside:
+    if not is_inside(folder, location):
         raise ModelFileError(
             f"{path.name}: the weight {tensor!r} lies outside the model's folder ({location!r})",
             "keep weights beside the model: onnx.save(onnx.load(OLD), NEW, save_as_external_data=True)",
         )
+
+
+def is_inside(folder: Path, location: str) -> bool:
+    """Whether the name of a file of weights, as a model has it, leads to a place in the model's folder."""
+    parts = PurePosixPath(location).parts
+    plain = location and "\0" not in location and not PureWindowsPath(location).drive
+    if not plain or location.startswith(("/", "\\")) or ".." in parts:
+        return False
+    try:
+        return (folder / location).resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError, ValueError):
+        return False
 
 
 def _size(path: Path) -> int | None:

@@ -21,7 +21,7 @@ SavedModel meta_graphs=2:*MetaGraphDef
 MetaGraphDef meta_info_def=1:MetaInfoDef graph_def=2:GraphDef saver_def=3:SaverDef collection_def=4:CollectionDef{}
 MetaGraphDef signature_def=5:SignatureDef{} asset_file_def=6:*AssetFileDef object_graph_def=7:SavedObjectGraph
 MetaInfoDef stripped_op_list=2:OpList tags=4:*string tensorflow_version=5:string
-SaverDef filename_tensor_name=1:string restore_op_name=3:string
+SaverDef filename_tensor_name=1:string save_tensor_name=2:string restore_op_name=3:string
 CollectionDef node_list=1:NodeList any_list=5:AnyList
 AnyList value=1:*Any
 Any type_url=1:string value=2:bytes

@@ -50,7 +50,7 @@ def read(path: Path, signature: str | None, tags: tuple[str, ...] | None) -> Sou
     Raises:
         ModelFileError: the directory or the file is damaged, or what was asked for is not in it.
     """
-    saved_model = _parse(path)
+    saved_model = parse(path)
     tag_sets = tuple(tuple(meta_graph.meta_info_def.tags) for meta_graph in saved_model.meta_graphs)
     position = _choose_tags(path, tag_sets, tags)
     meta_graph = saved_model.meta_graphs[position]
@@ -67,7 +67,12 @@ def read(path: Path, signature: str | None, tags: tuple[str, ...] | None) -> Sou
     )
 
 
-def _parse(path: Path) -> Any:
+def parse(path: Path) -> Any:
+    """The SavedModel message of a directory.
+
+    Raises:
+        ModelFileError: the directory or the file is damaged.
+    """
     file = path / GRAPH_FILE
     if not file.is_file():
         for other, what in ((TEXT_FILE, "a SavedModel in text form"), (SPLIT_FILE, "a SavedModel split into parts")):

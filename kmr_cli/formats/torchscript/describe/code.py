@@ -46,7 +46,7 @@ class Code:
         self.functions: dict[str, ast.FunctionDef] = {}
         self.unreadable: list[str] = []
         for namespace, text in sources.items():
-            tree = _parse(text)
+            tree = parse(text)
             if tree is None:
                 self.unreadable.append(namespace)
                 continue
@@ -79,7 +79,7 @@ class Code:
         )
 
 
-def _parse(text: str) -> ast.Module | None:
+def parse(text: str) -> ast.Module | None:
     """Parse a file. TorchScript knows fewer keywords than Python: a layer may be called ``from`` or ``lambda``."""
     try:
         return ast.parse(text)

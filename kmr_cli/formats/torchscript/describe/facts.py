@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from kmr_cli.formats.common.words import words
 from kmr_cli.formats.torchscript.describe.archive import Shell, TensorStub
 from kmr_cli.formats.torchscript.describe.input_facts import Tracked
-from kmr_cli.formats.torchscript.describe.operators import words
 
 UNKNOWN = object()
 """Stands for an argument whose value only a run can tell."""

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-
-def words(text: str) -> frozenset[str]:
-    """The words of a text, as a set."""
-    return frozenset(text.split())
-
+from kmr_cli.formats.common.words import words
 
 _CONTAINER = words("""
     __getitem__ _set_item _unwrap_optional append clear copy dict extend get insert items keys list pop popitem

@@ -1,0 +1,41 @@
+"""What in a model file could do harm, told without loading it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from kmr_cli.api.grounds import Digests, inside
+from kmr_cli.api.versions import versions_of
+from kmr_cli.process.place import Apart
+from kmr_cli.records import Grounds, ScanReport
+from kmr_cli.rules import RULES
+
+
+def scan_model(path: str | os.PathLike[str], *, fork: bool = True, debug: bool = False) -> ScanReport:
+    """Look for what loading or running a model file could do beside computing: rules KMR501 and up.
+
+    The file's bytes are read in a child process; no framework is imported, and nothing that the file names. A pass
+    means that nothing known to be dangerous was found.
+
+    Args:
+        path: a model file, or a pickle as ``torch.save`` writes it.
+        fork: fork the child where that is possible.
+        debug: let the child's errors through.
+
+    Raises:
+        ModelFileError: nothing there, nothing that is a model, or a damaged one.
+        KmrError: a format that cannot be scanned.
+    """
+    place = Path(path)
+    files = dict(sorted(inside(place))) if place.is_dir() else {place.name: place}
+    apart = Apart(fork=fork, debug=debug)
+    try:
+        found: ScanReport = apart.run("scan", {"path": str(place)}, lambda _kind, _text: None)
+    finally:
+        apart.close()
+    with Digests({"model": files}) as digests:  # a thread, beside which no child can be forked
+        digests.of("model")
+    rules = tuple(code for code, rule in RULES.items() if rule.command == "scan")
+    return replace(found, grounds=Grounds(model=digests.of("model"), rules=rules, versions=versions_of()))

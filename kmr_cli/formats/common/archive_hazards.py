@@ -1,0 +1,77 @@
+"""What is wrong with a zip archive as a container, whatever model it holds. Only its table of contents is read."""
+
+from __future__ import annotations
+
+import stat
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from kmr_cli.errors import ModelFileError
+from kmr_cli.records import Hazard
+
+MOST_MEMBERS = 1 << 18
+MOST_EXPANSION = 200
+"""Weights hardly compress; text does, by less than this."""
+_SMALL = 1 << 20
+"""Bytes that a member may unpack to, however few it takes in the archive."""
+_END = 22
+"""Length of the record that ends a zip archive, which a comment may follow."""
+
+
+def scan(path: Path, *, expected: Callable[[str], bool] | None = None) -> Iterator[Hazard]:
+    """Names that lead out of the archive or stand in it twice, links, bytes before and after it, absurd sizes.
+
+    Args:
+        path: the archive.
+        expected: whether a member is one that the framework writes; None where any is.
+
+    Raises:
+        ModelFileError: its table of contents cannot be read.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            infos = archive.infolist()
+            comment = archive.comment
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as exc:
+        raise ModelFileError(f"{path.name}: the archive is damaged ({exc})", "copy or save the file again") from exc
+    if len(infos) > MOST_MEMBERS:
+        yield Hazard("exhaustion", path.name, f"the archive has {len(infos):,} members")
+        return
+    if infos and min(info.header_offset for info in infos) > 0:
+        yield Hazard("container", path.name, "something stands before the archive: another program may read that")
+    if comment or _beyond(path):
+        yield Hazard("container", path.name, "something stands behind the archive: another program may read that")
+    for name, times in Counter(info.filename for info in infos).items():
+        if times > 1:
+            yield Hazard("container", name, f"the archive holds this member {times} times: readers choose differently")
+    for info in infos:
+        yield from _member(info, expected)
+
+
+def _member(info: zipfile.ZipInfo, expected: Callable[[str], bool] | None) -> Iterator[Hazard]:
+    name = info.filename
+    if not _stays_inside(name):
+        yield Hazard("container", name, "a member whose name leads out of the archive when it is unpacked")
+    elif stat.S_ISLNK(info.external_attr >> 16):
+        yield Hazard("container", name, "a member that is a link to another file")
+    elif expected is not None and not info.is_dir() and not expected(name):
+        yield Hazard("container", name, "a member that the framework does not write")
+    if info.file_size > MOST_EXPANSION * info.compress_size + _SMALL:
+        yield Hazard(
+            "exhaustion", name, f"{info.compress_size:,} bytes in the archive claim to unpack to {info.file_size:,}"
+        )
+
+
+def _stays_inside(name: str) -> bool:
+    if not name or "\0" in name or "\\" in name or name.startswith("/") or PureWindowsPath(name).drive:
+        return False
+    return ".." not in PurePosixPath(name).parts
+
+
+def _beyond(path: Path) -> bool:
+    """Whether the file goes on after the archive's end; one with a comment is not asked about."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _END))
+        return not file.read(4).startswith(b"PK\x05\x06")

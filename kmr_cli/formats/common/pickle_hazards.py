@@ -1,0 +1,164 @@
+"""What a pickle would do if it were loaded, told from its opcodes: nothing is built, nothing is imported.
+
+A pickle names functions (GLOBAL, STACK_GLOBAL) and calls them. Names on a short list rebuild tensors and plain
+containers; every other name is code.
+"""
+
+from __future__ import annotations
+
+import pickletools
+from collections.abc import Iterator
+from typing import Any
+
+from kmr_cli.formats.common.words import words
+from kmr_cli.records import Hazard
+
+LONGEST = 1 << 28
+"""Bytes. The structure of the largest models takes a few megabytes: tensors stand beside the pickle."""
+_MOST_OPCODES = 20_000_000
+
+_ALLOWED = {
+    "collections": {"OrderedDict", "defaultdict", "Counter", "deque"},
+    "torch._utils": {
+        "_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3", "_rebuild_parameter",
+        "_rebuild_parameter_with_state", "_rebuild_qtensor", "_rebuild_sparse_tensor", "_rebuild_sparse_csr_tensor",
+        "_rebuild_nested_tensor", "_rebuild_meta_tensor_no_storage", "_rebuild_device_tensor_from_numpy",
+        "_rebuild_device_tensor_from_cpu_tensor",
+    },
+    "torch._tensor": {"_rebuild_from_type_v2"},
+    "torch.jit._pickle": {
+        "build_intlist", "build_tensorlist", "build_doublelist", "build_boollist", "build_tensor_from_id",
+        "restore_type_tag",
+    },
+    "torch.storage": {"UntypedStorage", "TypedStorage"},
+    "torch.serialization": {"_get_layout"},
+    "torch.nn.parameter": {"Parameter", "Buffer"},
+    "numpy": {"dtype", "ndarray"},
+    "numpy.core.multiarray": {"_reconstruct", "scalar"},
+    "numpy._core.multiarray": {"_reconstruct", "scalar"},
+    "_codecs": {"encode"},
+    "builtins": {"set", "frozenset", "dict", "list", "tuple", "int", "float", "bool", "str", "bytes", "bytearray",
+                 "complex", "slice", "range"},
+    "__builtin__": {"set", "frozenset", "dict", "list", "tuple", "int", "float", "bool", "str", "bytes", "bytearray",
+                    "complex", "slice", "xrange", "long", "unicode"},
+}  # fmt: skip
+"""Module -> names that build values and do nothing else."""
+_TORCH = frozenset({"Size", "device", "Tensor", "memory_format"})
+_DTYPES = words("""
+    float16 float32 float64 half float double bfloat16 int8 int16 int32 int64 uint8 uint16 uint32 uint64 short
+    int long bool complex32 complex64 complex128 cfloat cdouble qint8 quint8 qint32 quint4x2 quint2x4
+    float8_e4m3fn float8_e5m2 float8_e4m3fnuz float8_e5m2fnuz float8_e8m0fnu per_tensor_affine
+    per_channel_affine per_tensor_symmetric per_channel_symmetric strided sparse_coo sparse_csr sparse_csc
+""")
+_UNKNOWN = ("?", "?")
+
+
+def looks_like(head: bytes) -> bool:
+    """Whether these are the first two bytes of a pickle of protocol 2 to 5."""
+    return len(head) >= 2 and head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")
+
+
+def too_long(place: str, size: int) -> Hazard:
+    """The hazard of a pickle that is too long to be one."""
+    return Hazard("exhaustion", place, f"a pickle of {size:,} bytes, too many for the structure of a model")
+
+
+def scan(data: bytes, place: str, *, own: str = "") -> Iterator[Hazard]:
+    """The names that a pickle, or several in a row, would call.
+
+    Args:
+        data: its bytes.
+        place: where it stands, for people.
+        own: names in modules that begin so are the file's own (TorchScript's ``__torch__``).
+    """
+    if len(data) > LONGEST:
+        yield too_long(place, len(data))
+        return
+    try:
+        names = _names(data)
+    except _MalformedError as exc:
+        yield Hazard("code", place, f"a pickle that cannot be followed ({exc}): what it calls is hidden")
+        return
+    for module, name in names:
+        if (own and (module == own or module.startswith(f"{own}."))) or is_plain(module, name):
+            continue
+        if (module, name) == _UNKNOWN:
+            yield Hazard("code", place, "the pickle calls a function whose name it puts together while it is loaded")
+        else:
+            yield Hazard("code", place, f"the pickle calls {module}.{name} when it is loaded")
+
+
+def is_plain(module: str, name: str) -> bool:
+    """Whether this name builds a value, and does nothing else."""
+    if module == "torch":
+        return name in _TORCH or name in _DTYPES or (name.endswith("Storage") and name.isidentifier())
+    return name in _ALLOWED.get(module, ())
+
+
+class _MalformedError(Exception):
+    pass
+
+
+def _names(data: bytes) -> list[tuple[str, str]]:
+    """Every (module, name) that is looked up, each once, in this pickle and those that follow it directly."""
+    found: dict[tuple[str, str], None] = {}
+    at = 0
+    while at == 0 or looks_like(data[at : at + 2]):
+        length = _one(data[at:], found)
+        if length is None and not at and not found:
+            raise _MalformedError("it is damaged")
+        if length is None:  # what comes after a damaged place never runs; what came before did
+            break
+        at += length
+    return list(found)
+
+
+def _one(data: bytes, found: dict[tuple[str, str], None]) -> int | None:
+    """Note what one pickle looks up; returns its length, or None where it is damaged.
+
+    STACK_GLOBAL takes two texts from the stack. They are followed through the memo and what pushes texts; where
+    anything else could have put them there, the name is unknown.
+    """
+    recent: list[Any] = []  # what was pushed last; None for anything but a text
+    memo: dict[int, Any] = {}
+    count = end = 0
+    try:
+        for opcode, argument, position in pickletools.genops(data):
+            count += 1
+            if count > _MOST_OPCODES:
+                raise _MalformedError("too many operations")
+            end = (position or 0) + 1
+            _follow(opcode.name, argument, recent, memo, found)
+            del recent[:-8]
+    except _MalformedError:
+        raise
+    except Exception:  # genops raises whatever a damaged pickle makes it stumble over
+        return None
+    return end
+
+
+def _follow(
+    name: str, argument: Any, recent: list[Any], memo: dict[int, Any], found: dict[tuple[str, str], None]
+) -> None:
+    if name in ("GLOBAL", "INST"):
+        module, _, attribute = str(argument).partition(" ")
+        found[module, attribute] = None
+        recent.append(None)
+    elif name == "STACK_GLOBAL":
+        texts = tuple(one for one in recent[-2:] if isinstance(one, str))
+        found[(texts[0], texts[1]) if len(texts) == 2 else _UNKNOWN] = None
+        del recent[-2:]
+        recent.append(None)
+    elif name in ("EXT1", "EXT2", "EXT4"):
+        found[_UNKNOWN] = None
+        recent.append(None)
+    elif "UNICODE" in name or "STRING" in name:
+        recent.append(argument)
+    elif name == "MEMOIZE":
+        memo[len(memo)] = recent[-1] if recent else None
+    elif name in ("PUT", "BINPUT", "LONG_BINPUT"):
+        memo[int(argument)] = recent[-1] if recent else None
+    elif name in ("GET", "BINGET", "LONG_BINGET"):
+        recent.append(memo.get(int(argument)))
+    elif name not in ("PROTO", "FRAME"):
+        recent.append(None)

@@ -1,0 +1,104 @@
+"""From a file to its hazards."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from kmr_cli.errors import ModelFileError
+from kmr_cli.formats.common import archive_hazards, pickle_hazards, torch_operators
+from kmr_cli.formats.exported.describe import archive, sizes
+from kmr_cli.records import Hazard
+
+_COMPILED = (".so", ".o", ".a", ".dll", ".dylib", ".pyd", ".cubin", ".cpp", ".py")
+_MOST_VALUES = 50_000_000
+_HIGHER_ORDER = "torch.ops.higher_order."
+_PYTHON = ("_operator.", "math.", "torch.sym_")
+"""Arithmetic on sizes."""
+
+
+def scan(path: Path) -> Iterator[Hazard]:
+    """The hazards of a file.
+
+    Raises:
+        ModelFileError: it is damaged.
+    """
+    yield from archive_hazards.scan(path)
+    with archive.damage(path), zipfile.ZipFile(path) as members:
+        for info in members.infolist():
+            name = info.filename
+            if name.endswith(_COMPILED):
+                yield Hazard("code", name, "compiled or source code, which torch loads with the file")
+            elif name.endswith(".pt"):
+                yield from _saved(members, info)
+            elif name.endswith(".json"):
+                if info.file_size <= archive.MOST_TEXT:
+                    yield from _document(path, name, members.read(info))
+            elif name.endswith(".pkl"):
+                yield from pickle_hazards.scan(members.read(info), name)
+
+
+def _saved(members: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[Hazard]:
+    """A payload that ``torch.save`` wrote: an archive in the archive, or a bare pickle."""
+    data = members.read(info)
+    if not data:
+        return
+    if not zipfile.is_zipfile(io.BytesIO(data)):
+        if pickle_hazards.looks_like(data[:2]):
+            yield from pickle_hazards.scan(data, info.filename)
+        return
+    with zipfile.ZipFile(io.BytesIO(data)) as inner:
+        for one in inner.infolist():
+            if one.filename.endswith(".pkl"):
+                if one.file_size > pickle_hazards.LONGEST:
+                    yield pickle_hazards.too_long(f"{info.filename}: {one.filename}", one.file_size)
+                else:
+                    yield from pickle_hazards.scan(inner.read(one), f"{info.filename}: {one.filename}")
+
+
+def _document(path: Path, name: str, data: bytes) -> Iterator[Hazard]:
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError) as exc:
+        raise ModelFileError(f"{path}: {name!r} is damaged ({exc})", "copy or save the model again") from exc
+    waiting: list[Any] = [document]
+    seen = 0
+    while waiting:
+        value = waiting.pop()
+        seen += 1
+        if seen > _MOST_VALUES:
+            yield Hazard("exhaustion", name, f"a description of more than {_MOST_VALUES:,} values")
+            return
+        if isinstance(value, list):
+            waiting.extend(value)
+        elif isinstance(value, dict):
+            yield from _entry(name, value)
+            waiting.extend(one for one in value.values() if isinstance(one, (dict, list)))
+
+
+def _entry(name: str, entry: Mapping[str, Any]) -> Iterator[Hazard]:
+    target, expression = entry.get("target"), entry.get("expr_str")
+    if isinstance(target, str) and "inputs" in entry and "outputs" in entry:
+        yield from _target(name, target)
+    if isinstance(expression, str):
+        try:
+            sizes.parse(expression)
+        except ValueError:
+            shown = expression[:100]
+            yield Hazard("code", name, f"a size that is no arithmetic, {shown!r}: torch's own loader runs it as Python")
+
+
+def _target(name: str, target: str) -> Iterator[Hazard]:
+    parts = target.split(".")
+    if target.startswith(_PYTHON):
+        if len(parts) > 3 or not all(part.isidentifier() for part in parts):
+            yield Hazard("code", name, f"calls {target[:200]!r}, which is no operator")
+    elif parts[:2] == ["torch", "ops"] and len(parts) == 5:
+        if parts[2] != "higher_order":
+            yield from torch_operators.scan(parts[2], parts[3], name)
+    elif not target.startswith(_HIGHER_ORDER):
+        yield Hazard("code", name, f"calls {target[:200]!r}, which is no operator")

@@ -1,0 +1,76 @@
+"""From a file to its hazards."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import h5py
+
+from kmr_cli.errors import ModelFileError
+from kmr_cli.formats.common import archive_hazards
+from kmr_cli.formats.common.frameworks import first_line
+from kmr_cli.formats.keras.describe.archive import CONFIG, METADATA, WEIGHTS, open_archive, read_json, weights_file
+from kmr_cli.formats.keras.describe.from_hdf5 import CONFIG as HDF5_CONFIG
+from kmr_cli.formats.keras.describe.legacy_weights import text_attribute
+from kmr_cli.formats.keras.scan import config, hdf5
+from kmr_cli.records import Hazard
+
+
+def scan_archive(path: Path) -> Iterator[Hazard]:
+    """The hazards of a ``.keras`` archive.
+
+    Raises:
+        ModelFileError: it is damaged.
+    """
+    yield from archive_hazards.scan(path, expected=_is_written_by_keras)
+    with open_archive(path) as archive:
+        yield from config.scan(read_json(path, archive, CONFIG), CONFIG)
+        read_json(path, archive, METADATA)
+        with weights_file(path, archive) as file:
+            if file is not None:
+                yield from _weights(path, file, WEIGHTS)
+
+
+def scan_hdf5(path: Path) -> Iterator[Hazard]:
+    """The hazards of an ``.h5`` file.
+
+    Raises:
+        ModelFileError: it is damaged.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            text = text_attribute(file, HDF5_CONFIG)
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as exc:
+        raise _damaged(path, exc) from exc
+    try:
+        entry = {} if text is None else json.loads(text)
+    except (ValueError, RecursionError) as exc:
+        raise ModelFileError(f"{path.name}: its {HDF5_CONFIG} is not valid JSON ({first_line(exc)})") from exc
+    yield from config.scan(entry, HDF5_CONFIG)
+    with path.open("rb") as raw:
+        yield from _weights(path, raw, path.name)
+
+
+def _weights(path: Path, file: object, place: str) -> Iterator[Hazard]:
+    try:
+        with h5py.File(file, "r") as opened:
+            yield from hdf5.scan(opened, place)
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as exc:
+        raise _damaged(path, exc) from exc
+
+
+def _damaged(path: Path, exc: BaseException) -> ModelFileError:
+    return ModelFileError(
+        f"{path.name}: the HDF5 file is damaged or cut short ({first_line(exc)})", "copy or save the file again"
+    )
+
+
+def _is_written_by_keras(name: str) -> bool:
+    """The config, metadata, weights (whole or in shards with their table), and assets: vocabularies and the like."""
+    if name in (CONFIG, METADATA):
+        return True
+    if name.startswith("assets/"):
+        return True
+    return name.startswith("model") and "/" not in name and name.endswith((".h5", ".json", ".npz"))

@@ -1,0 +1,68 @@
+"""From a file to its hazards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from kmr_cli.formats.onnx.describe import external, reader
+from kmr_cli.records import Hazard
+
+_STANDARD = frozenset({"", "ai.onnx", "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview.training"})
+_MICROSOFT = ("com.microsoft", "com.ms.internal")
+"""Operators that come with onnxruntime."""
+_PYTHON = frozenset({"PyOp", "PyCustomOp", "PythonOp", "PythonOpGrad", "ATen"})
+LARGEST = 1 << 40
+"""Elements of one tensor: sixteen times the weights of the largest models."""
+_MOST_NODES = 10_000_000
+
+
+def scan(path: Path) -> Iterator[Hazard]:
+    """The hazards of a file.
+
+    Raises:
+        ModelFileError: it is damaged.
+    """
+    source = reader.read(path)
+    model = source.model
+    for tensor in external.tensors(model.graph):
+        yield from _tensor(path, tensor)
+    own = {(function.domain, function.name) for function in model.functions}
+    left = _MOST_NODES
+    bodies: list[Any] = [model.graph.node, *(function.node for function in model.functions)]
+    while bodies:
+        for node in bodies.pop():
+            left -= 1
+            if left < 0:
+                yield Hazard("exhaustion", path.name, f"a graph of more than {_MOST_NODES:,} operators")
+                return
+            yield from _node(node, own)
+            for attribute in node.attribute:
+                if attribute.HasField("g"):
+                    bodies.append(attribute.g.node)
+                bodies.extend(body.node for body in attribute.graphs)
+
+
+def _tensor(path: Path, tensor: Any) -> Iterator[Hazard]:
+    elements = prod(tensor.dims)
+    if elements > LARGEST or any(size < 0 for size in tensor.dims):
+        yield Hazard("exhaustion", tensor.name, f"a weight of {elements:,} numbers")
+    if tensor.data_location == external.EXTERNAL:
+        location = next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
+        if not external.is_inside(path.parent, location):
+            yield Hazard("files", tensor.name, f"a weight that lies outside the model's folder, {location[:200]!r}")
+
+
+def _node(node: Any, own: set[tuple[str, str]]) -> Iterator[Hazard]:
+    domain, operation = node.domain, node.op_type
+    place = node.name or f"{operation} {', '.join(node.output)[:200]}"
+    if operation in _PYTHON and domain not in _STANDARD:
+        yield Hazard("code", place, f"{domain}::{operation} calls code outside the file")
+    elif operation == "EPContext":
+        yield Hazard("code", place, "EPContext holds compiled code for a device, or names a file with it")
+    elif (domain, operation) not in own and domain not in _STANDARD and not domain.startswith(_MICROSOFT):
+        yield Hazard(
+            "foreign", "", f"names the operator {domain}::{operation}"[:200] + ", which is not part of onnxruntime"
+        )

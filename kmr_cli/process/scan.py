@@ -1,0 +1,24 @@
+"""The task that scans a model file, in the process that reads its bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kmr_cli.process.sessions import Sessions, Tell
+from kmr_cli.records import ScanReport
+from kmr_cli.scan.scan import scan as look
+
+
+def scan(
+    *,
+    path: str,
+    report: Tell,  # noqa: ARG001  (it takes a moment only)
+    sessions: Sessions | None = None,  # noqa: ARG001  (nothing is opened)
+) -> ScanReport:
+    """Scan a file: :func:`kmr_cli.scan.scan.scan`.
+
+    Raises:
+        ModelFileError: no model, or a damaged one.
+        KmrError: a format that cannot be scanned.
+    """
+    return look(Path(path))

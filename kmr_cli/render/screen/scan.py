@@ -1,0 +1,53 @@
+"""The outcome of a scan, for people: 80 columns, readable without colour."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.text import Text
+
+from kmr_cli.records import ScanReport
+from kmr_cli.render.contents import Run
+from kmr_cli.render.escape import for_terminal
+from kmr_cli.render.screen.grounds import print_grounds
+from kmr_cli.render.screen.lines import print_hanging, print_not_examined
+from kmr_cli.rules import RULES, remedy_of
+
+_VERDICTS = {"pass": "green", "fail": "bold red", "inconclusive": "bold yellow"}
+_STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold"}
+
+
+def show_scan(console: Console, report: ScanReport, run: Run | None = None) -> None:
+    """Verdict, what was looked at, findings.
+
+    Args:
+        console: where to.
+        report: what was found.
+        run: when and where; None where nobody looked at a clock.
+    """
+    print_hanging(console, Text(), Text(for_terminal(report.path), "bold"))
+    verdict = Text(report.verdict, _VERDICTS[report.verdict])
+    print_hanging(console, Text(), verdict.append(f": {headline(report)}", "not bold default"))
+    if report.parts:
+        print_hanging(console, Text("  looked at: "), Text("; ".join(report.parts)))
+    print_not_examined(console, report.not_examined)
+    for finding in report.findings:
+        rule = RULES[finding.rule]
+        console.print()
+        title = Text(f"{finding.severity} {finding.rule} {rule.name}", _STYLES[finding.severity])
+        if finding.layer:
+            title.append(f" at {for_terminal(finding.layer, 300)}", "bold default")
+        print_hanging(console, Text(), title)
+        print_hanging(console, Text("  "), Text(for_terminal(finding.message, 1000)))
+        print_hanging(console, Text("  fix: "), Text(remedy_of(finding)))
+    print_grounds(console, report.grounds, run)
+
+
+def headline(report: ScanReport) -> str:
+    """What the verdict means, in one line."""
+    if report.verdict == "pass":
+        return "nothing known to be dangerous was found"
+    rules = [RULES[finding.rule] for finding in report.findings]
+    if report.verdict == "fail":
+        worst = max((rule for rule in rules if rule.severity == "error"), key=lambda rule: rule.gravity)
+        return worst.headline or worst.found_when
+    return next(filter(None, (rule.if_passed for rule in rules)), "not everything could be judged")

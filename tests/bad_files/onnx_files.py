@@ -1,0 +1,82 @@
+"""ONNX files: weights that lie elsewhere, operators that call code, sizes that nothing has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bad_files import SAMPLES, collector
+from kmr_cli.formats.onnx.describe import messages
+
+CASES, bad = collector()
+
+
+def changed(folder: Path, change: Callable[[Any], None]) -> Path:
+    """A copy of a real file whose model was changed."""
+    model = messages.ModelProto.FromString((SAMPLES / "digits.onnx").read_bytes())
+    change(model)
+    path = folder / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def _external(location: str) -> Callable[[Any], None]:
+    def change(model: Any) -> None:
+        tensor = model.graph.initializer[0]
+        tensor.ClearField("raw_data")
+        tensor.data_location = 1
+        tensor.external_data.add(key="location", value=location)
+
+    return change
+
+
+def _node(domain: str, operation: str) -> Callable[[Any], None]:
+    def change(model: Any) -> None:
+        model.graph.node.add(name="bad", op_type=operation, domain=domain, output=["bad"])
+
+    return change
+
+
+def _inside(domain: str, operation: str) -> Callable[[Any], None]:
+    """In the branch of a condition."""
+
+    def change(model: Any) -> None:
+        branch = model.graph.node.add(name="if", op_type="If", output=["chosen"]).attribute.add(name="then_branch")
+        branch.g.node.add(name="bad", op_type=operation, domain=domain, output=["bad"])
+
+    return change
+
+
+def _in_function(model: Any) -> None:
+    function = model.functions.add(name="Wrapped", domain="mine")
+    function.node.add(name="bad", op_type="PyOp", domain="ai.onnx.contrib", output=["bad"])
+
+
+def _size(*dims: int) -> Callable[[Any], None]:
+    def change(model: Any) -> None:
+        model.graph.initializer.add(name="bad", data_type=1, dims=dims)
+
+    return change
+
+
+for _case, _rule, _change in (
+    ("weights_absolute", "KMR502", _external("/etc/passwd")),
+    ("weights_outside", "KMR502", _external("../../etc/passwd")),
+    ("weights_hidden_outside", "KMR502", _external("folder/../../other")),
+    ("weights_windows", "KMR502", _external("C:\\Windows\\win.ini")),
+    ("weights_nowhere", "KMR502", _external("")),
+    ("python_operator", "KMR501", _node("ai.onnx.contrib", "PyOp")),
+    ("python_in_training", "KMR501", _node("com.microsoft", "PythonOp")),
+    ("operator_of_torch", "KMR501", _node("org.pytorch.aten", "ATen")),
+    ("compiled", "KMR501", _node("com.microsoft", "EPContext")),
+    ("python_in_a_branch", "KMR501", _inside("ai.onnx.contrib", "PyOp")),
+    ("python_in_a_function", "KMR501", _in_function),
+    ("custom_operator", "KMR506", _node("my.company", "Fused")),
+    ("absurd_weight", "KMR504", _size(1 << 30, 1 << 30)),
+    ("negative_weight", "KMR504", _size(-5)),
+):
+
+    @bad(_rule, f"onnx_{_case}")
+    def _(folder: Path, change: Callable[[Any], None] = _change) -> Path:
+        return changed(folder, change)

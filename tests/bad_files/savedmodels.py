@@ -1,0 +1,125 @@
+"""SavedModels: operations that no model needs, called or not, and files named in graphs."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bad_files import SAMPLES, collector
+from kmr_cli.formats.savedmodel.describe import messages
+
+CASES, bad = collector()
+
+
+def directory(folder: Path, change: Callable[[Any], None]) -> Path:
+    """A copy of a real SavedModel whose meta graph was changed."""
+    path = folder / "model"
+    shutil.copytree(SAMPLES / "digits_savedmodel", path)
+    file = path / "saved_model.pb"
+    saved = messages.SavedModel.FromString(file.read_bytes())
+    change(saved.meta_graphs[0])
+    file.write_bytes(saved.SerializeToString())
+    return path
+
+
+def _text(graph: Any, name: str, value: bytes) -> None:
+    """A constant that holds one text."""
+    # TensorProto: dtype = 7 (string), an empty shape, string_val.
+    tensor = b"\x08\x07\x12\x00" + b"\x42" + bytes([len(value)]) + value
+    node = graph.add(name=name, op="Const")
+    node.attr["dtype"].type = 7
+    node.attr["value"].tensor = tensor
+
+
+def _in_main(operation: str, *inputs: str, **attributes: bytes) -> Callable[[Any], None]:
+    def change(meta_graph: Any) -> None:
+        graph = meta_graph.graph_def.node
+        _text(graph, "bad/name", b"canary")
+        node = graph.add(name="bad", op=operation, input=inputs or ("bad/name",))
+        for name, value in attributes.items():
+            node.attr[name].s = value
+
+    return change
+
+
+def _in_function(operation: str) -> Callable[[Any], None]:
+    """In a function that nothing calls."""
+
+    def change(meta_graph: Any) -> None:
+        function = meta_graph.graph_def.library.function.add()
+        function.signature.name = "never_called"
+        _text(function.node_def, "name", b"canary")
+        function.node_def.add(name="bad", op=operation, input=["name:output:0"])
+
+    return change
+
+
+for _operation, _rule in (
+    ("WriteFile", "KMR502"), ("ReadFile", "KMR502"), ("MatchingFiles", "KMR502"), ("RestoreV2", "KMR502"),
+    ("SaveV2", "KMR502"), ("MergeV2Checkpoints", "KMR502"), ("TFRecordDatasetV2", "KMR502"),
+    ("TextLineDataset", "KMR502"), ("FixedLengthRecordDatasetV2", "KMR502"), ("SqlDataset", "KMR502"),
+    ("CacheDatasetV2", "KMR502"), ("SnapshotDatasetV2", "KMR502"), ("SaveDatasetV2", "KMR502"),
+    ("LoadDataset", "KMR502"), ("WholeFileReaderV2", "KMR502"), ("TextLineReaderV2", "KMR502"),
+    ("LMDBReader", "KMR502"), ("CreateSummaryFileWriter", "KMR502"), ("WriteScalarSummary", "KMR502"),
+    ("DebugIdentityV2", "KMR502"), ("DumpTensor", "KMR502"), ("LoadAndRemapMatrix", "KMR502"),
+    ("InitializeTableFromTextFileV2", "KMR502"), ("PyFunc", "KMR501"), ("EagerPyFunc", "KMR501"),
+    ("PyFuncStateless", "KMR501"), ("XlaCustomCallV2", "KMR501"), ("RpcCall", "KMR503"), ("RpcServer", "KMR503"),
+    ("DataServiceDatasetV4", "KMR503"), ("CollectiveReduceV2", "KMR503"), ("_Send", "KMR503"), ("Abort", "KMR504"),
+    ("MyCustomOperator", "KMR506"),
+):  # fmt: skip
+
+    @bad(_rule, f"main_{_operation}")
+    def _(folder: Path, operation: str = _operation) -> Path:
+        inputs = ("bad/name", "bad/name") if "Table" in operation else ()
+        return directory(folder, _in_main(operation, *inputs))
+
+
+for _operation, _rule in (("WriteFile", "KMR502"), ("PyFunc", "KMR501"), ("RestoreV2", "KMR502")):
+
+    @bad(_rule, f"uncalled_{_operation}")
+    def _(folder: Path, operation: str = _operation) -> Path:
+        return directory(folder, _in_function(operation))
+
+
+@bad("KMR502")
+def prints_into_a_file(folder: Path) -> Path:
+    """The operation that prints may print into any file."""
+    return directory(folder, _in_main("PrintV2", output_stream=b"file:///tmp/canary"))
+
+
+@bad("KMR502")
+def asset_elsewhere(folder: Path) -> Path:
+    """A vocabulary that is read from where the file says."""
+
+    def change(meta_graph: Any) -> None:
+        meta_graph.asset_file_def.add(filename="../../../etc/passwd").tensor_info.name = "asset:0"
+
+    return directory(folder, change)
+
+
+@bad("KMR502")
+def saver_with_a_name_of_its_own(folder: Path) -> Path:
+    """Inside the part that restores weights, and yet from a file that the graph names."""
+
+    def change(meta_graph: Any) -> None:
+        graph = meta_graph.graph_def.node
+        _text(graph, "bad/name", b"/etc/passwd")
+        graph.add(name="bad", op="RestoreV2", input=["bad/name"])
+        restore = next(node for node in graph if node.name == meta_graph.saver_def.restore_op_name)
+        restore.input.append("^bad")
+
+    return directory(folder, change)
+
+
+@bad("KMR502")
+def signature_runs_the_saver(folder: Path) -> Path:
+    """What restores weights is also what answers: another file's content, on request."""
+
+    def change(meta_graph: Any) -> None:
+        signature = next(iter(meta_graph.signature_def.values()))
+        output = signature.outputs["stolen"]
+        output.name, output.dtype = f"{meta_graph.saver_def.restore_op_name}:0", 1
+
+    return directory(folder, change)

@@ -1,0 +1,146 @@
+"""TorchScript and ``.pt2`` archives: code that touches files, pickles that call, sizes that are Python."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bad_files import SAMPLES, collector
+from bad_files.pickles import calls
+
+CASES, bad = collector()
+
+
+def rewritten(source: Path, path: Path, change: Callable[[str, bytes], bytes], more: dict[str, bytes]) -> Path:
+    """A copy of an archive with changed members and others besides."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(path, "w") as new:
+        root = old.namelist()[0].split("/", 1)[0]
+        for name in old.namelist():
+            new.writestr(name, change(name, old.read(name)))
+        for name, data in more.items():
+            new.writestr(f"{root}/{name}", data)
+    return path
+
+
+def _script(folder: Path, statement: str, method: str = "") -> Path:
+    """A TorchScript file with one more statement at the beginning of ``forward``, or one more method."""
+
+    def change(name: str, data: bytes) -> bytes:
+        if not name.endswith(".py") or b"def forward(" not in data:
+            return data
+        text = data.decode()
+        at = text.index("def forward(")
+        body = text.index(":\n", text.index(") ->", at)) + 2
+        return (text[:body] + f"    {statement}\n" + text[body:] + method).encode()
+
+    return rewritten(SAMPLES / "windows.pt", folder / "model.pt", change, {})
+
+
+for _case, _rule, _statement in (
+    ("saves", "KMR502", 'torch.save(1, "canary")'),
+    ("saves_by_namespace", "KMR502", 'ops.aten.save(1, "canary")'),
+    ("saves_as_a_method", "KMR502", '(self).training.save("canary")'),
+    ("maps_a_file", "KMR502", 'bad = torch.from_file("/etc/passwd", True, 10)'),
+    ("maps_a_file_by_namespace", "KMR502", 'bad = ops.aten.from_file("/etc/passwd", True, 10)'),
+    ("maps_a_file_as_a_method", "KMR502", 'bad = "/etc/passwd".from_file(True, 10)'),
+    ("reads_an_image", "KMR502", 'bad = ops.image.read_file("/etc/passwd")'),
+    ("writes_an_image", "KMR502", 'bad = ops.image.write_file("canary", x)'),
+    ("all_reduce", "KMR503", 'bad = ops._c10d_functional.all_reduce(x, "sum", "0")'),
+    ("remote_call", "KMR503", 'bad = ops.rpc.rpc_sync("worker", 1)'),
+    ("custom_operator", "KMR506", "bad = ops.mylib.launch(x)"),
+    ("cannot_be_parsed", "KMR501", "bad = = x"),
+):
+
+    @bad(_rule, f"script_{_case}")
+    def _(folder: Path, statement: str = _statement) -> Path:
+        return _script(folder, statement)
+
+
+@bad("KMR502")
+def script_when_loaded(folder: Path) -> Path:
+    """Runs before anybody calls the model."""
+    return _script(folder, "pass", '\n  def __setstate__(self, state: int) -> NoneType:\n    torch.save(1, "canary")\n')
+
+
+@bad("KMR501")
+def script_pickle(folder: Path) -> Path:
+    """The pickle of constants calls a function."""
+
+    def change(name: str, data: bytes) -> bytes:
+        return calls("os", "system", "touch canary") if name.endswith("constants.pkl") else data
+
+    return rewritten(SAMPLES / "windows.pt", folder / "model.pt", change, {})
+
+
+@bad("KMR505")
+def script_twice(folder: Path) -> Path:
+    """A member that leads out of the archive."""
+    return rewritten(SAMPLES / "windows.pt", folder / "model.pt", lambda _, data: data, {"../../canary": b""})
+
+
+def _program(folder: Path, edit: Callable[[dict[str, Any]], None]) -> Path:
+    def change(name: str, data: bytes) -> bytes:
+        if not name.endswith("models/model.json"):
+            return data
+        document = json.loads(data)
+        edit(document)
+        return json.dumps(document).encode()
+
+    return rewritten(SAMPLES / "digits.pt2", folder / "model.pt2", change, {})
+
+
+def _target(target: str) -> Callable[[dict[str, Any]], None]:
+    def edit(document: dict[str, Any]) -> None:
+        document["graph_module"]["graph"]["nodes"][0]["target"] = target
+
+    return edit
+
+
+for _case, _rule, _name in (
+    ("maps_a_file", "KMR502", "torch.ops.aten.from_file.default"),
+    ("saves", "KMR502", "torch.ops.aten.save.default"),
+    ("all_reduce", "KMR503", "torch.ops._c10d_functional.all_reduce.default"),
+    ("python", "KMR501", "os.system"),
+    ("operator_module", "KMR501", "_operator.attrgetter.__class__.x"),
+    ("custom_operator", "KMR506", "torch.ops.mylib.launch.default"),
+):
+
+    @bad(_rule, f"pt2_{_case}")
+    def _(folder: Path, name: str = _name) -> Path:
+        return _program(folder, _target(name))
+
+
+def _size(expression: str) -> Callable[[dict[str, Any]], None]:
+    def edit(document: dict[str, Any]) -> None:
+        document["bad"] = {"as_expr": {"expr_str": expression, "hint": None}}
+
+    return edit
+
+
+for _case, _expression in (
+    ("import", "__import__('os').system('touch canary')"),
+    ("attribute", "Symbol('s0').__class__.__base__"),
+    ("lambda", "(lambda: 1)()"),
+    ("comprehension", "[x for x in (1,)]"),
+):
+
+    @bad("KMR501", f"pt2_size_{_case}")
+    def _(folder: Path, expression: str = _expression) -> Path:
+        return _program(folder, _size(expression))
+
+
+@bad("KMR501")
+def pt2_compiled(folder: Path) -> Path:
+    """A library that torch loads with the file."""
+    more = {"data/aotinductor/model/model.so": b"\x7fELF"}
+    return rewritten(SAMPLES / "digits.pt2", folder / "model.pt2", lambda _, data: data, more)
+
+
+@bad("KMR501")
+def pt2_pickle(folder: Path) -> Path:
+    """Weights that only a pickle can rebuild."""
+    more = {"data/constants/bad.pt": calls("os", "system", "touch canary")}
+    return rewritten(SAMPLES / "digits.pt2", folder / "model.pt2", lambda _, data: data, more)

@@ -1,0 +1,141 @@
+"""The corpus of bad files is found by the right rule, and real models pass."""
+
+import json
+import pickle
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from bad_files import SAMPLES, keras_files, onnx_files, pickles, savedmodels, torch_files
+from click.testing import CliRunner
+
+from kmr_cli import scan_model
+from kmr_cli.cli import cli
+from kmr_cli.errors import ModelFileError
+from kmr_cli.records import Hazard
+from kmr_cli.rules import RULES
+from kmr_cli.scan.scan import MOST_PLACES, judge, scan
+
+BAD = [case for home in (pickles, keras_files, savedmodels, torch_files, onnx_files) for case in home.CASES]
+GOOD = [
+    path
+    for path in sorted(SAMPLES.iterdir())
+    if path.suffix in (".keras", ".h5", ".pt", ".pt2", ".onnx") or (path / "saved_model.pb").is_file()
+]
+
+
+def test_corpus_is_large_and_named_once():
+    assert len(BAD) >= 150
+    assert len({case.name for case in BAD}) == len(BAD)
+
+
+@pytest.mark.parametrize("case", BAD, ids=lambda case: case.name)
+def test_bad_file_is_found(case, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "made").mkdir()
+    report = scan(case.build(tmp_path / "made"))
+    assert case.rule in {finding.rule for finding in report.findings}, report
+    assert report.verdict == ("fail" if RULES[case.rule].severity == "error" else "inconclusive")
+    assert not list(tmp_path.rglob("canary"))
+
+
+@pytest.mark.parametrize("path", GOOD, ids=lambda path: path.name)
+def test_real_model_passes(path):
+    report = scan(path)
+    assert (report.verdict, report.findings, report.inconclusive) == ("pass", (), ())
+    assert report.parts
+
+
+def test_there_are_real_models_of_every_format():
+    assert {scan(path).format for path in GOOD} == {"keras", "h5", "savedmodel", "torchscript", "pt2", "onnx"}
+
+
+def test_plain_pickle_passes(tmp_path):
+    from collections import OrderedDict
+
+    import numpy as np
+
+    path = tmp_path / "weights.pkl"
+    path.write_bytes(pickle.dumps(OrderedDict(weight=np.ones(3), steps=4, name="x", kept=[1, 2.5, None]), 4))
+    assert scan(path).verdict == "pass"
+
+
+def test_what_torch_saves_passes(tmp_path):
+    path = tmp_path / "state.pt"
+    tensor = b"ctorch._utils\n_rebuild_tensor_v2\n(tR"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("state/data.pkl", b"\x80\x02ccollections\nOrderedDict\n)R" + tensor + b"0.")
+    assert scan(path).verdict == "pass"
+
+
+def test_no_framework_is_imported(tmp_path):
+    bad = keras_files.archive(tmp_path, more={"x.py": b""})
+    code = (
+        "import sys; from pathlib import Path; from kmr_cli.scan.scan import scan\n"
+        "for name in sys.argv[1:]: scan(Path(name))\n"
+        "print([m for m in ('tensorflow', 'torch', 'keras', 'onnx', 'onnxruntime', 'tf_keras') if m in sys.modules])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code, *map(str, GOOD), str(bad)], capture_output=True, text=True)
+    assert ran.stdout.strip() == "[]", ran.stderr
+
+
+def test_many_hazards_are_counted():
+    report = judge("m", "toy", [Hazard("files", f"place {n}", "reads a file") for n in range(MOST_PLACES + 7)], ())
+    assert len(report.findings) == MOST_PLACES + 1
+    assert report.findings[-1].message == "and 7 more places of the same kind"
+
+
+def test_what_is_no_model_is_an_error(tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("hello")
+    with pytest.raises(ModelFileError, match="not a model file"):
+        scan(path)
+
+
+def test_command_says_what_it_found(tmp_path):
+    path = keras_files.archive(tmp_path, keras_files._activation(keras_files._LAMBDA))
+    ran = CliRunner().invoke(cli, ["scan", str(path)], standalone_mode=False)
+    assert ran.return_value == 1
+    assert "error KMR501 unsafe-code at" in ran.stdout
+    assert "a lambda: Python code, which would run" in ran.stdout
+
+
+def test_command_passes_and_writes_a_document(tmp_path):
+    jsonschema = pytest.importorskip("jsonschema")
+    goal = tmp_path / "report.json"
+    ran = CliRunner().invoke(
+        cli, ["scan", str(SAMPLES / "digits.keras"), str(SAMPLES / "digits.onnx"), "-o", str(goal)],
+        standalone_mode=False,
+    )  # fmt: skip
+    assert ran.return_value == 0
+    documents = json.loads(goal.read_text())
+    schema = json.loads((Path(__file__).parents[2] / "docs/scan.schema.json").read_text())
+    for document in documents:
+        jsonschema.validate(document, schema)
+    assert [document["verdict"] for document in documents] == ["pass", "pass"]
+    assert all(len(document["grounds"]["model"][0]["sha256"]) == 64 for document in documents)
+
+
+def test_foreign_code_is_inconclusive_and_strict_makes_it_fail(tmp_path):
+    path = onnx_files.changed(tmp_path, onnx_files._node("my.company", "Fused"))
+    ran = CliRunner().invoke(cli, ["scan", str(path)], standalone_mode=False)
+    assert ran.return_value == 0
+    assert "inconclusive: it names code that is not in the file" in ran.stdout
+    assert CliRunner().invoke(cli, ["scan", str(path), "--strict"], standalone_mode=False).return_value == 1
+
+
+@pytest.mark.parametrize("format_", ["sarif", "junit", "github"])
+def test_formats_for_ci(tmp_path, format_):
+    path = onnx_files.changed(tmp_path, onnx_files._node("ai.onnx.contrib", "PyOp"))
+    ran = CliRunner().invoke(cli, ["scan", str(path), "--format", format_], standalone_mode=False)
+    assert ran.return_value == 1
+    assert "KMR501" in ran.stdout
+    assert "calls code outside the file" in ran.stdout
+
+
+def test_from_python():
+    report = scan_model(SAMPLES / "windows.pt")
+    assert report.verdict == "pass"
+    assert "nothing known to be dangerous was found" in str(report)
