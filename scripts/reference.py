@@ -23,11 +23,12 @@ import kmr_cli
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "reference.md"
 TITLES = {
-    "Functions": ("open_model", "check_batch_axis", "compare_models", "compare_with_snapshot", "write_snapshot"),
+    "Functions": ("open_model", "check_batch_axis", "compare_models", "compare_with_snapshot", "write_snapshot",
+                  "scan_model"),
     "A model": ("Model", "ModelInfo", "LayerInfo", "TensorSpec"),
     "What you can ask for": ("Data", "Index", "Shapes", "GivenShapes", "Policy", "Tolerance", "Tolerances"),
     "What comes back": ("Record", "BatchIndex", "Report", "Finding", "StructuralProof", "OutputClaim", "Snapshot",
-                        "Comparison"),
+                        "Comparison", "ScanReport"),
     "Errors": (
         "KmrError", "ModelFileError", "LayerError", "BatchError", "MissingFrameworkError", "ModelLoadError",
         "ModelRunError", "OutputError", "SnapshotError",

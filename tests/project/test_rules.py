@@ -106,7 +106,7 @@ def test_a_line_without_its_rule_is_an_error(monkeypatch):
 def test_the_table_and_the_files_of_rules_name_the_same():
     files = {
         f"kmr_cli.{command}.rules.{path.stem}"
-        for command in ("check", "compare")
+        for command in ("check", "compare", "scan")
         for path in (PACKAGE / command / "rules").glob("*.py")
         if path.stem != "__init__"
     }
@@ -114,7 +114,8 @@ def test_the_table_and_the_files_of_rules_name_the_same():
     held = {module: [rule.code for rule in import_module(module).RULES] for module in files}
     assert held == {module: [code for code in TABLE if TABLE[code] == module] for module in files}
     for code, rule in RULES.items():
-        assert rule.command == ("compare" if ".compare." in TABLE[code] else "check-batch-axis")
+        command = TABLE[code].split(".")[1]
+        assert rule.command == {"check": "check-batch-axis"}.get(command, command)
 
 
 def test_listing_the_rules_loads_no_framework():
@@ -132,7 +133,7 @@ def codes_named_in(text):
 
 
 def test_no_other_file_names_a_code():
-    folders = [PACKAGE / command / "rules" for command in ("check", "compare")]
+    folders = [PACKAGE / command / "rules" for command in ("check", "compare", "scan")]
     homes = {PACKAGE / "rules.py", *(path for folder in folders for path in folder.glob("*.py"))}
     named = {path: codes_named_in(path.read_text()) for path in set(PACKAGE.rglob("*.py")) - homes}
     assert len(named) > 200
