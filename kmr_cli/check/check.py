@@ -9,6 +9,7 @@ import numpy as np
 from kmr_cli.batch.given import batch_size, number_samples
 from kmr_cli.check.failing import check_failing, on_made_up_data
 from kmr_cli.check.grounds import all_but
+from kmr_cli.check.passes import Progress
 from kmr_cli.check.probes.calls import name_calls
 from kmr_cli.check.probes.extreme import PASSES as HARD_PASSES
 from kmr_cli.check.probes.extreme import make_others_extreme
@@ -23,7 +24,7 @@ from kmr_cli.check.probes.sizes import try_sizes
 from kmr_cli.check.report import make_report
 from kmr_cli.check.rules import layout, mixing, moved, non_finite, place, poisoned, repeat, rounding, sizes
 from kmr_cli.check.rules import masks as mask_rules
-from kmr_cli.check.run import Progress, Run
+from kmr_cli.check.run import Run
 from kmr_cli.config.masks import Mask, masks_of
 from kmr_cli.config.policy import Policy as Policy
 from kmr_cli.errors import BatchError, ModelRunError

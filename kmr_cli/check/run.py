@@ -10,10 +10,9 @@ import numpy as np
 
 from kmr_cli.arrays.dtypes import discrete
 from kmr_cli.arrays.ulp import last_bits
-from kmr_cli.batch import replacement
 from kmr_cli.check.observed import LargeRun, SizeRun
+from kmr_cli.check.passes import Passes, Progress
 from kmr_cli.check.precedence import Claim, resolve
-from kmr_cli.errors import ModelRunError
 from kmr_cli.evidence.owners import NOBODY
 from kmr_cli.evidence.passes import Evidence
 from kmr_cli.evidence.sources import Source, find_sources
@@ -22,15 +21,13 @@ from kmr_cli.formats.interface import Session, State, Taps
 from kmr_cli.records import Batch, BatchIndex, Finding, ModelInfo
 from kmr_cli.rules import Rule, Severity
 
-Progress = Callable[[str], None]
-"""Told what is being done, after the number of the pass and of all that are planned: ``7/21 replacing sample 4``."""
 _AGAIN, _AGAIN_IN_GROUPS = 8, 3
 """Passes that are run again at most: with as many the bound of the check still holds, and some are left that name a
-pair of samples. After more, what is mixed is told from rows: inside only, outputs are always looked at by element."""
+pair of samples. After more, what is mixed is read from rows: inside only, outputs are always looked at by element."""
 
 
 @dataclass
-class Run:
+class Run(Passes):
     """A check in progress: what the probes saw, what the rules say of it, and the way in which passes are run.
 
     Attributes:
@@ -274,40 +271,6 @@ class Run:
                 self.evidence.replaced(self.session, data, self.taps, earlier, again=True)
             held, most = [], 0
 
-    def try_other(
-        self, doing: str, samples: Sequence[int], spare: Batch | None, run: Callable[[Batch], object]
-    ) -> Batch:
-        """One pass with other data in some samples; copies of whole samples where the model refuses made-up ones.
-
-        Args:
-            doing: what it is for.
-            samples: that are replaced.
-            spare: further rows of the inputs, preferred as replacement data.
-            run: runs the pass.
-
-        Returns:
-            The data that it was run on.
-
-        Raises:
-            ModelRunError: the model, which runs on the batch itself, fails on any other samples.
-        """
-        if not self.whole_rows:
-            data: Batch = replacement.replace(self.batch, samples, self.session.inputs, self.rng, spare)
-            try:
-                self.step(doing)
-                run(data)
-                return data
-            except ModelRunError as exc:
-                self.whole_rows = True
-                what = "other rows of the data" if spare else "values of several samples in one"
-                self.refused.append(
-                    f"{what} (the model fails on them: {exc.message}; copies of whole samples took their place)"
-                )
-        data = replacement.copies(self.batch, samples)
-        self.step(doing)
-        run(data)
-        return data
-
     def kept(
         self,
         doing: str,
@@ -327,25 +290,3 @@ class Run:
             self.step(doing)
             found = self.evidence.kept(self.session, data, self.taps, samples, indices, also)
         return found
-
-    def fill(self) -> None:
-        """See to it that every tensor of the unchanged batch is kept, with one pass more if need be."""
-        if not self.evidence.filled:
-            self.step("keeping all values of the batch")
-            self.evidence.fill(self.session, self.batch, self.taps)
-            for tap in self.evidence.nondeterministic & self.indices.keys():  # what turned out so only now
-                self.indices[tap] = self.evidence.index(tap)
-
-    @property
-    def to_fill(self) -> int:
-        """How many passes :meth:`fill` would take."""
-        return 0 if self.evidence.filled else 1
-
-    def step(self, doing: str) -> None:
-        """Count a forward pass that is about to begin."""
-        self.passes += 1
-        self.tell(doing)
-
-    def tell(self, doing: str) -> None:
-        """Say what is being done."""
-        self.progress(f"{self.passes}/{max(self.passes, self.planned)} {doing}")

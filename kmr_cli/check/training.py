@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from kmr_cli.check.check import check
+from kmr_cli.check.passes import Progress
 from kmr_cli.check.rules.mixing import CROSS_SAMPLE_LEAK
-from kmr_cli.check.run import Progress
 from kmr_cli.check.two_ways import check_other_way
 from kmr_cli.config.policy import Policy
 from kmr_cli.evidence.sources import Source, find_sources

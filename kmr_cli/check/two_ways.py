@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from kmr_cli.check.check import check
-from kmr_cli.check.run import Progress
+from kmr_cli.check.passes import Progress
 from kmr_cli.config.policy import Policy
 from kmr_cli.formats.interface import Session, TwoWaySession
 from kmr_cli.records import Batch, Finding, ModelInfo, Report, Verdict

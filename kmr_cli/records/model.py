@@ -79,7 +79,7 @@ class LayerInfo(Shown):
         parameters: scalars held by this layer and the layers inside it; None where the file does not say.
         calls: how often it runs in one forward pass; None where only a run can tell.
         call_inputs: of each call the model's inputs that it depends on; empty where all depend on the same, where it
-            runs once, or the file does not declare.
+            runs once, or the file does not say.
         untappable: why no tap can be put on it, or None where one can.
         mixes: why samples of a batch change each other in it by what it is, and what to do; one clause, or None.
         scopes: where its operations stand in the file's graph, as the file writes it: names of tensors and operations
@@ -159,7 +159,7 @@ class ModelInfo(Shown):
 
     @property
     def parameters_outside(self) -> int:
-        """Scalars that stand in no listed layer, but in the model's own code; 0 where the file does not declare."""
+        """Scalars that stand in no listed layer, but in the model's own code; 0 where the file does not say."""
         listed = {layer.path for layer in self.layers}
         roots = [layer for layer in self.layers if not any(above in listed for above in self._above(layer.path))]
         known = [layer.parameters for layer in roots]
