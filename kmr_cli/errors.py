@@ -53,6 +53,10 @@ class ModelRunError(KmrError):
     layer: str | None = None
 
 
+class LimitError(KmrError):
+    """Something took longer, or more memory, than it may."""
+
+
 class OutputError(KmrError):
     """A result cannot be written to the place the user named."""
 

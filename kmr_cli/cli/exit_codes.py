@@ -12,4 +12,6 @@ class ExitCode(IntEnum):
     FINDINGS = 1
     COULD_NOT = 2
     """Bad arguments, an unreadable file, nothing checked."""
+    LIMIT = 4
+    """Something took longer, or more memory, than it may."""
     INTERRUPTED = 130

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import time
 from functools import cache
 from typing import Any
 
@@ -22,6 +23,8 @@ _HEADER = struct.Struct("<4s16sQIQ")
 _ASKS, _ANSWERS = b"KMR?", b"KMR!"
 _LONGEST_TEXT = 1 << 28
 _PIECE = 1 << 20
+_AT_ONCE = 1e-3
+"""Seconds to wait where the deadline has passed already: what has arrived is still read."""
 _SHORT = 1 << 16
 """Bytes that are sent at once rather than array by array."""
 
@@ -41,6 +44,7 @@ class Channel:
         self._secret = secret
         self._mine, self._theirs = (_ASKS, _ANSWERS) if asks else (_ANSWERS, _ASKS)
         self._sent = self._received = 0
+        self._deadline: float | None = None
 
     def send(self, message: Any) -> None:
         """Write one message, of what :func:`kmr_cli.process.codec.encode` takes.
@@ -64,13 +68,18 @@ class Channel:
         for buffer in buffers:
             self._socket.sendall(buffer.data)
 
-    def receive(self) -> Any:
+    def receive(self, deadline: float | None = None) -> Any:
         """Read one message.
+
+        Args:
+            deadline: on the monotonic clock; None to wait for as long as it takes.
 
         Raises:
             EOFError: the other side is gone.
+            TimeoutError: the deadline has passed.
             ProtocolError: what came isn't a message of the other side.
         """
+        self._deadline = deadline
         magic, secret, number, length, total = _HEADER.unpack(self._read(_HEADER.size).tobytes())
         self._secret = self._secret or secret
         if magic != self._theirs or secret != self._secret:
@@ -80,7 +89,9 @@ class Channel:
         if length > _LONGEST_TEXT or total > _memory():
             raise ProtocolError("it is larger than any valid answer")
         self._received += 1
-        return decode(self._read(length).tobytes(), total, self._read)
+        message = decode(self._read(length).tobytes(), total, self._read)
+        self._socket.settimeout(None)
+        return message
 
     def close(self) -> None:
         """Hang up."""
@@ -98,6 +109,8 @@ class Channel:
             raise ProtocolError("it is larger than the memory") from exc
         view, filled = data.data, 0
         while filled < size:
+            if self._deadline is not None:
+                self._socket.settimeout(max(self._deadline - time.monotonic(), _AT_ONCE))
             try:
                 got = self._socket.recv_into(view[filled : filled + _PIECE])
             except ConnectionResetError:

@@ -23,7 +23,7 @@ from collections.abc import Callable, Mapping
 from typing import IO, Any, NoReturn
 
 from kmr_cli import errors
-from kmr_cli.errors import KmrError, ModelRunError
+from kmr_cli.errors import KmrError, LimitError, ModelRunError
 from kmr_cli.formats.facts import frameworks
 from kmr_cli.process.channel import Channel, pair
 from kmr_cli.process.codec import ProtocolError
@@ -124,10 +124,13 @@ class Child:
             KmrError: as the task raised it, or what became of the child.
         """
         returns = getattr(self._tasks.get(task), "returns", Any)
+        limit = getattr(self._tasks.get(task), "limit", None)
+        seconds = None if limit is None else limit(arguments)
+        deadline = None if seconds is None else time.monotonic() + seconds
         try:
             self._channel.send((task, dict(arguments)))
             while True:
-                kind, content = _message(self._channel.receive(), returns)
+                kind, content = _message(self._channel.receive(deadline), returns)
                 if kind == "result":
                     return content
                 if kind == "error":
@@ -135,6 +138,12 @@ class Child:
                 report(kind, content)
         except (EOFError, BrokenPipeError, ConnectionResetError):
             raise self._obituary() from None
+        except TimeoutError:
+            self.kill()
+            raise LimitError(
+                f"reading the file took more than {seconds:.0f} s, which no intact file of its size does",
+                "copy or save the model again; a file that is made to be endless does the same",
+            ) from None
         except ProtocolError as exc:
             self.kill()
             raise nonsense(str(exc)) from exc

@@ -5,8 +5,10 @@ Each is named by where it stands, so that a parent which asks for a task imports
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from kmr_cli.records import ModelInfo, Record, Report, ScanReport, StructuralProof, TapSketch, TensorSpec
@@ -20,10 +22,13 @@ class Task:
         where: the function, ``MODULE:NAME``; it takes keyword arguments alone, ``report`` and
             ``sessions`` (what is open in this process; a child's own by default) among them.
         returns: the type of its result, which a parent holds a child's answer against.
+        limit: from its arguments to the seconds that it may take in a child; None where a model runs, for as long as
+            that takes.
     """
 
     where: str
     returns: Any
+    limit: Callable[[Mapping[str, Any]], float] | None = None
 
     def __call__(self, **arguments: Any) -> Any:
         """Do it in this process."""
@@ -31,10 +36,24 @@ class Task:
         return getattr(import_module(module), name)(**arguments)
 
 
+_SECONDS, _BYTES_A_SECOND = 120.0, 2e6
+"""Reading takes a tenth of a second to three, of files of any size; what takes a hundred times as long never ends."""
+
+
+def reading_time(arguments: Mapping[str, Any]) -> float:
+    """Seconds that reading a model file may take: two zeroed bytes in an HDF5 file keep its library busy for ever."""
+    path = Path(arguments["path"])
+    try:
+        files = [one for one in path.rglob("*") if one.is_file()] if path.is_dir() else [path]
+        return _SECONDS + sum(one.stat().st_size for one in files) / _BYTES_A_SECOND
+    except OSError:  # which the task will tell
+        return _SECONDS
+
+
 TASKS = {
-    "describe": Task("kmr_cli.process.describe:describe", ModelInfo),
-    "prove": Task("kmr_cli.process.prove:prove", StructuralProof),
-    "scan": Task("kmr_cli.process.scan:scan", ScanReport),
+    "describe": Task("kmr_cli.process.describe:describe", ModelInfo, reading_time),
+    "prove": Task("kmr_cli.process.prove:prove", StructuralProof, reading_time),
+    "scan": Task("kmr_cli.process.scan:scan", ScanReport, reading_time),
     "inputs": Task("kmr_cli.process.work:inputs", tuple[TensorSpec, ...]),
     "sample": Task("kmr_cli.process.work:sample", tuple[Record, ...]),
     "snapshot": Task("kmr_cli.process.work:snapshot", tuple[tuple[TapSketch, ...], tuple[str, ...]]),
