@@ -8,6 +8,7 @@ import numpy as np
 
 _FORBIDS = -100.0
 """Added to scores, this or less leaves nothing of a step."""
+_LOW = -10_000.0
 _RARE = 0.02
 """Share of the steps that count which may hold the value of padding all the same, by accident."""
 
@@ -45,6 +46,22 @@ def forbidding_value(values: np.ndarray) -> float | None:
         return None
     seen = np.unique(values.astype(np.float64))
     return float(seen[0]) if len(seen) == 2 and seen[1] == 0 and seen[0] <= _FORBIDS else None
+
+
+def adds_nothing(values: np.ndarray, forbids: float | None = None) -> float | None:
+    """Of a float mask that is added to scores and is 0 everywhere, what would forbid a step there; else None.
+
+    A mask of 0 and 1 that is 0 everywhere would let nothing count.
+
+    Args:
+        values: of the mask.
+        forbids: what the user says; None for a number that any dtype holds.
+    """
+    if values.dtype.kind not in "fV" or not values.size or bool(values.astype(np.float64).any()):
+        return None
+    if forbids is None:
+        return _LOW
+    return forbids if forbids <= _FORBIDS else None
 
 
 def as_steps(values: np.ndarray) -> np.ndarray | None:

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kmr_cli.arrays.masks import as_steps, forbidding_value, hiding_value, padded_steps, pairs_hide, two_valued
+from kmr_cli.arrays.masks import (
+    adds_nothing,
+    as_steps,
+    forbidding_value,
+    hiding_value,
+    padded_steps,
+    pairs_hide,
+    two_valued,
+)
 from kmr_cli.batch.contents import orders_steps
 from kmr_cli.config.names import tells_ids_by_name, tells_lengths_by_name, tells_mask_by_name, tells_other_by_name
 from kmr_cli.records import Batch, ModelInfo, TensorSpec
@@ -66,6 +74,9 @@ def _masks(batch: Batch) -> Iterator[Likely]:
         if not two_valued(values) and forbids is None:
             continue
         steps = as_steps(values)
+        if adds_nothing(values) is not None and not tells_mask_by_name(name):
+            continue
+        forbids = adds_nothing(values) or forbids
         if steps is not None and forbids is not None and _masks_something(name, steps.shape, batch):
             yield Likely("mask", name, name)
             continue

@@ -82,6 +82,28 @@ def may_be_padding(shape: tuple[int, ...], index: BatchIndex | None, counts: Cou
     return result
 
 
+def moves_throughout(moved: np.ndarray, index: BatchIndex | None) -> bool:
+    """Whether what changed of every sample leaves no room for steps that count: none of its axes can be the steps.
+
+    Where an axis holds steps, in either direction and however many of them make one, those that count stand together at
+    one end, and stay as they were.
+
+    Args:
+        moved: which elements of a tensor other content in the padding changed.
+        index: whose slice of it is whose, as far as it is known.
+    """
+    if index is None or index.axis is None or moved.ndim < 2:
+        return False
+    samples = np.moveaxis(moved, index.axis, 0)
+    if not samples.reshape(len(samples), -1).any(axis=1).all():
+        return False
+    for axis in range(1, samples.ndim):
+        rows = np.asarray(np.moveaxis(samples, axis, 1).reshape(len(samples), samples.shape[axis], -1).any(axis=2))
+        if not (rows[:, 0].all() and rows[:, -1].all()):
+            return False
+    return True
+
+
 def _samples(shape: tuple[int, ...], index: BatchIndex | None, size: int) -> tuple[int | None, np.ndarray]:
     """The axis of the samples and the owner of each slice along it."""
     if index is not None and index.axis is not None and index.axis < len(shape):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kmr_cli.arrays.masks import (
+    adds_nothing,
     as_steps,
     forbidding_value,
     hiding_value,
@@ -16,7 +17,7 @@ from kmr_cli.arrays.masks import (
     pairs_hide,
     two_valued,
 )
-from kmr_cli.config.names import speaks_of_padding
+from kmr_cli.config.names import speaks_of_padding, tells_mask_by_name
 from kmr_cli.errors import BatchError
 from kmr_cli.records import Batch, TensorSpec
 
@@ -102,10 +103,15 @@ def _told_twice(masks: Sequence[Mask], batch: Batch) -> Iterator[Mask]:
                 if (is_padding(values, hides, pairs.axis) == ~counted).all():
                     named.add(name)
                     yield pairs
-            steps = as_steps(values) if name not in named and two_valued(values) else None
-            if steps is None or steps.shape != counted.shape or counted.all():
+            steps = as_steps(values) if name not in named else None
+            if steps is None or steps.shape != counted.shape:
                 continue
-            for value in (0, 1):
+            forbids = adds_nothing(values) or forbidding_value(values)
+            if not two_valued(values) and forbids is None:
+                continue
+            if counted.all() and not tells_mask_by_name(name):
+                continue
+            for value in (0, 1) if forbids is None else (forbids,):
                 if ((steps != value) == counted).all():
                     named.add(name)
                     yield Mask(name, implied=True, hides=value, axis=_long_axis(values))
@@ -133,7 +139,7 @@ def _mask(name: str, number: float | None, batch: Batch) -> Mask:
     hidden = pairs_hide(values)
     if hidden is not None and number in (None, hidden):
         return Mask(name, hides=hidden, axis=values.ndim - 1, pairs=True)
-    forbids = forbidding_value(values)
+    forbids = adds_nothing(values, number) or forbidding_value(values)
     if forbids is not None and number in (None, forbids):
         return Mask(name, hides=forbids, axis=_long_axis(values))
     if number is None:

@@ -10,6 +10,9 @@ _LENGTHS = re.compile(
 )
 _IDS = re.compile(r"(^|[_./])(input_?)?(ids|tokens?|words)($|[_./:\d])", re.IGNORECASE)
 _OTHER = re.compile(r"type|segment|label|target", re.IGNORECASE)
+_OF_MASKS = frozenset(
+    {"mask", "masks", "attention", "attn", "key", "pad", "padding", "valid", "is", "not", "input", "inputs"}
+)
 
 
 def tells_mask_by_name(name: str) -> bool:
@@ -25,6 +28,12 @@ def speaks_of_padding(name: str) -> bool:
 def tells_lengths_by_name(name: str) -> bool:
     """``lengths``, ``src_len``, ``frame_count``."""
     return bool(_LENGTHS.search(name)) and not tells_other_by_name(name)
+
+
+def names_of(mask: str) -> frozenset[str]:
+    """What a mask's name speaks of besides masks: ``memory`` of ``memory_key_padding_mask``."""
+    words = frozenset(re.split(r"[^a-z0-9]+", mask.lower())) - {""}
+    return words if _OF_MASKS.isdisjoint(words) else words - _OF_MASKS
 
 
 def tells_ids_by_name(name: str) -> bool:

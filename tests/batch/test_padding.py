@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kmr_cli.batch.padding import lengths, masked, may_be_padding
+from kmr_cli.batch.padding import lengths, masked, may_be_padding, moves_throughout
 from kmr_cli.records import BatchIndex
 
 SIZE, STEPS = 4, 5
@@ -63,3 +63,16 @@ def test_an_axis_of_another_length_leaves_it_open():
 
 def test_which_steps_are_masked():
     assert masked(np.zeros((SIZE, STEPS)), COUNTS).tolist() == AWAY.tolist()
+
+
+def test_what_moves_from_end_to_end_of_every_axis_holds_no_steps_that_count():
+    moved = np.ones((SIZE, 3, 6), bool)
+    index = BatchIndex("separated", 0, tuple(range(SIZE)))
+    assert moves_throughout(moved, index)
+    assert moves_throughout(np.swapaxes(moved, 0, 1), BatchIndex("moved", 1, tuple(range(SIZE))))
+    for away in (np.s_[0, 0], np.s_[1, -1], np.s_[2, :, 0], np.s_[3, :, -2:], np.s_[1]):
+        some = moved.copy()
+        some[away] = False
+        assert not moves_throughout(some, index)
+    assert not moves_throughout(moved, None)
+    assert not moves_throughout(moved, BatchIndex("mixed"))

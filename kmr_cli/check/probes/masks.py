@@ -12,10 +12,18 @@ from kmr_cli.arrays.masks import is_padding
 from kmr_cli.batch import replacement
 from kmr_cli.batch.given import batch_size
 from kmr_cli.batch.likely_masks import tells_lengths
-from kmr_cli.batch.padding import Counts, lengths, masked, may_be_padding, step_axis
+from kmr_cli.batch.padding import (
+    Counts,
+    lengths,
+    masked,
+    may_be_padding,
+    moves_throughout,
+    step_axis,
+)
 from kmr_cli.check.observed import MaskRun
 from kmr_cli.check.probes.longer import as_shares, try_longer
 from kmr_cli.config.masks import Mask
+from kmr_cli.config.names import names_of
 from kmr_cli.errors import ModelRunError
 from kmr_cli.evidence.taps import Tap, watch
 from kmr_cli.formats.interface import PaddingSession, Session, Taps
@@ -94,7 +102,7 @@ def _try_other(
         moved = changed(before, array)
         run.replaced = run.replaced or bool(moved.any())
         away = may_be_padding(array.shape, indices.get(tap), run.counts)
-        if (moved & ~away).any():
+        if (moved & ~away).any() or (away.all() and moves_throughout(moved, indices.get(tap))):
             run.ignored.add(tap)
         elif moved.any() and away.all():
             run.doubtful.add(tap)
@@ -209,9 +217,31 @@ def _refilled(
     names = {mask.name for mask in masks}
     fresh = replacement.replace(batch, range(batch_size(batch)), tuple(specs), rng)
     result = {name: np.array(values, copy=True) for name, values in batch.items()}
+    meant = _meant(masks, [name for name, values in batch.items() if step_axis(values, counts) is not None])
     for name, values in result.items():
-        axis = step_axis(values, counts) if name not in names else None
+        axis = step_axis(values, counts) if name in meant - names else None
         if axis is not None:
             away = masked(values, counts, axis)
             np.moveaxis(values, axis, 1)[away] = np.moveaxis(fresh[name], axis, 1)[away]
+    told = {batch[mask.name].shape[mask.axis] for mask in masks if mask.value is None}
+    for mask in masks:  # what is padding is told by another input: then this one may hold anything there
+        values = result[mask.name]
+        content = values[values != mask.value]
+        if mask.value is not None and values.shape[mask.axis] in told and content.size:
+            away = masked(values, counts, mask.axis)
+            steps = np.moveaxis(values, mask.axis, 1)
+            steps[away] = rng.choice(content, steps[away].shape)
     return result
+
+
+def _meant(masks: Sequence[Mask], inputs: Sequence[str]) -> set[str]:
+    """The inputs that masks may speak of: those whose names they share, and all where one shares none.
+
+    A decoder takes a mask of its own steps and one of the memory's, and there may be as many of these.
+    """
+    found: set[str] = set()
+    others = set(inputs) - {mask.name for mask in masks}
+    for mask in masks:
+        alike = {name for name in others if names_of(mask.name) & names_of(name)} if mask.value is None else set()
+        found |= alike or others
+    return found

@@ -16,8 +16,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::RuntimeWarning"),
 ]
-FAULTS = {case.name: case for case in faults.cases()}
-CLEAN = {case.name: case for case in clean.cases()}
+FAULTS = {f"{case.name}, {case.format}": case for case in faults.cases()}
+CLEAN = {f"{case.name}, {case.format}": case for case in clean.cases()}
 
 
 @pytest.mark.parametrize("name", FAULTS)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from zoo.cases import Case
+from zoo.exported import saved as exported
 from zoo.faults.torch_faults import write
 
 SIZE, STEPS = 6, 9
@@ -145,6 +147,12 @@ def _memory() -> dict[str, np.ndarray]:
     return {"tgt": tgt, "memory": memory, "memory_mask": ~COUNTED}
 
 
+def _as_long() -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(1)
+    tgt, memory = (rng.standard_normal((SIZE, STEPS, 4)).astype(np.float32) for _ in range(2))
+    return {"tgt": tgt, "memory": memory, "memory_mask": ~COUNTED}
+
+
 def _channels() -> dict[str, np.ndarray]:
     values = np.random.default_rng(1).standard_normal((SIZE, 4, STEPS)) * COUNTED[:, None]
     return {"x": values.astype(np.float32)}
@@ -164,6 +172,7 @@ KINDS: dict[str, tuple[Callable[[bool], nn.Module], Data, str]] = {
     "mask with axes of length 1": (Broadcast, _with(COUNTED[:, None, None].astype(np.float32)), "mask"),
     "mask of pairs": (Pairs, _with(np.tril(np.ones((STEPS, STEPS), bool))[None] & COUNTED[:, None]), "mask"),
     "mask of the memory": (Memory, _memory, "memory_mask"),
+    "mask of a memory of as many steps": (Memory, _as_long, "memory_mask"),
     "channels first": (Channels, _channels, "x=0"),
     "types and positions": (Types, _types, "attention_mask"),
     **{
@@ -175,12 +184,20 @@ KINDS: dict[str, tuple[Callable[[bool], nn.Module], Data, str]] = {
 }  # fmt: skip
 
 
+def _program(heeds: bool, data: Data, _folder: Path) -> Path:
+    return exported(Memory(heeds), {name: values[:2] for name, values in data().items()})
+
+
 def _cases(*, heeds: bool) -> Iterator[Case]:
     rules, kind = ((), "") if heeds else (("KMR201",), "mask")
     for name, (make, data, mask) in KINDS.items():
         build = partial(write, partial(make, heeds), "script", ())
-        layer = "bmm_1" if name == "mask of the memory" and not heeds else ""  # its operators are its layers
+        layer = "bmm_1" if "memory" in name and not heeds else ""  # its operators are its layers
         yield Case(f"attention, {name}", "torchscript", build, kind, rules, layer, data=data, masks=(mask,))
+    for name, data in (("mask of the memory", _memory), ("mask of a memory of as many steps", _as_long)):
+        build = partial(_program, heeds, data)  # its steps cannot be made more
+        layer = "" if heeds else "bmm_1"
+        yield Case(f"attention, {name}", "pt2", build, kind, rules, layer, data=data, masks=("memory_mask",))
 
 
 def cases() -> Iterator[Case]:
