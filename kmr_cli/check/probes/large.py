@@ -127,8 +127,9 @@ def _replace_half(
     kept = frozenset(place for place, sample in enumerate(rows) if sample in half)
     replaced = [place for place in range(size) if place not in kept]
     usual = _changed(run, batch, kept, replaced, spare)
+    unusual = stress.silent(usual, replaced[:1], run.session.inputs)
     attempts = [  # not every model takes a sample that is all zero, or made up at all
-        ("", stress.unusual(usual, replaced[::2], run.session.inputs, run.rng)),
+        ("", run.rare.put(unusual, replaced[1:]) or unusual),
         (" by usual samples", usual),
         (" by copies of the others", replacement.copies(batch, replaced)),
     ]
@@ -136,6 +137,7 @@ def _replace_half(
         run.step(f"replacing half of a batch of {size}{by}")
         after = outputs_of(run.session, changed, run.taps)
         if not isinstance(after, ModelRunError):
+            run.rare.note(changed)
             break
     if isinstance(after, ModelRunError):
         run.refused.append(f"a batch of {size} of which half is replaced (the model fails on it: {after.message})")
@@ -144,6 +146,8 @@ def _replace_half(
     now = elements_of(run, after)
     first, second = by_port(run, before, elements), by_port(run, after, now)
     for tap, (value, index) in outputs.items():
+        if index.kind == "constant":  # whose is what there is only supposed
+            continue
         places = places_of(index, value.shape, run.evidence.size, size, kept)
         port = tap[2]
         if (

@@ -9,7 +9,7 @@ import numpy as np
 from kmr_cli.batch.contents import in_order
 from kmr_cli.check.observed import SizeRun, Trial
 from kmr_cli.check.probes.lists import by_port, elements_of, hold_lists
-from kmr_cli.check.probes.resized import hold, outputs_of, resized, sizes_to_try
+from kmr_cli.check.probes.resized import alike, hold, outputs_of, resized, sizes_to_try
 from kmr_cli.check.probes.rounding import excuse
 from kmr_cli.check.probes.trace import TRACES, supposed_index
 from kmr_cli.check.run import Run
@@ -101,7 +101,17 @@ def _chosen(run: Run, wanted: Sequence[int] | None) -> list[Trial]:
 
 def comparable(run: Run) -> dict[Tap, tuple[np.ndarray, BatchIndex]]:
     """Outputs that must be the same for the same samples in any other batch -> value, and whose every slice is."""
-    return {tap: (run.evidence.base[tap], supposed_index(run, tap)) for tap in run.outputs if not _hopeless(run, tap)}
+    return {tap: (run.evidence.base[tap], _index(run, tap)) for tap in run.outputs if not _hopeless(run, tap)}
+
+
+def _index(run: Run, tap: Tap) -> BatchIndex:
+    """Whose every slice of an output is; one that no sample moves, and that is alike in all rows, may have one each."""
+    index, value = supposed_index(run, tap), run.evidence.base[tap]
+    if index.kind == "constant" and tap in run.allowed_outputs:
+        return BatchIndex("inconclusive")
+    if index.kind == "constant" and value.ndim and len(value) == run.evidence.size and alike(value):
+        return BatchIndex("constant", 0, tuple(range(len(value))))
+    return index
 
 
 def dimensions_of(run: Run) -> set[int]:

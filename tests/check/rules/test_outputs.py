@@ -38,7 +38,6 @@ SAME = {
     "labels": lambda _: np.arange(7.0),
     "as long as the batch": lambda _: np.ones(5),
     "rows that no sample moves": lambda y: 0 * y,
-    "the batch size": lambda y: np.int64(len(y)),
 }
 LAYOUT = {
     "time first": (lambda y: np.repeat(y[None], 3, 0), "on axis 1 of (3, {0}, 5)"),
