@@ -293,7 +293,7 @@ class Model:
         """Whether the samples of a batch are independent at every layer.
 
         Runs the model with samples replaced, made extreme and NaN, and at other batch sizes, one of at least 32: at
-        most B + 21 passes for B of up to eight samples, 2·⌈log2 B⌉ + 21 above, and five more where something shows
+        most B + 29 passes for B of up to eight samples, 2·⌈log2 B⌉ + 29 above, and five more where something shows
         in the batch of 32; four more for masks, one more in training mode.
 
         Args:

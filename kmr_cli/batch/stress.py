@@ -10,7 +10,7 @@ from kmr_cli.arrays.ulp import unit_at
 from kmr_cli.batch.contents import free_places
 from kmr_cli.records import Batch, TensorSpec
 
-_SCALE = 10.0
+LARGER = 10.0
 FAR_LARGER = 1e5
 """Beside such samples one is silent: a floor eight decades of power below the loudest rises above it."""
 
@@ -26,7 +26,7 @@ def extreme(
     kept: Sequence[int],
     specs: Sequence[TensorSpec],
     rng: np.random.Generator,
-    scale: float = _SCALE,
+    scale: float = LARGER,
 ) -> dict[str, np.ndarray] | None:
     """All samples but ``kept`` ``scale`` times as large, with both signs; None where no input is a free float.
 
@@ -41,7 +41,7 @@ def extreme(
             wide = values[others].astype(np.complex128 if values.dtype.kind == "c" else np.float64)
             large = np.abs(wide)
             large[~np.isfinite(large)] = 0  # one NaN in the user's data would make all of it NaN
-            large += max(float(large.max(initial=0)), 1.0) / _SCALE
+            large += max(float(large.max(initial=0)), 1.0) / LARGER
             with np.errstate(over="ignore"):
                 large *= scale
                 large *= 2 * rng.integers(0, 2, large.shape, np.int8) - 1
@@ -51,25 +51,12 @@ def extreme(
     return result if touched else None
 
 
-def unusual(
-    batch: Batch, rows: list[int], specs: Sequence[TensorSpec], rng: np.random.Generator
-) -> dict[str, np.ndarray]:
-    """The first of ``rows`` silent, all zero; in all of them ids of the whole range that the file declares.
-
-    A question of the whole batch (is any sample empty, has any one ended?) is answered otherwise only by what a batch
-    rarely holds. Padding stays where it is.
-    """
-    free, limits = _free(batch, specs), {spec.name: spec.limit for spec in specs}
-    result = {}
-    for name, values in batch.items():
-        values = np.array(values, copy=True)
-        limit = limits.get(name)
-        if name in free:
-            values[rows[:1]] = np.where(free[name], np.zeros_like(values[rows[:1]]), values[rows[:1]])
-        elif limit is not None and limit > 2 and values.dtype.kind in "iu":
-            old = values[rows]
-            values[rows] = np.where(old == 0, old, rng.integers(1, limit, old.shape).astype(values.dtype))
-        result[name] = values
+def silent(batch: Batch, rows: Sequence[int], specs: Sequence[TensorSpec]) -> dict[str, np.ndarray]:
+    """``rows`` all zero: a question of the whole batch (is any sample empty?) is answered otherwise only by such."""
+    free = _free(batch, specs)
+    result = {name: np.array(values, copy=True) for name, values in batch.items()}
+    for name, places in free.items():
+        result[name][rows] = np.where(places, np.zeros_like(result[name][rows]), result[name][rows])
     return result
 
 
@@ -166,14 +153,16 @@ def partly_missing(
     return result if touched else None
 
 
-def poisoned(batch: Batch, samples: Sequence[int], specs: Sequence[TensorSpec]) -> dict[str, np.ndarray] | None:
-    """``samples`` all NaN; None without a free float input. What is multiplied by zero carries it on."""
+def poisoned(
+    batch: Batch, samples: Sequence[int], specs: Sequence[TensorSpec], value: float = np.nan
+) -> dict[str, np.ndarray] | None:
+    """``samples`` all NaN, or Inf; None without a free float input. What is multiplied by zero carries it on."""
     result, touched = {}, False
     free = _free(batch, specs)
     for name, values in batch.items():
         values = np.array(values, copy=True)
         if name in free:
-            values[list(samples)] = np.where(free[name], np.asarray(np.nan, values.dtype), values[list(samples)])
+            values[list(samples)] = np.where(free[name], np.asarray(value, values.dtype), values[list(samples)])
             touched = True
         result[name] = values
     return result if touched else None

@@ -49,7 +49,7 @@ def check(
 ) -> Report:
     """Check that samples do not mix, and where they do, say which layer mixes them.
 
-    The number of forward passes depends on the batch alone: at most B + 21 for up to eight samples, 2·⌈log2 B⌉ + 21
+    The number of forward passes depends on the batch alone: at most B + 29 for up to eight samples, 2·⌈log2 B⌉ + 29
     above, two fewer from 32 samples on. Two of them run a batch of at least 32 samples, unless the tapped values would
     take more than 1 GB; up to five more find out what went wrong there. Up to two find the layer of what went wrong at
     another size; what is left names samples that mix, where groups showed that some do. Where a large tensor does not

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from kmr_cli.batch import replacement
+from kmr_cli.batch.rare import RareValues
 from kmr_cli.errors import ModelRunError
 from kmr_cli.evidence.passes import Evidence
 from kmr_cli.evidence.taps import Tap
@@ -31,6 +32,7 @@ class Passes:
     indices: dict[Tap, BatchIndex]
     refused: list[str]
     whole_rows: bool
+    rare: RareValues
 
     def try_other(
         self, doing: str, samples: Sequence[int], spare: Batch | None, run: Callable[[Batch], object]
@@ -54,6 +56,7 @@ class Passes:
             try:
                 self.step(doing)
                 run(data)
+                self.rare.note(data)
                 return data
             except ModelRunError as exc:
                 self.whole_rows = True

@@ -10,6 +10,7 @@ import numpy as np
 
 from kmr_cli.arrays.dtypes import discrete
 from kmr_cli.arrays.ulp import last_bits
+from kmr_cli.batch.rare import RareValues
 from kmr_cli.check.observed import LargeRun, SizeRun
 from kmr_cli.check.passes import Passes, Progress
 from kmr_cli.check.precedence import Claim, resolve
@@ -17,7 +18,7 @@ from kmr_cli.evidence.owners import NOBODY
 from kmr_cli.evidence.passes import Evidence
 from kmr_cli.evidence.sources import Source, find_sources
 from kmr_cli.evidence.taps import Tap, output_title
-from kmr_cli.formats.interface import Session, State, Taps
+from kmr_cli.formats.interface import ComparingSession, Session, State, Taps
 from kmr_cli.records import Batch, BatchIndex, Finding, ModelInfo
 from kmr_cli.rules import Rule, Severity
 
@@ -36,7 +37,7 @@ class Run(Passes):
             in units in the last place of the largest value, at most FAR.
         poisoned: the same when sample 0 held NaN.
         crossed: taps that no sample moves, and that NaN in sample 0 changes beyond what can be its own place.
-        poison_failure: (output of the layer that failed, message) where the model fails on NaN.
+        poison_failure: (output of the layer that failed, what was put in, message) where the model fails on NaN or Inf.
         start: what every pass begins with, where the format can put that back; None where it cannot.
         remembers: whether values depend on earlier calls.
         by_data: whether it matters, for an output, what data those had; otherwise that there were any.
@@ -56,6 +57,7 @@ class Run(Passes):
         planned: how many passes there will be, as far as that is known by now.
         budget: how many there may be, without those for masks.
         skipped: rules that could not be looked at, each with why.
+        rare: values that a batch hardly ever holds, put where samples give way to others.
         again: how many there were because tensors had not been kept, or only seen by rows.
     """
 
@@ -71,7 +73,7 @@ class Run(Passes):
     moved_by_extreme: dict[Tap, int] = field(default_factory=dict)
     poisoned: dict[Tap, int] = field(default_factory=dict)
     crossed: set[Tap] = field(default_factory=set)
-    poison_failure: tuple[Tap | None, str] | None = None
+    poison_failure: tuple[Tap | None, str, str] | None = None
     start: State | None = None
     poison_tried: bool = False
     remembers: bool = False
@@ -91,6 +93,12 @@ class Run(Passes):
     budget: int = 0
     skipped: dict[str, str] = field(default_factory=dict)
     again: int = 0
+    rare: RareValues = field(init=False)
+
+    def __post_init__(self) -> None:
+        asked = self.session.comparands() if isinstance(self.session, ComparingSession) else ()
+        self.rare = RareValues(self.session.inputs, asked, self.rng)
+        self.rare.note(self.batch)
 
     @property
     def outputs(self) -> list[Tap]:
@@ -284,6 +292,7 @@ class Run(Passes):
         }
         self.step(doing)
         found = self.evidence.kept(self.session, data, self.taps, samples, indices, also)
+        self.rare.note(data)
         if self.evidence.needs_full_pass:
             self.again += self.to_fill + 1
             self.fill()

@@ -36,6 +36,8 @@ def not_examined(run: Run, masks: Sequence[Mask], tried: Collection[int]) -> Ite
     yield from run.info.unseen
     if isinstance(run.session, RemarkingSession):
         yield from run.session.unseen
+    for name, (unseen, limit) in run.rare.unseen().items():
+        yield f"{unseen:,} of the {limit:,} ids that input {name!r} may hold"
     most = run.info.batch_range[1]
     if run.info.fixed_batch is None and (most is None or max(tried) < most):
         why = ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -174,6 +174,14 @@ class RemarkingSession(Session, Protocol):
     @property
     def unseen(self) -> tuple[str, ...]:
         """The same as :attr:`kmr_cli.records.ModelInfo.unseen`, as far as only passes show it."""
+
+
+@runtime_checkable
+class ComparingSession(Session, Protocol):
+    """A session that can tell with which numbers its model may compare what it is given."""
+
+    def comparands(self) -> Sequence[float]:
+        """Those that its graph or code holds, each once; those that stand in a comparison first."""
 
 
 class State(Protocol):

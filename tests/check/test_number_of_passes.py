@@ -92,7 +92,7 @@ class Remembering(ArraySession):
 def most(size, late=False):
     """The bound; ``late`` for models in which something shows in the large batch."""
     large = 0 if size >= 32 else 7 if late else 2
-    return (size if size <= 8 else 2 * int(np.ceil(np.log2(size)))) + 19 + large
+    return (size if size <= 8 else 2 * int(np.ceil(np.log2(size)))) + 27 + large
 
 
 def passes(make, size):

@@ -51,7 +51,8 @@ class ArraySession:
             if wanted and "in" in taps.sides:
                 sink(name, call, "in0", value)
             try:
-                value = function(value)
+                with np.errstate(all="ignore"):  # as frameworks: Inf and NaN are no warning
+                    value = function(value)
             except ValueError as exc:
                 raise ModelRunError(f"{name}: {exc}") from exc
             if wanted and "out" in taps.sides:
@@ -79,7 +80,8 @@ class HeadsSession(ArraySession):
         self, batch: Batch, taps: Taps, sink: Sink | None = None, *, stop: bool = False
     ) -> Mapping[str, np.ndarray] | None:
         found = super().capture(batch, taps, sink, stop=stop)
-        return None if found is None else {name: np.asarray(head(found["y"])) for name, head in self.heads.items()}
+        with np.errstate(all="ignore"):
+            return None if found is None else {name: np.asarray(head(found["y"])) for name, head in self.heads.items()}
 
 
 OWNED = {"separated", "merged", "moved"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -15,7 +15,11 @@ from kmr_cli.batch import stress
 from kmr_cli.batch.contents import may_refuse_nan
 from kmr_cli.check.probes.gaps import PASSES as GAPS
 from kmr_cli.check.probes.gaps import leave_gaps
+from kmr_cli.check.probes.one_sided import PASSES as ONE_SIDED
+from kmr_cli.check.probes.one_sided import make_one_sided
+from kmr_cli.check.probes.parts import Parts, add_parts, moved_parts
 from kmr_cli.check.probes.resized import broken
+from kmr_cli.check.quiet import Quiet
 from kmr_cli.check.run import Run
 from kmr_cli.errors import ModelRunError
 from kmr_cli.evidence.taps import Tap
@@ -25,16 +29,19 @@ _SMALL = 64
 """Numbers of one sample up to which a tap tells how unlike two samples are: gates, scores and decisions are small."""
 
 
-PASSES = 6 + GAPS
+PASSES = 8 + GAPS + ONE_SIDED
 """At most, of :func:`make_others_extreme`."""
+_FEW, _LARGER = 3, "making the others"
+"""Others without which there is nothing to compare: then one sample alone stands as it is."""
+_POISONS = {"NaN": np.nan, "Inf": np.inf, "-Inf": -np.inf}
 
 
 def make_others_extreme(run: Run) -> None:
-    """At most eight passes that leave a stated sample alone and are hard on the others.
+    """At most :data:`PASSES` that leave a stated sample alone and are hard on the others.
 
     The others are made ten times as large, and then so large that the sample is silent beside them; copies of it, or of
-    one that the model treats otherwise; one step of one of them again and again; NaN. And the sample is left in part
-    missing, beside two different sets of others.
+    one that the model treats otherwise; one step of one of them again and again; NaN and Inf. The sample is left in
+    part missing, beside two different sets of others; and zero or of one sign, among its like and beside others.
 
     Fills in ``moved_by_extreme``, ``poisoned``, ``crossed`` and ``poison_failure``.
     """
@@ -42,24 +49,13 @@ def make_others_extreme(run: Run) -> None:
     if size < 2:
         return
     last = size - 1
-    _run_with(run, "making the others extreme", last, stress.extreme(run.batch, [last], run.session.inputs, run.rng))
-    far = stress.extreme(run.batch, [last], run.session.inputs, run.rng, stress.FAR_LARGER)
-    _run_with(run, "making the others far larger", last, far)
+    _make_larger(run, last)
     _make_alike(run, last)
     one_step = stress.monotonous(run.batch, last, int(run.rng.integers(last)), int(run.rng.integers(1 << 16)))
     _run_with(run, "making the others monotonous", last, one_step)
-    for tap, ulp in leave_gaps(run, last).items():
-        run.moved_by_extreme[tap] = max(ulp, run.moved_by_extreme.get(tap, 0))
-    poisoned = stress.poisoned(run.batch, [0], run.session.inputs)
-    if poisoned is not None:
-        run.poison_tried = True
-        try:
-            run.poisoned = run.kept("putting NaN into sample 0", poisoned, range(1, size), partial(_look_beyond, run))
-        except ModelRunError as exc:
-            if run.whole_rows or may_refuse_nan(run.batch, run.session.inputs):  # it may be right to do so
-                run.refused.append(f"NaN in a sample (the model fails on it: {exc.message})")
-            else:
-                run.poison_failure = broken(exc, run.evidence.last_pass.order), exc.message
+    _note(run, leave_gaps(run, last))
+    _note(run, make_one_sided(run))
+    _poison(run)
     for tap, home in run.evidence.canonical.items():  # the same tensor was looked at once
         if home in run.moved_by_extreme:
             run.moved_by_extreme.setdefault(tap, run.moved_by_extreme[home])
@@ -88,10 +84,83 @@ def _look_beyond(run: Run, tap: Tap, array: np.ndarray) -> None:
         run.crossed.add(tap)
 
 
+def _make_larger(run: Run, last: int) -> None:
+    """The others ten times as large and with ids from all over, and then so large that a sample is silent beside them.
+
+    The first and the last sample stand as they are. Some of the others are the same in both passes, and must come out
+    the same: a sample may have to be out of the ordinary itself before it looks at others.
+    """
+    kept = [last] if last < _FEW else [0, last]
+    others = [sample for sample in range(last) if sample not in kept]
+    same = others[: len(others) // 2]
+    first: Parts = {}
+    data: Batch | None = None
+    for doing, scale in (("extreme", stress.LARGER), ("far larger", stress.FAR_LARGER)):
+        larger = stress.extreme(run.batch, kept, run.session.inputs, run.rng, scale) or run.batch
+        fresh = others if data is None else [sample for sample in others if sample not in same]
+        made = run.rare.put_ids(larger, fresh) or (larger if larger is not run.batch else None)
+        if made is None:
+            return
+        for name, values in (data or {}).items():
+            made[name][same] = values[same]
+        now: Parts = {}
+        _run_with(run, f"{_LARGER} {doing}", last, made, partial(_add_parts, run, same, now), beside=kept)
+        if data is not None:
+            moved = moved_parts(run, {key: part for key, part in first.items() if key in now}, now)
+            if any(not tap[0] and not last_bits(ulp) for tap, ulp in moved.items()):
+                _note(run, moved)
+        data, first = made, now
+
+
+def _add_parts(run: Run, samples: Sequence[int], parts: Parts, tap: Tap, array: np.ndarray) -> None:
+    add_parts(run, tap, array, samples, parts)
+
+
+def _note(run: Run, moved: Mapping[Tap, int]) -> None:
+    """Where a sample changed though it stood as it was, and how far."""
+    for tap, ulp in moved.items():
+        run.moved_by_extreme[tap] = max(ulp, run.moved_by_extreme.get(tap, 0))
+
+
+def _poison(run: Run) -> None:
+    """NaN, Inf and -Inf in sample 0, a pass each; none of the rest once the model has failed on one.
+
+    What is multiplied by zero carries all three. Where Inf alone shows it is no poison but an extreme: there a model
+    asks whether anything is as large.
+    """
+    for word, value in _POISONS.items():
+        poisoned = stress.poisoned(run.batch, [0], run.session.inputs, value)
+        if poisoned is None:
+            return
+        run.poison_tried = True
+        quiet, kept = Quiet(run, run.evidence.size - 1), range(1, run.evidence.size)
+        look = partial(_look_beyond, run) if word == "NaN" else quiet.look
+        try:
+            moved = run.kept(f"putting {word} into sample 0", poisoned, kept, look)
+        except ModelRunError as exc:
+            bounded = word != "NaN" and any(line.startswith(_LARGER) for line in run.refused)
+            if bounded or run.whole_rows or may_refuse_nan(run.batch, run.session.inputs):  # it may be right to do so
+                run.refused.append(f"{word} in a sample (the model fails on it: {exc.message})")
+            else:
+                run.poison_failure = broken(exc, run.evidence.last_pass.order), word, exc.message
+            return
+        if word == "NaN":
+            run.poisoned = moved
+        elif any(not tap[0] and tap not in run.poisoned for tap in moved):
+            beside = quiet.beside(moved)
+            _note(run, {tap: ulp for tap, ulp in beside.items() if tap[0] or tap not in run.poisoned})
+
+
 def _run_with(
-    run: Run, doing: str, kept: int, data: Batch | None, also: Callable[[Tap, np.ndarray], None] = lambda _t, _a: None
+    run: Run,
+    doing: str,
+    kept: int,
+    data: Batch | None,
+    also: Callable[[Tap, np.ndarray], None] = lambda _t, _a: None,
+    *,
+    beside: Sequence[int] = (),
 ) -> None:
-    """One pass of ``data``, in which sample ``kept`` stands as it is: where it changed all the same."""
+    """One pass of ``data``, in which sample ``kept`` stands as it is, and those ``beside``: where they changed."""
     if data is None:
         return
 
@@ -102,15 +171,16 @@ def _run_with(
             before = run.evidence.base[tap]
             if distance(before[places], array[places], before) is None:
                 run.moved_by_extreme[tap] = FAR
+        quiet.look(tap, array)
         also(tap, array)
 
+    quiet = Quiet(run, kept)
     try:
-        found = run.kept(doing, data, [kept], look)
+        found = quiet.beside(run.kept(doing, data, sorted({kept, *beside}), look))
     except ModelRunError as exc:  # such values are outside of what the model takes: nothing is learned
         run.refused.append(f"{doing} (the model fails on such made-up data: {exc.message})")
         return
-    for tap, ulp in found.items():
-        run.moved_by_extreme[tap] = max(ulp, run.moved_by_extreme.get(tap, 0))
+    _note(run, found)
 
 
 def _make_alike(run: Run, last: int) -> None:

@@ -25,7 +25,7 @@ RULES = (POISONED_NEIGHBOUR,)
 
 
 def judge(run: Run) -> None:
-    """What the pass with NaN in sample 0 showed: that it failed, or outputs of other samples that changed.
+    """What NaN in sample 0, and Inf, showed: that it failed, or outputs of other samples that changed.
 
     Nothing is said of outputs in which not every sample showed. The layer that is named is the first that lets NaN out
     of its sample, also where that is into a sum of zeros that belongs to nobody.
@@ -33,9 +33,9 @@ def judge(run: Run) -> None:
     if not run.poison_tried:
         run.skip("no input was given NaN: none takes floats, or every output is random", POISONED_NEIGHBOUR)
     if run.poison_failure is not None:
-        failed, message = run.poison_failure
+        failed, word, message = run.poison_failure
         source = Source(*(failed or ("", 0, "out0")))
-        run.add(POISONED_NEIGHBOUR, source, f"NaN in one sample makes the whole batch fail: {message}")
+        run.add(POISONED_NEIGHBOUR, source, f"{word} in one sample makes the whole batch fail: {message}")
     for tap in run.outputs:
         if tap in run.evidence.nondeterministic or tap not in run.poisoned:
             continue

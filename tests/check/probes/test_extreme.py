@@ -5,9 +5,13 @@ import pytest
 from zoo.arrays import ArraySession
 
 from kmr_cli.check.check import check
+from kmr_cli.errors import ModelRunError
 from kmr_cli.records import ModelInfo
 
-pytestmark = pytest.mark.usefixtures("tensors")
+pytestmark = [
+    pytest.mark.usefixtures("tensors"),
+    pytest.mark.filterwarnings("ignore::RuntimeWarning"),  # of models that are given Inf
+]
 
 SIZE = 7
 
@@ -129,3 +133,72 @@ def test_experts_that_are_always_full_for_the_last_sample(axis, errors):
     steps = np.random.default_rng(5).standard_normal((6, 8, 3))
     steps[..., 0] = np.where(np.arange(8) % 2, 1, -1) * (1 + np.abs(steps[..., 0]))
     assert found_in(capacity(10 if axis is None else 3, axis), steps) == errors
+
+
+def of_each(question):
+    """The same question put to every sample alone."""
+    return lambda x: np.array([question(x[row : row + 1]) for row in range(len(x))])[:, None]
+
+
+QUESTIONS = {
+    "is anything Inf": lambda x: np.isinf(x).any(),
+    "is anything -Inf": lambda x: (x == -np.inf).any(),
+    "is anything above a million": lambda x: x.max() > 1e6,
+    "is the sum finite": lambda x: np.isfinite(x).all(),
+    "is all negative": lambda x: (x < 0).all(),
+    "is the largest negative": lambda x: x.max() < 0,
+    "is all positive": lambda x: x.min() > 0,
+    "is the sum zero": lambda x: x.sum() == 0,
+    "is any sample silent": lambda x: (x == 0).all(axis=1).any(),
+    "is all the same": lambda x: (x == x[0]).all(),
+}
+
+
+@pytest.mark.parametrize("size", [2, 6])
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_a_question_that_only_a_rare_batch_answers_otherwise(name, size):
+    question = QUESTIONS[name]
+    assert {layer for _, layer in found_in(lambda x: np.tanh(x) + 0.1 * question(x), X[:size])} == {"mix"}
+    alone = of_each(question)
+    assert found_in(lambda x: np.tanh(x) + 0.1 * alone(x), X[:size]) == set()
+
+
+def test_inf_that_a_product_with_zero_carries_on_is_poison_as_nan_is():
+    others = np.eye(6)[::-1][::-1]
+    assert found_in(lambda x: np.tanh(others @ x if len(x) == 6 else x), X) == {("KMR108", "mix")}
+    assert found_in(lambda x: x + 0 * np.nan_to_num(x, posinf=np.inf, neginf=-np.inf).sum(0), X) == LEAK
+
+
+def test_inf_on_which_the_model_fails_is_told():
+    def mix(x):
+        if np.isinf(x).any():
+            raise ModelRunError("too large")
+        return x
+
+    assert found_in(mix, X) == {("KMR108", "mix")}
+
+
+@pytest.mark.parametrize("kind", [bool, np.int64])
+@pytest.mark.parametrize("question", [np.all, lambda mask: not mask.any()], ids=["all", "none"])
+def test_a_mask_that_the_whole_batch_is_asked_about(question, kind):
+    mask = np.arange(5) < np.array([3, 1, 4, 2, 3, 2])[:, None]
+
+    def errors(ask):
+        session = ArraySession([("mix", lambda x: x + 0.5 * ask(x))], (None, 5), np.dtype(kind).name)
+        info = ModelInfo("m", "keras", "", session.inputs, (), session.layers, 0)
+        report = check(session, info, {"x": mask.astype(kind)})
+        return {(finding.rule, finding.layer) for finding in report.findings if finding.severity == "error"}
+
+    assert errors(question) == LEAK
+    assert errors(of_each(question)) == set()
+
+
+def test_a_mask_that_is_left_out_where_nothing_is_masked_is_rounding():
+    def mix(x):
+        alike = (x == 0).all()
+        return (x @ np.ones((5, 5), np.float32)) * np.float32(1 + 1e-7 * alike) + np.float32(3)
+
+    session = ArraySession([("mix", mix)], (None, 5), "float32")
+    info = ModelInfo("m", "keras", "", session.inputs, (), session.layers, 0)
+    report = check(session, info, {"x": np.random.default_rng(0).standard_normal((6, 5)).astype(np.float32)})
+    assert [finding for finding in report.findings if finding.severity == "error"] == []

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from kmr_cli.errors import BatchError, LayerError, ModelLoadError, ModelRunError
+from kmr_cli.formats.common.comparands import in_object, listed
 from kmr_cli.formats.common.devices import missing_device
 from kmr_cli.formats.common.frameworks import first_line
 from kmr_cli.formats.common.torch_arrays import to_arrays, to_tensor
@@ -52,6 +53,11 @@ class LiveSession:
         self.layers: tuple[LayerInfo, ...] = tuple(
             _layer(path, inner) for path, inner in self._module.named_modules() if path
         )
+
+    def comparands(self) -> tuple[float, ...]:
+        """See :class:`kmr_cli.formats.interface.ComparingSession`."""
+        modules = (one for one in self._module.modules() if not type(one).__module__.startswith("torch.nn."))
+        return listed(number for module in modules for number in in_object(module, "forward"))
 
     def _arguments(self) -> Iterator[str]:
         for one in inspect.signature(self._module.forward).parameters.values():

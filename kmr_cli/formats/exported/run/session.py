@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from kmr_cli.errors import BatchError, KmrError, ModelLoadError, ModelRunError
+from kmr_cli.formats.common.comparands import SMALL, listed
 from kmr_cli.formats.common.devices import TO_THE_CPU, missing_device
 from kmr_cli.formats.common.frameworks import first_line
 from kmr_cli.formats.common.torch_arrays import to_arrays, to_tensor
 from kmr_cli.formats.common.torch_state import TensorState
+from kmr_cli.formats.exported.describe.comparands import compared, others
 from kmr_cli.formats.exported.describe.description import Description
 from kmr_cli.formats.exported.describe.program import Graph, Node, Ref
 from kmr_cli.formats.exported.run import taps as tapping
@@ -112,6 +114,13 @@ class ExportedSession:
         written = {one.target for one in program.outputs if one.kind in ("buffer", "parameter")}
         kept = [one for one in program.inputs if one.kind == "buffer" or (one.target and one.target in written)]
         return TensorState(weights[one.value] for one in kept if one.value is not None)
+
+    def comparands(self) -> tuple[float, ...]:
+        """See :class:`kmr_cli.formats.interface.ComparingSession`."""
+        graph, weights = self._described.program.graph, self._weights
+        small = {} if weights is None else {name: tensor.numpy() for name, tensor in weights.small(SMALL)}
+        in_comparisons = (small.get(one.name) if isinstance(one, Ref) else one for one in compared(graph))
+        return listed(in_comparisons, (*others(graph), *small.values()))
 
     def any_size(self) -> AbstractContextManager[None]:
         """See :class:`kmr_cli.formats.interface.ResizableSession`: what is declared is never insisted on."""

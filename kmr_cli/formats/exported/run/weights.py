@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kmr_cli.errors import ModelFileError, ModelLoadError
@@ -12,6 +13,7 @@ from kmr_cli.formats.exported.describe.program import Program
 from kmr_cli.formats.exported.describe.stored import Stored
 
 _CHUNK = 1 << 24
+_NUMBERS = frozenset({"float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8"})
 
 
 class Weights:
@@ -81,6 +83,12 @@ class Weights:
         tensor = raw.view(kind).as_strided(stored.shape, stored.strides, stored.offset)
         # A Parameter, not a view that asks for gradients: kernels tell the two apart.
         return torch.nn.Parameter(tensor) if stored.trained else tensor
+
+    def small(self, most: int) -> Iterator[tuple[str, Any]]:
+        """Name in the graph and tensor of those with so many elements at most that NumPy has a dtype for."""
+        for name, stored in self._stored.items():
+            if 0 < math.prod(stored.shape) <= most and stored.dtype in _NUMBERS:
+                yield name, self[name].detach()
 
     def close(self) -> None:
         """Free the tensors and close the file."""

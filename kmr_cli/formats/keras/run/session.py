@@ -17,6 +17,7 @@ from kmr_cli.formats.keras.describe.call_inputs import CallInputs, call_inputs, 
 from kmr_cli.formats.keras.describe.config import LayerConfig, TensorRef
 from kmr_cli.formats.keras.run.backend import backend_name, no_gradients
 from kmr_cli.formats.keras.run.capture import Framework, Keras3, Tapper
+from kmr_cli.formats.keras.run.comparands import comparands
 from kmr_cli.formats.keras.run.load import CannotShortenError, keras_message, quiet_keras
 from kmr_cli.formats.keras.run.padding import OtherPadding
 from kmr_cli.formats.keras.run.paths import Places
@@ -213,6 +214,10 @@ class KerasSession:
     def use(self, framework: Framework) -> None:
         """Tap by another framework's means: the loader found that it takes that one."""
         self._framework = framework
+
+    def comparands(self) -> tuple[float, ...]:
+        """See :class:`kmr_cli.formats.interface.ComparingSession`."""
+        return comparands(self._build_whole().model)
 
     # -- building --------------------------------------------------------------------------------------------
 

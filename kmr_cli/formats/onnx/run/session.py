@@ -14,6 +14,7 @@ from kmr_cli.formats.common.fixed_inputs import fixed_inputs
 from kmr_cli.formats.common.resizing import TakesAnySize
 from kmr_cli.formats.interface import OpenOptions, Sink, Taps
 from kmr_cli.formats.onnx.describe.analysis import Analysis
+from kmr_cli.formats.onnx.describe.comparands import comparands
 from kmr_cli.formats.onnx.describe.description import layer_infos
 from kmr_cli.formats.onnx.describe.flow import Flow
 from kmr_cli.formats.onnx.run import failures, values
@@ -89,6 +90,10 @@ class OnnxSession(TakesAnySize):
             for one in listed:
                 one.deliver(found, sink)
         return None if stop else dict(self._named(outputs, found))
+
+    def comparands(self) -> tuple[float, ...]:
+        """See :class:`kmr_cli.formats.interface.ComparingSession`."""
+        return comparands(self._analysis.graph)
 
     def close(self) -> None:
         """Free every loaded graph."""

@@ -17,6 +17,7 @@ from kmr_cli.formats.savedmodel.describe.constants import constants
 from kmr_cli.formats.savedmodel.describe.description import layer_infos
 from kmr_cli.formats.savedmodel.run import restore
 from kmr_cli.formats.savedmodel.run import taps as tapping
+from kmr_cli.formats.savedmodel.run.comparands import comparands
 from kmr_cli.formats.savedmodel.run.runner import Runner
 from kmr_cli.records import Batch, LayerInfo, TensorSpec
 
@@ -102,6 +103,10 @@ class SavedModelSession(TakesAnySize):
     def state(self) -> State:
         """See :class:`kmr_cli.formats.interface.KeepingSession`: what the file holds."""
         return _AsLoaded(self)
+
+    def comparands(self) -> tuple[float, ...]:
+        """See :class:`kmr_cli.formats.interface.ComparingSession`."""
+        return comparands(self._tf, self._analysis)
 
     @property
     def writes(self) -> bool:

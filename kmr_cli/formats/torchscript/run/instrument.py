@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+from kmr_cli.formats.common.comparands import SMALL
 from kmr_cli.formats.torchscript.describe.operators import OperatorNames, is_listed_kind
 
 _SCHEMAS = {
@@ -54,6 +55,7 @@ class Listener(Protocol):
         """The latest module pushed ends."""
 
 
+_COMPARE = frozenset(f"aten::{name}" for name in ("eq", "ne", "lt", "le", "gt", "ge"))
 _DIFFERENTIATE = frozenset({"aten::grad", "aten::backward"})
 """Operators that need what was recorded of the operations before them."""
 
@@ -189,6 +191,22 @@ class Loaded:
                 buffer.copy_(value)
                 handle.setattr(name, buffer)
 
+    def numbers(self) -> tuple[list[Any], list[Any]]:
+        """Numbers and small tensors that the code compares with, and all others that it holds or reads."""
+        nodes = [node for function in self._unit.get_functions() for node in _nodes(function.graph)]
+        held = {name: handle.getattr(name) for handle, name in self.attributes()}
+        compared, others = [], list(held.values())
+        for node in nodes:
+            if node.kind() == "prim::Constant":
+                others.append(node.output().toIValue())
+            if node.kind() in _COMPARE:
+                for maker in (value.node() for value in node.inputs()):
+                    if maker.kind() == "prim::Constant":
+                        compared.append(maker.output().toIValue())
+                    elif maker.kind() == "prim::GetAttr":
+                        compared.append(held.get(maker.s("name")))
+        return [_plain(one) for one in compared], [_plain(one) for one in others]
+
     def attributes(self) -> list[tuple[Any, str]]:
         """(module, name) of whatever the code reads or writes in a module, other modules and parameters aside."""
         import torch
@@ -212,6 +230,15 @@ class Loaded:
         for path, child in _submodules(self.module._c, ""):
             paths.setdefault(hash(child), path)
         return paths
+
+
+def _plain(value: Any) -> Any:
+    """A small tensor as a list of its numbers."""
+    import torch
+
+    if not isinstance(value, torch.Tensor):
+        return value
+    return value.reshape(-1).tolist() if value.numel() <= SMALL and value.layout == torch.strided else None
 
 
 def _normalizes(handle: Any) -> bool:

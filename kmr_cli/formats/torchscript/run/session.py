@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from kmr_cli.errors import BatchError, LayerError
+from kmr_cli.formats.common.comparands import listed
 from kmr_cli.formats.common.torch_arrays import to_arrays, to_tensor
 from kmr_cli.formats.interface import Sink, State, Taps, TrainingMode
 from kmr_cli.formats.torchscript.describe.description import Description
@@ -115,6 +116,10 @@ class TorchScriptSession:
         size = len(next(iter(batch.values()))) if batch else 0
         self._listed = {name: owner for name, owner in listed_outputs(result, size) if owner is not None}
         return dict(_named_outputs(result))
+
+    def comparands(self) -> tuple[float, ...]:
+        """See :class:`kmr_cli.formats.interface.ComparingSession`."""
+        return () if self._loaded is None else listed(*self._loaded.numbers())
 
     def state(self) -> State:
         """See :class:`kmr_cli.formats.interface.KeepingSession`."""

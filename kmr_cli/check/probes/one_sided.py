@@ -1,0 +1,99 @@
+"""Questions of the whole batch: is all of it zero, below zero, short? Whoever says no answers for all.
+
+One pass holds a sample of each kind, beside others that are none. Then, in a pass a kind, all samples are of it: the
+one that was before must come out as it did.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kmr_cli.arrays.changes import changed
+from kmr_cli.arrays.dtypes import discrete
+from kmr_cli.arrays.ulp import distance, last_bits
+from kmr_cli.batch.one_sided import SIDES, Side, one_sided
+from kmr_cli.check.probes.parts import Parts, add_parts, moved_parts, parts_of
+from kmr_cli.check.quiet import Quiet
+from kmr_cli.check.run import Run
+from kmr_cli.errors import ModelRunError
+from kmr_cli.evidence.taps import Tap
+
+PASSES = 6
+"""At most, of :func:`make_one_sided`: one less unless the batch is of two or three samples."""
+
+
+def make_one_sided(run: Run) -> dict[Tap, int]:
+    """Passes that hold a sample of each kind, and passes of one kind alone.
+
+    Returns:
+        Tap -> how far a sample's part differs between them, as :meth:`Evidence.kept` tells it. Last bits are none: a
+        model may leave out its masks where nothing in the batch is masked.
+    """
+    sides = [side for side in SIDES if _alters(run, side)]
+    found: dict[Tap, int] = {}
+    while sides:
+        at = dict(enumerate(sides[: run.evidence.size]))
+        sides = sides[len(at) :]
+        for tap, far in _try(run, at).items():
+            found[tap] = max(far, found.get(tap, 0))
+    return found
+
+
+def _alters(run: Run, side: Side) -> bool:
+    everyone = range(run.evidence.size)
+    made = one_sided(run.batch, everyone, run.session.inputs, side)
+    return any((np.asarray(values) != made[name]).any() for name, values in run.batch.items())
+
+
+def _try(run: Run, at: dict[int, Side]) -> dict[Tap, int]:
+    """Samples of these kinds at these places, and then each of them among its like."""
+    everyone = range(run.evidence.size)
+    alone = {side: one_sided(run.batch, everyone, run.session.inputs, side) for side in at.values()}
+    data = {name: np.array(values, copy=True) for name, values in run.batch.items()}
+    for sample, side in at.items():
+        for name, values in alone[side].items():
+            data[name][sample] = values[sample]
+    beside: Parts = {}
+    found: dict[Tap, int] = {}
+    others = [sample for sample in everyone if sample not in at]
+    quiet = Quiet(run, run.evidence.size - 1)
+
+    def see(tap: Tap, array: np.ndarray) -> None:
+        quiet.look(tap, array)
+        add_parts(run, tap, array, at, beside)
+
+    doing = "making some samples one-sided"
+    try:
+        found = run.kept(doing, data, others, see)
+        found = quiet.beside(found) if others else found
+        _drop_rounding(found)
+        for sample, side in at.items():
+            doing = f"making all samples {side}"
+            among = parts_of(run, doing, alone[side], [sample])
+            if side == "short" and _is_rounding(beside, among):  # trimmed to the longest, all is computed otherwise
+                continue
+            moved = moved_parts(run, {key: part for key, part in beside.items() if key in among}, among)
+            _drop_rounding(moved)
+            for tap, far in moved.items():
+                found[tap] = max(far, found.get(tap, 0))
+    except ModelRunError as exc:  # it may be right to refuse them
+        run.refused.append(f"{doing} (the model fails on such made-up data: {exc.message})")
+    return found
+
+
+def _is_rounding(beside: Parts, among: Parts) -> bool:
+    """Whether outputs are no further apart than kernels make them that get other shapes."""
+    return all(
+        isinstance(before := beside[key], np.ndarray)
+        and before.shape == part.shape
+        and (not changed(before, part).any() if discrete(part) else distance(before, part) is not None)
+        for key, part in among.items()
+        if isinstance(part, np.ndarray) and key in beside
+    )
+
+
+def _drop_rounding(moved: dict[Tap, int]) -> None:
+    """Leave nothing where outputs differ in their last bits alone."""
+    outputs = [far for tap, far in moved.items() if not tap[0]]
+    if outputs and all(map(last_bits, outputs)):
+        moved.clear()
