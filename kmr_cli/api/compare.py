@@ -150,7 +150,13 @@ def compare_models(
         now = snapshot_of(opened(model), arrays, spare, asked, sides=BOTH, folder=mine.path)
         before = snapshot_of(opened(other), others, others_spare, asked, sides=BOTH, folder=theirs.path)
         values = (mine.reader(now), theirs.reader(before))
-        return groundwork.complete(compare(now, before, tolerances, policy=policy, values=values, conversion=True))
+        kinds = _kinds(model), _kinds(other)
+        found = compare(now, before, tolerances, policy=policy, values=values, conversion=True, kinds=kinds)
+        return groundwork.complete(found)
+
+
+def _kinds(model: Model) -> dict[str, str]:
+    return {layer.path: layer.type for layer in model.info.layers}
 
 
 @contextmanager

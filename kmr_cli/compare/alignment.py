@@ -10,6 +10,7 @@ import numpy as np
 from kmr_cli.compare.calls import Call as Call
 from kmr_cli.compare.calls import Calls, Match
 from kmr_cli.compare.folded import fold
+from kmr_cli.compare.kinds import Kinds, kind
 from kmr_cli.compare.likeness import PATH, agrees, scores
 from kmr_cli.formats.facts import same_family
 from kmr_cli.records import Snapshot, TapSketch
@@ -39,20 +40,25 @@ class Alignment:
     folded: tuple[tuple[tuple[Call, ...], tuple[Call, ...]], ...] = ()
 
 
-def align(model: Snapshot, baseline: Snapshot) -> Alignment:
+def align(model: Snapshot, baseline: Snapshot, kinds: tuple[Kinds, Kinds] | None = None) -> Alignment:
     """Match the calls of layers of two models.
 
     Within one framework equal paths are the same layer, and of what is left, layers of equal shapes at the same place
     among the others are matched in their order. Between two frameworks paths are only a hint: the alignment that keeps
     the order and brings together as many calls with agreeing figures (minimum, maximum, mean, rms: they do not depend
-    on the layout), paths and shapes as possible.
+    on the layout), paths, kinds and shapes as possible.
+
+    Args:
+        model: what is judged.
+        baseline: what it should be like.
+        kinds: the types of their layers, where they are known.
     """
     same_kind = same_family(model.format, baseline.format)
     here, there = _calls(model.taps), _calls(baseline.taps)
     found = _by_path(here, there) if same_kind or _too_many(here, there) else {}
     left, right = _of_other_layers(here, found), _of_other_layers(there, found)
     if not _too_many(left, right):
-        both = _Both(here, there, found)
+        both = _Both(here, there, found, kinds)
         found = found | both.in_order(left, right)
         if not same_kind:
             found = both.uncrossed(left, right, found)
@@ -103,17 +109,22 @@ class _Both:
     Args:
         here, there: of the model and of the baseline.
         found: what has been matched already.
+        kinds: the types of their layers, where they are known.
     """
 
-    def __init__(self, here: Calls, there: Calls, found: Match) -> None:
-        self._here, self._there = here, there
+    def __init__(self, here: Calls, there: Calls, found: Match, kinds: tuple[Kinds, Kinds] | None) -> None:
+        self._here, self._there, self._kinds = here, there, kinds or ({}, {})
         self._places = _neighbours(here, found), _neighbours(there, {call: call for call in found.values()})
 
     def in_order(self, left: Sequence[Call], right: Sequence[Call]) -> Match:
         """The best match of some calls of the model with some of the baseline that keeps the order of both."""
         if not left or not right:
             return {}
-        score = scores([self._here[call] for call in left], [self._there[call] for call in right])
+        mine, yours = (
+            [kind(types.get(layer, "")) for layer, _ in calls]
+            for types, calls in zip(self._kinds, (left, right), strict=True)
+        )
+        score = scores([self._here[call] for call in left], [self._there[call] for call in right], (mine, yours))
         score += PATH * np.array([[mine == yours for yours in right] for mine in left])
         score *= self._same_place(left, right)
         return {left[row]: right[column] for row, column in _best_in_order(score)}

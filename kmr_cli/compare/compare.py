@@ -12,6 +12,7 @@ from kmr_cli.compare.case import Case
 from kmr_cli.compare.difference import Values
 from kmr_cli.compare.gather import OTHER_DATA, gather
 from kmr_cli.compare.grounds import grounds
+from kmr_cli.compare.kinds import Kinds
 from kmr_cli.config.policy import Policy
 from kmr_cli.config.tolerance import Tolerances
 from kmr_cli.records import (
@@ -33,6 +34,7 @@ def compare(
     values: tuple[Values, Values] | None = None,
     conversion: bool = False,
     same_data: bool = True,
+    kinds: tuple[Kinds, Kinds] | None = None,
 ) -> Comparison:
     """Compare two snapshots of the same batch.
 
@@ -45,6 +47,7 @@ def compare(
         conversion: the baseline is another model, not an earlier state of this one: where the outputs agree,
             differences inside aren't errors, and where the frameworks differ names mean little.
         same_data: both ran on the same values; if not (the inputs changed), values say nothing.
+        kinds: path -> type of the layers of (model, baseline), where they are known: they help to match layers.
 
     Raises:
         LayerError: what the policy allows, or the pattern of a tolerance, is the end of several layers.
@@ -54,7 +57,9 @@ def compare(
     tolerances = given.resolved(places, model.separator)
     layers = dict.fromkeys(tap.layer for tap in (*model.taps, *baseline.taps) if tap.layer)
     policy = (policy or Policy()).resolved(layers, model.separator)
-    case = gather(model, baseline, tolerances, policy, values=values, conversion=conversion, same_data=same_data)
+    case = gather(
+        model, baseline, tolerances, policy, values=values, conversion=conversion, same_data=same_data, kinds=kinds
+    )
     for judge in _judges():
         judge(case)
     unmatched = policy.unmatched(layers), tolerances.unmatched(places)

@@ -19,6 +19,13 @@ _NEAR = 0.1
 """Relative to the largest value: a wrapper that rounds or clips what enters a layer changes it by less."""
 
 
+_AGREES = ("same", "close")
+
+
+def _leaves(pair: Pair) -> bool:
+    return pair.model.port.startswith("out")
+
+
 class Entering:
     """The inputs of layers in two runs.
 
@@ -38,12 +45,15 @@ class Entering:
 
         Two layers may correspond although one of them does the work of several (a fused normalization), or although
         something stands before it that has no counterpart (a wrapper that rounds what enters). What such a wrapper of
-        the model returns is held against what enters the layer of the baseline.
+        the model returns is held against what enters the layer of the baseline; but where what the layer returns
+        agrees, both do together what the one does there, and what is between them is their own business.
         """
         moved: dict[Tap, Pair] = {}
         kept = []
+        off = {pair.model.tap[:2] for pair in pairs if _leaves(pair) and pair.content.kind not in _AGREES}
+        agree = {pair.model.tap[:2] for pair in pairs if _leaves(pair)} - off
         for pair in pairs:
-            place = self._place(pair)
+            place = self._place(pair, agrees=pair.model.tap[:2] in agree)
             if place == pair.model.tap:
                 kept.append(pair)
             elif place is not None and place not in moved:
@@ -53,15 +63,20 @@ class Entering:
         kept += [pair for tap, pair in moved.items() if tap not in known]
         yield from sorted(kept, key=lambda pair: order[pair.model.tap])
 
-    def _place(self, pair: Pair) -> Tap | None:
-        """The tap of the model whose content is to be judged by this pair; None if it says nothing."""
+    def _place(self, pair: Pair, *, agrees: bool) -> Tap | None:
+        """The tap of the model whose content is to be judged by this pair; None if it says nothing.
+
+        ``agrees``: what leaves the layer is what leaves its counterpart.
+        """
         tap, content = pair.model.tap, pair.content
-        if not tap[2].startswith("in") or not tap[0] or content.kind in ("same", "close", "unknown"):
+        if not tap[2].startswith("in") or not tap[0] or content.kind in (*_AGREES, "unknown"):
             return tap
         mine, yours = self._now.origins[tap], self._before.origins.get(pair.baseline.tap)
         if yours is None or correspond(mine, yours, self._partners):
             return tap
         kinds = self._kind(mine, self._now, self._partners), self._kind(yours, self._before, self._backwards)
+        if kinds[0] == "alone" and agrees:
+            return None
         if kinds[0] == "alone":
             same_place = kinds[1] in ("alone", "code") or content.size <= _NEAR * content.scale
             return mine.taps[0] if same_place and content.kind != "shape" else None

@@ -12,6 +12,7 @@ from kmr_cli.compare.differ import differ
 from kmr_cli.compare.difference import TapDifference, Values
 from kmr_cli.compare.entering import Entering
 from kmr_cli.compare.flow import Flow
+from kmr_cli.compare.kinds import Kinds
 from kmr_cli.compare.outputs import counterpart
 from kmr_cli.compare.swapped import put_in_order
 from kmr_cli.compare.words import output_name
@@ -32,9 +33,10 @@ def gather(
     values: tuple[Values, Values] | None,
     conversion: bool,
     same_data: bool,
+    kinds: tuple[Kinds, Kinds] | None = None,
 ) -> Case:
     """Match two snapshots and compare tap by tap; arguments as for :func:`kmr_cli.compare.compare.compare`."""
-    alignment = align(model, baseline)
+    alignment = align(model, baseline, kinds)
     any_layout = conversion and not alignment.same_kind
 
     def difference(tap: TapSketch, other: TapSketch) -> TapDifference:

@@ -1,4 +1,4 @@
-"""How much speaks for two calls being the same layer: shapes and figures."""
+"""How much speaks for two calls being the same layer: shapes, figures and kinds."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kmr_cli.records import TapSketch
+from kmr_cli.records import SampleSketch, TapSketch
 
-_VALUES, PATH, _SHAPE = 100, 30, 1  # what speaks for a match: agreeing figures outweigh a name, a name a shape
+# What speaks for a match: agreeing figures outweigh a name, a name a kind, and that a shape. Figures say little of a
+# call that only hands on what it was given: whatever stands there agrees.
+_VALUES, PATH, _KIND, _HANDED_ON, _SHAPE = 100, 30, 20, 10, 1
+_ORDER = 1e-6  # relative: what another order of adding up makes of a sum
 _CLOSE = 1e-2  # relative, of figures: an order needs no precision
 
 
@@ -24,8 +27,18 @@ def signature(tap: TapSketch) -> tuple[object, ...]:
     return kind, *sorted(map(str, tap.shape))
 
 
-def scores(here: Sequence[list[TapSketch]], there: Sequence[list[TapSketch]]) -> np.ndarray:
-    """(calls here, calls there): how much shapes and figures speak for a match, whatever the paths."""
+def scores(
+    here: Sequence[list[TapSketch]],
+    there: Sequence[list[TapSketch]],
+    kinds: tuple[Sequence[str], Sequence[str]] | None = None,
+) -> np.ndarray:
+    """(calls here, calls there): how much speaks for a match, whatever the paths.
+
+    Args:
+        here: the taps of every call of the model.
+        there: of the baseline.
+        kinds: what kind of layer each of them is; empty where that is not known.
+    """
     ids: dict[tuple[object, ...], int] = {}
     mine, yours = (
         np.array([ids.setdefault(tuple(map(signature, _out(taps))), len(ids)) for taps in side])
@@ -37,8 +50,34 @@ def scores(here: Sequence[list[TapSketch]], there: Sequence[list[TapSketch]]) ->
     scale = np.maximum(first[..., -1:], second[..., -1:])  # rms
     with np.errstate(invalid="ignore"):
         close = (np.abs(first - second) <= _CLOSE * scale).all(axis=-1) & (scale[..., 0] > 0)
-    score: np.ndarray = _SHAPE * shapes.astype(np.int64) + _VALUES * (shapes & close)
+    mine, yours = (np.array([_hands_on(taps) for taps in side], bool) for side in (here, there))
+    values = np.where(mine[:, None] | yours[None, :], _HANDED_ON, _VALUES)
+    alike = close | (mine[:, None] == yours[None, :])  # what does nothing is no other layer for its shape
+    score: np.ndarray = shapes * (_SHAPE * alike + values * close)
+    if kinds is not None:
+        score += _KIND * shapes * np.array([[bool(one) and one == other for other in kinds[1]] for one in kinds[0]])
     return score
+
+
+def _hands_on(taps: Sequence[TapSketch]) -> bool:
+    """Whether all that leaves a call entered it: as it is, or in another shape or layout."""
+    entered = [tap for tap in taps if tap.port.startswith("in")]
+    left = [tap for tap in taps if tap.port.startswith("out")]
+    return bool(left) and all(any(_same_values(tap, other) for other in entered) for tap in left)
+
+
+def _same_values(tap: TapSketch, other: TapSketch) -> bool:
+    """Whether two taps hold the same values for every sample, in whatever order."""
+    if tap.count != other.count or len(tap.samples) != len(other.samples):
+        return False
+    return all(map(_same_sample, tap.samples, other.samples))
+
+
+def _same_sample(now: SampleSketch, before: SampleSketch) -> bool:
+    if now.bits == before.bits:
+        return True
+    ends = (now.minimum, now.maximum, now.nonfinite) == (before.minimum, before.maximum, before.nonfinite)
+    return ends and abs((now.rms or 0.0) - (before.rms or 0.0)) <= _ORDER * (before.rms or 0.0)
 
 
 def _out(taps: Sequence[TapSketch]) -> list[TapSketch]:

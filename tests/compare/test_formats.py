@@ -165,14 +165,26 @@ def wrong(tmp_path_factory):
     return write
 
 
+OPERATORS = {
+    "onnx": {"again": "MatMul_1", "act": "Relu", "conv": "Conv", "bn": "Mul"},
+    "pt2": {"again": "matmul_1", "act": "relu", "conv": "conv2d", "bn": "mul_"},
+}
+"""Layer -> the operator that does its work, or begins to, in what Keras exports; a SavedModel has the layers' names."""
+
+
 @pytest.mark.parametrize("mistake", KERAS_MISTAKES)
 @pytest.mark.parametrize("before", ["savedmodel", "onnx", "pt2"])
 def test_a_mistake_between_keras_and_its_exports(wrong, before, mistake):
-    result = compared(wrong(mistake), KERAS / KERAS_FORMS[before], IMAGES)
-    assert result.verdict == "fail"
-    errors = [one for one in result.findings if one.rule == "KMR406" and one.severity == "error"]
     layer = KERAS_MISTAKES[mistake][0]
-    # An activation has no weights to be told by, and the operators around it have its shape: a neighbour may be named.
-    near = {layer, "bn", "pool"} if layer == "act" and before != "savedmodel" else {layer}
-    assert errors[0].layer in near, result.findings
-    assert (errors[0].counterpart is None) == (before == "savedmodel")  # where it has the same name
+    other = OPERATORS[before][layer] if before in OPERATORS else None
+    result = compared(wrong(mistake), KERAS / KERAS_FORMS[before], IMAGES)
+    assert (result.verdict, named(result)) == ("fail", (layer, other)), result.findings
+    back = compared(KERAS / KERAS_FORMS[before], wrong(mistake), IMAGES)
+    expected = (layer, None) if other is None else (other, layer)
+    assert (back.verdict, named(back)) == ("fail", expected), back.findings
+
+
+def named(result):
+    """The first layer with other values, on both sides; its counterpart is None where it has the same name."""
+    first = next(one for one in result.findings if one.rule == "KMR406" and one.severity == "error")
+    return first.layer, first.counterpart
