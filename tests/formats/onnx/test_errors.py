@@ -50,6 +50,14 @@ def test_newer_operators(tmp_path):
     assert "opset_version" in error.hint
 
 
+def test_older_operators(tmp_path):
+    made = simple("Add", opset=6)
+    made.graph.node[0].input.append("x")
+    error = refused(made, tmp_path)
+    assert "its operators are older than onnxruntime runs (opset 6; 7 is the first)" in error.message
+    assert "convert_version" in error.hint
+
+
 def test_an_unknown_operator(tmp_path):
     error = refused(simple("Fancy", domain="my.domain"), tmp_path)
     assert "needs the operator my.domain:Fancy" in error.message

@@ -19,10 +19,12 @@ _UNKNOWN = re.compile(r"([\w.:]+)\(-?\d+\) is not a registered function/op|No Op
 _LOCALE = re.compile(r"Failed to construct locale with name: ?([\w.@-]+)")
 _NODE = re.compile(r"Non-zero status code returned while running (\S+) node\. Name:'([^']*)'")
 _LONGEST = 300
+_OLDEST = 7
+"""The first opset that onnxruntime promises to run; some operators of earlier ones have a kernel all the same."""
 
 
-def while_loading(name: str, error: BaseException) -> KmrError:
-    """The error for a model that onnxruntime refuses."""
+def while_loading(name: str, error: BaseException, opset: int | None = None) -> KmrError:
+    """The error for a model that onnxruntime refuses; ``opset`` is its version of ONNX's own operators."""
     text = str(error)
     version = _IR.search(text)
     if version:
@@ -30,13 +32,18 @@ def while_loading(name: str, error: BaseException) -> KmrError:
             f"{name}: written for a newer ONNX (version {version[1]} of the format; onnxruntime knows {version[2]})",
             "pip install --upgrade onnxruntime, or export the model for an older version",
         )
-    opset = _OPSET.search(text)
-    if opset:
+    newer = _OPSET.search(text)
+    if newer:
         return ModelLoadError(
-            f"{name}: its operators are newer than this onnxruntime (opset {opset[1] or opset[2]})",
+            f"{name}: its operators are newer than this onnxruntime (opset {newer[1] or newer[2]})",
             "pip install --upgrade onnxruntime, or export the model with a smaller opset_version",
         )
     kernel = _NO_KERNEL.search(text)
+    if kernel and opset is not None and opset < _OLDEST:
+        return ModelLoadError(
+            f"{name}: its operators are older than onnxruntime runs (opset {opset}; {_OLDEST} is the first)",
+            f"convert it: onnx.save(onnx.version_converter.convert_version(onnx.load({name!r}), 18), 'new.onnx')",
+        )
     if kernel:
         return ModelLoadError(
             f"{name}: onnxruntime has no CPU implementation of {kernel[1]} (version {kernel[2]}) for these dtypes",

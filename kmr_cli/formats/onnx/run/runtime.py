@@ -27,14 +27,15 @@ class Runtime:
         path: the model's file, for messages and for weights beside it.
         imports: Python modules to import first. One that has a ``get_library_path`` (onnxruntime_extensions) brings
             a library of custom operators; a path of such a library can stand here as well.
+        opset: version of ONNX's own operators in the model, for messages.
 
     Raises:
         MissingFrameworkError: onnxruntime is not installed.
         ModelLoadError: a module or library cannot be loaded.
     """
 
-    def __init__(self, path: Path, imports: Sequence[str]) -> None:
-        self._path = path
+    def __init__(self, path: Path, imports: Sequence[str], opset: int | None = None) -> None:
+        self._path, self._opset = path, opset
         self._ort: ModuleType = require("onnxruntime", EXTRA)
         libraries = [name for name in imports if name.endswith(_LIBRARY_SUFFIXES)]
         modules = [name for name in imports if name not in libraries]
@@ -51,7 +52,7 @@ class Runtime:
         try:
             return self._ort.InferenceSession(model, self._options(), providers=["CPUExecutionProvider"])
         except Exception as error:
-            raise failures.while_loading(self._path.name, error) from error
+            raise failures.while_loading(self._path.name, error, self._opset) from error
 
     def value(self, array: Any, number: int) -> Any:
         """An ``OrtValue`` of a dtype that NumPy does not have, by ONNX's number."""

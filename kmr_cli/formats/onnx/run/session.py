@@ -56,7 +56,7 @@ class OnnxSession(TakesAnySize):
             if file.problem:
                 raise ModelFileError(f"{self._name}: {file.problem}", f"put it beside the model: {file.path}")
         self._fixed = fixed_inputs(self._name, analysis.inputs(), options.constants)
-        self._runtime = Runtime(analysis.path, options.imports)
+        self._runtime = Runtime(analysis.path, options.imports, analysis.graph.imports.get(""))
         self._types = InferredTypes(analysis, self._runtime)
         self._sessions: OrderedDict[tuple[tuple[str, ...], tuple[Recording, ...], bool], Any] = OrderedDict()
         self._events: dict[Taps, list[Event | Runs]] = {}  # of the last taps: they are mostly the same again
