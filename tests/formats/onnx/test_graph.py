@@ -230,3 +230,35 @@ def test_neither_onnx_nor_its_runtime_is_needed():
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.split() == ["True", "set()"]
+
+
+def loops_in_branches(one, two):
+    """(B, 4) -> (B, 4): either branch runs a loop, both of which call everything by the same names."""
+
+    def body(nodes):
+        on = helper.make_node("Identity", ["going"], ["on"], name="on")
+        inputs = [tensor("round", [], 7), tensor("going", [], 9), tensor("state", None)]
+        return helper.make_graph([*nodes, on], "body", inputs, [tensor("on", [], 9), tensor("next", None)])
+
+    def branch(nodes):
+        loop = helper.make_node("Loop", ["three", "yes", "hidden"], ["result"], name="again", body=body(nodes))
+        return helper.make_graph([loop], "branch", [], [tensor("result", None)])
+
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["hidden"], name="product"),
+        helper.make_node("If", ["yes"], ["y"], name="choose", then_branch=branch(one), else_branch=branch(two)),
+    ]
+    made = [weights("w", 4, 4), constant("three", 3), constant("yes", True, bool), constant("axes", [0])]
+    return model(nodes, [tensor("x", ["batch", 4])], [tensor("y", ["batch", 4])], made)
+
+
+def test_loops_inside_of_branches(tmp_path):
+    clean = [helper.make_node("Tanh", ["state"], ["next"], name="squash")]
+    mixing = [
+        helper.make_node("ReduceMean", ["state", "axes"], ["mean"], name="mean"),
+        helper.make_node("Sub", ["state", "mean"], ["next"], name="centre"),
+    ]
+    for one, two, proven in ((clean, clean, True), (clean, mixing, False), (mixing, clean, False)):
+        _, proof = proof_of(save(loops_in_branches(one, two), tmp_path / "model.onnx"))
+        assert proof.proven is proven
+        assert [claim.answer for claim in proof.claims] == ["proven" if proven else "meet"]

@@ -114,27 +114,29 @@ class _Inliner:
         for node in function.node:
             copy = messages.NodeProto()
             copy.CopyFrom(node)
-            _rewrite(copy, _Names(names, prefix), attributes)
+            rewrite(copy, Names(names, prefix), attributes)
             if copy.name:
                 copy.name = prefix + copy.name
             yield copy
 
 
 @dataclass(frozen=True)
-class _Names:
-    """What the names of a function's values are outside; ``own`` are those of a body inside it, which stay."""
+class Names:
+    """What the names of a graph's values are elsewhere; ``own`` are those of a body inside it, which stay."""
 
     given: Mapping[str, str]
     prefix: str
     own: frozenset[str] = frozenset()
 
     def __call__(self, name: str) -> str:
+        """The other name of a value."""
         if not name or name in self.own:
             return name
         return self.given.get(name, self.prefix + name)
 
 
-def _rewrite(node: Any, names: _Names, attributes: Mapping[str, Any]) -> None:
+def rewrite(node: Any, names: Names, attributes: Mapping[str, Any]) -> None:
+    """Change the names of the values in a node, and in the bodies that it has; put a function's attributes in."""
     node.input[:] = [names(name) for name in node.input]
     node.output[:] = [names(name) for name in node.output]
     for number in reversed(range(len(node.attribute))):
@@ -152,9 +154,9 @@ def _rewrite(node: Any, names: _Names, attributes: Mapping[str, Any]) -> None:
             own = {one.name for one in body.input} | {one.name for one in body.initializer}
             own |= {name for inner in body.node for name in inner.output}
             for inner in body.node:
-                _rewrite(inner, _Names(names.given, names.prefix, names.own | own), attributes)
+                rewrite(inner, Names(names.given, names.prefix, names.own | own), attributes)
             for one in body.output:
-                one.name = _Names(names.given, names.prefix, names.own | own)(one.name)
+                one.name = Names(names.given, names.prefix, names.own | own)(one.name)
 
 
 def _domain(name: str) -> str:

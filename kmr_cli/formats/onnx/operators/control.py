@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kmr_cli.formats.onnx.describe.flow import Node, captured
+from kmr_cli.formats.onnx.describe.inline import Names, rewrite
 from kmr_cli.formats.onnx.operators.known import Known
 from kmr_cli.proof.graph import Body, Operator, Ref
 from kmr_cli.proof.sizes import Shape, symbol
@@ -86,7 +87,8 @@ def _loop(node: Node, known: Known, build: Build, weigh: Weigh) -> Bodies | None
 
 
 def _label(node: Node) -> str:
-    return f"{node.name or node.op}_{node.number}"
+    """A name that no other operator has: of what it makes, which in a body has the names of all around it before it."""
+    return next((name for name in node.outputs if name), f"{node.name or node.op}_{node.number}")
 
 
 def _body(graph: Any, prefix: str, given: Mapping[str, Shape | None], known: Known, build: Build, weigh: Weigh) -> Body:
@@ -111,8 +113,7 @@ def _body(graph: Any, prefix: str, given: Mapping[str, Shape | None], known: Kno
 def _renamed(message: Any, names: Mapping[str, str], number: int) -> Node:
     copy = type(message)()
     copy.CopyFrom(message)
-    copy.input[:] = [names.get(name, name) for name in message.input]
-    copy.output[:] = [names.get(name, name) for name in message.output]
-    reads = tuple(names.get(name, name) for name in captured(message))
+    rewrite(copy, Names(names, ""), {})
+    reads = captured(copy)
     domain = "" if message.domain == "ai.onnx" else message.domain
     return Node(number, message.op_type, domain, message.name, reads, tuple(copy.output), (), copy)
