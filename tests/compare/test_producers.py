@@ -113,7 +113,7 @@ def test_a_wrapper_that_rounds_what_enters_is_named():
     rounded = (np.round(X * 32) / 32).astype(np.float32)
     result = judged(wrapped(rounded, A + 0.01, Y + 0.01), PLAIN, conversion=True)
     assert [found for found in errors(result) if found[0] == "KMR406"] == [("KMR406", "quantize", "out0")]
-    assert "it stands before the baseline's 'conv'" in message(result, "KMR406")
+    assert "it comes before the baseline's 'conv'" in message(result, "KMR406")
     assert "also at 1 layer after it and in the outputs" in message(result, "KMR406")
 
 
