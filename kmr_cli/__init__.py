@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         BatchError,
         KmrError,
         LayerError,
+        LimitError,
         MissingFrameworkError,
         ModelFileError,
         ModelLoadError,
@@ -68,6 +69,7 @@ __all__ = [
     "KmrError",
     "LayerError",
     "LayerInfo",
+    "LimitError",
     "MissingFrameworkError",
     "Model",
     "ModelFileError",
@@ -105,8 +107,8 @@ _MODULES = {
     "kmr_cli.config.samples": ("Index",),
     "kmr_cli.config.tolerance": ("Tolerance", "Tolerances"),
     "kmr_cli.errors": (
-        "BatchError", "KmrError", "LayerError", "MissingFrameworkError", "ModelFileError", "ModelLoadError",
-        "ModelRunError", "OutputError", "SnapshotError",
+        "BatchError", "KmrError", "LayerError", "LimitError", "MissingFrameworkError", "ModelFileError",
+        "ModelLoadError", "ModelRunError", "OutputError", "SnapshotError",
     ),
     "kmr_cli.records": (
         "BatchIndex", "Comparison", "Finding", "LayerInfo", "ModelInfo", "OutputClaim", "Record", "Report",

@@ -31,7 +31,7 @@ TITLES = {
                         "Comparison", "ScanReport"),
     "Errors": (
         "KmrError", "ModelFileError", "LayerError", "BatchError", "MissingFrameworkError", "ModelLoadError",
-        "ModelRunError", "OutputError", "SnapshotError",
+        "ModelRunError", "LimitError", "OutputError", "SnapshotError",
     ),
 }  # fmt: skip
 """The page, chapter by chapter."""
