@@ -196,8 +196,9 @@ class Model:
     def prove(self) -> StructuralProof:
         """What the graph of the model allows at all: whether samples can mix, for every input and every batch size.
 
-        Reads the operators from the file, of ``.pt2`` and ONNX: nothing is run, no weight is read, no framework is
-        imported. What it proves needs no data; what it does not decide, :meth:`check_batch_axis` looks for in passes.
+        Reads the operators from the file, of ``.pt2``, ONNX and SavedModels: nothing is run, no weight is read, no
+        framework is imported. Of ``.keras`` and ``.h5`` TensorFlow traces them. What it proves needs no data; what it
+        does not decide, :meth:`check_batch_axis` looks for in passes.
 
         Raises:
             KmrError: a format that does not hand out its graph, or a live model.
@@ -208,7 +209,7 @@ class Model:
         proven: samples never mix, for every input, at every batch size
         """
         if self._opened.file is None:
-            raise KmrError("a live model is not proven by its graph", "save it as .pt2 or ONNX, and open that file")
+            raise KmrError("a live model is not proven by its graph", "save it, and open that file")
         found: StructuralProof = self._opened.run("prove", {})
         return found
 

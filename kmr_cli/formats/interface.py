@@ -255,6 +255,18 @@ class TwoWaySession(Session, Protocol):
         """As users know them, ``model(x)`` and ``predict``; none where they are the same for this model."""
 
 
+@runtime_checkable
+class TracedSession(Session, Protocol):
+    """A session whose framework traces the graph of a model that its file does not hold."""
+
+    def graph(self) -> Graph:
+        """The model as a graph of operators, with the number of samples left open.
+
+        Raises:
+            ModelLoadError: the framework cannot trace it.
+        """
+
+
 def training_mode(session: Session) -> TrainingMode | None:
     """How a session trains, None where it infers."""
     return session.training if isinstance(session, TrainingSession) else None
@@ -359,10 +371,14 @@ class OptionalParts(Protocol):
         """
 
     def graph(self, path: Path, options: OpenOptions) -> Graph:
-        """The model as a graph of operators, for the structural proof (:mod:`kmr_cli.proof`). Imports no framework.
+        """The model as a graph of operators, for the structural proof (:mod:`kmr_cli.proof`).
+
+        Imports no framework where the file holds such a graph; otherwise the framework traces it
+        (:class:`TracedSession`).
 
         Raises:
             ModelFileError: the file is damaged.
+            ModelLoadError, MissingFrameworkError: where the framework traces it.
         """
 
     SCANNED: tuple[str, ...]

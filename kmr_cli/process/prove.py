@@ -30,7 +30,7 @@ def prove(
     if graph is None:
         able = ", ".join(one.TITLE for one in all_formats() if optional(one, "graph") is not None)
         raise KmrError(
-            f"{Path(path).name}: a {format_.TITLE} is not proven by its graph",
+            f"{Path(path).name}: {format_.FILE} is not proven by its graph",
             f"formats that are: {able}; check-batch-axis checks every format by running it",
         )
     found = verdict.prove(graph(Path(path), options))

@@ -7,7 +7,7 @@ from zoo.samples import HOME
 from kmr_cli import KmrError, OutputClaim, StructuralProof, open_model
 
 
-@pytest.mark.parametrize("name", ["digits.pt2", "digits.onnx"])
+@pytest.mark.parametrize("name", ["digits.pt2", "digits.onnx", "digits_savedmodel"])
 def test_a_file_is_proven_without_being_run(name):
     with open_model(HOME / name) as model:
         proof = model.prove()
@@ -38,8 +38,8 @@ def test_what_is_not_decided_is_named():
 
 
 def test_other_formats_say_so():
-    refused = pytest.raises(KmrError, match="a Keras archive is not proven by its graph")
-    with open_model(HOME / "digits.keras") as model, refused as caught:
+    refused = pytest.raises(KmrError, match=r"a TorchScript \.pt file is not proven by its graph")
+    with open_model(HOME / "digits_traced.pt") as model, refused as caught:
         model.prove()
     assert "ONNX" in caught.value.hint
 

@@ -175,7 +175,7 @@ def violations(program: Program, known: Lookup | None = None, tally: Counter[str
     turned = program.run({name: array[::-1] for name, array in first.items()})
     fewer = program.run({name: array[:SMALLER] for name, array in first.items()})
     for name, owner in found.made.items():
-        if not isinstance(owner, (Own, Free)):
+        if not isinstance(owner, (Own, Free)) or name not in base:  # what stands inside of loops has many values
             continue
         value = base[name]
         if tally is not None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kmr_cli.errors import ModelFileError
 from kmr_cli.formats import keras as shared
 from kmr_cli.formats.interface import ClassRequest, OpenOptions, Session
 from kmr_cli.records import Hazard, ModelInfo
+
+if TYPE_CHECKING:
+    from kmr_cli.proof.graph import Graph
 
 NAME = "keras"
 TITLE = "Keras archive"
@@ -87,6 +90,13 @@ def open(path: Path, options: OpenOptions) -> Session:  # noqa: A001
         part=lambda wanted: needed_part(entry, config, wanted),
         training=options.training,
     )
+
+
+def graph(path: Path, options: OpenOptions) -> Graph:
+    """The operators of ``model(x)``, as TensorFlow traces it; the file holds none."""
+    from kmr_cli.formats.keras.run.traced import graph_of_file
+
+    return graph_of_file(open(path, options))
 
 
 def adopt(model: Any, *, training: bool = False) -> Session | None:

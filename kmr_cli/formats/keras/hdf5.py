@@ -13,6 +13,7 @@ from kmr_cli.records import Hazard, ModelInfo
 
 if TYPE_CHECKING:
     from kmr_cli.formats.keras.describe.config import LayerConfig
+    from kmr_cli.proof.graph import Graph
 
 NAME = "h5"
 TITLE = "HDF5 file"
@@ -141,6 +142,13 @@ def _refuse_lambdas(path: Path, config: LayerConfig) -> None:
     inner = config.child("layer")
     if inner is not None:
         _refuse_lambdas(path, inner)
+
+
+def graph(path: Path, options: OpenOptions) -> Graph:
+    """The operators of ``model(x)``, as TensorFlow traces it; the file holds none."""
+    from kmr_cli.formats.keras.run.traced import graph_of_file
+
+    return graph_of_file(open(path, options))
 
 
 def adopt(model: Any, *, training: bool = False) -> Session | None:  # noqa: ARG001  # part of the protocol

@@ -41,6 +41,11 @@ def _place(call: Call) -> tuple[str | None, Owner | None, bool]:
     return round_of(number), None, not call.rounds
 
 
+def _rounds(call: Call, by: Owner | None) -> frozenset[str]:
+    """The loops whose round decides the place."""
+    return call.rounds | (by.rounds if isinstance(by, Free) else frozenset())
+
+
 def read(call: Call) -> Owner:
     """One element."""
     owner = call.owners[_name(call, "list")]
@@ -69,7 +74,7 @@ def written(call: Call) -> Owner:
     placed: Owner
     if isinstance(item, Each) and item.loop == loop and not isinstance(by, Each):
         placed = Own(0, item.outer, item.inner, item.place, item.count)
-    elif isinstance(item, Each) and isinstance(owner, Own):
+    elif isinstance(item, Each) and (isinstance(owner, Own) or item.loop in _rounds(call, by)):
         raise NoRuleError("it writes samples to places by number")
     elif isinstance(item, Own):
         if isinstance(by, Each):

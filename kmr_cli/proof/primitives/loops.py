@@ -63,11 +63,10 @@ def _decided(by: Own | Free | Each, state: Sequence[Owner], mine: str) -> list[O
 def _ended(
     call: Call, results: Sequence[Owner], shapes: Sequence[Shape | None], rounds: Size | None, *, counts: bool
 ) -> Iterator[Owner]:
-    """What depends on the number of rounds. A list with one place a round holds the same there, whatever follows."""
-    for name, owner, shape in zip(call.operator.outputs, results, shapes, strict=True):
-        value = call.values.get(name) if name is not None else None
-        is_list = value is not None and value.dtype == "variant"
-        complete = is_list and rounds is not None and bool(shape) and shape is not None and shape[0] == rounds
+    """What depends on the number of rounds. A list that every round fills by one place keeps what is there."""
+    filled = call.integers("filled", ())
+    for place, (owner, shape) in enumerate(zip(results, shapes, strict=True)):
+        complete = place in filled and bool(shape) and shape is not None and shape[0] == rounds
         yield counted(owner, counts and not complete) if isinstance(owner, (Own, Free, Each)) else owner
 
 

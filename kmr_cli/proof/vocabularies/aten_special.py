@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from kmr_cli.proof.call import Call, generic_free
 from kmr_cli.proof.owners import Clear, Free, NoRuleError, Operand, Own, Owner, everywhere
 from kmr_cli.proof.primitives import contract, factories, join, normalise, reshape
@@ -18,7 +20,11 @@ TRANSFORMS = (
 def converted(call: Call) -> Clear:
     """Another dtype or memory; what only lends its dtype plays no part."""
     operand = call.needed("self")
-    return operand.owner if operand.shape == call.shape else joined([operand], call.shape)
+    if operand.shape != call.shape:
+        return joined([operand], call.shape)
+    made = next((value for name in call.operator.outputs if name and (value := call.values.get(name))), None)
+    holds = made is None or made.dtype in (None, "int64", "int32")  # places along an axis, whole
+    return operand.owner if holds or isinstance(operand.owner, Own) else replace(operand.owner, index=None)
 
 
 def filled(call: Call) -> Clear:

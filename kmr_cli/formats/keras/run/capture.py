@@ -38,7 +38,12 @@ class Tapper:
         expected: how often each tapped layer runs in a pass, as far as it is known: what stopping early rests on.
         stop: end the pass after the last tapped value.
         padding: changes what layers that mask steps put there; None to leave it.
+
+    Attributes:
+        eager: whether tensors hold values in this pass.
     """
+
+    eager = True
 
     def __init__(
         self,
@@ -294,7 +299,7 @@ class Keras3:
             keras.Operation.__call__ = call
             undo.callback(setattr, Function, "_run_through_graph", original_run)
             Function._run_through_graph = run_through_graph
-            if backend_name() == "tensorflow" and tapper.padding is None:
+            if backend_name() == "tensorflow" and tapper.padding is None and tapper.eager:
                 undo.enter_context(self.loops.in_place())
             yield
 

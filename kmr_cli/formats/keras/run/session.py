@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from kmr_cli.formats.keras.run.paths import Places
 from kmr_cli.formats.keras.run.sizes import without_input_specs
 from kmr_cli.formats.keras.run.state import KerasState
 from kmr_cli.formats.keras.run.values import arrays, is_tensor
+from kmr_cli.proof.graph import Graph
 from kmr_cli.records import Batch, LayerInfo, ModelInfo, TensorSpec
 
 Load = Callable[[dict[str, Any] | None], Any]
@@ -188,6 +190,23 @@ class KerasSession:
         older = isinstance(self._framework, Keras3) and self._info.writer.startswith(("Keras 1", "Keras 2"))
         return (CALL, f"{PREDICT} of Keras 3" if older else PREDICT)
 
+    def graph(self) -> Graph:
+        """See :class:`kmr_cli.formats.interface.TracedSession`: ``model(x)`` as it is traced for an export."""
+        from kmr_cli.formats.keras.run.traced import graph_of
+
+        name = Path(self._info.path).name
+        if isinstance(self._framework, Keras3) and backend_name() != "tensorflow":
+            raise ModelLoadError(f"{name}: only on TensorFlow Keras traces a graph", "unset KERAS_BACKEND")
+        if self.training is not None:
+            raise ModelLoadError(f"{name}: only inference is proven", "leave out --training")
+        whole = self._build_whole()
+
+        def model(values: Mapping[str, Any]) -> list[tuple[str, Any]]:
+            outputs = self._forward(whole, values)
+            return self._with_names(outputs)
+
+        return graph_of(model, self.inputs, self._framework, whole.places, name)
+
     def close(self) -> None:
         """Free the model."""
         self._whole = self._cut = None
@@ -281,8 +300,11 @@ class KerasSession:
     # -- running ---------------------------------------------------------------------------------------------
 
     def _call(self, built: Built, batch: Batch) -> Any:
+        on_tensorflow = isinstance(self._framework, Keras3) and backend_name() == "tensorflow"
+        return self._forward(built, fed_together(batch, tensors=on_tensorflow))
+
+    def _forward(self, built: Built, arrays: Mapping[str, Any]) -> Any:
         mode = {"training": True} if self.training is not None else {} if self.way == CALL else {"training": False}
-        arrays = fed_together(batch, tensors=isinstance(self._framework, Keras3) and backend_name() == "tensorflow")
         if built.inputs:
             values: Any = [arrays[name] for name in built.inputs]
             return built.model(values[0] if len(values) == 1 else values, **mode)
@@ -297,6 +319,12 @@ class KerasSession:
         return built.model(arrays, **mode)
 
     def _named_outputs(self, outputs: Any) -> dict[str, np.ndarray]:
+        return {
+            port: np.array(array) for name, value in self._with_names(outputs) for port, array in arrays(name, value)
+        }
+
+    def _with_names(self, outputs: Any) -> list[tuple[str, Any]]:
+        """The outputs of the model by the names that the file has for them, where it tells."""
         flat = [outputs] if is_tensor(outputs) else self._framework.flatten(outputs)
         specs = self._info.outputs
         if len(specs) == len(flat):
@@ -305,12 +333,7 @@ class KerasSession:
             names = sorted(outputs)
         else:
             names = [f"out{i}" for i in range(len(flat))]
-        return {
-            port: np.array(array)
-            for name, value in zip(names, flat, strict=True)
-            if value is not None
-            for port, array in arrays(name, value)
-        }
+        return [(name, value) for name, value in zip(names, flat, strict=True) if value is not None]
 
 
 def _prefixes(path: str) -> list[str]:

@@ -8,11 +8,12 @@ from typing import Any
 
 from kmr_cli.errors import ModelFileError
 from kmr_cli.formats.savedmodel.describe import dtypes
-from kmr_cli.formats.savedmodel.describe.graph import Graph, Node, producer
+from kmr_cli.formats.savedmodel.describe.graph import CALLS, Graph, Node, producer
 from kmr_cli.formats.savedmodel.describe.stateful import is_write
 from kmr_cli.formats.savedmodel.describe.variables import HANDLES, shape_of
 from kmr_cli.formats.savedmodel.operators import lists, schema
-from kmr_cli.formats.savedmodel.operators.contents import above_one, bounds, folded
+from kmr_cli.formats.savedmodel.operators.arithmetic import above_one, bounds
+from kmr_cli.formats.savedmodel.operators.contents import folded
 from kmr_cli.formats.savedmodel.operators.control import Control
 from kmr_cli.formats.savedmodel.operators.known import Content, Known
 from kmr_cli.formats.savedmodel.operators.shapes import inferred
@@ -106,6 +107,10 @@ class Builder:
             self.known.bounds[outputs[0]] = bound
         if size is not None:
             self.known.several[outputs[0]] = size
+        if use.op == "Range":
+            start, _, step = (self.known.contents.get(name) for name in use.inputs)
+            if start is not None and step is not None and (start.item(), step.item()) == (0, 1):
+                self.known.counting.add(outputs[0])
 
     def _picks_every_row(self, use: Use) -> bool:
         """Whether it is 0, 1, 2 … where there are several rows, and 0 where there is one, as in ``vectorized_map``."""
@@ -114,7 +119,8 @@ class Builder:
         condition, rows, nought = use.inputs
         size, zeros = self.known.several.get(self.known.origin(condition)), self.known.contents.get(nought)
         shape = self.known.shapes.get(rows)
-        return size is not None and shape == (size,) and zeros is not None and not any(zeros.ravel().tolist())
+        every = size is not None and shape == (size,) and self.known.origin(rows) in self.known.counting
+        return every and zeros is not None and not any(zeros.ravel().tolist())
 
     def _identity(self, node: Node, name: str, layer: str, call: int) -> neutral.Operator:
         source = node.data_inputs[1]
@@ -181,7 +187,7 @@ class Builder:
             called = self._graph.called(raw)
             full = prefix + raw.name
             if called is not None:
-                inner = dict(raw.attr["f"].func.attr) if raw.op == called or "f" in raw.attr else None
+                inner = dict(raw.attr["f"].func.attr) if raw.op in CALLS else dict(raw.attr)
                 operators, values[raw.name] = self.function(called, inputs, f"{full}/", place, inner)
             else:
                 node = Node(full, raw.op, inputs, full, 0, raw, environment)

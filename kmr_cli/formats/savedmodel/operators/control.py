@@ -260,12 +260,30 @@ class _Loop:
         loop = Operator(
             node.name,
             f"tensorflow.{node.op}",
-            (*carried, ("rounds", rounds)),
+            (
+                *carried,
+                ("rounds", rounds),
+                ("filled", self._filled(operators, names, [results[index] for index in moving])),
+            ),
             tuple(self._outputs[index] for index in moving),
             *self._place,
             graphs=(condition, body),
         )
         return [*made, loop]
+
+    def _filled(self, operators: Sequence[Operator], names: Sequence[str], results: Sequence[str]) -> tuple[int, ...]:
+        """Which of the carried values are lists whose element at the number of the round is written in every round."""
+        producers = {name: operator for operator in operators for name in operator.outputs if name is not None}
+        found = []
+        for place, (name, result) in enumerate(zip(names, results, strict=True)):
+            made = producers.get(self._known.origin(result))
+            if made is not None and made.kind == "tensorflow.TensorListSetItem":
+                arguments = dict(made.arguments)
+                before = arguments.get("list")
+                carried = isinstance(before, Ref) and self._known.origin(before.name) == name
+                if carried and arguments.get("index") == self._round:
+                    found.append(place)
+        return tuple(found)
 
     def _rounds(self, operators: Sequence[Operator], decision: str) -> Size | None:
         """How many rounds there are, where the condition is that a number of theirs is below a size."""

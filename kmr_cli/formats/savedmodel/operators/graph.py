@@ -161,6 +161,6 @@ def _places(layers: tuple[ScopeLayer, ...]) -> Mapping[str, tuple[str, int]]:
     for layer in layers:
         for number, nodes in enumerate(layer.nodes):
             for node in nodes:
-                if node not in found or len(nodes) < found[node][0]:
+                if node not in found or len(nodes) <= found[node][0]:  # what is inside comes after what is around it
                     found[node] = (len(nodes), layer.path, number)
     return {node: (path, number) for node, (_, path, number) in found.items()}

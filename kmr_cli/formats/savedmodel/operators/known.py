@@ -46,6 +46,7 @@ class Known:
         same: values that are another one under a new name.
         bounds: least and largest value of a number, whatever the samples hold.
         several: conditions that are true where this size is above 1.
+        counting: values that are 0, 1, 2 …
     """
 
     ranges: dict[str, Range]
@@ -56,6 +57,7 @@ class Known:
     same: dict[str, str] = field(default_factory=dict)
     bounds: dict[str, tuple[int | None, int | None]] = field(default_factory=dict)
     several: dict[str, Size] = field(default_factory=dict)
+    counting: set[str] = field(default_factory=set)
 
     def origin(self, name: str) -> str:
         """The value behind names that only pass it on."""
@@ -67,6 +69,7 @@ class Known:
         """A value is made anew, as in a further look at a loop."""
         for one in (self.shapes, self.contents, self.lists, self.same, self.bounds, self.several):
             one.pop(name, None)
+        self.counting.discard(name)
 
     def fill(self, name: str, element: Shape) -> None:
         """A list that nothing was written to before holds elements of this shape."""

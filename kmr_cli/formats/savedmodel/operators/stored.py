@@ -13,6 +13,8 @@ from kmr_cli.formats.savedmodel.describe.variables import shape_of
 from kmr_cli.formats.savedmodel.operators.known import MOST, Content
 
 _WHOLE = dtypes.INTEGERS | {"bool"}
+_PLAIN = _WHOLE - {"uint32", "uint64"} | {"float16", "bfloat16", "float32", "float64", "string"}
+"""Dtypes whose numbers stand in the fields that are declared here, or as raw bytes."""
 _FIELDS = ("float_val", "double_val", "int_val", "string_val", "int64_val", "bool_val", "half_val")
 
 
@@ -31,9 +33,9 @@ def constant(raw: bytes) -> tuple[tuple[int, ...] | None, Content | None, bool]:
         return None, None, False
     count = math.prod(fixed)
     listed: list[Any] = next((list(getattr(message, name)) for name in _FIELDS if len(getattr(message, name))), [])
-    same = count == 1 or (not message.tensor_content and len(listed) <= 1)
     name = dtypes.name(message.dtype)
-    if name not in _WHOLE or count > MOST:
+    same = count == 1 or (name in _PLAIN and not message.tensor_content and len(listed) <= 1)
+    if name not in _WHOLE or count > MOST or (name not in _PLAIN and not message.tensor_content):
         return fixed, None, same
     if message.tensor_content:
         if len(message.tensor_content) != count * np.dtype(name).itemsize:
