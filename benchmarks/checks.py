@@ -1,8 +1,14 @@
 """In one process: `check-batch-axis` on an opened model, against as many bare forward passes at the same sizes.
 
-Run as ``python checks.py time|memory MODEL PAIRS``; prints one JSON object. Memory: how far the process grows at most
-(``VmHWM``) above what it holds with the model loaded and run (``VmRSS``), over the bytes of all distinct tapped
-tensors of one pass of the same batch. The kernel keeps the peak; it is reset before the check.
+Run as ``python checks.py KIND MODEL PAIRS``; prints one JSON object. KIND is
+
+- ``time``;
+- ``memory``: how far the process grows at most (``VmHWM``) above what it holds with the model loaded and run
+  (``VmRSS``), over the bytes of all distinct tapped tensors of one pass of that batch, where no larger one is tried;
+- ``memory of the large batch``: the same with the batch of 32 or more, over how far another process grows in one bare
+  pass of such a batch (``bare``, with the size in place of PAIRS).
+
+The kernel keeps the peak; it is reset before the check.
 """
 
 from __future__ import annotations
@@ -11,9 +17,8 @@ import ctypes
 import gc
 import json
 import os
-import statistics
+import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,11 +26,13 @@ from typing import Any
 import numpy as np
 
 import models
-from kmr_cli.check.check import check
+from kmr_cli.check.check import Policy, check
+from kmr_cli.check.probes.large import AT_LEAST
 from kmr_cli.evidence.passes import Evidence
 from kmr_cli.formats import detect
 from kmr_cli.formats.interface import OpenOptions, Session, Sink, Taps
 from kmr_cli.records import ModelInfo
+from processes import Ratio, alternate, environment, python, timed
 
 SIZE = 6
 Forward = Callable[[np.ndarray], Any]
@@ -114,6 +121,13 @@ def opened(path: Path) -> tuple[ModelInfo, Counting, dict[str, np.ndarray]]:
     """The description, the session, a batch."""
     format_ = detect(path)
     info = format_.describe(path, OpenOptions())
+    kept = path.with_suffix(".npy")
+    return info, Counting(format_.open(path, OpenOptions())), {
+        info.inputs[0].name: np.load(kept)[:SIZE] if kept.exists() else _made_up(info)
+    }  # fmt: skip
+
+
+def _made_up(info: ModelInfo) -> np.ndarray:
     side = models.CHECKED_SIDE
     declared = (info.inputs[0].shape or (None,))[1:]
     shape: tuple[int, ...]
@@ -121,71 +135,92 @@ def opened(path: Path) -> tuple[ModelInfo, Counting, dict[str, np.ndarray]]:
         shape = (SIZE, *(length for length in declared if length is not None))
     else:
         shape = (SIZE, 3, side, side) if info.format in ("torchscript", "pt2", "onnx") else (SIZE, side, side, 3)
-    images = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
-    return info, Counting(format_.open(path, OpenOptions())), {info.inputs[0].name: images}
+    return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
 
 
 def measure_time(path: Path, pairs: int) -> dict[str, Any]:
-    """Median of the pairs' ratios; a pair whose CPU time is below 70 % of its wall time is thrown away."""
+    """The whole check, against as many bare passes."""
     info, session, batch = opened(path)
-    (images,) = batch.values()
+    (given,) = batch.values()
     report = check(session, info, batch)  # the first check warms up, and tells the sizes
     sizes = list(session.sizes)
     bare = BARE[info.format](path)
-    data = {size: images[np.arange(size) % SIZE] for size in set(sizes)}
+    data = {size: given[np.arange(size) % SIZE] for size in set(sizes)}
 
     def all_bare() -> None:
         for size in sizes:
             bare(data[size])
 
     all_bare()
-    ours, theirs, ratios, attempts = [], [], [], 0
-    while len(ratios) < pairs and attempts < 3 * pairs:
-        attempts += 1
-        times, busy = [], True
-        for side in (lambda: check(session, info, batch), all_bare):
-            cpu, wall = time.process_time(), time.perf_counter()
-            side()
-            wall = time.perf_counter() - wall
-            busy &= time.process_time() - cpu >= 0.7 * wall
-            times.append(wall)
-        if busy:
-            ours.append(times[0])
-            theirs.append(times[1])
-            ratios.append(times[0] / times[1])
-    if not ratios:
-        raise RuntimeError("every run was disturbed")
-    return {
-        "ratio": statistics.median(ratios), "low": min(ratios), "high": max(ratios), "pairs": len(ratios),
-        "ours": statistics.median(ours), "theirs": statistics.median(theirs),
-        "note": f"{report.verdict}: {len(sizes)} passes of batches of {', '.join(map(str, dict.fromkeys(sizes)))}",
-    }  # fmt: skip
+    found = alternate(lambda: timed(lambda: check(session, info, batch)), lambda: timed(all_bare), pairs=pairs)
+    values = len(_activations(session, batch).canonical)
+    note = f"{report.verdict}: {len(sizes)} passes of batches of {', '.join(map(str, dict.fromkeys(sizes)))}"
+    return {"ratio": found.as_dict(), "note": f"{note}; {values} values"}
 
 
 def measure_memory(path: Path) -> dict[str, Any]:
     """Bytes that a check adds, and the bytes of one set of activations."""
+    _, session, batch, added = _checked(path, Policy(batch_sizes=(1, 2, 3, SIZE - 1)))
+    evidence = _activations(session, batch)
+    whole, note = evidence.nbytes, f"batch of {max(session.sizes)}, {len(evidence.canonical)} values"
+    return {"ratio": _ratio(added, whole).as_dict(), "note": note}
+
+
+def measure_large(path: Path, model: str) -> dict[str, Any]:
+    """Bytes that a check with a large batch adds, and those that one bare pass of that batch adds elsewhere."""
+    _, session, _, added = _checked(path, Policy())
+    largest = max(session.sizes)
+    if largest < AT_LEAST:
+        raise RuntimeError(f"the largest batch was of {largest}")
+    bare = subprocess.run(
+        python(__file__, "bare", model, str(largest)), env=environment(), capture_output=True, text=True, check=True
+    )
+    return {"ratio": _ratio(added, json.loads(bare.stdout)).as_dict(), "note": f"batch of {largest}"}
+
+
+def measure_bare(path: Path, size: int) -> int:
+    """Bytes that one bare pass of so many samples adds to what the process holds after one of a few."""
     info, session, batch = opened(path)
-    taps = Taps(tuple(layer.path for layer in session.layers if not layer.untappable))
-    session.capture(batch, taps, lambda *_: None)
+    session.close()
+    (given,) = batch.values()
+    bare = BARE[info.format](path)
+    bare(given)
+    data = given[np.arange(size) % SIZE]
+    before = _settled()
+    bare(data)
+    return _status("VmHWM") - before
+
+
+def _checked(path: Path, policy: Policy) -> tuple[ModelInfo, Counting, dict[str, np.ndarray], int]:
+    """The model, its session with the sizes of the check, the batch, and the bytes that the check added."""
+    info, session, batch = opened(path)
+    session.capture(batch, _taps(session), lambda *_: None)
+    before = _settled()
+    session.sizes.clear()
+    check(session, info, batch, policy=policy)
+    return info, session, batch, _status("VmHWM") - before
+
+
+def _settled() -> int:
+    """Bytes that the process holds once what is free was given back; its peak counts from here."""
     gc.collect()
     _trim()
-    before = _status("VmRSS")
     _reset_peak()
-    check(session, info, batch)
-    added = _status("VmHWM") - before
+    return _status("VmRSS")
+
+
+def _ratio(ours: float, theirs: float) -> Ratio:
+    return Ratio(ours / 1e6, theirs / 1e6, *[ours / theirs] * 3)
+
+
+def _taps(session: Counting) -> Taps:
+    return Taps(tuple(layer.path for layer in session.layers if not layer.untappable))
+
+
+def _activations(session: Counting, batch: Mapping[str, np.ndarray]) -> Evidence:
     evidence = Evidence(SIZE)
-    evidence.record(session, batch, taps)
-    ratio = added / evidence.nbytes
-    note = f"batch of {SIZE}, {len(evidence.canonical)} values"
-    figures = {
-        "ours": added / 1e6,
-        "theirs": evidence.nbytes / 1e6,
-        "ratio": ratio,
-        "low": ratio,
-        "high": ratio,
-        "pairs": 1,
-    }
-    return {**figures, "note": note}
+    evidence.record(session, batch, _taps(session))
+    return evidence
 
 
 def _status(key: str) -> int:
@@ -207,5 +242,12 @@ def _trim() -> None:
 
 if __name__ == "__main__":
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    chosen = (models.CHECKED | models.RECURRENT | models.MIXING)[sys.argv[2]]
-    print(json.dumps(measure_time(chosen, int(sys.argv[3])) if sys.argv[1] == "time" else measure_memory(chosen)))
+    kind, model, number = sys.argv[1:]
+    chosen = (models.CHECKED | models.RECURRENT | models.MIXING | models.MIDDLE)[model]
+    if kind == "time":
+        measured: object = measure_time(chosen, int(number))
+    elif kind == "bare":
+        measured = measure_bare(chosen, int(number))
+    else:
+        measured = measure_large(chosen, model) if "large" in kind else measure_memory(chosen)
+    print(json.dumps(measured))

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-import statistics
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ import numpy as np
 import models
 from kmr_cli.formats import detect
 from kmr_cli.formats.interface import OpenOptions, Taps
+from processes import alternate, timed
 
 PAIRS = 15
 
@@ -101,7 +100,7 @@ CASES = {
 def measure(
     path: Path, images: Path, make_bare: Callable[[dict[str, np.ndarray]], Callable[[], Any]]
 ) -> dict[str, Any]:
-    """Median of the pairs' ratios; a pair whose CPU time is below 70 % of its wall time is thrown away."""
+    """Medians of pairs, and what was tapped."""
     format_ = detect(path)
     info = format_.describe(path, OpenOptions())
     session = format_.open(path, OpenOptions())
@@ -117,32 +116,15 @@ def measure(
     for _ in range(3):
         session.capture(batch, taps, discard)
         bare()
-    seen, ratios, tapped_times, bare_times = 0, [], [], []
-    rounds = 0
-    while len(ratios) < PAIRS and rounds < 3 * PAIRS:
-        rounds += 1
-        times = []
-        busy = True
-        for side in (lambda: session.capture(batch, taps, discard), bare):
-            cpu, wall = time.process_time(), time.perf_counter()
-            side()
-            wall = time.perf_counter() - wall
-            busy &= time.process_time() - cpu >= 0.7 * wall
-            times.append(wall)
-        if busy:
-            ratios.append(times[0] / times[1])
-            tapped_times.append(times[0])
-            bare_times.append(times[1])
-    return {
-        "layers": len(taps.layers),
-        "values": seen // rounds,
-        "ratio": statistics.median(ratios),
-        "low": min(ratios),
-        "high": max(ratios),
-        "ours": statistics.median(tapped_times),
-        "theirs": statistics.median(bare_times),
-        "pairs": len(ratios),
-    }
+    seen = passes = 0
+
+    def tapped() -> None:
+        nonlocal passes
+        passes += 1
+        session.capture(batch, taps, discard)
+
+    found = alternate(lambda: timed(tapped), lambda: timed(bare), pairs=PAIRS)
+    return {"ratio": found.as_dict(), "layers": len(taps.layers), "values": seen // passes}
 
 
 if __name__ == "__main__":

@@ -30,6 +30,22 @@ CHECKED = {
 }
 RECURRENT = {"two LSTM layers over 200 steps, `.keras`": CACHE / "recurrent.keras"}
 """Timed alone: Keras runs the bare passes a step at a time."""
+MIDDLE = {
+    "like GhostNet, TorchScript": CACHE / "ghostnet.pt",
+    "like SegFormer, TorchScript": CACHE / "segformer.pt",
+    "like BERT, TorchScript": CACHE / "bert_small.pt",
+}
+"""Hundreds of values of which most are small: what a check does with each of them counts."""
+LARGE = {
+    "MobileNetV2 `.keras`": 1.5,
+    "MobileNetV2 SavedModel": 1.5,
+    "ResNet-18-sized TorchScript": 1.5,
+    "ResNet-18-sized `.pt2`": 1.5,
+    "ResNet-18-sized ONNX": 4.5,
+}
+"""Models of which a batch of 32 is tried (of ResNet50 its values would take more than 1 GB), and how much of the memory
+of a bare pass that may take. onnxruntime holds all values of a pass; a session without them would hold weights twice.
+"""
 MIXING = {
     "MobileNetV2 `.keras` that mixes samples": CACHE / "mobilenetv2_128_mixing.keras",
     "MobileNetV2 SavedModel that mixes samples": CACHE / "mobilenetv2_128_mixing_savedmodel",
@@ -79,7 +95,14 @@ def build_all() -> None:
         from torch_models import save_all
 
         save_all(*of_torch)
-    # Taken anew each time: a snapshot of an earlier state of this program is another amount of work.
+    if not all(path.exists() and path.with_suffix(".npy").exists() for path in MIDDLE.values()):
+        from middle_models import save_all as save_middle
+
+        save_middle(MIDDLE)
+
+
+def take_snapshot() -> None:
+    """Taken anew each time: a snapshot of an earlier state of this program is another amount of work."""
     command = [str(Path(sys.executable).parent / "kmr-inspect"), "snapshot", str(RESNET50), "--input", str(IMAGES)]
     subprocess.run([*command, "-o", str(SNAPSHOT), "--force"], check=True)
 
@@ -108,3 +131,5 @@ def _save_mixing(archive: Path, saved: Path) -> None:
 
 if __name__ == "__main__":
     build_all()
+    if "snapshot" in sys.argv[1:]:
+        take_snapshot()

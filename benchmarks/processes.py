@@ -1,4 +1,4 @@
-"""Whole processes against each other: alternated, pinned to one core, judged by their own CPU time."""
+"""Two sides against each other, alternated on one core: whole processes, or calls in one process."""
 
 from __future__ import annotations
 
@@ -7,37 +7,52 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+
+_UNDISTURBED = 0.7
+"""Share of its time that a side must have worked: otherwise the machine was busy elsewhere."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """One finished process: wall and CPU seconds, peak resident memory in MB."""
+    """One finished side: wall and CPU seconds, those of its children included; peak resident memory in MB."""
 
     wall: float
     cpu: float
-    peak: float
+    peak: float = 0.0
+
+    @property
+    def undisturbed(self) -> bool:
+        """Whether it worked most of the time."""
+        return self.cpu >= _UNDISTURBED * self.wall
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """Medians over pairs of runs."""
+    """Medians over pairs of runs; of CPU time where the machine was too busy for any other."""
 
     ours: float
     theirs: float
     ratio: float
     low: float
     high: float
-    peak: float
-    pairs: int
+    peak: float = 0.0
+    pairs: int = 1
     their_peak: float = 0.0
+    by_cpu: bool = False
+
+    def as_dict(self) -> dict[str, float]:
+        """For one process to hand to another."""
+        return asdict(self)
 
 
 def environment() -> dict[str, str]:
-    """One thread, no GPU, a quiet TensorFlow."""
+    """One thread, no GPU, a quiet TensorFlow; modules are compiled once, as where the program is installed."""
     one = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-    return {**os.environ, **one, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
+    found = {**os.environ, **one, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
+    found.pop("PYTHONDONTWRITEBYTECODE", None)
+    return found
 
 
 def run_once(command: Sequence[str]) -> Run:
@@ -66,33 +81,47 @@ def run_once(command: Sequence[str]) -> Run:
     return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
-def compare(ours: Sequence[str], theirs: Sequence[str], *, pairs: int) -> Ratio:
-    """Alternate the two commands, one warm-up pair first, and take medians of the pairs' ratios.
+def timed(call: Callable[[], object]) -> Run:
+    """One call in this process."""
+    cpu, wall = time.process_time(), time.perf_counter()
+    call()
+    return Run(time.perf_counter() - wall, time.process_time() - cpu)
 
-    A pair of which one run waited more than it worked (the machine was busy elsewhere) is thrown away and repeated,
-    at most as often again as there are pairs.
+
+def alternate(ours: Callable[[], Run], theirs: Callable[[], Run], *, pairs: int) -> Ratio:
+    """Medians of the pairs' ratios.
+
+    A pair of which one side waited for the machine is thrown away and repeated, at most as often again as there are
+    pairs. Where that leaves too few, CPU time counts instead, of all pairs.
     """
-    run_once(ours), run_once(theirs)
+    taken: list[tuple[Run, Run]] = []
     kept: list[tuple[Run, Run]] = []
-    attempts = 0
-    while len(kept) < pairs and attempts < 2 * pairs:
-        attempts += 1
-        pair = (run_once(ours), run_once(theirs))
-        if all(run.cpu >= 0.7 * run.wall for run in pair):
+    while len(kept) < pairs and len(taken) < 2 * pairs and not (len(taken) == pairs and 2 * len(kept) < pairs):
+        pair = ours(), theirs()
+        taken.append(pair)
+        if all(run.undisturbed for run in pair):
             kept.append(pair)
-    if not kept:
-        raise RuntimeError(f"every run was disturbed: {' '.join(ours)}")
-    ratios = sorted(a.wall / b.wall for a, b in kept)
+    by_cpu = len(kept) < pairs
+    chosen = taken if by_cpu else kept
+    times = [(a.cpu, b.cpu) if by_cpu else (a.wall, b.wall) for a, b in chosen]
+    ratios = sorted(a / b for a, b in times)
     return Ratio(
-        statistics.median(a.wall for a, _ in kept),
-        statistics.median(b.wall for _, b in kept),
+        statistics.median(a for a, _ in times),
+        statistics.median(b for _, b in times),
         statistics.median(ratios),
         ratios[0],
         ratios[-1],
-        max(a.peak for a, _ in kept),
-        len(kept),
-        max(b.peak for _, b in kept),
+        max(a.peak for a, _ in chosen),
+        len(chosen),
+        max(b.peak for _, b in chosen),
+        by_cpu,
     )
+
+
+def compare(ours: Sequence[str], theirs: Sequence[str], *, pairs: int) -> Ratio:
+    """Alternate two commands, one warm-up pair first."""
+    run_once(ours), run_once(theirs)
+    return alternate(lambda: run_once(ours), lambda: run_once(theirs), pairs=pairs)
 
 
 def python(*arguments: str) -> list[str]:
