@@ -17,6 +17,8 @@ def changed(before: np.ndarray, after: np.ndarray) -> np.ndarray:
 
 _FIRST, _PIECE = 1 << 12, 1 << 17
 """Elements that are compared at once: few at first, as most differences show there; never more than a cache holds."""
+_SHORT = 1 << 13
+"""Bytes."""
 
 
 def differences(before: np.ndarray, after: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
@@ -52,12 +54,27 @@ def differences(before: np.ndarray, after: np.ndarray) -> Iterator[tuple[slice, 
 
 def _same_bits(first: np.ndarray, second: np.ndarray) -> bool:
     """Of two contiguous arrays of one dtype."""
+    if first.nbytes <= _SHORT:
+        return first.tobytes() == second.tobytes()
     word = np.uint64 if first.nbytes % 8 == 0 else np.uint8
     return bool((first.view(word) == second.view(word)).all())
 
 
+def is_short(before: np.ndarray, after: np.ndarray) -> bool:
+    """Whether two arrays are so short, and lie in memory so, that looking at all of them costs less than to begin."""
+    return (
+        before.nbytes <= _SHORT
+        and before.dtype == after.dtype
+        and not before.dtype.hasobject
+        and before.flags.c_contiguous
+        and after.flags.c_contiguous
+    )
+
+
 def differs(before: np.ndarray, after: np.ndarray) -> bool:
     """Whether anything :func:`changed`; arguments as for :func:`differences`."""
+    if is_short(before, after):
+        return not _same_bits(before, after) and bool(changed(before, after).any())
     if before.dtype.kind in "fiu" and before.size and after.flags.c_contiguous:
         with np.errstate(invalid="ignore"):
             if (before.reshape(-1)[:_FIRST] < after.reshape(-1)[:_FIRST]).any():  # nearly always, where it changed

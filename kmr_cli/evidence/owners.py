@@ -7,6 +7,9 @@ never a tolerance.
 
 from __future__ import annotations
 
+from collections import Counter
+from functools import lru_cache
+
 import numpy as np
 
 from kmr_cli.records import BatchIndex, BatchIndexKind
@@ -131,10 +134,15 @@ def from_reached(reached: np.ndarray, size: int) -> BatchIndex:
         if (along != SEVERAL).all():
             candidates.append((axis, along))
             if axis == 0 and _even(along, size, samples):
-                break  # no other axis can be a better one
+                return _along_first(along.tobytes(), size)  # no other axis can be a better one
     if not candidates and (reached & (reached - np.uint8(1))).any():
         return BatchIndex("mixed")
     return _from_candidates(candidates, size, samples)
+
+
+@lru_cache(maxsize=256)  # nearly all tensors of a model have the same
+def _along_first(along: bytes, size: int) -> BatchIndex:
+    return _from_candidates([(0, np.frombuffer(along, np.int32))], size, tuple(range(size)))
 
 
 def along_axis(owners: np.ndarray, axis: int) -> np.ndarray | None:
@@ -222,7 +230,10 @@ def _axis_owners(owners: np.ndarray, axis: int) -> tuple[int, np.ndarray] | None
 
 
 def _even(along: np.ndarray, size: int, samples: tuple[int, ...]) -> bool:
-    return len(along) % size == 0 and all((along == sample).sum() == len(along) // size for sample in samples)
+    if len(along) % size:
+        return False
+    slices = Counter(along.tolist())
+    return all(slices[sample] == len(along) // size for sample in samples)
 
 
 def _fill_silent(along: np.ndarray, size: int, samples: tuple[int, ...]) -> np.ndarray:

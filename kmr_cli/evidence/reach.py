@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from kmr_cli.arrays.changes import differences, differs
+from kmr_cli.arrays.changes import changed, differences, differs, is_short
 from kmr_cli.arrays.digests import Fingerprint
 from kmr_cli.evidence.owners import (
     NOBODY,
@@ -80,9 +80,12 @@ class Reach:
             for row in moved or ():
                 self._rows[row] |= 1 << number
             return moved is not None
+        assert self._elements is not None
+        if before is not None and is_short(before, after):  # to look at all costs less than a digest
+            self._elements |= changed(before, after).view(np.uint8).astype(self._kind) << self._kind(number)
+            return True
         if self.fingerprint.same(after):
             return True
-        assert self._elements is not None
         assert before is not None  # it may be missing only where bits per row say all
         flat = self._elements.reshape(-1)
         for place, mask in differences(before, after):

@@ -270,11 +270,13 @@ def flat_tensors(value: Any) -> Iterator[Any]:
     if isinstance(value, torch.Tensor):
         yield value
     elif isinstance(value, dict):
-        for inner in value.values():
-            yield from flat_tensors(inner)
+        yield from flat_tensors(list(value.values()))
     elif isinstance(value, (list, tuple)):
         for inner in value:
-            yield from flat_tensors(inner)
+            if isinstance(inner, torch.Tensor):  # nearly all of them: a generator for each would cost as much again
+                yield inner
+            else:
+                yield from flat_tensors(inner)
 
 
 def _named_outputs(result: Any) -> Iterator[tuple[str, np.ndarray]]:
