@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
-from kmr_cli.records import Shape
+    from kmr_cli.records import Shape
 
 
 @functools.lru_cache(maxsize=64)  # NumPy works the name out anew each time

@@ -7,9 +7,7 @@ What commands share stands in files of its own: ``options``, ``target`` (where t
 from __future__ import annotations
 
 import contextlib
-import difflib
 import errno
-import shlex
 import sys
 from collections.abc import Iterator
 from importlib import import_module
@@ -112,10 +110,14 @@ def run(arguments: list[str]) -> int:
         context = getattr(exc, "ctx", None)
         hint = f"see {context.command_path} --help" if context else None
         typed = "" if context is None or context.parent else _command_of(arguments)
-        near = difflib.get_close_matches(typed, COMMANDS, 1)
         if typed and Path(typed).exists():
+            import shlex
+
             complain(f"{typed}: no command says what to do with it", f"kmr-inspect layers {shlex.quote(typed)}")
             return ExitCode.COULD_NOT
+        import difflib
+
+        near = difflib.get_close_matches(typed, COMMANDS, 1)
         complain(exc.format_message().rstrip("."), f"did you mean {near[0]}? See kmr-inspect --help" if near else hint)
         return ExitCode.COULD_NOT
     except (KeyboardInterrupt, click.Abort):

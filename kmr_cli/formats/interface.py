@@ -6,15 +6,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias, runtime_checkable
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from kmr_cli.errors import KmrError, ModelFileError
-from kmr_cli.proof.graph import Graph
-from kmr_cli.records import Batch, Hazard, LayerInfo, ModelInfo, TensorSpec
 
-Sink: TypeAlias = Callable[[str, int, str, np.ndarray], None]
+if TYPE_CHECKING:
+    import numpy as np
+
+    from kmr_cli.proof.graph import Graph
+    from kmr_cli.records import Batch, Hazard, LayerInfo, ModelInfo, TensorSpec
+
+Sink: TypeAlias = "Callable[[str, int, str, np.ndarray], None]"
 """``sink(layer, call, port, array)``. The array may be a view of memory that the framework writes to again
 as soon as the sink returns: a sink copies what it keeps. Where it is such a view it is read-only."""
 

@@ -12,11 +12,12 @@ import socket
 import struct
 import time
 from functools import cache
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from kmr_cli.process.codec import ProtocolError, decode, encode
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _HEADER = struct.Struct("<4s16sQIQ")
 """Magic, secret, number of the message, bytes of text, bytes of all arrays."""
@@ -80,7 +81,7 @@ class Channel:
             ProtocolError: what came isn't a message of the other side.
         """
         self._deadline = deadline
-        magic, secret, number, length, total = _HEADER.unpack(self._read(_HEADER.size).tobytes())
+        magic, secret, number, length, total = _HEADER.unpack(self._text(_HEADER.size))
         self._secret = self._secret or secret
         if magic != self._theirs or secret != self._secret:
             raise ProtocolError("it doesn't come from that process")
@@ -89,7 +90,7 @@ class Channel:
         if length > _LONGEST_TEXT or total > _memory():
             raise ProtocolError("it is larger than any valid answer")
         self._received += 1
-        message = decode(self._read(length).tobytes(), total, self._read)
+        message = decode(self._text(length), total, self._array)
         self._socket.settimeout(None)
         return message
 
@@ -101,16 +102,35 @@ class Channel:
         """Number of the socket's file, -1 once it is closed."""
         return self._socket.fileno()
 
-    def _read(self, size: int) -> np.ndarray:
+    def _limit_wait(self) -> None:
+        if self._deadline is not None:
+            self._socket.settimeout(max(self._deadline - time.monotonic(), _AT_ONCE))
+
+    def _text(self, size: int) -> bytearray:
         """So many bytes. Memory is taken up as they come: a size that is only claimed costs nothing."""
+        text = bytearray()
+        while len(text) < size:
+            self._limit_wait()
+            try:
+                piece = self._socket.recv(min(size - len(text), _PIECE))
+            except ConnectionResetError:
+                piece = b""
+            if not piece:
+                raise EOFError
+            text += piece
+        return text
+
+    def _array(self, size: int) -> np.ndarray:
+        """The same, as an array. NumPy is imported only where one comes: it takes longer than all of ``layers``."""
+        import numpy as np
+
         try:
             data = np.empty(size, np.uint8)
         except MemoryError as exc:
             raise ProtocolError("it is larger than the memory") from exc
         view, filled = data.data, 0
         while filled < size:
-            if self._deadline is not None:
-                self._socket.settimeout(max(self._deadline - time.monotonic(), _AT_ONCE))
+            self._limit_wait()
             try:
                 got = self._socket.recv_into(view[filled : filled + _PIECE])
             except ConnectionResetError:

@@ -8,19 +8,16 @@ loaded already (notebook, pytest) a fork could hang, so a fresh interpreter is s
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import threading
 import time
-import traceback
 import weakref
 from collections.abc import Callable, Mapping
-from typing import IO, Any, NoReturn
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 from kmr_cli import errors
 from kmr_cli.errors import KmrError, LimitError, ModelRunError
@@ -29,6 +26,9 @@ from kmr_cli.process.channel import Channel, pair
 from kmr_cli.process.codec import ProtocolError
 from kmr_cli.process.fields import fits
 from kmr_cli.process.scratch import Scratch
+
+if TYPE_CHECKING:
+    import subprocess
 
 Notify = Callable[[str, str], None]
 """``report(kind, text)``: kind ``progress``, with ``7/21`` in front where steps are counted, or ``notice``."""
@@ -207,6 +207,8 @@ class Child:
             os._exit(code)
 
     def _spawn(self, there: socket.socket) -> None:
+        import subprocess  # not where a fork does
+
         command = [sys.executable, "-c", _START, str(there.fileno()), str(os.getpid()), *sys.path]
         streams = None if self._debug else self._chatter
         self._process = subprocess.Popen(
@@ -379,12 +381,16 @@ def _failure(name: str, message: str, hint: str | None) -> tuple[str, Any]:
 
 def _print_traceback() -> None:
     # Reaches the user only under --debug: otherwise stderr is the chatter file.
+    import traceback
+
     traceback.print_exc()
 
 
 def _die_with(parent: int) -> None:
     """On Linux, have the kernel end this process when its parent dies, however that happens."""
     if sys.platform.startswith("linux"):
+        import ctypes
+
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != parent:
             os._exit(1)

@@ -9,63 +9,35 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-
-from kmr_cli.formats.interface import OpenOptions, Taps
 from kmr_cli.process.fields import fields_of
-from kmr_cli.records import (
-    BatchIndex,
-    DataSource,
-    Dependence,
-    FileDigest,
-    Finding,
-    Grounds,
-    LayerInfo,
-    ModelInfo,
-    OutputClaim,
-    Record,
-    Report,
-    SampleSketch,
-    ScanReport,
-    SkippedRule,
-    StructuralProof,
-    TapSketch,
-    TapVerdict,
-    TensorSpec,
-)
 
-_RECORDS = (
-    BatchIndex,
-    DataSource,
-    Dependence,
-    FileDigest,
-    Finding,
-    Grounds,
-    LayerInfo,
-    ModelInfo,
-    OutputClaim,
-    Record,
-    Report,
-    ScanReport,
-    SampleSketch,
-    SkippedRule,
-    StructuralProof,
-    TapSketch,
-    TapVerdict,
-    TensorSpec,
-)
-_CLASSES = {cls.__name__: cls for cls in (*_RECORDS, OpenOptions, Taps)}
-_ELSEWHERE = {"Policy": "kmr_cli.config.policy"}
-"""Classes that not every task needs, and that take long to import."""
+if TYPE_CHECKING:
+    import numpy as np
+
+_CLASSES = {
+    "OpenOptions": "kmr_cli.formats.interface",
+    "Policy": "kmr_cli.config.policy",
+    "Taps": "kmr_cli.formats.interface",
+    **dict.fromkeys(
+        (
+            "BatchIndex", "DataSource", "Dependence", "FileDigest", "Finding", "Grounds", "LayerInfo", "ModelInfo",
+            "OutputClaim", "Record", "Report", "SampleSketch", "ScanReport", "SkippedRule", "StructuralProof",
+            "TapSketch", "TapVerdict", "TensorSpec",
+        ),
+        "kmr_cli.records",
+    ),
+}  # fmt: skip
+"""Every class that a message may hold, and where it stands: no message needs them all."""
 _DEPTH = 64
 """Values in values in values; what we send is nowhere near."""
 _DIMENSIONS = 32
-Read = Callable[[int], np.ndarray]
+Read: TypeAlias = "Callable[[int], np.ndarray]"
 """``read(nbytes)``: the next bytes of the message, as a new array of uint8 that holds just as many."""
 
 
@@ -100,7 +72,9 @@ def decode(text: bytes | bytearray, total: int, read: Read) -> Any:
     try:
         tree = json.loads(text)
         shapes: list[_Array] = []
-        _find_arrays(tree, shapes, _DEPTH)
+        _refuse_depth(tree)
+        if b'"array"' in text:
+            _find_arrays(tree, shapes)
         if sum(array.nbytes for array in shapes) != total:
             raise ProtocolError("the sizes of its arrays are not what was announced")
         arrays = [read(array.nbytes).view(array.dtype).reshape(array.shape) for array in shapes]
@@ -124,21 +98,35 @@ def _encode(value: Any, buffers: list[np.ndarray]) -> Any:
     if isinstance(value, list):
         return [_encode(item, buffers) for item in value]
     if isinstance(value, tuple):
-        return {"tuple": [_encode(item, buffers) for item in value]}
+        return {"tuple": list(value) if _SCALARS.issuperset(map(type, value)) else [_encode(i, buffers) for i in value]}
     if isinstance(value, dict):
         return {"dict": [[_encode(key, buffers), _encode(item, buffers)] for key, item in value.items()]}
-    if isinstance(value, np.ndarray):
-        return _encode_array(value, buffers)
-    if isinstance(value, np.integer):
-        return int(value)
-    name = type(value).__name__
-    if (name in _CLASSES or name in _ELSEWHERE) and _class(name) is type(value):
-        fields = {field.name: _encode(getattr(value, field.name), buffers) for field in dataclasses.fields(value)}
+    cls: Any = type(value)
+    name = cls.__name__
+    if name in _CLASSES and _class(name) is cls:
+        fields = {}
+        for field, default in _defaults(cls):
+            item = getattr(value, field)
+            if item is not default:
+                fields[field] = _encode(item, buffers)
         return {"record": name, "fields": fields}
+    numpy = sys.modules.get("numpy")  # who has an array has imported it
+    if numpy is not None and isinstance(value, numpy.ndarray):
+        return _encode_array(value, buffers)
+    if numpy is not None and isinstance(value, numpy.integer):
+        return int(value)
     raise TypeError(f"cannot be sent: {name}")
 
 
+@cache
+def _defaults(cls: Any) -> tuple[tuple[str, Any], ...]:
+    """The fields of a class, and what each holds where nothing else is said: that isn't sent."""
+    return tuple((field.name, field.default) for field in dataclasses.fields(cls))
+
+
 def _encode_array(value: np.ndarray, buffers: list[np.ndarray]) -> dict[str, Any]:
+    import numpy as np
+
     shape = list(value.shape)
     if value.dtype == object:
         return {"text": [_encode(item, buffers) for item in value.ravel().tolist()], "shape": shape}
@@ -146,10 +134,18 @@ def _encode_array(value: np.ndarray, buffers: list[np.ndarray]) -> dict[str, Any
     return {"array": value.dtype.name, "shape": shape}
 
 
-def _find_arrays(tree: Any, found: list[_Array], depth: int) -> None:
+def _refuse_depth(tree: Any) -> None:
+    inside = [tree]
+    for _ in range(_DEPTH):
+        values = (part.values() if type(part) is dict else part for part in inside if type(part) in (dict, list))
+        inside = [value for several in values for value in several if type(value) in (dict, list)]
+        if not inside:
+            return
+    raise ProtocolError("it is nested too deeply")
+
+
+def _find_arrays(tree: Any, found: list[_Array]) -> None:
     """Every array of a message, in the order of the text, which is the order of :func:`_decode` too."""
-    if not depth:
-        raise ProtocolError("it is nested too deeply")
     if type(tree) is dict:
         if tuple(tree) == _ARRAY:
             found.append(_array(*tree.values()))
@@ -157,7 +153,7 @@ def _find_arrays(tree: Any, found: list[_Array], depth: int) -> None:
         tree = list(tree.values())
     if type(tree) is list and not {dict, list}.isdisjoint(map(type, tree)):
         for item in tree:
-            _find_arrays(item, found, depth - 1)
+            _find_arrays(item, found)
 
 
 def _array(name: Any, shape: Any) -> _Array:
@@ -169,6 +165,7 @@ def _array(name: Any, shape: Any) -> _Array:
 @cache
 def _dtype(name: str) -> np.dtype[Any]:
     import ml_dtypes  # noqa: F401  (registers bfloat16 and float8 with NumPy)
+    import numpy as np
 
     dtype = np.dtype(name)
     if type(name) is not str or dtype.name != name or dtype.kind not in "biufcV" or dtype.type is np.void:
@@ -208,21 +205,23 @@ def _dict(arrays: Iterator[np.ndarray], value: Any) -> dict[Any, Any]:
 def _record(arrays: Iterator[np.ndarray], name: Any, fields: Any) -> Any:
     cls = _class(name)
     checks = fields_of(cls)
-    if fields.keys() != checks.keys():
+    if not fields.keys() <= checks.keys():
         raise ProtocolError(f"a {name} with unexpected fields")
     values = {field: _decode(item, arrays) for field, item in fields.items()}
-    for field, check in checks.items():
-        if not check(values[field]):
+    for field, value in values.items():
+        if not checks[field](value):
             raise ProtocolError(f"a {name} with a {field} of the wrong type")
     return cls(**values)
 
 
 @cache
 def _class(name: str) -> Any:
-    return _CLASSES[name] if name in _CLASSES else getattr(import_module(_ELSEWHERE[name]), name)
+    return getattr(import_module(_CLASSES[name]), name)
 
 
 def _text_array(_arrays: Iterator[np.ndarray], text: Any, shape: Any) -> np.ndarray:
+    import numpy as np
+
     items = np.empty(len(text), dtype=object)
     items[:] = _items(text, iter(()))
     if not all(type(item) in (bytes, str) for item in items):
@@ -230,6 +229,7 @@ def _text_array(_arrays: Iterator[np.ndarray], text: Any, shape: Any) -> np.ndar
     return items.reshape(_shape(shape))
 
 
+_SCALARS = frozenset({type(None), bool, int, float, str})
 _ARRAY = ("array", "shape")
 _KINDS: dict[tuple[str, ...], Callable[..., Any]] = {
     ("bytes",): lambda _arrays, text: text.encode("latin-1"),

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 import types
 import typing
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, Literal, TypeAlias
-
-import numpy as np
 
 Check: TypeAlias = Callable[[Any], bool]
 
@@ -36,9 +35,19 @@ def fits(value: Any, hint: Any) -> bool:
 @cache
 def fields_of(cls: type) -> Mapping[str, Check]:
     """For every field of a dataclass, the check that its value must pass."""
-    hints = typing.get_type_hints(cls)
+    hints = typing.get_type_hints(cls, localns=_namespace(cls))
     names = [field.name for field in dataclasses.fields(cls)]
     return {name: _check_of(hints[name], any_float=(cls.__name__, name) in _ANY_FLOAT) for name in names}
+
+
+def _namespace(cls: type) -> dict[str, Any]:
+    """What its hints name beyond what its module holds when it runs: NumPy, which most records do without."""
+    hints = (hint for base in cls.__mro__ for hint in vars(base).get("__annotations__", {}).values())
+    if not any("np." in hint for hint in hints if isinstance(hint, str)):
+        return {}
+    import numpy as np
+
+    return {"np": np}
 
 
 @cache
@@ -49,16 +58,23 @@ def _check_of(hint: Any, *, any_float: bool = False) -> Check:
     if origin is Literal:
         return lambda value: any(type(value) is type(one) and value == one for one in arguments)
     if origin in (typing.Union, types.UnionType):
-        checks = [_check_of(one, any_float=any_float) for one in arguments]
-        return lambda value: any(check(value) for check in checks)
+        return _union([_check_of(one, any_float=any_float) for one in arguments])
     if origin is tuple:
         return _tuple(arguments, any_float=any_float)
     if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):
         key, item = _check_of(arguments[0]), _check_of(arguments[1])
         return lambda value: type(value) is dict and all(key(one) and item(two) for one, two in value.items())
-    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+    if isinstance(hint, type) and (dataclasses.is_dataclass(hint) or _is_array(hint)):
         return lambda value: isinstance(value, hint)
     raise TypeError(f"no check for {hint!r}")
+
+
+def _union(checks: list[Check]) -> Check:
+    first, *others = checks
+    if len(others) == 1:  # ``int | None``, mostly, and by the thousand
+        second = others[0]
+        return lambda value: first(value) or second(value)
+    return lambda value: any(check(value) for check in checks)
 
 
 def _tuple(arguments: tuple[Any, ...], *, any_float: bool) -> Check:
@@ -73,6 +89,11 @@ def _tuple(arguments: tuple[Any, ...], *, any_float: bool) -> Check:
         and len(value) == len(checks)
         and all(check(one) for check, one in zip(checks, value, strict=True))
     )
+
+
+def _is_array(hint: type) -> bool:
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and hint is numpy.ndarray
 
 
 def _all_int(values: tuple[Any, ...]) -> bool:
@@ -91,5 +112,4 @@ _PLAIN: dict[Any, Check] = {
     float: lambda value: _is_float(value) and math.isfinite(value),
     str: lambda value: type(value) is str,
     bytes: lambda value: type(value) is bytes,
-    np.ndarray: lambda value: isinstance(value, np.ndarray),
 }

@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from kmr_cli.records import ModelInfo, Record, Report, ScanReport, StructuralProof, TapSketch, TensorSpec
+from kmr_cli import records
 
 
 @dataclass(frozen=True)
@@ -21,14 +21,19 @@ class Task:
     Attributes:
         where: the function, ``MODULE:NAME``; it takes keyword arguments alone, ``report`` and
             ``sessions`` (what is open in this process; a child's own by default) among them.
-        returns: the type of its result, which a parent holds a child's answer against.
+        result: gives the type of its result. A class of records is made when it is first named, and no task needs all.
         limit: from its arguments to the seconds that it may take in a child; None where a model runs, for as long as
             that takes.
     """
 
     where: str
-    returns: Any
+    result: Callable[[], Any]
     limit: Callable[[Mapping[str, Any]], float] | None = None
+
+    @property
+    def returns(self) -> Any:
+        """The type of its result, which a parent holds a child's answer against."""
+        return self.result()
 
     def __call__(self, **arguments: Any) -> Any:
         """Do it in this process."""
@@ -51,12 +56,12 @@ def reading_time(arguments: Mapping[str, Any]) -> float:
 
 
 TASKS = {
-    "describe": Task("kmr_cli.process.describe:describe", ModelInfo, reading_time),
-    "prove": Task("kmr_cli.process.prove:prove", StructuralProof, reading_time),
-    "scan": Task("kmr_cli.process.scan:scan", ScanReport, reading_time),
-    "inputs": Task("kmr_cli.process.work:inputs", tuple[TensorSpec, ...]),
-    "sample": Task("kmr_cli.process.work:sample", tuple[Record, ...]),
-    "snapshot": Task("kmr_cli.process.work:snapshot", tuple[tuple[TapSketch, ...], tuple[str, ...]]),
-    "check_batch_axis": Task("kmr_cli.process.work:check_batch_axis", Report),
-    "check_layer_class": Task("kmr_cli.process.work:check_layer_class", Report),
+    "describe": Task("kmr_cli.process.describe:describe", lambda: records.ModelInfo, reading_time),
+    "prove": Task("kmr_cli.process.prove:prove", lambda: records.StructuralProof, reading_time),
+    "scan": Task("kmr_cli.process.scan:scan", lambda: records.ScanReport, reading_time),
+    "inputs": Task("kmr_cli.process.work:inputs", lambda: tuple[records.TensorSpec, ...]),
+    "sample": Task("kmr_cli.process.work:sample", lambda: tuple[records.Record, ...]),
+    "snapshot": Task("kmr_cli.process.work:snapshot", lambda: tuple[tuple[records.TapSketch, ...], tuple[str, ...]]),
+    "check_batch_axis": Task("kmr_cli.process.work:check_batch_axis", lambda: records.Report),
+    "check_layer_class": Task("kmr_cli.process.work:check_layer_class", lambda: records.Report),
 }

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
-
-import numpy as np
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from kmr_cli.records.deprecated import deprecated
 from kmr_cli.records.shown import Shown
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Shape: TypeAlias = tuple[int | None, ...]
 """Dimensions from the outside in; None for one that is only known at run time (the batch, mostly)."""
@@ -20,7 +21,7 @@ SampleShape: TypeAlias = tuple[int | str, ...]
 Shapes: TypeAlias = Mapping[str | None, SampleShape]
 """Input name (None: the only one) -> shape of one sample."""
 
-Batch: TypeAlias = Mapping[str, np.ndarray]
+Batch: TypeAlias = "Mapping[str, np.ndarray]"
 """Input name -> array with the samples along axis 0."""
 
 Tap: TypeAlias = tuple[str, int, str]

@@ -10,7 +10,9 @@ _LONGEST = 200
 
 def for_terminal(text: str, longest: int = _LONGEST) -> str:
     """One printable line: control characters and direction marks spelled out, the middle of monsters left out."""
-    shown = "".join(character if _printable(character) else _spelled(character) for character in text)
+    shown = text
+    if not (text.isascii() and text.isprintable()):
+        shown = "".join(character if _printable(character) else _spelled(character) for character in text)
     if len(shown) > longest:
         half = (longest - 1) // 2
         shown = f"{shown[:half]}…{shown[-half:]}"

@@ -1,6 +1,8 @@
 """The ``layers`` command."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import jsonschema
@@ -71,3 +73,15 @@ def test_needs_no_framework(kmr, name, tmp_path):
         (tmp_path / f"{framework}.py").write_text("raise ImportError('a framework was imported')")
     screen = kmr("layers", HOME / name, PYTHONPATH=str(tmp_path))
     assert (screen.code, screen.err) == (0, "")
+
+
+@pytest.mark.parametrize("name", ["digits.keras", "digits.onnx", "digits.pt2", "windows.pt", "digits_savedmodel"])
+def test_the_program_itself_imports_neither_numpy_nor_records_that_it_does_not_show(name):
+    script = (
+        "import sys; from kmr_cli.cli import run; print('CODE', run(['layers', sys.argv[1]]));"
+        "print(sorted({'numpy', 'h5py', 'kmr_cli.records.check', 'kmr_cli.proof.graph'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, HOME / name], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.splitlines()[-2:] == ["CODE 0", "[]"]

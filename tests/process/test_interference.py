@@ -56,7 +56,7 @@ SCRIPT = textwrap.dedent(
     def nothing(report): report("notice", ["pass"])
 
     tasks = {f.__name__: f for f in (forge, text, huge, flood, replay, close, shut, cut, kind, nothing)}
-    tasks["other"] = Task("__main__:other", int)
+    tasks["other"] = Task("__main__:other", lambda: int)
     child = Child(tasks, fork=True)
     started = time.monotonic()
     try:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from kmr_cli.errors import ModelFileError
 from kmr_cli.records import Shape, TensorSpec
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def fixed_inputs(
@@ -41,6 +42,8 @@ def fixed_inputs(
 
 def _cast(value: Any, kind: str) -> np.ndarray | None:
     """The value in a dtype that holds it; None where this one does not."""
+    import numpy as np
+
     if kind == "string":
         return np.array(value, dtype=object) if isinstance(value, str) else None
     given = np.asarray(value)

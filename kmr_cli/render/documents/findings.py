@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from kmr_cli.records import Difference, Finding
 from kmr_cli.render.contents import Outcome
+from kmr_cli.render.counts import counted
 from kmr_cli.render.escape import for_terminal
 from kmr_cli.rules import RULES
 
@@ -94,8 +95,3 @@ def tally(outcomes: Sequence[Outcome]) -> str:
     if kinds["allowed"]:
         found.append(f"{kinds['allowed']} allowed")
     return f"{counted(len(outcomes), 'model')}: {', '.join(ran)}; {', '.join(found) or 'no findings'}"
-
-
-def counted(number: int, one: str, several: str = "") -> str:
-    """``1 layer``, ``2 layers``; ``several`` where the plural takes more than an s."""
-    return f"{number} {one if number == 1 else several or one + 's'}"

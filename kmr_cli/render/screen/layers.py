@@ -10,7 +10,7 @@ from rich.text import Text
 from kmr_cli.batch.words import show_shape
 from kmr_cli.formats import facts
 from kmr_cli.records import LayerInfo, ModelInfo, TensorSpec
-from kmr_cli.render.documents.findings import counted
+from kmr_cli.render.counts import counted
 from kmr_cli.render.escape import for_terminal
 from kmr_cli.render.screen.columns import Row, print_columns
 from kmr_cli.render.screen.lines import print_hanging

@@ -11,7 +11,8 @@ from rich.text import Text
 from kmr_cli.check.bundled import Case
 from kmr_cli.records import Finding, Report
 from kmr_cli.render.contents import Run
-from kmr_cli.render.documents.findings import accepted, counted, dependences, itself
+from kmr_cli.render.counts import counted
+from kmr_cli.render.documents.findings import accepted, dependences, itself
 from kmr_cli.render.escape import for_terminal
 from kmr_cli.render.screen.grounds import print_grounds
 from kmr_cli.render.screen.headline import headline

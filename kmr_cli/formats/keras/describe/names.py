@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable
 
@@ -26,6 +27,7 @@ BUILT_IN = tuple(_NAMES.split())
 """Layer classes of Keras whose names turn up, in snake case, in weight files."""
 
 
+@functools.lru_cache(maxsize=1024)
 def snake_case(class_name: str) -> str:
     """The name that Keras makes of a class for its default layer names and its container entries.
 

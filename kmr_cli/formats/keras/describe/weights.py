@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import struct
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 import h5py
+import numpy as np
 
 from kmr_cli.formats.keras.describe.names import container_entries
 
@@ -105,16 +107,19 @@ class _Reader:
 
     def read(self, group_id: Any, into: WeightGroup) -> None:
         """Fill ``into`` from an open HDF5 group, and all below it."""
-        names = [name.decode("utf-8", "replace") for name in group_id]
-        if len(names) > 1 and "vars" not in names:
+        kinds: dict[bytes, int] = {}
+        group_id.links.iterate(lambda name, link: kinds.update({name: link.type}), info=True)
+        members = {name.decode("utf-8", "replace"): name for name in kinds}
+        names = list(members)
+        if len(names) > 1 and "vars" not in members:
             names, into.ordered = self._in_order(group_id, names)
         for name in names:
             self.objects += 1
             if self.objects > MAX_OBJECTS:
                 raise ValueError(f"more than {MAX_OBJECTS} objects")
-            if group_id.links.get_info(name.encode()).type != h5py.h5l.TYPE_HARD:
+            if kinds[members[name]] != h5py.h5l.TYPE_HARD:
                 raise ValueError(f"{into.path}/{name} is a link to another place")
-            child_id = h5py.h5o.open(group_id, name.encode())
+            child_id = h5py.h5o.open(group_id, members[name])
             if not isinstance(child_id, h5py.h5g.GroupID):
                 continue
             if name == "vars":
@@ -128,13 +133,12 @@ class _Reader:
     def _read_variables(vars_id: Any, into: WeightGroup) -> None:
         into.saved = True
         if h5py.h5a.exists(vars_id, b"name"):
-            value = h5py.Group(vars_id).attrs["name"]
-            into.name = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+            into.name = _text(vars_id, b"name")
         found = {}
         for name in vars_id:
             child = h5py.h5o.open(vars_id, name)
             if isinstance(child, h5py.h5d.DatasetID):
-                dtype = "bfloat16" if h5py.h5a.exists(child, b"dtype") else str(child.dtype)
+                dtype = "bfloat16" if h5py.h5a.exists(child, b"dtype") else _dtype_name(child.dtype)
                 found[name] = Variable(tuple(child.shape), dtype)
         into.variables = [found[name] for name in sorted(found, key=lambda n: (len(n), n))]
 
@@ -201,6 +205,23 @@ class _Reader:
         if len(data) != size:
             raise ValueError("cut short")
         return data
+
+
+def _text(object_id: Any, name: bytes) -> str:
+    """An attribute as text. One string is read directly, which takes a fifth of the time of h5py's dictionary."""
+    attribute = h5py.h5a.open(object_id, name)
+    if attribute.shape == () and h5py.check_string_dtype(attribute.dtype) is not None:
+        read = np.empty((), attribute.dtype)
+        attribute.read(read)
+        value: Any = read[()]
+    else:
+        value = h5py.Group(object_id).attrs[name.decode()]
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+@functools.cache
+def _dtype_name(dtype: np.dtype[Any]) -> str:
+    return str(dtype)  # NumPy works the name out anew each time
 
 
 def names_stem(entry: str) -> str:

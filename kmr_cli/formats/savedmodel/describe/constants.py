@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import TYPE_CHECKING
 
 from kmr_cli.formats.common.fixed_inputs import fixed_inputs
 from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.formats.savedmodel.describe.analysis import Analysis
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def constants(analysis: Analysis, options: OpenOptions) -> dict[str, np.ndarray]:
