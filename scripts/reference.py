@@ -129,7 +129,9 @@ def alias(name: str) -> tuple[str, str]:
     """A type alias and what stands below it, from the source: an alias has no docstring of its own."""
     module = kmr_cli._HOMES[name]
     while True:
-        body = ast.parse(Path(str(importlib.import_module(module).__file__)).read_text(encoding="utf-8")).body
+        tree = ast.parse(Path(str(importlib.import_module(module).__file__)).read_text(encoding="utf-8"))
+        # Names that a package imports when they are first used stand under ``if TYPE_CHECKING``.
+        body = [one for node in tree.body for one in (node.body if isinstance(node, ast.If) else [node])]
         for node, after in zip(body, [*body[1:], None], strict=True):
             if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == name:
                 if not (isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) and node.value):
