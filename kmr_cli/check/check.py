@@ -19,7 +19,7 @@ from kmr_cli.check.probes.mask_axis import mask_one_step
 from kmr_cli.check.probes.masks import PASSES as MASK_PASSES
 from kmr_cli.check.probes.masks import try_masks
 from kmr_cli.check.probes.pairs import find_pairs
-from kmr_cli.check.probes.repeat import find_noise, look_for_state, same_start
+from kmr_cli.check.probes.repeat import find_noise, look_again, look_for_state, same_start
 from kmr_cli.check.probes.sizes import try_sizes
 from kmr_cli.check.report import make_report
 from kmr_cli.check.rules import layout, mixing, moved, non_finite, place, poisoned, repeat, rounding, sizes
@@ -58,7 +58,8 @@ def check(
     time takes up to six to tell why, and so is run at fewer sizes. Where the format can put back what a pass left,
     every pass begins with the same, and three more tell what a call with other data changes for the next. Where a
     finding is at one of several calls of a layer, and the model has several inputs, one pass and one for each of them
-    tell from which the call is. Of a model that fails on the batch see
+    tell from which the call is. Where samples seem to change each other, up to three more tell whether that is chance.
+    Of a model that fails on the batch see
     :func:`kmr_cli.check.failing.check_failing`.
 
     Args:
@@ -149,6 +150,8 @@ def _check(
     try_sizes(run, for_masks + (LARGE_PASSES if large else 0), _other_sizes(policy, large))
     if large:
         try_large(run, large, spare)
+    look_again(run, large)
+    repeat.judge(run)
     non_finite.judge(run)
     mixing.judge(run)
     poisoned.judge(run)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -68,6 +68,21 @@ class SizeRun:
     def wrong(self) -> bool:
         """Whether this size shows an error."""
         return self.error is not None or self.wrong_count is not None or self.differs is not None
+
+    def without(self, ports: Collection[str]) -> SizeRun:
+        """The same but for the values of some outputs, of which nothing can be said."""
+        off = {port: far for port, far in self.off.items() if port not in ports}
+        if len(off) == len(self.off) and self.at not in ports:
+            return self
+        differs = self.differs if self.differs is not None and self.differs[0] in off else None
+        if differs is None and off and self.differs is not None:
+            port, message = self.differs
+            differs = next(iter(off)), message.replace(port, next(iter(off)))
+        return replace(
+            self, off=off, differs=differs, misplaced=self.misplaced and differs is not None,
+            unsure=tuple(port for port in self.unsure if port not in ports),
+            ulp=0 if self.at in ports else self.ulp, at=None if self.at in ports else self.at,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,10 +13,16 @@ from kmr_cli.arrays.digests import digest
 from kmr_cli.arrays.dtypes import discrete
 from kmr_cli.arrays.ulp import distance
 from kmr_cli.batch import replacement, stress
+from kmr_cli.batch.contents import in_order
+from kmr_cli.check.probes.resized import resized
 from kmr_cli.check.run import Run
-from kmr_cli.evidence.taps import Tap
+from kmr_cli.errors import ModelRunError
+from kmr_cli.evidence.taps import Tap, watch
 from kmr_cli.formats.interface import KeepingSession, Session, State, Taps, training_mode
 from kmr_cli.records import Batch
+
+_AGAIN = 2
+"""Passes of one large batch that are compared with each other; one more where it isn't large."""
 
 
 @contextmanager
@@ -79,6 +86,70 @@ def _later(run: Run, doing: str) -> tuple[set[Tap], dict[Tap, bytes]]:
 
     run.step(doing)
     return run.evidence.differing(run.session, run.batch, run.taps, also=look), digests
+
+
+def look_again(run: Run, large: int | None) -> None:
+    """Whether what seems to be a mix is chance that shows rarely, as where a layer is left out now and then.
+
+    Up to three passes, where something shows: of a batch as large as servers form them, in which some sample is all but
+    sure to be hit; of the batch itself where there is none. What chance explains is taken back.
+
+    Args:
+        run: the check, before anything is judged but what :func:`look_for_state` found.
+        large: how many samples the large batch has, if there is one.
+    """
+    if training_mode(run.session) is not None or not _something_shows(run):
+        return  # in training mode random numbers are the same in every pass
+    whole = run.evidence.size
+    rows = in_order(run.batch, tuple(place % whole for place in range(large or whole)))
+    seen: dict[Tap, bytes] = {}
+    outputs: dict[Tap, np.ndarray] = {}
+    chance: set[Tap] = set()
+    shows = False
+
+    def look(layer: str, call: int, port: str, array: np.ndarray) -> None:
+        nonlocal shows
+        tap, found = (layer, call, port), digest(array)
+        if not layer:
+            before = outputs.setdefault(tap, np.array(array, copy=True))
+            same = before.shape == array.shape
+            shows = shows or not same or (not discrete(array) and distance(before, array) is None)
+            shows = shows or (same and discrete(array) and bool(changed(before, array).any()))
+        if seen.setdefault(tap, found) != found and tap in run.evidence.specs:
+            chance.add(tap)
+
+    for _ in range(_AGAIN if large else _AGAIN + 1):
+        run.budget += 1
+        run.step("running the same batch once more")
+        try:
+            watch(run.session, resized(run.batch, rows), run.taps, look)
+        except ModelRunError:
+            return
+        if shows:  # beyond last bits, which the threads of a kernel may change in so large a batch
+            _take_back(run, chance - run.evidence.nondeterministic)
+            return
+
+
+def _something_shows(run: Run) -> bool:
+    """Whether an output seems to depend on other samples, or on the size of the batch."""
+    steady = [tap for tap in run.outputs if tap not in run.evidence.nondeterministic]
+    mixed = any((run.mixed(tap) and not run.rounded(tap)) or tap in run.poisoned for tap in steady)
+    sizes = any(found.differs is not None for found, _ in run.sizes)
+    return mixed or sizes or (run.large is not None and bool(run.large.leaks))
+
+
+def _take_back(run: Run, chance: set[Tap]) -> None:
+    """What was seen of these taps says nothing."""
+    run.evidence.nondeterministic |= chance
+    for tap in chance & run.indices.keys():
+        run.indices[tap] = run.evidence.index(tap)
+        run.moved_by_extreme.pop(tap, None)
+        run.poisoned.pop(tap, None)
+        run.crossed.discard(tap)
+    ports = {port for layer, _, port in chance if not layer}
+    run.sizes = [(found.without(ports), coincident) for found, coincident in run.sizes]
+    if run.large is not None:
+        run.large = replace(run.large, leaks=tuple(tap for tap in run.large.leaks if tap not in chance))
 
 
 def find_noise(run: Run) -> int:

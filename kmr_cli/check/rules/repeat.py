@@ -33,7 +33,8 @@ RULES = (NONDETERMINISTIC, STATEFUL)
 
 
 def judge(run: Run) -> None:
-    """What the same batch gave twice, on one loaded instance, and after other calls."""
+    """What the same batch gave twice, on one loaded instance, and after other calls. Takes back what it said before."""
+    run.claims = [claim for claim in run.claims if claim.finding.rule not in {rule.code for rule in RULES}]
     nondeterministic = run.evidence.nondeterministic
     kept = run.recalled if run.recalled else nondeterministic if run.remembers else set()
     if kept:

@@ -141,3 +141,34 @@ def test_a_model_for_one_sample_at_a_time_is_examined_for_state(step):
 def test_one_sample_at_a_time_and_nothing_kept_leaves_nothing_to_check(step):
     with pytest.raises(BatchError, match="no neighbours, and keeps nothing between calls"):
         report_of(step, size=1)
+
+
+class Rarely(ArraySession):
+    """A step that chance leaves out for a sample now and then, as stochastic depth that was left on does."""
+
+    def __init__(self, seed, share):
+        self.rng, self.share = np.random.default_rng(seed), share
+        steps = [("before", lambda x: x * 2.0), ("drop", self.drop), ("after", np.tanh)]
+        super().__init__(steps, (None, FEATURES), "float64")
+
+    def drop(self, x):
+        return np.where((self.rng.random(len(x)) < self.share)[:, None], 0, x)
+
+
+@pytest.mark.parametrize("share", [0.03, 0.1, 0.3])
+def test_chance_that_shows_rarely_is_no_mix(share):
+    for seed in range(12):
+        session = Rarely(seed, share)
+        info = ModelInfo("m", "keras", "", session.inputs, (), session.layers, 0)
+        data = {"x": np.random.default_rng(0).standard_normal((6, FEATURES))}
+        report = check(session, info, data, reopen=lambda seed=seed: Rarely(seed + 100, share))
+        assert report.verdict == "inconclusive"
+        assert found_in(report) == {("KMR301", "warning", "drop")}
+
+
+def test_a_leak_that_is_no_chance_stays_one_whatever_is_run_again():
+    session = ArraySession([("before", np.tanh), ("mean", lambda x: x - x.mean(0))], (None, FEATURES))
+    info = ModelInfo("m", "keras", "", session.inputs, (), session.layers, 0)
+    report = check(session, info, {"x": np.random.default_rng(0).standard_normal((6, FEATURES))})
+    assert found_in(report) == {("KMR101", "error", "mean")}
+    assert report.verdict == "fail"
