@@ -8,6 +8,7 @@ KERAS, TENSORFLOW, TORCH = "zoo.faults.keras_faults", "zoo.faults.tensorflow_fau
 LAYERS, NETWORKS, SCRIPTS = "zoo.clean.keras_layers", "zoo.clean.keras_networks", "zoo.clean.torch_networks"
 KERAS_MASKS, TORCH_MASKS = "zoo.faults.keras_masks", "zoo.faults.torch_masks"
 KERAS_MASKED, TORCH_MASKED = "zoo.clean.keras_masks", "zoo.clean.torch_masks"
+TORCH_KINDS, TORCH_TWINS = "zoo.faults.torch_kinds", "zoo.clean.torch_kinds"
 
 FAULTS = [
     (KERAS, "keras", "softmax, nested"),
@@ -67,6 +68,13 @@ FAULTS = [
     (KERAS_MASKS, "savedmodel", "masked average, mask named, 7 samples"),
     (TORCH_MASKS, "torchscript", "mask turned, 5 samples, 3 features"),
     (TORCH_MASKS, "torchscript", "LSTM over padding"),
+    (TORCH_KINDS, "torchscript", "the last request is remembered"),
+    (TORCH_KINDS, "torchscript", "floor below the loudest of the batch"),
+    (TORCH_KINDS, "torchscript", "rows filled one by one, traced"),
+    (TORCH_KINDS, "torchscript", "lengths as shares, padding-blind"),
+    (TORCH_KINDS, "torchscript", "mean in another method"),
+    (TENSORFLOW, "savedmodel", "mean in another signature, tf.Module"),
+    (KERAS, "keras", "two rows a sample"),
 ]
 CLEAN = [
     (LAYERS, "keras", "MultiHeadAttention"),
@@ -99,6 +107,8 @@ CLEAN = [
     (KERAS_MASKED, "h5", "mask_zero, Bidirectional"),
     (KERAS_MASKED, "savedmodel", "mask_zero, MaskedAverage"),
     (TORCH_MASKED, "torchscript", "heeds its mask: TimeMajor, 5 samples, 5 features"),
+    (TORCH_TWINS, "torchscript", "what was seen is counted"),
+    (TORCH_TWINS, "torchscript", "strided, padding left out"),
 ]
 
 pytestmark = [
