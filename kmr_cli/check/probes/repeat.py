@@ -14,6 +14,7 @@ from kmr_cli.arrays.dtypes import discrete
 from kmr_cli.arrays.ulp import distance
 from kmr_cli.batch import replacement, stress
 from kmr_cli.batch.contents import in_order
+from kmr_cli.batch.given import batch_size
 from kmr_cli.check.probes.resized import resized
 from kmr_cli.check.run import Run
 from kmr_cli.errors import ModelRunError
@@ -21,6 +22,8 @@ from kmr_cli.evidence.taps import Tap, watch
 from kmr_cli.formats.interface import KeepingSession, Session, State, Taps, training_mode
 from kmr_cli.records import Batch
 
+_MANY, _MOST_BYTES = 32, 10**9
+"""Samples of the batch that tells state from chance, unless its values take more."""
 _AGAIN = 2
 """Passes of one large batch that are compared with each other; one more where it isn't large."""
 
@@ -52,7 +55,13 @@ def look_for_state(run: Run, reopen: Callable[[], Session] | None) -> None:
     if run.start is not None and run.start.changed():
         _leave_what_is_kept(run, run.start)
     elif run.evidence.nondeterministic and reopen is not None:
-        run.remembers, run.by_data = _remembers(run, reopen)
+        large = _repeated(run)
+        try:
+            run.remembers, run.by_data = _remembers(run, reopen, large)
+        except ModelRunError:
+            if large is run.batch:
+                raise
+            run.remembers, run.by_data = _remembers(run, reopen, run.batch)
 
 
 def _leave_what_is_kept(run: Run, start: State) -> None:
@@ -166,7 +175,19 @@ def find_noise(run: Run) -> int:
     return 1
 
 
-def _remembers(run: Run, reopen: Callable[[], Session]) -> tuple[bool, bool]:
+def _repeated(run: Run) -> Batch:
+    """The samples again and again, so that chance which shows rarely shows; as they are, where that is too much."""
+    whole = run.evidence.size
+    if (
+        run.info.fixed_batch is not None
+        or not run.info.takes(_MANY)
+        or run.evidence.nbytes * _MANY > _MOST_BYTES * whole
+    ):
+        return run.batch
+    return resized(run.batch, in_order(run.batch, tuple(place % whole for place in range(max(_MANY, whole)))))
+
+
+def _remembers(run: Run, reopen: Callable[[], Session], batch: Batch) -> tuple[bool, bool]:
     """Whether the second result of a fresh model depends on its first call, and not on chance; and on that call's data.
 
     Random numbers that a fresh model draws in the same order every time depend on the number of calls alone, as a
@@ -186,14 +207,15 @@ def _remembers(run: Run, reopen: Callable[[], Session]) -> tuple[bool, bool]:
             fresh.close()
         return results
 
-    first, second = results_of(run.batch, run.batch)
-    same = stress.alike(replacement.replace(run.batch, range(run.evidence.size), run.session.inputs, run.rng), 0)
-    again, copies = results_of(run.batch, same)
+    size = batch_size(batch)
+    first, second = results_of(batch, batch)
+    same = stress.alike(replacement.replace(batch, range(size), run.session.inputs, run.rng), 0)
+    again, copies = results_of(batch, same)
     if not _alike(first, again):
         return False, False  # chance, with no history at all
-    copies_first, late = results_of(same, run.batch)
+    copies_first, late = results_of(same, batch)
     by_data = not _alike(second, late)
-    return by_data or _treated_alike(copies_first, copies, run.evidence.size), by_data
+    return by_data or _treated_alike(copies_first, copies, size), by_data
 
 
 def _treated_alike(first: list[np.ndarray], second: list[np.ndarray], size: int) -> bool:

@@ -1,5 +1,7 @@
 """What is kept between calls, with sessions that can put it back: by whose data, or only by how many calls."""
 
+from itertools import count
+
 import numpy as np
 import pytest
 from zoo.arrays import ArraySession
@@ -155,13 +157,14 @@ class Rarely(ArraySession):
         return np.where((self.rng.random(len(x)) < self.share)[:, None], 0, x)
 
 
-@pytest.mark.parametrize("share", [0.03, 0.1, 0.3])
+@pytest.mark.parametrize("share", [0.1, 0.3])
 def test_chance_that_shows_rarely_is_no_mix(share):
     for seed in range(12):
         session = Rarely(seed, share)
         info = ModelInfo("m", "keras", "", session.inputs, (), session.layers, 0)
         data = {"x": np.random.default_rng(0).standard_normal((6, FEATURES))}
-        report = check(session, info, data, reopen=lambda seed=seed: Rarely(seed + 100, share))
+        fresh = count(100 * seed + 100)
+        report = check(session, info, data, reopen=lambda fresh=fresh: Rarely(next(fresh), share))
         assert report.verdict == "inconclusive"
         assert found_in(report) == {("KMR301", "warning", "drop")}
 
