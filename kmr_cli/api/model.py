@@ -295,7 +295,7 @@ class Model:
 
         Runs the model with samples replaced, made extreme and NaN, and at other batch sizes, one of at least 32: at
         most B + 29 passes for B of up to eight samples, 2·⌈log2 B⌉ + 29 above, and five more where something shows
-        in the batch of 32, and three where samples seem to change each other, which may be chance; four more for masks,
+        in the batch of 32, and two where samples seem to change each other, which may be chance; four more for masks,
         one more in training mode.
 
         Args:

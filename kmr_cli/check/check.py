@@ -58,7 +58,7 @@ def check(
     time takes up to six to tell why, and so is run at fewer sizes. Where the format can put back what a pass left,
     every pass begins with the same, and three more tell what a call with other data changes for the next. Where a
     finding is at one of several calls of a layer, and the model has several inputs, one pass and one for each of them
-    tell from which the call is. Where samples seem to change each other, up to three more tell whether that is chance.
+    tell from which the call is. Where samples seem to change each other, up to two more tell whether that is chance.
     Of a model that fails on the batch see
     :func:`kmr_cli.check.failing.check_failing`.
 
@@ -150,7 +150,7 @@ def _check(
     try_sizes(run, for_masks + (LARGE_PASSES if large else 0), _other_sizes(policy, large))
     if large:
         try_large(run, large, spare)
-    look_again(run, large)
+    look_again(run)
     repeat.judge(run)
     non_finite.judge(run)
     mixing.judge(run)

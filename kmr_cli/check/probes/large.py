@@ -233,7 +233,13 @@ def locate(run: Run, large: LargeRun) -> list[Source]:
     watch(run.session, large.batch, run.taps, keep)
     run.step(f"looking inside at a batch of {large.size}")
     watch(run.session, large.changed, run.taps, compare)
-    return run.sources(moved.__contains__, list(kept))
+    found = run.sources(moved.__contains__, list(kept))
+    if any(
+        tap[:2] == (one.layer, one.call) and tap[2].startswith("in") and run.mixed(tap) for one in found for tap in kept
+    ):
+        # What enters is mixed at any size, so that whose is what there could not be told: it begins earlier.
+        return run.sources(lambda tap: tap in moved or run.mixed(tap), list(kept))
+    return found
 
 
 def _leaks(run: Run, large: LargeRun, tap: Tap, before: np.ndarray, after: np.ndarray) -> bool:

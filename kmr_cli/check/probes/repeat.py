@@ -25,7 +25,7 @@ from kmr_cli.records import Batch
 _MANY, _MOST_BYTES = 32, 10**9
 """Samples of the batch that tells state from chance, unless its values take more."""
 _AGAIN = 2
-"""Passes of one large batch that are compared with each other; one more where it isn't large."""
+"""Passes of one batch that are compared with each other."""
 
 
 @contextmanager
@@ -97,20 +97,15 @@ def _later(run: Run, doing: str) -> tuple[set[Tap], dict[Tap, bytes]]:
     return run.evidence.differing(run.session, run.batch, run.taps, also=look), digests
 
 
-def look_again(run: Run, large: int | None) -> None:
+def look_again(run: Run) -> None:
     """Whether what seems to be a mix is chance that shows rarely, as where a layer is left out now and then.
 
-    Up to three passes, where something shows: of a batch as large as servers form them, in which some sample is all but
-    sure to be hit; of the batch itself where there is none. What chance explains is taken back.
-
-    Args:
-        run: the check, before anything is judged but what :func:`look_for_state` found.
-        large: how many samples the large batch has, if there is one.
+    Up to two passes, where something shows: of a batch as large as servers form them, in which some sample is all but
+    sure to be hit; of the batch itself where the model takes no such. What chance explains is taken back.
     """
     if training_mode(run.session) is not None or not _something_shows(run):
         return  # in training mode random numbers are the same in every pass
-    whole = run.evidence.size
-    rows = in_order(run.batch, tuple(place % whole for place in range(large or whole)))
+    batch = _repeated(run)
     seen: dict[Tap, bytes] = {}
     outputs: dict[Tap, np.ndarray] = {}
     chance: set[Tap] = set()
@@ -127,12 +122,12 @@ def look_again(run: Run, large: int | None) -> None:
         if seen.setdefault(tap, found) != found and tap in run.evidence.specs:
             chance.add(tap)
 
-    for _ in range(_AGAIN if large else _AGAIN + 1):
+    for _ in range(_AGAIN):
         run.budget += 1
         run.step("running the same batch once more")
         try:
-            watch(run.session, resized(run.batch, rows), run.taps, look)
-        except ModelRunError:
+            watch(run.session, batch, run.taps, look)
+        except ModelRunError:  # at this size: what it does at others is told elsewhere
             return
         if shows:  # beyond last bits, which the threads of a kernel may change in so large a batch
             _take_back(run, chance - run.evidence.nondeterministic)
