@@ -12,6 +12,7 @@ import re
 import shlex
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,7 +49,10 @@ def main() -> None:
     before = readme.read_text(encoding="utf-8")
     if not BLOCK.search(before):
         raise SystemExit("README.md holds no screens")
-    after = BLOCK.sub(lambda found: f"```console\n$ {found['command']}\n{screen(found['command'])}```", before)
+    commands = [found["command"] for found in BLOCK.finditer(before)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # each waits for a process of its own
+        screens = dict(zip(commands, pool.map(screen, commands), strict=True))
+    after = BLOCK.sub(lambda found: f"```console\n$ {found['command']}\n{screens[found['command']]}```", before)
     if "--check" not in sys.argv[1:]:
         readme.write_text(after, encoding="utf-8")
     elif after != before:
