@@ -57,8 +57,8 @@ def open_model(
         signature: SavedModel: the signature to run.
         tags: SavedModel: the tag set of the meta graph.
         method: TorchScript: the exported method to run in place of ``forward``.
-        constants: arguments that are the same for the whole batch, ``{"sr": 16000}``: of TorchScript those that are no
-            tensors, or a single number; of ONNX and of a SavedModel those without a batch axis.
+        constants: arguments that are the same for the whole batch, ``{"sr": 16000}``: of TorchScript those that
+            aren't tensors, or a single number; of ONNX and of a SavedModel those without a batch axis.
         custom_objects: Keras: classes and functions by the name that the file has for them, for those that are not
             registered. Without ``in_process`` they must be defined in a module.
         in_process: run the model in this process instead of a child of its own.

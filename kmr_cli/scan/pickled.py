@@ -1,4 +1,4 @@
-"""Files that are no model of any format and hold pickles: what ``torch.save`` writes, ``.pkl``, ``.bin``.
+"""Files that aren't a model of any format and hold pickles: what ``torch.save`` writes, ``.pkl``, ``.bin``.
 
 People point a scan at those above all, and they are the ones that run code.
 """

@@ -10,7 +10,7 @@ UNSAFE_CODE = Rule(
     "whoever made the file decides what runs on your machine, with your rights",
     "ask its author for a version without it, or write the part as a registered layer or an operation of the framework",
     command="scan",
-    headline="loading it could run code that is no part of a model",
+    headline="loading it could run code that isn't part of a model",
     gravity=90,
 )
 RULES = (UNSAFE_CODE,)

@@ -89,16 +89,16 @@ def _entry(name: str, entry: Mapping[str, Any]) -> Iterator[Hazard]:
             sizes.parse(expression)
         except ValueError:
             shown = expression[:100]
-            yield Hazard("code", name, f"a size that is no arithmetic, {shown!r}: torch's own loader runs it as Python")
+            yield Hazard("code", name, f"a size that isn't arithmetic, {shown!r}: torch's own loader runs it as Python")
 
 
 def _target(name: str, target: str) -> Iterator[Hazard]:
     parts = target.split(".")
     if target.startswith(_PYTHON):
         if len(parts) > 3 or not all(part.isidentifier() for part in parts):
-            yield Hazard("code", name, f"calls {target[:200]!r}, which is no operator")
+            yield Hazard("code", name, f"calls {target[:200]!r}, which isn't an operator")
     elif parts[:2] == ["torch", "ops"] and len(parts) == 5:
         if parts[2] != "higher_order":
             yield from torch_operators.scan(parts[2], parts[3], name)
     elif not target.startswith(_HIGHER_ORDER):
-        yield Hazard("code", name, f"calls {target[:200]!r}, which is no operator")
+        yield Hazard("code", name, f"calls {target[:200]!r}, which isn't an operator")

@@ -126,7 +126,7 @@ def _named(entry: Mapping[str, Any], kind: str, config: Any, where: str) -> Iter
             "network", where, f"names {_full(module, kind)}, which reaches the network when the model is loaded"
         )
     elif package in _KERAS:
-        yield Hazard("code", where, f"names {_full(module, kind)}, which is no part of a model: loading would call it")
+        yield Hazard("code", where, f"names {_full(module, kind)}, which isn't part of a model: loading would call it")
     elif package in ("", "builtins") or package in _IMPORTED_BY_NAME:
         yield Hazard("foreign", where, f"names {_full(module, kind)}, which is not part of Keras")
     else:
@@ -146,7 +146,7 @@ def _tensorflow(kind: str, config: Any, where: str) -> Iterator[Hazard]:
     if plain or name.startswith("nn.") or f"math.{name}" in _names()["tensorflow"]:
         return
     dangerous = name.startswith(("io.", "raw_ops.", "saved_model.", "train.", "summary.", "data.", "print"))
-    what = "reads or writes files" if name.startswith(("io.", "train.", "summary.", "data.")) else "is no computation"
+    what = "reads or writes files" if name.startswith(("io.", "train.", "summary.", "data.")) else "isn't a computation"
     if dangerous or "py_function" in name or "numpy_function" in name or "load_" in name:
         files = what.startswith("reads")
         yield Hazard("files" if files else "code", where, f"calls tf.{name} when the model is loaded, which {what}")
