@@ -10,6 +10,8 @@ import os
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple, overload
 
+from kmr_cli.formats.common.varint import varint_bytes
+
 VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
 _FIXED = {FIXED64: 8, FIXED32: 4}
 _LONGEST_VARINT = 10
@@ -132,18 +134,9 @@ def varint(data: Buffer, at: int, end: int) -> tuple[int, int]:
 
 def head(number: int, length: int) -> bytes:
     """Tag and length of a field that holds so many bytes."""
-    return _varint_bytes(number << 3 | LENGTH) + _varint_bytes(length)
+    return varint_bytes(number << 3 | LENGTH) + varint_bytes(length)
 
 
 def field_bytes(number: int, content: bytes) -> bytes:
     """A whole field: tag, length, content."""
     return head(number, len(content)) + content
-
-
-def _varint_bytes(number: int) -> bytes:
-    found = bytearray()
-    while number > 0x7F:
-        found.append(number & 0x7F | 0x80)
-        number >>= 7
-    found.append(number)
-    return bytes(found)

@@ -19,6 +19,7 @@ import numpy as np
 
 from kmr_cli.errors import KmrError, ModelLoadError, ModelRunError
 from kmr_cli.formats.common.frameworks import first_line, without_marks
+from kmr_cli.formats.common.varint import varint_bytes
 from kmr_cli.formats.savedmodel.describe import dtypes
 from kmr_cli.formats.savedmodel.describe.analysis import Analysis
 from kmr_cli.formats.savedmodel.describe.graph import producer
@@ -312,20 +313,11 @@ def as_array(value: Any) -> np.ndarray:
 
 def _int32_tensor(number: int) -> bytes:
     """A serialized TensorProto: dtype DT_INT32, no dimensions, one int_val."""
-    return b"\x08\x03\x12\x00\x3a" + _bytes_field(_varint(number))
+    return b"\x08\x03\x12\x00\x3a" + _bytes_field(varint_bytes(number))
 
 
 def _bytes_field(data: bytes) -> bytes:
-    return _varint(len(data)) + data
-
-
-def _varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
+    return varint_bytes(len(data)) + data
 
 
 def failure_text(exc: BaseException) -> str:
