@@ -441,26 +441,26 @@ def test_a_description_that_imports_a_framework_is_found(example, tmp_path, monk
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("name", "line", "said"),
     [
-        ("raise ValueError('no way')", "describe failed in a fresh interpreter: ValueError: no way"),
-        ("import os; os._exit(7)", r"describe ended a fresh interpreter .exit status 7"),
+        ("failing_toy", "raise ValueError('no way')", "describe failed in a fresh interpreter: ValueError: no way"),
+        ("ending_toy", "import os; os._exit(7)", r"describe ended a fresh interpreter .exit status 7"),
     ],
 )
-def test_a_description_that_fails_or_ends_its_interpreter(example, tmp_path, monkeypatch, line, said):
+def test_a_description_that_fails_or_ends_its_interpreter(example, tmp_path, monkeypatch, name, line, said):
     """The next file is described all the same."""
-    (tmp_path / "failing_toy.py").write_text(
+    (tmp_path / f"{name}.py").write_text(
         f"from zoo.toy_format import *\ndef describe(path, options):\n    print('noise')\n    {line}\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    failing = importlib.import_module("failing_toy")
+    failing = importlib.import_module(name)
     (rule,) = [one for one in conformance.RULES if one.name == "describe_imports_no_framework"]
     refused = pytest.raises(conformance.ConformanceError, match=said)
     with conformance.opened(replace(example, format=failing)) as sabotaged, refused:
         rule(sabotaged)
     with conformance.opened(example) as whole:
         rule(whole)
-    del sys.modules["failing_toy"]
+    del sys.modules[name]
 
 
 def test_every_rule_has_met_a_saboteur():
