@@ -76,7 +76,7 @@ class RareValues:
         old = values[rows]
         limit = _range_of(spec)
         if limit:
-            alone = values.size == len(values)  # where a sample is one id, 0 is no padding
+            alone = values.size == len(values)  # where a sample is one id, 0 isn't padding
             new = self._next(spec.name, limit, old.size, 0 if alone else 1).reshape(old.shape).astype(old.dtype)
             return new if alone else np.where(old == 0, old, new)
         wanted = np.array([one for one in self._comparands if _fits(one, values)])

@@ -105,7 +105,7 @@ def test_a_wrong_rule_is_found(kind, rule, name):
 
 
 def changed(traced, known, right):
-    """Whether the wrong rule leads to a claim that is no proof any more."""
+    """Whether the wrong rule leads to a claim that isn't proof any more."""
     from kmr_cli.proof import engine
 
     graph = traced.graph()

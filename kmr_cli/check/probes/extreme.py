@@ -125,7 +125,7 @@ def _note(run: Run, moved: Mapping[Tap, int]) -> None:
 def _poison(run: Run) -> None:
     """NaN, Inf and -Inf in sample 0, a pass each; none of the rest once the model has failed on one.
 
-    What is multiplied by zero carries all three. Where Inf alone shows it is no poison but an extreme: there a model
+    What is multiplied by zero carries all three. Where Inf alone shows it isn't poison but an extreme: there a model
     asks whether anything is as large.
     """
     for word, value in _POISONS.items():
