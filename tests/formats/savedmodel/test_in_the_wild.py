@@ -218,6 +218,38 @@ class Sparse(tf.Module):
         return {"y": tf.sparse.sparse_dense_matmul(words, tf.ones((4, 2)))}
 
 
+class RaggedMean(tf.Module):
+    """No operation here takes row splits as such: only the signature of the function tells what they are."""
+
+    @tf.function(input_signature=[tf.RaggedTensorSpec((None, None), tf.int32)])
+    def __call__(self, ids):
+        return {"y": tf.reduce_mean(tf.gather(tf.ones((10, 2)), ids), axis=1)}
+
+
+class Nested(tf.Module):
+    """Two levels of rows, in a dictionary, beside a plain tensor."""
+
+    @tf.function(
+        input_signature=[
+            {"words": tf.RaggedTensorSpec((None, None, None), tf.float32), "age": tf.TensorSpec((None,), tf.float32)}
+        ]
+    )
+    def __call__(self, given):
+        return {"y": tf.reduce_sum(given["words"], axis=(1, 2)) + given["age"]}
+
+
+@pytest.mark.parametrize("kind", [RaggedMean, Nested])
+def test_row_splits_are_found_by_what_the_function_declares(tmp_path, kind):
+    module = kind()
+    tf.saved_model.save(module, str(tmp_path), signatures=module.__call__.get_concrete_function())
+    with open_model(tmp_path, in_process=True) as model:
+        notes = [note for note in model.info.notes if "ragged" in note]
+        assert sum("row splits" in note for note in notes) == (1 if kind is RaggedMean else 2)
+        assert not any("'age'" in note for note in notes)
+        with pytest.raises(BatchError, match="takes a ragged tensor in parts"):
+            model.check_batch_axis()
+
+
 @pytest.mark.parametrize(("kind", "part"), [(Ragged, "row splits"), (Sparse, "indices")])
 def test_parts_of_a_ragged_or_sparse_tensor_are_not_samples(tmp_path, kind, part):
     module = kind()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from kmr_cli.formats.savedmodel.describe.graph import producer
+from kmr_cli.formats.savedmodel.describe.type_specs import declared_parts
 
 if TYPE_CHECKING:
     from kmr_cli.formats.savedmodel.describe.analysis import Analysis
@@ -24,7 +25,9 @@ _PASS_ON = frozenset({"Identity", "Cast", "Reshape", "ExpandDims", "Squeeze"})
 
 def composites(analysis: Analysis) -> dict[str, tuple[str, str]]:
     """Input -> (``ragged`` or ``sparse``, what part it is)."""
-    found: dict[str, tuple[str, str]] = {}
+    source = analysis.source
+    fed = {producer(info.name): name for name, info in source.signature.inputs.items() if info.name}
+    found: dict[str, tuple[str, str]] = declared_parts(source.meta_graph, fed)
     for one in analysis.inputs:
         for kind, part in _parts(analysis, one.tensor):
             found[one.name] = kind, part

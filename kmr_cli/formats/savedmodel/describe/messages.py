@@ -5,7 +5,7 @@ them back unchanged. The descriptors live in a pool of their own, because the de
 definitions of the same messages only once.
 
 Field numbers: tensorflow/core/protobuf/saved_model.proto, meta_graph.proto, saved_object_graph.proto,
-trackable_object_graph.proto, tensorflow/core/framework/graph.proto, node_def.proto, attr_value.proto,
+trackable_object_graph.proto, struct.proto, tensorflow/core/framework/graph.proto, node_def.proto, attr_value.proto,
 tensor.proto, function.proto, op_def.proto, and tf_keras/src/protobuf/saved_metadata.proto for KerasMetadata.
 """
 
@@ -48,9 +48,17 @@ TensorInfo name=1:string dtype=2:int32 tensor_shape=3:TensorShapeProto coo_spars
 TensorInfo composite_tensor=5:CompositeTensor
 CooSparse values_tensor_name=1:string indices_tensor_name=2:string dense_shape_tensor_name=3:string
 CompositeTensor type_spec=1:TypeSpec components=2:*TensorInfo
-TypeSpec type_spec_class=1:int32 type_spec_class_name=3:string
+TypeSpec type_spec_class=1:int32 type_state=2:StructuredValue type_spec_class_name=3:string
+StructuredValue int64_value=12:int64 tensor_spec_value=33:TensorSpec type_spec_value=34:TypeSpec
+StructuredValue bounded_tensor_spec_value=35:TensorSpec list_value=51:StructuredList tuple_value=52:StructuredList
+StructuredValue dict_value=53:StructuredDict named_tuple_value=54:NamedTuple
+StructuredList values=1:*StructuredValue
+StructuredDict fields=1:StructuredValue{}
+NamedTuple name=1:string values=2:*NamedField
+NamedField key=1:string value=2:StructuredValue
+TensorSpec name=1:string
 SavedObjectGraph nodes=1:*SavedObject concrete_functions=2:SavedConcreteFunction{}
-SavedConcreteFunction bound_inputs=2:*int32
+SavedConcreteFunction bound_inputs=2:*int32 canonicalized_input_signature=3:StructuredValue
 SavedObject children=1:*ObjectReference user_object=4:SavedUserObject variable=7:SavedVariable
 ObjectReference node_id=1:int32 local_name=2:string
 SavedUserObject identifier=1:string metadata=3:string

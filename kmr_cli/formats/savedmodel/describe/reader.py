@@ -131,7 +131,7 @@ def _choose_signature(path: Path, names: tuple[str, ...], wanted: str | None) ->
         )
     if wanted in names:
         return wanted
-    near = difflib.get_close_matches(wanted, names, n=3, cutoff=0.4) or list(names)
+    near = difflib.get_close_matches(wanted, names, n=3, cutoff=0.6) or list(names)
     raise ModelFileError(
         f"{path.name}: no signature is called {wanted!r}",
         "choose one: " + ", ".join(f"--signature {name}" for name in near),

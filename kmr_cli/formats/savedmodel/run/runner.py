@@ -11,6 +11,7 @@ it, so that buffers are free to be used again as in a run without taps.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -289,11 +290,11 @@ def _what_to_do(exc: BaseException) -> str:
     text = str(exc)
     if "Could not parse example" in text or "Could not parse Example" in text:
         return (
-            "the input takes serialized tf.train.Example messages, one a sample: give them with --input, as the object"
-            " array of their SerializeToString()"
+            "the input takes serialized tf.train.Example messages, one a sample: numpy.save('x.npy', numpy.array("
+            "[example.SerializeToString() for example in examples], object)), then --input x.npy"
         )
     if "No OpKernel" in text or "OpKernel was registered" in text:
-        return "this operation runs on another device only: export the model for the CPU"
+        return "export the model for the CPU: this operation was chosen for a GPU or a TPU"
     if any(words in text for words in _FILE_FAILURES):
         return "the model itself reads or writes this file: run it where it can, or export it without"
     return "check the input's values and shape"
@@ -320,9 +321,15 @@ def _bytes_field(data: bytes) -> bytes:
     return varint_bytes(len(data)) + data
 
 
+_NO_KERNEL = re.compile(r"No OpKernel was registered to support Op '(\w+)'")
+
+
 def failure_text(exc: BaseException) -> str:
     """What TensorFlow says went wrong, without its headings and stack traces."""
     text = str(getattr(exc, "message", None) or exc)
+    missing = _NO_KERNEL.search(text)
+    if missing is not None:
+        return f"the operation {missing[1]!r} has no implementation for the CPU"
     lines = [without_marks(line) for line in text.splitlines()]
     told = [line for line in lines if line and not line.startswith(_HEADINGS)]
     return (told[0] if told else first_line(exc)).rstrip(".")

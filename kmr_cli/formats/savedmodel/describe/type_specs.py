@@ -1,0 +1,94 @@
+"""What the file says of the arguments of its functions: which tensors are the parts of one ragged or sparse one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeAlias
+
+from kmr_cli.formats.savedmodel.describe.graph import producer
+
+Role: TypeAlias = "tuple[str, str] | None"
+"""(``ragged`` or ``sparse``, which part), or None for a plain tensor."""
+
+_SPARSE, _RAGGED = 1, 3
+"""``TypeSpecProto.TypeSpecClass``."""
+_CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
+_DEEPEST = 8
+
+
+def declared_parts(meta_graph: Any, fed: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """Input -> (``ragged`` or ``sparse``, what part it is), where a function that takes it says so.
+
+    Args:
+        meta_graph: its MetaGraphDef.
+        fed: node of the graph -> input.
+    """
+    functions = {one.signature.name: one for one in meta_graph.graph_def.library.function}
+    concrete = meta_graph.object_graph_def.concrete_functions
+    found: dict[str, tuple[str, str]] = {}
+    seen: set[tuple[str, tuple[str | None, ...]]] = set()  # functions may call each other in a million ways
+
+    def look(nodes: Iterable[Any], known: dict[str, str], depth: int) -> None:
+        calls = []
+        for node in nodes:
+            entries = [entry for entry in node.input if not entry.startswith("^")]
+            if node.op == "Identity" and entries and (name := known.get(_source(entries[0]))) is not None:
+                known[node.name] = name
+            elif node.op in _CALLS and "f" in node.attr:
+                calls.append((node.attr["f"].func.name, entries))
+        for function, entries in calls:
+            names = [known.get(_source(entry)) for entry in entries]
+            if not any(names) or (function, tuple(names)) in seen:
+                continue
+            seen.add((function, tuple(names)))
+            if function in concrete:
+                roles = _roles(concrete[function].canonicalized_input_signature)
+                for name, role in zip(names, roles, strict=False):
+                    if name is not None and role is not None:
+                        found[name] = role
+            if function in functions and depth < _DEEPEST:
+                arguments = functions[function].signature.input_arg
+                inner = {
+                    argument.name: name for argument, name in zip(arguments, names, strict=False) if name is not None
+                }
+                look(functions[function].node_def, inner, depth + 1)
+
+    look(meta_graph.graph_def.node, dict(fed), 0)
+    return found
+
+
+def _source(entry: str) -> str:
+    """The node, or the argument of a function, that an entry names: ``call:output:0``, ``x:0``, ``x``."""
+    return producer(entry).partition(":")[0]
+
+
+def _roles(value: Any) -> Iterator[Role]:
+    """One for each tensor that a structure of arguments stands for, in the order in which a function takes them."""
+    if value.HasField("tuple_value"):
+        parts = list(value.tuple_value.values)
+    elif value.HasField("list_value"):
+        parts = list(value.list_value.values)
+    elif value.HasField("dict_value"):
+        parts = [value.dict_value.fields[key] for key in sorted(value.dict_value.fields)]
+    elif value.HasField("named_tuple_value"):
+        parts = [pair.value for pair in value.named_tuple_value.values]
+    else:
+        parts = []
+    for part in parts:
+        yield from _roles(part)
+    if value.HasField("tensor_spec_value") or value.HasField("bounded_tensor_spec_value"):
+        yield None
+    if value.HasField("type_spec_value"):
+        yield from _of_type(value.type_spec_value)
+
+
+def _of_type(spec: Any) -> Iterator[Role]:
+    if spec.type_spec_class == _SPARSE:
+        for part in ("indices", "values", "shape"):
+            yield "sparse", part
+    elif spec.type_spec_class == _RAGGED:
+        yield "ragged", "values"
+        state = list(spec.type_state.tuple_value.values)  # shape, dtype, ragged rank, dtype of the row splits
+        rank = state[2].int64_value >> 1 if len(state) > 2 else 1  # a sint64, which is zigzag-encoded
+        for _ in range(min(max(rank, 1), 16)):
+            yield "ragged", "row splits"
