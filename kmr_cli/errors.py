@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 
 class KmrError(Exception):
     """An expected failure. The command line shows it as one line with a hint, never as a traceback.
 
-    As text it is both, so that whoever meets it in Python sees the hint as well.
+    As text it is both, so that whoever meets it in Python sees the hint as well, and in the words of Python: ``batch=``
+    where the command line has ``--input``.
 
     Attributes:
         message: what is wrong, one line, naming the thing (file, layer, input).
-        hint: what to do or type instead, one line; None where nothing helps.
+        hint: what to do or type instead, one line, in the words of the command line; None where nothing helps.
     """
 
     def __init__(self, message: str, hint: str | None = None) -> None:
@@ -20,7 +23,11 @@ class KmrError(Exception):
 
     def __str__(self) -> str:
         # Not as a note (PEP 678): Python 3.10 has none.
-        return self.message if self.hint is None else f"{self.message}\nhint:  {self.hint}"
+        text = self.message if self.hint is None else f"{self.message}\nhint:  {self.hint}"
+        if "--" not in text and "kmr-inspect" not in text:
+            return text
+        said: str = import_module("kmr_cli.api.in_python").in_python(text)
+        return said
 
 
 class ModelFileError(KmrError):

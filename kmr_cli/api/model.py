@@ -386,7 +386,7 @@ class Model:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Model {self.info.path} ({self.info.writer}), {len(self.layers)} layers>"
+        return f"<Model {self.info.path!r} {self.info.format}, {len(self.layers)} layers>"
 
 
 def opened(model: Model) -> Opened:

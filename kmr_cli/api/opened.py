@@ -128,5 +128,5 @@ def open_live(model: Any, options: OpenOptions, *, in_process: bool, report: Tel
         given = "method, constants and custom_objects are for model files"
         raise KmrError(given, "save the model and give its path")
     format_, session = adopt(model)
-    info = describe_live(format_, session)
+    info = describe_live(format_, session, name=type(model).__name__)
     return Opened(None, options, info, Here(LiveSessions(format_, model, session)), report)

@@ -38,10 +38,10 @@ def refusal(model: Any) -> KmrError | None:
     return None
 
 
-def describe_live(format_: Format, session: Session) -> ModelInfo:
-    """What is known of a live model without a file."""
+def describe_live(format_: Format, session: Session, *, name: str = "model") -> ModelInfo:
+    """What is known of a live model without a file; ``name`` is that of its class."""
     return ModelInfo(
-        path="(live model)",
+        path=f"(live {name})",
         format=format_.NAME,
         writer=format_.TITLE,
         inputs=session.inputs,

@@ -93,7 +93,7 @@ class Dependence:
     title: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report(Shown):
     """The outcome of a check.
 
@@ -132,3 +132,25 @@ class Report(Shown):
     grounds: Grounds = field(default_factory=Grounds)
 
     unproven = deprecated("unproven", "inconclusive")
+
+    @property
+    def unjudged(self) -> dict[str, str]:
+        """Layers that the passes neither blame nor clear, and why.
+
+        Nothing that leaves them reacted, or their samples are mixed by another layer.
+        """
+        guilty = {finding.layer for finding in self.findings if finding.severity != "note"}
+        found = {}
+        for tap in self.taps:
+            if not tap.port.startswith("out") or not tap.layer:
+                continue
+            if tap.index.kind in ("inconclusive", "constant"):
+                found[tap.layer] = tap.index.evidence or "no replaced sample changed what leaves it"
+            elif tap.index.kind in ("mixed", "interleaved") and not tap.index.max_ulp and tap.layer not in guilty:
+                found[tap.layer] = "its samples are mixed, which begins at another layer"
+        return found
+
+    def _brief(self) -> str:
+        found = [f"{finding.rule} at {finding.layer!r}" for finding in self.findings if finding.severity == "error"]
+        more = f": {', '.join(found[:3])}{', …' if len(found) > 3 else ''}" if found else ""
+        return f"{self.verdict} {self.path!r}, {len(self.taps)} taps, {self.forward_passes} passes{more}"

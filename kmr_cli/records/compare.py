@@ -62,7 +62,7 @@ class MatchedCall:
         return "path" if (self.layer, self.call) == (self.baseline_layer, self.baseline_call) else "order"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison(Shown):
     """The outcome of a comparison of a model with a baseline.
 
@@ -108,3 +108,8 @@ class Comparison(Shown):
     grounds: Grounds = field(default_factory=Grounds)
 
     unproven = deprecated("unproven", "inconclusive")
+
+    def _brief(self) -> str:
+        found = [f"{finding.rule} at {finding.layer!r}" for finding in self.findings if finding.severity == "error"]
+        more = f": {', '.join(found[:3])}{', …' if len(found) > 3 else ''}" if found else ""
+        return f"{self.verdict} {self.path!r} against {self.baseline!r}, {self.compared} tensors{more}"

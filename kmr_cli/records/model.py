@@ -67,7 +67,7 @@ class TensorSpec:
         return self.limit is not None or self.whole
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LayerInfo(Shown):
     """One layer of a model file.
 
@@ -99,8 +99,12 @@ class LayerInfo(Shown):
     scopes: tuple[str, ...] = ()
     call_inputs: tuple[tuple[str, ...], ...] = ()
 
+    def _brief(self) -> str:
+        shapes = "".join(f" {spec.shape}" for spec in self.outputs if spec.shape is not None)
+        return f"{self.path!r} {self.type}{shapes}"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class ModelInfo(Shown):
     """What a model file declares, read without any framework.
 
@@ -172,6 +176,10 @@ class ModelInfo(Shown):
         while path := path.rpartition(self.separator)[0]:
             yield path
 
+    def _brief(self) -> str:
+        takes, gives = ([spec.name for spec in specs] for specs in (self.inputs, self.outputs))
+        return f"{self.path!r} {self.format}: {takes} -> {gives}, {len(self.layers)} layers"
+
     def takes(self, size: int) -> bool:
         """Whether a batch of this many samples is within :attr:`batch_range`."""
         least, most = self.batch_range
@@ -207,7 +215,7 @@ class BatchIndex:
     proof = deprecated("proof", "evidence")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Record(Shown):
     """One tapped value with its batch index.
 
@@ -229,3 +237,8 @@ class Record(Shown):
     index: BatchIndex
     sample: int | None = None
     inputs: tuple[str, ...] = ()
+
+    def _brief(self) -> str:
+        whose = "" if self.sample is None else f", sample {self.sample}"
+        tap = f"{self.layer!r} call {self.call} {self.port}{whose}"
+        return f"{tap}: {self.value.dtype} {self.value.shape}, {self.index.kind}"

@@ -11,7 +11,16 @@ from typing import Any
 
 
 class Shown:
-    """A record that looks as the terminal shows it."""
+    """A record that looks as the terminal shows it, and is one short line among others: its fields may hold thousands.
+
+    Subclasses are dataclasses with ``repr=False``, and say with :meth:`_brief` what that line tells.
+    """
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._brief()}>"
+
+    def _brief(self) -> str:
+        raise NotImplementedError
 
     def __str__(self) -> str:
         return str(_display().as_text(self))

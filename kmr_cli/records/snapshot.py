@@ -89,7 +89,7 @@ class InputSketch:
     declared: Shape | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Snapshot(Shown):
     """A model's behaviour on one batch, small enough to be kept beside the code.
 
@@ -122,3 +122,6 @@ class Snapshot(Shown):
     taps: tuple[TapSketch, ...]
     separator: str = "/"
     schema: int = 2
+
+    def _brief(self) -> str:
+        return f"{self.path!r}, {self.size} samples, {len(self.taps)} tensors"

@@ -112,6 +112,22 @@ def test_a_record_looks_as_in_the_terminal(value):
     assert value._repr_html_().startswith("<pre")
 
 
+@pytest.mark.parametrize("value", [*RECORDS, info(layers=500), record(HOSTILE)], ids=lambda value: type(value).__name__)
+def test_among_others_a_record_is_one_short_line(value):
+    text = repr(value)
+    assert text.startswith(f"<{type(value).__name__} ")
+    assert text.isprintable()
+    assert len(text) < 300
+    assert "conv" in text or "m" in text
+
+
+def test_a_failure_names_what_was_found_in_short():
+    line = repr(report())
+    assert report().verdict in line
+    for finding in report().findings[:1]:
+        assert (finding.rule in line) == (finding.severity == "error")
+
+
 def test_what_is_shown_is_what_the_command_shows(capsys):
     from rich.console import Console
 

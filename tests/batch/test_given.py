@@ -240,7 +240,7 @@ class TestSynthetic:
         assert synthesize(model, 4, 0, {None: (3, 16, 16)})["x"].shape == (4, 3, 16, 16)
 
     def test_shape_that_contradicts_the_file(self):
-        with pytest.raises(BatchError, match="--shape image=9,9,1 does not fit"):
+        with pytest.raises(BatchError, match=r"shapes=\{'image': '9,9,1'\} does not fit"):
             synthesize(info(IMAGE), 4, 0, {"image": (9, 9, 1)})
         with pytest.raises(BatchError, match="the model has no input"):
             synthesize(info(IMAGE), 4, 0, {"img": (8, 8, 1)})

@@ -101,7 +101,9 @@ class TestData:
 
     def test_another_than_the_file_declares_is_refused(self):
         declared = info(TensorSpec("x", (None, 3), "int32", limit=2))
-        with pytest.raises(BatchError, match="--shape x=3:bool does not fit: the model declares dtype int32") as no:
+        with pytest.raises(
+            BatchError, match=r"shapes=\{'x': '3:bool'\} does not fit: the model declares dtype int32"
+        ) as no:
             synthesize(declared, 5, 0, {None: (3, "bool")})
         assert "leave out the dtype" in no.value.hint
 

@@ -145,7 +145,7 @@ def test_the_python_interface(home, models):
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT], cwd=models, capture_output=True, text=True, timeout=120, env=environment(home)
     )
-    assert done.stdout.splitlines() == ["True block:hidden toy", "(live model) block:hidden pass"], done.stderr
+    assert done.stdout.splitlines() == ["True block:hidden toy", "(live ToyModel) block:hidden pass"], done.stderr
 
 
 # -- where it is not installed, or broken -------------------------------------------------------------------------

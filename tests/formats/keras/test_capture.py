@@ -416,7 +416,7 @@ def test_custom_layers_come_with_import(tmp_path):
 
 
 def test_a_module_to_import_that_is_not_there(tmp_path):
-    with pytest.raises(ModelLoadError, match="--import no_such_module_here: there is no such module"):
+    with pytest.raises(ModelLoadError, match=r"imports=\['no_such_module_here'\]: there is no such module"):
         keras_archive.open(zoo.saved("sequential", tmp_path), OpenOptions(imports=("no_such_module_here",)))
 
 

@@ -159,7 +159,7 @@ def test_libraries_of_custom_operators(tmp_path, monkeypatch):
 def test_a_library_that_cannot_be_loaded(tmp_path):
     (tmp_path / "broken.so").write_bytes(b"not a library")
     library = str(tmp_path / "broken.so")
-    with pytest.raises(ModelLoadError, match=r"--import .*broken\.so: it cannot be loaded as a library"):
+    with pytest.raises(ModelLoadError, match=r"imports=\['.*broken\.so'\]: it cannot be loaded as a library"):
         opened(simple("Relu"), tmp_path, imports=(library,))
 
 

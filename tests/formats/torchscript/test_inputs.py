@@ -123,7 +123,7 @@ def test_what_the_code_declares_is_enforced(traced):
     with pytest.raises(BatchError, match=r"'x': expected shape \(batch, \?, 8\), given \(9, 5, 7\)"):
         fit(from_arrays(wrong), tuple(specs(path).values()), fixed_batch=None, notice=lambda _: None)
     info = torchscript.describe(path, OpenOptions())
-    with pytest.raises(BatchError, match="--shape x=5,7 does not fit"):
+    with pytest.raises(BatchError, match=r"shapes=\{'x': '5,7'\} does not fit"):
         synthesize(info, 4, 0, {"x": (5, 7), "pad": (5,)})
 
 
