@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from kmr_cli.cli import options, target
 from kmr_cli.cli.clock import Clock
+
+if TYPE_CHECKING:
+    from kmr_cli.formats.interface import OpenOptions
+    from kmr_cli.records import ModelInfo
 
 
 @click.command("layers", short_help="List the layers of MODEL.")
@@ -14,6 +20,11 @@ from kmr_cli.cli.clock import Clock
 @click.option("--depth", type=click.IntRange(min=1), metavar="N", help="Only layers at most N levels deep.")
 @click.option("--long", is_flag=True, help="Also what enters each layer, and its dtype.")
 @click.option("--every", is_flag=True, help="Also repeated blocks, and containers that never run.")
+@click.option(
+    "--shape", "shapes", metavar="[NAME=]N,N,…[:DTYPE]", multiple=True,
+    help="Shape of ONE sample: runs the model on made-up data of it, and shows the shapes that the file does not"
+    " declare.",
+)  # fmt: skip
 @target.options("layers", output="Write it into FILE ({suffixes}) instead of printing it.")
 @options.opening
 @options.debug
@@ -23,6 +34,7 @@ def command(
     depth: int | None,
     long: bool,
     every: bool,
+    shapes: tuple[str, ...],
     format_: str | None,
     output: str | None,
     force: bool,
@@ -35,14 +47,15 @@ def command(
 ) -> None:
     """List the layers of MODEL: path, type, shapes, parameters, inputs.
 
-    Reads the file's own description: needs no framework and reads no weights.
-    Every path listed is one that --layer of the other commands takes.
+    Reads the file's own description: needs no framework and reads no weights,
+    unless --shape asks for a run. Every path listed is one that --layer of the other commands takes.
 
     \b
     Examples:
       kmr-inspect layers model.keras
       kmr-inspect layers exported_model/ --filter '*attention*'
       kmr-inspect layers model.pt --depth 1 --format json
+      kmr-inspect layers model.pt --shape 3,224,224
     """
     from fnmatch import fnmatchcase
     from pathlib import Path
@@ -51,7 +64,8 @@ def command(
 
     clock = Clock()
     goal = target.target("layers", format_, output, force=force, sources=[model])
-    info = describe(Path(model), options.open_options(imports, signature, tags, method, constants), debug=debug)
+    opening = options.open_options(imports, signature, tags, method, constants)
+    info = _run(model, opening, shapes, debug) if shapes else describe(Path(model), opening, debug=debug)
     shown = tuple(
         layer
         for layer in info.layers
@@ -71,3 +85,19 @@ def command(
 
     with options.Messages() as messages:
         goal.write(Listing(info, shown, clock.run()), messages)
+
+
+def _run(model: str, opening: OpenOptions, shapes: tuple[str, ...], debug: bool) -> ModelInfo:
+    """What the file declares, completed by a run."""
+    from kmr_cli.api.model import Model
+    from kmr_cli.api.shapes import with_shapes
+
+    given = options.parse_shapes(shapes)
+    with options.Messages() as messages:
+
+        def report(kind: str, text: str) -> None:
+            if kind == "progress":  # notices are of what the data is good for, and here only its shape counts
+                messages(kind, text)
+
+        with Model(model, opening, fork=True, debug=debug, report=report) as opened:
+            return with_shapes(opened, given)

@@ -53,6 +53,31 @@ def test_the_first_line_names_format_and_writer(kmr, name, title):
     assert f"{name}  {title}" in kmr("layers", name, cwd=HOME).out.splitlines()[0]
 
 
+ZOO = Path(__file__).parents[1] / "zoo" / "onnx"
+
+
+def test_a_run_on_a_given_shape_shows_what_the_file_leaves_open(kmr):
+    path = ZOO / "bert-old.onnx"
+    assert "MatMul              (batch, 5, 16)" not in kmr("layers", path).out
+    shapes = [part for name in ("ids", "kinds", "mask") for part in ("--shape", f"{name}=5:int64")]
+    screen = kmr("layers", path, *shapes)
+    assert (screen.code, screen.err) == (0, "")
+    assert "    linear1    MatMul              (batch, 5, 16)     144" in screen.out.splitlines()
+    assert "~" not in screen.out
+    found = json.loads(kmr("layers", path, *shapes, "--format", "json").out)
+    jsonschema.validate(found, DOCUMENTED)
+    wrong = kmr("layers", path, "--shape", "ids=6,1:int64")
+    assert wrong.code == 2
+    assert "--shape ids=6,1 does not fit" in wrong.err
+
+
+def test_what_grows_with_the_batch_is_told_by_a_run(kmr):
+    """Windows are merged into axis 0; the file of the older exporter does not tell by how much."""
+    shown = kmr("layers", ZOO / "windows-old.onnx", "--shape", "8,3").out
+    assert "(batch, 8, " in shown
+    assert "*batch, " in shown
+
+
 def test_filter_and_depth(kmr):
     screen = kmr("layers", HOME / "pair.keras", "--filter", "tower/*", "--format", "json")
     assert {layer["path"].partition("/")[0] for layer in json.loads(screen.out)["layers"]} == {"tower"}
