@@ -109,6 +109,8 @@ def run(arguments: list[str]) -> int:
     except click.ClickException as exc:
         context = getattr(exc, "ctx", None)
         hint = f"see {context.command_path} --help" if context else None
+        if isinstance(exc, click.MissingParameter) and isinstance(exc.param, click.Option) and hint:
+            hint = f"{exc.param.opts[-1]} {exc.param.metavar or ''}: {_sentence(exc.param.help)}; {hint}"
         typed = "" if context is None or context.parent else _command_of(arguments)
         if typed and Path(typed).exists():
             import shlex
@@ -134,6 +136,12 @@ def run(arguments: list[str]) -> int:
         return ExitCode.COULD_NOT
     except Exception as exc:
         return _unexpected(exc, arguments)
+
+
+def _sentence(text: str | None) -> str:
+    """The first sentence of an option's help."""
+    first = (text or "").split(". ")[0].split("; ")[0].rstrip(".")
+    return first[:1].lower() + first[1:]
 
 
 def _command_of(arguments: list[str]) -> str:

@@ -23,7 +23,7 @@ def arguments(text: str) -> dict[str, Any]:
     try:
         given = json.loads(text)
     except ValueError as exc:
-        raise click.BadParameter(f"not JSON: {exc}", param_hint="--kwargs") from exc
+        raise click.BadParameter(f"not JSON ({exc}); write it as in '{{\"units\": 8}}'", param_hint="--kwargs") from exc
     if not isinstance(given, dict):
         raise click.BadParameter("must be a JSON object, as in '{\"units\": 8}'", param_hint="--kwargs")
     return given

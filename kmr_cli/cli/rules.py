@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import difflib
+from typing import TYPE_CHECKING
+
 import click
 
 from kmr_cli.cli import options
 from kmr_cli.cli.complaint import styled
+
+if TYPE_CHECKING:
+    from kmr_cli.rules import Rule
+
+
+def _chosen(code: str) -> list[Rule]:
+    """The rules that a code, the beginning of one, its number alone or a name stands for."""
+    from kmr_cli.rules import RULES
+
+    start = f"KMR{code}" if code.isdecimal() else code.upper()
+    return [rule for rule in RULES.values() if code and (rule.code.startswith(start) or rule.name == code.lower())]
 
 
 @click.command("rules")
@@ -14,7 +28,7 @@ from kmr_cli.cli.complaint import styled
 def command(code: str | None, debug: bool) -> None:  # noqa: ARG001  (read where errors are shown)
     """List the rules, or explain some.
 
-    CODE is a rule, or the beginning of several.
+    CODE is a rule, or the beginning of several: KMR101, 101, KMR2, or a name.
 
     \b
     Examples:
@@ -31,9 +45,12 @@ def command(code: str | None, debug: bool) -> None:  # noqa: ARG001  (read where
             click.echo(f"{rule.code}  {rule.name:<22} {rule.severity}{others}")
             click.echo(click.wrap_text(rule.found_when, 78, " " * 8, " " * 8))
         return
-    chosen = [rule for rule in RULES.values() if code and rule.code.startswith(code.upper())]
+    chosen = _chosen(code)
     if not chosen:
-        raise KmrError(f"no rule {code!r}", "kmr-inspect rules lists them")
+        names = {rule.name: rule.code for rule in RULES.values()}
+        near = difflib.get_close_matches(code.lower(), names, 1) or difflib.get_close_matches(code.upper(), RULES, 1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise KmrError(f"no rule {code!r}", f"{hint}kmr-inspect rules lists them")
     for number, rule in enumerate(chosen):
         if number:
             click.echo()

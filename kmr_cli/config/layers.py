@@ -11,6 +11,8 @@ from kmr_cli.errors import LayerError
 from kmr_cli.records import LayerInfo
 
 _SHOWN = 5
+_NEAR = 0.6
+"""How alike a name must be to be offered: below that, what is meant is another one mostly."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +85,8 @@ def unknown_layer(pattern: str, layers: Sequence[LayerInfo]) -> LayerError:
     """The error for a pattern that matches nothing: the nearest names, or how to list them."""
     paths = [layer.path for layer in layers if not layer.untappable]
     last = {path.replace(".", "/").rsplit("/", 1)[-1].lower(): path for path in reversed(paths)}
-    near = difflib.get_close_matches(pattern, paths, n=3, cutoff=0.5)
-    near += [last[name] for name in difflib.get_close_matches(pattern.lower(), last, n=3, cutoff=0.5)]
+    near = difflib.get_close_matches(pattern, paths, n=3, cutoff=_NEAR)
+    near += [last[name] for name in difflib.get_close_matches(pattern.lower(), last, n=3, cutoff=_NEAR)]
     near = list(dict.fromkeys(near))[:3]
     if near:
         hint = "did you mean " + " or ".join(repr(path) for path in near) + "?"

@@ -65,7 +65,9 @@ class Policy:
         object.__setattr__(self, "batch_sizes", checked_sizes(self.batch_sizes))
         for code in (*self.select, *self.ignore):
             if not any(rule.startswith(code) for rule in RULES):
-                raise KmrError(f"no rule starts with {code!r}", "kmr-inspect rules lists them")
+                near = next((rule for rule in RULES if rule == f"KMR{code}" or rule == code.upper()), None)
+                hint = f"did you mean {near}? " if near else ""
+                raise KmrError(f"no rule starts with {code!r}", f"{hint}kmr-inspect rules lists them")
 
     def resolved(self, layers: Collection[str], separator: str) -> Policy:
         """The same, with the whole path for every unique end of one.

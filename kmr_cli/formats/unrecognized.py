@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import stat
 from pathlib import Path
@@ -11,6 +12,10 @@ from kmr_cli.formats import all_formats
 from kmr_cli.formats.common.archives import zip_names
 from kmr_cli.formats.interface import optional
 from kmr_cli.formats.words import known_files
+
+_LOOKED_AT = 500
+"""Entries of a folder among which models are looked for."""
+_LISTED = 8
 
 
 def refuse_missing(path: Path) -> None:
@@ -39,13 +44,16 @@ def diagnose(path: Path) -> ModelFileError:
     """The error for an existing path that no format claims: formats say first what they know of their own world."""
     if path.is_file() and path.stat().st_size == 0:
         return ModelFileError(f"{path}: the file is empty", "copy or save the model again")
+    inside = _models_in(path) if path.is_dir() else []
+    if any((path / name).is_file() for name in inside):
+        return _folder(path, inside)
     for format_ in all_formats():
         explain = optional(format_, "explain")
         error: ModelFileError | None = explain(path) if explain is not None else None
         if error is not None:
             return error
     if path.is_dir():
-        return ModelFileError(f"{path}: a directory, but not a model", f"give {known_files()}")
+        return _folder(path, inside)
     with path.open("rb") as file:
         head = file.read(16)
     if head.startswith(b"PK"):
@@ -54,6 +62,30 @@ def diagnose(path: Path) -> ModelFileError:
         return ModelFileError(f"{path}: a NumPy array, not a model", "give arrays with --input")
     what = f"{path.suffix or 'no suffix'}, unknown content"
     return ModelFileError(f"{path}: not a model file ({what})", f"give {known_files()}")
+
+
+def _folder(path: Path, inside: list[str]) -> ModelFileError:
+    """A folder that is no model, and what is in it that is one."""
+    if not inside:
+        return ModelFileError(f"{path}: a directory, but not a model", f"give {known_files()}")
+    listed = ", ".join(inside[:_LISTED]) + (f", … ({len(inside)} in all)" if len(inside) > _LISTED else "")
+    what = "one model, and is none itself" if len(inside) == 1 else "models, and is none itself"
+    return ModelFileError(f"{path}: a directory that holds {what}: {listed}", f"give one of them: {path / inside[0]}")
+
+
+def _models_in(path: Path) -> list[str]:
+    """Names of the models in a folder, as far as it is looked through."""
+    found = []
+    try:
+        entries = sorted(path.iterdir())[:_LOOKED_AT]
+    except OSError:
+        return []
+    for entry in entries:
+        with contextlib.suppress(Exception):  # whatever is wrong with one says nothing of the others
+            mode = entry.stat().st_mode
+            if (stat.S_ISREG(mode) or stat.S_ISDIR(mode)) and any(one.matches(entry) for one in all_formats()):
+                found.append(entry.name)
+    return found
 
 
 def _zip(path: Path) -> ModelFileError:
@@ -69,6 +101,8 @@ def _zip(path: Path) -> ModelFileError:
 
 
 def _nearest(path: Path) -> str | None:
+    if any(character in path.name for character in "*?["):
+        return "no file matches this pattern: the shell hands it on as it stands"
     try:
         names = [entry.name for entry in path.parent.iterdir()]
     except OSError:

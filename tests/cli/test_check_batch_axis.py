@@ -209,6 +209,8 @@ def test_rules_lists_and_explains(kmr):
     assert one.code == 0
     assert RULES["KMR105"].remedy in " ".join(one.out.split())
     assert "no rule 'KMR999'" in kmr("rules", "KMR999").err
+    assert kmr("rules", "105").out == kmr("rules", "samples-interleaved").out == one.out
+    assert "did you mean samples-interleaved?" in kmr("rules", "samples-interleave").err
 
 
 def test_rules_explains_all_that_start_with_a_code(kmr):

@@ -87,3 +87,9 @@ def test_a_model_without_a_command_says_what_to_type(kmr, tmp_path):
     assert "my model.keras: no command says what to do with it" in screen.err
     assert "hint:  kmr-inspect layers 'my model.keras'" in screen.err
     assert "no command" not in kmr("gone.keras", cwd=tmp_path).err
+
+
+def test_a_missing_option_is_explained(kmr):
+    error, hint = kmr("sample", "x.keras").err.splitlines()
+    assert error == "error: Missing option '-l' / '--layer'"
+    assert hint == "hint:  --layer PATH: layer: its path, the unique end of it, or a glob; see kmr-inspect sample --help"

@@ -2,11 +2,13 @@
 
 import os
 import pickle
+import shutil
 import zipfile
 
 import h5py
 import numpy as np
 import pytest
+from zoo.samples import HOME
 
 from kmr_cli.errors import ModelFileError
 from kmr_cli.formats import detect
@@ -30,6 +32,12 @@ def test_missing_file_names_the_nearest(tmp_path):
     with pytest.raises(ModelFileError, match="no such file") as caught:
         detect(tmp_path / "modle.keras")
     assert caught.value.hint == f"did you mean {tmp_path / 'model.keras'}?"
+
+
+def test_a_pattern_that_matches_nothing(tmp_path):
+    with pytest.raises(ModelFileError, match="no such file") as caught:
+        detect(tmp_path / "*.onnx")
+    assert "no file matches this pattern" in caught.value.hint
 
 
 def test_nul_byte_in_the_name(tmp_path):
@@ -71,6 +79,27 @@ def test_directory_of_versions_names_the_newest(tmp_path):
     with pytest.raises(ModelFileError) as caught:
         detect(tmp_path)
     assert caught.value.hint == f"give {tmp_path / '2'}"
+
+
+def refused(path):
+    with pytest.raises(ModelFileError) as caught:
+        detect(path)
+    return caught.value
+
+
+def test_a_directory_of_models_says_which(tmp_path):
+    for name in ("b.onnx", "a.onnx"):
+        shutil.copy(HOME / "digits.onnx", tmp_path / name)
+    (tmp_path / "notes.txt").write_text("no model")
+    os.mkfifo(tmp_path / "fifo")
+    error = refused(tmp_path)
+    assert error.message == f"{tmp_path}: a directory that holds models, and is none itself: a.onnx, b.onnx"
+    assert error.hint == f"give one of them: {tmp_path / 'a.onnx'}"
+    (tmp_path / "a.onnx").unlink()
+    assert "a directory that holds one model, and is none itself: b.onnx" in refused(tmp_path).message
+    for number in range(20):
+        (tmp_path / f"c{number:02}.onnx").symlink_to(tmp_path / "b.onnx")
+    assert refused(tmp_path).message.endswith("c05.onnx, c06.onnx, … (21 in all)")
 
 
 def test_cut_archive(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import inspect
 import sys
@@ -25,7 +26,7 @@ def find(target: str) -> type:
     """
     module_name, colon, class_name = target.partition(":")
     if not colon:
-        raise LayerError(f"{target!r} isn't of the form PKG.MOD:CLASS", "for example my_layers:Attention")
+        raise LayerError(f"{target!r} isn't of the form PKG.MOD:CLASS", _as_target(target))
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))  # as `python -m` does: the layer is mostly in the folder one works in
     try:
@@ -36,8 +37,33 @@ def find(target: str) -> type:
         raise ModelLoadError(f"{module_name}: importing it failed ({type(exc).__name__}: {first_line(exc)})") from exc
     kind = getattr(module, class_name, None)
     if not isinstance(kind, type):
-        raise LayerError(f"{module_name} has no class {class_name!r}")
+        raise LayerError(f"{module_name} has no class {class_name!r}", _classes_of(module, class_name))
     return kind
+
+
+def _as_target(target: str) -> str:
+    """What is meant by a path of a file, or by dots alone."""
+    path = target.removesuffix(".py")
+    if path != target or "/" in path:
+        return f"give the module and the class: {path.strip('./').replace('/', '.')}:CLASS"
+    module, dot, name = target.rpartition(".")
+    if dot and name.isidentifier():
+        return f"write {module}:{name}"
+    return "for example my_layers:Attention"
+
+
+def _classes_of(module: Any, wanted: str) -> str:
+    """The class that is meant, or those that the module defines."""
+    classes = {name: value for name, value in vars(module).items() if isinstance(value, type)}
+    by_case = {name.lower(): name for name in classes}
+    near = difflib.get_close_matches(wanted.lower(), by_case, 1)
+    if near:
+        return f"did you mean {module.__name__}:{by_case[near[0]]}?"
+    here = module.__name__
+    own = [name for name, value in classes.items() if f"{value.__module__}.".startswith(f"{here}.")]
+    if own:
+        return f"it defines {', '.join(own[:_NAMED])}" + (", …" if len(own) > _NAMED else "")
+    return "it defines no class: name the module in which the class stands"
 
 
 def check_arguments(target: str, kind: type, arguments: Mapping[str, Any]) -> None:
