@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
-from kmr_cli.records import Finding
+from kmr_cli.records import Finding, Report
 from kmr_cli.render.contents import Outcome
 from kmr_cli.render.documents.findings import (
     ITSELF,
@@ -31,7 +31,8 @@ def render(outcomes: Sequence[Outcome]) -> str:
     """The outcomes as one document (``tests/schemas/junit-10.xsd``): ASCII only, ends with a line break.
 
     A layer fails where it has an error that is not allowed. Warnings, notes and what is allowed stand in its
-    ``system-out``. What was not verified is ``skipped``, and what could not be checked is an ``error``.
+    ``system-out``. What was not verified is ``skipped``, a layer behind one that mixes samples among it; what could not
+    be checked is an ``error``.
     """
     root = ET.Element("testsuites", name=_PROGRAM)
     suites = [_suite(outcome) for outcome in outcomes] or [_empty()]
@@ -57,7 +58,11 @@ def _suite(outcome: Outcome) -> ET.Element:
         by_layer.setdefault(finding.layer, []).append(finding)
     of_it, whole_name = by_layer.pop("", []), itself(outcome.result)
     looked_at = set(outcome.layers)
-    cases = [_case(path, shown(layer), found, unseen=layer not in looked_at) for layer, found in by_layer.items()]
+    unjudged = outcome.result.unjudged if isinstance(outcome.result, Report) else {}
+    cases = [
+        _case(path, shown(layer), found, _UNSEEN if layer not in looked_at else unjudged.get(layer))
+        for layer, found in by_layer.items()
+    ]
     whole = _case(path, whole_name, of_it, whole=whole_name)
     whole.set("time", _seconds(outcome.run.seconds))
     reason = unchecked(outcome)
@@ -89,17 +94,21 @@ def _properties(outcome: Outcome) -> ET.Element:
     return element
 
 
+_UNSEEN = "its values could not be compared, or it was not looked at"
+
+
 def _case(
-    path: str, name: str, findings: Sequence[Finding], *, unseen: bool = False, whole: str = ITSELF
+    path: str, name: str, findings: Sequence[Finding], unjudged: str | None = None, *, whole: str = ITSELF
 ) -> ET.Element:
+    """One test; ``unjudged`` says why it isn't one that passed, where it has no error."""
     case = ET.Element("testcase", classname=path, name=name, time=_seconds(0))
     errors = [finding for finding in findings if failing(finding)]
     if errors:  # one element for all: most viewers show the first and leave out the others
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         text = "\n\n".join(_lines(finding, whole) for finding in errors)
         case.append(_element("failure", title(errors[0]), shown(errors[0].message) + more, text))
-    elif unseen:  # something is said of it, and yet it was not compared: that isn't a pass
-        case.append(_element("skipped", "inconclusive", "its values could not be compared, or it was not looked at"))
+    elif unjudged is not None:  # something may be said of it, and yet it was not judged: that isn't a pass
+        case.append(_element("skipped", "inconclusive", shown(unjudged)))
     others = [finding for finding in findings if not failing(finding)]
     if others:
         ET.SubElement(case, "system-out").text = "\n\n".join(_lines(finding, whole) for finding in others)
