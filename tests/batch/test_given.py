@@ -95,7 +95,7 @@ class TestReading:
             def __array__(self, dtype=None, copy=None):
                 raise RuntimeError("Can't call numpy() on Tensor that requires grad.\nmore")
 
-        with pytest.raises(BatchError, match=r"no array for NumPy \(Can't call numpy\(\) on Tensor that") as caught:
+        with pytest.raises(BatchError, match=r"an array for NumPy \(Can't call numpy\(\) on Tensor that") as caught:
             from_arrays(Tensor())
         assert "tensor.detach()" in caught.value.hint
 
