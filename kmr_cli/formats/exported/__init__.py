@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from kmr_cli.errors import KmrError, ModelFileError, ModelLoadError
 from kmr_cli.formats.interface import OpenOptions, Session
-from kmr_cli.records import Hazard, ModelInfo
 
 # Imported now, or it would take the place of the function of the same name when it is imported.
 from kmr_cli.formats.exported import describe as _describing  # noqa: F401  # isort: skip
@@ -22,6 +21,7 @@ from kmr_cli.formats.exported import scan as _scanning  # noqa: F401  # isort: s
 if TYPE_CHECKING:
     from kmr_cli.formats.exported.describe.description import Description
     from kmr_cli.proof.graph import Graph
+    from kmr_cli.records import Hazard, ModelInfo
 
 NAME = "pt2"
 TITLE = "torch.export program"

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from kmr_cli.errors import ModelFileError
 from kmr_cli.formats import keras as shared
 from kmr_cli.formats.interface import ClassRequest, OpenOptions, Session
-from kmr_cli.records import Hazard, ModelInfo
 
 if TYPE_CHECKING:
     from kmr_cli.proof.graph import Graph
+    from kmr_cli.records import Hazard, ModelInfo
 
 NAME = "keras"
 TITLE = "Keras archive"

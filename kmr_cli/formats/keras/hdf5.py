@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from kmr_cli.errors import MissingFrameworkError, ModelFileError, ModelLoadError
 from kmr_cli.formats import keras as shared
 from kmr_cli.formats.interface import OpenOptions, Session
-from kmr_cli.records import Hazard, ModelInfo
 
 if TYPE_CHECKING:
     from kmr_cli.formats.keras.describe.config import LayerConfig
     from kmr_cli.proof.graph import Graph
+    from kmr_cli.records import Hazard, ModelInfo
 
 NAME = "h5"
 TITLE = "HDF5 file"

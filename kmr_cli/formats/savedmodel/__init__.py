@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from kmr_cli.errors import ModelFileError, ModelLoadError
 from kmr_cli.formats.interface import OpenOptions, Session
-from kmr_cli.records import Hazard, ModelInfo
 
 # Imported now, or it would take the place of the function of the same name when it is imported.
 from kmr_cli.formats.savedmodel import describe as _describing  # noqa: F401  # isort: skip
@@ -16,6 +15,7 @@ from kmr_cli.formats.savedmodel import scan as _scanning  # noqa: F401  # isort:
 
 if TYPE_CHECKING:
     from kmr_cli.proof.graph import Graph
+    from kmr_cli.records import Hazard, ModelInfo
 
 NAME = "savedmodel"
 TITLE = "SavedModel"

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from kmr_cli.errors import ModelFileError, ModelLoadError
 from kmr_cli.formats.interface import ClassRequest, OpenOptions, Session
-from kmr_cli.records import Hazard, ModelInfo
 
 # Imported now, or it would take the place of the function of the same name when it is imported.
 from kmr_cli.formats.torchscript import describe as _describing  # noqa: F401  # isort: skip
@@ -19,6 +18,7 @@ from kmr_cli.formats.torchscript import scan as _scanning  # noqa: F401  # isort
 
 if TYPE_CHECKING:
     from kmr_cli.formats.torchscript.describe.description import Description
+    from kmr_cli.records import Hazard, ModelInfo
 
 NAME = "torchscript"
 TITLE = "TorchScript"
