@@ -14,6 +14,8 @@ _SPARSE, _RAGGED = 1, 3
 """``TypeSpecProto.TypeSpecClass``."""
 _CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 _DEEPEST = 8
+_RESOURCE = 20
+"""``DT_RESOURCE``: a variable that the function captured."""
 
 
 def declared_parts(meta_graph: Any, fed: Mapping[str, str]) -> dict[str, tuple[str, str]]:
@@ -28,6 +30,18 @@ def declared_parts(meta_graph: Any, fed: Mapping[str, str]) -> dict[str, tuple[s
     found: dict[str, tuple[str, str]] = {}
     seen: set[tuple[str, tuple[str | None, ...]]] = set()  # functions may call each other in a million ways
 
+    def told(function: str) -> list[Role]:
+        """What the file says of a function's arguments; nothing where it says nothing."""
+        if function in concrete:
+            return list(_roles(concrete[function].canonicalized_input_signature))
+        # A function that was exported as it stood is called under one number and described under another.
+        alike = [
+            list(_roles(concrete[other].canonicalized_input_signature))
+            for other in concrete
+            if _base(other) == _base(function) and _takes(functions, other) == _takes(functions, function) is not None
+        ]
+        return alike[0] if alike and all(roles == alike[0] for roles in alike) else []
+
     def look(nodes: Iterable[Any], known: dict[str, str], depth: int) -> None:
         calls = []
         for node in nodes:
@@ -41,11 +55,9 @@ def declared_parts(meta_graph: Any, fed: Mapping[str, str]) -> dict[str, tuple[s
             if not any(names) or (function, tuple(names)) in seen:
                 continue
             seen.add((function, tuple(names)))
-            if function in concrete:
-                roles = _roles(concrete[function].canonicalized_input_signature)
-                for name, role in zip(names, roles, strict=False):
-                    if name is not None and role is not None:
-                        found[name] = role
+            for name, role in zip(names, told(function), strict=False):
+                if name is not None and role is not None:
+                    found[name] = role
             if function in functions and depth < _DEEPEST:
                 arguments = functions[function].signature.input_arg
                 inner = {
@@ -55,6 +67,18 @@ def declared_parts(meta_graph: Any, fed: Mapping[str, str]) -> dict[str, tuple[s
 
     look(meta_graph.graph_def.node, dict(fed), 0)
     return found
+
+
+def _base(function: str) -> str:
+    """The name without its number: ``__inference_call_`` for ``__inference_call_12``."""
+    return function.rstrip("0123456789")
+
+
+def _takes(functions: Mapping[str, Any], name: str) -> list[tuple[str, int]] | None:
+    """Name and dtype of each argument that is no resource, of a function in the library."""
+    if name not in functions:
+        return None
+    return [(one.name, one.type) for one in functions[name].signature.input_arg if one.type != _RESOURCE]
 
 
 def _source(entry: str) -> str:
