@@ -56,6 +56,21 @@ def test_they_are_used_under_the_names_of_the_file(tmp_path, centred, file):
         model.check_batch_axis(X)
 
 
+def test_a_package_may_hand_on_what_its_module_defines(tmp_path, monkeypatch):
+    package = tmp_path / "kmr_custom_package"
+    package.mkdir()
+    (package / "inner.py").write_text(SOURCE)
+    (package / "__init__.py").write_text("from kmr_custom_package.inner import Centred\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    path = saved(__import__("kmr_custom_package").Centred, tmp_path, 1)
+    with open_model(path, imports=["kmr_custom_package"], in_process=True) as model:
+        assert model.check_batch_axis(X).verdict == "pass"
+    with open_model(path, in_process=True) as model, pytest.raises(ModelLoadError) as caught:
+        model.check_batch_axis(X)
+    assert "--import MODULE" in caught.value.hint
+    assert "custom_objects={'Centred': …}" in caught.value.hint
+
+
 def test_another_process_imports_them(tmp_path, centred):
     path = saved(centred, tmp_path, 0)
     assert check_batch_axis(path, X, custom_objects={"Centred": centred}).verdict == "fail"

@@ -26,9 +26,10 @@ def custom_objects(entry: Any, imports: Iterable[str], given: Iterable[tuple[str
     mentioned = {name.rpartition(">")[2] for name in _names(entry)} - frozenset(BUILT_IN)
     found = {name: _imported(name, thing) if isinstance(thing, str) else thing for name, thing in given}
     for module in imports:
+        package = module.partition(".")[0]  # a package may hand on what one of its modules defines
         for name, value in vars(sys.modules[module]).items():
             own = inspect.isclass(value) or inspect.isfunction(value)
-            if name in mentioned and own and value.__module__ == module:
+            if name in mentioned and own and str(value.__module__).partition(".")[0] == package:
                 found.setdefault(name, value)
     return found
 

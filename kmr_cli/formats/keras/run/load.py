@@ -91,7 +91,12 @@ def load_error(path: Path, exc: Exception, writer: object = None) -> KmrError:
         r"Unknown (?:layer|activation function|initializer|object|[\w ]+?): '?([\w.>]+)'?", text
     )
     if unknown:
-        hint = "give the module that defines it: --import MODULE (a file in this folder counts)"
+        name = unknown[1].rpartition(">")[2]
+        hint = (
+            "give the module that defines it: --import MODULE (a file in this folder counts); where it has another"
+            " name there, @keras.saving.register_keras_serializable() says which, or in Python"
+            f" custom_objects={{{name!r}: …}}"
+        )
         return ModelLoadError(f"{path.name}: unknown custom class or function {unknown[1]!r}", hint)
     if "lambda" in text.lower() and ("safe_mode" in text or "unsafe" in text):
         hint = "write it as a registered layer or with keras.ops and save the model again"

@@ -152,7 +152,9 @@ class KerasSession:
                         return self._call(built, batch)
             except Exception as exc:
                 at = f" at layer {tapper.failed_at!r}" if tapper.failed_at else ""
-                raise ModelRunError(f"the model failed{at}: {keras_message(exc)}") from exc
+                raise ModelRunError(
+                    f"the model failed{at}: {keras_message(exc)}", "compare the batch with what the model expects"
+                ) from exc
 
         complete, outputs = tapper.run(forward)
         self.missed = tapper.missed() if complete else dict(tapper.untapped)
