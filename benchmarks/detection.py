@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import asdict
 from datetime import date
 from importlib import import_module, metadata
@@ -90,9 +91,9 @@ def _public(case: Any) -> dict[str, Any]:
     return {name: getattr(case, name) for name in ("name", "format", "kind", "rules", "layer")}
 
 
-def collect(only: str, jobs: int, keep: Path | None, until: float) -> list[dict[str, Any]]:
-    """The outcomes of all parts, a few processes at a time. Ends the program where time does not suffice."""
-    waiting, outcomes, left = list(PARTS), [], False
+def collect(only: str, jobs: int, keep: Path | None, until: float, left_out: Collection[str]) -> list[dict[str, Any]]:
+    """The outcomes of all other parts, a few processes at a time. Ends the program where time does not suffice."""
+    waiting, outcomes, left = [part for part in PARTS if part not in left_out], [], False
     running: dict[str, tuple[subprocess.Popen[str], Any]] = {}
     while waiting or running:
         while waiting and len(running) < jobs:
@@ -120,7 +121,7 @@ def collect(only: str, jobs: int, keep: Path | None, until: float) -> list[dict[
     return [line for line in _kept(keep) if only in "{format}/{name}".format(**line["case"])] if keep else outcomes
 
 
-def document(outcomes: list[dict[str, Any]], seconds: float) -> str:
+def document(outcomes: list[dict[str, Any]], seconds: float, left_out: Collection[str] = ()) -> str:
     """The page."""
     faulty = [outcome for outcome in outcomes if outcome["case"]["rules"]]
     clean = [outcome for outcome in outcomes if not outcome["case"]["rules"]]
@@ -134,6 +135,7 @@ def document(outcomes: list[dict[str, Any]], seconds: float) -> str:
         f"Written by `make detection` on {date.today().isoformat()}, {seconds / 60:.0f} minutes of one core:"
         f" Python {platform.python_version()}, {versions}.",
         "The models are built by `tests/zoo/faults/` and `tests/zoo/clean/`.",
+        *([f"Left out this time: {'; '.join(left_out)}."] if left_out else []),
         "",
         f"- Seeded faults: {len(faulty)} models, {found} found by the right rule, in {blamed} of them the right layer"
         " and no other was named.",
@@ -206,6 +208,9 @@ def main() -> None:
         "--keep", type=Path, metavar="FILE", help="append outcomes to FILE, and leave out what it holds"
     )
     parser.add_argument("--minutes", type=float, metavar="M", help="begin no model after as long; needs --keep")
+    parser.add_argument(
+        "--leave-out", choices=PARTS, action="append", default=[], metavar="PART", help="not run; the page names it"
+    )
     parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
     parser.add_argument("--until", type=float, default=float("inf"), help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -215,8 +220,8 @@ def main() -> None:
     if given.minutes and not given.keep:
         parser.error("--minutes needs --keep FILE")
     until = time.time() + given.minutes * 60 if given.minutes else float("inf")
-    outcomes = collect(given.only, given.jobs, given.keep, until)
-    page = document(outcomes, sum(outcome["seconds"] for outcome in outcomes))
+    outcomes = collect(given.only, given.jobs, given.keep, until, given.leave_out)
+    page = document(outcomes, sum(outcome["seconds"] for outcome in outcomes), given.leave_out)
     if given.only:
         print(page)
     else:
