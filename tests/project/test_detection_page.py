@@ -1,4 +1,4 @@
-"""`make detection` in pieces: outcomes are kept, what is known isn't checked again, and the page says what it leaves out."""
+"""`make detection` in pieces: what was checked is kept and not checked again, and the page says what it leaves out."""
 
 import json
 import sys
