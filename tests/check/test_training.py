@@ -138,7 +138,7 @@ def test_what_shows_only_through_the_mix_by_design_is_not_verified():
     assert told(report) == {("KMR101", "bn1", True)}
     reason, layers = report.inconclusive
     assert layers.startswith("whether 're_lu")
-    assert reason.startswith("with the layers that mix by design in inference mode, output")
+    assert reason.startswith("once the layers that mix by design are put into inference mode, output")
     assert "did not change" in reason
 
 

@@ -103,7 +103,7 @@ def test_errors():
         session.capture({"input": zoo.normal(3, 4)}, Taps(("7",)))
     with pytest.raises(ModelRunError, match="the forward pass failed"):
         session.capture({"input": zoo.normal(3, 5)}, Taps(()))
-    with pytest.raises(ModelLoadError, match="inference mode alone"):
+    with pytest.raises(ModelLoadError, match="inference mode only"):
         exported.adopt(module, training=True)
     with zoo.quiet():
         program = torch.export.export(module, (torch.ones(2, 4),))
