@@ -73,14 +73,18 @@ def _starts(rows: Sequence[Row], width: int) -> tuple[int, ...]:
     if sum(column[-1] + _GAP for column in columns) + last <= width:
         return tuple(sum(column[-1] + _GAP for column in columns[:number]) for number in range(len(columns)))
     best: tuple[tuple[int, int], tuple[int, ...]] | None = None
-    alike = Counter(map(_sizes, looked_at))
+    alike = Counter(map(_sizes, looked_at)).most_common()
     for widths in product(*(_some(column) for column in columns[:-1])):
         starts = [0]
         for one in widths:
             starts.append(starts[-1] + one + _GAP)
         if starts[-1] + _GAP > width - last and len(columns[0]) > 1:
             continue
-        lines = sum(count * _height(sizes, starts, width) for sizes, count in alike.items())
+        lines = len(looked_at)
+        for sizes, count in alike:
+            lines += count * (_height(sizes, starts, width) - 1)
+            if best is not None and lines > best[0][0]:
+                break
         if best is None or (lines, starts[-1]) < best[0]:
             best = (lines, starts[-1]), tuple(starts)
     return best[1] if best is not None else tuple(4 * number for number in range(len(columns)))
