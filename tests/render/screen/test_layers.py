@@ -1,11 +1,13 @@
 """The tree of layers: it fits the screen, breaks no word, and shows what repeats once."""
 
 import io
+import random
 
 import pytest
 from rich.console import Console
 
 from kmr_cli.records import LayerInfo, ModelInfo, TensorSpec
+from kmr_cli.render.screen import columns
 from kmr_cli.render.screen.columns import Row, print_columns
 from kmr_cli.render.screen.layers import show_layers
 from kmr_cli.render.screen.tree import lines
@@ -174,3 +176,31 @@ def test_columns_that_fit_stand_on_one_line_each():
         "layer  type   output              params",
         "a      Dense  (batch, 3) 2 calls   1,234",
     ]
+
+
+def laid_out(rows, width, starts, monkeypatch):
+    """The lines of a table whose columns begin at ``starts``."""
+    screen = io.StringIO()
+    with monkeypatch.context() as patched:
+        patched.setattr(columns, "_starts", lambda *_: starts)
+        print_columns(Console(file=screen, width=width), ("layer", "type", "output", "params"), rows)
+    return len(screen.getvalue().splitlines())
+
+
+def test_the_columns_cost_as_few_lines_as_any_that_could_be_chosen(monkeypatch):
+    rng, width = random.Random(1), 50
+    rows = [
+        Row((("x" * rng.randint(1, 30),), ("t" * rng.randint(1, 12),), ("s" * rng.randint(1, 14),), ("12",)))
+        for _ in range(30)
+    ]
+    screen = io.StringIO()
+    print_columns(Console(file=screen, width=width), ("layer", "type", "output", "params"), rows)
+    tried = [
+        (0, first + 2, first + second + 4)
+        for first in range(1, 31)
+        for second in range(1, 13)
+        if first in {len(row.cells[0][0]) for row in rows} and first + second + 6 <= width - len("params")
+    ]
+    fewest = min(laid_out(rows, width, starts, monkeypatch) for starts in tried)
+    # Of each column about every third width is tried: that may cost a line or two.
+    assert len(screen.getvalue().splitlines()) <= fewest + 2
