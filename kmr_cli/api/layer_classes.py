@@ -7,12 +7,25 @@ from dataclasses import replace
 from typing import Any
 
 from kmr_cli.api.versions import versions_of
+from kmr_cli.batch.synthetic import speaks_of_dtype
+from kmr_cli.batch.words import show_shape
 from kmr_cli.config.policy import Policy
+from kmr_cli.errors import ModelRunError
 from kmr_cli.formats import all_formats
 from kmr_cli.formats.interface import optional
 from kmr_cli.process.child import Child
 from kmr_cli.process.tasks import TASKS
 from kmr_cli.records import DataSource, Report, TensorSpec
+
+
+def _how_to_feed(inputs: Sequence[TensorSpec], error: ModelRunError) -> str:
+    """What to type where a class fails on data that was made up for it."""
+    given = ", ".join(f"{show_shape(spec.shape)} {spec.dtype}" for spec in inputs)
+    hint = f"it was given {given}: --shape is that of ONE sample"
+    if not speaks_of_dtype(error.message):
+        return hint
+    sizes = ",".join(map(str, (inputs[0].shape or ())[1:]))
+    return f"{hint}, and takes a dtype as well, --shape {inputs[0].name}{'=' if inputs[0].name else ''}{sizes}:int64"
 
 
 class LayerClasses:
@@ -56,7 +69,11 @@ class LayerClasses:
             "imports": tuple(imports), "size": size, "policy": policy or Policy(), "seed": seed,
             "training": training,
         }  # fmt: skip
-        report: Report = self._child.run("check_layer_class", asked, self._report)
+        try:
+            report: Report = self._child.run("check_layer_class", asked, self._report)
+        except ModelRunError as exc:
+            exc.hint = _how_to_feed(inputs, exc)
+            raise
         data = DataSource("synthetic", seed=seed)
         formats = [format_.NAME for format_ in all_formats() if optional(format_, "LAYER_CLASS")]
         return replace(report, grounds=replace(report.grounds, data=data, versions=versions_of(*formats)))

@@ -174,8 +174,13 @@ def advice(info: ModelInfo, shapes: Shapes | None = None, *, error: str | None =
     if not shapes:
         free = any(spec.shape is None or None in spec.shape[1:] for spec in info.inputs)
         return start + (f", or the shape of one sample with {_shape_options(info, {})}" if free else "")
-    untold = _untold_dtypes(info, shapes) if error is None or _ABOUT_DTYPE.search(error) else {}
+    untold = _untold_dtypes(info, shapes) if error is None or speaks_of_dtype(error) else {}
     return start + (f", or give the dtype with {_shape_options(info, untold)}" if untold else "")
+
+
+def speaks_of_dtype(error: str) -> bool:
+    """Whether what a framework said may be about the dtype of an input."""
+    return _ABOUT_DTYPE.search(error) is not None
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from zoo import torchscript as zoo
 
 from kmr_cli import open_model
 from kmr_cli.api.layer_classes import LayerClasses
-from kmr_cli.errors import KmrError, LayerError, ModelLoadError
+from kmr_cli.errors import KmrError, LayerError, ModelLoadError, ModelRunError
 from kmr_cli.formats.layer_class import open_class
 from kmr_cli.records import TensorSpec
 
@@ -399,3 +399,39 @@ def test_why_a_class_cannot_be_built(tmp_path, monkeypatch, target, kwargs, erro
     assert caught.value.message.startswith(f"{target}: ")
     assert error in caught.value.message
     assert hint in caught.value.hint
+
+
+def test_which_arguments_of_a_call_need_a_shape():
+    attention = "keras.layers:MultiHeadAttention"
+    kwargs = {"num_heads": 2, "key_dim": 2}
+    steps = (None, 5, 8)
+    with pytest.raises(LayerError, match="its call takes query, value, and no shape is given for value") as caught:
+        open_class(attention, kwargs, (TensorSpec("", steps, "float32"),))
+    assert caught.value.hint == "give the shape of one sample for each: --shape query=N,N --shape value=N,N"
+    with pytest.raises(LayerError, match="its call has no argument 'valeu'"):
+        open_class("keras.layers:Dense", {"units": 2}, (TensorSpec("valeu", steps, "float32"),))
+
+
+def test_a_keras_layer_that_takes_a_list():
+    two = [TensorSpec(name, (None, 4), "float32") for name in ("a", "b")]
+    with LayerClasses() as classes:
+        report = classes.check("keras.layers:Add", two, {})
+    assert report.verdict == "pass"
+
+
+@pytest.mark.parametrize(
+    ("target", "arguments", "hint"),
+    [
+        ("torch.nn:Embedding", {"num_embeddings": 8, "embedding_dim": 2}, "as well, --shape 5:int64"),
+        (
+            "torch.nn:Linear",
+            {"in_features": 4, "out_features": 2},
+            "it was given (batch, 5) float32: --shape is that of",
+        ),
+    ],
+)
+def test_a_class_that_fails_on_what_it_was_given_says_what_that_was(target, arguments, hint):
+    with LayerClasses() as classes, pytest.raises(ModelRunError) as caught:
+        classes.check(target, [TensorSpec("", (None, 5), "float32")], arguments)
+    assert hint in caught.value.hint
+    assert ("int64" in caught.value.hint) == ("int64" in hint)
