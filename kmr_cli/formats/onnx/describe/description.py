@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from kmr_cli.formats.common.dynamic_quantization import one_scale
@@ -12,7 +12,7 @@ from kmr_cli.formats.common.notes import some
 from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.formats.onnx.describe import kinds, quantization
 from kmr_cli.formats.onnx.describe.analysis import Analysis
-from kmr_cli.formats.onnx.describe.bodies import closed
+from kmr_cli.formats.onnx.describe.bodies import Body, closed
 from kmr_cli.formats.onnx.describe.flow import Flow
 from kmr_cli.formats.onnx.describe.fused import fused_layers, missing_layers
 from kmr_cli.formats.onnx.describe.weights import Weights
@@ -48,13 +48,22 @@ def layer_infos(analysis: Analysis) -> tuple[LayerInfo, ...]:
     graph, known = analysis.graph, None
     if len(graph.inputs) > 1 and any(len(layer.calls) > 1 for layer in analysis.layers):
         known = reaching({name: name for name in graph.inputs}, ((node.reads, node.outputs) for node in graph.nodes))
-    found = [_layer_info(layer, graph, analysis.weights, known) for layer in analysis.layers]
+    bodies: dict[str, list[Body]] = {}
     for body in analysis.bodies:
-        inside = [replace(_layer_info(layer, body.graph, body.weights, None), calls=None) for layer in body.layers]
-        within = f"{body.operator}{analysis.scopes.separator}"
-        last = max(n for n, layer in enumerate(found) if f"{layer.path}{analysis.scopes.separator}".startswith(within))
-        found[last + 1 : last + 1] = inside
+        bodies.setdefault(body.operator, []).append(body)
+    found: list[LayerInfo] = []
+    for layer in analysis.layers:
+        found.append(_layer_info(layer, graph, analysis.weights, known))
+        found += _inside(layer.path, bodies)
     return tuple(found)
+
+
+def _inside(operator: str, bodies: Mapping[str, list[Body]]) -> Iterator[LayerInfo]:
+    """The layers in what an operator runs, and in what those run."""
+    for body in bodies.get(operator, ()):
+        for layer in body.layers:
+            yield replace(_layer_info(layer, body.graph, body.weights, None), calls=None)
+            yield from _inside(layer.path, bodies)
 
 
 def _layer_info(layer: Layer, graph: Flow, weights: Weights, known: Mapping[str, frozenset[str]] | None) -> LayerInfo:

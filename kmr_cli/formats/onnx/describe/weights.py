@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -61,15 +61,21 @@ class Weights:
         self._graph, self._around = graph, around
         self._known: dict[str, Weight] = {} if around is None else dict(around._known)
         self._behind: dict[str, frozenset[str]] = {}
-        for name, message in graph.initializers.items():
+        for name in self._new(graph.initializers):
+            message = graph.initializers[name]
             self._add(name, message.dims, message.data_type)
-        for name, message in graph.sparse.items():
+        for name in self._new(graph.sparse):
+            message = graph.sparse[name]
             self._add(name, message.dims, message.values.data_type)
         for node in graph.nodes:
             if node.op == "Constant" and not node.domain:
                 for attribute in node.message.attribute:
                     if attribute.name in _TENSOR_ATTRIBUTES and attribute.HasField("t"):
                         self._add(node.outputs[0], attribute.t.dims, attribute.t.data_type)
+
+    def _new(self, names: Mapping[str, object]) -> Collection[str]:
+        """Those that the graph around it does not have."""
+        return names if self._around is None else sorted(names.keys() - self._known.keys())
 
     def __getitem__(self, name: str) -> Weight:
         return self._known[name]

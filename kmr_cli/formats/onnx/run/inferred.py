@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from kmr_cli.errors import KmrError
@@ -30,6 +30,14 @@ class InferredTypes:
     def __init__(self, analysis: Analysis, runtime: Runtime) -> None:
         self._analysis, self._runtime = analysis, runtime
         self._known: dict[Place, dict[str, Any]] = {}
+        self._needed: dict[Place, set[str]] = {(): set()}
+        for body in analysis.bodies:
+            around = body.place[:-1]
+            outer: Flow = analysis.body(around).graph if around else analysis.graph
+            self._needed[around].update(outer.nodes[body.place[-1][0]].reads)
+            self._needed[body.place] = {
+                name for layer in body.layers for call in layer.calls for name in (*call.inputs, *call.outputs)
+            }
 
     def dtypes(self, place: Place) -> Mapping[str, int]:
         """Value of a body -> number of its dtype, for all that layers in there take and return, if it is a tensor.
@@ -37,18 +45,14 @@ class InferredTypes:
         Raises:
             ModelLoadError, ModelFileError: onnxruntime refuses the model.
         """
-        body = self._analysis.body(place)
-        wanted = {name for layer in body.layers for call in layer.calls for name in (*call.inputs, *call.outputs)}
-        found = self._types(place, wanted)
-        return {name: kind.tensor_type.elem_type for name, kind in found.items() if name in wanted and _is_tensor(kind)}
+        return {name: kind.tensor_type.elem_type for name, kind in self._types(place).items() if _is_tensor(kind)}
 
-    def _types(self, place: Place, names: Iterable[str]) -> dict[str, Any]:
-        """Value -> TypeProto, for these of a body, or with an empty place of the whole graph."""
-        known = self._known.setdefault(place, {})
-        missing = sorted(name for name in names if name not in known)
-        if missing:
-            known.update(self._inside(self._analysis.body(place), missing) if place else self._outside(missing))
-        return known
+    def _types(self, place: Place) -> dict[str, Any]:
+        """Value -> TypeProto, for all that is needed of a body, or with an empty place of the whole graph."""
+        if place not in self._known:
+            names = sorted(self._needed[place])
+            self._known[place] = self._inside(self._analysis.body(place), names) if place else self._outside(names)
+        return self._known[place]
 
     def _outside(self, names: list[str]) -> dict[str, Any]:
         analysis = self._analysis
@@ -73,7 +77,7 @@ class InferredTypes:
         message, around = body.graph.message, body.place[:-1]
         outer: Flow = self._analysis.body(around).graph if around else self._analysis.graph
         node = outer.nodes[body.place[-1][0]]
-        types_around = self._types(around, node.reads)
+        types_around = self._types(around)
         given = list(node.message.input)
         if node.op == "Loop":
             declared = [_tensor(types.INT64), _tensor(types.BOOL), *(types_around[name] for name in given[2:])]
