@@ -1,6 +1,6 @@
 """Hold the structural proof against graphs whose truth is known, and write the table in proof.md.
 
-Usage: python benchmarks/proof.py [--formats NAME ...] [--graphs N] [--corpus FOLDER] [--without-zoo]
+Usage: python benchmarks/proof.py [--formats NAME ...] [--graphs N] [--corpus FOLDER] [--zoo GROUP ...]
                                   [--without-passes] [--only WORD]
 
 Three things are tried: random graphs of operators, every claim of which is held against data; the models with seeded
@@ -159,9 +159,11 @@ def run(path: Path, proof: Proof, options: OpenOptions) -> tuple[int, tuple[str,
     return len(proven), tuple(broken)
 
 
-def zoo(formats: Iterable[str], only: str, *, passes: bool) -> Iterator[Outcome]:
-    """The models of tests/zoo in these formats."""
+def zoo(groups: Iterable[str], formats: Iterable[str], only: str, *, passes: bool) -> Iterator[Outcome]:
+    """The models of tests/zoo of these groups, in these formats."""
     for (group, format_), modules in MODULES.items():
+        if group not in groups:
+            continue
         for case in (one for module in modules for one in import_module(module).cases() if format_ in formats):
             if case.format == format_ and only in f"{case.format}/{case.name}":
                 with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
@@ -345,14 +347,14 @@ def main(arguments: Iterable[str] | None = None) -> int:
     parser.add_argument("--graphs", type=int, default=2000, help="random graphs; of TensorFlow a tenth")
     parser.add_argument("--corpus", type=Path, help="a folder with models")
     parser.add_argument("--without-passes", action="store_true", help="run no model")
-    parser.add_argument("--without-zoo", action="store_true", help="leave out the models of tests/zoo")
+    parser.add_argument("--zoo", nargs="*", choices=("faults", "clean"), default=["faults", "clean"],
+                        help="groups of models of tests/zoo")  # fmt: skip
     parser.add_argument("--only", default="", help="models with this in their name; nothing is written")
     options = parser.parse_args(None if arguments is None else list(arguments))
     sys.path.insert(0, str(TESTS))
     passes = not options.without_passes
     outcomes = list(corpus(options.corpus, options.formats, options.only, passes=passes))
-    if not options.without_zoo:
-        outcomes += zoo(options.formats, options.only, passes=passes)
+    outcomes += zoo(options.zoo, options.formats, options.only, passes=passes)
     kept = json.loads(RESULTS.read_text())
     drawn = kept["random"] | random_graphs(options.graphs, options.formats)
     groups = {f"{one.group}/{one.format}" for one in outcomes}

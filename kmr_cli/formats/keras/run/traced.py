@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from kmr_cli.errors import ModelLoadError
@@ -15,10 +16,13 @@ from kmr_cli.formats.keras.run.paths import Places
 from kmr_cli.formats.savedmodel.operators.graph import Start
 from kmr_cli.formats.savedmodel.operators.traced import traced
 from kmr_cli.proof.graph import Graph
+from kmr_cli.proof.verdict import prove
 from kmr_cli.records import TensorSpec
 
 _SCOPE = re.compile(r"kmr\.(\d+)\.(\d+)/")
 """Around every call of a layer: its number, and that of the call."""
+_MANY = 1009
+"""A batch size that no other axis is likely to have, and above what code would call a small batch."""
 _HINT = "check it with passes (check-batch-axis), or export it and prove the SavedModel"
 
 
@@ -74,7 +78,7 @@ def graph_of(
     places: Places,
     name: str,
 ) -> Graph:
-    """Trace a model with the number of samples left open.
+    """Trace a model with the number of samples left open; once more with a fixed one, for code that reads it.
 
     Args:
         model: from inputs by name to outputs with their names.
@@ -84,8 +88,35 @@ def graph_of(
         name: of the file, for messages.
 
     Raises:
-        ModelLoadError: an input declares no shape, or TensorFlow cannot trace the model.
+        ModelLoadError: an input declares no shape, TensorFlow cannot trace the model, or its code asks for the batch
+            size and does something else at another one.
     """
+    found = _traced(model, inputs, framework, places, name)
+    proven = _proven(found)
+    if isinstance(found.batch, int) or not proven:
+        return found
+    fixed = [
+        replace(one, shape=(_MANY, *one.shape[1:])) if one.shape and one.shape[0] is None else one for one in inputs
+    ]
+    if proven - _proven(_traced(model, fixed, framework, places, name)):
+        raise ModelLoadError(
+            f"{name}: the model's code reads the batch size, and takes another way at {_MANY} samples",
+            "check it with passes (check-batch-axis)",
+        )
+    return found
+
+
+def _proven(graph: Graph) -> set[str]:
+    return {claim.output for claim in prove(graph).claims if claim.answer == "proven"}
+
+
+def _traced(
+    model: Callable[[Mapping[str, Any]], Sequence[tuple[str, Any]]],
+    inputs: Sequence[TensorSpec],
+    framework: Framework,
+    places: Places,
+    name: str,
+) -> Graph:
     tf = require("tensorflow", "tensorflow")
     specs = [_spec(tf, one, name) for one in inputs]
     scopes = _Scopes(framework, places)
