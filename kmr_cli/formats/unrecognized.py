@@ -65,11 +65,11 @@ def diagnose(path: Path) -> ModelFileError:
 
 
 def _folder(path: Path, inside: list[str]) -> ModelFileError:
-    """A folder that is no model, and what is in it that is one."""
+    """A folder that isn't a model, and what is in it that is one."""
     if not inside:
         return ModelFileError(f"{path}: a directory, but not a model", f"give {known_files()}")
     listed = ", ".join(inside[:_LISTED]) + (f", … ({len(inside)} in all)" if len(inside) > _LISTED else "")
-    what = "one model, and is none itself" if len(inside) == 1 else "models, and is none itself"
+    what = "one model, and isn't one itself" if len(inside) == 1 else "models, and isn't one itself"
     return ModelFileError(f"{path}: a directory that holds {what}: {listed}", f"give one of them: {path / inside[0]}")
 
 

@@ -93,10 +93,10 @@ def test_a_directory_of_models_says_which(tmp_path):
     (tmp_path / "notes.txt").write_text("no model")
     os.mkfifo(tmp_path / "fifo")
     error = refused(tmp_path)
-    assert error.message == f"{tmp_path}: a directory that holds models, and is none itself: a.onnx, b.onnx"
+    assert error.message == f"{tmp_path}: a directory that holds models, and isn't one itself: a.onnx, b.onnx"
     assert error.hint == f"give one of them: {tmp_path / 'a.onnx'}"
     (tmp_path / "a.onnx").unlink()
-    assert "a directory that holds one model, and is none itself: b.onnx" in refused(tmp_path).message
+    assert "a directory that holds one model, and isn't one itself: b.onnx" in refused(tmp_path).message
     for number in range(20):
         (tmp_path / f"c{number:02}.onnx").symlink_to(tmp_path / "b.onnx")
     assert refused(tmp_path).message.endswith("c05.onnx, c06.onnx, … (21 in all)")

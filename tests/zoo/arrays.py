@@ -51,7 +51,7 @@ class ArraySession:
             if wanted and "in" in taps.sides:
                 sink(name, call, "in0", value)
             try:
-                with np.errstate(all="ignore"):  # as frameworks: Inf and NaN are no warning
+                with np.errstate(all="ignore"):  # as frameworks: Inf and NaN aren't warnings
                     value = function(value)
             except ValueError as exc:
                 raise ModelRunError(f"{name}: {exc}") from exc

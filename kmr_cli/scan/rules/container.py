@@ -7,7 +7,7 @@ MALFORMED_CONTAINER = Rule(
     "malformed-container",
     "error",
     "the archive is not what its framework writes: members twice, names that lead out of it, something before or after",
-    "another program may see another model in the same file, and what was examined is not what is loaded",
+    "another program may see a different model in the same file, and what was examined is not what is loaded",
     "load it where you trust it, and save it again with its framework",
     command="scan",
     headline="its container is not what the framework writes",

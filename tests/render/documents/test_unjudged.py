@@ -1,4 +1,4 @@
-"""Layers that a check neither blames nor clears are no passed tests."""
+"""Layers that a check neither blames nor clears aren't passed tests."""
 
 from dataclasses import replace
 from xml.etree import ElementTree as ET

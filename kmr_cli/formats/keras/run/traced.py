@@ -125,7 +125,7 @@ def _traced(
     def forward(*tensors: Any) -> list[Any]:
         made = model(dict(zip((one.name for one in inputs), tensors, strict=True)))
         if not all(isinstance(value, tf.Tensor) for _, value in made):
-            raise TypeError("it gives something else than tensors")
+            raise TypeError("it returns something other than tensors")
         names[:] = [label for label, _ in made]
         return [tf.identity(value) for _, value in made]
 

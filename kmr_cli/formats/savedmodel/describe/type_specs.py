@@ -75,7 +75,7 @@ def _base(function: str) -> str:
 
 
 def _takes(functions: Mapping[str, Any], name: str) -> list[tuple[str, int]] | None:
-    """Name and dtype of each argument that is no resource, of a function in the library."""
+    """Name and dtype of each argument that isn't a resource, of a function in the library."""
     if name not in functions:
         return None
     return [(one.name, one.type) for one in functions[name].signature.input_arg if one.type != _RESOURCE]
