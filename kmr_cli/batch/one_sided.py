@@ -13,7 +13,7 @@ from kmr_cli.config.names import tells_lengths_by_name
 from kmr_cli.records import Batch, TensorSpec
 
 Side: TypeAlias = Literal["zero", "negative", "positive", "short"]
-SIDES: tuple[Side, ...] = ("zero", "negative", "positive", "short")
+SIDES: tuple[Side, ...] = ("positive", "negative", "zero", "short")
 _LARGER = 4
 """Of one sign they are so much larger: a sample of which much lies beyond the usual is treated otherwise, maybe."""
 _HIGHEST = 16

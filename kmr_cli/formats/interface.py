@@ -136,12 +136,15 @@ class Session(Protocol):
 class PaddingSession(Session, Protocol):
     """A session that can reach what the model's own layers put into masked steps, which no input can."""
 
-    def other_padding(self, where: Mapping[int, np.ndarray], seed: int) -> AbstractContextManager[None] | None:
+    def other_padding(
+        self, where: Mapping[int, np.ndarray], seed: int, inputs: Mapping[str, float] | None = None
+    ) -> AbstractContextManager[None] | None:
         """While it is open, passes find other values in masked steps, from the layers on that mask them.
 
         Args:
             where: number of steps -> booleans ``(samples, steps)``: only there, and only where the layer masks.
             seed: of the values.
+            inputs: that are padded there -> with what, for formats whose files do not tell which layers mask.
 
         Returns:
             None where the loaded model does not allow it.

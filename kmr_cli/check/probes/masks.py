@@ -90,7 +90,9 @@ def _try_other(
     inside: AbstractContextManager[None] | None = None
     if any(mask.value is not None for mask in masks) and isinstance(session, PaddingSession):
         where = {steps: np.arange(steps)[None] >= count[:, None] for steps, count in run.counts.items()}
-        inside = session.other_padding(where, int(rng.integers(2**31)))
+        inside = session.other_padding(
+            where, int(rng.integers(2**31)), {mask.name: mask.value for mask in masks if mask.value is not None}
+        )
     if not run.replaced and inside is None:
         return
 

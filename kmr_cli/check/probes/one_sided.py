@@ -32,7 +32,8 @@ def make_one_sided(run: Run) -> dict[Tap, int]:
     sides = [side for side in SIDES if _alters(run, side)]
     found: dict[Tap, int] = {}
     while sides:
-        at = dict(enumerate(sides[: run.evidence.size]))
+        # From the end: who comes last finds an expert full that all of them want.
+        at = {run.evidence.size - 1 - place: side for place, side in enumerate(sides[: run.evidence.size])}
         sides = sides[len(at) :]
         for tap, far in _try(run, at).items():
             found[tap] = max(far, found.get(tap, 0))
@@ -56,7 +57,7 @@ def _try(run: Run, at: dict[int, Side]) -> dict[Tap, int]:
     beside: Parts = {}
     found: dict[Tap, int] = {}
     others = [sample for sample in everyone if sample not in at]
-    quiet = Quiet(run, run.evidence.size - 1)
+    quiet = Quiet(run, others[0] if others else 0)
 
     def see(tap: Tap, array: np.ndarray) -> None:
         quiet.look(tap, array)

@@ -48,6 +48,17 @@ def test_the_place_in_the_batch_is_not_another_sample():
     assert report.verdict == "fail"
 
 
+def test_an_expert_that_few_of_the_batch_want_is_full_where_all_do():
+    def mix(x):
+        rows = np.flatnonzero(x[:, 0] > 0)[:5]
+        result = np.array(x)
+        result[rows] = 2 * x[rows]
+        return result
+
+    _, errors = report_of(mix, (3, 4, 5))
+    assert errors == {("KMR101", "mix")}
+
+
 @pytest.mark.parametrize("needs_full_pass", [(3, 4, 5), (5,), (0, 6), ()])
 def test_an_expert_with_room_for_all_is_clean(needs_full_pass):
     report, errors = report_of(expert(10**6), needs_full_pass)

@@ -21,7 +21,7 @@ PADDED, FLAGS, ADDED = (
 )
 
 
-def build(folder, heeds, added):
+def build(folder, heeds, added, alone=False):
     """Words and their positions, attention with a mask that is added to the scores, what the first step has read."""
     made, node = onnx_models, onnx_models.helper.make_node
     nodes = [
@@ -38,6 +38,11 @@ def build(folder, heeds, added):
         node("MatMul", ["weights", "vectors"], ["read"], name="read"),
         node("Gather", ["read", "zero"], ["y"], axis=1, name="y"),
     ]
+    if alone:  # the mask is told by the ids
+        nodes[2:4] = [
+            node("Equal", ["ids", "zero"], ["empty"], name="empty"),
+            node("Cast", ["empty"], ["away"], name="away", to=made.FLOAT),
+        ]
     constants = [
         made.weights("table", 30, 4), made.weights("places", 1, STEPS, 4, seed=3), made.constant("zero", 0),
         made.constant("one", 1, np.float32), made.constant("low", -1e9, np.float32), made.constant("first", [1]),
@@ -47,7 +52,10 @@ def build(folder, heeds, added):
         made.tensor("ids", ["batch", STEPS], integers),
         made.tensor("attention_mask", ["batch", STEPS], made.FLOAT if added else integers),
     ]
-    return made.save(made.model(nodes, inputs, [made.tensor("y", ["batch", 4])], constants), folder / "model.onnx")
+    return made.save(
+        made.model(nodes, inputs[: 1 if alone else 2], [made.tensor("y", ["batch", 4])], constants),
+        folder / "model.onnx",
+    )
 
 
 GIVEN = {
@@ -82,3 +90,40 @@ def test_a_mask_of_zeros_that_is_added_is_named_as_one():
     (mask,) = masks_of(["attention_mask"], specs, batch)
     assert mask.hides == mask.padding == -10_000
     assert mask.counted == 0
+
+
+@pytest.mark.parametrize("heeds", [True, False], ids=["heeded", "ignored"])
+def test_the_vectors_of_padded_steps_are_replaced_where_ids_tell_the_mask(heeds):
+    make = partial(build, heeds=heeds, added=False, alone=True)
+    report = run(Case("ids", "onnx", make, data=lambda: {"ids": PADDED}, masks=("ids=0",)))
+    errors = [(finding.rule, finding.layer) for finding in report.findings if finding.severity == "error"]
+    assert (report.verdict, errors) == (("pass", []) if heeds else ("fail", [("KMR201", "weights")]))
+
+
+def series(folder, heeds):
+    """Steps that are all zero are masked: their mean is that of the others, or a product with all of them."""
+    made, node = onnx_models, onnx_models.helper.make_node
+    nodes = [
+        node("Abs", ["x"], ["sizes"], name="sizes"),
+        node("ReduceMax", ["sizes", "last"], ["largest"], name="largest", keepdims=1),
+        node("Greater", ["largest", "nothing"], ["there"], name="there"),
+        node("Cast", ["there"], ["flags"], name="flags", to=made.FLOAT),
+        node("Mul", ["x", "flags"], ["masked"], name="masked"),
+        node("Mul", ["masked", "places"], ["placed"], name="placed"),
+        node("Mul", ["placed", "flags"], ["left"], name="left") if heeds else node("Identity", ["placed"], ["left"]),
+        node("ReduceSum", ["left", "first"], ["y"], name="sum", keepdims=0),
+    ]
+    constants = [
+        made.constant("last", [2]), made.constant("first", [1]), made.constant("nothing", 0, np.float32),
+        made.weights("places", 1, STEPS, 1, seed=3),
+    ]  # fmt: skip
+    inputs, outputs = [made.tensor("x", ["batch", STEPS, 3])], [made.tensor("y", ["batch", 3])]
+    return made.save(made.model(nodes, inputs, outputs, constants), folder / "series.onnx")
+
+
+@pytest.mark.parametrize("heeds", [True, False], ids=["heeded", "ignored"])
+def test_what_a_product_with_a_mask_leaves_is_replaced(heeds):
+    values = (np.random.default_rng(1).standard_normal((7, STEPS, 3)) * COUNTED[:, :, None]).astype(np.float32)
+    report = run(Case("x", "onnx", partial(series, heeds=heeds), data=lambda: {"x": values}, masks=("x=0",)))
+    errors = [(finding.rule, finding.layer) for finding in report.findings if finding.severity == "error"]
+    assert (report.verdict, errors) == (("pass", []) if heeds else ("fail", [("KMR201", "sum")]))

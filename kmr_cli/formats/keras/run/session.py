@@ -213,14 +213,17 @@ class KerasSession:
         """Free the model."""
         self._whole = self._cut = None
 
-    def other_padding(self, where: Mapping[int, np.ndarray], seed: int) -> AbstractContextManager[None] | None:
-        """See :class:`kmr_cli.formats.interface.PaddingSession`; for models that Keras 3 runs."""
-        return self._with_padding(OtherPadding(where, seed)) if isinstance(self._framework, Keras3) else None
+    def other_padding(
+        self,
+        where: Mapping[int, np.ndarray],
+        seed: int,
+        inputs: Mapping[str, float] | None = None,  # noqa: ARG002  # layers tell
+    ) -> AbstractContextManager[None]:
+        """See :class:`kmr_cli.formats.interface.PaddingSession`."""
+        return self._with_padding(OtherPadding(where, seed))
 
-    def any_size(self) -> AbstractContextManager[None] | None:
-        """See :class:`kmr_cli.formats.interface.ResizableSession`; for models that Keras 3 runs."""
-        if not isinstance(self._framework, Keras3):
-            return None
+    def any_size(self) -> AbstractContextManager[None]:
+        """See :class:`kmr_cli.formats.interface.ResizableSession`."""
         whole = self._build_whole()
         return without_input_specs([whole.model, *(place.layer for place in whole.places.places)])
 

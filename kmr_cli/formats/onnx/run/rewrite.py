@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ def model_bytes(
     *,
     any_size: bool = False,
     weightless: bool = False,
+    fed: Mapping[str, int] | None = None,
 ) -> bytes:
     """A serialized model that has the values ``wanted`` among its outputs, under their :func:`output_name`.
 
@@ -45,12 +46,13 @@ def model_bytes(
     Nodes and weights that they do not need are left out. What is kept stands as the file has it: weights are copied
     byte for byte, those in other files stay there. The model's own outputs that these nodes make stay outputs. With
     ``any_size`` nothing is said of the sizes of inputs and of what is computed. With ``weightless`` large weights are
-    inputs: such a model tells the types of its outputs, and cannot be run.
+    inputs: such a model tells the types of its outputs, and cannot be run. Values that are ``fed``, with ONNX's numbers
+    of their dtypes, are inputs too: what makes them is left out.
 
     Raises:
         ModelFileError: the file cannot be read any more, or is too large for one message.
     """
-    nodes = _needed(analysis, wanted, {one.value.place[0][0] for one in recordings})
+    nodes = _needed(analysis, wanted, {one.value.place[0][0] for one in recordings}, fed or ())
     used = {*wanted, *(name for node in nodes for name in node.reads)}
     left = {name for name in used if weightless and _is_large(analysis, name)}
     ends = [*(output_name(analysis, name) for name in wanted), *(one.output for one in recordings)]
@@ -61,6 +63,7 @@ def model_bytes(
         *_weights(analysis, used - left),
         *_values(analysis, ends, used, {name for node in nodes for name in node.outputs}, any_size=any_size),
         *(_as_input(analysis.graph.initializers[name]) for name in sorted(left)),
+        *(_untold(name, number) for name, number in (fed or {}).items()),
     ]
     size = sum(map(len, parts))
     try:
@@ -69,12 +72,19 @@ def model_bytes(
         raise ModelFileError(f"{analysis.path.name}: its weights do not fit into memory") from error
 
 
-def _needed(analysis: Analysis, wanted: Collection[str], numbers: Collection[int]) -> list[Node]:
+def _untold(name: str, number: int) -> bytes:
+    """An input of any shape."""
+    message = messages.ValueInfoProto(name=name)
+    message.type.tensor_type.elem_type = number
+    return wire.field_bytes(_INPUT, message.SerializeToString())
+
+
+def _needed(analysis: Analysis, wanted: Collection[str], numbers: Collection[int], fed: Collection[str]) -> list[Node]:
     """The nodes behind the wanted values, and those of these numbers, in the order in which they run."""
     names = set(wanted)
     kept = []
     for node in reversed(analysis.graph.nodes):
-        if node.number in numbers or any(name in names for name in node.outputs):
+        if node.number in numbers or any(name in names and name not in fed for name in node.outputs):
             kept.append(node)
             names.update(node.reads)
     return kept[::-1]

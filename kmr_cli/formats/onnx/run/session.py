@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from itertools import chain
 from typing import Any
 
@@ -11,10 +12,13 @@ import numpy as np
 
 from kmr_cli.errors import BatchError, ModelFileError, ModelLoadError, ModelRunError
 from kmr_cli.formats.common.fixed_inputs import fixed_inputs
+from kmr_cli.formats.common.other_padding import OtherPadding, PutsOtherPadding
 from kmr_cli.formats.common.resizing import TakesAnySize
 from kmr_cli.formats.interface import OpenOptions, Sink, Taps
+from kmr_cli.formats.onnx.describe import types
 from kmr_cli.formats.onnx.describe.analysis import Analysis
 from kmr_cli.formats.onnx.describe.comparands import comparands
+from kmr_cli.formats.onnx.describe.contents import steps_of
 from kmr_cli.formats.onnx.describe.description import layer_infos
 from kmr_cli.formats.onnx.describe.flow import Flow
 from kmr_cli.formats.onnx.run import failures, values
@@ -29,7 +33,7 @@ _KEPT = 2
 """Graphs that stay loaded: one to look at a layer, one to look at all."""
 
 
-class OnnxSession(TakesAnySize):
+class OnnxSession(TakesAnySize, PutsOtherPadding):
     """Implements :class:`kmr_cli.formats.interface.Session`.
 
     The wanted values become outputs of the graph, which is cut to what they need: stopping early is running a smaller
@@ -58,7 +62,7 @@ class OnnxSession(TakesAnySize):
         self._fixed = fixed_inputs(self._name, analysis.inputs(), options.constants)
         self._runtime = Runtime(analysis.path, options.imports, analysis.graph.imports.get(""))
         self._types = InferredTypes(analysis, self._runtime)
-        self._sessions: OrderedDict[tuple[tuple[str, ...], tuple[Recording, ...], bool], Any] = OrderedDict()
+        self._sessions: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
         self._events: dict[Taps, list[Event | Runs]] = {}  # of the last taps: they are mostly the same again
         self._closed = False
 
@@ -84,6 +88,9 @@ class OnnxSession(TakesAnySize):
         if stop and not listed:
             return None
         feeds = self._feeds(batch)
+        if self._padding is not None:
+            parts = self._run(self._padding.tensors, feeds).parts
+            feeds |= self._padding.other({name: pieces[0][1] for name, pieces in parts.items() if len(pieces) == 1})
         outputs = () if stop else self._analysis.graph.outputs
         found = self._run(list(dict.fromkeys((*outputs, *(value for one in listed for value in one.values)))), feeds)
         if sink is not None:
@@ -94,6 +101,13 @@ class OnnxSession(TakesAnySize):
     def comparands(self) -> tuple[float, ...]:
         """See :class:`kmr_cli.formats.interface.ComparingSession`."""
         return comparands(self._analysis.graph)
+
+    def other_padding(
+        self, where: Mapping[int, np.ndarray], seed: int, inputs: Mapping[str, float] | None = None
+    ) -> AbstractContextManager[None] | None:
+        """See :class:`kmr_cli.formats.interface.PaddingSession`."""
+        found = () if self._analysis.narrow else tuple(steps_of(self._analysis.graph, inputs or ()))
+        return self._put(OtherPadding(found, where, seed)) if found else None
 
     def close(self) -> None:
         """Free every loaded graph."""
@@ -119,7 +133,7 @@ class OnnxSession(TakesAnySize):
         parts = {name: list(values.parts(feeds[name])) for name in names if name in feeds}
         inside: dict[Within, list[np.ndarray]] = {}
         if computed or recordings:
-            session = self._session(computed, recordings)
+            session = self._session(computed, recordings, feeds)
             try:
                 outputs = [output_name(self._analysis, name) for name in computed]
                 results = values.run(self._runtime, session, [*outputs, *(one.output for one in recordings)], feeds)
@@ -148,14 +162,18 @@ class OnnxSession(TakesAnySize):
                 if suffix != ".keys" or not self._analysis.graph.has_fixed_keys(name):
                     yield name + suffix, array
 
-    def _session(self, computed: tuple[str, ...], recordings: tuple[Recording, ...]) -> Any:
-        key = computed, recordings, self._any_size
+    def _session(
+        self, computed: tuple[str, ...], recordings: tuple[Recording, ...], feeds: Mapping[str, np.ndarray]
+    ) -> Any:
+        own = self._analysis.graph.inputs
+        fed = {name: types.dtype_number(str(value.dtype)) or 1 for name, value in feeds.items() if name not in own}
+        key = computed, recordings, self._any_size, tuple(fed)
         if key in self._sessions:
             self._sessions.move_to_end(key)
             return self._sessions[key]
         while len(self._sessions) >= _KEPT:
             self._sessions.popitem(last=False)
-        model = model_bytes(self._analysis, computed, recordings, any_size=self._any_size)
+        model = model_bytes(self._analysis, computed, recordings, any_size=self._any_size, fed=fed)
         session = self._runtime.session(model)
         self._sessions[key] = session
         return session
