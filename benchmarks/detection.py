@@ -141,6 +141,10 @@ def document(outcomes: list[dict[str, Any]], seconds: float, left_out: Collectio
         " and no other was named.",
         f"- Clean models: {len(clean)}, {len(alarms)} false alarms at error level, {len(inconclusive)}"
         " left inconclusive.",
+        f"- The proof, where the format hands out its graph: {sum(outcome['held'] for outcome in outcomes)} claims"
+        f" about values were held against these passes, {sum(map(_contradicted, outcomes))} violated;"
+        f" {sum(outcome['basis'] == 'proof' for outcome in clean)} clean models pass as proven, and"
+        f" {sum(map(_proven_fault, faulty))} faults between samples do.",
         "",
         "## Seeded faults",
         "",
@@ -177,6 +181,19 @@ def document(outcomes: list[dict[str, Any]], seconds: float, left_out: Collectio
         if names:
             lines += [f"{TITLES[name]}: {', '.join(names)}.", ""]
     return "\n".join(lines).rstrip() + "\n"
+
+
+BETWEEN_SAMPLES = {"KMR101", "KMR102", "KMR103", "KMR104", "KMR105", "KMR106", "KMR109"}
+
+
+def _contradicted(outcome: dict[str, Any]) -> bool:
+    """Whether a pass contradicted the proof, which ends the check."""
+    return any("the proof claims" in reason for reason in outcome["reasons"])
+
+
+def _proven_fault(outcome: dict[str, Any]) -> bool:
+    """Whether a model in which samples change each other would pass as proven."""
+    return bool(BETWEEN_SAMPLES & set(outcome["case"]["rules"])) and outcome["basis"] == "proof"
 
 
 def _cell(outcomes: list[Any]) -> str:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from kmr_cli.config.tolerance import Tolerance, Tolerances
     from kmr_cli.errors import (
         BatchError,
+        CertificateError,
         KmrError,
         LayerError,
         LimitError,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
         ModelLoadError,
         ModelRunError,
         OutputError,
+        ProofError,
         SnapshotError,
     )
     from kmr_cli.records import (
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
         LayerInfo,
         ModelInfo,
         OutputClaim,
+        OutputVerdict,
         Record,
         Report,
         ScanReport,
@@ -61,6 +64,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BatchError",
     "BatchIndex",
+    "CertificateError",
     "Comparison",
     "Data",
     "Finding",
@@ -78,7 +82,9 @@ __all__ = [
     "ModelRunError",
     "OutputClaim",
     "OutputError",
+    "OutputVerdict",
     "Policy",
+    "ProofError",
     "Record",
     "Report",
     "ScanReport",
@@ -107,12 +113,12 @@ _MODULES = {
     "kmr_cli.config.samples": ("Index",),
     "kmr_cli.config.tolerance": ("Tolerance", "Tolerances"),
     "kmr_cli.errors": (
-        "BatchError", "KmrError", "LayerError", "LimitError", "MissingFrameworkError", "ModelFileError",
-        "ModelLoadError", "ModelRunError", "OutputError", "SnapshotError",
+        "BatchError", "CertificateError", "KmrError", "LayerError", "LimitError", "MissingFrameworkError",
+        "ModelFileError", "ModelLoadError", "ModelRunError", "OutputError", "ProofError", "SnapshotError",
     ),
     "kmr_cli.records": (
-        "BatchIndex", "Comparison", "Finding", "LayerInfo", "ModelInfo", "OutputClaim", "Record", "Report",
-        "ScanReport", "Shapes", "Snapshot", "StructuralProof", "TensorSpec",
+        "BatchIndex", "Comparison", "Finding", "LayerInfo", "ModelInfo", "OutputClaim", "OutputVerdict", "Record",
+        "Report", "ScanReport", "Shapes", "Snapshot", "StructuralProof", "TensorSpec",
     ),
     "kmr_cli.render.files.snapshots": ("write_snapshot",),
 }  # fmt: skip

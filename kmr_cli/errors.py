@@ -64,6 +64,14 @@ class LimitError(KmrError):
     """Something took longer, or more memory, than it may."""
 
 
+class CertificateError(KmrError):
+    """A certificate that cannot be read, or is none of this program."""
+
+
+class ProofError(KmrError):
+    """A pass contradicts what the structural proof claims: a fault of this program, never of the model."""
+
+
 class OutputError(KmrError):
     """A result cannot be written to the place the user named."""
 

@@ -53,6 +53,7 @@ class Rule:
         gravity: how bad it is beside others: what is said of the model as a whole begins with the highest.
         needs_owners: it says nothing of a layer where no sample's change showed.
         needs_masks: it says nothing of a model without masks.
+        needs_graph: it says nothing of a format that does not hand out the model's graph.
         mixes: samples change each other, or cannot be separated: behind such a layer another fault of this kind may
             not show.
         batch_statistics: what becomes of a finding where layers that normalise over the batch in training mode, which
@@ -77,6 +78,7 @@ class Rule:
     gravity: int = 0
     needs_owners: bool = False
     needs_masks: bool = False
+    needs_graph: bool = False
     mixes: bool = False
     batch_statistics: BatchStatistics = "unaffected"
     supersedes: tuple[Precedence, ...] = ()
@@ -93,6 +95,7 @@ TABLE = {
     "KMR108": "kmr_cli.check.rules.poisoned",
     "KMR109": "kmr_cli.check.rules.place",
     "KMR110": "kmr_cli.check.rules.layout",
+    "KMR111": "kmr_cli.check.rules.possible",
     "KMR201": "kmr_cli.check.rules.masks",
     "KMR202": "kmr_cli.check.rules.masks",
     "KMR203": "kmr_cli.check.rules.masks",

@@ -27,11 +27,11 @@ TITLES = {
                   "scan_model"),
     "A model": ("Model", "ModelInfo", "LayerInfo", "TensorSpec"),
     "What you can ask for": ("Data", "Index", "Shapes", "GivenShapes", "Policy", "Tolerance", "Tolerances"),
-    "What comes back": ("Record", "BatchIndex", "Report", "Finding", "StructuralProof", "OutputClaim", "Snapshot",
-                        "Comparison", "ScanReport"),
+    "What comes back": ("Record", "BatchIndex", "Report", "Finding", "OutputVerdict", "StructuralProof", "OutputClaim",
+                        "Snapshot", "Comparison", "ScanReport"),
     "Errors": (
-        "KmrError", "ModelFileError", "LayerError", "BatchError", "MissingFrameworkError", "ModelLoadError",
-        "ModelRunError", "LimitError", "OutputError", "SnapshotError",
+        "KmrError", "ModelFileError", "LayerError", "BatchError", "CertificateError", "MissingFrameworkError",
+        "ModelLoadError", "ModelRunError", "LimitError", "OutputError", "ProofError", "SnapshotError",
     ),
 }  # fmt: skip
 """The page, chapter by chapter."""

@@ -77,13 +77,13 @@ class Groundwork(Generic[Judged]):
 
     Args:
         model: that is judged.
-        asked: the batch.
+        asked: the batch; None where nothing is run.
         baseline: what it is compared with: another model, or the path of a snapshot.
     """
 
-    def __init__(self, model: Opened, asked: BatchRequest, *, baseline: Opened | Path | None = None) -> None:
+    def __init__(self, model: Opened, asked: BatchRequest | None, *, baseline: Opened | Path | None = None) -> None:
         self._asked = asked
-        given = [split_argument(text)[1] for text in asked.files]
+        given = [] if asked is None else [split_argument(text)[1] for text in asked.files]
         files = {"model": files_of(model), "data": {name: Path(name) for name in given}}
         if isinstance(baseline, Path):
             files["baseline"] = {baseline.name: baseline}
@@ -99,10 +99,14 @@ class Groundwork(Generic[Judged]):
             judged.grounds,
             model=self._digests.of("model"),
             baseline=self._digests.of("baseline"),
-            data=DataSource(self._asked.kind, self._digests.of("data"), self._asked.seed),
+            data=self._data(),
             versions=versions_of(*self._formats),
         )
         return replace(judged, grounds=grounds)
+
+    def _data(self) -> DataSource | None:
+        asked = self._asked
+        return None if asked is None else DataSource(asked.kind, self._digests.of("data"), asked.seed)
 
     def __enter__(self) -> Groundwork[Judged]:
         self._digests.__enter__()

@@ -18,6 +18,7 @@ from kmr_cli.batch.given import batch_size
 from kmr_cli.batch.hints import hints
 from kmr_cli.batch.request import Data, GivenShapes, request
 from kmr_cli.batch.synthetic import advised
+from kmr_cli.check.by_proof import report_of
 from kmr_cli.config import arguments as given
 from kmr_cli.config.arguments import layer_patterns, refuse_call
 from kmr_cli.config.batch_sizes import checked_sizes
@@ -93,6 +94,7 @@ def check_batch_axis(
     shapes: GivenShapes = None,
     seed: int = 0,
     training: bool = False,
+    proof: bool = True,
     imports: Sequence[str] = (),
     signature: str | None = None,
     tags: Sequence[str] | None = None,
@@ -112,6 +114,7 @@ def check_batch_axis(
         shapes: shape of one sample by input name.
         seed: of synthetic and replacement data.
         training: check training mode.
+        proof: ask the graph of the model too, where its format hands it out.
         imports: as for :func:`open_model`, and so are signature, tags, method and constants.
         signature: SavedModel: the signature to run.
         tags: SavedModel: the tag set of the meta graph.
@@ -128,8 +131,9 @@ def check_batch_axis(
     """
     if isinstance(model, Model):
         return model.check_batch_axis(
-            batch, policy=policy, size=size, batch_sizes=batch_sizes, shapes=shapes, seed=seed, training=training
-        )
+            batch, policy=policy, size=size, batch_sizes=batch_sizes, shapes=shapes, seed=seed, training=training,
+            proof=proof,
+        )  # fmt: skip
     live = not isinstance(model, (str, Path))
     with open_model(
         model,
@@ -142,8 +146,9 @@ def check_batch_axis(
         in_process=live,
     ) as opened_model:
         return opened_model.check_batch_axis(
-            batch, policy=policy, size=size, batch_sizes=batch_sizes, shapes=shapes, seed=seed, training=training
-        )
+            batch, policy=policy, size=size, batch_sizes=batch_sizes, shapes=shapes, seed=seed, training=training,
+            proof=proof,
+        )  # fmt: skip
 
 
 class Model:
@@ -290,13 +295,15 @@ class Model:
         shapes: GivenShapes = None,
         seed: int = 0,
         training: bool = False,
+        proof: bool = True,
     ) -> Report:
         """Whether the samples of a batch are independent at every layer.
 
         Runs the model with samples replaced, made extreme and NaN, and at other batch sizes, one of at least 32: at
         most B + 29 passes for B of up to eight samples, 2·⌈log2 B⌉ + 29 above, and five more where something shows
         in the batch of 32, and two where samples seem to change each other, which may be chance; four more for masks,
-        one more in training mode.
+        one more in training mode. Where the file holds its graph (``.pt2``, ONNX), the proof of
+        :meth:`prove` is part of the verdict: it settles what no pass shows, and the passes are held against it.
 
         Args:
             batch: as in :meth:`sample`. Of more than eight samples the first eight are the batch, and the others
@@ -308,9 +315,11 @@ class Model:
             shapes: as in :meth:`sample`.
             seed: of synthetic and replacement data.
             training: check the model in training mode. Its variables stay as they are.
+            proof: ask the graph too.
 
         Raises:
             BatchError, MissingFrameworkError, ModelLoadError, ModelRunError.
+            ProofError: a pass contradicts the proof, which is a fault of this program.
             BatchError: the model takes one sample at a time and keeps nothing between calls: nothing can mix.
             ModelLoadError: the file has no training mode (SavedModel, ``.pt2``, ONNX; traced or frozen TorchScript).
         """
@@ -328,10 +337,29 @@ class Model:
         for mask in masks:
             if mask.implied:
                 self._opened.report("notice", f"input {mask.name!r}: steps of {mask.value:g} are padding to its layers")
-        arguments = {"info": self.info, "batch": arrays, "spare": spare, "policy": policy, "seed": seed}
+        arguments = {
+            "info": self.info, "batch": arrays, "spare": spare, "policy": policy, "seed": seed, "prove": proof,
+        }  # fmt: skip
         groundwork: Groundwork[Report] = Groundwork(self._opened, asked)
         with groundwork, advised(self.info, synthetic=asked.synthetic, shapes=asked.shapes):
             report: Report = groundwork.complete(self._opened.run("check_batch_axis", arguments, training=training))
+        return replace(report, not_examined=(*report.not_examined, *others(self.info)))
+
+    def check_by_proof(self, *, policy: Policy | None = None) -> Report:
+        """The verdict of :meth:`check_batch_axis` on the graph alone: nothing is run, and no framework is needed.
+
+        ``pass`` where the graph proves every output, for every input; else ``inconclusive``, and what is not proven is
+        named with its operator and layer.
+
+        Args:
+            policy: which rules, and what is by design.
+
+        Raises:
+            KmrError: a format that does not hand out its graph, or a live model.
+        """
+        groundwork: Groundwork[Report] = Groundwork(self._opened, None)
+        with groundwork:
+            report = groundwork.complete(report_of(self.prove(), self.info, policy or Policy()))
         return replace(report, not_examined=(*report.not_examined, *others(self.info)))
 
     def _refuse_sizes(self, sizes: Sequence[int], batch: Mapping[str, Any]) -> None:

@@ -107,6 +107,32 @@ def alike(batch: Batch, kept: int) -> dict[str, np.ndarray]:
     return {name: np.repeat(np.asarray(values)[[kept]], len(values), axis=0) for name, values in batch.items()}
 
 
+def copies_of(batch: Batch, sample: int, kept: int) -> dict[str, np.ndarray]:
+    """All samples but ``kept`` copies of ``sample``."""
+    result = alike(batch, sample)
+    for name, values in result.items():
+        values[kept] = np.asarray(batch[name])[kept]
+    return result
+
+
+def larger(
+    batch: Batch, kept: Sequence[int], specs: Sequence[TensorSpec], scale: float = 100.0
+) -> dict[str, np.ndarray] | None:
+    """All samples but ``kept`` ``scale`` times as large, signs as they are; None where no input is a free float."""
+    free = _free(batch, specs)
+    if not free:
+        return None
+    result = {}
+    for name, given in batch.items():
+        values = np.array(given, copy=True)
+        if name in free:
+            others = [row for row in range(len(values)) if row not in kept]
+            with np.errstate(over="ignore"):
+                values[others] = np.where(free[name], (values[others] * scale).astype(values.dtype), values[others])
+        result[name] = values
+    return result
+
+
 def monotonous(batch: Batch, kept: int, other: int, step: int) -> dict[str, np.ndarray]:
     """All samples but ``kept`` nothing but one step of ``other``: all of it wants one expert, and none the rest.
 

@@ -7,9 +7,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from kmr_cli.batch.given import batch_size, number_samples
+from kmr_cli.check.contradiction import hold
 from kmr_cli.check.failing import check_failing, on_made_up_data
 from kmr_cli.check.grounds import all_but
 from kmr_cli.check.passes import Progress
+from kmr_cli.check.probes.aimed import aim_at_meets
 from kmr_cli.check.probes.calls import name_calls
 from kmr_cli.check.probes.extreme import PASSES as HARD_PASSES
 from kmr_cli.check.probes.extreme import make_others_extreme
@@ -22,14 +24,16 @@ from kmr_cli.check.probes.pairs import find_pairs
 from kmr_cli.check.probes.repeat import find_noise, look_again, look_for_state, same_start
 from kmr_cli.check.probes.sizes import try_sizes
 from kmr_cli.check.report import make_report
-from kmr_cli.check.rules import layout, mixing, moved, non_finite, place, poisoned, repeat, rounding, sizes
+from kmr_cli.check.rules import layout, mixing, moved, non_finite, place, poisoned, possible, repeat, rounding, sizes
 from kmr_cli.check.rules import masks as mask_rules
 from kmr_cli.check.run import Run
+from kmr_cli.check.structure import NO_GRAPH, Structure
 from kmr_cli.config.masks import Mask, masks_of
 from kmr_cli.config.policy import Policy as Policy
 from kmr_cli.errors import BatchError, ModelRunError
 from kmr_cli.evidence.passes import Evidence
 from kmr_cli.formats.interface import Session, State, Taps
+from kmr_cli.proof.verdict import Proof
 from kmr_cli.records import Batch, BatchIndex, ModelInfo, Report
 
 _SIZES, _UNGROUPED = 8, 10 + HARD_PASSES + LARGE_PASSES
@@ -46,6 +50,8 @@ def check(
     spare: Batch | None = None,
     reopen: Callable[[], Session] | None = None,
     progress: Progress = lambda _: None,
+    proof: Proof | None = None,
+    unproven: str = NO_GRAPH,
 ) -> Report:
     """Check that samples do not mix, and where they do, say which layer mixes them.
 
@@ -59,7 +65,8 @@ def check(
     every pass begins with the same, and three more tell what a call with other data changes for the next. Where a
     finding is at one of several calls of a layer, and the model has several inputs, one pass and one for each of them
     tell from which the call is. Where samples seem to change each other, up to two more tell whether that is chance.
-    Of a model that fails on the batch see
+    Where the graph lets samples meet in an operator and nothing shows it, four more are aimed at that operator. Of a
+    model that fails on the batch see
     :func:`kmr_cli.check.failing.check_failing`.
 
     Args:
@@ -71,17 +78,23 @@ def check(
         spare: further rows of the same inputs, preferred as replacement data.
         reopen: loads the model afresh, to tell state from chance; None where that is not possible.
         progress: told before every pass.
+        proof: of the graph of this very model, where there is one: it settles what no pass shows, and is held against
+            what the passes do show.
+        unproven: why there is none.
 
     Raises:
         LayerError: what the policy allows is the end of several layers.
         ModelRunError: the model does not run on this batch, nor at any other size.
         BatchError: the batch is one sample, and the model keeps nothing between calls.
+        ProofError: a pass contradicts the proof.
     """
     policy = (policy or Policy()).resolved([layer.path for layer in session.layers], info.separator)
+    structure = None if proof is None else Structure(proof)
     with same_start(session) as start:
         return _check(
-            session, info, batch, start, policy=policy, seed=seed, spare=spare, reopen=reopen, progress=progress
-        )
+            session, info, batch, start, policy=policy, seed=seed, spare=spare, reopen=reopen, progress=progress,
+            structure=structure, unproven=unproven,
+        )  # fmt: skip
 
 
 def _check(
@@ -95,6 +108,8 @@ def _check(
     spare: Batch | None,
     reopen: Callable[[], Session] | None,
     progress: Progress,
+    structure: Structure | None,
+    unproven: str,
 ) -> Report:
     """The same, every pass of which begins with ``start``, where the format can put it back."""
     masks = masks_of(policy.masks, session.inputs, batch)
@@ -108,7 +123,10 @@ def _check(
         np.random.default_rng([seed, 2]),
         progress,
         start=start,
+        structure=structure,
     )
+    if structure is None:
+        run.skip(unproven, *possible.RULES)
     if not masks:
         run.skip("no mask is named, or implied by the model's layers", *mask_rules.RULES)
     groups = run.evidence.groups(number_samples(batch).tolist())
@@ -116,8 +134,9 @@ def _check(
 
     def again(other: ModelInfo, data: Batch, rest: Batch | None) -> Report:
         return _check(
-            session, other, data, start, policy=policy, seed=seed, spare=rest, reopen=reopen, progress=progress
-        )
+            session, other, data, start, policy=policy, seed=seed, spare=rest, reopen=reopen, progress=progress,
+            structure=structure, unproven=unproven,
+        )  # fmt: skip
 
     run.planned = (
         len(groups) + _UNGROUPED - (_SIZES - 1 + LARGE_PASSES if info.fixed_batch is not None else 0) + for_masks
@@ -146,6 +165,7 @@ def _check(
     run.indices = {tap: run.evidence.index(tap) for tap in run.evidence.order}
     if not run.outputs or set(run.outputs) - run.evidence.nondeterministic:  # else nothing could be told from it
         make_others_extreme(run)
+        aim_at_meets(run)
     large = choose_large(run, policy.batch_sizes)
     try_sizes(run, for_masks + (LARGE_PASSES if large else 0), _other_sizes(policy, large))
     if large:
@@ -164,6 +184,9 @@ def _check(
     moved.judge(run)
     layout.judge(run)
     mixing.judge_inside(run)
+    possible.judge(run)
+    if run.structure is not None:
+        run.held = hold(run, run.structure)
     name_calls(run, spare)
     others = {found.size for found, _ in run.sizes} - {run.evidence.size}
     return make_report(run, policy, masks, [run.evidence.size, *sorted(others)])
@@ -198,10 +221,12 @@ def _judge_sizes(run: Run) -> None:
     for found, _ in run.sizes:
         rounding.judge_amplified(run, found)
         for port in found.unsure:
-            title = run.title(("", 0, port))
-            run.inconclusive.append(
+            tap = ("", 0, port)
+            title = run.title(tap)
+            run.not_verified(
+                tap,
                 f"{title} is discrete and differs for the same samples {run.where(found)}: rounding may tip a decision,"
-                " or the size may change it; return the scores behind it as another output"
+                " or the size may change it; return the scores behind it as another output",
             )
     if run.info.fixed_batch is not None:
         run.skip(f"the model takes batches of {run.info.fixed_batch} alone", *sizes.RULES)

@@ -129,4 +129,5 @@ def _together(run: Run, inner: Report, policy: Policy, tried: Sequence[int]) -> 
         forward_passes=run.passes + inner.forward_passes,
         batch_sizes=tuple(dict.fromkeys((*inner.batch_sizes, *tried))),
         grounds=looked_at_too(inner.grounds, policy, *sizes.RULES),
+        basis=inner.basis if verdict == "pass" else "evidence",
     )

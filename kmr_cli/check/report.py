@@ -15,7 +15,7 @@ from kmr_cli.config.masks import Mask
 from kmr_cli.config.policy import Policy
 from kmr_cli.evidence.taps import Tap
 from kmr_cli.formats.interface import training_mode
-from kmr_cli.records import BatchIndex, Dependence, Finding, Report, TapVerdict, Verdict
+from kmr_cli.records import Basis, BatchIndex, Dependence, Finding, OutputVerdict, Report, TapVerdict, Verdict
 from kmr_cli.rules import RULES
 
 _SILENT = BatchIndex("inconclusive", evidence="no replacement changed anything here")
@@ -30,11 +30,17 @@ def make_report(run: Run, policy: Policy, masks: Sequence[Mask], tried: Sequence
         masks: that were checked.
         tried: every batch size.
     """
+    outputs = tuple(_outputs(run))
+    settled = {line for output in outputs for line in output.settled}
+    run.inconclusive = [line for line in run.inconclusive if line not in settled]
     findings = policy.apply(run.findings)
     failed = any(finding.severity == "error" and not finding.allowed for finding in findings)
     if not failed:
         run.inconclusive += _hidden(run, policy, findings)
     verdict: Verdict = "fail" if failed else "inconclusive" if run.inconclusive else "pass"
+    proof = None if run.structure is None else run.structure.proof.record
+    proven = verdict == "pass" and proof is not None and proof.separate and bool(outputs)
+    basis: Basis = "proof" if proven and all(output.basis == "proof" for output in outputs) else "evidence"
     silent = _silent(run)
     taps = tuple(
         TapVerdict(
@@ -48,8 +54,21 @@ def make_report(run: Run, policy: Policy, masks: Sequence[Mask], tried: Sequence
         verdict, run.info.path, run.info.format, run.passes, tuple(tried), taps, tuple(findings), tuple(_pictures(run)),
         tuple(dict.fromkeys(run.inconclusive)), _unmatched(run, policy, findings),
         training_mode(run.session) is not None,
-        not_examined=tuple(not_examined(run, masks, tried)), grounds=grounds(run, policy, masks, findings),
+        basis=basis, not_examined=tuple(not_examined(run, masks, tried, basis)),
+        grounds=grounds(run, policy, masks, findings), proof=proof, outputs=outputs, claims_held=run.held,
     )  # fmt: skip
+
+
+def _outputs(run: Run) -> Iterator[OutputVerdict]:
+    """What is known of every output, and from what: the graph settles what passes left open."""
+    structure = run.structure
+    for tap in run.outputs:
+        claim = None if structure is None else structure.claim(run.evidence.names, tap)
+        told = None if claim is None else claim.record
+        proven = run.separate(tap) and tap not in run.evidence.nondeterministic
+        settled = tuple(line for line in dict.fromkeys(run.inconclusive) if proven and run.about.get(line) == tap)
+        name = run.evidence.names.get(tap[2], tap[2])
+        yield OutputVerdict(tap[2], name, "proof" if proven else "evidence", told, settled)
 
 
 def _unmatched(run: Run, policy: Policy, findings: Sequence[Finding]) -> tuple[str, ...]:

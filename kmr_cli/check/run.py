@@ -14,6 +14,7 @@ from kmr_cli.batch.rare import RareValues
 from kmr_cli.check.observed import LargeRun, SizeRun
 from kmr_cli.check.passes import Passes, Progress
 from kmr_cli.check.precedence import Claim, resolve
+from kmr_cli.check.structure import Structure
 from kmr_cli.evidence.owners import NOBODY
 from kmr_cli.evidence.passes import Evidence
 from kmr_cli.evidence.sources import Source, find_sources
@@ -59,6 +60,10 @@ class Run(Passes):
         skipped: rules that could not be looked at, each with why.
         rare: values that a batch hardly ever holds, put where samples give way to others.
         again: how many there were because tensors had not been kept, or only seen by rows.
+        structure: what the graph of the model proves; None where nobody asked it.
+        about: lines of ``inconclusive`` that a proof of one output would settle -> that output.
+        held: how many claims of the proof were held against the passes.
+        aimed: passes that were aimed at operators in which samples can meet.
     """
 
     session: Session
@@ -93,6 +98,10 @@ class Run(Passes):
     budget: int = 0
     skipped: dict[str, str] = field(default_factory=dict)
     again: int = 0
+    structure: Structure | None = None
+    about: dict[str, Tap] = field(default_factory=dict)
+    held: int = 0
+    aimed: int = 0
     rare: RareValues = field(init=False)
 
     def __post_init__(self) -> None:
@@ -206,6 +215,15 @@ class Run(Passes):
     def reported(self, rule: Rule) -> bool:
         """Whether there is a finding of this rule so far."""
         return any(finding.rule == rule.code for finding in self.findings)
+
+    def not_verified(self, tap: Tap, why: str) -> None:
+        """Note what of an output the passes left open; a proof of that output settles it."""
+        self.inconclusive.append(why)
+        self.about[why] = tap
+
+    def separate(self, tap: Tap) -> bool:
+        """Whether the graph proves that no sample reaches another's part of an output."""
+        return self.structure is not None and self.structure.separate(self.evidence.names, tap)
 
     def skip(self, why: str, *rules: Rule) -> None:
         """Note that these rules are not looked at; the first reason stands."""

@@ -8,13 +8,16 @@ from dataclasses import replace
 from kmr_cli.check.check import check
 from kmr_cli.check.passes import Progress
 from kmr_cli.check.rules.mixing import CROSS_SAMPLE_LEAK
+from kmr_cli.check.structure import NO_GRAPH
 from kmr_cli.check.two_ways import check_other_way
 from kmr_cli.config.policy import Policy
 from kmr_cli.evidence.sources import Source, find_sources
 from kmr_cli.formats.interface import Session, TrainingMode, TwoWaySession, training_mode
+from kmr_cli.proof.verdict import Proof
 from kmr_cli.records import Batch, Finding, ModelInfo, Report, Tap, TapVerdict, Verdict
 from kmr_cli.rules import RULES
 
+IN_TRAINING = "the graph says nothing of training mode"
 _DESIGN = "normalises over the batch in training mode by design; in inference it uses its moving statistics"
 
 
@@ -28,6 +31,8 @@ def check_session(
     spare: Batch | None = None,
     reopen: Callable[[], Session] | None = None,
     progress: Progress = lambda _: None,
+    proof: Proof | None = None,
+    unproven: str = NO_GRAPH,
 ) -> Report:
     """:func:`kmr_cli.check.check.check` for a session in either mode.
 
@@ -45,19 +50,28 @@ def check_session(
         spare: further rows of the same inputs, preferred as replacement data.
         reopen: loads the model afresh, in the same mode.
         progress: told before every pass.
+        proof: of the graph that the file holds. It says nothing of training mode, nor of a model that its framework
+            runs in two ways.
+        unproven: why there is none.
 
     Raises:
         ModelRunError: the model does not run on this batch, nor at any other size.
+        ProofError: a pass contradicts the proof.
     """
     policy = policy or Policy()
+    several = isinstance(session, TwoWaySession) and len(session.ways) > 1
+    if proof is not None and (several or training_mode(session) is not None):
+        proof = None
+        unproven = "the graph is that of one of the two ways in which the model runs" if several else IN_TRAINING
 
     def checked() -> Report:
         return check(
-            session, info, batch, policy=policy, seed=seed, spare=spare, reopen=reopen, progress=progress
+            session, info, batch, policy=policy, seed=seed, spare=spare, reopen=reopen, progress=progress,
+            proof=proof, unproven=unproven,
         )  # fmt: skip
 
     report = checked()
-    if isinstance(session, TwoWaySession) and len(session.ways) > 1:
+    if isinstance(session, TwoWaySession) and several:
         return check_other_way(
             report, session, info, batch, policy=policy, seed=seed, spare=spare, reopen=reopen, progress=progress
         )

@@ -8,16 +8,23 @@ from kmr_cli.batch.likely_masks import likely_masks, masking_layers
 from kmr_cli.check.run import Run
 from kmr_cli.config.masks import Mask
 from kmr_cli.formats.interface import RemarkingSession, training_mode
-from kmr_cli.records import UNEXAMINED_MASKS, UNSEEN_LAYERS
+from kmr_cli.records import UNEXAMINED_MASKS, UNSEEN_LAYERS, Basis
+
+BY_PASSES_ALONE = (
+    "beyond the batches that were run: failures, NaN in a sample (KMR108), last bits (KMR303), masks and state, of"
+    " which a proof says nothing"
+)
+"""What a proven model was looked at for by passes alone."""
 
 
-def not_examined(run: Run, masks: Sequence[Mask], tried: Collection[int]) -> Iterator[str]:
+def not_examined(run: Run, masks: Sequence[Mask], tried: Collection[int], basis: Basis = "evidence") -> Iterator[str]:
     """Modes, likely masks and batch sizes; one line each.
 
     Args:
         run: the check, done.
         masks: that were checked.
         tried: every batch size.
+        basis: of the verdict.
     """
     yield "training mode" if training_mode(run.session) is None else "inference mode"
     likely = list(likely_masks(run.info, run.batch)) if not masks else []
@@ -38,6 +45,9 @@ def not_examined(run: Run, masks: Sequence[Mask], tried: Collection[int]) -> Ite
         yield from run.session.unseen
     for name, (unseen, limit) in run.rare.unseen().items():
         yield f"{unseen:,} of the {limit:,} ids that input {name!r} may hold"
+    if basis == "proof":
+        yield BY_PASSES_ALONE
+        return
     most = run.info.batch_range[1]
     if run.info.fixed_batch is None and (most is None or max(tried) < most):
         why = ""

@@ -28,6 +28,7 @@ COMMANDS = {
     "snapshot": "Keep shapes, batch axes and values of MODEL in a file.",
     "compare": "Compare MODEL with a snapshot or another model.",
     "scan": "Look for what could do harm in MODEL, without loading it.",
+    "verify": "Hold a certificate against MODEL.",
     "rules": "List the rules, or explain some.",
 }
 """Modules of this package with a click command of the same name, in the order of the help.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kmr_cli.cli import certificate as certificate_module
 from kmr_cli.cli import layer_class as layer_class_module
 from kmr_cli.cli import options, outcomes, rule_options
 from kmr_cli.cli.jobs import Notify, run_each
@@ -48,9 +49,18 @@ if TYPE_CHECKING:
 @click.option(
     "--training", is_flag=True, help="Check training mode, and say what mixes by design there (BatchNormalization)."
 )
+@click.option("--no-proof", is_flag=True, help="Leave out what the graph of the model proves; run passes alone.")
+@click.option(
+    "--proof-only", is_flag=True,
+    help="Run nothing: the verdict is what the graph proves (.pt2, ONNX, SavedModel); no framework is needed.",
+)  # fmt: skip
 @click.option(
     "--all-methods", is_flag=True, help="Check every exported method or signature of MODEL, one after the other."
 )
+@click.option(
+    "--certificate", metavar="FILE",
+    help="Also write a certificate of the verdict, bound to the files of MODEL by SHA-256: see kmr-inspect verify.",
+)  # fmt: skip
 @jobs_option
 @outcomes.options("check-batch-axis")
 @options.opening
@@ -70,7 +80,10 @@ def command(
     masks: tuple[str, ...],
     sizes: str | None,
     training: bool,
+    no_proof: bool,
+    proof_only: bool,
     all_methods: bool,
+    certificate: str | None,
     jobs: int,
     format_: str | None,
     output: str | None,
@@ -86,8 +99,9 @@ def command(
     """Check that the samples of a batch do not mix at any layer of MODEL.
 
     Runs the model with samples replaced, one by one, made extreme, alike and
-    NaN, and at other batch sizes. Names the layer that mixes samples, and how
-    to fix it. Without MODEL: checks the layers that come with kmr-inspect.
+    NaN, and at other batch sizes, and asks the graph, where the file holds it,
+    whether they can mix at all. Names the layer that mixes samples, and how to
+    fix it. Without MODEL: checks the layers that come with kmr-inspect.
     Exit code 0: no error, 1: an error was found, 2: it could not be checked.
 
     \b
@@ -110,13 +124,18 @@ def command(
 
     if layer_class and models:
         raise click.UsageError("--layer-class and MODEL exclude each other")
+    _refuse_contradictions(
+        no_proof=no_proof, proof_only=proof_only, training=training, layer_class=layer_class, models=models,
+        data=[*inputs, *shapes], masks=masks, sizes=sizes, batch_size=batch_size,
+    )  # fmt: skip
     if not (models or layer_class):
         refuse_no_model(masks=bool(masks), format_=format_, output=output, strict=strict)
     decided = rule_options.settings()
-    goal = target(
-        "check-batch-axis", format_, output, force=force,
-        sources=[*models, *inputs, *(file for model in models for file in decided.of(model).input)],
-    )  # fmt: skip
+    sources = [*models, *inputs, *(file for model in models for file in decided.of(model).input)]
+    goal = target("check-batch-axis", format_, output, force=force, sources=sources)
+    certified = certificate_module.place(
+        certificate, force=force, models=models, layer_class=layer_class, all_methods=all_methods, sources=sources
+    )
     policy = combine(
         decided, "check-batch-axis", select=select, ignore=ignore, allow=allow, masks=masks,
         allow_outputs=allow_outputs, sizes=() if sizes is None else parse_batch_sizes(sizes), dashes="--",
@@ -142,9 +161,10 @@ def command(
             batch_sizes=policy.batch_sizes if sizes is not None else said.batch_sizes or policy.batch_sizes,
         )
         with Model(file, way, fork=fork, debug=debug, report=notify) as model:
-            report = model.check_batch_axis(
-                data, policy=own, size=batch_size, shapes=sample_shapes, seed=seed, training=training
-            )
+            report = model.check_by_proof(policy=own) if proof_only else model.check_batch_axis(
+                data, policy=own, size=batch_size, shapes=sample_shapes, seed=seed, training=training,
+                proof=not no_proof,
+            )  # fmt: skip
             if all_methods:
                 apart = sum(other == file for other, _ in ways.values()) > 1  # else its ways could not be listed
                 return replace(without_others(report, model.info) if apart else report, path=path)
@@ -174,10 +194,39 @@ def command(
                     found.add_failure(one)
                     continue
                 reports.append(one.result)
+                if certified is not None:
+                    certified.write(one.result, one.path, opening, one.run, messages)
                 found.add(of_check(one.result, one.path, one.run), partial(_show, one.result, policy, one.run))
         for line in _unused(allow, allow_outputs, reports):
             messages("notice", line)
         return found.finish()
+
+
+def _refuse_contradictions(
+    *,
+    no_proof: bool,
+    proof_only: bool,
+    training: bool,
+    layer_class: str | None,
+    models: Sequence[str],
+    data: Sequence[str],
+    masks: Sequence[str],
+    sizes: str | None,
+    batch_size: int | None,
+) -> None:
+    """What ``--proof-only`` leaves nothing to do for."""
+    if not proof_only:
+        return
+    if no_proof:
+        raise click.UsageError("--proof-only and --no-proof exclude each other")
+    if training:
+        raise click.UsageError("--proof-only says nothing of training mode; leave out one of the two")
+    if layer_class or not models:
+        raise click.UsageError("--proof-only needs a MODEL that holds its graph: a .pt2 or .onnx file, or a SavedModel")
+    if data or masks or sizes is not None or batch_size is not None:
+        raise click.UsageError(
+            "--proof-only runs nothing; leave out --input, --shape, --batch-size, --batch-sizes and --mask-input"
+        )
 
 
 def _every_way(models: Sequence[str], opening: OpenOptions, *, debug: bool) -> dict[str, tuple[str, OpenOptions]]:

@@ -8,15 +8,18 @@ from dataclasses import replace
 
 import numpy as np
 
+from kmr_cli.arrays.dtypes import ArraySpec
 from kmr_cli.batch.fit import Notice
 from kmr_cli.batch.given import batch_size
 from kmr_cli.errors import LayerError
+from kmr_cli.evidence.by_proof import proven_index
 from kmr_cli.evidence.observed import Progress
 from kmr_cli.evidence.origins import inputs_of_calls
 from kmr_cli.evidence.owners import RANDOM as RANDOM
 from kmr_cli.evidence.taps import Tap
 from kmr_cli.evidence.verifier import Verifier
 from kmr_cli.formats.interface import Session, Taps
+from kmr_cli.proof.verdict import Proof
 from kmr_cli.records import Batch, BatchIndex, Record
 
 
@@ -31,10 +34,12 @@ def take_samples(
     spare: Batch | None = None,
     progress: Progress = lambda _: None,
     notice: Notice = lambda _: None,
+    proof: Proof | None = None,
 ) -> tuple[Record, ...]:
     """Capture the taps, verify whose every slice is, and cut out what belongs to each sample.
 
-    One pass captures. With ``verify``, one more per sample (it alone is kept, all others are replaced), and a
+    One pass captures. Where the graph of the model proves whose every value that was asked for is, that is all. With
+    ``verify``, one more per sample (it alone is kept, all others are replaced), and a
     second one per sample (it alone is replaced) only where the first leaves a doubt, and a third one (both) only where
     the sample's own part is all NaN, Inf or zero, which hides what the others do, and two with the others
     made extreme only where a sample stands elsewhere than at its own place on axis 0. Two more where a part seems to be
@@ -53,11 +58,14 @@ def take_samples(
         spare: further rows of the same inputs, preferred as replacement data.
         progress: told before every pass.
         notice: told what the user should know.
+        proof: of the model's own graph, where there is one.
 
     Returns:
         For every tap in the order it ran, one record per sample.
     """
-    base, found = find_owners(session, batch, taps, samples, verify=verify, seed=seed, spare=spare, progress=progress)
+    base, found = find_owners(
+        session, batch, taps, samples, verify=verify, seed=seed, spare=spare, progress=progress, proof=proof
+    )
     size = batch_size(batch)
     inputs: dict[tuple[str, int], tuple[str, ...]] = {}
     if verify:
@@ -88,11 +96,14 @@ def find_owners(
     spare: Batch | None = None,
     progress: Progress = lambda _: None,
     repeat: bool = False,
+    proof: Proof | None = None,
 ) -> tuple[dict[Tap, np.ndarray], dict[Tap, dict[int, BatchIndex]]]:
     """The whole tensor at every tap, and for each of ``samples`` its batch index; see :func:`take_samples`.
 
     With ``verify`` both ends of every layer are in the result, whatever ``taps.sides`` says. With ``repeat`` the batch
-    is run again as it is, also where nothing speaks of chance: where values differ then, the evidence says so.
+    is run again as it is, also where nothing speaks of chance: where values differ then, the evidence says so. No pass
+    is run where ``proof`` tells whose every value of ``taps.sides`` is; where it tells some, it settles what they leave
+    open.
     """
     size = batch_size(batch)
     progress("running the model")
@@ -103,17 +114,36 @@ def find_owners(
     _refuse_missing(base, taps)
     verifier = Verifier(session, batch, both_sides, taps.sides, base, seed, spare, progress)
     random = verifier.random_taps() if repeat else set()
+    proven = _proven(proof, base, samples, size) if proof is not None and verify and size > 1 else {}
     if size == 1:
         found = {tap: {0: _lone(value)} for tap, value in base.items()}
     elif not verify:
         found = {tap: {sample: _assumed(value, size) for sample in samples} for tap, value in base.items()}
+    elif proven and all(tap in proven for tap in base if tap[2].startswith(taps.sides)):
+        found = {tap: proven.get(tap) or {sample: _assumed(base[tap], size) for sample in samples} for tap in base}
     elif len(samples) > 2 * math.ceil(math.log2(size)):
         found = verifier.all_owners(tuple(samples))
     else:
         found = verifier.one_by_one(samples)
+    for tap, known in proven.items():
+        if any(index.kind in ("inconclusive", "constant") for index in found[tap].values()):
+            found[tap] = known
     for tap in random:
         found[tap] = dict.fromkeys(found[tap], BatchIndex("inconclusive", evidence=RANDOM))
     return base, found
+
+
+def _proven(
+    proof: Proof, base: Mapping[Tap, np.ndarray], samples: Sequence[int], size: int
+) -> dict[Tap, dict[int, BatchIndex]]:
+    """Tap -> its batch index for every sample, where the graph tells."""
+    result: dict[Tap, dict[int, BatchIndex]] = {}
+    for tap, value in base.items():
+        spec = ArraySpec(value.shape, value.dtype)
+        known = {sample: index for sample in samples if (index := proven_index(proof, tap, spec, size, sample))}
+        if len(known) == len(samples):
+            result[tap] = known
+    return result
 
 
 def _keep_into(base: dict[Tap, np.ndarray]) -> Callable[[str, int, str, np.ndarray], None]:

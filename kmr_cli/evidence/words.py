@@ -20,6 +20,13 @@ def both_ways_text(sample: int, index: BatchIndex) -> str:
     return f"{row} changed with sample {sample} alone, and did not when the others were replaced"
 
 
+def proven_text(sample: int, index: BatchIndex) -> str:
+    """The graph lets no other sample in."""
+    row = slices_text(sample, index)
+    verb = "hold" if index.owners.count(sample) > 1 else "holds"
+    return f"{row} {verb} nothing of any other sample, for every input: no operator on the way lets samples meet"
+
+
 def slices_text(sample: int, index: BatchIndex) -> str:
     """The slices of a sample: ``row 4``, ``slices 16-19``."""
     places = [place for place, owner in enumerate(index.owners) if owner == sample]

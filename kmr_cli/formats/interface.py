@@ -352,6 +352,9 @@ class OptionalParts(Protocol):
     LAYER_CLASS: str
     """For people, the base class of layers under development, with its article: ``a keras.Layer``."""
 
+    TRACED: bool
+    """Whether ``graph`` has the framework trace the model, as its file holds no graph; the default is False."""
+
     def refuse_live(self, model: Any) -> KmrError | None:
         """What to do about a live object of this framework that ``adopt`` does not take; None for anything else."""
 

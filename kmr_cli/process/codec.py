@@ -27,8 +27,8 @@ _CLASSES = {
     **dict.fromkeys(
         (
             "BatchIndex", "DataSource", "Dependence", "FileDigest", "Finding", "Grounds", "LayerInfo", "ModelInfo",
-            "OutputClaim", "Record", "Report", "SampleSketch", "ScanReport", "SkippedRule", "StructuralProof",
-            "TapSketch", "TapVerdict", "TensorSpec",
+            "OutputClaim", "OutputVerdict", "Record", "Report", "SampleSketch", "ScanReport", "SkippedRule",
+            "StructuralProof", "TapSketch", "TapVerdict", "TensorSpec",
         ),
         "kmr_cli.records",
     ),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from kmr_cli.check.training import IN_TRAINING
 from kmr_cli.errors import KmrError
 from kmr_cli.formats import all_formats, detect
 from kmr_cli.formats.interface import OpenOptions, optional
-from kmr_cli.process.sessions import Sessions, Tell
+from kmr_cli.process.sessions import LiveSessions, Sessions, Tell
 from kmr_cli.proof import verdict
-from kmr_cli.records import OutputClaim, StructuralProof
+from kmr_cli.proof.verdict import Proof
+from kmr_cli.records import StructuralProof
 
 
 def prove(
@@ -33,8 +35,29 @@ def prove(
             f"{Path(path).name}: {format_.FILE} is not proven by its graph",
             f"formats that are: {able}; check-batch-axis checks every format by running it",
         )
-    found = verdict.prove(graph(Path(path), options))
-    claims = tuple(
-        OutputClaim(one.output, one.answer, one.reason, one.operator, one.layer) for one in found.claims
-    )  # fmt: skip
-    return StructuralProof(claims, found.batch, *found.range, tuple(sorted(found.unknown)))
+    return verdict.prove(graph(Path(path), options)).record
+
+
+def proof_beside_passes(path: str, options: OpenOptions, sessions: Sessions) -> tuple[Proof | None, str]:
+    """The proof that a check of this file holds its passes against, or None and why there is none.
+
+    A graph that cannot be read is no reason not to run the model.
+    """
+    if isinstance(sessions, LiveSessions):
+        return None, "a live model has no file that holds its graph"
+    if options.training:
+        return None, IN_TRAINING
+    try:
+        format_ = detect(Path(path))
+        graph = optional(format_, "graph")
+        if graph is None or optional(format_, "TRACED"):  # tracing one takes longer than the passes it would save
+            return None, f"{format_.FILE} holds no graph to prove it by"
+        made = graph(Path(path), options)
+        if not made.taps:
+            return (
+                None,
+                f"the graph of {format_.FILE} doesn't say which value is seen where, to hold its claims against",
+            )
+        return verdict.prove(made), ""
+    except KmrError as exc:
+        return None, f"the graph can't be read: {exc.message}"

@@ -15,10 +15,12 @@ from kmr_cli.config.policy import Policy
 from kmr_cli.evidence.sample import take_samples
 from kmr_cli.formats.interface import OpenOptions, Taps
 from kmr_cli.formats.layer_class import open_class
+from kmr_cli.process.prove import proof_beside_passes
 from kmr_cli.process.sessions import Sessions, Tell
 from kmr_cli.records import ModelInfo, Record, Report, TensorSpec
 from kmr_cli.snapshot.take import Taken, take
 
+NO_PROOF = "left out by --no-proof"
 OPEN = Sessions(reopens=True)
 """What is open in a child."""
 
@@ -33,9 +35,14 @@ def check_batch_axis(
     policy: Policy,
     seed: int,
     report: Tell,
+    prove: bool = True,
     sessions: Sessions = OPEN,
 ) -> Report:
-    """Open the model at ``path`` (the first time) and check it: :func:`kmr_cli.check.training.check_session`."""
+    """Open the model at ``path`` (the first time) and check it: :func:`kmr_cli.check.training.check_session`.
+
+    With ``prove``, what its graph says is part of the verdict, where the format hands it out.
+    """
+    proof, unproven = proof_beside_passes(path, options, sessions) if prove else (None, NO_PROOF)
     return training_check.check_session(
         sessions.get(path, options, report),
         info,
@@ -45,6 +52,8 @@ def check_batch_axis(
         spare=spare,
         reopen=sessions.reopener(path, options),
         progress=lambda text: report("progress", text),
+        proof=proof,
+        unproven=unproven,
     )
 
 
@@ -68,7 +77,7 @@ def check_layer_class(
     try:
         return training_check.check_session(
             session, info, batch, policy=policy, seed=seed, spare=None, reopen=open_session,
-            progress=lambda text: report("progress", text),
+            progress=lambda text: report("progress", text), unproven="a layer class has no file that holds its graph",
         )  # fmt: skip
     finally:
         session.close()
@@ -109,6 +118,7 @@ def sample(
         if choice.unmatched:
             raise unknown_layer(choice.unmatched[0], session.layers)
         layers = tuple(dict.fromkeys((*layers, *choice.paths)))
+    proof = proof_beside_passes(path, options, sessions)[0] if verify else None
     return take_samples(
         session,
         batch,
@@ -119,6 +129,7 @@ def sample(
         spare=spare,
         progress=lambda text: report("progress", text),
         notice=lambda text: report("notice", text),
+        proof=proof,
     )
 
 

@@ -92,6 +92,7 @@ class Graph:
         batch: the number of samples: a symbol where the file leaves it open.
         ranges: least and largest value of every symbol, the batch included.
         functional: whether no operator ever writes to what it takes.
+        taps: (layer, call, port) as a session hands it over -> the value that stands there, as far as the file tells.
     """
 
     vocabulary: str
@@ -103,6 +104,7 @@ class Graph:
     stored: tuple[tuple[str, str], ...] = ()
     ranges: Mapping[str, Range] = field(default_factory=dict)
     functional: bool = False
+    taps: Mapping[tuple[str, int, str], str] = field(default_factory=dict)
 
 
 def references(argument: Argument) -> Iterator[str]:

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 from kmr_cli.proof.engine import Owners, owners
 from kmr_cli.proof.graph import Graph, references
+from kmr_cli.proof.origin import origin
 from kmr_cli.proof.owners import Each, Free, Meet, Operand, Own, Owner, Unknown, varies
 from kmr_cli.proof.sizes import Range, any_of_batch, of_batch
+from kmr_cli.proof.table import table
 from kmr_cli.proof.vocabularies import lookup
-from kmr_cli.records.proof import Answer
+from kmr_cli.records.proof import Answer, OutputClaim, StructuralProof
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Claim:
             ``unknown``: no rule tells.
         owner: of the output.
         reason: why it is not proven, ``""`` where it is.
-        operator, layer: where the reason lies.
+        operator, layer, kind: where the reason lies.
     """
 
     output: str
@@ -33,6 +35,12 @@ class Claim:
     reason: str = ""
     operator: str = ""
     layer: str = ""
+    kind: str = ""
+
+    @property
+    def record(self) -> OutputClaim:
+        """What of it leaves this process."""
+        return OutputClaim(self.output, self.answer, self.reason, self.operator, self.layer, self.kind)
 
 
 @dataclass(frozen=True)
@@ -63,6 +71,16 @@ class Proof:
         """Outputs in which samples can meet."""
         return tuple(claim for claim in self.claims if claim.answer == "meet")
 
+    @property
+    def record(self) -> StructuralProof:
+        """What of it leaves this process."""
+        claims = tuple(claim.record for claim in self.claims)
+        graph = self.owners.graph
+        return StructuralProof(
+            claims, self.batch, *self.range, tuple(sorted(self.unknown)), len(graph.operators), graph.vocabulary,
+            table(),
+        )  # fmt: skip
+
 
 def prove(graph: Graph) -> Proof:
     """Judge a model by its graph: for every input, and every batch size that the file takes."""
@@ -77,11 +95,11 @@ def prove(graph: Graph) -> Proof:
 def _claim(graph: Graph, found: Owners, label: str, name: str) -> Claim:
     owner = found.of.get(name, Unknown("nothing makes it"))
     if isinstance(owner, Meet):
-        return Claim(label, "meet", owner, owner.reason, owner.operator, owner.layer)
+        return Claim(label, "meet", owner, owner.reason, owner.operator, owner.layer, owner.kind)
     if isinstance(owner, Each):  # outside of its loop nothing is
         owner = Unknown("it belongs to one sample of a loop")
     if isinstance(owner, Unknown):
-        return Claim(label, "unknown", owner, owner.reason, owner.operator, owner.layer)
+        return Claim(label, "unknown", owner, owner.reason, owner.operator, owner.layer, owner.kind)
     kinds = dict(graph.inputs)
     stored = [target for target, _ in graph.stored] + [name for name in found.written if kinds[name] != "samples"]
     if stored:
@@ -94,10 +112,12 @@ def _claim(graph: Graph, found: Owners, label: str, name: str) -> Claim:
     if graph.batch == 1:
         return Claim(label, "unknown", owner, "at a batch size of 1 there is nothing to mix")
     if owner.count:
-        return Claim(label, "count", owner, "its values depend on the number of samples")
+        where = origin(graph, found, name, lambda one: isinstance(one, (Own, Free)) and one.count)
+        return Claim(label, "count", owner, "its values depend on the number of samples", *where)
     if isinstance(owner, Own):
         if owner.place:
-            return Claim(label, "place", owner, "its values depend on a sample's place in the batch")
+            where = origin(graph, found, name, lambda one: isinstance(one, Own) and one.place)
+            return Claim(label, "place", owner, "its values depend on a sample's place in the batch", *where)
         if any_of_batch(size for axis, size in enumerate(value.shape) if axis != owner.axis):
             return Claim(label, "count", owner, "another axis of it is as long as there are samples")
         if owner.pattern != (0, 1, 1):

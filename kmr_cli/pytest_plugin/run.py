@@ -97,11 +97,15 @@ class ModelRun:
         model = self._models.open(self.path, asked.opening)
         report = model.check_batch_axis(asked.inputs or None, policy=asked.policy, size=asked.size, shapes=asked.shapes)
         # What enters may well be constant, such as positions; what leaves must tell samples apart to verify them.
-        silent = {
-            tap.layer: tap.index.evidence or "no replaced sample changed what leaves it"
-            for tap in report.taps
-            if tap.index.kind in ("inconclusive", "constant") and tap.port.startswith("out")
-        }
+        silent = (
+            {}
+            if report.basis == "proof"
+            else {
+                tap.layer: tap.index.evidence or "no replaced sample changed what leaves it"
+                for tap in report.taps
+                if tap.index.kind in ("inconclusive", "constant") and tap.port.startswith("out")
+            }
+        )
         return self._judge(report, {tap.layer for tap in report.taps}, silent)
 
     def _compare(self) -> Judgement:
@@ -138,7 +142,7 @@ class ModelRun:
             return self.snapshot is not None
         if rule.needs_masks and not isinstance(info, KmrError):
             return bool(self.asked.policy.masks) or any(spec.padding is not None for spec in info.inputs)
-        return True
+        return not rule.needs_graph  # whether there is one shows in a check: "verified" warns of what it finds
 
 
 def kind_of(rule: str) -> Kind:

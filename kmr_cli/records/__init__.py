@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         Basis,
         Dependence,
         Finding,
+        OutputVerdict,
         Report,
         TapVerdict,
         Verdict,
@@ -65,6 +66,7 @@ __all__ = [
     "ModelInfo",
     "OutputAgreement",
     "OutputClaim",
+    "OutputVerdict",
     "Presumable",
     "Record",
     "Report",
@@ -87,8 +89,8 @@ __all__ = [
 
 _MODULES = {
     "kmr_cli.records.check": (
-        "UNEXAMINED_MASKS", "UNSEEN_LAYERS", "Basis", "Dependence", "Finding", "Report", "TapVerdict", "Verdict",
-        "unexamined_masks", "unseen_layers",
+        "UNEXAMINED_MASKS", "UNSEEN_LAYERS", "Basis", "Dependence", "Finding", "OutputVerdict", "Report", "TapVerdict",
+        "Verdict", "unexamined_masks", "unseen_layers",
     ),
     "kmr_cli.records.compare": ("Comparison", "Difference", "MatchedCall", "OutputAgreement"),
     "kmr_cli.records.grounds": ("DataSource", "FileDigest", "Grounds", "SkippedRule"),

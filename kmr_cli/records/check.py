@@ -9,13 +9,14 @@ from typing import Literal, TypeAlias
 from kmr_cli.records.deprecated import deprecated
 from kmr_cli.records.grounds import Grounds
 from kmr_cli.records.model import BatchIndex
+from kmr_cli.records.proof import OutputClaim, StructuralProof
 from kmr_cli.records.shown import Shown
 
 Verdict: TypeAlias = Literal["pass", "fail", "inconclusive"]
 """``fail``: an error that is not allowed; ``inconclusive``: something could not be verified."""
 
 Basis: TypeAlias = Literal["evidence", "proof"]
-"""What a verdict rests on: perturbed passes on this batch, or (reserved) the operators of the graph."""
+"""What a verdict rests on: perturbed passes on this batch, or the graph's operators, with which no pass disagrees."""
 
 
 UNEXAMINED_MASKS = "masks: "
@@ -93,6 +94,25 @@ class Dependence:
     title: str = ""
 
 
+@dataclass(frozen=True)
+class OutputVerdict:
+    """What it rests on that no sample reaches another's part of one output.
+
+    Attributes:
+        port: ``out0``.
+        name: the model's own.
+        basis: ``proof`` where the graph shows it for every input; else what passes showed.
+        claim: what the graph says of it; None where it was not asked, or knows no output of this name.
+        settled: what the passes left open and the proof settles, one line each.
+    """
+
+    port: str
+    name: str
+    basis: Basis
+    claim: OutputClaim | None = None
+    settled: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, repr=False)
 class Report(Shown):
     """The outcome of a check.
@@ -109,10 +129,13 @@ class Report(Shown):
         unmatched: what the policy allows and no layer matches.
         training: the model ran in training mode.
         held_passes: in how many of the passes the layers that mix by design in training mode ran in inference mode.
-        basis: what the verdict rests on.
+        basis: what the verdict rests on: ``proof`` where the graph proves every output and no pass disagrees.
         not_examined: what the check looks at where it can and did not look at here (masks, modes, methods, batch
             sizes), one line each.
         grounds: files, data, versions and rules that the verdict rests on.
+        proof: what the graph says of the model; None where it was not asked, or the format hands out none.
+        outputs: what the verdict rests on at every output.
+        claims_held: how many claims about values, inside of the model too, were held against the passes.
     """
 
     verdict: Verdict
@@ -130,6 +153,9 @@ class Report(Shown):
     basis: Basis = "evidence"
     not_examined: tuple[str, ...] = ()
     grounds: Grounds = field(default_factory=Grounds)
+    proof: StructuralProof | None = None
+    outputs: tuple[OutputVerdict, ...] = ()
+    claims_held: int = 0
 
     unproven = deprecated("unproven", "inconclusive")
 

@@ -204,6 +204,7 @@ class BatchIndex:
         owners: for every slice along the axis its sample, -1 where only its absence from a given sample is known.
         evidence: one line: what was done and seen.
         max_ulp: where ``mixed`` is a matter of last bits only, the largest difference in units in the last place.
+        proven: the graph of the model shows it, for every input.
     """
 
     kind: BatchIndexKind
@@ -211,6 +212,7 @@ class BatchIndex:
     owners: tuple[int, ...] = ()
     evidence: str = ""
     max_ulp: int | None = None
+    proven: bool = False
 
     proof = deprecated("proof", "evidence")
 

@@ -31,6 +31,7 @@ class OutputClaim:
         reason: why it is not proven, empty where it is.
         operator: of the graph, where the reason lies.
         layer: that it runs in; empty for the model's own code.
+        kind: what the operator does: ``onnx.Softmax``.
     """
 
     output: str
@@ -38,6 +39,12 @@ class OutputClaim:
     reason: str = ""
     operator: str = ""
     layer: str = ""
+    kind: str = ""
+
+    @property
+    def separate(self) -> bool:
+        """Whether no sample's content can reach another's part of it, and neither place nor number shows."""
+        return self.answer in ("proven", "layout")
 
     def __str__(self) -> str:
         told = f"output {self.output!r}: {_WORDS[self.answer]}"
@@ -55,6 +62,9 @@ class StructuralProof:
         fixed: the only batch size that it holds for; None where the file leaves the size open.
         least, most: the batch sizes that the file takes; ``most`` is None where it sets no limit.
         undecided: operators, or uses of them, that no rule covers, each once.
+        operators: how many the graph has.
+        vocabulary: whose operators these are: ``aten``, ``onnx``.
+        table: digest of the rules by which they were judged.
     """
 
     outputs: tuple[OutputClaim, ...]
@@ -62,11 +72,19 @@ class StructuralProof:
     least: int
     most: int | None
     undecided: tuple[str, ...] = ()
+    operators: int = 0
+    vocabulary: str = ""
+    table: str = ""
 
     @property
     def proven(self) -> bool:
         """Whether every output is proven."""
         return bool(self.outputs) and all(claim.answer == "proven" for claim in self.outputs)
+
+    @property
+    def separate(self) -> bool:
+        """Whether no sample can reach another's part of any output; its layout may be another than one row a sample."""
+        return bool(self.outputs) and all(claim.separate for claim in self.outputs)
 
     @property
     def sizes(self) -> str:

@@ -84,7 +84,8 @@ class Samples:
 
 def of_check(report: Report, path: str, run: Run) -> Outcome:
     """What a check says of the model at a path."""
-    layers = tuple(dict.fromkeys(tap.layer for tap in report.taps))
+    seen = [tap.layer for tap in report.taps] or [""] * len(report.outputs)  # a proof is of outputs alone
+    layers = tuple(dict.fromkeys(seen))
     return Outcome(
         "check-batch-axis", path, report.verdict, report.findings, layers, report.inconclusive, basis=report.basis,
         not_examined=report.not_examined, result=report, run=run,

@@ -15,7 +15,8 @@ from kmr_cli.batch.synthetic import choose_batch_size, synthesize
 from kmr_cli.check.check import Policy, check
 from kmr_cli.errors import KmrError
 from kmr_cli.formats import detect
-from kmr_cli.formats.interface import OpenOptions
+from kmr_cli.formats.interface import OpenOptions, optional
+from kmr_cli.proof.verdict import prove
 from kmr_cli.records import Report
 
 SIZE = 7
@@ -67,6 +68,9 @@ class Outcome:
         verdict: of the report, or ``crash``.
         reasons: what was left inconclusive; the message of a crash.
         seconds: of the check, without building and loading.
+        proven: by its graph no sample reaches another's part of any output.
+        basis: of the verdict.
+        held: claims of the graph that were held against the passes; one that they contradict is a crash.
     """
 
     found: bool
@@ -76,6 +80,9 @@ class Outcome:
     verdict: str
     reasons: tuple[str, ...]
     seconds: float
+    proven: bool = False
+    basis: str = "evidence"
+    held: int = 0
 
 
 def run(case: Case) -> Report:
@@ -93,7 +100,9 @@ def run(case: Case) -> Report:
         session = form.open(path, options)
         try:
             policy = Policy(masks=case.masks)
-            return check(session, info, batch, policy=policy, reopen=lambda: form.open(path, options))
+            graph = optional(form, "graph")
+            proof = None if graph is None else prove(graph(path, options))
+            return check(session, info, batch, policy=policy, reopen=lambda: form.open(path, options), proof=proof)
         finally:
             session.close()
 
@@ -111,5 +120,6 @@ def judge(case: Case) -> Outcome:
     errors = tuple((finding.rule, finding.layer) for finding in report.findings if finding.severity == "error")
     return Outcome(
         bool(expected), named == (case.layer,), errors, named, report.verdict, report.inconclusive,
-        time.perf_counter() - start,
+        time.perf_counter() - start, report.proof is not None and report.proof.separate, report.basis,
+        report.claims_held,
     )  # fmt: skip

@@ -12,8 +12,11 @@ from kmr_cli.records import (
     FileDigest,
     Finding,
     Grounds,
+    OutputClaim,
+    OutputVerdict,
     Report,
     SkippedRule,
+    StructuralProof,
     TapVerdict,
 )
 
@@ -93,6 +96,31 @@ ALARMING = replace(
         policy=(f"allow {HOSTILE}",),
     ),
 )
+DEAD = "output 'gate' (out1) did not change, whichever sample was replaced: it is 0 everywhere"
+PROVEN_CLAIMS = (OutputClaim("scores", "proven"), OutputClaim("gate", "proven"))
+PROVEN = replace(
+    CLEAN,
+    path="models/scores.onnx",
+    format="onnx",
+    basis="proof",
+    proof=StructuralProof(PROVEN_CLAIMS, None, 1, None, (), 12, "onnx", "0123456789abcdef"),
+    outputs=(
+        OutputVerdict("out0", "scores", "proof", PROVEN_CLAIMS[0]),
+        OutputVerdict("out1", "gate", "proof", PROVEN_CLAIMS[1], (DEAD,)),
+    ),
+    claims_held=17,
+    not_examined=("training mode",),
+)
+MEET_CLAIM = OutputClaim(f"y {HOSTILE}", "meet", f"a softmax over {HOSTILE}", HOSTILE, HOSTILE, "onnx.Softmax")
+POSSIBLE = replace(
+    report(
+        "models/possible.onnx", "pass", ("soft",), [Finding("KMR111", "warning", "soft", 0, "out0", "samples can mix")]
+    ),
+    format="onnx",
+    grounds=Grounds(data=DataSource("synthetic")),
+    proof=StructuralProof((OutputClaim("x", "proven"), MEET_CLAIM), 4, 1, None, ("onnx.NonZero",), 3, "onnx", "0123"),
+    outputs=(OutputVerdict("out0", "x", "proof", OutputClaim("x", "proven")), OutputVerdict("out1", "y", "evidence")),
+)
 GONE = ("models/gone.keras", ModelFileError("models/gone.keras: no such file", "did you mean models/scores v2.keras?"))
 
 CASES = {
@@ -100,6 +128,8 @@ CASES = {
     "findings": [FINDINGS],
     "empty": [EMPTY],
     "hostile": [ALARMING],
+    "proven": [PROVEN],
+    "possible": [POSSIBLE],
     "several": [CLEAN, GONE, INCONCLUSIVE],
     "none": [],
 }

@@ -52,7 +52,7 @@ def make_others_extreme(run: Run) -> None:
     _make_larger(run, last)
     _make_alike(run, last)
     one_step = stress.monotonous(run.batch, last, int(run.rng.integers(last)), int(run.rng.integers(1 << 16)))
-    _run_with(run, "making the others monotonous", last, one_step)
+    run_with(run, "making the others monotonous", last, one_step)
     _note(run, leave_gaps(run, last))
     _note(run, make_one_sided(run))
     _poison(run)
@@ -104,7 +104,7 @@ def _make_larger(run: Run, last: int) -> None:
         for name, values in (data or {}).items():
             made[name][same] = values[same]
         now: Parts = {}
-        _run_with(run, f"{_LARGER} {doing}", last, made, partial(_add_parts, run, same, now), beside=kept)
+        run_with(run, f"{_LARGER} {doing}", last, made, partial(_add_parts, run, same, now), beside=kept)
         if data is not None:
             moved = moved_parts(run, {key: part for key, part in first.items() if key in now}, now)
             if any(not tap[0] and not last_bits(ulp) for tap, ulp in moved.items()):
@@ -151,7 +151,7 @@ def _poison(run: Run) -> None:
             _note(run, {tap: ulp for tap, ulp in beside.items() if tap[0] or tap not in run.poisoned})
 
 
-def _run_with(
+def run_with(
     run: Run,
     doing: str,
     kept: int,
@@ -196,7 +196,7 @@ def _make_alike(run: Run, last: int) -> None:
         if _copies_agree(array, run.whose(tap), last, run.evidence.size):
             alike.add(tap)
 
-    _run_with(run, "making the others alike", last, stress.alike(run.batch, last), first)
+    run_with(run, "making the others alike", last, stress.alike(run.batch, last), first)
     other = most_unlike(run, last)
     if other is None:
         return
@@ -205,7 +205,7 @@ def _make_alike(run: Run, last: int) -> None:
         if tap in alike and not _copies_agree(array, run.whose(tap), other, run.evidence.size):
             run.moved_by_extreme[tap] = FAR
 
-    _run_with(run, "making the others alike", other, stress.alike(run.batch, other), second)
+    run_with(run, "making the others alike", other, stress.alike(run.batch, other), second)
 
 
 def _copies_agree(array: np.ndarray, index: BatchIndex | None, sample: int, size: int) -> bool:

@@ -107,7 +107,7 @@ def judge(run: Run) -> None:
         if silent and tap not in run.allowed_outputs:
             why = f" ({run.indices[tap].evidence})" if run.indices[tap].evidence else ""
             what = f"{run.title(tap)}: no axis was shown to carry the samples{why}"
-            run.inconclusive.append(f"{what}; return one row a sample along axis 0; {accept(run, tap)}")
+            run.not_verified(tap, f"{what}; return one row a sample along axis 0; {accept(run, tap)}")
     _judge_lists(run)
 
 
@@ -182,19 +182,23 @@ def _judge_routed(run: Run, tap: Tap) -> None:
 def _judge_silent(run: Run, tap: Tap) -> None:
     kind, allowed, title = run.indices[tap].kind, tap in run.allowed_outputs, run.title(tap)
     if kind == "constant":
-        text = f"no sample moves {title}: it is the same whatever goes in"
-        run.add(BATCH_AXIS_LOST, Source(*tap), text, severity="warning", output=tap, allowed=allowed)
+        if run.structure is None or not run.structure.owned(run.evidence.names, tap):
+            text = f"no sample moves {title}: it is the same whatever goes in"
+            run.add(BATCH_AXIS_LOST, Source(*tap), text, severity="warning", output=tap, allowed=allowed)
         if not allowed:
             why = why_silent(run, tap)
             way_out = "" if accept(run, tap) in why else f"; {accept(run, tap)}"
-            run.inconclusive.append(f"{title} did not change, whichever sample was replaced: {why}{way_out}")
+            run.not_verified(tap, f"{title} did not change, whichever sample was replaced: {why}{way_out}")
         return
     if possible_axis(run, tap) is None:
-        add_at_sources(run, BATCH_AXIS_LOST, tap, lambda other: _cannot_carry(run, other), allowed=allowed)
+        if run.structure is not None and run.structure.owned(run.evidence.names, tap):
+            run.not_verified(tap, f"{title}: no axis was seen to carry the samples: {why_silent(run, tap)}")
+        else:
+            add_at_sources(run, BATCH_AXIS_LOST, tap, lambda other: _cannot_carry(run, other), allowed=allowed)
         return
     silent = sorted(set(range(run.evidence.size)) - set(run.indices[tap].owners))
     who = f"samples {', '.join(map(str, silent))} were" if len(silent) > 1 else f"sample {silent[0]} was"
-    run.inconclusive.append(f"{title} did not change when {who} replaced: {why_silent(run, tap, silent)}")
+    run.not_verified(tap, f"{title} did not change when {who} replaced: {why_silent(run, tap, silent)}")
 
 
 def _cannot_carry(run: Run, tap: Tap) -> bool:
@@ -207,7 +211,8 @@ def _judge_discrete(run: Run, tap: Tap) -> None:
     mixers = [source.layer for source in run.mixers() if source.layer]
     if any(run.mixed(other) for other in run.evidence.order):
         who = f"layer {mixers[0]!r}" if mixers else "a layer"
-        run.inconclusive.append(
+        run.not_verified(
+            tap,
             f"{run.title(tap)} is discrete, and {who} before it mixes samples, which a decision may hide: return the"
-            " scores behind it as another output, or look at that layer"
+            " scores behind it as another output, or look at that layer",
         )

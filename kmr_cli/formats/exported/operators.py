@@ -77,6 +77,7 @@ class _Builder:
                 for name in references(one.value)
             ),
             ranges=self._ranges,
+            taps=dict(_taps(self._described)),
         )
 
     def _declared(self, graph: Graph, prefix: str) -> dict[str, neutral.Value]:
@@ -249,6 +250,16 @@ def _kind(target: str) -> str:
 def _innermost(node: Node) -> str:
     """Path of the innermost module around a node."""
     return next((frame.path for frame in reversed(node.stack) if frame.path), "")
+
+
+def _taps(described: Description) -> Iterator[tuple[tuple[str, int, str], str]]:
+    """What enters and leaves the calls of layers, but of those that only a run counts."""
+    flow = described.flow
+    for layer, calls in flow.calls.items():
+        for call in () if layer in flow.inner else calls:
+            for side in ("in", "out"):
+                for place, value in enumerate(flow.port_values(call, side)):
+                    yield (layer, call.number, f"{side}{place}"), value
 
 
 def _places(described: Description) -> list[tuple[str, int]]:

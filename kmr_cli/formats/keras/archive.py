@@ -24,6 +24,7 @@ PROGRAMS = ("keras", "tensorflow", "torch")
 FRAMEWORKS = shared.FRAMEWORKS
 FAMILY, EXTRA, SEPARATOR = shared.FAMILY, shared.EXTRA, shared.SEPARATOR
 FREE_DIMS, OPTIONS, WITHOUT_INPUTS = shared.FREE_DIMS, shared.OPTIONS, shared.WITHOUT_INPUTS
+TRACED = True
 
 SCANNED = ("the archive", "config.json", "the headers of the weights")
 

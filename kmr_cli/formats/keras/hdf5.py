@@ -22,6 +22,7 @@ PROGRAMS = ("keras", "tf_keras", "tensorflow", "torch")
 FRAMEWORKS = (*shared.FRAMEWORKS, "tf_keras")
 FAMILY, EXTRA, SEPARATOR = shared.FAMILY, shared.EXTRA, shared.SEPARATOR
 FREE_DIMS, OPTIONS, WITHOUT_INPUTS = shared.FREE_DIMS, shared.OPTIONS, shared.WITHOUT_INPUTS
+TRACED = True
 
 SCANNED = ("the config", "the headers of the weights")
 

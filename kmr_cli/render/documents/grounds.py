@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from kmr_cli.records import Comparison, DataSource, FileDigest, Grounds, Report, ScanReport
 from kmr_cli.render.documents.findings import shown
 
 _DATA = {"synthetic": "synthetic data", "files": "your data", "arrays": "your data"}
+_MOST_OUTPUTS = 8
 _PROGRAMS = {"kmr_inspect": "kmr-inspect", "python": "Python"}
 
 
@@ -25,11 +26,35 @@ def rests_on(result: Report | Comparison | ScanReport | None) -> Iterator[tuple[
     if result is None or result.grounds == Grounds():
         return
     if isinstance(result, Report):
-        yield "looked at", extent(result)
-        yield "batch sizes", ", ".join(map(str, result.batch_sizes))
+        if result.forward_passes:
+            yield "looked at", extent(result)
+            yield "batch sizes", ", ".join(map(str, result.batch_sizes))
         yield "forward passes", str(result.forward_passes)
+        yield from (("proof", text) for text in proof_lines(result))
         yield "mode", "training" if result.training else "inference"
     yield from _lines(result.grounds)
+
+
+def proof_lines(report: Report) -> Iterator[str]:
+    """What the graph says, a line for every output that it does not prove; nothing where it was not asked."""
+    proof = report.proof
+    if proof is None:
+        return
+    proven = sum(claim.separate for claim in proof.outputs)
+    said = "every output" if proven == len(proof.outputs) else f"{proven} of {len(proof.outputs)} outputs"
+    held = f"; {report.claims_held} claims held against the passes" if report.claims_held else ""
+    yield f"{said} proven {proof.sizes}, by {proof.operators} operators ({proof.vocabulary}){held}"
+    left = [str(claim) for claim in proof.outputs if not claim.separate]
+    yield from _some(f"not proven: {shown(line)}" for line in left if line not in report.inconclusive)
+    yield from _some(f"proven, not seen: {shown(line)}" for output in report.outputs for line in output.settled)
+
+
+def _some(lines: Iterable[str]) -> Iterator[str]:
+    """A few of them, and how many there are more: a detector may have a hundred outputs."""
+    every = list(lines)
+    yield from every[:_MOST_OUTPUTS]
+    if len(every) > _MOST_OUTPUTS:
+        yield f"{every[0].partition(':')[0]}: {len(every) - _MOST_OUTPUTS} more; the JSON has all"
 
 
 def _lines(grounds: Grounds) -> Iterator[tuple[str, str]]:

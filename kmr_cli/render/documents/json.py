@@ -22,6 +22,7 @@ from kmr_cli.records import (
     ModelInfo,
     Report,
     ScanReport,
+    StructuralProof,
     TensorSpec,
 )
 from kmr_cli.render.contents import Listing, Outcome, Run, Samples
@@ -76,20 +77,20 @@ def _layers(listing: Listing) -> dict[str, Any]:
         "parameters": info.parameters,
         "layers": [
             {
-                "path": _text(layer.path),
-                "type": _text(layer.type),
+                "path": text(layer.path),
+                "type": text(layer.type),
                 "inputs": [_spec(spec) for spec in layer.inputs],
                 "outputs": [_spec(spec) for spec in layer.outputs],
                 "dtype": _text_or_none(layer.dtype),
                 "parameters": layer.parameters,
                 "calls": layer.calls,
-                "call_inputs": [_texts(names) for names in layer.call_inputs],
+                "call_inputs": [texts(names) for names in layer.call_inputs],
                 "untappable": _text_or_none(layer.untappable),
             }
             for layer in listing.layers
         ],
-        "notes": _texts(info.notes),
-        "run": _run(listing.run),
+        "notes": texts(info.notes),
+        "run": run(listing.run),
     }
 
 
@@ -102,10 +103,10 @@ def _samples(samples: Samples) -> dict[str, Any]:
         "versions": dict(samples.versions),
         "records": [
             {
-                "layer": _text(record.layer),
+                "layer": text(record.layer),
                 "call": record.call,
                 "port": record.port,
-                "inputs": _texts(record.inputs),
+                "inputs": texts(record.inputs),
                 "sample": record.sample,
                 "shape": list(record.shape),
                 "dtype": dtype_name(record.value.dtype),
@@ -116,7 +117,7 @@ def _samples(samples: Samples) -> dict[str, Any]:
             }
             for record in samples.records
         ],
-        "run": _run(samples.run),
+        "run": run(samples.run),
     }
 
 
@@ -130,8 +131,8 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
         document = _scan(outcome.result)
     else:
         document = {
-            "model": {"path": _text(outcome.path)},
-            "error": _text(outcome.error or ""),
+            "model": {"path": text(outcome.path)},
+            "error": text(outcome.error or ""),
             "hint": _text_or_none(outcome.hint),
         }
     judged = outcome.result is not None
@@ -140,10 +141,10 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
         "command": outcome.command,
         "verdict": outcome.verdict if judged else "error",
         "basis": outcome.basis if judged else None,
-        "not_examined": _texts(outcome.not_examined),
+        "not_examined": texts(outcome.not_examined),
         **({"grounds": grounds(outcome.grounds)} if judged else {}),
         **document,
-        "run": _run(outcome.run),
+        "run": run(outcome.run),
     }
 
 
@@ -157,28 +158,39 @@ def grounds(rests_on: Grounds) -> dict[str, Any]:
         if data is None
         else {"source": data.kind, "files": [_digest(file) for file in data.files], "seed": data.seed},
         "versions": dict(rests_on.versions),
-        "methods": _texts(rests_on.methods),
-        "masks": _texts(rests_on.masks),
+        "methods": texts(rests_on.methods),
+        "masks": texts(rests_on.masks),
         "rules": list(rests_on.rules),
-        "rules_skipped": [{"rule": one.rule, "why": _text(one.why)} for one in rests_on.skipped],
-        "policy": _texts(rests_on.policy),
+        "rules_skipped": [{"rule": one.rule, "why": text(one.why)} for one in rests_on.skipped],
+        "policy": texts(rests_on.policy),
     }
 
 
 def _digest(file: FileDigest) -> dict[str, Any]:
-    return {"file": _text(file.name), "sha256": file.sha256}
+    return {"file": text(file.name), "sha256": file.sha256}
 
 
 def _check(report: Report) -> dict[str, Any]:
     """What ``kmr-inspect check-batch-axis`` found; docs/check-batch-axis.schema.json describes it."""
     return {
         "training": report.training,
-        "model": {"path": _text(report.path), "format": report.format},
+        "model": {"path": text(report.path), "format": report.format},
         "forward_passes": report.forward_passes,
         "batch_sizes": list(report.batch_sizes),
+        "proof": None if report.proof is None else proof(report.proof, report.claims_held),
+        "outputs": [
+            {
+                "output": output.port,
+                "name": text(output.name),
+                "basis": output.basis,
+                "claim": None if output.claim is None else output.claim.answer,
+                "settled_by_proof": texts(output.settled),
+            }
+            for output in report.outputs
+        ],
         "taps": [
             {
-                "layer": _text(tap.layer),
+                "layer": text(tap.layer),
                 "call": tap.call,
                 "port": tap.port,
                 "shape": list(tap.shape),
@@ -188,7 +200,7 @@ def _check(report: Report) -> dict[str, Any]:
             }
             for tap in report.taps
         ],
-        "findings": [_finding(finding) for finding in report.findings],
+        "findings": [finding(one) for one in report.findings],
         "dependence": [
             {"output": picture.output, "moved": [[int(moved) for moved in row] for row in picture.moved]}
             for picture in report.dependence
@@ -197,18 +209,43 @@ def _check(report: Report) -> dict[str, Any]:
     }
 
 
+def proof(found: StructuralProof, held: int) -> dict[str, Any]:
+    """What the graph of a model says; ``held`` claims were held against passes."""
+    return {
+        "separate": found.separate,
+        "batch_size": found.fixed,
+        "batch_sizes": [found.least, found.most],
+        "vocabulary": found.vocabulary,
+        "operators": found.operators,
+        "rules": found.table,
+        "undecided": texts(found.undecided),
+        "claims_held": held,
+        "outputs": [
+            {
+                "name": text(claim.output),
+                "claim": claim.answer,
+                "reason": text(claim.reason),
+                "operator": text(claim.operator),
+                "kind": text(claim.kind),
+                "layer": text(claim.layer),
+            }
+            for claim in found.outputs
+        ],
+    }
+
+
 def _comparison(result: Comparison) -> dict[str, Any]:
     """What ``kmr-inspect compare`` found; docs/compare.schema.json describes it."""
     return {
-        "model": {"path": _text(result.path), "format": result.format},
-        "baseline": {"path": _text(result.baseline), "format": result.baseline_format},
+        "model": {"path": text(result.path), "format": result.format},
+        "baseline": {"path": text(result.baseline), "format": result.baseline_format},
         "exact": result.exact,
         "compared": {"taps": result.compared, "layers_by_path": result.by_path, "layers_by_order": result.by_order},
         "matched": [
             {
-                "layer": _text(match.layer),
+                "layer": text(match.layer),
                 "call": match.call,
-                "baseline_layer": _text(match.baseline_layer),
+                "baseline_layer": text(match.baseline_layer),
                 "baseline_call": match.baseline_call,
                 "by": match.by,
             }
@@ -216,48 +253,49 @@ def _comparison(result: Comparison) -> dict[str, Any]:
         ],
         "findings": [_difference(finding) for finding in result.findings],
         "outputs": [
-            {"name": _text(output.name), "agrees": output.agrees, "size": output.size, "tolerance": output.tolerance}
+            {"name": text(output.name), "agrees": output.agrees, "size": output.size, "tolerance": output.tolerance}
             for output in result.outputs
         ],
         **_inconclusive(result.inconclusive),
-        "notes": _texts(result.notes),
+        "notes": texts(result.notes),
     }
 
 
 def _scan(report: ScanReport) -> dict[str, Any]:
     """What ``kmr-inspect scan`` found; docs/scan.schema.json describes it."""
     return {
-        "model": {"path": _text(report.path), "format": report.format},
-        "parts": _texts(report.parts),
+        "model": {"path": text(report.path), "format": report.format},
+        "parts": texts(report.parts),
         "findings": [
             {
                 "rule": finding.rule,
                 "name": RULES[finding.rule].name,
                 "severity": finding.severity,
-                "place": _text(finding.layer),
-                "message": _text(finding.message),
+                "place": text(finding.layer),
+                "message": text(finding.message),
                 "remedy": remedy_of(finding),
             }
             for finding in report.findings
         ],
-        "inconclusive": _texts(report.inconclusive),
+        "inconclusive": texts(report.inconclusive),
     }
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def finding(found: Finding) -> dict[str, Any]:
+    """One finding of a check."""
     return {
-        "rule": finding.rule,
-        "name": RULES[finding.rule].name,
-        "severity": finding.severity,
-        "allowed": finding.allowed,
-        "by_design": finding.by_design,
-        "layer": _text(finding.layer),
-        "call": finding.call,
-        "port": finding.port,
-        "samples": [list(pair) for pair in finding.samples],
-        "max_ulp": finding.max_ulp,
-        "message": _text(finding.message),
-        "remedy": remedy_of(finding),
+        "rule": found.rule,
+        "name": RULES[found.rule].name,
+        "severity": found.severity,
+        "allowed": found.allowed,
+        "by_design": found.by_design,
+        "layer": text(found.layer),
+        "call": found.call,
+        "port": found.port,
+        "samples": [list(pair) for pair in found.samples],
+        "max_ulp": found.max_ulp,
+        "message": text(found.message),
+        "remedy": remedy_of(found),
     }
 
 
@@ -267,7 +305,7 @@ def _difference(finding: Difference) -> dict[str, Any]:
         "name": RULES[finding.rule].name,
         "severity": finding.severity,
         "allowed": finding.allowed,
-        "layer": _text(finding.layer),
+        "layer": text(finding.layer),
         "baseline_layer": _text_or_none(finding.counterpart),
         "call": finding.call,
         "port": finding.port,
@@ -275,30 +313,30 @@ def _difference(finding: Difference) -> dict[str, Any]:
         "size": finding.size,
         "tolerance": finding.tolerance,
         "exact": finding.exact,
-        "message": _text(finding.message),
+        "message": text(finding.message),
         "remedy": remedy_of(finding),
     }
 
 
 def _inconclusive(reasons: Sequence[str]) -> dict[str, list[str]]:
     """With the key that schema 1 had, until 0.3.0."""
-    return {"inconclusive": _texts(reasons), "unproven": _texts(reasons)}
+    return {"inconclusive": texts(reasons), "unproven": texts(reasons)}
 
 
-def _run(run: Run) -> dict[str, Any]:
+def run(when: Run) -> dict[str, Any]:
     """All that may differ when the same command runs again."""
-    return {"date": run.date, "seconds": round(run.seconds, 3), "machine": run.machine}
+    return {"date": when.date, "seconds": round(when.seconds, 3), "machine": when.machine}
 
 
 def _model(info: ModelInfo) -> dict[str, Any]:
-    return {"path": _text(info.path), "format": info.format, "writer": _text(info.writer)}
+    return {"path": text(info.path), "format": info.format, "writer": text(info.writer)}
 
 
 def _spec(spec: TensorSpec) -> dict[str, Any]:
     shape = None if spec.shape is None else list(spec.shape)
     presumed = [part for part in spec.presumed if part != "limit"]
-    document = {"name": _text(spec.name), "shape": shape, "dtype": _text_or_none(spec.dtype), "presumed": presumed}
-    return {**document, "symbols": [_text(size) for size in spec.symbols]} if spec.symbols else document
+    document = {"name": text(spec.name), "shape": shape, "dtype": _text_or_none(spec.dtype), "presumed": presumed}
+    return {**document, "symbols": [text(size) for size in spec.symbols]} if spec.symbols else document
 
 
 def _index(index: BatchIndex) -> dict[str, Any]:
@@ -306,9 +344,10 @@ def _index(index: BatchIndex) -> dict[str, Any]:
         "kind": index.kind,
         "axis": index.axis,
         "owners": list(index.owners),
-        "evidence": _text(index.evidence),
-        "proof": _text(index.evidence),  # as schema 1 had it, until 0.3.0
+        "evidence": text(index.evidence),
+        "proof": text(index.evidence),  # as schema 1 had it, until 0.3.0
         "max_ulp": index.max_ulp,
+        "proven": index.proven,
     }
 
 
@@ -333,14 +372,16 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _text(text: str) -> str:
-    # A lone surrogate (an undecodable byte in a name) isn't valid Unicode: no JSON reader need accept it.
-    return text.encode("utf-8", errors="backslashreplace").decode("utf-8")
+def text(name: str) -> str:
+    """A name or message as any reader of JSON takes it."""
+    # A lone surrogate (an undecodable byte in a name) is no valid Unicode: no JSON reader need accept it.
+    return name.encode("utf-8", errors="backslashreplace").decode("utf-8")
 
 
-def _text_or_none(text: str | None) -> str | None:
-    return None if text is None else _text(text)
+def _text_or_none(name: str | None) -> str | None:
+    return None if name is None else text(name)
 
 
-def _texts(texts: Sequence[str]) -> list[str]:
-    return [_text(text) for text in texts]
+def texts(lines: Sequence[str]) -> list[str]:
+    """The same of several."""
+    return [text(line) for line in lines]

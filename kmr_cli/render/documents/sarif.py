@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from kmr_cli.records import Difference, Finding
+from kmr_cli.records import Difference, Finding, Report
 from kmr_cli.render.contents import Outcome, Run
 from kmr_cli.render.documents.findings import NOTHING_CHECKED, accepted, shown, there, unchecked
-from kmr_cli.render.documents.json import dumps, grounds
+from kmr_cli.render.documents.json import dumps, grounds, proof
 from kmr_cli.rules import RULES
 from kmr_cli.version import __version__
 
@@ -94,7 +94,16 @@ def _verdict(outcome: Outcome) -> dict[str, Any]:
         "basis": outcome.basis if judged else None,
         "notExamined": [shown(line) for line in outcome.not_examined],
         "grounds": grounds(outcome.grounds) if judged else None,
+        **_proof(outcome),
     }
+
+
+def _proof(outcome: Outcome) -> dict[str, Any]:
+    """What the graph says of the model, where it was asked."""
+    report = outcome.result
+    if not isinstance(report, Report) or report.proof is None:
+        return {}
+    return {"proof": proof(report.proof, report.claims_held)}
 
 
 def _rule(code: str) -> dict[str, Any]:

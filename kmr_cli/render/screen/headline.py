@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kmr_cli.records import Report, unexamined_masks, unseen_layers
+from kmr_cli.records import Report, StructuralProof, unexamined_masks, unseen_layers
 from kmr_cli.render.documents.findings import failing
 from kmr_cli.render.documents.grounds import extent
 from kmr_cli.rules import RULES
@@ -22,11 +22,27 @@ def headline(report: Report, *, some_rules: bool = False) -> str:
         return _wrong(report)
     if report.verdict == "inconclusive":
         return "not everything could be verified"
-    claim, *rest = _passed(report, some_rules=some_rules)
+    if report.basis == "proof" and report.proof is not None and not some_rules:
+        claim, *rest = proven(report.proof), *_disagree(report)
+    else:
+        claim, *rest = _passed(report, some_rules=some_rules)
+    open_ends = (RULES[finding.rule].if_passed for finding in report.findings if not finding.allowed)
+    rest += dict.fromkeys(words for words in open_ends if words is not None)
     if unexamined_masks(report.not_examined):
         rest.append("masks were not examined")
-    far = extent(report)
+    far = extent(report) if report.basis == "evidence" or some_rules else ""
     return "; ".join([f"{claim}, {far}" if far else claim, *rest])
+
+
+def proven(proof: StructuralProof) -> str:
+    """``proven: samples never mix, for every input, at every batch size``."""
+    return f"proven: samples never mix, for every input, {proof.sizes}"
+
+
+def _disagree(report: Report) -> list[str]:
+    """How far passes were run too."""
+    far = extent(report)
+    return [f"no pass disagrees, {far}" if far else "no pass disagrees"] if report.forward_passes else []
 
 
 def _passed(report: Report, *, some_rules: bool) -> list[str]:

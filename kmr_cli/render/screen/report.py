@@ -13,6 +13,7 @@ from kmr_cli.records import Finding, Report
 from kmr_cli.render.contents import Run
 from kmr_cli.render.counts import counted
 from kmr_cli.render.documents.findings import accepted, dependences, itself
+from kmr_cli.render.documents.grounds import proof_lines
 from kmr_cli.render.escape import for_terminal
 from kmr_cli.render.screen.grounds import print_grounds
 from kmr_cli.render.screen.headline import headline
@@ -46,8 +47,10 @@ def show_report(console: Console, report: Report, *, some_rules: bool = False, r
     kinds = Counter(tap.index.kind for tap in report.taps)
     if kinds:
         _line(console, "taps: " + ", ".join(f"{count} {kind}" for kind, count in kinds.most_common()))
-    elif report.verdict == "fail":
+    elif report.verdict == "fail" and report.batch_sizes:
         _line(console, f"it does not run on a batch of {report.batch_sizes[0]}, so that little else could be checked")
+    for line in proof_lines(report):
+        _line(console, line if line.startswith(("not proven", "proven")) else f"proof: {line}")
     print_not_examined(console, report.not_examined)
     allowed = [finding for finding in report.findings if finding.allowed and not finding.by_design]
     for meaning in dict.fromkeys(RULES[finding.rule].if_allowed for finding in allowed):
@@ -69,6 +72,8 @@ def show_report(console: Console, report: Report, *, some_rules: bool = False, r
 
 def _extent(report: Report) -> str:
     """``18 forward passes, batch sizes 1, 2, 3, 5; 3 layers tapped``."""
+    if not report.forward_passes:
+        return "no forward pass: the verdict is what the graph says"
     sizes = sorted(set(report.batch_sizes))
     tried = f"batch size {sizes[0]} alone" if len(sizes) == 1 else f"batch sizes {', '.join(map(str, sizes))}"
     passes = counted(report.forward_passes, "forward pass", "forward passes")

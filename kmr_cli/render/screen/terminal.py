@@ -127,8 +127,9 @@ def _verdict(record: Record) -> Text:
     axis = (
         "" if index.axis is None or index.kind in ("mixed", "inconclusive") else f", {index.kind} on axis {index.axis}"
     )
-    word = _VERDICTS[index.kind]
-    style = "green" if word in ("verified", "constant") else "bold yellow"
+    word = "proven" if index.proven else _VERDICTS[index.kind]
+    axis = ", constant" if index.proven and index.axis is None else axis
+    style = "green" if word in ("verified", "constant", "proven") else "bold yellow"
     return Text(word, style).append(f"{axis}: {index.evidence}" if index.evidence else axis, "not bold default")
 
 

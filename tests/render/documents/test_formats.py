@@ -22,7 +22,7 @@ from kmr_cli.rules import RULES
 SCHEMAS = Path(__file__).parents[2] / "schemas"
 DOCUMENTED = Path(__file__).parents[3] / "docs" / "check-batch-axis.schema.json"
 FAILED = Outcome("check-batch-axis", PATH, "error", error="it does not run", hint="try another")
-CODES = {"clean": 0, "findings": 1, "empty": 2, "hostile": 1, "several": 2, "none": 2}
+CODES = {"clean": 0, "findings": 1, "proven": 0, "possible": 0, "empty": 2, "hostile": 1, "several": 2, "none": 2}
 
 
 def outcomes(*reports):

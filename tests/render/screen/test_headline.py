@@ -5,7 +5,16 @@ from dataclasses import replace
 import pytest
 
 from kmr_cli.config.policy import rules_of
-from kmr_cli.records import BatchIndex, DataSource, Finding, Grounds, Report, TapVerdict
+from kmr_cli.records import (
+    BatchIndex,
+    DataSource,
+    Finding,
+    Grounds,
+    OutputClaim,
+    Report,
+    StructuralProof,
+    TapVerdict,
+)
 from kmr_cli.render.screen.headline import headline
 from kmr_cli.rules import RULES
 
@@ -24,6 +33,43 @@ def passed(inside, output="separated"):
     ]
     taps.append(TapVerdict("", 0, "out0", (4, 2), "float32", BatchIndex(output)))
     return headline(Report("pass", "m.pt", "torchscript", 9, (4,), tuple(taps), (), (), ()))
+
+
+def proven(**more):
+    claims = (OutputClaim("y", "proven"),)
+    report = Report(
+        "pass", "m.onnx", "onnx", 9, (4, 8), (), (), (), (), basis="proof",
+        proof=StructuralProof(claims, None, 1, 64, (), 3, "onnx", "t"), grounds=Grounds(data=DataSource("files")),
+    )  # fmt: skip
+    return replace(report, **more)
+
+
+def test_what_is_proven_says_for_which_sizes_and_how_far_passes_were_run():
+    assert headline(proven()) == (
+        "proven: samples never mix, for every input, at batch sizes from 1 to 64; no pass disagrees, up to a batch of"
+        " 8, on your data"
+    )
+
+
+def test_what_is_proven_without_a_pass_speaks_of_none():
+    alone = proven(forward_passes=0, batch_sizes=(), grounds=Grounds())
+    assert headline(alone) == "proven: samples never mix, for every input, at batch sizes from 1 to 64"
+
+
+def test_where_rules_are_left_out_or_a_mask_was_not_examined_that_is_said_of_a_proven_model_too():
+    assert headline(proven(), some_rules=True).startswith("no error by the rules")
+    assert headline(proven(not_examined=("masks: padding",))).endswith("masks were not examined")
+
+
+def test_a_pass_with_an_operator_that_can_mix_says_so():
+    taps = (TapVerdict("", 0, "out0", (4, 2), "float32", BatchIndex("separated")),)
+    report = Report("pass", "m.onnx", "onnx", 9, (4,), taps, (finding("KMR111", "warning"),), (), ())
+    assert headline(report).endswith("; samples can mix in an operator, which no pass showed")
+    assert "no pass showed" not in headline(replace(report, findings=(finding("KMR111", "warning", allowed=True),)))
+
+
+def test_a_proof_beside_evidence_makes_no_headline():
+    assert "proven" not in headline(proven(basis="evidence"))
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,7 @@ class _Builder:
             batch=self._batch,
             ranges=self._ranges,
             functional=True,
+            taps=dict(_taps(self._analysis)),
         )
 
     def _declared(self, name: str, kind: ValueType) -> Shape | None:
@@ -201,6 +202,17 @@ def _attributes(node: Node) -> Iterator[tuple[str, Argument]]:
             yield attribute.name, tuple(value)
         else:
             yield attribute.name, value
+
+
+def _taps(analysis: Analysis) -> Iterator[tuple[tuple[str, int, str], str]]:
+    """What enters and leaves every call of every layer, but inside of loops and branches."""
+    outside = {name for node in analysis.graph.nodes for name in node.outputs} | set(analysis.graph.inputs)
+    for layer in analysis.layers:
+        for number, call in enumerate(layer.calls):
+            for side, values in (("in", call.inputs), ("out", call.outputs)):
+                for place, value in enumerate(values):
+                    if value in outside:
+                        yield (layer.path, number, f"{side}{place}"), value
 
 
 def _places(analysis: Analysis) -> Mapping[int, tuple[str, int]]:
