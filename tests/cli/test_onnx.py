@@ -106,7 +106,7 @@ def test_weights_beside_the_model(tmp_path):
     path = onnx_models.large(tmp_path / "large.onnx")
     data = path.with_suffix(".data")
     text = text_of("sample", path, "--layer", "product0", "--index", "1", "--side", "out")
-    assert "verified, separated on axis 0" in text
+    assert "proven, separated on axis 0" in text
     whole = onnx.load(path, load_external_data=False)
     places = {one.name: {entry.key: entry.value for entry in one.external_data} for one in whole.graph.initializer}
     assert int(places["w0"]["offset"]) < int(places["w2"]["offset"])

@@ -44,7 +44,7 @@ def test_terminal_screen(kmr):
     assert max(map(len, lines[1:])) <= 80
     assert "conv2 in0" in screen.out
     assert "conv2 out0" in screen.out
-    assert screen.out.count("verified, separated on axis 0") == 2
+    assert screen.out.count("proven, separated on axis 0") == 2
     assert "\x1b" not in screen.out
 
 
