@@ -15,8 +15,9 @@ from kmr_cli.batch.synthetic import choose_batch_size, synthesize
 from kmr_cli.check.check import Policy, check
 from kmr_cli.errors import KmrError
 from kmr_cli.formats import detect
-from kmr_cli.formats.interface import OpenOptions, optional
-from kmr_cli.proof.verdict import prove
+from kmr_cli.formats.interface import OpenOptions
+from kmr_cli.process.prove import proof_beside_passes
+from kmr_cli.process.sessions import Sessions
 from kmr_cli.records import Report
 
 SIZE = 7
@@ -100,8 +101,7 @@ def run(case: Case) -> Report:
         session = form.open(path, options)
         try:
             policy = Policy(masks=case.masks)
-            graph = optional(form, "graph")
-            proof = None if graph is None else prove(graph(path, options))
+            proof, _ = proof_beside_passes(str(path), options, Sessions(reopens=False))
             return check(session, info, batch, policy=policy, reopen=lambda: form.open(path, options), proof=proof)
         finally:
             session.close()
