@@ -61,7 +61,7 @@ def read_certificate(path: Path) -> Certificate:
     except OSError as exc:
         raise CertificateError(f"{path}: cannot be read ({exc.strerror or exc})") from exc
     except (ValueError, RecursionError) as exc:
-        raise CertificateError(f"{path}: isn't a certificate: it is no JSON", _HINT) from exc
+        raise CertificateError(f"{path}: isn't a certificate: it isn't JSON", _HINT) from exc
     try:
         statement, enveloped = _unpacked(content)
         return _checked(statement, enveloped=enveloped)
@@ -94,7 +94,7 @@ def _checked(statement: Any, *, enveloped: bool) -> Certificate:
     for one in _of(statement, "subject", list):
         name, digest = _of(one, "name", str), _of(_of(one, "digest", dict), "sha256", str)
         if not _plain_name(name) or len(digest) != _SHA256 or set(digest) - set("0123456789abcdef"):
-            raise _NoneOfOursError("a subject is no file with its SHA-256")
+            raise _NoneOfOursError("a subject isn't a file with its SHA-256")
         subjects[name] = digest
     if not subjects:
         raise _NoneOfOursError("it is about no file")
@@ -113,7 +113,7 @@ def _plain_name(name: str) -> bool:
 
 def _of(value: Any, name: str, kind: type) -> Any:
     if not isinstance(value, dict) or not isinstance(value.get(name), kind):
-        raise _NoneOfOursError(f"its {name!r} is missing, or of another type")
+        raise _NoneOfOursError(f"its {name!r} is missing, or of the wrong type")
     return value[name]
 
 
@@ -180,15 +180,15 @@ def _hold(value: Any, shape: Any, name: str) -> None:
             _hold(value, shape[0], name)
     elif isinstance(shape, list):
         if not isinstance(value, list):
-            raise _NoneOfOursError(f"its {name!r} is missing, or of another type")
+            raise _NoneOfOursError(f"its {name!r} is missing, or of the wrong type")
         for one in value:
             _hold(one, shape[0], name)
     elif isinstance(shape, dict):
         if not isinstance(value, dict):
-            raise _NoneOfOursError(f"its {name!r} is missing, or of another type")
+            raise _NoneOfOursError(f"its {name!r} is missing, or of the wrong type")
         for part, inner in shape.items():
             if part not in value:
-                raise _NoneOfOursError(f"its {part!r} is missing, or of another type")
+                raise _NoneOfOursError(f"its {part!r} is missing, or of the wrong type")
             _hold(value[part], inner, part)
     elif not shape(value):
-        raise _NoneOfOursError(f"its {name!r} is missing, or of another type")
+        raise _NoneOfOursError(f"its {name!r} is missing, or of the wrong type")

@@ -374,7 +374,7 @@ def _plain(value: Any) -> Any:
 
 def text(name: str) -> str:
     """A name or message as any reader of JSON takes it."""
-    # A lone surrogate (an undecodable byte in a name) is no valid Unicode: no JSON reader need accept it.
+    # A lone surrogate (an undecodable byte in a name) isn't valid Unicode: no JSON reader need accept it.
     return name.encode("utf-8", errors="backslashreplace").decode("utf-8")
 
 
