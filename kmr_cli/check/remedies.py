@@ -80,7 +80,9 @@ def _type_of(run: Run, layer: str) -> str:
 
 
 def _is_dynamic(run: Run, source: Source) -> bool:
-    """Whether a layer is named as a dynamic quantization, or keeps packed weights and takes and returns floats."""
+    """Whether a layer is known or named as one, or keeps packed weights and takes and returns floats."""
+    if any(info.path == source.layer and info.mixes for info in run.session.layers):
+        return True
     if re.search(_TYPES["dynamic quantization"], _type_of(run, source.layer).lower()):
         return True
     inside = source.layer + run.info.separator

@@ -85,7 +85,7 @@ def add_mix(
             continue
         kind = kind_at(run, source, tap)
         named = _named(run, source, output) if kind == "dynamic quantization" else ""
-        text = f"{leak.found_when}{named}{between(source)}{seen}{_by_nature(run, source)}"
+        text = f"{leak.found_when}{named}{between(source)}{seen}{'' if named else _by_nature(run, source)}"
         remedy = REMEDIES[kind] if kind else ""
         run.add(leak, source, text, output=output, once=True, samples=samples, allowed=allowed, remedy=remedy)
 

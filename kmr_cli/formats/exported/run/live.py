@@ -14,11 +14,15 @@ import numpy as np
 from kmr_cli.errors import BatchError, LayerError, ModelLoadError, ModelRunError
 from kmr_cli.formats.common.comparands import in_object, listed
 from kmr_cli.formats.common.devices import missing_device
+from kmr_cli.formats.common.dynamic_quantization import one_scale
 from kmr_cli.formats.common.frameworks import first_line
 from kmr_cli.formats.common.torch_arrays import to_arrays, to_tensor
 from kmr_cli.formats.exported.run.live_state import LiveState
 from kmr_cli.formats.interface import Sink, State, Taps
 from kmr_cli.records import Batch, LayerInfo, TensorSpec
+
+_DYNAMIC = ".quantized.dynamic"
+"""In the name of the Python modules that define them."""
 
 
 class _Enough(BaseException):
@@ -121,14 +125,53 @@ class LiveSession:
 
 
 def _layer(path: str, module: Any) -> LayerInfo:
-    parameters = list(module.parameters())
+    parameters = [*module.parameters(), *_packed(module)]
     return LayerInfo(
         path=path,
         type=type(module).__name__,
         dtype=str(parameters[0].dtype).removeprefix("torch.") if parameters else None,
         parameters=sum(one.numel() for one in parameters),
         calls=None,
+        mixes=one_scale(type(module).__name__) if _finds_its_scale(module) else None,
     )
+
+
+def _packed(module: Any) -> Iterator[Any]:
+    """Weights that quantized modules keep in objects of torch's own, prepared for its kernels."""
+    import torch
+
+    for inner in module.modules():
+        for value in vars(inner).values():
+            if isinstance(value, torch.ScriptObject) and hasattr(value, "__getstate__"):
+                yield from _unpacked(value)
+
+
+def _unpacked(packed: Any) -> Iterator[Any]:
+    """The tensors in such an object. One that holds others (a recurrent cell) has the biases of those a second time."""
+    import torch
+
+    leaves = list(_flat(packed.__getstate__()))
+    inner = [leaf for leaf in leaves if isinstance(leaf, torch.ScriptObject)]
+    if not inner:
+        yield from (leaf for leaf in leaves if isinstance(leaf, torch.Tensor))
+    for one in inner:
+        yield from _unpacked(one)
+
+
+def _flat(state: Any) -> Iterator[Any]:
+    if isinstance(state, (list, tuple)):
+        for inner in state:
+            yield from _flat(inner)
+    else:
+        yield state
+
+
+def _finds_its_scale(module: Any) -> bool:
+    """Whether a module is one that torch quantizes dynamically: to integers, at run time."""
+    import torch
+
+    inside = getattr(module, "_packed_params", module)
+    return _DYNAMIC in type(module).__module__ and getattr(inside, "dtype", torch.qint8) == torch.qint8
 
 
 def _tensor(name: str, array: np.ndarray) -> Any:
