@@ -12,9 +12,11 @@ from kmr_cli.errors import BatchError, KmrError, ModelLoadError, ModelRunError
 from kmr_cli.formats.common.comparands import SMALL, listed
 from kmr_cli.formats.common.devices import TO_THE_CPU, missing_device
 from kmr_cli.formats.common.frameworks import first_line
+from kmr_cli.formats.common.other_padding import OtherPadding, PutsOtherPadding
 from kmr_cli.formats.common.torch_arrays import to_arrays, to_tensor
 from kmr_cli.formats.common.torch_state import TensorState
 from kmr_cli.formats.exported.describe.comparands import compared, others
+from kmr_cli.formats.exported.describe.contents import steps_of
 from kmr_cli.formats.exported.describe.description import Description
 from kmr_cli.formats.exported.describe.program import Graph, Node, Ref
 from kmr_cli.formats.exported.run import taps as tapping
@@ -29,7 +31,7 @@ _PLANS = 4
 """Plans that are kept: the taps are mostly the same again."""
 
 
-class ExportedSession:
+class ExportedSession(PutsOtherPadding):
     """See :class:`kmr_cli.formats.interface.Session`.
 
     Every operation is torch's own, in the program's order, on the CPU and without gradients. Buffers that the program
@@ -83,7 +85,7 @@ class ExportedSession:
         if self.start is not None:
             self.start.restore()
         plan = self._plan(taps, stop=stop)
-        values = _Values(weights)
+        values = _Values(weights, self._padding)
         values.update(self._fed(batch))
         run = _Run(plan, values, sink)
         steps = self._steps[: plan.length]
@@ -121,6 +123,14 @@ class ExportedSession:
         small = {} if weights is None else {name: tensor.numpy() for name, tensor in weights.small(SMALL)}
         in_comparisons = (small.get(one.name) if isinstance(one, Ref) else one for one in compared(graph))
         return listed(in_comparisons, (*others(graph), *small.values()))
+
+    def other_padding(
+        self, where: Mapping[int, np.ndarray], seed: int, inputs: Mapping[str, float] | None = None
+    ) -> AbstractContextManager[None] | None:
+        """See :class:`kmr_cli.formats.interface.PaddingSession`."""
+        fed = [one.value for one in self._described.interface.fed if one.name in (inputs or {})]
+        found = tuple(steps_of(self._described.program.graph, fed))
+        return self._put(OtherPadding(found, where, seed)) if found else None
 
     def any_size(self) -> AbstractContextManager[None]:
         """See :class:`kmr_cli.formats.interface.ResizableSession`: what is declared is never insisted on."""
@@ -207,9 +217,18 @@ def _numbers(described: Description, given: Mapping[str, Any]) -> dict[str, Any]
 class _Values(dict[str, Any]):
     """Values of one pass; weights are looked up when they are first taken."""
 
-    def __init__(self, weights: Weights) -> None:
+    def __init__(self, weights: Weights, padding: OtherPadding | None = None) -> None:
         super().__init__()
-        self._weights = weights
+        self._weights, self._padding = weights, padding
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if self._padding is not None and name in self._padding.tensors:
+            import torch
+
+            if value.dtype in (torch.float16, torch.float32, torch.float64):
+                other = self._padding.other({name: value.detach().numpy()})
+                value = torch.from_numpy(other[name]) if name in other else value
+        super().__setitem__(name, value)
 
     def __missing__(self, name: str) -> Any:
         return self._weights[name]
