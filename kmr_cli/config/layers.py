@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -84,7 +85,7 @@ def _by_scope(pattern: str, layers: Sequence[LayerInfo]) -> list[str]:
 def unknown_layer(pattern: str, layers: Sequence[LayerInfo]) -> LayerError:
     """The error for a pattern that matches nothing: the nearest names, or how to list them."""
     paths = [layer.path for layer in layers if not layer.untappable]
-    last = {path.replace(".", "/").rsplit("/", 1)[-1].lower(): path for path in reversed(paths)}
+    last = {re.split("[./:]", path)[-1].lower(): path for path in reversed(paths)}
     near = difflib.get_close_matches(pattern, paths, n=3, cutoff=_NEAR)
     near += [last[name] for name in difflib.get_close_matches(pattern.lower(), last, n=3, cutoff=_NEAR)]
     near = list(dict.fromkeys(near))[:3]
