@@ -165,6 +165,8 @@ class Report(Shown):
 
         Nothing that leaves them reacted, or their samples are mixed by another layer.
         """
+        if self.basis == "proof":
+            return {}  # which speaks of every layer, whether something reacted there or not
         guilty = {finding.layer for finding in self.findings if finding.severity != "note"}
         found = {}
         for tap in self.taps:

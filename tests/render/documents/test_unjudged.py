@@ -53,3 +53,7 @@ def test_a_note_does_not_clear_a_layer():
     assert "head" in replace(REPORT, findings=(MIX, note)).unjudged
     assert "mix" not in REPORT.unjudged
     assert "" not in REPORT.unjudged
+
+
+def test_a_proof_speaks_of_layers_in_which_nothing_reacted():
+    assert replace(REPORT, basis="proof").unjudged == {}
