@@ -31,8 +31,6 @@ NOT_IN_ONNX = frozenset(
 )
 """Beside what has state: what this exporter has no operators for."""
 ELSEWHERE = {
-    "branch": "fault.If",  # more precise than in TorchScript
-    "branch, repeated": "blocks.2.mid.If",
     "one scale above 18 samples": "fault.If.then.ReduceMax",
     "rounded above 18 samples": "fault.If",
     "zero product, behind a sort": "fault",
