@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from kmr_cli.pytest_plugin.guarded import GuardedModel
 
 _MARKER = (
-    "kmr_model(path, ..., imports=(), signature=None): the model files, relative to rootdir, that the fixture kmr_model"
-    " opens, one test for each"
+    "kmr_model(path, ..., imports=(), signature=None, tags=None, method=None, constants=None): the model files,"
+    " relative to rootdir, that the fixture kmr_model opens, one test for each"
 )
 UPDATED = "kmr-inspect wrote"
 """Name of the user property that tells, across processes, of a snapshot that a test wrote."""
@@ -43,6 +43,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="Input that is a mask (=True: True is padding), or in which VALUE is padding (repeatable).")  # fmt: skip
     add("--kmr-import", dest="kmr_imports", metavar="MODULE", action="append", default=[],
         help="Import MODULE first, for custom layers (repeatable).")  # fmt: skip
+    add("--kmr-constant", dest="kmr_constants", metavar="NAME=VALUE", action="append", default=[],
+        help="Argument that is the same for the whole batch, as in sr=16000 (repeatable).")  # fmt: skip
+    add("--kmr-method", dest="kmr_method", metavar="NAME", default=None,
+        help="TorchScript: exported method to run in place of forward.")  # fmt: skip
+    add("--kmr-signature", dest="kmr_signature", metavar="NAME", default=None,
+        help="SavedModel: signature to run.")  # fmt: skip
+    add("--kmr-tag", dest="kmr_tags", metavar="TAG", action="append", default=[],
+        help="SavedModel: tag set to open (repeatable).")  # fmt: skip
+    add("--kmr-all-methods", dest="kmr_all_methods", action="store_true", default=False,
+        help="Check every exported method or signature of the models, not the usual one alone.")  # fmt: skip
     add("--kmr-snapshot", dest="kmr_snapshot", metavar="FILE", default=None,
         help="Compare with this snapshot too; a folder of them for several models.")  # fmt: skip
     add("--kmr-update", dest="kmr_update", action="store_true", default=False,
@@ -53,6 +63,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("kmr_mask_inputs", "As --kmr-mask-input, one per line.", type="linelist")
     parser.addini("kmr_batch_sizes", "As --kmr-batch-sizes.", default="")
     parser.addini("kmr_imports", "As --kmr-import, one per line.", type="linelist")
+    parser.addini("kmr_batch_size", "As --kmr-batch-size.", default="")
+    parser.addini("kmr_constants", "As --kmr-constant, one per line.", type="linelist")
+    parser.addini("kmr_method", "As --kmr-method.", default="")
+    parser.addini("kmr_signature", "As --kmr-signature.", default="")
+    parser.addini("kmr_tags", "As --kmr-tag, one per line.", type="linelist")
+    parser.addini("kmr_all_methods", "As --kmr-all-methods.", type="bool", default=False)
     parser.addini("kmr_snapshot", "As --kmr-snapshot, relative to rootdir.", default="")
 
 
@@ -69,7 +85,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test for each model that the marker or the command line names."""
     if "kmr_model" in metafunc.fixturenames:
-        from kmr_cli.pytest_plugin.guarded import named_models
+        from kmr_cli.pytest_plugin.named import named_models
 
         named = named_models(metafunc.config, metafunc.definition)
         if named:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from kmr_cli.config.batch_sizes import parse_batch_sizes
+from kmr_cli.config.constants import parse_constants
 from kmr_cli.config.per_model import PerModel, absolute, settings_of
 from kmr_cli.config.policy import Policy, combine
 from kmr_cli.config.pyproject import read_settings
@@ -37,6 +38,7 @@ class Asked:
         update: write snapshots.
         per_model: what ``[tool.kmr-inspect.models]`` says.
         typed_sizes: other batch sizes, where the command line says them.
+        all_methods: every exported method or signature is checked.
     """
 
     models: tuple[Path, ...]
@@ -51,6 +53,7 @@ class Asked:
     update: bool
     per_model: PerModel = ()
     typed_sizes: tuple[int, ...] = ()
+    all_methods: bool = False
 
     def of(self, model: Path) -> Asked:
         """The same for one model, completed with what ``[tool.kmr-inspect.models]`` says of it."""
@@ -132,21 +135,48 @@ def _read(config: pytest.Config) -> Asked:
         models,
         collected,
         inputs,
-        config.getoption("kmr_batch_size"),
+        _size(config),
         parse_shapes(config.getoption("kmr_shapes") or config.getini("kmr_shapes")),
-        OpenOptions(tuple(config.getoption("kmr_imports") or config.getini("kmr_imports"))),
+        _opening(config),
         snapshot,
         policy,
         Tolerances(Tolerance(), settings.tolerance),
         bool(config.getoption("kmr_update")),
         settings.models,
         parse_batch_sizes(sizes) if sizes else (),
+        bool(config.getoption("kmr_all_methods") or config.getini("kmr_all_methods")),
     )
     # Workers of xdist get these: they may stand in another folder, and are always told which tests to run.
     config.option.kmr_models = [str(path) for path in models] if collected else []
     config.option.kmr_inputs = list(inputs)
     config.option.kmr_snapshot = None if asked.snapshot is None else str(asked.snapshot)
     return asked
+
+
+def _size(config: pytest.Config) -> int | None:
+    typed: int | None = config.getoption("kmr_batch_size")
+    text = config.getini("kmr_batch_size")
+    if typed is not None or not text:
+        return typed
+    try:
+        return int(text)
+    except ValueError:
+        raise KmrError(f"kmr_batch_size = {text}: isn't a whole number", "as in kmr_batch_size = 8") from None
+
+
+def _opening(config: pytest.Config) -> OpenOptions:
+    """How models are opened, as the command line says, else the ini file."""
+    imports, tags, constants, method, signature = (
+        config.getoption(name) or config.getini(name)
+        for name in ("kmr_imports", "kmr_tags", "kmr_constants", "kmr_method", "kmr_signature")
+    )
+    return OpenOptions(
+        tuple(imports),
+        signature or None,
+        tuple(tags) or None,
+        method=method or None,
+        constants=parse_constants(constants) if constants else None,
+    )
 
 
 def _refuse_nothing(policy: Policy, *, compared: bool) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
@@ -21,10 +20,10 @@ from kmr_cli.config.pyproject import Settings, read_settings
 from kmr_cli.config.samples import Index
 from kmr_cli.config.tolerance import Tolerance, Tolerances
 from kmr_cli.errors import KmrError
-from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.pytest_plugin import UPDATED
 from kmr_cli.pytest_plugin.asked import Asked, asked_of, relative, shown_path
 from kmr_cli.pytest_plugin.models import models_of
+from kmr_cli.pytest_plugin.named import Named, named_models, refuse
 from kmr_cli.pytest_plugin.snapshots import Matched, match_snapshot
 from kmr_cli.pytest_plugin.words import command_line, of_error, properties, shape_options
 from kmr_cli.records import Comparison, Record, Report, Shapes
@@ -36,23 +35,6 @@ from kmr_cli.render.screen.report import show_report
 from kmr_cli.snapshot.file import file_name
 
 _HOW = 'name it with @pytest.mark.kmr_model("model.keras"), or run pytest --kmr-model PATH'
-
-
-@dataclass(frozen=True)
-class Named:
-    """A model that a test is for.
-
-    Attributes:
-        path: absolute.
-        title: as people know it.
-        opening: how it is opened.
-        asked: it is one of ``--kmr-model``, whose other options hold for it as well.
-    """
-
-    path: Path
-    title: str
-    opening: OpenOptions
-    asked: bool = False
 
 
 class GuardedModel:
@@ -238,7 +220,7 @@ class GuardedModel:
             return ask()
         except KmrError as exc:
             error = exc
-        pytest.fail(of_error(error, self.path, self._named.title))
+        pytest.fail(of_error(error, self.path, self._named.title, in_python=True))
 
     def _no_snapshot(self, place: Path, data: Data, size: int | None, shapes: Shapes) -> str:
         there = shown_path(self._config, place)
@@ -260,53 +242,19 @@ def _as_before(unproven_ok: bool | None) -> bool:
     return unproven_ok
 
 
-def named_models(config: pytest.Config, test: pytest.Item) -> list[Named]:
-    """The models that the marker of a test function, or of a test, names; else those of the command line."""
-    marker = test.get_closest_marker("kmr_model")
-    if marker is not None:
-        return _marked(config, marker)
-    if any(mark.name == "kmr_model" for mark in _marks_of_parameters(test)):
-        return []  # then each of them names its own
-    asked = asked_of(config)
-    return [Named(path, shown_path(config, path), asked.opening, asked=True) for path in asked.models]
-
-
 def open_guarded(request: pytest.FixtureRequest) -> GuardedModel:
     """The model of a test. One that has none, or whose model cannot be opened, fails."""
     named = getattr(request, "param", None)
     if named is None:  # the marker of one of several parameters, or request.getfixturevalue
         candidates = named_models(request.config, request.node)
         if not candidates:
-            _refuse(f"kmr_model: no model is named\nhint:  {_HOW}")
+            refuse(f"kmr_model: no model is named\nhint:  {_HOW}")
         if len(candidates) > 1:
-            _refuse(f"kmr_model: {len(candidates)} models are named, and here only one can be")
+            refuse(f"kmr_model: {len(candidates)} models are named, and here only one can be")
         (named,) = candidates
     try:
         model = models_of(request.config).open(named.path, named.opening)
         return GuardedModel(model, named, request, read_settings(request.config.rootpath))
     except KmrError as exc:
         problem = exc
-    return _refuse(of_error(problem, named.path, named.title))
-
-
-def _marks_of_parameters(test: pytest.Item) -> Iterator[pytest.Mark]:
-    """Those of ``pytest.param(..., marks=...)``, which belong to tests that are not made yet."""
-    for parametrize in test.iter_markers("parametrize"):
-        values = parametrize.args[1] if len(parametrize.args) > 1 else parametrize.kwargs.get("argvalues", ())
-        for value in values if isinstance(values, (list, tuple)) else ():
-            for mark in getattr(value, "marks", ()):
-                yield getattr(mark, "mark", mark)
-
-
-def _marked(config: pytest.Config, marker: pytest.Mark) -> list[Named]:
-    unknown = marker.kwargs.keys() - {"imports", "signature"}
-    if unknown or not all(isinstance(path, (str, os.PathLike)) for path in marker.args):
-        _refuse('kmr_model: the marker takes paths, imports=[...] and signature="..."')
-    opening = OpenOptions(tuple(marker.kwargs.get("imports", ())), marker.kwargs.get("signature"))
-    paths = [Path(os.path.normpath(config.rootpath / path)) for path in marker.args]
-    return [Named(path, shown_path(config, path), opening) for path in paths]
-
-
-def _refuse(text: str) -> NoReturn:
-    __tracebackhide__ = True
-    pytest.fail(text, pytrace=False)
+    return refuse(of_error(problem, named.path, named.title))

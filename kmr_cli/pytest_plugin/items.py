@@ -73,11 +73,30 @@ class ModelFile(pytest.File):
             self.add_marker(pytest.mark.xdist_group(name=for_terminal(run.shown)))
 
     def collect(self) -> Iterator[pytest.Collector]:
-        """Its layers, then the model itself."""
-        taken = {_MODEL}
-        for layer, rules in self.run.places():
-            name = _name(layer, taken) if layer else _MODEL
-            yield LayerNode.from_parent(self, name=name, run=self.run, layer=layer, rules=rules)
+        """Its layers, then the model itself; then the same for the other ways into it."""
+        yield from _layers_of(self, self.run)
+        taken: set[str] = set()
+        for way, run in self.run.others():
+            yield WayNode.from_parent(self, name=f"({_name(way, taken)})", run=run)
+
+
+class WayNode(pytest.Collector):
+    """Another way into a model: an exported method, a signature."""
+
+    def __init__(self, *, run: ModelRun, **node: object) -> None:
+        super().__init__(**node)  # type: ignore[arg-type]
+        self.run = run
+
+    def collect(self) -> Iterator[pytest.Collector]:
+        """The layers that it runs, then the model itself."""
+        yield from _layers_of(self, self.run)
+
+
+def _layers_of(parent: pytest.Collector, run: ModelRun) -> Iterator[pytest.Collector]:
+    taken = {_MODEL}
+    for layer, rules in run.places():
+        name = _name(layer, taken) if layer else _MODEL
+        yield LayerNode.from_parent(parent, name=name, run=run, layer=layer, rules=rules)
 
 
 class LayerNode(pytest.Collector):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from kmr_cli.errors import KmrError
+from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.pytest_plugin.asked import Asked
 from kmr_cli.pytest_plugin.models import Models
 from kmr_cli.pytest_plugin.snapshots import match_snapshot
@@ -52,11 +53,14 @@ class ModelRun:
         shown: the same, as people know it.
         asked: what to do with it.
         models: opens it.
+        way: how to open it where that is another way than the usual one; no snapshot is of that.
     """
 
-    def __init__(self, path: Path, shown: str, asked: Asked, models: Models) -> None:
+    def __init__(self, path: Path, shown: str, asked: Asked, models: Models, *, way: OpenOptions | None = None) -> None:
         self.path, self.shown, self.asked = path, shown, asked.of(path)
-        self.snapshot = asked.snapshot_of(path)
+        self.snapshot = asked.snapshot_of(path) if way is None else None
+        if way is not None:
+            self.asked = replace(self.asked, opening=way)
         self._models = models
         self._info: ModelInfo | KmrError | None = None
         self._judgements: dict[Kind, Judgement | KmrError] = {}
@@ -75,6 +79,17 @@ class ModelRun:
                 if not layer.untappable:
                     yield layer.path, inside
         yield "", tuple(codes)
+
+    def others(self) -> Iterator[tuple[str, ModelRun]]:
+        """The other ways into the model, ``method encode``, where all of them are asked for."""
+        info = self._describe()
+        if not self.asked.all_methods or isinstance(info, KmrError):
+            return
+        opening = self.asked.opening
+        for kind, name in info.ways:
+            way = replace(opening, method=name) if kind == "method" else replace(opening, signature=name)
+            shown = f"{self.shown} (--{kind} {name})"
+            yield f"{kind} {name}", ModelRun(self.path, shown, self.asked, self._models, way=way)
 
     def judgement(self, kind: Kind) -> Judgement:
         """What the run says; the model runs when this is first asked for.
@@ -96,16 +111,7 @@ class ModelRun:
         asked = self.asked
         model = self._models.open(self.path, asked.opening)
         report = model.check_batch_axis(asked.inputs or None, policy=asked.policy, size=asked.size, shapes=asked.shapes)
-        # What enters may well be constant, such as positions; what leaves must tell samples apart to verify them.
-        silent = (
-            {}
-            if report.basis == "proof"
-            else {
-                tap.layer: tap.index.evidence or "no replaced sample changed what leaves it"
-                for tap in report.taps
-                if tap.index.kind in ("inconclusive", "constant") and tap.port.startswith("out")
-            }
-        )
+        silent = {} if report.basis == "proof" else _silent(report)
         return self._judge(report, {tap.layer for tap in report.taps}, silent)
 
     def _compare(self) -> Judgement:
@@ -138,11 +144,21 @@ class ModelRun:
 
     def _applies(self, code: str, info: ModelInfo | KmrError) -> bool:
         rule = RULES[code]
-        if rule.command == "compare":
-            return self.snapshot is not None
+        if rule.command != "check-batch-axis":
+            return rule.command == "compare" and self.snapshot is not None
         if rule.needs_masks and not isinstance(info, KmrError):
             return bool(self.asked.policy.masks) or any(spec.padding is not None for spec in info.inputs)
         return not rule.needs_graph  # whether there is one shows in a check: "verified" warns of what it finds
+
+
+def _silent(report: Report) -> Mapping[str, str]:
+    """Why nothing is verified of a layer; of the outputs too, which are at ``""``."""
+    outputs: dict[str, str] = {
+        tap.layer: tap.index.evidence or "no replaced sample changed it"
+        for tap in report.taps
+        if not tap.layer and tap.index.kind in ("inconclusive", "constant")
+    }
+    return {**report.unjudged, **outputs}
 
 
 def kind_of(rule: str) -> Kind:

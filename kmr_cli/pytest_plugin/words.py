@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,10 +15,26 @@ from kmr_cli.records import Difference, Finding, Shapes
 from kmr_cli.render.documents.findings import dependences, place, shown, title
 from kmr_cli.rules import remedy_of
 
+_OPTIONS = re.compile(
+    r"--(input|shape|batch-sizes?|mask-input|import|constant|method|signature|tag|all-methods|snapshot)\b"
+)
+"""Of the commands, which the plugin has as well: ``--kmr-input``."""
 
-def of_error(error: KmrError, path: Path, title: str) -> str:
-    """A failure as the command tells it: what is wrong and what to type instead. The model's path becomes its title."""
-    lines = [f"error: {error.message}"] + ([f"hint:  {error.hint}"] if error.hint else [])
+
+def of_error(error: KmrError, path: Path, title: str, *, in_python: bool = False) -> str:
+    """A failure: what is wrong and what to type instead. The model's path becomes its title.
+
+    Args:
+        error: what was raised.
+        path: of the model.
+        title: the same as people know it.
+        in_python: it was asked in Python, by the fixture, so that arguments are spoken of; else options of pytest are.
+    """
+    if in_python:
+        lines = f"error: {error}".splitlines()
+    else:
+        lines = [f"error: {error.message}"] + ([f"hint:  {error.hint}"] if error.hint else [])
+        lines = [_OPTIONS.sub(r"--kmr-\1", line) for line in lines]
     return "\n".join(shown(line.replace(str(path), title)) for line in lines)
 
 
@@ -65,4 +83,10 @@ def command_line(command: str, model: str, opening: OpenOptions, arguments: Sequ
         options += ["--import", module]
     if opening.signature is not None:
         options += ["--signature", opening.signature]
+    for tag in opening.tags or ():
+        options += ["--tag", tag]
+    if opening.method is not None:
+        options += ["--method", opening.method]
+    for name, value in opening.constants or ():
+        options += ["--constant", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
     return shown(shlex.join(["kmr-inspect", command, model, *options]))

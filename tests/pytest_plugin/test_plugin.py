@@ -605,6 +605,12 @@ def test_tests_of_a_model_include_the_rules_of_its_snapshot(project):
     assert rebuilt.parseoutcomes()["failed"] >= 1
 
 
+def test_a_layer_behind_the_one_that_mixes_is_skipped_and_does_not_pass(project):
+    result = project.runpytest("--kmr-model", "leaky.onnx", *SHAPE, "-k", "KMR101", "-rs")
+    assert result.parseoutcomes()["failed"] == 1
+    result.stdout.fnmatch_lines(["SKIPPED*head: not verified: its samples are mixed, which begins at another layer"])
+
+
 # -- unused ----------------------------------------------------------------------------------------------------------
 
 
@@ -636,7 +642,8 @@ def test_the_module_imports_pytest_alone():
 def test_help_has_a_group_of_its_own(pytester):
     text = text_of(pytester.runpytest("--help"))
     group = text.split("kmr-inspect: do the samples of a batch mix", 1)[1].split("\n\n")[0]
-    for option in ("model", "input", "batch-size", "shape", "mask-input", "import", "snapshot", "update"):
+    for option in ("model", "input", "batch-size", "shape", "mask-input", "import", "snapshot", "update",
+                   "constant", "method", "signature", "tag", "all-methods"):  # fmt: skip
         assert f"--kmr-{option}" in group
     assert "kmr_models" in text
 

@@ -1,0 +1,81 @@
+"""Other ways into a model, and constant arguments, asked of the pytest plugin."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+from zoo import torchscript as zoo
+
+from kmr_cli.pytest_plugin import guarded, items  # noqa: F401  (loaded once, not by every run inside this process)
+
+pytest_plugins = ["pytester"]
+
+
+class Ways(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.enc = nn.Linear(6, 3)
+
+    def forward(self, x: Tensor, scale: int) -> Tensor:
+        return self.enc(x) * scale
+
+    @torch.jit.export
+    def encode(self, x: Tensor) -> Tensor:
+        z = self.enc(x)
+        return z - z.mean(0)
+
+
+@pytest.fixture
+def project(pytester):
+    zoo.save(zoo.script(Ways()), pytester.path / "ways.pt")
+    return pytester
+
+
+ASKED = ("--kmr-model", "ways.pt", "--kmr-shape", "6", "-k", "KMR101")
+
+
+def test_constants_and_methods(project):
+    project.runpytest(*ASKED, "--kmr-constant", "scale=2").assert_outcomes(passed=2, deselected=21)
+    leaky = project.runpytest(*ASKED, "--kmr-method", "encode")
+    leaky.assert_outcomes(passed=1, failed=1, deselected=21)
+    leaky.stdout.fnmatch_lines(["*look: kmr-inspect sample ways.pt * --method encode"])
+
+
+def test_all_methods_and_the_ini_file(project):
+    project.makeini("[pytest]\nkmr_all_methods = true\nkmr_constants = scale=2\nkmr_batch_size = 5\n")
+    result = project.runpytest(*ASKED, "-v")
+    result.stdout.fnmatch_lines(
+        ["ways.pt::enc::KMR101 PASSED*", "ways.pt::(method encode)::(model)::KMR101 FAILED*"], consecutive=False
+    )
+    assert result.parseoutcomes()["failed"] == 1
+
+
+def test_errors_speak_of_the_options_of_pytest_or_of_arguments(project):
+    result = project.runpytest("--kmr-model", "ways.pt", "-k", "KMR101", "--kmr-constant", "scale=2")
+    result.stdout.fnmatch_lines(["*hint:  *--kmr-shape 6*"])
+    project.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.kmr_model("ways.pt", constants={"scale": 2})
+        def test_forward(kmr_model):
+            kmr_model.assert_batch_independent(shapes={"x": (6,)})
+
+        @pytest.mark.kmr_model("ways.pt", method="encode")
+        def test_encode(kmr_model):
+            with pytest.raises(AssertionError, match="KMR101"):
+                kmr_model.assert_batch_independent(shapes={"x": (6,)})
+
+        @pytest.mark.kmr_model("ways.pt")
+        def test_no_constant(kmr_model):
+            kmr_model.assert_batch_independent(shapes={"x": (6,)})
+        """
+    )
+    result = project.runpytest()
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(["*constants={'scale': VALUE} gives it*"])
+
+
+def test_a_batch_size_that_is_none(project):
+    project.makeini("[pytest]\nkmr_batch_size = many\n")
+    result = project.runpytest(*ASKED)
+    result.stderr.fnmatch_lines(["*kmr_batch_size = many: isn't a whole number*"])
