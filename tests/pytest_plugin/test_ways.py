@@ -19,8 +19,8 @@ class Ways(nn.Module):
         return self.enc(x) * scale
 
     @torch.jit.export
-    def encode(self, x: Tensor) -> Tensor:
-        z = self.enc(x)
+    def encode(self, x: Tensor, scale: int) -> Tensor:
+        z = self.enc(x) * scale
         return z - z.mean(0)
 
 
@@ -30,19 +30,19 @@ def project(pytester):
     return pytester
 
 
-ASKED = ("--kmr-model", "ways.pt", "--kmr-shape", "6", "-k", "KMR101")
+ASKED = ("--kmr-model", "ways.pt", "--kmr-shape", "6", "-k", "KMR101", "--kmr-constant", "scale=2")
 
 
 def test_constants_and_methods(project):
-    project.runpytest(*ASKED, "--kmr-constant", "scale=2").assert_outcomes(passed=2, deselected=21)
+    project.runpytest(*ASKED).assert_outcomes(passed=2, deselected=22)
     leaky = project.runpytest(*ASKED, "--kmr-method", "encode")
-    leaky.assert_outcomes(passed=1, failed=1, deselected=21)
-    leaky.stdout.fnmatch_lines(["*look: kmr-inspect sample ways.pt * --method encode"])
+    leaky.assert_outcomes(passed=1, failed=1, deselected=22)
+    leaky.stdout.fnmatch_lines(["*look: kmr-inspect sample ways.pt * --method encode --constant scale=2"])
 
 
 def test_all_methods_and_the_ini_file(project):
     project.makeini("[pytest]\nkmr_all_methods = true\nkmr_constants = scale=2\nkmr_batch_size = 5\n")
-    result = project.runpytest(*ASKED, "-v")
+    result = project.runpytest(*ASKED[:-2], "-v")
     result.stdout.fnmatch_lines(
         ["ways.pt::enc::KMR101 PASSED*", "ways.pt::(method encode)::(model)::KMR101 FAILED*"], consecutive=False
     )
@@ -51,7 +51,7 @@ def test_all_methods_and_the_ini_file(project):
 
 def test_errors_speak_of_the_options_of_pytest_or_of_arguments(project):
     result = project.runpytest("--kmr-model", "ways.pt", "-k", "KMR101", "--kmr-constant", "scale=2")
-    result.stdout.fnmatch_lines(["*hint:  *--kmr-shape 6*"])
+    result.stdout.fnmatch_lines(["*hint:  *--kmr-shape x=*"])
     project.makepyfile(
         """
         import pytest
@@ -60,7 +60,7 @@ def test_errors_speak_of_the_options_of_pytest_or_of_arguments(project):
         def test_forward(kmr_model):
             kmr_model.assert_batch_independent(shapes={"x": (6,)})
 
-        @pytest.mark.kmr_model("ways.pt", method="encode")
+        @pytest.mark.kmr_model("ways.pt", method="encode", constants={"scale": 2})
         def test_encode(kmr_model):
             with pytest.raises(AssertionError, match="KMR101"):
                 kmr_model.assert_batch_independent(shapes={"x": (6,)})
