@@ -237,7 +237,7 @@ def _refilled(
 
 
 def _meant(masks: Sequence[Mask], inputs: Sequence[str]) -> set[str]:
-    """The inputs that masks may speak of: those whose names they share, and all where one shares none.
+    """The inputs that masks may speak of: those whose names they share; all where one shares none, or there are none.
 
     A decoder takes a mask of its own steps and one of the memory's, and there may be as many of these.
     """
@@ -246,4 +246,4 @@ def _meant(masks: Sequence[Mask], inputs: Sequence[str]) -> set[str]:
     for mask in masks:
         alike = {name for name in others if names_of(mask.name) & names_of(name)} if mask.value is None else set()
         found |= alike or others
-    return found
+    return found if masks else others

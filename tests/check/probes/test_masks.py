@@ -214,3 +214,12 @@ def test_padding_shorter_than_the_stride_shows_nothing():
     report = strided_report(by_counts(masked=False), COUNTS, most=FRAME_STEPS + 5)
     assert report.verdict == "inconclusive"
     assert any("'frames'" in reason for reason in report.inconclusive)
+
+
+@pytest.mark.parametrize(("heeds", "verdict"), [(True, "pass"), (False, "inconclusive")])
+def test_where_nothing_longer_is_taken_other_content_beyond_the_lengths_tells(heeds, verdict):
+    def model(frames, counts):
+        keep = (np.arange(FRAME_STEPS)[None] < counts[:, None])[..., None] if heeds else np.ones(1)
+        return (np.tanh(frames) * keep).sum(1) / np.maximum(counts, 1)[:, None]
+
+    assert strided_report(model, COUNTS, most=FRAME_STEPS).verdict == verdict
