@@ -8,6 +8,7 @@ import zlib
 from pathlib import Path
 
 from kmr_cli.errors import ModelFileError
+from kmr_cli.formats.common.archives import zip_names
 from kmr_cli.formats.words import known_files
 
 _MOST = 1 << 22
@@ -64,13 +65,12 @@ def _pickle_of(path: Path) -> bytes | None:
         if head != b"PK":
             pickled = len(head) == 2 and head[:1] == b"\x80" and head[1:] in b"\x02\x03\x04\x05"
             return head + file.read(_MOST) if pickled else None
+    name = next((name for name in zip_names(path) or () if name.endswith("data.pkl")), None)
+    if name is None:
+        return None
     try:
-        with zipfile.ZipFile(path) as archive:
-            name = next((name for name in archive.namelist() if name.endswith("data.pkl")), None)
-            if name is None:
-                return None
-            with archive.open(name) as member:
-                return member.read(_MOST)
+        with zipfile.ZipFile(path) as archive, archive.open(name) as member:
+            return member.read(_MOST)
     except (zipfile.BadZipFile, zlib.error, OSError, ValueError, NotImplementedError, RuntimeError, EOFError):
         return None
 
