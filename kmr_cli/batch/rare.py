@@ -60,7 +60,9 @@ class RareValues:
         """Remember which ids a batch held that was run."""
         for name, seen in self._seen.items():
             if name in batch:
-                seen.update(np.unique(batch[name]).astype(np.int64).tolist())
+                held = np.unique(batch[name])
+                known = (held >= 0) & (held < _range_of(self._specs[name]))  # NaN, Inf and huge floats are no ids
+                seen.update(held[known].astype(np.int64).tolist())
 
     def unseen(self) -> dict[str, tuple[int, int]]:
         """Input -> how many ids of its range no pass held, of how many; without those that were all held."""

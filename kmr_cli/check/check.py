@@ -10,9 +10,9 @@ from kmr_cli.batch.given import batch_size, number_samples
 from kmr_cli.check.contradiction import hold
 from kmr_cli.check.failing import check_failing, on_made_up_data
 from kmr_cli.check.grounds import all_but
+from kmr_cli.check.named_calls import name_calls
 from kmr_cli.check.passes import Progress
 from kmr_cli.check.probes.aimed import aim_at_meets
-from kmr_cli.check.probes.calls import name_calls
 from kmr_cli.check.probes.extreme import PASSES as HARD_PASSES
 from kmr_cli.check.probes.extreme import make_others_extreme
 from kmr_cli.check.probes.large import PASSES as LARGE_PASSES

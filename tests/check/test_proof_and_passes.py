@@ -17,12 +17,18 @@ FAULTS = [
     (PT2, "by size"), (PT2, "rows by number"),
 ]  # fmt: skip
 CLEAN = [
-    ("zoo.clean.onnx_networks", name, proven)
-    for name, proven in (("bert-old", True), ("windows-new", True), ("recurrent-new", True), ("sequences", False))
+    ("zoo.clean.onnx_networks", name, proven, least)
+    for name, proven, least in (
+        ("bert-old", True, 3), ("windows-new", True, 3), ("recurrent-new", True, 3),
+        ("sequences", False, 1),  # undecided from its first operator on: the claim is about what enters that
+    )
 ] + [
-    ("zoo.clean.exported_networks", name, proven)
-    for name, proven in (("merged heads", True), ("sort and unsort", False), ("mixture of experts", False))
-]
+    ("zoo.clean.exported_networks", name, proven, least)
+    for name, proven, least in (
+        ("merged heads", True, 3), ("sort and unsort", False, 3),
+        ("mixture of experts", False, 0),  # rows are picked by content before the first layer: undecided everywhere
+    )
+]  # fmt: skip
 
 pytestmark = [
     pytest.mark.slow,
@@ -46,9 +52,9 @@ def test_a_fault_between_samples_is_never_proven(module, name):
     assert outcome.basis == "evidence"
 
 
-@pytest.mark.parametrize(("module", "name", "proven"), CLEAN, ids=lambda value: str(value).rpartition(".")[2])
-def test_the_claims_about_a_clean_model_hold(module, name, proven):
+@pytest.mark.parametrize(("module", "name", "proven", "least"), CLEAN, ids=lambda value: str(value).rpartition(".")[2])
+def test_the_claims_about_a_clean_model_hold(module, name, proven, least):
     _, outcome = outcome_of(module, name)
     assert outcome.verdict == "pass", outcome.reasons
     assert (outcome.proven, outcome.basis) == (proven, "proof" if proven else "evidence")
-    assert outcome.held > 2
+    assert outcome.held >= least

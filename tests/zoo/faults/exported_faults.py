@@ -136,7 +136,7 @@ class LayerInALoop(nn.Module):
 
 
 OWN: dict[str, tuple[type[nn.Module], str, tuple[str, ...], str]] = {
-    "cond": (Cond, "branch", ("KMR101",), "fault.cond"),
+    "cond": (Cond, "branch", ("KMR101",), "fault"),
     "cond, mean inside": (InABranch, "branch", ("KMR101",), "fault.cond"),
     "while_loop, roll inside": (InALoop, "loop", ("KMR101",), "fault.while_loop"),
     "while_loop, a layer inside": (LayerInALoop, "loop", ("KMR101",), "fault.while_loop"),
@@ -161,7 +161,7 @@ def cases() -> Iterator[Case]:
         torch_faults.FLAT,
         "branch",
         ("KMR101",),
-        "blocks.2.mid.cond",
+        "blocks.2.mid",
     )
     yield Case(
         "sum over padding", "pt2", partial(write, Reader, {}, _tokens, SIZE, (0, 1)), "mask", ("KMR201",), "pool",
