@@ -84,6 +84,6 @@ def test_flags_ids_and_what_may_be_no_other():
 
 
 def test_floats_that_are_no_ids_are_none_that_a_pass_held():
-    values = rare(TensorSpec("ids", (None, 5), "float32", 1000, counts=True))
+    values = rare(TensorSpec("ids", (None, 5), "float32", 1000))
     values.note({"ids": np.array([[3, np.nan, np.inf, -np.inf, 1e30], [-1, 1000, 4, 3, 999]], np.float32)})
     assert values.unseen() == {"ids": (997, 1000)}
