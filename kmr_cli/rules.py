@@ -84,6 +84,8 @@ class Rule:
     supersedes: tuple[Precedence, ...] = ()
 
 
+PREFIX = "KMR"
+"""How every code begins."""
 TABLE = {
     "KMR101": "kmr_cli.check.rules.mixing",
     "KMR102": "kmr_cli.check.rules.sizes",

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 def _chosen(code: str) -> list[Rule]:
     """The rules that a code, the beginning of one, its number alone or a name stands for."""
-    from kmr_cli.rules import RULES
+    from kmr_cli.rules import PREFIX, RULES
 
-    start = f"KMR{code}" if code.isdecimal() else code.upper()
+    start = f"{PREFIX}{code}" if code.isdecimal() else code.upper()
     return [rule for rule in RULES.values() if code and (rule.code.startswith(start) or rule.name == code.lower())]
 
 

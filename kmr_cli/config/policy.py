@@ -11,7 +11,7 @@ from kmr_cli.config.layers import fits, match
 from kmr_cli.config.pyproject import Settings
 from kmr_cli.errors import KmrError, LayerError
 from kmr_cli.records import Finding
-from kmr_cli.rules import RULES
+from kmr_cli.rules import PREFIX, RULES
 from kmr_cli.rules import Command as Command
 
 _SEVERITIES = ("error", "warning", "note")
@@ -65,7 +65,7 @@ class Policy:
         object.__setattr__(self, "batch_sizes", checked_sizes(self.batch_sizes))
         for code in (*self.select, *self.ignore):
             if not any(rule.startswith(code) for rule in RULES):
-                near = next((rule for rule in RULES if rule == f"KMR{code}" or rule == code.upper()), None)
+                near = next((rule for rule in RULES if rule == f"{PREFIX}{code}" or rule == code.upper()), None)
                 hint = f"did you mean {near}? " if near else ""
                 raise KmrError(f"no rule starts with {code!r}", f"{hint}kmr-inspect rules lists them")
 

@@ -251,8 +251,8 @@ def refused(content, place):
 
 def test_files_that_are_none_are_refused(tmp_path):
     place = tmp_path / "c.json"
-    assert "no JSON" in refused(b"\x00\xff", place)
-    assert "no JSON" in refused(b"[" * 100_000, place)
+    assert "isn't JSON" in refused(b"\x00\xff", place)
+    assert "isn't JSON" in refused(b"[" * 100_000, place)
     assert "_type" in refused([], place)
     assert "_type" in refused({"_type": "https://in-toto.io/Statement/v0.1"}, place)
     assert "predicateType" in refused({"_type": "https://in-toto.io/Statement/v1", "predicateType": "x"}, place)

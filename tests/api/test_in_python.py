@@ -47,7 +47,10 @@ def test_an_error_as_text():
     assert str(KmrError("a -- b")) == "a -- b"
 
 
-KEPT = {"--debug", "--format", "--kwargs", "--upgrade", "--update"}
+KEPT = {
+    "--debug", "--format", "--kwargs", "--upgrade", "--update", "--certificate", "--no-proof", "--proof-only",
+    "--rerun",
+}  # fmt: skip
 """Which Python has no argument for."""
 
 

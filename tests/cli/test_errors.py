@@ -145,8 +145,8 @@ class TestModelFiles:
         assert "no such file" in text
         assert "digits.keras" in text
 
-    def test_a_directory_that_is_not_a_savedmodel(self, kmr):
-        assert "not a SavedModel" in error_of(kmr("layers", HOME))
+    def test_a_directory_of_models_is_none(self, kmr):
+        assert "a directory that holds models, and isn't one itself" in error_of(kmr("layers", HOME))
 
     @pytest.mark.parametrize("name", ["digits.keras", "digits.h5", "digits_scripted.pt"])
     @pytest.mark.parametrize("share", [0, 0.001, 0.3, 0.9], ids=["empty", "the first bytes", "a third", "most"])

@@ -56,11 +56,12 @@ def net(kind, seed=0):
 
 
 def dead():
-    """A dense layer, and one that gives zero whatever comes in."""
+    """A dense layer with an operator that the proof has no rule for, and one that gives zero whatever comes in."""
     first, made = dense("0", "x", "e", 6, 4, 0)
     nodes = [
         first,
-        helper.make_node("Abs", ["e"], ["a"], "/1/Abs"),
+        helper.make_node("MeanVarianceNormalization", ["e"], ["v"], "/0/MeanVarianceNormalization", axes=[1]),
+        helper.make_node("Abs", ["v"], ["a"], "/1/Abs"),
         helper.make_node("Neg", ["a"], ["n"], "/1/Neg"),
         helper.make_node("Relu", ["n"], ["y"], "/1/Relu"),
     ]
@@ -144,7 +145,7 @@ def test_each_model_is_checked_once_with_one_process_at_a_time(project, monkeypa
 
 def test_a_leak_fails_the_test_of_its_layer_alone(project):
     result = project.runpytest("--kmr-model", "leaky.onnx", *SHAPE, "-rA")
-    result.assert_outcomes(passed=45, failed=1)
+    result.assert_outcomes(passed=38, failed=1, skipped=7)
     assert result.ret == 1
     result.stdout.fnmatch_lines(
         [
@@ -157,14 +158,14 @@ def test_a_leak_fails_the_test_of_its_layer_alone(project):
     )
     (moved,) = re.findall(r"samples: (\d+) depends on", text_of(result))[:1]
     assert f"--layer mix --index {moved} " in text_of(result)
-    assert "kmr_cli" not in text_of(result).replace("kmr_cli.pytest_plugin", "")
+    assert "kmr_cli" not in re.sub("kmr_cli[./]pytest_plugin", "", text_of(result))
     assert "Traceback" not in text_of(result)
 
 
 def test_what_pyproject_allows_does_not_fail(project):
     project.makepyprojecttoml("[tool.kmr-inspect]\nallow = ['mix', 'head']\nignore = ['KMR3']\n")
     result = project.runpytest("--kmr-model", "leaky.onnx", *SHAPE, "-v")
-    result.assert_outcomes(passed=34)
+    result.assert_outcomes(passed=27, skipped=7)
     assert "KMR301" not in text_of(result)
 
 
@@ -204,7 +205,7 @@ def test_a_shape_may_have_a_dtype(project):
     assert result.parseoutcomes().keys() == {"passed", "deselected"}
     result = project.runpytest("--kmr-model", "clean.onnx", "--kmr-shape", "6:float64", "-k", "mix")
     assert result.parseoutcomes().keys() == {"errors", "deselected"}
-    result.stdout.fnmatch_lines(["error: --shape x=6:float64 does not fit: the model declares dtype float32"])
+    result.stdout.fnmatch_lines(["error: --kmr-shape x=6:float64 does not fit: the model declares dtype float32"])
 
 
 def test_a_model_that_cannot_be_run_is_an_error_of_each_test(project):
@@ -326,7 +327,7 @@ def test_hostile_names_of_layers_make_harmless_and_distinct_ids(project):
 def test_workers_of_xdist_run_each_model_once_where_its_tests_stay_together(project):
     both = ("--kmr-model", "clean.onnx", "--kmr-model", "leaky.onnx", *SHAPE, "--kmr-import", "starts")
     result = project.runpytest_subprocess(*both, "-n", "2", "--dist", "loadfile")
-    result.assert_outcomes(passed=91, failed=1)
+    result.assert_outcomes(passed=84, failed=1, skipped=7)
     assert starts(project) == 2
     result = project.runpytest_subprocess(*both[:2], *both[4:], "-n", "2")
     result.assert_outcomes(passed=46)

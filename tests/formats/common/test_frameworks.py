@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from kmr_cli.formats.common import frameworks
 from kmr_cli.formats.common.frameworks import first_line, how_to_install
 from kmr_cli.formats.savedmodel.run.runner import failure_text
 
+CHECKOUT = Path(__file__).parents[3]
 NODE = "{{function_node __wrapped__Mul_device_/job:localhost/replica:0/task:0/device:CPU:0}}"
 
 
@@ -70,5 +72,5 @@ def test_an_extra_is_installed_from_the_checkout_where_nothing_else_is_known(mon
         raise metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(metadata, "distribution", unknown)
-    checkout = Path(__file__).parents[3]
-    assert how_to_install("onnx") == f"pip install '{checkout}[onnx]'"
+    monkeypatch.setattr(frameworks, "__file__", str(CHECKOUT / "kmr_cli/formats/common/frameworks.py"))
+    assert how_to_install("onnx") == f"pip install '{CHECKOUT}[onnx]'"

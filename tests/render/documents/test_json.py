@@ -144,6 +144,8 @@ def test_what_goes_is_marked_and_not_required():
     for name, schema in SCHEMAS.items():
         for one in objects(schema):
             for key in one["properties"].keys() & {"unproven", "proof"}:
+                if key == "proof" and name != "sample":
+                    continue  # what the graph proves, which is new
                 assert one["properties"][key]["deprecated"] is True
                 assert key not in one.get("required", ())
                 found.add((name, key))
