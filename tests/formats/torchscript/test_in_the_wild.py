@@ -12,7 +12,7 @@ from zoo import torchscript as zoo
 
 from kmr_cli import open_model
 from kmr_cli.errors import BatchError, ModelFileError, ModelLoadError
-from kmr_cli.formats.torchscript.run import failures
+from kmr_cli.formats.torchscript.run import failures, instrument
 
 
 @pytest.fixture
@@ -71,6 +71,14 @@ def test_members_of_an_enum_are_read(opened):
         assert [layer.path for layer in model.layers] == ["conv"]
         assert model.info.parameters == 3 * 8 * 16 + 8
         assert model.check_batch_axis({"x": normal(5, 3, 8, 8)}).verdict == "pass"
+
+
+def test_a_value_without_a_counterpart_in_python_is_none():
+    def hidden():
+        raise RuntimeError("Unknown reference to ScriptClass __torch__.Layout. (Did you forget to import it?)")
+
+    assert instrument._in_python(hidden) is None
+    assert instrument._in_python(lambda: 3) == 3
 
 
 class Forces(nn.Module):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Protocol
 
 from kmr_cli.formats.common.comparands import SMALL
@@ -194,15 +195,15 @@ class Loaded:
     def numbers(self) -> tuple[list[Any], list[Any]]:
         """Numbers and small tensors that the code compares with, and all others that it holds or reads."""
         nodes = [node for function in self._unit.get_functions() for node in _nodes(function.graph)]
-        held = {name: handle.getattr(name) for handle, name in self.attributes()}
+        held = {name: _in_python(partial(handle.getattr, name)) for handle, name in self.attributes()}
         compared, others = [], list(held.values())
         for node in nodes:
             if node.kind() == "prim::Constant":
-                others.append(node.output().toIValue())
+                others.append(_in_python(node.output().toIValue))
             if node.kind() in _COMPARE:
                 for maker in (value.node() for value in node.inputs()):
                     if maker.kind() == "prim::Constant":
-                        compared.append(maker.output().toIValue())
+                        compared.append(_in_python(maker.output().toIValue))
                     elif maker.kind() == "prim::GetAttr":
                         compared.append(held.get(maker.s("name")))
         return [_plain(one) for one in compared], [_plain(one) for one in others]
@@ -243,6 +244,14 @@ def _plain(value: Any) -> Any:
 
 def _normalizes(handle: Any) -> bool:
     return str(handle._type().qualified_name()).startswith("__torch__.torch.nn.modules.batchnorm.")
+
+
+def _in_python(read: Callable[[], Any]) -> Any:
+    """A value, or None for one without a counterpart in Python: a member of an Enum whose class nobody imported."""
+    try:
+        return read()
+    except RuntimeError:
+        return None
 
 
 def _nodes(block: Any) -> Iterator[Any]:
