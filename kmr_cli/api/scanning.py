@@ -8,9 +8,9 @@ from pathlib import Path
 
 from kmr_cli.api.grounds import Digests, inside
 from kmr_cli.api.versions import versions_of
+from kmr_cli.config.policy import rules_of
 from kmr_cli.process.place import Apart
 from kmr_cli.records import Grounds, ScanReport
-from kmr_cli.rules import RULES
 
 
 def scan_model(path: str | os.PathLike[str], *, fork: bool = True, debug: bool = False) -> ScanReport:
@@ -36,6 +36,5 @@ def scan_model(path: str | os.PathLike[str], *, fork: bool = True, debug: bool =
     finally:
         apart.close()
     with Digests({"model": files}) as digests:  # a thread, beside which no child can be forked
-        digests.of("model")
-    rules = tuple(code for code, rule in RULES.items() if rule.command == "scan")
-    return replace(found, grounds=Grounds(model=digests.of("model"), rules=rules, versions=versions_of()))
+        model = digests.of("model")
+    return replace(found, grounds=Grounds(model=model, rules=rules_of("scan"), versions=versions_of()))

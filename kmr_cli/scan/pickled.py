@@ -9,11 +9,9 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from kmr_cli.errors import ModelFileError
 from kmr_cli.formats.common import archive_hazards, pickle_hazards
+from kmr_cli.formats.common.archives import zip_names
 from kmr_cli.records import Hazard
-
-_PICKLES = (".pkl", ".pickle")
 
 
 def holds_pickles(path: Path) -> bool:
@@ -23,11 +21,7 @@ def holds_pickles(path: Path) -> bool:
     with path.open("rb") as file:
         head = file.read(2)
     if head == b"PK":
-        try:
-            with zipfile.ZipFile(path) as members:
-                return any(name.endswith(_PICKLES) for name in members.namelist())
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-            return False
+        return any(name.endswith(pickle_hazards.SUFFIXES) for name in zip_names(path) or ())
     return pickle_hazards.looks_like(head)
 
 
@@ -42,12 +36,5 @@ def scan(path: Path) -> Iterator[Hazard]:
             yield from pickle_hazards.scan(file.read(pickle_hazards.LONGEST + 1), path.name)
         return
     yield from archive_hazards.scan(path)
-    try:
-        with zipfile.ZipFile(path) as members:
-            for info in members.infolist():
-                if info.filename.endswith(_PICKLES) and info.file_size <= pickle_hazards.LONGEST:
-                    yield from pickle_hazards.scan(members.read(info), info.filename)
-                elif info.filename.endswith(_PICKLES):
-                    yield pickle_hazards.too_long(info.filename, info.file_size)
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError) as exc:
-        raise ModelFileError(f"{path.name}: the archive is damaged ({exc})", "copy the file again") from exc
+    with archive_hazards.opened(path) as members:
+        yield from pickle_hazards.of_members(members)

@@ -105,6 +105,11 @@ for _case, _rule, _change in (
     ("raw_operation", "KMR501", _instead("TFOpLambda", None, function="raw_ops.WriteFile")),
     ("python_function", "KMR501", _instead("TFOpLambda", None, function="numpy_function")),
     ("saved_model_load", "KMR501", _instead("TFOpLambda", None, function="saved_model.load")),
+    ("unsafe_mode_marked_as_registered", "KMR501",
+     _activation({**_function("enable_unsafe_deserialization", "keras.config"), "registered_name": "keras>relu"})),
+    ("loads_a_model_marked_as_ours", "KMR501",
+     _instead("load_model", "keras.saving", "kmr.layers>WeightedSum")),
+    ("method_of_a_data_set", "KMR501", _instead("ClassMethod", None, cls_ref="data.Dataset", fn_name="load")),
     ("absurd_units", "KMR504", _instead("Dense", registered=None, units=10**15)),
 ):  # fmt: skip
 

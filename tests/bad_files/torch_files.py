@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import zipfile
 from collections.abc import Callable
@@ -143,4 +144,14 @@ def pt2_compiled(folder: Path) -> Path:
 def pt2_pickle(folder: Path) -> Path:
     """Weights that only a pickle can rebuild."""
     more = {"data/constants/bad.pt": calls("os", "system", "touch canary")}
+    return rewritten(SAMPLES / "digits.pt2", folder / "model.pt2", lambda _, data: data, more)
+
+
+@bad("KMR501")
+def pt2_pickle_inside_of_weights(folder: Path) -> Path:
+    """An archive of torch.save in the archive, whose pickle calls a function."""
+    payload = io.BytesIO()
+    with zipfile.ZipFile(payload, "w") as inner:
+        inner.writestr("bad/data.pkl", calls("os", "system", "touch canary"))
+    more = {"data/weights/bad.pt": payload.getvalue()}
     return rewritten(SAMPLES / "digits.pt2", folder / "model.pt2", lambda _, data: data, more)

@@ -139,3 +139,16 @@ def test_from_python():
     report = scan_model(SAMPLES / "windows.pt")
     assert report.verdict == "pass"
     assert "nothing known to be dangerous was found" in str(report)
+
+
+def test_a_part_that_is_too_long_to_be_read_is_told(tmp_path, monkeypatch):
+    from kmr_cli.formats.common import pickle_hazards
+    from kmr_cli.formats.exported.describe import archive
+    from kmr_cli.formats.torchscript.scan import look
+
+    monkeypatch.setattr(pickle_hazards, "LONGEST", 10)
+    monkeypatch.setattr(archive, "MOST_TEXT", 10)
+    monkeypatch.setattr(look, "_LONGEST_CODE", 10)
+    told = {(finding.rule, finding.layer.rpartition(".")[2]) for name in ("windows.pt", "digits.pt2")
+            for finding in scan(SAMPLES / name).findings}  # fmt: skip
+    assert told == {("KMR504", "pkl"), ("KMR504", "py"), ("KMR504", "json")}

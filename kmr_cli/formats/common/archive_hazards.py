@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import stat
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from kmr_cli.errors import ModelFileError
@@ -20,6 +22,20 @@ _END = 22
 """Length of the record that ends a zip archive, which a comment may follow."""
 
 
+@contextmanager
+def opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    """An archive to be looked into.
+
+    Raises:
+        ModelFileError: it, or what is read of it meanwhile, is damaged.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError) as exc:
+        raise ModelFileError(f"{path.name}: the archive is damaged ({exc})", "copy or save the file again") from exc
+
+
 def scan(path: Path, *, expected: Callable[[str], bool] | None = None) -> Iterator[Hazard]:
     """Names that lead out of the archive or stand in it twice, links, bytes before and after it, absurd sizes.
 
@@ -30,12 +46,8 @@ def scan(path: Path, *, expected: Callable[[str], bool] | None = None) -> Iterat
     Raises:
         ModelFileError: its table of contents cannot be read.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            infos = archive.infolist()
-            comment = archive.comment
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as exc:
-        raise ModelFileError(f"{path.name}: the archive is damaged ({exc})", "copy or save the file again") from exc
+    with opened(path) as archive:
+        infos, comment = archive.infolist(), archive.comment
     if len(infos) > MOST_MEMBERS:
         yield Hazard("exhaustion", path.name, f"the archive has {len(infos):,} members")
         return

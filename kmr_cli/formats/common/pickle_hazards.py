@@ -7,12 +7,14 @@ containers; every other name is code.
 from __future__ import annotations
 
 import pickletools
+import zipfile
 from collections.abc import Iterator
 from typing import Any
 
 from kmr_cli.formats.common.words import words
 from kmr_cli.records import Hazard
 
+SUFFIXES = (".pkl", ".pickle")
 LONGEST = 1 << 28
 """Bytes. The structure of the largest models takes a few megabytes: tensors stand beside the pickle."""
 _MOST_OPCODES = 20_000_000
@@ -58,8 +60,22 @@ def looks_like(head: bytes) -> bool:
     return len(head) >= 2 and head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")
 
 
-def too_long(place: str, size: int) -> Hazard:
-    """The hazard of a pickle that is too long to be one."""
+def of_members(archive: zipfile.ZipFile, *, place: str = "", own: str = "") -> Iterator[Hazard]:
+    """The hazards of all pickles in an archive.
+
+    Args:
+        archive: opened.
+        place: where the archive itself stands, for people; empty for the file.
+        own: as for :func:`scan`.
+    """
+    for info in archive.infolist():
+        if info.filename.endswith(SUFFIXES):
+            where = f"{place}: {info.filename}" if place else info.filename
+            data = archive.read(info) if info.file_size <= LONGEST else None
+            yield from [_too_long(where, info.file_size)] if data is None else scan(data, where, own=own)
+
+
+def _too_long(place: str, size: int) -> Hazard:
     return Hazard("exhaustion", place, f"a pickle of {size:,} bytes, too many for the structure of a model")
 
 
@@ -72,7 +88,7 @@ def scan(data: bytes, place: str, *, own: str = "") -> Iterator[Hazard]:
         own: names in modules that begin so are the file's own (TorchScript's ``__torch__``).
     """
     if len(data) > LONGEST:
-        yield too_long(place, len(data))
+        yield _too_long(place, len(data))
         return
     try:
         names = _names(data)

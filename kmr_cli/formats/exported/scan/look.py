@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -33,31 +32,26 @@ def scan(path: Path) -> Iterator[Hazard]:
             name = info.filename
             if name.endswith(_COMPILED):
                 yield Hazard("code", name, "compiled or source code, which torch loads with the file")
-            elif name.endswith(".pt"):
+            elif name.endswith(".pt") and info.file_size:
                 yield from _saved(members, info)
             elif name.endswith(".json"):
-                if info.file_size <= archive.MOST_TEXT:
+                if info.file_size > archive.MOST_TEXT:
+                    yield Hazard("exhaustion", name, f"a description of {info.file_size:,} bytes, which no model has")
+                else:
                     yield from _document(path, name, members.read(info))
-            elif name.endswith(".pkl"):
-                yield from pickle_hazards.scan(members.read(info), name)
+        yield from pickle_hazards.of_members(members)
 
 
 def _saved(members: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[Hazard]:
     """A payload that ``torch.save`` wrote: an archive in the archive, or a bare pickle."""
-    data = members.read(info)
-    if not data:
-        return
-    if not zipfile.is_zipfile(io.BytesIO(data)):
-        if pickle_hazards.looks_like(data[:2]):
-            yield from pickle_hazards.scan(data, info.filename)
-        return
-    with zipfile.ZipFile(io.BytesIO(data)) as inner:
-        for one in inner.infolist():
-            if one.filename.endswith(".pkl"):
-                if one.file_size > pickle_hazards.LONGEST:
-                    yield pickle_hazards.too_long(f"{info.filename}: {one.filename}", one.file_size)
-                else:
-                    yield from pickle_hazards.scan(inner.read(one), f"{info.filename}: {one.filename}")
+    with members.open(info) as payload:
+        head = payload.read(2)
+    if head == b"PK":
+        with archive.inner(members, info.filename) as inner:
+            yield from pickle_hazards.of_members(inner, place=info.filename)
+    elif pickle_hazards.looks_like(head):
+        with members.open(info) as payload:
+            yield from pickle_hazards.scan(payload.read(pickle_hazards.LONGEST + 1), info.filename)
 
 
 def _document(path: Path, name: str, data: bytes) -> Iterator[Hazard]:

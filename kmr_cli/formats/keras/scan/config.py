@@ -28,9 +28,14 @@ _PLAIN = frozenset(
 """Values that Keras writes in the form of a class."""
 _OWN_PACKAGES = ("kmr.layers",)
 """Of layers that come with this program."""
+_OF_KERAS = ("", "Keras", "keras")
+"""Owners under which a name without a module is one of Keras' own."""
 _KERAS = ("keras", "tf_keras", "tensorflow", "tensorflow.keras")
 _IMPORTED_BY_NAME = ("keras_hub", "keras_cv", "keras_nlp")
 """Packages that Keras imports because a config names them: from the current folder too, if it is on the path."""
+_TOUCHES_FILES = ("io.", "train.", "summary.", "data.")
+_CONSTRUCTED = frozenset({"RaggedTensor", "SparseTensor", "IndexedSlices"})
+"""Classes of TensorFlow whose methods make tensors."""
 _CODE = {
     "Lambda": "Python code, which would run",
     "TFSMLayer": "a layer that loads another SavedModel from a path",
@@ -102,58 +107,64 @@ def _named(entry: Mapping[str, Any], kind: str, config: Any, where: str) -> Iter
     if kind in ("TFOpLambda", "SlicingOpLambda", "ClassMethod"):
         yield from _tensorflow(kind, config, where)
         return
-    if kind == "function" or (kind in ("__class__",) and isinstance(config, str)):
-        kind, known = str(config), _names()["function"] | _names()["class"]
-    else:
-        known = _names()["class"] | _names()["function"]
-    package = str(module).partition(".")[0] if module else ""
+    if kind == "function":
+        kind = str(config)
+    package = str(module).partition(".")[0] if module and module != "builtins" else ""
+    marked = registered if isinstance(registered, str) and ">" in registered else kind
+    owner, _, name = marked.rpartition(">")
     if kind in _CODE:
         yield Hazard("code", where, f"{kind}: {_CODE[kind]}")
     elif kind in _PLAIN:
         return
-    elif isinstance(registered, str) and ">" in registered:
-        if registered.partition(">")[0] not in (*_OWN_PACKAGES, "keras", "Keras"):
-            yield Hazard("foreign", where, f"names {registered}, which is not part of Keras")
-        elif module and package not in ("keras", "tf_keras", "kmr_cli", "builtins", "None") and kind not in known:
-            yield Hazard("foreign", where, f"names {module}.{kind}, which is not part of Keras")
-    elif ">" in kind:
-        if kind.partition(">")[0] not in (*_OWN_PACKAGES, "Keras", "keras"):
-            yield Hazard("foreign", where, f"names {kind}, which is not part of Keras")
-    elif kind in known and (not module or package in (*_KERAS, "builtins")):
+    elif package in _KERAS:  # first: what is registered under no such name, Keras looks up in its own modules
+        yield from _of_keras(_full(module, kind), kind, where)
+    elif not package and owner in _OF_KERAS:
+        if name not in _listed():
+            yield from _of_nobody(name, where)
+    elif owner not in _OWN_PACKAGES:
+        yield Hazard("foreign", where, f"names {marked if owner else _full(module, kind)}, which is not part of Keras")
+
+
+def _of_keras(full: str, kind: str, where: str) -> Iterator[Hazard]:
+    """What stands in a module of Keras, by its whole name and its own."""
+    if kind in _listed():
         return
-    elif kind in _NETWORK and package in ("", *_KERAS):
-        yield Hazard(
-            "network", where, f"names {_full(module, kind)}, which reaches the network when the model is loaded"
-        )
-    elif package in _KERAS:
-        yield Hazard("code", where, f"names {_full(module, kind)}, which isn't part of a model: loading would call it")
-    elif package in ("", "builtins") or package in _IMPORTED_BY_NAME:
-        yield Hazard("foreign", where, f"names {_full(module, kind)}, which is not part of Keras")
+    if kind in _NETWORK:
+        yield Hazard("network", where, f"names {full}, which reaches the network when the model is loaded")
     else:
-        yield Hazard("foreign", where, f"names {_full(module, kind)}, which is not part of Keras")
+        yield Hazard("code", where, f"names {full}, which isn't part of a model: loading would call it")
+
+
+def _of_nobody(kind: str, where: str) -> Iterator[Hazard]:
+    """A name without a module, that isn't listed."""
+    if kind in _NETWORK:
+        yield Hazard("network", where, f"names {kind}, which reaches the network when the model is loaded")
+    else:
+        yield Hazard("foreign", where, f"names {kind}, which is not part of Keras")
 
 
 def _tensorflow(kind: str, config: Any, where: str) -> Iterator[Hazard]:
     """A function of TensorFlow that Keras 2 calls by name."""
     if kind == "SlicingOpLambda" or not isinstance(config, dict):
         return
-    function = config.get("function") if kind == "TFOpLambda" else config.get("cls_ref")
-    name = str(function).removeprefix("tf.").removeprefix("compat.v1.").removeprefix("compat.v2.")
-    if kind == "ClassMethod" or name.startswith("__operators__."):
-        return  # constructors of sparse and ragged tensors; operators between tensors
-    name = name.removeprefix("keras.backend.").removeprefix("keras.")
-    plain = name in _names()["tensorflow"] or name.rpartition(".")[2] in _names()["function"]
-    if plain or name.startswith("nn.") or f"math.{name}" in _names()["tensorflow"]:
+    if kind == "ClassMethod":
+        owner = str(config.get("cls_ref")).rpartition(".")[2]
+        if owner not in _CONSTRUCTED:
+            yield Hazard("code", where, f"calls a method of {owner[:200]} when the model is loaded")
         return
-    dangerous = name.startswith(("io.", "raw_ops.", "saved_model.", "train.", "summary.", "data.", "print"))
-    what = "reads or writes files" if name.startswith(("io.", "train.", "summary.", "data.")) else "isn't a computation"
-    if dangerous or "py_function" in name or "numpy_function" in name or "load_" in name:
-        files = what.startswith("reads")
-        yield Hazard("files" if files else "code", where, f"calls tf.{name} when the model is loaded, which {what}")
+    name = str(config.get("function"))
+    for prefix in ("tf.", "compat.v1.", "compat.v2."):
+        name = name.removeprefix(prefix)
+    if name.startswith(("__operators__.", "nn.")):
+        return  # operators between tensors
+    name = name.removeprefix("keras.backend.").removeprefix("keras.")
+    listed = _names()["tensorflow"]
+    if name in listed or f"math.{name}" in listed or name.rpartition(".")[2] in _names()["function"]:
+        return
+    if name.startswith(_TOUCHES_FILES):
+        yield Hazard("files", where, f"calls tf.{name} when the model is loaded, which reads or writes files")
     else:
-        yield Hazard(
-            "code", where, f"calls tf.{name} when the model is loaded, which is not on the list of computations"
-        )
+        yield Hazard("code", where, f"calls tf.{name} when the model is loaded, which isn't known to compute only")
 
 
 def _full(module: object, kind: str) -> str:
@@ -172,6 +183,11 @@ def _name(entry: Mapping[str, Any]) -> str:
 def _is_name_of(key: str, value: str) -> bool:
     """Whether a text that could be a file is none: an empty one, or an encoded SentencePiece model."""
     return not value or (key == "proto" and len(value) > 1000)
+
+
+@cache
+def _listed() -> frozenset[str]:
+    return _names()["class"] | _names()["function"]
 
 
 @cache

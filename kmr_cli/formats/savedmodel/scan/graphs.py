@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from kmr_cli.formats.savedmodel.scan import operators
@@ -39,6 +40,11 @@ class _Body:
     arguments: frozenset[str]
     assets: frozenset[str]
 
+    @cached_property
+    def named(self) -> dict[str, Any]:
+        """Its nodes by name."""
+        return {node.name: node for node in self.nodes}
+
     def place(self, node: Any) -> str:
         where = f"function {self.function}: " if self.function else ""
         return f"{where}{node.name}"
@@ -69,7 +75,6 @@ def _node(body: _Body, node: Any, *, saves: bool) -> Iterator[Hazard]:
 
 def _from_outside(body: _Body, node: Any, entry: int = 0) -> bool:
     """Whether a file's name comes from who loads the model: an argument of the function, the saver's, or an asset."""
-    named = {one.name: one for one in body.nodes}
     waiting, seen = list(node.input[entry : entry + 1]), set()
     given = False
     while waiting:
@@ -77,7 +82,7 @@ def _from_outside(body: _Body, node: Any, entry: int = 0) -> bool:
         if name in seen:
             continue
         seen.add(name)
-        producer = named.get(name)
+        producer = body.named.get(name)
         if name in body.arguments or name in body.assets:
             given = True
         elif producer is not None and producer.op in ("Placeholder", "PlaceholderWithDefault"):
@@ -93,7 +98,7 @@ def _saver(meta_graph: Any, main: _Body, library: dict[str, Any]) -> tuple[froze
     What a signature runs too is none of it.
     """
     saver = meta_graph.saver_def
-    named = {node.name: node for node in main.nodes}
+    named = main.named
     nodes, functions = _behind([saver.restore_op_name, saver.save_tensor_name], named, library)
     results = [info.name for signature in meta_graph.signature_def.values() for info in signature.outputs.values()]
     served_nodes, served = _behind(results, named, library)

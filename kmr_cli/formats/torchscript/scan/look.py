@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from kmr_cli.errors import ModelFileError
 from kmr_cli.formats.common import archive_hazards, pickle_hazards
 from kmr_cli.formats.torchscript.scan import code
 from kmr_cli.records import Hazard
 
-_PICKLES = (".pkl", ".debug_pkl")
+_LONGEST_CODE = 1 << 28
+"""Bytes."""
 
 
 def scan(path: Path) -> Iterator[Hazard]:
@@ -21,17 +20,16 @@ def scan(path: Path) -> Iterator[Hazard]:
         ModelFileError: it is damaged.
     """
     yield from archive_hazards.scan(path)
-    sources: dict[str, str] = {}
-    try:
-        with zipfile.ZipFile(path) as members:
-            for info in members.infolist():
-                name = info.filename
-                if info.file_size > pickle_hazards.LONGEST or not name.endswith((*_PICKLES, ".py")):
-                    continue
-                if name.endswith(".py"):
-                    sources[name] = members.read(info).decode(errors="replace")
-                elif name.endswith(".pkl"):  # the others map code to source lines, and are read when an error is shown
-                    yield from pickle_hazards.scan(members.read(info), name, own="__torch__")
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError) as exc:
-        raise ModelFileError(f"{path.name}: the archive is damaged ({exc})", "copy or save the file again") from exc
-    yield from code.scan(sources)
+    with archive_hazards.opened(path) as members:
+        yield from pickle_hazards.of_members(members, own="__torch__")
+        code_files = [info for info in members.infolist() if info.filename.endswith(".py")]
+        for info in code_files:
+            if info.file_size > _LONGEST_CODE:
+                yield Hazard("exhaustion", info.filename, f"code of {info.file_size:,} bytes, which no model has")
+        yield from code.scan(
+            {
+                info.filename: members.read(info).decode(errors="replace")
+                for info in code_files
+                if info.file_size <= _LONGEST_CODE
+            }
+        )
