@@ -172,6 +172,20 @@ def product(sizes: Sequence[Size]) -> Size:
     return total
 
 
+def filled(wanted: Sequence[Size], before: Shape) -> Shape | None:
+    """The shape of a reshape, in which -1 stands for what the others leave; None where that is no whole size."""
+    left_open = sum(one == -1 for one in wanted)
+    if not left_open:
+        return tuple(wanted)
+    rest = None if left_open > 1 else quotient(product(before), product([one for one in wanted if one != -1]))
+    return None if rest is None else tuple(rest if one == -1 else one for one in wanted)
+
+
+def squeezed(before: Shape) -> Shape | None:
+    """A shape without its axes of length 1; None where a size may be 1 and need not be."""
+    return None if any(not isinstance(size, int) for size in before) else tuple(size for size in before if size != 1)
+
+
 def quotient(size: Size, by: Size) -> Size | None:
     """The size divided where it divides exactly at every value of its symbols, else None."""
     if isinstance(size, int) and isinstance(by, int):

@@ -73,6 +73,19 @@ def _lead(operand: Operand, other: Operand) -> list[Hashable]:
     return labels
 
 
+def of_matrices(left: Operand, right: Operand, *, turned: tuple[bool, bool], what: str) -> Clear:
+    """A product of two matrices, either of which may be transposed before.
+
+    Raises:
+        NoRuleError: they have more or fewer axes.
+    """
+    if left.rank != 2 or right.rank != 2:
+        raise NoRuleError("its operands aren't matrices")
+    one = ["sum", "row"] if turned[0] else ["row", "sum"]
+    other = ["column", "sum"] if turned[1] else ["sum", "column"]
+    return contracted([(left, one), (right, other)], ["row", "column"], what=what)
+
+
 def multiplied(left: Operand, right: Operand, *, what: str) -> Clear:
     """The owner of a product of matrices or vectors."""
     if not left.rank or not right.rank:

@@ -87,7 +87,11 @@ def cut(operand: Operand, axis: int, lengths: Sequence[Size], batch: Size) -> tu
 def split(call: Call) -> tuple[Clear, ...]:
     """``split``, ``chunk``: the file tells how long the parts are."""
     operand = call.needed("self", "input")
-    axis = call.axis("dim", operand.rank, 0)
+    return cut_as_declared(call, operand, call.axis("dim", operand.rank, 0))
+
+
+def cut_as_declared(call: Call, operand: Operand, axis: int) -> tuple[Clear, ...]:
+    """The owners of consecutive parts along an axis, of which the file tells how long they are."""
     return cut(operand, axis, [_along(shape, axis) for shape in call.shapes], call.batch)
 
 

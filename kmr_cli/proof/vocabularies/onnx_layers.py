@@ -76,11 +76,7 @@ def matmul(call: Call) -> Clear:
 def gemm(call: Call) -> Clear:
     """A product of matrices, each perhaps transposed, and a bias."""
     left, right = call.needed("mat1"), call.needed("mat2")
-    if left.rank != 2 or right.rank != 2:
-        raise NoRuleError("its operands aren't matrices")
-    one = ["sum", "row"] if call.flag("transA") else ["row", "sum"]
-    other = ["column", "sum"] if call.flag("transB") else ["sum", "column"]
-    found = contract.contracted([(left, one), (right, other)], ["row", "column"], what=call.kind)
+    found = contract.of_matrices(left, right, turned=(call.flag("transA"), call.flag("transB")), what=call.kind)
     bias = call.operand("self")
     return found if bias is None else pointwise.joined([Operand(found, call.shape), bias], call.shape)
 

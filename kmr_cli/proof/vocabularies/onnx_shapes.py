@@ -52,13 +52,7 @@ def _backwards(operand: Operand, axis: int) -> Clear:
 def split(call: Call) -> tuple[Clear, ...]:
     """The parts that an axis is cut into."""
     operand = call.needed("self")
-    axis = call.axis("axis", operand.rank, 0)
-    lengths: list[Size] = []
-    for shape in call.shapes:
-        if shape is None:
-            raise NoRuleError("the file does not declare how long the parts are")
-        lengths.append(shape[axis])
-    return join.cut(operand, axis, lengths, call.batch)
+    return join.cut_as_declared(call, operand, call.axis("axis", operand.rank, 0))
 
 
 def concat(call: Call) -> Clear:

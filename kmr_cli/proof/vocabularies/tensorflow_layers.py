@@ -132,11 +132,8 @@ def in_top_k(call: Call) -> Clear:
 def matmul(call: Call) -> Clear:
     """A product of two matrices."""
     left, right = call.needed("self"), call.needed("other")
-    if left.rank != 2 or right.rank != 2:
-        raise NoRuleError("its operands aren't matrices")
-    one = ["sum", "row"] if call.flag("transpose_a") else ["row", "sum"]
-    other = ["column", "sum"] if call.flag("transpose_b") else ["sum", "column"]
-    return contract.contracted([(left, one), (right, other)], ["row", "column"], what=call.kind)
+    turned = call.flag("transpose_a"), call.flag("transpose_b")
+    return contract.of_matrices(left, right, turned=turned, what=call.kind)
 
 
 def batch_matmul(call: Call) -> Clear:

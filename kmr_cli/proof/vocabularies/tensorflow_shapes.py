@@ -93,13 +93,7 @@ def concat(call: Call) -> Clear:
 def split(call: Call) -> tuple[Clear, ...]:
     """Consecutive parts along an axis."""
     operand = call.needed("self")
-    axis = call.axis("axis", operand.rank)
-    lengths: list[Size] = []
-    for shape in call.shapes:
-        if shape is None:
-            raise NoRuleError("the file does not declare how long the parts are")
-        lengths.append(shape[axis])
-    return join.cut(operand, axis, lengths, call.batch)
+    return join.cut_as_declared(call, operand, call.axis("axis", operand.rank))
 
 
 def slice_(call: Call) -> Owner:

@@ -16,11 +16,13 @@ from kmr_cli.proof.sizes import (
     Size,
     UndecidedError,
     at_least,
+    filled,
     floor_quotient,
     larger,
     product,
     quotient,
     smaller,
+    squeezed,
 )
 
 _DOMAINS = frozenset({"", "ai.onnx.ml", "com.microsoft"})
@@ -89,12 +91,13 @@ def _reshape(use: Use) -> Results:
         raise UntoldError
     keep_zero = use.integer("allowzero", 0)
     shape = [before[place] if one == 0 and not keep_zero else one for place, one in enumerate(wanted)]
-    if -1 in shape:
-        rest = quotient(product(before), product([one for one in shape if one != -1]))
-        if rest is None:
-            raise UntoldError
-        shape[shape.index(-1)] = rest
-    return (tuple(shape),)
+    return (_told(filled(shape, before)),)
+
+
+def _told(shape: Shape | None) -> Shape:
+    if shape is None:
+        raise UntoldError
+    return shape
 
 
 def _flatten(use: Use) -> Results:
@@ -107,9 +110,7 @@ def _flatten(use: Use) -> Results:
 def _squeeze(use: Use) -> Results:
     before, axes = use.shape(0), use.fixed(1, "axes")
     if axes is None:
-        if any(not isinstance(size, int) for size in before):
-            raise UntoldError  # a size that may be 1
-        return (tuple(size for size in before if size != 1),)
+        return (_told(squeezed(before)),)
     gone = {axis % len(before) for axis in axes}
     return (tuple(size for axis, size in enumerate(before) if axis not in gone),)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from kmr_cli.formats.savedmodel.describe import dtypes
 from kmr_cli.formats.savedmodel.operators.use import UntoldError, Use, front
 from kmr_cli.proof.primitives.cuts import Cuts, lengths
-from kmr_cli.proof.sizes import Shape, Size, at_least, floor_quotient, larger, product, quotient
+from kmr_cli.proof.sizes import Shape, Size, at_least, filled, floor_quotient, larger, quotient, squeezed
 
 Shapes = Sequence["Shape | None"]
 
@@ -25,22 +25,20 @@ def _bits(use: Use) -> Shapes:
 
 
 def _reshape(use: Use) -> Shapes:
-    before, shape = use.shape(0), list(use.numbers(1))
-    if -1 in shape:
-        rest = quotient(product(before), product([one for one in shape if one != -1]))
-        if rest is None:
-            raise UntoldError
-        shape[shape.index(-1)] = rest
-    return (tuple(shape),)
+    return (_told(filled(use.numbers(1), use.shape(0))),)
+
+
+def _told(shape: Shape | None) -> Shape:
+    if shape is None:
+        raise UntoldError
+    return shape
 
 
 def _squeeze(use: Use) -> Shapes:
     before = use.shape(0)
     gone = {front(axis, len(before)) for axis in use.integers("squeeze_dims")}
     if not gone:
-        if any(not isinstance(size, int) for size in before):
-            raise UntoldError  # a size that may be 1
-        return (tuple(size for size in before if size != 1),)
+        return (_told(squeezed(before)),)
     return (tuple(size for axis, size in enumerate(before) if axis not in gone),)
 
 
