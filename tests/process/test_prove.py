@@ -1,0 +1,38 @@
+"""Whether a check has a proof beside its passes, and why not."""
+
+from zoo.samples import HOME
+
+from kmr_cli.formats import savedmodel
+from kmr_cli.formats.interface import OpenOptions
+from kmr_cli.process.prove import proof_beside_passes
+from kmr_cli.process.sessions import Sessions
+
+
+def beside(name, options=None):
+    return proof_beside_passes(str(HOME / name), options or OpenOptions(), Sessions(reopens=True))
+
+
+def test_graph_of_the_file_is_proven():
+    for name in ("digits.onnx", "digits.pt2"):
+        proof, why = beside(name)
+        assert proof.record.separate
+        assert why == ""
+
+
+def test_graph_without_taps_is_not_read(monkeypatch):
+    def read(*_):
+        raise AssertionError("read for nothing")
+
+    monkeypatch.setattr(savedmodel, "graph", read)
+    proof, why = beside("digits_savedmodel")
+    assert proof is None
+    assert why == (
+        "the graph of a SavedModel directory doesn't say which value is seen where, to hold its claims against"
+    )
+
+
+def test_what_holds_no_graph_and_training_are_said():
+    assert beside("digits.keras") == (None, "a .keras file holds no graph to prove it by")
+    proof, why = beside("digits.onnx", OpenOptions(training=True))
+    assert proof is None
+    assert "training" in why
