@@ -62,7 +62,7 @@ def _batches(run: Run, owner: Meet, last: int) -> Iterator[tuple[str, Batch]]:
 
 def _strength(run: Run, owner: Meet, last: int) -> np.ndarray:
     """Of every sample but the last, the largest of what enters the layer that the operator stands in."""
-    found = np.zeros(run.evidence.size - 1)
+    found = np.full(run.evidence.size - 1, -np.inf)
     for tap in run.evidence.order:
         index = run.indices[tap]
         value = run.evidence.base.get(tap)
