@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from kmr_cli.formats.interface import OpenOptions
     from kmr_cli.records import Report
     from kmr_cli.render.contents import Run
-
-_HEAD = 200
 
 
 @dataclass(frozen=True)
@@ -41,14 +38,14 @@ class Place:
         """
         from kmr_cli.errors import OutputError
         from kmr_cli.render.documents import certificate
-        from kmr_cli.render.files.write import write_whole
+        from kmr_cli.render.outputs import save_text
 
         unread = [file.name for file in report.grounds.model if file.sha256 is None]
         if unread or not report.grounds.model:
             what = f"{unread[0]} could not be read" if unread else "the model has no file"
             raise OutputError(f"{self.path}: no certificate is written: {what}", "make it readable, and check again")
-        text = certificate.render(report, model, opening, run).encode()
-        write_whole(self.path, lambda beside: _fill(beside, text), overwrite=self.force or _is_own(self.path))
+        text = certificate.render(report, model, opening, run)
+        save_text(text, self.path, overwrite=self.force or _is_own(self.path))
         with messages.lock:
             messages.clear()
             say_written(self.path, f"certificate of {report.verdict}, on {report.basis}")
@@ -78,15 +75,6 @@ def place(
 def _is_own(path: Path) -> bool:
     """Whether it is a certificate, which the next one may replace."""
     from kmr_cli.render.documents.certificate import MARK
+    from kmr_cli.render.outputs import is_marked
 
-    try:
-        if not path.is_file():
-            return False
-        with path.open("rb") as file:
-            return re.match(MARK.encode(), file.read(_HEAD)) is not None
-    except OSError:
-        return False
-
-
-def _fill(path: Path, content: bytes) -> None:
-    path.write_bytes(content)
+    return is_marked(path, MARK)

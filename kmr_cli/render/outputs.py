@@ -130,18 +130,30 @@ def save(name: str, content: Any, place: Path, *, overwrite: bool) -> None:
     from kmr_cli.render.files.write import write_whole
 
     if OUTPUTS[name].text:
-        text = render(name, content).encode()
-        write_whole(place, lambda temporary: _fill(temporary, text), overwrite=overwrite)
+        save_text(render(name, content), place, overwrite=overwrite)
     else:
         module = _module(name)
         write_whole(place, lambda temporary: module.write(temporary, content), overwrite=overwrite)
 
 
+def save_text(text: str, place: Path, *, overwrite: bool) -> None:
+    """Write a text, whole or not at all; raises as :func:`save`."""
+    from kmr_cli.render.files.write import write_whole
+
+    content = text.encode()
+    write_whole(place, lambda temporary: _fill(temporary, content), overwrite=overwrite)
+
+
 def is_own_report(name: str, place: Path) -> bool:
     """Whether a file is a report that this program wrote in the same format, and the next run may replace."""
     mark: str | None = getattr(_module(name), "MARK", None)
+    return mark is not None and is_marked(place, mark)
+
+
+def is_marked(place: Path, mark: str) -> bool:
+    """Whether a file begins as this expression says, by which documents of ours are known."""
     try:
-        if mark is None or not place.is_file():
+        if not place.is_file():
             return False
         with place.open("rb") as file:
             return re.match(mark.encode(), file.read(_HEAD)) is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -29,20 +30,25 @@ class OtherPadding:
             where = self._where.get(value.shape[1]) if value.ndim == 3 and value.dtype.kind == "f" else None
             if where is None or where.shape != value.shape[:2]:
                 continue
-            scale = float(np.abs(value[np.isfinite(value)]).max(initial=0)) or 1.0
             found[tensor] = np.array(value)
-            found[tensor][where] = self._rng.uniform(-scale, scale, (int(where.sum()), value.shape[2]))
+            found[tensor][where] = drawn(self._rng, value, (int(where.sum()), value.shape[2]))
         return found
 
 
-class PutsOtherPadding:
-    """For sessions that run a graph in which the value of any tensor can be given."""
+def drawn(rng: np.random.Generator, like: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Values of either sign, as large as those of an array are."""
+    scale = float(np.abs(like[np.isfinite(like)]).max(initial=0)) or 1.0
+    return rng.uniform(-scale, scale, shape)
 
-    _padding: OtherPadding | None = None
-    """What the next pass puts into padded steps."""
+
+class PutsOtherPadding:
+    """For sessions whose passes put into padded steps what they are told to, by whatever means."""
+
+    _padding: Any = None
+    """What the next pass puts there."""
 
     @contextmanager
-    def _put(self, padding: OtherPadding) -> Iterator[None]:
+    def _put(self, padding: Any) -> Iterator[None]:
         self._padding = padding
         try:
             yield

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from kmr_cli.formats.common.other_padding import drawn
+
 _MASKING = frozenset({"Embedding", "Masking"})
 
 
@@ -53,5 +55,4 @@ class OtherPadding:
         return found
 
     def _values(self, value: np.ndarray) -> np.ndarray:
-        scale = float(np.abs(value[np.isfinite(value)]).max(initial=0)) or 1.0
-        return self._rng.uniform(-scale, scale, value.shape).astype(np.float32)
+        return drawn(self._rng, value, value.shape).astype(np.float32)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 from kmr_cli.errors import LayerError, ModelLoadError, ModelRunError
 from kmr_cli.formats.common.aligned import aligned_copy
 from kmr_cli.formats.common.frameworks import require
+from kmr_cli.formats.common.other_padding import PutsOtherPadding
 from kmr_cli.formats.interface import Sink, State, Taps, TrainingMode
 from kmr_cli.formats.keras.describe.call_inputs import CallInputs, call_inputs, refuse_missing, refuse_unbuilt
 from kmr_cli.formats.keras.describe.config import LayerConfig, TensorRef
@@ -53,7 +54,7 @@ class Built:
     inputs: tuple[str, ...] = ()
 
 
-class KerasSession:
+class KerasSession(PutsOtherPadding):
     """Fulfils :class:`kmr_cli.formats.interface.Session` for Keras.
 
     Args:
@@ -100,7 +101,6 @@ class KerasSession:
         self._whole: Built | None = None
         self._cut: Built | None = None
         self._known = {layer.path: layer for layer in info.layers}
-        self._padding: OtherPadding | None = None
         self.missed: dict[str, str] = {}
         self._all: tuple[LayerInfo, ...] | None = None if info.opaque else info.layers
         self._calls = {layer.path: layer.calls for layer in info.layers if layer.calls is not None}
@@ -220,20 +220,12 @@ class KerasSession:
         inputs: Mapping[str, float] | None = None,  # noqa: ARG002  # layers tell
     ) -> AbstractContextManager[None]:
         """See :class:`kmr_cli.formats.interface.PaddingSession`."""
-        return self._with_padding(OtherPadding(where, seed))
+        return self._put(OtherPadding(where, seed))
 
     def any_size(self) -> AbstractContextManager[None]:
         """See :class:`kmr_cli.formats.interface.ResizableSession`."""
         whole = self._build_whole()
         return without_input_specs([whole.model, *(place.layer for place in whole.places.places)])
-
-    @contextmanager
-    def _with_padding(self, padding: OtherPadding) -> Iterator[None]:
-        self._padding = padding
-        try:
-            yield
-        finally:
-            self._padding = None
 
     def use(self, framework: Framework) -> None:
         """Tap by another framework's means: the loader found that it takes that one."""

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from kmr_cli.formats.onnx.describe.flow import SHAPE_OPS, Flow, Node, bodies, captured
-from kmr_cli.formats.onnx.describe.graph import BRANCHES, LOOPS, STANDARD, Graph
+from kmr_cli.formats.onnx.describe.flow import SHAPE_OPS, STANDARD, Flow, Node, bodies, captured
+from kmr_cli.formats.onnx.describe.graph import BRANCHES, LOOPS, Graph
 from kmr_cli.formats.onnx.describe.layers import NodeLayer, find_layers
 from kmr_cli.formats.onnx.describe.scopes import Scopes, find_inside
 from kmr_cli.formats.onnx.describe.types import value_type
@@ -56,19 +56,7 @@ class Inside(Flow):
     def __init__(self, message: Any, node: Node, outer: Flow) -> None:
         self.path = outer.path
         self.message = message
-        self.nodes = tuple(
-            Node(
-                number,
-                one.op_type,
-                "" if one.domain in STANDARD else one.domain,
-                one.name,
-                captured(one),
-                tuple(one.output),
-                (),
-                one,
-            )
-            for number, one in enumerate(message.node)
-        )
+        self.nodes = tuple(Node.of(number, one, captured(one)) for number, one in enumerate(message.node))
         self.outputs = tuple(one.name for one in message.output)
         self.initializers = outer.initializers | {one.name: one for one in message.initializer}
         self.sparse = outer.sparse | {one.values.name: one for one in message.sparse_initializer}

@@ -11,6 +11,8 @@ from typing import Any
 from kmr_cli.formats.onnx.describe.inline import Frame
 from kmr_cli.formats.onnx.describe.types import UNKNOWN, ValueType
 
+STANDARD = frozenset({"", "ai.onnx"})
+"""Two names for the domain of ONNX's own operators."""
 SHAPE_OPS = frozenset({"Shape", "Size"})
 """What they return says how large a value is, not what is in it."""
 
@@ -36,6 +38,12 @@ class Node:
     outputs: tuple[str, ...]
     frames: tuple[Frame, ...]
     message: Any
+
+    @classmethod
+    def of(cls, number: int, message: Any, reads: tuple[str, ...], frames: tuple[Frame, ...] = ()) -> Node:
+        """The node of a NodeProto."""
+        domain = "" if message.domain in STANDARD else message.domain
+        return cls(number, message.op_type, domain, message.name, reads, tuple(message.output), frames, message)
 
     @property
     def properties(self) -> dict[str, str]:

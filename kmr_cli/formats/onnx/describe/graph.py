@@ -15,8 +15,6 @@ from kmr_cli.formats.onnx.describe.types import value_type
 
 LOOPS = frozenset({"Loop", "Scan", "SequenceMap"})
 BRANCHES = frozenset({"If"})
-STANDARD = frozenset({"", "ai.onnx"})
-"""Two names for the domain of ONNX's own operators."""
 
 _AGAIN = "export the model again"
 
@@ -48,17 +46,7 @@ class Graph(Flow):
         made = self._makers(inlined.nodes)
         order = self._needed([(message, frames, captured(message)) for message, frames in inlined.nodes], made)
         self.nodes = tuple(
-            Node(
-                number,
-                message.op_type,
-                "" if message.domain in STANDARD else message.domain,
-                message.name,
-                reads,
-                tuple(message.output),
-                frames,
-                message,
-            )
-            for number, (message, frames, reads) in enumerate(order)
+            Node.of(number, message, reads, frames) for number, (message, frames, reads) in enumerate(order)
         )
 
     def _makers(self, nodes: Iterable[tuple[Any, tuple[Frame, ...]]]) -> dict[str, int]:
