@@ -354,8 +354,6 @@ class OptionalParts(Protocol):
 
     TRACED: bool
     """Whether ``graph`` has the framework trace the model, as its file holds no graph; the default is False."""
-    GRAPH_HAS_TAPS: bool
-    """Whether ``graph`` says which value is at which tap, so that a check can hold its claims; the default is True."""
 
     def refuse_live(self, model: Any) -> KmrError | None:
         """What to do about a live object of this framework that ``adopt`` does not take; None for anything else."""

@@ -110,6 +110,9 @@ CLEAN = [
     (TORCH_TWINS, "torchscript", "what was seen is counted"),
     (TORCH_TWINS, "torchscript", "strided, padding left out"),
 ]
+BETWEEN_SAMPLES = {"KMR101", "KMR102", "KMR103", "KMR104", "KMR105", "KMR106", "KMR109"}
+PROVEN = {("savedmodel", "shifted windows"), ("savedmodel", "mask_zero, MaskedAverage")}
+"""Clean models, by format and name, that pass as proven."""
 
 pytestmark = [
     pytest.mark.slow,
@@ -143,6 +146,7 @@ def test_the_fault_is_found_and_its_layer_named(module, form, name, tensors):
     case, outcome = outcome_of(module, form, name)
     assert outcome.found, (outcome.verdict, outcome.errors, outcome.reasons)
     assert outcome.named == (case.layer,)
+    assert outcome.basis == "evidence" or not BETWEEN_SAMPLES & set(case.rules)
 
 
 @pytest.mark.parametrize(("module", "form", "name", "tensors"), runs(CLEAN), indirect=["tensors"])
@@ -150,6 +154,7 @@ def test_a_clean_model_passes(module, form, name, tensors):
     _, outcome = outcome_of(module, form, name)
     assert outcome.errors == ()
     assert outcome.verdict == "pass", outcome.reasons
+    assert (outcome.basis == "proof") is ((form, name) in PROVEN)
 
 
 def test_there_are_enough_of_them():

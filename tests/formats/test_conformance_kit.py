@@ -290,7 +290,7 @@ class MixesRows(Session):
         return outputs and {name: value + value.sum() for name, value in outputs.items()}
 
 
-def graph_of(name, *, layer="", length=3):
+def graph_of(name, *, layer="", length=3, taps=()):
     """A graph that says that both outputs of the toy are its input."""
 
     def graph(path, options):
@@ -298,9 +298,9 @@ def graph_of(name, *, layer="", length=3):
         values = {"x": Value((BATCH, length)), "y": Value((BATCH, length)), "rows": Value((BATCH, 1, 3))}
         operators = (operator, Operator("more", "onnx.Reshape", (("self", Ref("y")),), ("rows",)))
         outputs = (("rows", Ref("rows")), (name, Ref("y")))
-        return Graph("onnx", (("x", "samples"),), operators, values, outputs, BATCH)
+        return Graph("onnx", (("x", "samples"),), operators, values, outputs, BATCH, taps=dict(taps))
 
-    graph.__name__ = f"{name}{layer}{length}"
+    graph.__name__ = f"{name}{layer}{length}{len(taps)}"
     return graph
 
 
@@ -383,6 +383,7 @@ SABOTEURS = [
     ("graph_is_that_of_the_model", {"graph": graph_of("other")}),
     ("graph_is_that_of_the_model", {"graph": graph_of("flat", layer="nowhere")}),
     ("graph_is_that_of_the_model", {"graph": graph_of("flat", length=999)}),
+    ("graph_is_that_of_the_model", {"graph": graph_of("flat", taps=[(("head", 0, "out0"), "rows")])}),
     ("what_is_proven_holds_in_a_pass", {"graph": graph_of("flat"), "session": MixesRows}),
 ]
 

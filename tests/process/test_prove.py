@@ -2,7 +2,6 @@
 
 from zoo.samples import HOME
 
-from kmr_cli.formats import savedmodel
 from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.process.prove import proof_beside_passes
 from kmr_cli.process.sessions import Sessions
@@ -13,22 +12,10 @@ def beside(name, options=None):
 
 
 def test_graph_of_the_file_is_proven():
-    for name in ("digits.onnx", "digits.pt2"):
+    for name in ("digits.onnx", "digits.pt2", "digits_savedmodel"):
         proof, why = beside(name)
         assert proof.record.separate
         assert why == ""
-
-
-def test_graph_without_taps_is_not_read(monkeypatch):
-    def read(*_):
-        raise AssertionError("read for nothing")
-
-    monkeypatch.setattr(savedmodel, "graph", read)
-    proof, why = beside("digits_savedmodel")
-    assert proof is None
-    assert why == (
-        "the graph of a SavedModel directory doesn't say which value is seen where, to hold its claims against"
-    )
 
 
 def test_what_holds_no_graph_and_training_are_said():

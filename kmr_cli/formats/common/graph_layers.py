@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from kmr_cli.records import TensorSpec
@@ -38,6 +38,15 @@ class Layer:
     kind: str
     calls: tuple[Call, ...]
     weights: tuple[str, ...]
+
+
+def values_at_taps(layers: Iterable[Layer]) -> Iterator[tuple[tuple[str, int, str], str]]:
+    """(layer, call, port) -> the value there: what enters and leaves every call of every layer."""
+    for layer in layers:
+        for number, call in enumerate(layer.calls):
+            for side, values in (("in", call.inputs), ("out", call.outputs)):
+                for place, value in enumerate(values):
+                    yield (layer.path, number, f"{side}{place}"), value
 
 
 def fixed_batch(inputs: Iterable[TensorSpec]) -> int | None:

@@ -25,7 +25,7 @@ def _graph(found: Opened) -> Graph:
 
 @rule(GRAPH, _has_graph)
 def graph_is_that_of_the_model(found: Opened) -> None:
-    """Its outputs are those of a pass, of the same shapes, and its layers are those that ``describe`` lists."""
+    """Its outputs and taps are those of a pass, of the same shapes; its layers are those that ``describe`` lists."""
     if not _has_graph(found.example):
         return
     graph = _graph(found)
@@ -36,16 +36,23 @@ def graph_is_that_of_the_model(found: Opened) -> None:
     for label, argument in graph.outputs:
         if label not in outputs:
             continue
-        shape = next((graph.values[name].shape for name in references(argument) if name in graph.values), None)
-        known = [length for length in shape or () if isinstance(length, int)]
-        fits = shape is None or (
-            len(shape) == outputs[label].ndim
-            and known == [n for n, length in zip(outputs[label].shape, shape, strict=True) if isinstance(length, int)]
-        )
+        fits = all(_fits(graph, name, outputs[label]) for name in list(references(argument))[:1])
         demand(fits, f"the graph gives output {label!r} a different shape than a pass")
+    for tap, value in found.whole[0].items():
+        name = graph.taps.get(tap)
+        demand(name is None or _fits(graph, name, value), f"the graph gives {tap} a different shape than a pass")
     listed = {"", *(layer.path for layer in found.info.layers)}
     strange = sorted({operator.layer for operator in graph.operators} - listed)
     demand(not strange, f"the graph names layers that describe does not list: {', '.join(strange)}")
+
+
+def _fits(graph: Graph, name: str, seen: np.ndarray) -> bool:
+    """Whether what is known of the shape of a value is that of an array."""
+    shape = graph.values[name].shape if name in graph.values else None
+    if shape is None:
+        return True
+    pairs = list(zip(shape, seen.shape, strict=False))
+    return len(shape) == seen.ndim and all(length == n for length, n in pairs if isinstance(length, int))
 
 
 def _whole(name: str, labels: list[str]) -> str:

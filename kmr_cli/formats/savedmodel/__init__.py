@@ -28,7 +28,6 @@ FREE_DIMS = True
 OPTIONS = frozenset({"signature", "tags", "constants"})
 SCANNED = ("every operation of every function", "assets")
 SORTED_OUTPUTS = True
-GRAPH_HAS_TAPS = False
 
 
 def matches(path: Path) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kmr_cli.errors import ModelFileError
+from kmr_cli.formats.common.graph_layers import values_at_taps
 from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.formats.onnx.describe.analysis import Analysis, analyse
 from kmr_cli.formats.onnx.describe.flow import Node
@@ -207,12 +208,7 @@ def _attributes(node: Node) -> Iterator[tuple[str, Argument]]:
 def _taps(analysis: Analysis) -> Iterator[tuple[tuple[str, int, str], str]]:
     """What enters and leaves every call of every layer, but inside of loops and branches."""
     outside = {name for node in analysis.graph.nodes for name in node.outputs} | set(analysis.graph.inputs)
-    for layer in analysis.layers:
-        for number, call in enumerate(layer.calls):
-            for side, values in (("in", call.inputs), ("out", call.outputs)):
-                for place, value in enumerate(values):
-                    if value in outside:
-                        yield (layer.path, number, f"{side}{place}"), value
+    yield from ((tap, value) for tap, value in values_at_taps(analysis.layers) if value in outside)
 
 
 def _places(analysis: Analysis) -> Mapping[int, tuple[str, int]]:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from kmr_cli.errors import ModelFileError
 from kmr_cli.formats.interface import OpenOptions
+from kmr_cli.formats.common.graph_layers import values_at_taps
 from kmr_cli.formats.savedmodel.describe import dtypes
 from kmr_cli.formats.savedmodel.describe.analysis import Analysis, analyse
+from kmr_cli.formats.savedmodel.describe.composites import composites
 from kmr_cli.formats.savedmodel.describe.graph import Graph, producer
 from kmr_cli.formats.savedmodel.describe.scopes import ScopeLayer
 from kmr_cli.formats.savedmodel.describe.stateful import is_write
@@ -30,6 +32,7 @@ class Start:
         dtype: TensorFlow's number.
         shared: whether it is the same for the whole batch, as a weight is.
         label: for people.
+        part: whether it is one of the parts of a ragged or sparse tensor, whose rows aren't samples.
     """
 
     tensor: str
@@ -37,6 +40,12 @@ class Start:
     dtype: int | None
     shared: bool = False
     label: str = ""
+    part: bool = False
+
+    @property
+    def batched(self) -> bool:
+        """Whether it holds one row a sample."""
+        return not (self.shared or self.part)
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,7 @@ class Source:
         starts: inputs and variables.
         outputs: (name for people, tensor).
         places: layer and call of a node.
+        taps: (layer, call, port) -> the tensor that stands there.
     """
 
     graph: Graph
@@ -56,6 +66,7 @@ class Source:
     starts: Sequence[Start]
     outputs: Sequence[tuple[str, str]]
     places: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    taps: Mapping[tuple[str, int, str], str] = field(default_factory=dict)
 
 
 def graph(path: Path, options: OpenOptions) -> neutral.Graph:
@@ -74,8 +85,9 @@ def graph(path: Path, options: OpenOptions) -> neutral.Graph:
 
 
 def _signature(analysis: Analysis, constants: frozenset[str]) -> Source:
+    parts = composites(analysis)
     inputs = [
-        Start(one.tensor, one.shape, one.dtype, one.name in constants or one.shape == (), one.name)
+        Start(one.tensor, one.shape, one.dtype, one.name in constants or one.shape == (), one.name, one.name in parts)
         for one in analysis.inputs
     ]
     variables = [
@@ -83,13 +95,15 @@ def _signature(analysis: Analysis, constants: frozenset[str]) -> Source:
         for handle, variable in analysis.variables.items()
     ]
     outputs = [(one.name, one.tensor) for one in analysis.outputs]
-    return Source(analysis.graph, analysis.flow.order, [*inputs, *variables], outputs, _places(analysis.layers))
+    starts = [*inputs, *variables]
+    places, taps = _places(analysis.layers), dict(values_at_taps(analysis.layers))
+    return Source(analysis.graph, analysis.flow.order, starts, outputs, places, taps)
 
 
 def operators(source: Source) -> neutral.Graph:
     """A graph's operators, with shapes for every value and numbers for shape arithmetic."""
     known = Known({"batch": (1, None)})
-    firsts = [one.shape[0] for one in source.starts if one.shape and not one.shared]
+    firsts = [one.shape[0] for one in source.starts if one.shape and one.batched]
     fixed = next((first for first in firsts if first is not None), None)
     batch: Size = BATCH if None in firsts or fixed is None else fixed
     for one in source.starts:
@@ -117,13 +131,16 @@ def operators(source: Source) -> neutral.Graph:
         stored=tuple(stored.items()),
         ranges=known.ranges,
         functional=True,
+        taps={tap: name for tap, name in source.taps.items() if name in known.shapes},
     )
 
 
 def _kind(start: Start, written: Iterable[str]) -> neutral.Kind:
     if start.tensor in written:
         return "state"
-    return "weight" if start.shared else "samples"
+    if start.shared:
+        return "weight"
+    return "other" if start.part else "samples"
 
 
 def _dtype(number: int | None) -> str | None:
@@ -138,7 +155,7 @@ def _declared(start: Start, known: Known) -> Shape | None:
     for axis, length in enumerate(start.shape):
         if length is not None:
             found.append(length)
-        elif axis == 0 and not start.shared:
+        elif axis == 0 and start.batched:
             found.append(BATCH)
         else:
             label = f"{start.label or start.tensor}.{axis}"
