@@ -300,9 +300,10 @@ class Model:
         """Whether the samples of a batch are independent at every layer.
 
         Runs the model with samples replaced, made extreme and NaN, and at other batch sizes, one of at least 32: at
-        most B + 29 passes for B of up to eight samples, 2·⌈log2 B⌉ + 29 above, and five more where something shows
-        in the batch of 32, and two where samples seem to change each other, which may be chance; four more for masks,
-        one more in training mode. Where the file holds its graph (``.pt2``, ONNX, SavedModel), the proof of
+        most B + 31 passes for B of up to eight samples, 2·⌈log2 B⌉ + 31 above, and five more where something shows
+        in the batch of 32, and two where samples seem to change each other, which may be chance; up to twelve more of
+        several inputs, four more for masks, one more in training mode. Where the file holds its graph (``.pt2``,
+        ONNX, SavedModel), the proof of
         :meth:`prove` is part of the verdict: it settles what no pass shows, and the passes are held against it.
 
         Args:

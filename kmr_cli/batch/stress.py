@@ -158,9 +158,9 @@ def monotonous(batch: Batch, kept: int, other: int, step: int) -> dict[str, np.n
 
 
 def partly_missing(
-    batch: Batch, sample: int, specs: Sequence[TensorSpec], rng: np.random.Generator
+    batch: Batch, samples: Sequence[int], specs: Sequence[TensorSpec], rng: np.random.Generator
 ) -> dict[str, np.ndarray] | None:
-    """A quarter of what ``sample`` holds is NaN, at least one number; None without a free float input.
+    """A quarter of what each of ``samples`` holds is NaN, at least one number; None without a free float input.
 
     What is missing may be filled from the other samples: with their mean, or with the value of the nearest.
     """
@@ -170,10 +170,11 @@ def partly_missing(
         values = np.array(values, copy=True)
         if name in free:
             places = np.flatnonzero(np.broadcast_to(free[name], values.shape[1:]))
-            missing = rng.choice(places, max(1, len(places) // 4), replace=False)
-            row = np.array(values[sample]).reshape(-1)
-            row[missing] = np.nan
-            values[sample] = row.reshape(values.shape[1:])
+            for sample in samples:
+                missing = rng.choice(places, max(1, len(places) // 4), replace=False)
+                row = np.array(values[sample]).reshape(-1)
+                row[missing] = np.nan
+                values[sample] = row.reshape(values.shape[1:])
             touched = True
         result[name] = values
     return result if touched else None
@@ -192,3 +193,13 @@ def poisoned(
             touched = True
         result[name] = values
     return result if touched else None
+
+
+def mix_signs(batch: dict[str, np.ndarray], sample: int) -> None:
+    """Change the sign of every second Inf that ``sample`` holds, in place."""
+    for values in batch.values():
+        if values.dtype.kind in "fcV":
+            row = np.array(values[sample]).reshape(-1)
+            places = np.flatnonzero(np.isinf(row))[1::2]
+            row[places] = -row[places]
+            values[sample] = row.reshape(values.shape[1:])

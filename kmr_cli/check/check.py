@@ -20,6 +20,7 @@ from kmr_cli.check.probes.large import choose_large, try_large
 from kmr_cli.check.probes.mask_axis import mask_one_step
 from kmr_cli.check.probes.masks import PASSES as MASK_PASSES
 from kmr_cli.check.probes.masks import try_masks
+from kmr_cli.check.probes.one_sided import further_passes
 from kmr_cli.check.probes.pairs import find_pairs
 from kmr_cli.check.probes.repeat import find_noise, look_again, look_for_state, same_start
 from kmr_cli.check.probes.sizes import try_sizes
@@ -55,9 +56,10 @@ def check(
 ) -> Report:
     """Check that samples do not mix, and where they do, say which layer mixes them.
 
-    The number of forward passes depends on the batch alone: at most B + 29 for up to eight samples, 2·⌈log2 B⌉ + 29
-    above, two fewer from 32 samples on. Two of them run a batch of at least 32 samples, unless the tapped values would
-    take more than 1 GB; up to five more find out what went wrong there. Up to two find the layer of what went wrong at
+    The number of forward passes depends on the inputs alone: at most B + 31 for up to eight samples, 2·⌈log2 B⌉ + 31
+    above, four fewer from 32 samples on; of several inputs, which are made extreme in turn, up to twelve more. Up to
+    four of them run a batch of at least 32 samples, unless the tapped values would take more than 1 GB; up to five more
+    find out what went wrong there. Up to two find the layer of what went wrong at
     another size; what is left names samples that mix, where groups showed that some do. Where a large tensor does not
     hold the samples in rows, a pass keeps all tensors and those so far are run again: other sizes are tried with what
     is left. At most five more passes check masks, and one more training mode. A model that gives different values every
@@ -138,9 +140,9 @@ def _check(
             structure=structure, unproven=unproven,
         )  # fmt: skip
 
-    run.planned = (
-        len(groups) + _UNGROUPED - (_SIZES - 1 + LARGE_PASSES if info.fixed_batch is not None else 0) + for_masks
-    )
+    further = further_passes(run)
+    ungrouped = _UNGROUPED - (_SIZES - 1 + LARGE_PASSES if info.fixed_batch is not None else 0)
+    run.planned = len(groups) + ungrouped + further + for_masks
     try:
         run.step("running the model")
         run.evidence.record(session, batch, run.taps)
@@ -157,7 +159,7 @@ def _check(
         run.skip("the model can't be loaded a second time, which would distinguish state from chance", repeat.STATEFUL)
     if run.evidence.size == 1:
         return _report_alone(run, policy)
-    run.budget = len(groups) + 11 + HARD_PASSES + find_noise(run)
+    run.budget = len(groups) + 11 + HARD_PASSES + further + find_noise(run)
     try:
         run.replace_each(groups, spare)
     except ModelRunError as exc:

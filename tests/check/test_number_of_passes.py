@@ -91,7 +91,7 @@ class Remembering(ArraySession):
 
 def most(size, late=False):
     """The bound; ``late`` for models in which something shows in the large batch."""
-    large = 0 if size >= 32 else 7 if late else 2
+    large = 0 if size >= 32 else 9 if late else 4
     again = 3  # which tell chance, where something shows
     return (size if size <= 8 else 2 * int(np.ceil(np.log2(size)))) + 27 + large + again
 

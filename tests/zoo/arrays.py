@@ -84,6 +84,29 @@ class HeadsSession(ArraySession):
             return None if found is None else {name: np.asarray(head(found["y"])) for name, head in self.heads.items()}
 
 
+class Named:
+    """One layer, ``pool``, over several named inputs, as a Session. ``passes`` counts forward passes."""
+
+    def __init__(self, function: Callable[..., np.ndarray], *inputs: TensorSpec) -> None:
+        self.function, self.inputs, self.passes = function, inputs, 0
+        self.layers = (LayerInfo("pool", "Function"),)
+
+    def capture(
+        self, batch: Batch, taps: Taps, sink: Sink | None = None, *, stop: bool = False
+    ) -> Mapping[str, np.ndarray]:
+        self.passes += 1
+        with np.errstate(all="ignore"):
+            result = self.function(**{spec.name: batch[spec.name] for spec in self.inputs})
+        if sink is not None and taps.layers:
+            for number, spec in enumerate(self.inputs):
+                sink("pool", 0, f"in{number}", batch[spec.name])
+            sink("pool", 0, "out0", result)
+        return {"y": result}
+
+    def close(self) -> None:
+        pass
+
+
 OWNED = {"separated", "merged", "moved"}
 
 

@@ -33,7 +33,9 @@ PASSES = 8 + GAPS + ONE_SIDED
 """At most, of :func:`make_others_extreme`."""
 _FEW, _LARGER = 3, "making the others"
 """Others without which there is nothing to compare: then one sample alone stands as it is."""
-_POISONS = {"NaN": np.nan, "Inf": np.inf, "-Inf": -np.inf}
+_POISONS = (
+    ("NaN", np.nan, "sample 0"), ("Inf", np.inf, "all samples but the last"), ("-Inf", -np.inf, "all but the first"),
+)  # fmt: skip
 
 
 def make_others_extreme(run: Run) -> None:
@@ -41,7 +43,8 @@ def make_others_extreme(run: Run) -> None:
 
     The others are made ten times as large, and then so large that the sample is silent beside them; copies of it, or of
     one that the model treats otherwise; one step of one of them again and again; NaN and Inf. The sample is left in
-    part missing, beside two different sets of others; and zero or of one sign, among its like and beside others.
+    part missing, beside two different sets of others; and zero or of one sign, among its like and beside others. All
+    that comes to every place of the batch once: a question may be put to whoever stands in the middle.
 
     Fills in ``moved_by_extreme``, ``poisoned``, ``crossed`` and ``poison_failure``.
     """
@@ -53,9 +56,11 @@ def make_others_extreme(run: Run) -> None:
     _make_alike(run, last)
     one_step = stress.monotonous(run.batch, last, int(run.rng.integers(last)), int(run.rng.integers(1 << 16)))
     run_with(run, "making the others monotonous", last, one_step)
-    _note(run, leave_gaps(run, last))
     _note(run, make_one_sided(run))
     _poison(run)
+    gaps = leave_gaps(run, last)  # what NaN spoils in any case is poison
+    if any(not tap[0] and tap not in run.poisoned for tap in gaps):
+        _note(run, {tap: far for tap, far in gaps.items() if tap not in run.poisoned})
     for tap, home in run.evidence.canonical.items():  # the same tensor was looked at once
         if home in run.moved_by_extreme:
             run.moved_by_extreme.setdefault(tap, run.moved_by_extreme[home])
@@ -123,26 +128,32 @@ def _note(run: Run, moved: Mapping[Tap, int]) -> None:
 
 
 def _poison(run: Run) -> None:
-    """NaN, Inf and -Inf in sample 0, a pass each; none of the rest once the model has failed on one.
+    """NaN in sample 0, then Inf and -Inf at every place, a pass each; no more once the model has failed on one.
 
+    Who holds Inf at an end of the batch, where there is one pass of it, holds both kinds.
     What is multiplied by zero carries all three. Where Inf alone shows it isn't poison but an extreme: there a model
-    asks whether anything is as large.
+    asks whether anything is as large, maybe at one place of the batch.
     """
-    for word, value in _POISONS.items():
-        poisoned = stress.poisoned(run.batch, [0], run.session.inputs, value)
+    everyone = range(run.evidence.size)
+    for (word, value, where), rows in zip(_POISONS, (everyone[:1], everyone[:-1], everyone[1:]), strict=True):
+        poisoned = stress.poisoned(run.batch, rows, run.session.inputs, value)
         if poisoned is None:
             return
+        if word != "NaN":
+            stress.mix_signs(poisoned, rows[0] if word == "Inf" else rows[-1])
         run.poison_tried = True
-        quiet, kept = Quiet(run, run.evidence.size - 1), range(1, run.evidence.size)
+        kept = [sample for sample in everyone if sample not in rows]
+        quiet = Quiet(run, kept[-1])
         look = partial(_look_beyond, run) if word == "NaN" else quiet.look
         try:
-            moved = run.kept(f"putting {word} into sample 0", poisoned, kept, look)
+            moved = run.kept(f"putting {word} into {where}", poisoned, kept, look)
         except ModelRunError as exc:
             bounded = word != "NaN" and any(line.startswith(_LARGER) for line in run.refused)
             if bounded or run.whole_rows or may_refuse_nan(run.batch, run.session.inputs):  # it may be right to do so
                 run.refused.append(f"{word} in a sample (the model fails on it: {exc.message})")
             else:
-                run.poison_failure = broken(exc, run.evidence.last_pass.order), word, exc.message
+                what = f"{word} in {'one sample' if len(rows) == 1 else 'samples'}"
+                run.poison_failure = broken(exc, run.evidence.last_pass.order), what, exc.message
             return
         if word == "NaN":
             run.poisoned = moved

@@ -1,24 +1,28 @@
 """One batch as large as servers form them: leaks that begin above a size, a number of rows or a capacity.
 
-Two passes. In the first the samples of the batch stand in a random order, each several times, and must come out as
+Three passes. In the first the samples of the batch stand in a random order, each several times, and must come out as
 they did. Most places go to two that the model treats most unlike each other: so that an expert with a fixed number of
 places is asked for more. In the second, all copies of about half of the samples, one of those two among them, give way
-to other data, and what is left must stay as it was in the first, bit for bit.
+to other data, and what is left must stay as it was in the first, bit for bit. The third is a crowd: copies of one
+sample and of its opposite. But where the first came out otherwise, and the second doesn't say by whom, the other half
+gives way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
 from kmr_cli.arrays.changes import differs
-from kmr_cli.arrays.ulp import FAR, largest, last_bits, scaled_distance
 from kmr_cli.batch import replacement, stress
 from kmr_cli.batch.contents import in_order
 from kmr_cli.check.observed import LargeRun, SizeRun
+from kmr_cli.check.probes.crowd import PASSES as CROWD
+from kmr_cli.check.probes.crowd import crowd
 from kmr_cli.check.probes.extreme import most_unlike
-from kmr_cli.check.probes.lists import Elements, by_port, elements_of, own_lists, taps_of
+from kmr_cli.check.probes.kept import Returned, leaks_at, leaks_in_lists, moved
+from kmr_cli.check.probes.lists import elements_of, own_lists
 from kmr_cli.check.probes.resized import expected_shape, outputs_of, places_of, resized
 from kmr_cli.check.probes.rounding import excuse
 from kmr_cli.check.probes.sizes import comparable, compared, dimensions_of
@@ -33,8 +37,8 @@ AT_LEAST = 32
 """Samples of the large batch: servers form batches of 8 to 64."""
 MOST_BYTES = 10**9
 """A batch whose tapped values take more is not run, unless it is asked for."""
-PASSES = 2
-"""Where nothing shows."""
+PASSES = 2 + CROWD
+"""At most, where nothing shows."""
 
 
 def try_large(run: Run, size: int, spare: Batch | None) -> None:
@@ -58,7 +62,13 @@ def try_large(run: Run, size: int, spare: Batch | None) -> None:
         elements = elements_of(run, before)
         found = compared(run, before, rows, outputs)
         if found.error is None and found.wrong_count is None:
-            run.large = _replace_half(run, batch, rows, _half(run, apart), before, elements, outputs, spare)
+            half = _half(run, apart)
+            run.large = _replace_half(run, batch, rows, half, (before, elements), outputs, spare)
+            if found.differs is not None and run.large is not None and not run.large.leaks:
+                rest = set(range(whole)) - half
+                run.large = _replace_half(run, batch, rows, rest, (before, elements), outputs, spare)
+        if not found.wrong and not (run.large and run.large.leaks):
+            run.large = crowd(run, size, outputs) or run.large
         if found.differs is not None and not (run.large and run.large.leaks):
             run.budget += TRACES + 1
             found = excuse(run, found)
@@ -117,8 +127,7 @@ def _replace_half(
     batch: Batch,
     rows: Sequence[int],
     half: Collection[int],
-    before: Mapping[str, np.ndarray],
-    elements: Elements,
+    before: Returned,
     outputs: Mapping[Tap, tuple[np.ndarray, BatchIndex]],
     spare: Batch | None,
 ) -> LargeRun | None:
@@ -142,40 +151,10 @@ def _replace_half(
     if isinstance(after, ModelRunError):
         run.refused.append(f"a batch of {size} of which half is replaced (the model fails on it: {after.message})")
         return None
-    leaks = []
-    now = elements_of(run, after)
-    first, second = by_port(run, before, elements), by_port(run, after, now)
-    for tap, (value, index) in outputs.items():
-        if index.kind == "constant":  # whose is what there is only supposed
-            continue
-        places = places_of(index, value.shape, run.evidence.size, size, kept)
-        port = tap[2]
-        if (
-            places
-            and port in first
-            and port in second
-            and _moved(run, first[port], second[port], index.axis or 0, places)
-        ):
-            leaks.append(tap)
-    leaks += [tap for place in sorted(kept) for tap in _moved_in(run, rows[place], place, elements, now, before, after)]
+    now = after, elements_of(run, after)
+    leaks = leaks_at(run, size, kept, outputs, before, now)
+    leaks += leaks_in_lists(run, {place: rows[place] for place in sorted(kept)}, before, now)
     return LargeRun(size, batch, changed, kept, tuple(dict.fromkeys(leaks)))
-
-
-def _moved_in(
-    run: Run,
-    sample: int,
-    place: int,
-    elements: Elements,
-    now: Elements,
-    before: Mapping[str, np.ndarray],
-    after: Mapping[str, np.ndarray],
-) -> Iterator[Tap]:
-    """Outputs in a sample's own element of a list that changed though it was kept."""
-    names = zip(taps_of(run, sample), elements.get(place, []), now.get(place, []), strict=False)
-    for tap, old, new in names:
-        first, second = before[old], after[new]
-        if run.evidence.is_own(tap) and (first.shape != second.shape or _differ(run, first, second, first)):
-            yield tap
 
 
 def _half(run: Run, apart: tuple[int, int | None]) -> set[int]:
@@ -196,21 +175,6 @@ def _changed(
     changed = replacement.replace(batch, replaced, run.session.inputs, run.rng, spare)
     mild = [*kept, *replaced[::2]]
     return stress.extreme(changed, mild, run.session.inputs, run.rng) or changed
-
-
-def _moved(run: Run, before: np.ndarray, after: np.ndarray, axis: int, places: Sequence[int]) -> bool:
-    """Whether slices changed that should not have; where rows are routed, by more than their last bits."""
-    if before.shape != after.shape:
-        return True
-    return _differ(run, np.take(before, places, axis), np.take(after, places, axis), before)
-
-
-def _differ(run: Run, old: np.ndarray, new: np.ndarray, beside: np.ndarray) -> bool:
-    """Whether values differ; where rows are routed, by more than last bits of the largest value of ``beside``."""
-    if not differs(old, new):
-        return False
-    far = int(scaled_distance(old, new, largest(beside)).max(initial=0)) or FAR
-    return not (run.routed and last_bits(far))
 
 
 def locate(run: Run, large: LargeRun) -> list[Source]:
@@ -251,9 +215,9 @@ def _leaks(run: Run, large: LargeRun, tap: Tap, before: np.ndarray, after: np.nd
         index, shape = supposed_index(run, tap), run.evidence.specs[tap].shape
         if index.axis is None or expected_shape(shape, index.axis, whole, size) != before.shape:
             return False
-        return _moved(run, before, after, index.axis, places_of(index, shape, whole, size, large.kept))
+        return moved(run, before, after, index.axis, places_of(index, shape, whole, size, large.kept))
     # A way that the model takes at this size alone: samples in order along axis 0, where that can be.
     if not before.ndim or not len(before) or len(before) % size:
         return differs(before, after)
     share = len(before) // size
-    return _moved(run, before, after, 0, [place for place in range(len(before)) if place // share in large.kept])
+    return moved(run, before, after, 0, [place for place in range(len(before)) if place // share in large.kept])

@@ -11,7 +11,7 @@ import numpy as np
 from kmr_cli.arrays.changes import changed
 from kmr_cli.arrays.dtypes import discrete
 from kmr_cli.arrays.ulp import distance, last_bits
-from kmr_cli.batch.one_sided import SIDES, Side, one_sided
+from kmr_cli.batch.one_sided import Kind, kinds, of_kind
 from kmr_cli.check.probes.parts import Parts, add_parts, moved_parts, parts_of
 from kmr_cli.check.quiet import Quiet
 from kmr_cli.check.run import Run
@@ -19,7 +19,15 @@ from kmr_cli.errors import ModelRunError
 from kmr_cli.evidence.taps import Tap
 
 PASSES = 6
-"""At most, of :func:`make_one_sided`: one less unless the batch is of two or three samples."""
+"""At most, of :func:`make_one_sided`: one less unless the batch is of two or three samples. Of one input."""
+
+
+def further_passes(run: Run) -> int:
+    """How many more :func:`make_one_sided` makes of a model with several inputs."""
+    if len(run.batch) < 2:
+        return 0
+    count, size = len(list(kinds(run.batch, run.session.inputs))), run.evidence.size
+    return max(0, count + -(-count // size) - PASSES)
 
 
 def make_one_sided(run: Run) -> dict[Tap, int]:
@@ -29,30 +37,24 @@ def make_one_sided(run: Run) -> dict[Tap, int]:
         Tap -> how far a sample's part differs between them, as :meth:`Evidence.kept` tells it. Last bits are none: a
         model may leave out its masks where nothing in the batch is masked.
     """
-    sides = [side for side in SIDES if _alters(run, side)]
+    left = list(kinds(run.batch, run.session.inputs))
     found: dict[Tap, int] = {}
-    while sides:
+    while left:
         # From the end: who comes last finds an expert full that all of them want.
-        at = {run.evidence.size - 1 - place: side for place, side in enumerate(sides[: run.evidence.size])}
-        sides = sides[len(at) :]
+        at = {run.evidence.size - 1 - place: kind for place, kind in enumerate(left[: run.evidence.size])}
+        left = left[len(at) :]
         for tap, far in _try(run, at).items():
             found[tap] = max(far, found.get(tap, 0))
     return found
 
 
-def _alters(run: Run, side: Side) -> bool:
-    everyone = range(run.evidence.size)
-    made = one_sided(run.batch, everyone, run.session.inputs, side)
-    return any((np.asarray(values) != made[name]).any() for name, values in run.batch.items())
-
-
-def _try(run: Run, at: dict[int, Side]) -> dict[Tap, int]:
+def _try(run: Run, at: dict[int, Kind]) -> dict[Tap, int]:
     """Samples of these kinds at these places, and then each of them among its like."""
     everyone = range(run.evidence.size)
-    alone = {side: one_sided(run.batch, everyone, run.session.inputs, side) for side in at.values()}
+    alone = {kind.name: of_kind(run.batch, everyone, run.session.inputs, kind) for kind in at.values()}
     data = {name: np.array(values, copy=True) for name, values in run.batch.items()}
-    for sample, side in at.items():
-        for name, values in alone[side].items():
+    for sample, kind in at.items():
+        for name, values in alone[kind.name].items():
             data[name][sample] = values[sample]
     beside: Parts = {}
     found: dict[Tap, int] = {}
@@ -68,10 +70,12 @@ def _try(run: Run, at: dict[int, Side]) -> dict[Tap, int]:
         found = run.kept(doing, data, others, see)
         found = quiet.beside(found) if others else found
         _drop_rounding(found)
-        for sample, side in at.items():
-            doing = f"making all samples {side}"
-            among = parts_of(run, doing, alone[side], [sample])
-            if side == "short" and _is_rounding(beside, among):  # trimmed to the longest, all is computed otherwise
+        for sample, kind in at.items():
+            doing = f"making all samples {kind.name}"
+            among = parts_of(run, doing, alone[kind.name], [sample])
+            if kind.name == "short" and _is_rounding(
+                beside, among
+            ):  # trimmed to the longest, all is computed otherwise
                 continue
             moved = moved_parts(run, {key: part for key, part in beside.items() if key in among}, among)
             _drop_rounding(moved)

@@ -33,9 +33,9 @@ def judge(run: Run) -> None:
     if not run.poison_tried:
         run.skip("no input was given NaN: none takes floats, or every output is random", POISONED_NEIGHBOUR)
     if run.poison_failure is not None:
-        failed, word, message = run.poison_failure
+        failed, what, message = run.poison_failure
         source = Source(*(failed or ("", 0, "out0")))
-        run.add(POISONED_NEIGHBOUR, source, f"{word} in one sample makes the whole batch fail: {message}")
+        run.add(POISONED_NEIGHBOUR, source, f"{what} makes the whole batch fail: {message}")
     for tap in run.outputs:
         if tap in run.evidence.nondeterministic or tap not in run.poisoned:
             continue

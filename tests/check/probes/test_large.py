@@ -106,6 +106,36 @@ def test_an_expert_with_twelve_places_that_one_sample_in_five_wants(wanting):
     assert errors(checked(session, batch=data)) in ([("KMR101", "expert")], [("KMR102", "expert")])
 
 
+def twelve_of(wanted):
+    def expert(x):
+        takes = wanted(x)
+        return np.where((takes & (takes.cumsum() <= 12))[:, None], x / 50 + 1, x / 50)
+
+    return expert
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_an_expert_with_twelve_places_whoever_wants_it(seed):
+    """Half of all samples do, of floats by a router with a constant of its own, of ids by a residue."""
+    rng = np.random.default_rng(seed)
+    router = rng.standard_normal(WIDTH)
+    session = ArraySession([("expert", twelve_of(lambda x: x @ router + 0.3 > 0))], (None, WIDTH))
+    assert errors(checked(session, batch=rng.standard_normal((6, WIDTH)))) in (
+        [("KMR101", "expert")],
+        [("KMR102", "expert")],
+    )
+    half = ArraySession([("expert", twelve_of(lambda x: x[:, 0] % 2 == 0))], (None, WIDTH), "int64", 50)
+    ids = rng.integers(0, 50, (6, WIDTH))
+    ids[:, 0] = np.arange(6)
+    assert errors(checked(half, batch=ids)) in ([("KMR101", "expert")], [("KMR102", "expert")])
+
+
+def test_copies_that_differ_by_their_place_alone_are_no_crowd():
+    late = ArraySession([("late", lambda x: np.tanh(x) + (np.arange(len(x)) >= 20)[:, None])], (None, WIDTH))
+    report = checked(late)
+    assert errors(report) == [("KMR102", "late")]
+
+
 def test_a_mix_that_moves_nothing_but_a_decision():
     """Ranks: of small batches among its own values, of a large one among those of all."""
 

@@ -2,36 +2,17 @@
 
 import numpy as np
 import pytest
+from zoo.arrays import Named
 
 from kmr_cli.check.check import Policy, check
 from kmr_cli.errors import BatchError, ModelRunError
-from kmr_cli.records import LayerInfo, ModelInfo, TensorSpec
+from kmr_cli.records import ModelInfo, TensorSpec
 
 B, T, F = 7, 5, 3
 VALUES = TensorSpec("values", (None, T, F), "float64")
 MASK = TensorSpec("mask", (None, T), "float64")
 TOKENS = TensorSpec("tokens", (None, None), "int64", 9)
 TABLE = np.random.default_rng(3).standard_normal((9, F))
-
-
-class Named:
-    """One layer, ``pool``, over several named inputs, as a Session."""
-
-    def __init__(self, function, *inputs):
-        self.function, self.inputs = function, inputs
-        self.layers = (LayerInfo("pool", "Function"),)
-
-    def capture(self, batch, taps, sink=None, *, stop=False):
-        with np.errstate(all="ignore"):
-            result = self.function(**{spec.name: batch[spec.name] for spec in self.inputs})
-        if sink is not None and taps.layers:
-            for number, spec in enumerate(self.inputs):
-                sink("pool", 0, f"in{number}", batch[spec.name])
-            sink("pool", 0, "out0", result)
-        return {"y": result}
-
-    def close(self):
-        pass
 
 
 def mean(values, mask):
