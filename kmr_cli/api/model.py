@@ -303,8 +303,8 @@ class Model:
         most B + 31 passes for B of up to eight samples, 2·⌈log2 B⌉ + 31 above, and five more where something shows
         in the batch of 32, and two where samples seem to change each other, which may be chance; up to twelve more of
         several inputs, four more for masks, one more in training mode. Where the file holds its graph (``.pt2``,
-        ONNX, SavedModel), the proof of
-        :meth:`prove` is part of the verdict: it settles what no pass shows, and the passes are held against it.
+        ONNX, SavedModel), the proof of :meth:`prove` is part of the verdict: it settles what no pass shows, and the
+        passes are held against it.
 
         Args:
             batch: as in :meth:`sample`. Of more than eight samples the first eight are the batch, and the others

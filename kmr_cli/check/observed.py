@@ -72,7 +72,7 @@ class SizeRun:
     def without(self, ports: Collection[str]) -> SizeRun:
         """The same but for the values of some outputs, of which nothing can be said."""
         off = {port: far for port, far in self.off.items() if port not in ports}
-        if len(off) == len(self.off) and self.at not in ports:
+        if len(off) == len(self.off) and self.at not in ports and self.amplified not in ports:
             return self
         differs = self.differs if self.differs is not None and self.differs[0] in off else None
         if differs is None and off and self.differs is not None:
@@ -82,6 +82,7 @@ class SizeRun:
             self, off=off, differs=differs, misplaced=self.misplaced and differs is not None,
             unsure=tuple(port for port in self.unsure if port not in ports),
             ulp=0 if self.at in ports else self.ulp, at=None if self.at in ports else self.at,
+            amplified=None if self.amplified in ports else self.amplified,
         )  # fmt: skip
 
 

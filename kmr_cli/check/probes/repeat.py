@@ -103,6 +103,7 @@ def look_again(run: Run) -> None:
     Up to two passes, where something shows: of a batch as large as servers form them, in which some sample is all but
     sure to be hit; of the batch itself where the model takes no such. What chance explains is taken back.
     """
+    _leave_out_chance(run)
     if training_mode(run.session) is not None or not _something_shows(run):
         return  # in training mode random numbers are the same in every pass
     batch = _repeated(run)
@@ -138,7 +139,7 @@ def _something_shows(run: Run) -> bool:
     """Whether an output seems to depend on other samples, or on the size of the batch."""
     steady = [tap for tap in run.outputs if tap not in run.evidence.nondeterministic]
     mixed = any((run.mixed(tap) and not run.rounded(tap)) or tap in run.poisoned for tap in steady)
-    sizes = any(found.differs is not None for found, _ in run.sizes)
+    sizes = any(found.differs is not None or found.amplified is not None for found, _ in run.sizes)
     return mixed or sizes or (run.large is not None and bool(run.large.leaks))
 
 
@@ -150,10 +151,16 @@ def _take_back(run: Run, chance: set[Tap]) -> None:
         run.moved_by_extreme.pop(tap, None)
         run.poisoned.pop(tap, None)
         run.crossed.discard(tap)
-    ports = {port for layer, _, port in chance if not layer}
+    _leave_out_chance(run)
+
+
+def _leave_out_chance(run: Run) -> None:
+    """What other sizes showed of outputs that turned out to be random since."""
+    ports = {port for layer, _, port in run.evidence.nondeterministic if not layer}
     run.sizes = [(found.without(ports), coincident) for found, coincident in run.sizes]
     if run.large is not None:
-        run.large = replace(run.large, leaks=tuple(tap for tap in run.large.leaks if tap not in chance))
+        leaks = tuple(tap for tap in run.large.leaks if tap not in run.evidence.nondeterministic)
+        run.large = replace(run.large, leaks=leaks)
 
 
 def find_noise(run: Run) -> int:
