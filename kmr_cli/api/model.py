@@ -312,7 +312,7 @@ class Model:
             policy: which rules, and what is by design.
             size: batch size.
             batch_sizes: the other batch sizes to try, ``[1, 8, 32, 64]``, in place of those that are chosen: each is
-                run once, and the largest once more with half of its samples replaced.
+                run once, and the largest a few times more with other samples.
             shapes: as in :meth:`sample`.
             seed: of synthetic and replacement data.
             training: check the model in training mode. Its variables stay as they are.
