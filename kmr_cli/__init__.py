@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         OutputError,
         ProofError,
         SnapshotError,
+        UnsafeModelError,
     )
     from kmr_cli.records import (
         BatchIndex,
@@ -95,6 +96,7 @@ __all__ = [
     "TensorSpec",
     "Tolerance",
     "Tolerances",
+    "UnsafeModelError",
     "__version__",
     "check_batch_axis",
     "compare_models",
@@ -115,6 +117,7 @@ _MODULES = {
     "kmr_cli.errors": (
         "BatchError", "CertificateError", "KmrError", "LayerError", "LimitError", "MissingFrameworkError",
         "ModelFileError", "ModelLoadError", "ModelRunError", "OutputError", "ProofError", "SnapshotError",
+        "UnsafeModelError",
     ),
     "kmr_cli.records": (
         "BatchIndex", "Comparison", "Finding", "LayerInfo", "ModelInfo", "OutputClaim", "OutputVerdict", "Record",

@@ -18,6 +18,9 @@ def main() -> None:
     try:
         _fill_streams()
         signal.signal(signal.SIGTERM, _terminate)
+        from kmr_cli.process.search_path import leave_out_current_folder
+
+        leave_out_current_folder()  # which python -m puts first
         from kmr_cli.cli import run
 
         code = run(sys.argv[1:])

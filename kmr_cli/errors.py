@@ -60,6 +60,10 @@ class ModelRunError(KmrError):
     layer: str | None = None
 
 
+class UnsafeModelError(KmrError):
+    """The file was not loaded: a scan of its bytes found what could do harm, and nobody said that it is trusted."""
+
+
 class LimitError(KmrError):
     """Something took longer, or more memory, than it may."""
 

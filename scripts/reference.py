@@ -31,7 +31,8 @@ TITLES = {
                         "Snapshot", "Comparison", "ScanReport"),
     "Errors": (
         "KmrError", "ModelFileError", "LayerError", "BatchError", "CertificateError", "MissingFrameworkError",
-        "ModelLoadError", "ModelRunError", "LimitError", "OutputError", "ProofError", "SnapshotError",
+        "UnsafeModelError", "ModelLoadError", "ModelRunError", "LimitError", "OutputError", "ProofError",
+        "SnapshotError",
     ),
 }  # fmt: skip
 """The page, chapter by chapter."""

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from kmr_cli.api.certificate_file import Certificate
-from kmr_cli.api.grounds import Digests, inside
+from kmr_cli.api.grounds import Digests
 from kmr_cli.api.model import Model
 from kmr_cli.api.versions import versions_of
 from kmr_cli.config.constants import constants_of
 from kmr_cli.config.policy import Policy
 from kmr_cli.errors import KmrError
+from kmr_cli.formats.files import inside
 from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.records import Report, StructuralProof
 from kmr_cli.records.certificate import CertificateLine, Standing
@@ -41,6 +42,7 @@ def verify(
     model: Path,
     *,
     imports: Sequence[str] = (),
+    trust: bool = False,
     again: Again | None = None,
     fork: bool = False,
     debug: bool = False,
@@ -52,6 +54,7 @@ def verify(
         certificate: that was read.
         model: the file or folder that it is to be about.
         imports: modules to import before the model is loaded; those that the certificate names are not.
+        trust: load the model whatever a scan finds in it; what the certificate says of that counts for nothing.
         again: run the passes as well.
         fork: run the child that way.
         debug: as everywhere.
@@ -64,7 +67,7 @@ def verify(
     yield from differing
     if any(line.standing == "differs" for line in differing):
         return  # whatever else it says, it says of another model
-    opening = opening_of(certificate, imports)
+    opening = opening_of(certificate, imports, trust=trust)
     with Model(str(model), opening, fork=fork, debug=debug, report=report) as opened:
         yield from _proof(certificate, opened)
         yield from _consistent(certificate)
@@ -74,7 +77,7 @@ def verify(
     yield _line("unsigned", f"who made it, when ({date or 'no date'}) and on which machine: only a signature can vouch")
 
 
-def opening_of(certificate: Certificate, imports: Sequence[str]) -> OpenOptions:
+def opening_of(certificate: Certificate, imports: Sequence[str], *, trust: bool = False) -> OpenOptions:
     """How the model was opened, but for modules: what a file names is not imported."""
     said = certificate.part("model", "opened_with")
     tags, constants = said.get("tags"), said.get("constants") or {}
@@ -84,6 +87,7 @@ def opening_of(certificate: Certificate, imports: Sequence[str]) -> OpenOptions:
         None if tags is None else tuple(tags),
         method=said.get("method"),
         constants=constants_of({name: _tuples(value) for name, value in constants.items()}) if constants else None,
+        trust=trust,
     )
 
 

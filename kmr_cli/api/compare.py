@@ -54,6 +54,7 @@ def compare_with_snapshot(
     *,
     tolerances: Tolerances | None = None,
     policy: Policy | None = None,
+    trust: bool = False,
 ) -> tuple[Comparison, Snapshot]:
     """Run the batch of a snapshot again and compare. Whole tensors are compared where the file beside it has them.
 
@@ -63,6 +64,7 @@ def compare_with_snapshot(
         batch: the data that the snapshot was taken on; None where that was synthetic, and is made again.
         tolerances: how far values may be off.
         policy: which rules count.
+        trust: load files that are given by their paths whatever a scan finds in them.
 
     Returns:
         The comparison, and a new snapshot to replace the old one with, should the change be intended.
@@ -72,7 +74,7 @@ def compare_with_snapshot(
         BatchError, MissingFrameworkError, ModelLoadError, ModelRunError: as for ``Model.snapshot``.
     """
     if not isinstance(model, Model):
-        with open_model(model) as fresh:
+        with open_model(model, trust=trust) as fresh:
             return compare_with_snapshot(fresh, path, batch, tolerances=tolerances, policy=policy)
     path = Path(path)
     text = read_text(path)
@@ -115,6 +117,7 @@ def compare_models(
     seed: int = 0,
     tolerances: Tolerances | None = None,
     policy: Policy | None = None,
+    trust: bool = False,
 ) -> Comparison:
     """Run one batch through two models, each in its own process, and compare every tensor of the two runs.
 
@@ -128,6 +131,7 @@ def compare_models(
         seed: of synthetic and replacement data.
         tolerances: how far values may be off.
         policy: which rules count.
+        trust: load files that are given by their paths whatever a scan finds in them.
 
     Raises:
         BatchError: the data does not fit one of them.
@@ -136,7 +140,8 @@ def compare_models(
     if not (isinstance(model, Model) and isinstance(other, Model)):
         with ExitStack() as stack:
             first, second = (
-                one if isinstance(one, Model) else stack.enter_context(open_model(one)) for one in (model, other)
+                one if isinstance(one, Model) else stack.enter_context(open_model(one, trust=trust))
+                for one in (model, other)
             )
             return compare_models(
                 first, second, batch, size=size, shapes=shapes, seed=seed, tolerances=tolerances, policy=policy

@@ -6,9 +6,8 @@ The process that runs a model vouches for nothing of this.
 from __future__ import annotations
 
 import hashlib
-import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +17,7 @@ from kmr_cli.api.opened import Opened
 from kmr_cli.api.versions import versions_of
 from kmr_cli.batch.given import split_argument
 from kmr_cli.batch.request import BatchRequest
+from kmr_cli.formats.files import inside
 from kmr_cli.records import Comparison, DataSource, FileDigest, Report
 
 Judged = TypeVar("Judged", Report, Comparison)
@@ -89,8 +89,11 @@ class Groundwork(Generic[Judged]):
             files["baseline"] = {baseline.name: baseline}
         elif baseline is not None:
             files["baseline"] = files_of(baseline)
-        models = [model] if baseline is None or isinstance(baseline, Path) else [model, baseline]
-        self._formats = [one.info.format for one in models]
+        models = {"model": model}
+        if isinstance(baseline, Opened):
+            models["baseline"] = baseline
+        self._formats = [one.info.format for one in models.values()]
+        self._trusted = tuple(what for what, one in models.items() if one.trusted)
         self._digests = Digests(files)
 
     def complete(self, judged: Judged) -> Judged:
@@ -100,6 +103,7 @@ class Groundwork(Generic[Judged]):
             model=self._digests.of("model"),
             baseline=self._digests.of("baseline"),
             data=self._data(),
+            trusted=self._trusted,
             versions=versions_of(*self._formats),
         )
         return replace(judged, grounds=grounds)
@@ -124,17 +128,3 @@ def files_of(model: Opened) -> dict[str, Path]:
     if place.is_dir():
         return dict(sorted(inside(place)))
     return {place.name: place, **{name: place.parent / name for name in model.info.beside}}
-
-
-def inside(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Every file in a folder and those below it, links followed, but none of them twice."""
-    seen = set()
-    for here, below, names in os.walk(folder, followlinks=True):
-        true = os.path.realpath(here)
-        if true in seen:
-            below.clear()
-            continue
-        seen.add(true)
-        for name in names:
-            path = Path(here, name)
-            yield path.relative_to(folder).as_posix(), path

@@ -88,6 +88,7 @@ _RULES: Sequence[tuple[re.Pattern[str], Callable[[re.Match[str]], str] | str]] =
     (re.compile(r"--all-methods"), "method="),
     (re.compile(r"--no-verify"), "verify=False"),
     (re.compile(r"--training"), "training=True"),
+    (re.compile(r"--trust\b"), "trust=True"),
     _option("input", _NAMED, _mapping("batch", lambda _: "array")),
     _option("shape", _NAMED, _mapping("shapes", repr)),
     _option("constant", _NAMED, _mapping("constants", str)),

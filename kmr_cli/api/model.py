@@ -46,10 +46,12 @@ def open_model(
     constants: Mapping[str, Any] | None = None,
     custom_objects: Mapping[str, Any] | None = None,
     in_process: bool = False,
+    trust: bool = False,
 ) -> Model:
     """Open a saved model. Reads only what the file declares; the framework comes in when the model is to be run.
 
-    The file is read, and the model is run, in a child process.
+    The file is read, and the model is run, in a child process. What could do harm is refused before it is loaded: see
+    :func:`scan_model`.
 
     Args:
         model: a ``.keras`` or ``.h5`` file, a SavedModel directory, a TorchScript ``.pt``, a ``.pt2`` or an ``.onnx``
@@ -63,9 +65,11 @@ def open_model(
         custom_objects: Keras: classes and functions by the name that the file has for them, for those that are not
             registered. Without ``in_process`` they must be defined in a module.
         in_process: run the model in this process instead of a child of its own.
+        trust: load the file whatever a scan finds in it, the code of Keras' Lambda layers included.
 
     Raises:
         ModelFileError: nothing there, damaged, or not a model.
+        UnsafeModelError: when it is to be run: a scan found what could do harm.
         KmrError: a live model that no format takes, or without ``in_process``.
 
     >>> from kmr_cli import open_model
@@ -79,8 +83,9 @@ def open_model(
     fixed = constants_of(constants) if constants else None
     custom = custom_of(custom_objects, in_process=in_process) if custom_objects else None
     options = OpenOptions(
-        tuple(imports), signature, None if tags is None else tuple(tags), method=method, constants=fixed, custom=custom
-    )
+        tuple(imports), signature, None if tags is None else tuple(tags), method=method, constants=fixed, custom=custom,
+        trust=trust,
+    )  # fmt: skip
     return Model(model, options, in_process=in_process)
 
 
@@ -101,6 +106,7 @@ def check_batch_axis(
     method: str | None = None,
     constants: Mapping[str, Any] | None = None,
     custom_objects: Mapping[str, Any] | None = None,
+    trust: bool = False,
 ) -> Report:
     """Whether the samples of a batch are independent at every layer of a model: all in one call.
 
@@ -121,9 +127,10 @@ def check_batch_axis(
         method: TorchScript: the exported method to run.
         constants: arguments that are the same for the whole batch.
         custom_objects: Keras: classes and functions by name, as for :func:`open_model`.
+        trust: load the file whatever a scan finds in it.
 
     Raises:
-        ModelFileError, BatchError, MissingFrameworkError, ModelLoadError, ModelRunError.
+        ModelFileError, UnsafeModelError, BatchError, MissingFrameworkError, ModelLoadError, ModelRunError.
 
     >>> from kmr_cli import check_batch_axis
     >>> check_batch_axis("sample_models/digits.keras", "sample_models/digits.npz").verdict
@@ -144,6 +151,7 @@ def check_batch_axis(
         constants=constants,
         custom_objects=custom_objects,
         in_process=live,
+        trust=trust,
     ) as opened_model:
         return opened_model.check_batch_axis(
             batch, policy=policy, size=size, batch_sizes=batch_sizes, shapes=shapes, seed=seed, training=training,

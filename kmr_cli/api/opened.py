@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from kmr_cli.errors import KmrError, ModelLoadError
 from kmr_cli.formats import describe
+from kmr_cli.formats.files import Seen
 from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.formats.live import adopt, describe_live, refusal
 from kmr_cli.process.place import Apart, Here, Place
@@ -29,24 +30,43 @@ class Opened:
         file: where its file or folder is; None for a live model.
     """
 
-    def __init__(self, path: Path | None, options: OpenOptions, info: ModelInfo, place: Place, report: Tell) -> None:
+    def __init__(
+        self, path: Path | None, options: OpenOptions, info: ModelInfo, place: Place, report: Tell, seen: Seen | None
+    ) -> None:
         self.info, self.report, self.file = info, report, path
         self._declared = info
+        self._seen = seen
         self._path, self._options = path or Path(), options
         self._place: Place | None = place
         self._lock = threading.Lock()
+
+    @property
+    def trusted(self) -> bool:
+        """Whether it is loaded whatever a scan finds in it."""
+        return self._options.trust
 
     def run(self, task: str, arguments: dict[str, Any], *, training: bool = False) -> Any:
         """Carry out a task of :data:`kmr_cli.process.tasks.TASKS` on this model.
 
         Raises:
+            ModelFileError: the file is another one than when it was opened.
             KmrError: as the task raised it, or the model is closed.
         """
         options = replace(self._options, training=training)
         with self._lock:
             if self._place is None:
                 raise KmrError("the model is closed", "open it again with open_model(...)")
-            return self._place.run(task, {"path": str(self._path), "options": options, **arguments}, self.report)
+            try:
+                found = self._place.run(task, {"path": str(self._path), "options": options, **arguments}, self.report)
+            except KmrError:
+                self._refuse_changed()  # which says more than what another file makes of it
+                raise
+        self._refuse_changed()
+        return found
+
+    def _refuse_changed(self) -> None:
+        if self._seen is not None:
+            self._seen.refuse_changed()
 
     def admit(self, names: Collection[str]) -> None:
         """Have the inputs among these that the model runs without fed too, and only those; :attr:`info` shows them.
@@ -100,17 +120,24 @@ def open_file(
     Raises:
         ModelFileError: nothing there, damaged, or not a model.
     """
+    path = path if in_process or fork else path.resolve()
+    seen = Seen(path)
     if in_process:
         info = describe(path, options)[1]
-        return Opened(path, options, info, Here(Sessions(reopens=False)), report)
+        return Opened(path, options, info, Here(Sessions(reopens=False)), report, _whole(seen, path, info))
     place = Apart(fork=fork, debug=debug)
     try:
         info = place.run("describe", {"path": str(path), "options": options}, report)
+        return Opened(path, options, info, place, report, _whole(seen, path, info))
     except BaseException:
         place.close()
         raise
-    # A fork lives as long as the command; another child must find the file whatever folder one goes to.
-    return Opened(path if fork else path.resolve(), options, info, place, report)
+
+
+def _whole(seen: Seen, path: Path, info: ModelInfo) -> Seen:
+    """The same files, with those beside the model's own that its description tells of."""
+    seen.refuse_changed()
+    return Seen(path, info.beside)
 
 
 def open_live(model: Any, options: OpenOptions, *, in_process: bool, report: Tell) -> Opened:
@@ -124,9 +151,9 @@ def open_live(model: Any, options: OpenOptions, *, in_process: bool, report: Tel
             f"a live {type(model).__name__} cannot be sent to another process",
             "open_model(model, in_process=True), or save it and give its path",
         )
-    if options.method is not None or options.constants is not None or options.custom is not None:
-        given = "method, constants and custom_objects are for model files"
+    if options.method is not None or options.constants is not None or options.custom is not None or options.trust:
+        given = "method, constants, custom_objects and trust are for model files"
         raise KmrError(given, "save the model and give its path")
     format_, session = adopt(model)
     info = describe_live(format_, session, name=type(model).__name__)
-    return Opened(None, options, info, Here(LiveSessions(format_, model, session)), report)
+    return Opened(None, options, info, Here(LiveSessions(format_, model, session)), report, None)

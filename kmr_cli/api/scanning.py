@@ -6,9 +6,10 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from kmr_cli.api.grounds import Digests, inside
+from kmr_cli.api.grounds import Digests
 from kmr_cli.api.versions import versions_of
 from kmr_cli.config.policy import rules_of
+from kmr_cli.formats.files import Seen, inside
 from kmr_cli.process.place import Apart
 from kmr_cli.records import Grounds, ScanReport
 
@@ -25,10 +26,11 @@ def scan_model(path: str | os.PathLike[str], *, fork: bool = True, debug: bool =
         debug: let the child's errors through.
 
     Raises:
-        ModelFileError: nothing there, nothing that is a model, or a damaged one.
+        ModelFileError: nothing there, nothing that is a model, or a damaged one; or it changed meanwhile.
         KmrError: a format that cannot be scanned.
     """
     place = Path(path)
+    seen = Seen(place)
     files = dict(sorted(inside(place))) if place.is_dir() else {place.name: place}
     apart = Apart(fork=fork, debug=debug)
     try:
@@ -37,4 +39,5 @@ def scan_model(path: str | os.PathLike[str], *, fork: bool = True, debug: bool =
         apart.close()
     with Digests({"model": files}) as digests:  # a thread, beside which no child can be forked
         model = digests.of("model")
+    seen.refuse_changed()
     return replace(found, grounds=Grounds(model=model, rules=rules_of("scan"), versions=versions_of()))

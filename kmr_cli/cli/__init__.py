@@ -17,8 +17,8 @@ from typing import Any
 import click
 
 from kmr_cli.cli.complaint import complain, silence_stdout
-from kmr_cli.cli.exit_codes import ExitCode
-from kmr_cli.errors import KmrError, LimitError
+from kmr_cli.cli.exit_codes import ExitCode, of_errors
+from kmr_cli.errors import KmrError
 from kmr_cli.version import __version__
 
 COMMANDS = {
@@ -103,7 +103,7 @@ def run(arguments: list[str]) -> int:
 
             traceback.print_exc()
         complain(exc.message, exc.hint)
-        return ExitCode.LIMIT if isinstance(exc, LimitError) else ExitCode.COULD_NOT
+        return of_errors([exc])
     except click.exceptions.NoArgsIsHelpError as exc:
         click.echo(exc.format_message())
         return ExitCode.COULD_NOT

@@ -94,6 +94,7 @@ def command(
     tags: tuple[str, ...],
     method: str | None,
     constants: tuple[str, ...],
+    trust: bool,
     debug: bool,
 ) -> ExitCode:
     """Check that the samples of a batch do not mix at any layer of MODEL.
@@ -102,7 +103,8 @@ def command(
     NaN, and at other batch sizes, and asks the graph, where the file holds it,
     whether they can mix at all. Names the layer that mixes samples, and how to
     fix it. Without MODEL: checks the layers that come with kmr-inspect.
-    Exit code 0: no error, 1: an error was found, 2: it could not be checked.
+    Exit code 0: no error, 1: an error was found, 2: it could not be checked,
+    3: the file could do harm and was refused.
 
     \b
     Examples:
@@ -143,7 +145,7 @@ def command(
     arguments = layer_class_module.arguments(constructor)
     specs = layer_class_module.specs(shapes) if layer_class else []
     given = {} if layer_class else options.parse_shapes(shapes)
-    opening = options.open_options(imports, signature, tags, method, constants)
+    opening = options.open_options(imports, signature, tags, method, constants, trust)
 
     def check(path: str, notify: Notify, fork: bool) -> Report:
         if layer_class:
@@ -160,6 +162,7 @@ def command(
             masks=policy.masks or said.mask_input,
             batch_sizes=policy.batch_sizes if sizes is not None else said.batch_sizes or policy.batch_sizes,
         )
+        way = options.trusted(way, said, file, notify)
         with Model(file, way, fork=fork, debug=debug, report=notify) as model:
             report = model.check_by_proof(policy=own) if proof_only else model.check_batch_axis(
                 data, policy=own, size=batch_size, shapes=sample_shapes, seed=seed, training=training,
@@ -195,7 +198,8 @@ def command(
                     continue
                 reports.append(one.result)
                 if certified is not None:
-                    certified.write(one.result, one.path, opening, one.run, messages)
+                    way = replace(opening, trust=bool(one.result.grounds.trusted))
+                    certified.write(one.result, one.path, way, one.run, messages)
                 found.add(of_check(one.result, one.path, one.run), partial(_show, one.result, policy, one.run))
         for line in _unused(allow, allow_outputs, reports):
             messages("notice", line)

@@ -59,6 +59,7 @@ def command(
     tags: tuple[str, ...],
     method: str | None,
     constants: tuple[str, ...],
+    trust: bool,
     debug: bool,
 ) -> ExitCode:
     """Compare MODEL with BASELINE, and name the layer at which they first differ.
@@ -66,7 +67,8 @@ def command(
     BASELINE is a file that `kmr-inspect snapshot` wrote, or another model of
     any format. For several models it is a folder with a snapshot of each.
 
-    Exit code 0: no error, 1: it changed, 2: it could not be compared.
+    Exit code 0: no error, 1: it changed, 2: it could not be compared,
+    3: a file could do harm and was refused.
 
     \b
     Examples:
@@ -85,7 +87,7 @@ def command(
     decided = rule_options.settings()
     policy = combine(decided, "compare", select=select, ignore=ignore, allow=allow, dashes="--")
     tolerances = _tolerances(rtol, atol, ulp, decided.tolerance)
-    opening = options.open_options(imports, signature, tags, method, constants)
+    opening = options.open_options(imports, signature, tags, method, constants, trust)
     given = options.parse_shapes(shapes)
     refuse_options(baselines, update=update)
     said = [file for path in paths for file in decided.of(path).input]
@@ -94,10 +96,12 @@ def command(
     def work(path: str, notify: jobs_module.Notify, fork: bool) -> tuple[Comparison, Snapshot | None]:
         baseline = baselines[path]
         data, sample_shapes = options.data(decided.of(path), inputs, given)
-        with Model(path, opening, fork=fork, debug=debug, report=notify) as model:
+        way = options.trusted(opening, decided.of(path), path, notify)
+        with Model(path, way, fork=fork, debug=debug, report=notify) as model:
             if is_meant_as_snapshot(baseline):
                 return compare_with_snapshot(model, baseline, data, tolerances=tolerances, policy=policy)
-            with Model(str(baseline), opening, fork=fork, debug=debug, report=notify) as other:
+            way = options.trusted(opening, decided.of(baseline), str(baseline), notify)
+            with Model(str(baseline), way, fork=fork, debug=debug, report=notify) as other:
                 result = compare_models(
                     model, other, data, size=batch_size, shapes=sample_shapes, seed=seed,
                     tolerances=tolerances, policy=policy,
@@ -131,7 +135,7 @@ def command(
             say_written(place)
         else:
             click.echo(f"{place} is up to date", err=True)
-    return code if code == code.COULD_NOT else code.CLEAN
+    return code.CLEAN if code == code.FINDINGS else code
 
 
 def _tolerances(

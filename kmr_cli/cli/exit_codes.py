@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import IntEnum
+
+from kmr_cli.errors import KmrError, LimitError, UnsafeModelError
 
 
 class ExitCode(IntEnum):
@@ -12,6 +15,16 @@ class ExitCode(IntEnum):
     FINDINGS = 1
     COULD_NOT = 2
     """Bad arguments, an unreadable file, nothing checked."""
+    UNSAFE = 3
+    """A model was not loaded, as its file could do harm."""
     LIMIT = 4
     """Something took longer, or more memory, than it may."""
     INTERRUPTED = 130
+
+
+def of_errors(errors: Iterable[KmrError]) -> ExitCode:
+    """What failures tell together: of several, the one that somebody should look at first."""
+    kinds = [type(error) for error in errors]
+    if UnsafeModelError in kinds:
+        return ExitCode.UNSAFE
+    return ExitCode.LIMIT if LimitError in kinds else ExitCode.COULD_NOT

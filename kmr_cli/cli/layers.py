@@ -43,6 +43,7 @@ def command(
     tags: tuple[str, ...],
     method: str | None,
     constants: tuple[str, ...],
+    trust: bool,
     debug: bool,
 ) -> None:
     """List the layers of MODEL: path, type, shapes, parameters, inputs.
@@ -64,7 +65,7 @@ def command(
 
     clock = Clock()
     goal = target.target("layers", format_, output, force=force, sources=[model])
-    opening = options.open_options(imports, signature, tags, method, constants)
+    opening = options.open_options(imports, signature, tags, method, constants, trust)
     info = _run(model, opening, shapes, debug) if shapes else describe(Path(model), opening, debug=debug)
     shown = tuple(
         layer

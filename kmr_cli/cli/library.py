@@ -50,7 +50,7 @@ def refuse_no_model(*, masks: bool, format_: str | None, output: str | None, str
 
 _OF_A_MODEL = (
     "jobs", "inputs", "batch_size", "shapes", "constructor", "all_methods", "imports", "signature", "tags", "method",
-    "constants",
+    "constants", "trust",
 )  # fmt: skip
 """Parameters that say nothing of the bundled layers."""
 

@@ -22,6 +22,11 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 debug = click.option("--debug", is_flag=True, help="Show tracebacks and all that the framework prints.")
 
+trust = click.option(
+    "--trust", is_flag=True,
+    help="Load MODEL whatever a scan finds in it, code of Lambda layers included: you vouch for its maker.",
+)  # fmt: skip
+
 
 def batch(command: Command) -> Command:
     """``--input``, ``--batch-size``, ``--shape`` and ``--seed``: the data that the model runs on."""
@@ -45,8 +50,9 @@ def batch(command: Command) -> Command:
 
 
 def opening(command: Command) -> Command:
-    """``--import``, ``--signature``, ``--tag``, ``--method`` and ``--constant``: how the model is opened."""
+    """``--import``, ``--signature``, ``--tag``, ``--method``, ``--constant`` and ``--trust``: how it is opened."""
     for option in (
+        trust,
         click.option(
             "--constant",
             "constants",
@@ -71,6 +77,7 @@ def open_options(
     tags: tuple[str, ...],
     method: str | None,
     constants: tuple[str, ...],
+    trust: bool,
 ) -> OpenOptions:
     """The values of :func:`opening` as the formats take them."""
     from kmr_cli.formats.interface import OpenOptions
@@ -84,7 +91,7 @@ def open_options(
             fixed = parse_constants(constants)
         except BatchError as exc:
             raise click.BadParameter(exc.message, param_hint="--constant") from None
-    return OpenOptions(imports, signature, tags or None, method=method, constants=fixed)
+    return OpenOptions(imports, signature, tags or None, method=method, constants=fixed, trust=trust)
 
 
 def parse_shapes(texts: Sequence[str]) -> dict[str | None, SampleShape]:
@@ -96,6 +103,15 @@ def parse_shapes(texts: Sequence[str]) -> dict[str | None, SampleShape]:
         return shapes.parse_shapes(texts)
     except BatchError as exc:
         raise click.BadParameter(exc.message, param_hint="--shape") from None
+
+
+def trusted(opening: OpenOptions, said: ModelSettings, path: str, notify: Callable[[str, str], None]) -> OpenOptions:
+    """How a model is opened: trusted also where ``[tool.kmr-inspect.models]`` says so, which is told."""
+    from dataclasses import replace
+
+    if said.trust and not opening.trust:
+        notify("notice", f"{path}: pyproject.toml says that it is trusted, whatever a scan finds in it")
+    return replace(opening, trust=opening.trust or bool(said.trust))
 
 
 def data(

@@ -10,7 +10,7 @@ import click
 
 from kmr_cli.cli import target as target_module
 from kmr_cli.cli.complaint import complain, silence_stdout
-from kmr_cli.cli.exit_codes import ExitCode
+from kmr_cli.cli.exit_codes import ExitCode, of_errors
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kmr_cli.cli.jobs import Finished
     from kmr_cli.cli.messages import Messages
     from kmr_cli.cli.target import Target
+    from kmr_cli.errors import KmrError
     from kmr_cli.render.contents import Outcome
 
 Command = TypeVar("Command", bound=Callable[..., object])
@@ -54,6 +55,7 @@ class Outcomes:
         self._command, self._target, self._strict, self._several = command, target, strict, several
         self._messages = messages
         self._outcomes: list[Outcome] = []
+        self._errors: list[KmrError] = []
         self._shown = 0
         self._tallied = False
 
@@ -84,6 +86,7 @@ class Outcomes:
 
         error = finished.error
         assert error is not None
+        self._errors.append(error)
         self._failed(
             Outcome(self._command, finished.path, "error", error=error.message, hint=error.hint, run=finished.run)
         )
@@ -112,7 +115,8 @@ class Outcomes:
         """Write the document, if there is one to write, and say how it went.
 
         Returns:
-            COULD_NOT where any model could not be checked, or none was there; else FINDINGS where any failed.
+            Where any model could not be checked, why: UNSAFE, LIMIT or COULD_NOT, which also says that there was none;
+            else FINDINGS where any failed.
         """
         from kmr_cli.render.documents.findings import NOTHING_CHECKED, tally
 
@@ -121,7 +125,8 @@ class Outcomes:
         self._target.write(self._outcomes, self._messages)
         if self._several and self._tallied:
             self.show(lambda console: console.print(tally(self._outcomes)))
-        return exit_code(self._outcomes, strict=self._strict)
+        code = exit_code(self._outcomes, strict=self._strict)
+        return of_errors(self._errors) if code == ExitCode.COULD_NOT else code
 
     def _failed(self, outcome: Outcome) -> None:
         self._tallied = True

@@ -48,6 +48,7 @@ def command(
     tags: tuple[str, ...],
     method: str | None,
     constants: tuple[str, ...],
+    trust: bool,
     debug: bool,
 ) -> None:
     """Show what went into and came out of layers of MODEL for samples of a batch.
@@ -75,8 +76,10 @@ def command(
     said = rule_options.settings().of(model)
     data, own = options.data(said, inputs, options.parse_shapes(shapes))
     goal = target.target("sample", format_, output, force=force, sources=[model, *inputs, *said.input])
-    opening = options.open_options(imports, signature, tags, method, constants)
-    with options.Messages() as messages, Model(model, opening, fork=True, debug=debug, report=messages) as opened:
+    opening = options.open_options(imports, signature, tags, method, constants, trust)
+    messages = options.Messages()
+    opening = options.trusted(opening, said, model, messages)
+    with messages, Model(model, opening, fork=True, debug=debug, report=messages) as opened:
         refuse = None if goal.place is None else limit_of(goal.output or "")
         if refuse is not None:  # before the model runs, as far as the file tells
             samples = least_number(indices, slices_are_filled=not data and batch_size is None)
@@ -106,4 +109,4 @@ def command(
         terminal.show_samples(options.console(), info, records)
         return
     arrays = "1 array" if len(records) == 1 else f"{len(records)} arrays"
-    goal.write(Samples(info, tuple(records), versions, clock.run()), messages, arrays)
+    goal.write(Samples(info, tuple(records), versions, clock.run(), opening.trust), messages, arrays)

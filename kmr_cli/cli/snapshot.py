@@ -43,6 +43,7 @@ def command(
     tags: tuple[str, ...],
     method: str | None,
     constants: tuple[str, ...],
+    trust: bool,
     debug: bool,
 ) -> None:
     """Keep what MODEL does to a batch: one small text file to commit beside it.
@@ -69,12 +70,13 @@ def command(
     places = _places(models, (*inputs, *said), output, force=force, full=full)
     sides = {"out": ("out",), "in": ("in",), "both": ("in", "out")}[side]
     given = options.parse_shapes(shapes)
-    opening = options.open_options(imports, signature, tags, method, constants)
+    opening = options.open_options(imports, signature, tags, method, constants, trust)
     with options.Messages() as messages:
         for model, place in zip(models, places, strict=True):
             data, own = options.data(decided.of(model), inputs, given)
             asked: dict[str, Any] = {"sides": sides, "size": batch_size, "shapes": own, "seed": seed}
-            with Model(model, opening, fork=True, debug=debug, report=messages) as opened:
+            way = options.trusted(opening, decided.of(model), model, messages)
+            with Model(model, way, fork=True, debug=debug, report=messages) as opened:
                 if place is None:
                     text = dump(opened.snapshot(data, **asked))
                     messages.clear()

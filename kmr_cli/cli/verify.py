@@ -27,9 +27,16 @@ _WIDTH = 12
     help="With --rerun: the data of the check, .npy or .npz; repeatable. Without it: synthetic data.",
 )  # fmt: skip
 @click.option("--import", "imports", metavar="MODULE", multiple=True, help="Import MODULE first, for custom layers.")
+@options.trust
 @options.debug
 def command(
-    certificate: str, model: str, rerun: bool, inputs: tuple[str, ...], imports: tuple[str, ...], debug: bool
+    certificate: str,
+    model: str,
+    rerun: bool,
+    inputs: tuple[str, ...],
+    imports: tuple[str, ...],
+    trust: bool,
+    debug: bool,
 ) -> ExitCode:
     """Hold a certificate of check-batch-axis against MODEL, line by line.
 
@@ -57,7 +64,9 @@ def command(
     again = Again(inputs) if rerun else None
     differs = False
     with options.Messages() as messages:
-        lines = verify(read, Path(model), imports=imports, again=again, fork=True, debug=debug, report=messages)
+        lines = verify(
+            read, Path(model), imports=imports, trust=trust, again=again, fork=True, debug=debug, report=messages
+        )
         for line in lines:
             differs = differs or line.standing == "differs"
             with messages.lock:

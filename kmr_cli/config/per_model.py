@@ -12,7 +12,7 @@ from kmr_cli.config.batch_sizes import checked_sizes
 from kmr_cli.config.shapes import parse_shapes
 from kmr_cli.errors import KmrError
 
-_KEYS = ("input", "shape", "mask-input", "batch-sizes")
+_KEYS = ("input", "shape", "mask-input", "batch-sizes", "trust")
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,14 @@ class ModelSettings:
         shape: of one sample, as ``--shape`` takes it.
         mask_input: ``NAME`` or ``NAME=VALUE``.
         batch_sizes: the other sizes to try.
+        trust: load it whatever a scan finds in it.
     """
 
     input: tuple[str, ...] = ()
     shape: tuple[str, ...] = ()
     mask_input: tuple[str, ...] = ()
     batch_sizes: tuple[int, ...] = ()
+    trust: bool | None = None
 
     def over(self, other: ModelSettings) -> ModelSettings:
         """This, completed with what only the other says. Data and shapes take the place of each other."""
@@ -39,6 +41,7 @@ class ModelSettings:
             self.shape if says_data else other.shape,
             self.mask_input or other.mask_input,
             self.batch_sizes or other.batch_sizes,
+            other.trust if self.trust is None else self.trust,
         )
 
 
@@ -78,7 +81,10 @@ def _settings(folder: Path, place: str, table: dict[str, Any]) -> ModelSettings:
     unknown = [key for key in table if key not in _KEYS]
     if unknown:
         raise KmrError(f"{place} has an unknown key {unknown[0]!r}", f"known keys are {', '.join(_KEYS)}")
-    texts = {key: _texts(place, key, table[key]) for key in _KEYS[:-1] if key in table}
+    texts = {key: _texts(place, key, table[key]) for key in _KEYS[:3] if key in table}
+    trust = table.get("trust")
+    if trust is not None and not isinstance(trust, bool):
+        raise KmrError(f"{place} trust must be true or false", "trust = true")
     if "input" in texts and "shape" in texts:
         raise KmrError(f"{place} has both input and shape", "shape is for synthetic data: leave out one of them")
     sizes: tuple[int, ...] = ()
@@ -90,7 +96,7 @@ def _settings(folder: Path, place: str, table: dict[str, Any]) -> ModelSettings:
         raise KmrError(f"{place}: {exc.message}", exc.hint) from exc
     return ModelSettings(
         tuple(absolute(text, folder) for text in texts.get("input", ())), texts.get("shape", ()),
-        texts.get("mask-input", ()), sizes,
+        texts.get("mask-input", ()), sizes, trust,
     )  # fmt: skip
 
 

@@ -37,6 +37,7 @@ class OpenOptions:
         custom: classes and functions by the name that the file has for them: ``module:name``, or the thing itself where
             the model is run in this process. For formats that take this option.
         given: inputs that the batch holds, of those that the model runs without (:attr:`ModelInfo.optional`).
+        trust: the user vouches for the file: code that stands in it may run.
     """
 
     imports: tuple[str, ...] = ()
@@ -47,6 +48,7 @@ class OpenOptions:
     constants: tuple[tuple[str, Any], ...] | None = None
     custom: tuple[tuple[str, Any], ...] | None = None
     given: tuple[str, ...] = ()
+    trust: bool = False
 
 
 @dataclass(frozen=True)

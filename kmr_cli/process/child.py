@@ -26,6 +26,7 @@ from kmr_cli.process.channel import Channel, pair
 from kmr_cli.process.codec import ProtocolError
 from kmr_cli.process.fields import fits
 from kmr_cli.process.scratch import Scratch
+from kmr_cli.process.search_path import leave_out_current_folder
 
 if TYPE_CHECKING:
     import subprocess
@@ -199,6 +200,7 @@ class Child:
             os.setsid()  # Ctrl-C in the terminal reaches the parent alone, which then ends this process
             _die_with(parent)
             os.environ["TMPDIR"] = tempfile.tempdir = str(self._scratch.path)
+            leave_out_current_folder()
             _redirect(None if self._debug else self._chatter.fileno())
             code = _serve(self._tasks, channel)
         finally:
@@ -328,6 +330,7 @@ def _signal_name(number: int) -> str:
 
 def serve(tasks: Mapping[str, Task]) -> NoReturn:
     """Entry of a fresh interpreter: the number of its socket and the parent's pid are in ``sys.argv``."""
+    leave_out_current_folder()
     here = socket.socket(fileno=int(sys.argv[1]))
     here.set_inheritable(False)
     parent = int(sys.argv[2])

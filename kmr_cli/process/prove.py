@@ -18,13 +18,14 @@ def prove(
     *,
     path: str,
     options: OpenOptions,
-    report: Tell,  # noqa: ARG001  (it takes a moment only)
-    sessions: Sessions | None = None,  # noqa: ARG001  (nothing is opened)
+    report: Tell,
+    sessions: Sessions | None = None,
 ) -> StructuralProof:
     """Read the graph of a file, and say what it allows.
 
     Raises:
         ModelFileError: no model, or a damaged one.
+        UnsafeModelError: its framework would have to trace it, and it could do harm.
         KmrError: its format does not hand out a graph.
     """
     format_ = detect(Path(path))
@@ -35,6 +36,8 @@ def prove(
             f"{Path(path).name}: {format_.FILE} is not proven by its graph",
             f"formats that are: {able}; check-batch-axis checks every format by running it",
         )
+    if optional(format_, "TRACED"):
+        (sessions or Sessions(reopens=False)).admit(path, options, report)
     return verdict.prove(graph(Path(path), options)).record
 
 

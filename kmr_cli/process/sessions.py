@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from kmr_cli.formats import detect
+from kmr_cli.formats.files import Seen
 from kmr_cli.formats.interface import Format, OpenOptions, Session
+from kmr_cli.process.admission import admit
 
 Tell: TypeAlias = Callable[[str, str], None]
 """``report(kind, text)``, as in :mod:`kmr_cli.process.child`."""
 
 
 class Sessions:
-    """Opens model files when they are first asked for.
+    """Opens model files when they are first asked for, and scans each of them before.
 
     Args:
         reopens: whether a model may be loaded a second time, which tells what it keeps from chance.
@@ -23,30 +25,45 @@ class Sessions:
     def __init__(self, *, reopens: bool) -> None:
         self._reopens = reopens
         self._open: dict[tuple[str, OpenOptions], Session] = {}
+        self._admitted: dict[tuple[str, bool], Seen] = {}
+
+    def admit(self, path: str, options: OpenOptions, report: Tell) -> None:
+        """Have a file scanned, once, and refuse it where it could do harm; or where it is not what was scanned.
+
+        Raises:
+            UnsafeModelError, ModelFileError: as :func:`kmr_cli.process.admission.admit` says.
+        """
+        key = path, options.trust
+        if key not in self._admitted:
+            self._admitted[key] = admit(Path(path), report, trust=options.trust)
+        self._admitted[key].refuse_changed()
 
     def get(self, path: str, options: OpenOptions, report: Tell) -> Session:
         """The session on a file, opened if it is not yet.
 
         Raises:
-            MissingFrameworkError, ModelFileError, ModelLoadError.
+            UnsafeModelError, MissingFrameworkError, ModelFileError, ModelLoadError.
         """
         key = path, options
         if key not in self._open:
             report("progress", "loading the model")
-            self._open[key] = self._load(path, options)
+            self._open[key] = self._load(path, options, report)
         return self._open[key]
 
-    def reopener(self, path: str, options: OpenOptions) -> Callable[[], Session] | None:
+    def reopener(self, path: str, options: OpenOptions, report: Tell) -> Callable[[], Session] | None:
         """Loads the same model afresh; None where that is not possible, or not meant to be."""
-        return (lambda: self._load(path, options)) if self._reopens else None
+        return (lambda: self._load(path, options, report)) if self._reopens else None
 
     def close(self) -> None:
         """Free them all."""
         while self._open:
             self._open.popitem()[1].close()
 
-    def _load(self, path: str, options: OpenOptions) -> Session:
-        return detect(Path(path)).open(Path(path), options)
+    def _load(self, path: str, options: OpenOptions, report: Tell) -> Session:
+        self.admit(path, options, report)
+        session = detect(Path(path)).open(Path(path), options)
+        self.admit(path, options, report)
+        return session
 
 
 class LiveSessions(Sessions):
@@ -61,7 +78,10 @@ class LiveSessions(Sessions):
         super().close()
         self._session.close()
 
-    def _load(self, path: str, options: OpenOptions) -> Session:  # noqa: ARG002  (there is no file)
+    def admit(self, path: str, options: OpenOptions, report: Tell) -> None:
+        """Nothing: there is no file."""
+
+    def _load(self, path: str, options: OpenOptions, report: Tell) -> Session:  # noqa: ARG002  (there is no file)
         if not options.training:
             return self._session
         session = self._format.adopt(self._model, training=True)

@@ -42,6 +42,7 @@ def check_batch_axis(
 
     With ``prove``, what its graph says is part of the verdict, where the format hands it out.
     """
+    sessions.admit(path, options, report)
     proof, unproven = proof_beside_passes(path, options, sessions) if prove else (None, NO_PROOF)
     return training_check.check_session(
         sessions.get(path, options, report),
@@ -50,7 +51,7 @@ def check_batch_axis(
         policy=policy,
         seed=seed,
         spare=spare,
-        reopen=sessions.reopener(path, options),
+        reopen=sessions.reopener(path, options, report),
         progress=lambda text: report("progress", text),
         proof=proof,
         unproven=unproven,

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from kmr_cli.pytest_plugin.guarded import GuardedModel
 
 _MARKER = (
-    "kmr_model(path, ..., imports=(), signature=None, tags=None, method=None, constants=None): the model files,"
-    " relative to rootdir, that the fixture kmr_model opens, one test for each"
+    "kmr_model(path, ..., imports=(), signature=None, tags=None, method=None, constants=None, trust=False): the model"
+    " files, relative to rootdir, that the fixture kmr_model opens, one test for each"
 )
 UPDATED = "kmr-inspect wrote"
 """Name of the user property that tells, across processes, of a snapshot that a test wrote."""
@@ -51,6 +51,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="SavedModel: signature to run.")  # fmt: skip
     add("--kmr-tag", dest="kmr_tags", metavar="TAG", action="append", default=[],
         help="SavedModel: tag set to open (repeatable).")  # fmt: skip
+    add("--kmr-trust", dest="kmr_trust", action="store_true", default=False,
+        help="Load the models whatever a scan finds in them: you vouch for their makers.")  # fmt: skip
     add("--kmr-all-methods", dest="kmr_all_methods", action="store_true", default=False,
         help="Check every exported method or signature of the models, not the usual one alone.")  # fmt: skip
     add("--kmr-snapshot", dest="kmr_snapshot", metavar="FILE", default=None,
@@ -68,6 +70,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("kmr_method", "As --kmr-method.", default="")
     parser.addini("kmr_signature", "As --kmr-signature.", default="")
     parser.addini("kmr_tags", "As --kmr-tag, one per line.", type="linelist")
+    parser.addini("kmr_trust", "As --kmr-trust.", type="bool", default=False)
     parser.addini("kmr_all_methods", "As --kmr-all-methods.", type="bool", default=False)
     parser.addini("kmr_snapshot", "As --kmr-snapshot, relative to rootdir.", default="")
 

@@ -66,7 +66,8 @@ class Asked:
             masks=self.policy.masks or said.mask_input,
             batch_sizes=self.typed_sizes or said.batch_sizes or self.policy.batch_sizes,
         )
-        return replace(self, inputs=data[0], shapes=data[1], policy=policy)
+        opening = replace(self.opening, trust=self.opening.trust or bool(said.trust))
+        return replace(self, inputs=data[0], shapes=data[1], policy=policy, opening=opening)
 
     def snapshot_of(self, model: Path) -> Path | None:
         """The snapshot that a model is compared with, or None."""
@@ -176,6 +177,7 @@ def _opening(config: pytest.Config) -> OpenOptions:
         tuple(tags) or None,
         method=method or None,
         constants=parse_constants(constants) if constants else None,
+        trust=bool(config.getoption("kmr_trust") or config.getini("kmr_trust")),
     )
 
 

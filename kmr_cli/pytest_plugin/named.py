@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
 from kmr_cli.config.constants import constants_of
+from kmr_cli.config.per_model import settings_of
 from kmr_cli.errors import KmrError
 from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.pytest_plugin.asked import asked_of, shown_path
@@ -41,7 +42,7 @@ def named_models(config: pytest.Config, test: pytest.Item) -> list[Named]:
     if any(mark.name == "kmr_model" for mark in _marks_of_parameters(test)):
         return []  # then each of them names its own
     asked = asked_of(config)
-    return [Named(path, shown_path(config, path), asked.opening, asked=True) for path in asked.models]
+    return [Named(path, shown_path(config, path), asked.of(path).opening, asked=True) for path in asked.models]
 
 
 def _marks_of_parameters(test: pytest.Item) -> Iterator[pytest.Mark]:
@@ -55,9 +56,9 @@ def _marks_of_parameters(test: pytest.Item) -> Iterator[pytest.Mark]:
 
 def _marked(config: pytest.Config, marker: pytest.Mark) -> list[Named]:
     said = marker.kwargs
-    unknown = said.keys() - {"imports", "signature", "tags", "method", "constants"}
+    unknown = said.keys() - {"imports", "signature", "tags", "method", "constants", "trust"}
     if unknown or not all(isinstance(path, (str, os.PathLike)) for path in marker.args):
-        takes = 'paths, imports=[...], signature="...", tags=[...], method="..." and constants={...}'
+        takes = 'paths, imports=[...], signature="...", tags=[...], method="...", constants={...} and trust=True'
         refuse(f"kmr_model: the marker takes {takes}")
     tags, constants = said.get("tags"), said.get("constants")
     try:
@@ -66,10 +67,17 @@ def _marked(config: pytest.Config, marker: pytest.Mark) -> list[Named]:
         refuse(f"kmr_model: {exc}")
     opening = OpenOptions(
         tuple(said.get("imports", ())), said.get("signature"), None if tags is None else tuple(tags),
-        method=said.get("method"), constants=fixed,
+        method=said.get("method"), constants=fixed, trust=bool(said.get("trust")),
     )  # fmt: skip
     paths = [Path(os.path.normpath(config.rootpath / path)) for path in marker.args]
-    return [Named(path, shown_path(config, path), opening) for path in paths]
+    per_model = asked_of(config).per_model
+    return [
+        Named(
+            path, shown_path(config, path),
+            replace(opening, trust=opening.trust or bool(settings_of(per_model, path).trust)),
+        )
+        for path in paths
+    ]  # fmt: skip
 
 
 def refuse(text: str) -> NoReturn:

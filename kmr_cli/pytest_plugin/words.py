@@ -16,7 +16,7 @@ from kmr_cli.render.documents.findings import dependences, place, shown, title
 from kmr_cli.rules import remedy_of
 
 _OPTIONS = re.compile(
-    r"--(input|shape|batch-sizes?|mask-input|import|constant|method|signature|tag|all-methods|snapshot)\b"
+    r"--(input|shape|batch-sizes?|mask-input|import|constant|method|signature|tag|all-methods|snapshot|trust)\b"
 )
 """Of the commands, which the plugin has as well: ``--kmr-input``."""
 
@@ -89,4 +89,6 @@ def command_line(command: str, model: str, opening: OpenOptions, arguments: Sequ
         options += ["--method", opening.method]
     for name, value in opening.constants or ():
         options += ["--constant", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
+    if opening.trust:
+        options.append("--trust")
     return shown(shlex.join(["kmr-inspect", command, model, *options]))

@@ -57,6 +57,7 @@ class Grounds:
         skipped: the others of the same command.
         masks: that were examined, as ``--mask-input`` takes them: ``mask``, ``ids=0``.
         policy: what was asked for and made a difference, one line each: ``allow scores``, ``ignore KMR303``.
+        trusted: ``model``, ``baseline``: what was loaded whatever a scan found in it, as the user asked for.
     """
 
     model: tuple[FileDigest, ...] = ()
@@ -68,3 +69,4 @@ class Grounds:
     skipped: tuple[SkippedRule, ...] = ()
     masks: tuple[str, ...] = ()
     policy: tuple[str, ...] = ()
+    trusted: tuple[str, ...] = ()

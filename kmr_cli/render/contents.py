@@ -74,12 +74,18 @@ class Listing:
 
 @dataclass(frozen=True)
 class Samples:
-    """What went into and came out of layers; ``versions`` are those of the programs that ran the model."""
+    """What went into and came out of layers.
+
+    Attributes:
+        versions: of the programs that ran the model.
+        trusted: it was loaded whatever a scan found in it, as the user asked for.
+    """
 
     info: ModelInfo
     records: tuple[Record, ...]
     versions: Mapping[str, str]
     run: Run = Run()
+    trusted: bool = False
 
 
 def of_check(report: Report, path: str, run: Run) -> Outcome:

@@ -13,6 +13,7 @@ from zoo.samples import COMMAND, HOME
 
 from kmr_cli.errors import BatchError, KmrError, ModelRunError
 from kmr_cli.formats.facts import frameworks
+from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.process.child import Child
 
 # The tasks run in a fresh interpreter, so they live in a script of their own, which forks: as the command line does.
@@ -123,7 +124,7 @@ def test_the_child_goes_with_its_parent(number):
 
 
 ASKED = {
-    "options": None, "layers": (), "unresolved": (), "separator": "/", "calls": None, "sides": (), "batch": {},
+    "options": OpenOptions(), "layers": (), "unresolved": (), "separator": "/", "calls": None, "sides": (), "batch": {},
     "spare": None, "samples": (), "verify": False, "seed": 0,
 }  # fmt: skip
 

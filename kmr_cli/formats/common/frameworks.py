@@ -79,11 +79,8 @@ def import_user_modules(modules: Sequence[str]) -> None:
         ModelLoadError: one of them cannot be imported.
     """
     for name in modules:
-        here = str(Path.cwd())
-        if "" not in sys.path and here not in sys.path:
-            sys.path.insert(0, here)
         try:
-            importlib.import_module(name)
+            import_from_here(name)
         except ModuleNotFoundError as exc:
             if exc.name is not None and name.split(".")[0] == exc.name.split(".")[0]:
                 hint = "give the name as in a Python import (my_layers for ./my_layers.py), not a path"
@@ -91,6 +88,14 @@ def import_user_modules(modules: Sequence[str]) -> None:
             raise ModelLoadError(f"--import {name}: it needs {exc.name}, which is not installed") from exc
         except Exception as exc:
             raise ModelLoadError(f"--import {name}: {type(exc).__name__}: {first_line(exc)}") from exc
+
+
+def import_from_here(name: str) -> ModuleType:
+    """Import a module that the user has named, also one of the current folder, which else is not looked in."""
+    here = str(Path.cwd())
+    if "" not in sys.path and here not in sys.path:
+        sys.path.insert(0, here)
+    return importlib.import_module(name)
 
 
 def first_line(exc: BaseException) -> str:

@@ -60,34 +60,44 @@ def scan(path: Path) -> Iterable[Hazard]:
 def open(path: Path, options: OpenOptions) -> Session:  # noqa: A001
     """Import Keras and the user's modules; the model itself is built when it is first needed."""
     from kmr_cli.formats.common.frameworks import import_user_modules, require
+    from kmr_cli.formats.files import Seen
     from kmr_cli.formats.keras.describe.from_archive import describe_archive
-    from kmr_cli.formats.keras.describe.lambdas import refuse_lambda_arguments
     from kmr_cli.formats.keras.run.backend import import_keras
     from kmr_cli.formats.keras.run.bundled import import_bundled_layers
     from kmr_cli.formats.keras.run.custom import custom_objects
+    from kmr_cli.formats.keras.run.imports import only_of_the_user
     from kmr_cli.formats.keras.run.load import load_archive
     from kmr_cli.formats.keras.run.session import KerasSession
     from kmr_cli.formats.keras.run.subgraph import needed_part
 
+    seen = Seen(path)
     info, config, entry = describe_archive(path, NAME)
-    refuse_lambda_arguments(path, entry)
     if info.writer.startswith("Keras 2"):
         from kmr_cli.formats.keras.run.tf_keras_model import Keras2, load_by_tf_keras
 
         require("tf_keras", "keras2")
         import_user_modules(options.imports)
         custom = custom_objects(entry, options.imports, options.custom or ())
-        return KerasSession(
-            info, config, load=lambda _: load_by_tf_keras(path, custom), framework=Keras2(), training=options.training
-        )
+
+        def load_whole(_: object) -> Any:
+            seen.refuse_changed()
+            return load_by_tf_keras(path, custom, options.imports, trust=options.trust)
+
+        return KerasSession(info, config, load=load_whole, framework=Keras2(), training=options.training)
     import_keras()
     import_bundled_layers(entry)
     import_user_modules(options.imports)
     custom = custom_objects(entry, options.imports, options.custom or ())
+
+    def load(part: dict[str, Any] | None) -> Any:
+        seen.refuse_changed()
+        with only_of_the_user(options.imports):
+            return load_archive(path, config, part, custom, trust=options.trust)
+
     return KerasSession(
         info,
         config,
-        load=lambda part: load_archive(path, config, part, custom),
+        load=load,
         part=lambda wanted: needed_part(entry, config, wanted),
         training=options.training,
     )

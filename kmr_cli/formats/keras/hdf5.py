@@ -6,12 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kmr_cli.errors import MissingFrameworkError, ModelFileError, ModelLoadError
+from kmr_cli.errors import MissingFrameworkError, ModelFileError
 from kmr_cli.formats import keras as shared
 from kmr_cli.formats.interface import OpenOptions, Session
 
 if TYPE_CHECKING:
-    from kmr_cli.formats.keras.describe.config import LayerConfig
     from kmr_cli.proof.graph import Graph
     from kmr_cli.records import Hazard, ModelInfo
 
@@ -73,17 +72,17 @@ def scan(path: Path) -> Iterable[Hazard]:
 def open(path: Path, options: OpenOptions) -> Session:  # noqa: A001
     """Import Keras and the user's modules; the model itself is loaded when it is first needed."""
     from kmr_cli.formats.common.frameworks import import_user_modules
+    from kmr_cli.formats.files import Seen
     from kmr_cli.formats.keras.describe.from_hdf5 import describe_hdf5
-    from kmr_cli.formats.keras.describe.lambdas import refuse_lambda_arguments
     from kmr_cli.formats.keras.run.backend import import_keras
     from kmr_cli.formats.keras.run.bundled import import_bundled_layers
     from kmr_cli.formats.keras.run.custom import custom_objects
+    from kmr_cli.formats.keras.run.imports import only_of_the_user
     from kmr_cli.formats.keras.run.load import load_error
     from kmr_cli.formats.keras.run.session import KerasSession
 
+    seen = Seen(path)
     info, config, entry, version = describe_hdf5(path, NAME)
-    _refuse_lambdas(path, config)
-    refuse_lambda_arguments(path, entry)
     import_keras()
     import_bundled_layers(entry)
     import_user_modules(options.imports)
@@ -94,18 +93,22 @@ def open(path: Path, options: OpenOptions) -> Session:  # noqa: A001
     def load(_: dict[str, Any] | None) -> Any:
         from kmr_cli.formats.keras.run.keras2 import load_by_keras3
 
+        seen.refuse_changed()
         try:
-            return load_by_keras3(path, entry, adapt=old, custom=custom, inputs=info.inputs if old else ())
+            with only_of_the_user(options.imports):
+                return load_by_keras3(
+                    path, entry, adapt=old, custom=custom, inputs=info.inputs if old else (), trust=options.trust
+                )
         except Exception as exc:
             if not old:
                 raise load_error(path, exc, version) from exc
-            return _by_tf_keras(path, session, exc, custom)
+            return _by_tf_keras(path, session, exc, custom, options)
 
     session = KerasSession(info, config, load, training=options.training)
     return session
 
 
-def _by_tf_keras(path: Path, session: Any, why: Exception, custom: dict[str, Any]) -> Any:
+def _by_tf_keras(path: Path, session: Any, why: Exception, custom: dict[str, Any], options: OpenOptions) -> Any:
     """Load with Keras 2 what Keras 3 cannot, and let the session tap it that way."""
     from kmr_cli.formats.common.frameworks import how_to_install, installed
     from kmr_cli.formats.keras.run.keras2 import NeedsKeras2Error
@@ -122,7 +125,7 @@ def _by_tf_keras(path: Path, session: Any, why: Exception, custom: dict[str, Any
             f"{path.name}: written by Keras 2, which Keras 3 cannot load ({reason})",
             how_to_install(KERAS2),
         ) from why
-    model = load_by_tf_keras(path, custom)
+    model = load_by_tf_keras(path, custom, options.imports, trust=options.trust)
     session.use(Keras2())
     return model
 
@@ -130,19 +133,6 @@ def _by_tf_keras(path: Path, session: Any, why: Exception, custom: dict[str, Any
 def _is_keras2_layer(message: str) -> bool:
     """Whether the class that Keras 3 does not know is one that Keras 2 had."""
     return any(name in message for name in ("TFOpLambda", "SlicingOpLambda", "LocallyConnected", "ThresholdedReLU"))
-
-
-def _refuse_lambdas(path: Path, config: LayerConfig) -> None:
-    if config.class_name == "Lambda":
-        raise ModelLoadError(
-            f"{path.name}: Lambda layer {config.name!r} holds Python code, which is not loaded",
-            "write it as a registered layer or with keras.ops and save the model again",
-        )
-    for layer in config.layers or ():
-        _refuse_lambdas(path, layer)
-    inner = config.child("layer")
-    if inner is not None:
-        _refuse_lambdas(path, inner)
 
 
 def graph(path: Path, options: OpenOptions) -> Graph:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import importlib
 import inspect
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from kmr_cli.errors import LayerError, ModelLoadError
-from kmr_cli.formats.common.frameworks import first_line
+from kmr_cli.formats.common.frameworks import first_line, import_from_here
 
 _NAMED = 6
 """Arguments of a constructor that a hint lists."""
@@ -27,10 +24,8 @@ def find(target: str) -> type:
     module_name, colon, class_name = target.partition(":")
     if not colon:
         raise LayerError(f"{target!r} isn't of the form PKG.MOD:CLASS", _as_target(target))
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))  # as `python -m` does: the layer is mostly in the folder one works in
     try:
-        module = importlib.import_module(module_name)
+        module = import_from_here(module_name)  # the layer is mostly in the folder one works in
     except ModuleNotFoundError as exc:
         raise LayerError(f"no module named {exc.name!r}", "is it installed, or in this folder?") from exc
     except Exception as exc:

@@ -71,6 +71,7 @@ def _opened_with(opening: OpenOptions) -> dict[str, Any]:
         "method": opening.method,
         "constants": {name: _plain(value) for name, value in opening.constants or ()},
         "imports": list(opening.imports),
+        "trust": opening.trust,
     }
 
 

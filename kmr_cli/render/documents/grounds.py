@@ -71,6 +71,8 @@ def _lines(grounds: Grounds) -> Iterator[tuple[str, str]]:
     yield from (("rules not looked at", text) for text in skipped_rules(grounds))
     if grounds.policy:
         yield "policy", "; ".join(map(shown, grounds.policy))
+    if grounds.trusted:
+        yield "trusted", ", ".join(grounds.trusted)
     if grounds.versions:
         yield "versions", versions(grounds)
 

@@ -101,6 +101,7 @@ def _samples(samples: Samples) -> dict[str, Any]:
         "command": "sample",
         "model": _model(samples.info),
         "versions": dict(samples.versions),
+        "trusted": samples.trusted,
         "records": [
             {
                 "layer": text(record.layer),
@@ -163,6 +164,7 @@ def grounds(rests_on: Grounds) -> dict[str, Any]:
         "rules": list(rests_on.rules),
         "rules_skipped": [{"rule": one.rule, "why": text(one.why)} for one in rests_on.skipped],
         "policy": texts(rests_on.policy),
+        "trusted": list(rests_on.trusted),
     }
 
 

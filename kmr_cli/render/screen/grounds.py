@@ -46,6 +46,8 @@ def _lines(grounds: Grounds) -> Iterator[tuple[str, str]]:
         yield "rules", "; ".join([f"{len(grounds.rules)} looked at", *_not(grounds)])
     if grounds.policy:
         yield "policy", "; ".join(map(for_terminal, grounds.policy))
+    if grounds.trusted:
+        yield "trusted", f"the {' and the '.join(grounds.trusted)}: loaded whatever a scan finds (--trust)"
     if grounds.versions:
         yield "versions", versions(grounds)
 

@@ -420,13 +420,6 @@ def test_a_module_to_import_that_is_not_there(tmp_path):
         keras_archive.open(zoo.saved("sequential", tmp_path), OpenOptions(imports=("no_such_module_here",)))
 
 
-def test_a_lambda_is_refused(tmp_path):
-    keras.Sequential([keras.Input((2,)), keras.layers.Lambda(lambda x: x + 1)]).save(tmp_path / "m.keras")
-    with pytest.raises(ModelLoadError, match="has a lambda as 'function': Python code, which is not loaded") as caught:
-        keras_archive.open(tmp_path / "m.keras", OPTIONS).capture({"input_layer": np.ones((1, 2), "f4")}, Taps(()))
-    assert caught.value.hint
-
-
 def test_a_failing_run_names_the_layer(tmp_path):
     opened = Opened(zoo.saved("sequential", tmp_path))
     with pytest.raises(ModelRunError) as caught:

@@ -10,7 +10,7 @@ import pytest
 from zoo import keras as zoo
 from zoo import keras2
 
-from kmr_cli.errors import MissingFrameworkError, ModelFileError, ModelLoadError
+from kmr_cli.errors import MissingFrameworkError, ModelFileError
 from kmr_cli.formats.common import frameworks
 from kmr_cli.formats.interface import OpenOptions, Taps
 from kmr_cli.formats.keras import archive as keras_archive
@@ -205,15 +205,6 @@ def test_an_attribute_that_claims_too_many_names(tmp_path, monkeypatch):
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2), keras.layers.Dense(1)])
     model.save(tmp_path / "m.h5")
     fails(tmp_path / "m.h5", "layer_names claims more than 1 entries")
-
-
-def test_a_lambda_is_refused_before_anything_is_loaded(tmp_path):
-    import tf_keras
-
-    model = tf_keras.Sequential([tf_keras.Input((2,)), tf_keras.layers.Lambda(lambda x: x + 1, name="code")])
-    model.save(tmp_path / "m.h5")
-    with pytest.raises(ModelLoadError, match="Lambda layer 'code'"):
-        keras_h5.open(tmp_path / "m.h5", OPTIONS)
 
 
 # -- shapes by rule ----------------------------------------------------------------------------------------------

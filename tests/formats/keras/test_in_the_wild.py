@@ -2,6 +2,7 @@
 
 import json
 import sys
+import zipfile
 
 import h5py
 import keras
@@ -10,7 +11,9 @@ import pytest
 import tf_keras
 
 from kmr_cli import open_model
-from kmr_cli.errors import ModelLoadError
+from kmr_cli.errors import ModelFileError, ModelLoadError, UnsafeModelError
+from kmr_cli.formats import detect
+from kmr_cli.formats.interface import OpenOptions, Taps
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -176,11 +179,61 @@ def test_layers_of_a_class_of_sequential(tmp_path, module, library):
 
 
 @pytest.mark.parametrize(("library", "file"), [(keras, "model.keras"), (tf_keras, "model.h5"), (tf_keras, "m.keras")])
-def test_a_lambda_as_activation_is_named(tmp_path, library, file):
+def test_lambdas_are_refused_unless_they_are_trusted(tmp_path, library, file):
     x = library.Input((4,), name="x")
-    y = library.layers.Dense(3, activation=lambda t: t * 0.3, name="leaky")(x)
-    library.Model(x, library.layers.Dense(2, name="out")(y)).save(str(tmp_path / file))
-    refused = pytest.raises(ModelLoadError, match="'leaky' has a lambda as 'activation'")
-    with open_model(tmp_path / file, in_process=True) as opened, refused as raised:
-        opened.check_batch_axis(normal(4, 4))
-    assert "register_keras_serializable" in raised.value.hint
+    y = library.layers.Dense(3)(x)
+    y = library.layers.Lambda(lambda t: t + 1, name="code", output_shape=(3,))(y)
+    model = library.Model(x, library.layers.Dense(2, name="out")(y))
+    model.save(str(tmp_path / file))
+    data = normal(4, 4)
+    with open_model(tmp_path / file, in_process=True) as opened, pytest.raises(UnsafeModelError, match="lambda"):
+        opened.check_batch_axis(data)
+    with open_model(tmp_path / file, in_process=True, trust=True) as opened:
+        report = opened.check_batch_axis(data)
+        assert (report.verdict, report.grounds.trusted) == ("pass", ("model",))
+        (record,) = opened.sample("code", 1, data, side="out")
+        hidden = library.Model(model.inputs, model.get_layer("code").output)
+        np.testing.assert_allclose(record.value, np.asarray(hidden(data))[1], rtol=1e-6)
+
+
+def test_a_function_that_a_lambda_layer_names_is_no_code_of_the_file(tmp_path, module):
+    double = module("kmr_named_functions", "def double(x):\n    return 2 * x\n").double
+    keras.Sequential([keras.Input((2,)), keras.layers.Lambda(double, name="code")]).save(tmp_path / "m.keras")
+    with open_model(tmp_path / "m.keras", in_process=True, imports=["kmr_named_functions"]) as opened:
+        (record,) = opened.sample("code", 1, normal(2, 2), side="out")
+        np.testing.assert_array_equal(record.value, 2 * normal(2, 2)[1])
+
+
+@pytest.mark.parametrize(("library", "module"), [(keras, "keras_hub"), (tf_keras, "kmr_of_anybody")])
+def test_a_file_that_names_a_module_does_not_have_it_imported(tmp_path, monkeypatch, library, module):
+    model = library.Sequential([library.Input((2,)), library.layers.Dense(2, name="d")])
+    model.save(str(tmp_path / "was.keras"))
+    with zipfile.ZipFile(tmp_path / "was.keras") as source, zipfile.ZipFile(tmp_path / "m.keras", "w") as goal:
+        for name in source.namelist():
+            data = source.read(name)
+            if name == "config.json":
+                config = json.loads(data)
+                config.update(module=module, class_name="Odd", registered_name="Odd")
+                data = json.dumps(config).encode()
+            goal.writestr(name, data)
+    (tmp_path / f"{module}.py").write_text(f"open({str(tmp_path / 'canary')!r}, 'w')\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with open_model(tmp_path / "m.keras", in_process=True) as opened:
+        with pytest.raises(ModelLoadError, match="unknown custom class or function 'Odd'") as raised:
+            opened.check_batch_axis(normal(2, 2))
+        assert "imports=" in str(raised.value)
+    assert not (tmp_path / "canary").exists()
+    with open_model(tmp_path / "m.keras", in_process=True, imports=[module]) as opened, pytest.raises(ModelLoadError):
+        opened.check_batch_axis(normal(2, 2))
+    assert (tmp_path / "canary").exists()
+    sys.modules.pop(module)
+
+
+@pytest.mark.parametrize(("library", "file"), [(keras, "model.keras"), (keras, "model.h5"), (tf_keras, "m.keras")])
+def test_a_file_that_is_swapped_before_keras_builds_the_model_is_not_built(tmp_path, library, file):
+    path = tmp_path / file
+    library.Sequential([library.Input((2,), name="x"), library.layers.Dense(2)]).save(str(path))
+    session = detect(path).open(path, OpenOptions())
+    path.write_bytes(path.read_bytes())
+    with pytest.raises(ModelFileError, match="changed"):
+        session.capture({"x": normal(2, 2)}, Taps(()))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from kmr_cli.errors import ModelLoadError
+from kmr_cli.formats.common.frameworks import import_from_here
 from kmr_cli.formats.keras.describe.names import BUILT_IN
 
 
@@ -37,7 +37,7 @@ def custom_objects(entry: Any, imports: Iterable[str], given: Iterable[tuple[str
 def _imported(name: str, reference: str) -> Any:
     module, _, attribute = reference.partition(":")
     try:
-        thing: Any = importlib.import_module(module)
+        thing: Any = import_from_here(module)
         for part in attribute.split("."):
             thing = getattr(thing, part)
     except Exception as exc:

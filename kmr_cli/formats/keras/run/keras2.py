@@ -46,6 +46,7 @@ def load_by_keras3(
     adapt: bool,
     custom: dict[str, Any] | None = None,
     inputs: Sequence[TensorSpec] = (),
+    trust: bool = False,
 ) -> Any:
     """Build a model of an ``.h5`` with Keras 3 and load its weights by layer name.
 
@@ -55,6 +56,7 @@ def load_by_keras3(
         adapt: whether Keras 2 wrote it, so that arguments which Keras 3 no longer knows have to go.
         custom: classes and functions by name, which the user's modules define.
         inputs: what the file declares: a model that takes something else was read wrongly.
+        trust: code that the file holds may run.
 
     Raises:
         NeedsKeras2Error: an argument that would have an effect is unknown, a function means something else by now, or
@@ -78,7 +80,7 @@ def load_by_keras3(
         h5py.File(path, "r") as file,
         no_random_numbers(),
         saving_options.keras_option_scope(use_legacy_config=True),
-        serialization_lib.SafeModeScope(True),
+        serialization_lib.SafeModeScope(not trust),
     ):
         model = saving_utils.model_from_config(config, custom_objects={**_custom_objects(), **(custom or {})})
         _refuse_other_inputs(model, inputs)

@@ -35,7 +35,12 @@ class CannotShortenError(Exception):
 
 
 def load_archive(
-    path: Path, config: LayerConfig, subgraph: dict[str, Any] | None = None, custom: dict[str, Any] | None = None
+    path: Path,
+    config: LayerConfig,
+    subgraph: dict[str, Any] | None = None,
+    custom: dict[str, Any] | None = None,
+    *,
+    trust: bool = False,
 ) -> Any:
     """Build a model of an archive and load its weights.
 
@@ -44,6 +49,7 @@ def load_archive(
         config: its whole config, parsed.
         subgraph: a config entry for a part of its graph; None for the whole model.
         custom: classes and functions by name, which the user's modules define.
+        trust: code that the file holds may run.
 
     Returns:
         The model. Of a part, the outputs mean nothing: it is there to be tapped.
@@ -59,21 +65,21 @@ def load_archive(
         # Keras takes a config apart while it reads it, so it gets its own.
         entry = copy.deepcopy(subgraph) if subgraph is not None else read_json(path, archive, CONFIG)
         try:
-            return _load_quickly(path, archive, config, entry)
+            return _load_quickly(path, archive, config, entry, trust=trust)
         except KmrError:
             raise
         except Exception as exc:
             if subgraph is not None:
                 raise CannotShortenError(str(exc)) from exc
-        return _load_by_keras(path, writer)
+        return _load_by_keras(path, writer, trust=trust)
 
 
-def _load_by_keras(path: Path, writer: object) -> Any:
+def _load_by_keras(path: Path, writer: object, *, trust: bool) -> Any:
     from keras.src.saving import saving_lib
 
     try:
         with path.open("rb") as file:
-            return saving_lib.load_model(file, compile=False, safe_mode=True)
+            return saving_lib.load_model(file, compile=False, safe_mode=not trust)
     except Exception as exc:
         raise load_error(path, exc, writer) from exc
 
@@ -87,8 +93,10 @@ def load_error(path: Path, exc: Exception, writer: object = None) -> KmrError:
         writer: the version of Keras 3 that the file says it was written by, if it does.
     """
     text = str(exc)
-    unknown = re.search(r"Could not locate (?:class|function) '([^']+)'", text) or re.search(
-        r"Unknown (?:layer|activation function|initializer|object|[\w ]+?): '?([\w.>]+)'?", text
+    unknown = (
+        re.search(r"Could not locate (?:class|function) '([^']+)'", text)
+        or re.search(r"Could not deserialize (?:class|function|\w+) '([^']+)' because its parent module", text)
+        or re.search(r"Unknown (?:layer|activation function|initializer|object|[\w ]+?): '?([\w.>]+)'?", text)
     )
     if unknown:
         name = unknown[1].rpartition(">")[2]
@@ -137,14 +145,16 @@ def keras_message(exc: BaseException) -> str:
     return first_line(ValueError(text)) if text.strip() else type(exc).__name__
 
 
-def _load_quickly(path: Path, archive: zipfile.ZipFile, config: LayerConfig, entry: dict[str, Any]) -> Any:
+def _load_quickly(
+    path: Path, archive: zipfile.ZipFile, config: LayerConfig, entry: dict[str, Any], *, trust: bool
+) -> Any:
     from keras.src.saving import saving_lib, serialization_lib
 
     if any(name.startswith("assets/") for name in archive.namelist()):
         raise CannotShortenError("vocabularies and other files beside the weights")
     entry = {**entry, "compile_config": None}
     with no_random_numbers(), serialization_lib.ObjectSharingScope():
-        model = serialization_lib.deserialize_keras_object(entry, safe_mode=True)
+        model = serialization_lib.deserialize_keras_object(entry, safe_mode=not trust)
     with weights_file(path, archive) as file:
         if file is None:
             raise CannotShortenError("no HDF5 weights")

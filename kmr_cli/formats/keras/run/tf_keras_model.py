@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from kmr_cli.formats.interface import TrainingMode
 from kmr_cli.formats.keras.describe.config import LayerConfig
 from kmr_cli.formats.keras.describe.parts import PARTS, loop_reason
 from kmr_cli.formats.keras.run.capture import Tapper, trains_by_default
+from kmr_cli.formats.keras.run.imports import only_of_the_user
 from kmr_cli.formats.keras.run.load import load_error, quiet_keras
 from kmr_cli.formats.keras.run.paths import Place, Places
 from kmr_cli.formats.keras.run.training import in_inference, seeded_tensorflow
@@ -22,12 +23,16 @@ from kmr_cli.records import ModelInfo
 EXTRA = "keras2"
 
 
-def load_by_tf_keras(path: Path, custom: dict[str, Any] | None = None) -> Any:
+def load_by_tf_keras(
+    path: Path, custom: dict[str, Any] | None = None, imports: Sequence[str] = (), *, trust: bool = False
+) -> Any:
     """Load a model with Keras 2.
 
     Args:
         path: the file.
         custom: classes and functions by name, which the user's modules define.
+        imports: those modules.
+        trust: code that the file holds may run.
 
     Raises:
         MissingFrameworkError: ``tf_keras`` is not installed.
@@ -35,8 +40,11 @@ def load_by_tf_keras(path: Path, custom: dict[str, Any] | None = None) -> Any:
     """
     tf_keras = require("tf_keras", EXTRA)
     try:
-        with quiet_keras():
-            return tf_keras.models.load_model(path, custom_objects=custom, compile=False)
+        from tf_keras.src.saving.serialization_lib import SafeModeScope
+
+        # Of an .h5, load_model itself sets no mode.
+        with quiet_keras(), SafeModeScope(not trust), only_of_the_user(imports, "tf_keras"):
+            return tf_keras.models.load_model(path, custom_objects=custom, compile=False, safe_mode=not trust)
     except KmrError:
         raise
     except Exception as exc:

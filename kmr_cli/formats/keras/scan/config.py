@@ -37,7 +37,6 @@ _TOUCHES_FILES = ("io.", "train.", "summary.", "data.")
 _CONSTRUCTED = frozenset({"RaggedTensor", "SparseTensor", "IndexedSlices"})
 """Classes of TensorFlow whose methods make tensors."""
 _CODE = {
-    "Lambda": "Python code, which would run",
     "TFSMLayer": "a layer that loads another SavedModel from a path",
     "TorchModuleWrapper": "a layer that unpickles a module",
     "JaxLayer": "a layer that holds Python code",
@@ -109,6 +108,9 @@ def _named(entry: Mapping[str, Any], kind: str, config: Any, where: str) -> Iter
         return
     if kind == "function":
         kind = str(config)
+    if kind == "Lambda":
+        yield from _lambda(config, where)
+        return
     package = str(module).partition(".")[0] if module and module != "builtins" else ""
     marked = registered if isinstance(registered, str) and ">" in registered else kind
     owner, _, name = marked.rpartition(">")
@@ -123,6 +125,19 @@ def _named(entry: Mapping[str, Any], kind: str, config: Any, where: str) -> Iter
             yield from _of_nobody(name, where)
     elif owner not in _OWN_PACKAGES:
         yield Hazard("foreign", where, f"names {marked if owner else _full(module, kind)}, which is not part of Keras")
+
+
+def _lambda(config: Any, where: str) -> Iterator[Hazard]:
+    """A layer around a function: its code, unless the file only names it. What is named is judged where it stands."""
+    said = config if isinstance(config, dict) else {}
+    function, kinds = said.get("function"), (said.get("function_type"), said.get("output_shape_type"))
+    if isinstance(function, dict) and (function.get("class_name") == "function" or is_lambda(function)):
+        return
+    if isinstance(function, str) and kinds[0] == "function" and kinds[1] != "lambda":
+        if function not in _listed():
+            yield from _of_nobody(function, where)
+        return
+    yield Hazard("code", where, "a Lambda layer: Python code, which would run")
 
 
 def _of_keras(full: str, kind: str, where: str) -> Iterator[Hazard]:

@@ -1,0 +1,37 @@
+"""No module is imported because a file names it: Keras does that for some, and Keras 2 for any."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import ModuleType, SimpleNamespace
+
+_OWN = frozenset({"keras", "tf_keras", "tensorflow"})
+"""Packages of Keras itself, which are there already; a scan has looked at what is named of them."""
+
+
+@contextmanager
+def only_of_the_user(modules: Sequence[str], library: str = "keras") -> Iterator[None]:
+    """While it is open, a config makes Keras import nothing but its own modules and those of the user's packages.
+
+    What else it names is not found, as if it were not installed.
+
+    Args:
+        modules: that the user has named to be imported.
+        library: ``keras`` or ``tf_keras``.
+    """
+    serialization = importlib.import_module(f"{library}.src.saving.serialization_lib")
+    known = _OWN | {name.partition(".")[0] for name in modules}
+
+    def import_module(name: str) -> ModuleType:
+        if name.partition(".")[0] not in known:
+            raise ModuleNotFoundError(name)
+        return importlib.import_module(name)
+
+    original = serialization.importlib
+    serialization.importlib = SimpleNamespace(import_module=import_module)
+    try:
+        yield
+    finally:
+        serialization.importlib = original

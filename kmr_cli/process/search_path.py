@@ -1,0 +1,24 @@
+"""Where modules are looked for: not in the current folder, which may have come with the model, unless the user says so.
+
+Who imports from there adds it (``--import``, ``--layer-class``).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.machinery import PathFinder
+
+_NEEDED = "h5py"
+"""One of the packages that this program needs: where they are, models' folders are not."""
+
+
+def leave_out_current_folder() -> None:
+    """Take it off ``sys.path``, however it is written there; unless this program's own packages are in it."""
+    try:
+        here = os.path.realpath(os.getcwd())  # noqa: PTH109  (text is all that is compared)
+    except OSError:  # it was removed
+        here = ""
+    kept = [entry for entry in sys.path if os.path.realpath(entry) != here]
+    if len(kept) < len(sys.path) and PathFinder.find_spec(_NEEDED, kept) is not None:
+        sys.path[:] = kept
