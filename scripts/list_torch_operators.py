@@ -5,6 +5,7 @@ Run it with the newest torch:
 """
 
 import torch
+import torch.ao.quantization.fx._decomposed  # registers what quantization leaves
 
 CUT = {"aten::save": "writes a file", "aten::from_file": "reads a file"}
 CUT_NAMESPACES = {

@@ -15,6 +15,7 @@ from kmr_cli.api.grounds import Digests
 from kmr_cli.api.model import Model
 from kmr_cli.api.versions import versions_of
 from kmr_cli.config.constants import constants_of
+from kmr_cli.config.limits import NONE, Limits
 from kmr_cli.config.policy import Policy
 from kmr_cli.errors import KmrError
 from kmr_cli.formats.files import inside
@@ -47,6 +48,7 @@ def verify(
     fork: bool = False,
     debug: bool = False,
     report: Callable[[str, str], None] = lambda _kind, _text: None,
+    limits: Limits = NONE,
 ) -> Iterator[CertificateLine]:
     """Every statement of a certificate, in the order in which they are looked at.
 
@@ -59,6 +61,7 @@ def verify(
         fork: run the child that way.
         debug: as everywhere.
         report: told of progress and notices.
+        limits: what the child may take.
 
     Raises:
         KmrError: the model cannot be opened, though its files are those of the certificate.
@@ -68,7 +71,7 @@ def verify(
     if any(line.standing == "differs" for line in differing):
         return  # whatever else it says, it says of another model
     opening = opening_of(certificate, imports, trust=trust)
-    with Model(str(model), opening, fork=fork, debug=debug, report=report) as opened:
+    with Model(str(model), opening, fork=fork, debug=debug, report=report, limits=limits) as opened:
         yield from _proof(certificate, opened)
         yield from _consistent(certificate)
         yield from _passes(certificate, opened, again)

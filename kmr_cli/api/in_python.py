@@ -74,6 +74,13 @@ def _number(name: str) -> Callable[[re.Match[str]], str]:
     return said
 
 
+def _one_text(name: str) -> Callable[[re.Match[str]], str]:
+    def said(found: re.Match[str]) -> str:
+        return f"{name}={found[1]!r}" if found[1] else f"{name}="
+
+    return said
+
+
 def _option(name: str, value: str, said: Callable[[re.Match[str]], str]) -> tuple[re.Pattern[str], Callable[..., str]]:
     run = rf"--{name}\b(?!-)(?: {value})?(?: --{name} {value})*"
     return re.compile(run), said
@@ -89,6 +96,8 @@ _RULES: Sequence[tuple[re.Pattern[str], Callable[[re.Match[str]], str] | str]] =
     (re.compile(r"--no-verify"), "verify=False"),
     (re.compile(r"--training"), "training=True"),
     (re.compile(r"--trust\b"), "trust=True"),
+    (re.compile(r"--timeout\b(?: (\d+))?"), _number("timeout")),
+    (re.compile(r"--memory\b(?: (\d+\w*))?"), _one_text("memory")),
     _option("input", _NAMED, _mapping("batch", lambda _: "array")),
     _option("shape", _NAMED, _mapping("shapes", repr)),
     _option("constant", _NAMED, _mapping("constants", str)),

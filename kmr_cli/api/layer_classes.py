@@ -9,6 +9,7 @@ from typing import Any
 from kmr_cli.api.versions import versions_of
 from kmr_cli.batch.synthetic import speaks_of_dtype
 from kmr_cli.batch.words import show_shape
+from kmr_cli.config.limits import NONE, Limits
 from kmr_cli.config.policy import Policy
 from kmr_cli.errors import ModelRunError
 from kmr_cli.formats import all_formats
@@ -32,10 +33,15 @@ class LayerClasses:
     """Checks layer classes, one after the other, in one child process. Close it, or use it as a context manager."""
 
     def __init__(
-        self, *, fork: bool = False, debug: bool = False, report: Callable[[str, str], None] = lambda _kind, _text: None
+        self,
+        *,
+        fork: bool = False,
+        debug: bool = False,
+        report: Callable[[str, str], None] = lambda _kind, _text: None,
+        limits: Limits = NONE,
     ) -> None:
         self._child = Child(TASKS, fork=fork, debug=debug)
-        self._report = report
+        self._report, self._limits = report, limits
 
     def check(
         self,
@@ -70,7 +76,7 @@ class LayerClasses:
             "training": training,
         }  # fmt: skip
         try:
-            report: Report = self._child.run("check_layer_class", asked, self._report)
+            report: Report = self._child.run("check_layer_class", asked, self._report, self._limits)
         except ModelRunError as exc:
             exc.hint = _how_to_feed(inputs, exc)
             raise

@@ -24,6 +24,7 @@ from kmr_cli.config.arguments import layer_patterns, refuse_call
 from kmr_cli.config.batch_sizes import checked_sizes
 from kmr_cli.config.constants import constants_of
 from kmr_cli.config.layers import choose, unknown_layer
+from kmr_cli.config.limits import NONE, Limits, limits_of
 from kmr_cli.config.masks import masks_of
 from kmr_cli.config.policy import Policy
 from kmr_cli.config.samples import Index, resolve_index
@@ -47,6 +48,8 @@ def open_model(
     custom_objects: Mapping[str, Any] | None = None,
     in_process: bool = False,
     trust: bool = False,
+    timeout: float | None = None,
+    memory: int | str | None = None,
 ) -> Model:
     """Open a saved model. Reads only what the file declares; the framework comes in when the model is to be run.
 
@@ -66,10 +69,13 @@ def open_model(
             registered. Without ``in_process`` they must be defined in a module.
         in_process: run the model in this process instead of a child of its own.
         trust: load the file whatever a scan finds in it, the code of Keras' Lambda layers included.
+        timeout: seconds that each question to the model may take; None for as long as it takes.
+        memory: what its process may hold, in bytes or as ``"4G"``; None for as much as it needs.
 
     Raises:
         ModelFileError: nothing there, damaged, or not a model.
         UnsafeModelError: when it is to be run: a scan found what could do harm.
+        LimitError: it took longer, or more memory, than it may.
         KmrError: a live model that no format takes, or without ``in_process``.
 
     >>> from kmr_cli import open_model
@@ -86,7 +92,7 @@ def open_model(
         tuple(imports), signature, None if tags is None else tuple(tags), method=method, constants=fixed, custom=custom,
         trust=trust,
     )  # fmt: skip
-    return Model(model, options, in_process=in_process)
+    return Model(model, options, in_process=in_process, limits=limits_of(timeout, memory))
 
 
 def check_batch_axis(
@@ -107,6 +113,8 @@ def check_batch_axis(
     constants: Mapping[str, Any] | None = None,
     custom_objects: Mapping[str, Any] | None = None,
     trust: bool = False,
+    timeout: float | None = None,
+    memory: int | str | None = None,
 ) -> Report:
     """Whether the samples of a batch are independent at every layer of a model: all in one call.
 
@@ -128,9 +136,11 @@ def check_batch_axis(
         constants: arguments that are the same for the whole batch.
         custom_objects: Keras: classes and functions by name, as for :func:`open_model`.
         trust: load the file whatever a scan finds in it.
+        timeout: seconds that it may take, as for :func:`open_model`, and so is memory.
+        memory: what its process may hold.
 
     Raises:
-        ModelFileError, UnsafeModelError, BatchError, MissingFrameworkError, ModelLoadError, ModelRunError.
+        ModelFileError, UnsafeModelError, LimitError, BatchError, MissingFrameworkError, ModelLoadError, ModelRunError.
 
     >>> from kmr_cli import check_batch_axis
     >>> check_batch_axis("sample_models/digits.keras", "sample_models/digits.npz").verdict
@@ -152,6 +162,8 @@ def check_batch_axis(
         custom_objects=custom_objects,
         in_process=live,
         trust=trust,
+        timeout=timeout,
+        memory=memory,
     ) as opened_model:
         return opened_model.check_batch_axis(
             batch, policy=policy, size=size, batch_sizes=batch_sizes, shapes=shapes, seed=seed, training=training,
@@ -175,11 +187,14 @@ class Model:
         fork: bool = False,
         debug: bool = False,
         report: Callable[[str, str], None] = lambda _kind, _text: None,
+        limits: Limits = NONE,
     ) -> None:
         if isinstance(model, (str, Path)):
-            self._opened = open_file(Path(model), options, in_process=in_process, fork=fork, debug=debug, report=report)
+            self._opened = open_file(
+                Path(model), options, in_process=in_process, fork=fork, debug=debug, report=report, limits=limits
+            )
         else:
-            self._opened = open_live(model, options, in_process=in_process, report=report)
+            self._opened = open_live(model, options, in_process=in_process, report=report, limits=limits)
 
     @property
     def path(self) -> str:

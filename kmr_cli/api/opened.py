@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from kmr_cli.config.limits import NONE, Limits
 from kmr_cli.errors import KmrError, ModelLoadError
 from kmr_cli.formats import describe
 from kmr_cli.formats.files import Seen
@@ -113,19 +114,30 @@ class Opened:
 
 
 def open_file(
-    path: Path, options: OpenOptions, *, in_process: bool, fork: bool = False, debug: bool = False, report: Tell
+    path: Path,
+    options: OpenOptions,
+    *,
+    in_process: bool,
+    fork: bool = False,
+    debug: bool = False,
+    report: Tell,
+    limits: Limits = NONE,
 ) -> Opened:
     """Open a model file: read its description, in the process that will run it unless that is this one.
 
     Raises:
         ModelFileError: nothing there, damaged, or not a model.
+        LimitError: reading it took too long, or too much memory.
+        KmrError: limits for this process.
     """
+    if in_process:
+        _refuse(limits)
     path = path if in_process or fork else path.resolve()
     seen = Seen(path)
     if in_process:
         info = describe(path, options)[1]
         return Opened(path, options, info, Here(Sessions(reopens=False)), report, _whole(seen, path, info))
-    place = Apart(fork=fork, debug=debug)
+    place = Apart(fork=fork, debug=debug, limits=limits)
     try:
         info = place.run("describe", {"path": str(path), "options": options}, report)
         return Opened(path, options, info, place, report, _whole(seen, path, info))
@@ -140,7 +152,12 @@ def _whole(seen: Seen, path: Path, info: ModelInfo) -> Seen:
     return Seen(path, info.beside)
 
 
-def open_live(model: Any, options: OpenOptions, *, in_process: bool, report: Tell) -> Opened:
+def _refuse(limits: Limits) -> None:
+    if limits != NONE:
+        raise KmrError("timeout and memory are limits of another process", "leave out in_process=True, or the limits")
+
+
+def open_live(model: Any, options: OpenOptions, *, in_process: bool, report: Tell, limits: Limits = NONE) -> Opened:
     """Open a live object, which only this process can run.
 
     Raises:
@@ -154,6 +171,7 @@ def open_live(model: Any, options: OpenOptions, *, in_process: bool, report: Tel
     if options.method is not None or options.constants is not None or options.custom is not None or options.trust:
         given = "method, constants, custom_objects and trust are for model files"
         raise KmrError(given, "save the model and give its path")
+    _refuse(limits)
     format_, session = adopt(model)
     info = describe_live(format_, session, name=type(model).__name__)
     return Opened(None, options, info, Here(LiveSessions(format_, model, session)), report, None)

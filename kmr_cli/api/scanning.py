@@ -8,13 +8,16 @@ from pathlib import Path
 
 from kmr_cli.api.grounds import Digests
 from kmr_cli.api.versions import versions_of
+from kmr_cli.config.limits import NONE, Limits
 from kmr_cli.config.policy import rules_of
 from kmr_cli.formats.files import Seen, inside
 from kmr_cli.process.place import Apart
 from kmr_cli.records import Grounds, ScanReport
 
 
-def scan_model(path: str | os.PathLike[str], *, fork: bool = True, debug: bool = False) -> ScanReport:
+def scan_model(
+    path: str | os.PathLike[str], *, fork: bool = True, debug: bool = False, limits: Limits = NONE
+) -> ScanReport:
     """Look for what loading or running a model file could do beside computing: rules KMR501 and up.
 
     The file's bytes are read in a child process; no framework is imported, and nothing that the file names. A pass
@@ -24,6 +27,7 @@ def scan_model(path: str | os.PathLike[str], *, fork: bool = True, debug: bool =
         path: a model file, or a pickle as ``torch.save`` writes it.
         fork: fork the child where that is possible.
         debug: let the child's errors through.
+        limits: what the child may take.
 
     Raises:
         ModelFileError: nothing there, nothing that is a model, or a damaged one; or it changed meanwhile.
@@ -32,7 +36,7 @@ def scan_model(path: str | os.PathLike[str], *, fork: bool = True, debug: bool =
     place = Path(path)
     seen = Seen(place)
     files = dict(sorted(inside(place))) if place.is_dir() else {place.name: place}
-    apart = Apart(fork=fork, debug=debug)
+    apart = Apart(fork=fork, debug=debug, limits=limits)
     try:
         found: ScanReport = apart.run("scan", {"path": str(place)}, lambda _kind, _text: None)
     finally:

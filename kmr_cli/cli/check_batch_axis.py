@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from kmr_cli.check.check import Policy
     from kmr_cli.cli.exit_codes import ExitCode
+    from kmr_cli.config.limits import Limits
     from kmr_cli.formats.interface import OpenOptions
     from kmr_cli.records import Report
     from kmr_cli.render.contents import Run
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
 @jobs_option
 @outcomes.options("check-batch-axis")
 @options.opening
+@options.limits
 @options.debug
 def command(
     models: tuple[str, ...],
@@ -133,6 +135,7 @@ def command(
     if not (models or layer_class):
         refuse_no_model(masks=bool(masks), format_=format_, output=output, strict=strict)
     decided = rule_options.settings()
+    limits = options.typed_limits(decided)
     sources = [*models, *inputs, *(file for model in models for file in decided.of(model).input)]
     goal = target("check-batch-axis", format_, output, force=force, sources=sources)
     certified = certificate_module.place(
@@ -149,7 +152,7 @@ def command(
 
     def check(path: str, notify: Notify, fork: bool) -> Report:
         if layer_class:
-            with LayerClasses(fork=fork, debug=debug, report=notify) as classes:
+            with LayerClasses(fork=fork, debug=debug, report=notify, limits=limits) as classes:
                 return classes.check(
                     path, specs, arguments, imports=imports, size=batch_size, policy=policy, seed=seed,
                     training=training,
@@ -163,7 +166,7 @@ def command(
             batch_sizes=policy.batch_sizes if sizes is not None else said.batch_sizes or policy.batch_sizes,
         )
         way = options.trusted(way, said, file, notify)
-        with Model(file, way, fork=fork, debug=debug, report=notify) as model:
+        with Model(file, way, fork=fork, debug=debug, report=notify, limits=limits) as model:
             report = model.check_by_proof(policy=own) if proof_only else model.check_batch_axis(
                 data, policy=own, size=batch_size, shapes=sample_shapes, seed=seed, training=training,
                 proof=not no_proof,
@@ -175,7 +178,7 @@ def command(
                 notify("notice", line)
             return report
 
-    ways = _every_way(models, opening, debug=debug) if all_methods else {}
+    ways = _every_way(models, opening, limits, debug=debug) if all_methods else {}
     paths: tuple[str, ...] = (layer_class,) if layer_class else tuple(ways) or models
     with options.Messages() as messages:
         found = outcomes.Outcomes(
@@ -184,7 +187,7 @@ def command(
         if not paths:
             checked = []
             for case, report, run in check_library(
-                policy, seed=seed, training=training, messages=messages, debug=debug
+                policy, seed=seed, training=training, messages=messages, debug=debug, limits=limits
             ):
                 checked.append((case, report))
                 found.add(of_check(report, f"{case.target} ({case.form})", run))
@@ -233,7 +236,9 @@ def _refuse_contradictions(
         )
 
 
-def _every_way(models: Sequence[str], opening: OpenOptions, *, debug: bool) -> dict[str, tuple[str, OpenOptions]]:
+def _every_way(
+    models: Sequence[str], opening: OpenOptions, limits: Limits, *, debug: bool
+) -> dict[str, tuple[str, OpenOptions]]:
     """How each way into each model is called, and opened: the usual one first."""
     from pathlib import Path
 
@@ -243,7 +248,7 @@ def _every_way(models: Sequence[str], opening: OpenOptions, *, debug: bool) -> d
     found = {}
     for path in models:
         try:
-            info = describe(Path(path), opening, debug=debug)
+            info = describe(Path(path), opening, debug=debug, limits=limits)
         except KmrError:  # it is told when the model is opened
             found[path] = path, opening
             continue

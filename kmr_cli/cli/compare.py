@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 @outcomes.options("compare")
 @jobs_module.option
 @options.opening
+@options.limits
 @options.debug
 def command(
     models: tuple[str, ...],
@@ -85,6 +86,7 @@ def command(
 
     paths, baselines = baselines_of(models)
     decided = rule_options.settings()
+    limits = options.typed_limits(decided)
     policy = combine(decided, "compare", select=select, ignore=ignore, allow=allow, dashes="--")
     tolerances = _tolerances(rtol, atol, ulp, decided.tolerance)
     opening = options.open_options(imports, signature, tags, method, constants, trust)
@@ -97,11 +99,11 @@ def command(
         baseline = baselines[path]
         data, sample_shapes = options.data(decided.of(path), inputs, given)
         way = options.trusted(opening, decided.of(path), path, notify)
-        with Model(path, way, fork=fork, debug=debug, report=notify) as model:
+        with Model(path, way, fork=fork, debug=debug, report=notify, limits=limits) as model:
             if is_meant_as_snapshot(baseline):
                 return compare_with_snapshot(model, baseline, data, tolerances=tolerances, policy=policy)
             way = options.trusted(opening, decided.of(baseline), str(baseline), notify)
-            with Model(str(baseline), way, fork=fork, debug=debug, report=notify) as other:
+            with Model(str(baseline), way, fork=fork, debug=debug, report=notify, limits=limits) as other:
                 result = compare_models(
                     model, other, data, size=batch_size, shapes=sample_shapes, seed=seed,
                     tolerances=tolerances, policy=policy,

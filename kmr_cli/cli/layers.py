@@ -10,6 +10,7 @@ from kmr_cli.cli import options, target
 from kmr_cli.cli.clock import Clock
 
 if TYPE_CHECKING:
+    from kmr_cli.config.limits import Limits
     from kmr_cli.formats.interface import OpenOptions
     from kmr_cli.records import ModelInfo
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @target.options("layers", output="Write it into FILE ({suffixes}) instead of printing it.")
 @options.opening
+@options.limits
 @options.debug
 def command(
     model: str,
@@ -66,7 +68,11 @@ def command(
     clock = Clock()
     goal = target.target("layers", format_, output, force=force, sources=[model])
     opening = options.open_options(imports, signature, tags, method, constants, trust)
-    info = _run(model, opening, shapes, debug) if shapes else describe(Path(model), opening, debug=debug)
+    limits = options.typed_limits()
+    if shapes:
+        info = _run(model, opening, shapes, limits, debug)
+    else:
+        info = describe(Path(model), opening, debug=debug, limits=limits)
     shown = tuple(
         layer
         for layer in info.layers
@@ -88,7 +94,7 @@ def command(
         goal.write(Listing(info, shown, clock.run()), messages)
 
 
-def _run(model: str, opening: OpenOptions, shapes: tuple[str, ...], debug: bool) -> ModelInfo:
+def _run(model: str, opening: OpenOptions, shapes: tuple[str, ...], limits: Limits, debug: bool) -> ModelInfo:
     """What the file declares, completed by a run."""
     from kmr_cli.api.model import Model
     from kmr_cli.api.shapes import with_shapes
@@ -100,5 +106,5 @@ def _run(model: str, opening: OpenOptions, shapes: tuple[str, ...], debug: bool)
             if kind == "progress":  # notices are of what the data is good for, and here only its shape counts
                 messages(kind, text)
 
-        with Model(model, opening, fork=True, debug=debug, report=report) as opened:
+        with Model(model, opening, fork=True, debug=debug, report=report, limits=limits) as opened:
             return with_shapes(opened, given)

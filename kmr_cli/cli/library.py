@@ -13,6 +13,7 @@ from kmr_cli.cli.clock import Clock
 if TYPE_CHECKING:
     from kmr_cli.check.bundled import Case
     from kmr_cli.cli.messages import Messages
+    from kmr_cli.config.limits import Limits
     from kmr_cli.config.policy import Policy
     from kmr_cli.records import Report
     from kmr_cli.render.contents import Run
@@ -56,7 +57,7 @@ _OF_A_MODEL = (
 
 
 def check_library(
-    policy: Policy, *, seed: int, training: bool, messages: Messages, debug: bool
+    policy: Policy, *, seed: int, training: bool, messages: Messages, debug: bool, limits: Limits
 ) -> Iterator[tuple[Case, Report, Run]]:
     """Check the bundled layers, one after the other. Those that mix by design are allowed to.
 
@@ -66,11 +67,12 @@ def check_library(
         training: in training mode.
         messages: shows notices and progress.
         debug: show what the framework prints.
+        limits: what each check may take.
     """
     from kmr_cli.api.layer_classes import LayerClasses
     from kmr_cli.check.bundled import CASES
 
-    with LayerClasses(fork=True, debug=debug, report=messages) as classes:
+    with LayerClasses(fork=True, debug=debug, report=messages, limits=limits) as classes:
         for case in CASES:
             allow = (*policy.allow, "*") if case.by_design else policy.allow
             design = replace(policy, allow=allow, masks=case.masks)

@@ -14,7 +14,9 @@ from kmr_cli.cli.messages import Messages as Messages
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from kmr_cli.config.limits import Limits
     from kmr_cli.config.per_model import ModelSettings
+    from kmr_cli.config.pyproject import Settings
     from kmr_cli.formats.interface import OpenOptions
     from kmr_cli.records import SampleShape
 
@@ -26,6 +28,39 @@ trust = click.option(
     "--trust", is_flag=True,
     help="Load MODEL whatever a scan finds in it, code of Lambda layers included: you vouch for its maker.",
 )  # fmt: skip
+
+
+_TYPED = "kmr_cli.limits"
+"""Where a command's context keeps what was typed."""
+
+
+def limits(command: Command) -> Command:
+    """``--timeout`` and ``--memory``; :func:`typed_limits` says what they are."""
+
+    def keep(context: click.Context, parameter: click.Parameter, value: object) -> None:
+        context.meta.setdefault(_TYPED, {})[parameter.name] = value
+
+    for option in (
+        click.option(
+            "--memory", metavar="SIZE", expose_value=False, callback=keep,
+            help="End the model's process if it holds more memory than SIZE, as in 4G or 500M; exit code 4.",
+        ),
+        click.option(
+            "--timeout", type=float, metavar="SECONDS", expose_value=False, callback=keep,
+            help="End the model's process if reading the file, or running the model, takes longer; exit code 4.",
+        ),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def typed_limits(decided: Settings | None = None) -> Limits:
+    """What the model's process may take: as typed, else as ``[tool.kmr-inspect]`` says."""
+    from kmr_cli.config.limits import limits_of
+
+    typed = click.get_current_context().meta.get(_TYPED, {})
+    said = {name: getattr(decided, name, None) for name in ("timeout", "memory")}
+    return limits_of(**{name: said[name] if typed.get(name) is None else typed[name] for name in said})
 
 
 def batch(command: Command) -> Command:

@@ -28,6 +28,7 @@ from kmr_cli.cli.clock import Clock
     " (with @SAMPLE where there are several; LAYER#CALL/PORT in .h5).",
 )
 @options.opening
+@options.limits
 @options.debug
 def command(
     model: str,
@@ -73,13 +74,15 @@ def command(
 
     clock = Clock()
     indices = parse_index(index)
-    said = rule_options.settings().of(model)
+    decided = rule_options.settings()
+    said = decided.of(model)
     data, own = options.data(said, inputs, options.parse_shapes(shapes))
     goal = target.target("sample", format_, output, force=force, sources=[model, *inputs, *said.input])
     opening = options.open_options(imports, signature, tags, method, constants, trust)
     messages = options.Messages()
     opening = options.trusted(opening, said, model, messages)
-    with messages, Model(model, opening, fork=True, debug=debug, report=messages) as opened:
+    limits = options.typed_limits(decided)
+    with messages, Model(model, opening, fork=True, debug=debug, report=messages, limits=limits) as opened:
         refuse = None if goal.place is None else limit_of(goal.output or "")
         if refuse is not None:  # before the model runs, as far as the file tells
             samples = least_number(indices, slices_are_filled=not data and batch_size is None)

@@ -15,6 +15,7 @@ from kmr_cli.cli.target import target
 if TYPE_CHECKING:
     from kmr_cli.cli.exit_codes import ExitCode
     from kmr_cli.cli.jobs import Notify
+    from kmr_cli.config.limits import Limits
     from kmr_cli.records import ScanReport
 
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 @click.argument("models", metavar="MODEL...", nargs=-1, required=True)
 @outcomes.options("scan")
 @jobs_module.option
+@options.limits
 @options.debug
 def command(
     models: tuple[str, ...], strict: bool, format_: str | None, output: str | None, force: bool, jobs: int, debug: bool
@@ -44,7 +46,7 @@ def command(
     goal = target("scan", format_, output, force=force, sources=models)
     with options.Messages() as messages:
         told = outcomes.Outcomes("scan", goal, strict=strict, several=len(models) > 1, messages=messages)
-        work = partial(_scan, debug=debug)
+        work = partial(_scan, debug=debug, limits=options.typed_limits())
         with closing(jobs_module.run_each(models, work, jobs=jobs, messages=messages, debug=debug)) as finished:
             for one in finished:
                 if one.result is None:
@@ -55,7 +57,7 @@ def command(
         return told.finish()
 
 
-def _scan(path: str, notify: Notify, fork: bool, *, debug: bool) -> ScanReport:  # noqa: ARG001  (nothing to tell)
+def _scan(path: str, notify: Notify, fork: bool, *, debug: bool, limits: Limits) -> ScanReport:  # noqa: ARG001
     from kmr_cli.api.scanning import scan_model
 
-    return scan_model(path, fork=fork, debug=debug)
+    return scan_model(path, fork=fork, debug=debug, limits=limits)

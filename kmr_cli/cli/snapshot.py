@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option("--full", is_flag=True, help="Keep the whole tensors too, in FILE with .h5 in place of .json.")
 @options.opening
+@options.limits
 @options.debug
 def command(
     models: tuple[str, ...],
@@ -66,6 +67,7 @@ def command(
     from kmr_cli.snapshot.write import dump
 
     decided = rule_options.settings()
+    limits = options.typed_limits(decided)
     said = [file for model in models for file in decided.of(model).input]
     places = _places(models, (*inputs, *said), output, force=force, full=full)
     sides = {"out": ("out",), "in": ("in",), "both": ("in", "out")}[side]
@@ -76,7 +78,7 @@ def command(
             data, own = options.data(decided.of(model), inputs, given)
             asked: dict[str, Any] = {"sides": sides, "size": batch_size, "shapes": own, "seed": seed}
             way = options.trusted(opening, decided.of(model), model, messages)
-            with Model(model, way, fork=True, debug=debug, report=messages) as opened:
+            with Model(model, way, fork=True, debug=debug, report=messages, limits=limits) as opened:
                 if place is None:
                     text = dump(opened.snapshot(data, **asked))
                     messages.clear()

@@ -28,6 +28,7 @@ _WIDTH = 12
 )  # fmt: skip
 @click.option("--import", "imports", metavar="MODULE", multiple=True, help="Import MODULE first, for custom layers.")
 @options.trust
+@options.limits
 @options.debug
 def command(
     certificate: str,
@@ -65,7 +66,15 @@ def command(
     differs = False
     with options.Messages() as messages:
         lines = verify(
-            read, Path(model), imports=imports, trust=trust, again=again, fork=True, debug=debug, report=messages
+            read,
+            Path(model),
+            imports=imports,
+            trust=trust,
+            again=again,
+            fork=True,
+            debug=debug,
+            report=messages,
+            limits=options.typed_limits(),
         )
         for line in lines:
             differs = differs or line.standing == "differs"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kmr_cli.config.batch_sizes import checked_sizes
+from kmr_cli.config.limits import limits_of
 from kmr_cli.config.per_model import ModelSettings, PerModel, parse_models, settings_of
 from kmr_cli.config.tolerance import Tolerance
 from kmr_cli.errors import KmrError
@@ -31,6 +32,7 @@ class Settings:
         batch_sizes: the same, as whole numbers.
         tolerance: (layer path or glob, tolerance of its values in ``compare``), in the order of the file.
         models: (path or glob, what is said of the data of these models), the same.
+        timeout, memory: what the process of a model may take, as the options of the same names.
     """
 
     select: tuple[str, ...] = ()
@@ -40,6 +42,8 @@ class Settings:
     batch_sizes: tuple[int, ...] = ()
     tolerance: tuple[tuple[str, Tolerance], ...] = ()
     models: PerModel = ()
+    timeout: float | None = None
+    memory: int | None = None
 
     def of(self, model: str | Path) -> ModelSettings:
         """What is said of the model at a path."""
@@ -77,6 +81,9 @@ def _parse(file: Path) -> Settings:
         if key == "models":
             values[key] = parse_models(file.absolute(), _SECTION, value)
             continue
+        if key in ("timeout", "memory"):
+            values[key] = _limit(file, key, value)
+            continue
         if key == "batch-sizes":
             values["batch_sizes"] = _batch_sizes(file, value)
             continue
@@ -84,6 +91,14 @@ def _parse(file: Path) -> Settings:
             raise KmrError(f"{file}: [{_SECTION}] {key} must be a list of strings", f'{key} = ["…"]')
         values[key.replace("-", "_")] = tuple(value)
     return Settings(**values)
+
+
+def _limit(file: Path, key: str, value: object) -> float | int | None:
+    try:
+        return getattr(limits_of(**{key: value}), key)  # type: ignore[no-any-return]
+    except KmrError as exc:
+        example = "timeout = 60" if key == "timeout" else 'memory = "4G"'
+        raise KmrError(f"{file}: [{_SECTION}] {key}: {exc.message}", example) from exc
 
 
 def _batch_sizes(file: Path, value: object) -> tuple[int, ...]:

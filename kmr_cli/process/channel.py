@@ -8,6 +8,7 @@ this pair, which stands in no file, and its number, so that a message which is m
 from __future__ import annotations
 
 import os
+import select
 import socket
 import struct
 import time
@@ -93,6 +94,12 @@ class Channel:
         message = decode(self._text(length), total, self._array)
         self._socket.settimeout(None)
         return message
+
+    def wait(self, seconds: float) -> bool:
+        """Whether something has come, or the other side is gone, within this time."""
+        waiting = select.poll()
+        waiting.register(self._socket, select.POLLIN)
+        return bool(waiting.poll(seconds * 1000))
 
     def close(self) -> None:
         """Hang up."""

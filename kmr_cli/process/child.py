@@ -20,11 +20,13 @@ from collections.abc import Callable, Mapping
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 from kmr_cli import errors
+from kmr_cli.config.limits import NONE, Limits
 from kmr_cli.errors import KmrError, LimitError, ModelRunError
 from kmr_cli.formats.facts import frameworks
 from kmr_cli.process.channel import Channel, pair
 from kmr_cli.process.codec import ProtocolError
 from kmr_cli.process.fields import fits
+from kmr_cli.process.resources import resident, restrict
 from kmr_cli.process.scratch import Scratch
 from kmr_cli.process.search_path import leave_out_current_folder
 
@@ -42,6 +44,7 @@ _START = (
 _PR_SET_PDEATHSIG = 1
 _REPLY_LIMIT = 400  # characters of framework chatter that a crash message repeats
 _LONGEST_LINE = 100_000  # characters of a notice or an error
+_PERIOD = 0.02  # seconds between two looks at the memory of a child
 _PATIENCE = 2.0  # seconds in which a child that hung up must have ended
 
 _children: weakref.WeakSet[Child] = weakref.WeakSet()
@@ -118,19 +121,22 @@ class Child:
             self.kill()
             raise ModelRunError("the program is ending, so no model is run any more")
 
-    def run(self, task: str, arguments: Mapping[str, Any], report: Notify) -> Any:
+    def run(self, task: str, arguments: Mapping[str, Any], report: Notify, limits: Limits = NONE) -> Any:
         """Run one task and return its result, which is of the type that the task's ``returns`` says, if it has one.
 
         Raises:
+            LimitError: it took longer or more memory than it may; the child is gone.
             KmrError: as the task raised it, or what became of the child.
         """
         returns = getattr(self._tasks.get(task), "returns", Any)
         limit = getattr(self._tasks.get(task), "limit", None)
-        seconds = None if limit is None else limit(arguments)
-        deadline = None if seconds is None else time.monotonic() + seconds
+        patience = None if limit is None else limit(arguments)
+        given = [seconds for seconds in (patience, limits.timeout) if seconds is not None]
+        deadline = time.monotonic() + min(given) if given else None
         try:
             self._channel.send((task, dict(arguments)))
             while True:
+                self._watch(limits, deadline)
                 kind, content = _message(self._channel.receive(deadline), returns)
                 if kind == "result":
                     return content
@@ -141,17 +147,29 @@ class Child:
             raise self._obituary() from None
         except TimeoutError:
             self.kill()
-            raise LimitError(
-                f"reading the file took more than {seconds:.0f} s, which no intact file of its size does",
-                "copy or save the model again; a file that is made to be endless does the same",
-            ) from None
+            raise _too_long(limits.timeout, patience) from None
         except ProtocolError as exc:
             self.kill()
             raise nonsense(str(exc)) from exc
         except BaseException as exc:
-            if not isinstance(exc, KmrError):
+            if isinstance(exc, LimitError) or not isinstance(exc, KmrError):
                 self.kill()
             raise
+
+    def _watch(self, limits: Limits, deadline: float | None) -> None:
+        """Where memory is limited, wait for an answer and look at what the child holds meanwhile."""
+        if limits.memory is None or self._pid is None:
+            return
+        while not self._channel.wait(_PERIOD):
+            held = resident(self._pid)
+            if held > limits.memory:
+                allowed, now = limits.memory / 2**30, held / 2**30
+                raise LimitError(
+                    f"the model took more memory than the {allowed:.3g} GiB that it may: {now:.3g} GiB",
+                    "try a smaller batch (--batch-size), or allow more with --memory",
+                )
+            if deadline is not None and time.monotonic() > deadline:
+                raise TimeoutError
 
     @property
     def alive(self) -> bool:
@@ -199,7 +217,9 @@ class Child:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             os.setsid()  # Ctrl-C in the terminal reaches the parent alone, which then ends this process
             _die_with(parent)
-            os.environ["TMPDIR"] = tempfile.tempdir = str(self._scratch.path)
+            os.environ.update(self._homes())
+            tempfile.tempdir = str(self._scratch.path)
+            restrict()
             leave_out_current_folder()
             _redirect(None if self._debug else self._chatter.fileno())
             code = _serve(self._tasks, channel)
@@ -220,9 +240,15 @@ class Child:
             stderr=streams,
             pass_fds=(there.fileno(),),
             start_new_session=True,
-            env={**os.environ, "TMPDIR": str(self._scratch.path)},
+            env={**os.environ, **self._homes()},
         )
         self._pid = self._process.pid
+
+    def _homes(self) -> dict[str, str]:
+        """Where the child finds its own folders; only what Keras was told by the user stays where it is."""
+        own = str(self._scratch.path)
+        keras = os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras")  # noqa: PTH111  (text is all it is)
+        return {"TMPDIR": own, "HOME": own, "KERAS_HOME": keras if os.path.isdir(keras) else own}  # noqa: PTH112
 
     def _end(self) -> None:
         if self._pid is None:
@@ -282,6 +308,17 @@ class Child:
         return words[-1][:_REPLY_LIMIT] if words else ""
 
 
+def _too_long(asked: float | None, patience: float | None) -> LimitError:
+    """What to say of a task that was ended: after the time that the user gave it, or after what reading may take."""
+    if asked is not None and (patience is None or asked <= patience):
+        hint = "give it more time with --timeout, or a smaller batch (--batch-size)"
+        return LimitError(f"the model took longer than the {asked:g} s that it may", hint)
+    return LimitError(
+        f"reading the file took more than {patience:.0f} s, which no intact file of its size does",
+        "copy or save the model again; a file that is made to be endless does the same",
+    )
+
+
 def nonsense(why: str) -> ModelRunError:
     """The error for an answer that no task gave."""
     return ModelRunError(
@@ -331,6 +368,7 @@ def _signal_name(number: int) -> str:
 def serve(tasks: Mapping[str, Task]) -> NoReturn:
     """Entry of a fresh interpreter: the number of its socket and the parent's pid are in ``sys.argv``."""
     leave_out_current_folder()
+    restrict()
     here = socket.socket(fileno=int(sys.argv[1]))
     here.set_inheritable(False)
     parent = int(sys.argv[2])

@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from kmr_cli.config.limits import NONE, Limits
 from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.process.child import Child, Notify, can_fork, circumstances
+from kmr_cli.process.resources import refuse_unwatched_memory
 from kmr_cli.process.sessions import Sessions
 from kmr_cli.process.tasks import TASKS
 from kmr_cli.records import ModelInfo
@@ -60,17 +62,23 @@ class Apart:
     Args:
         fork: fork where that is possible.
         debug: as for :class:`kmr_cli.process.child.Child`.
+        limits: what each task may take.
+
+    Raises:
+        KmrError: a limit that cannot be watched on this system.
     """
 
-    def __init__(self, *, fork: bool, debug: bool) -> None:
-        self._fork, self._debug = fork, debug
+    def __init__(self, *, fork: bool, debug: bool, limits: Limits = NONE) -> None:
+        self._fork, self._debug, self._limits = fork, debug, limits
+        if limits.memory is not None:
+            refuse_unwatched_memory()
         self._child: Child | None = None
 
     def run(self, task: str, arguments: Mapping[str, Any], report: Notify) -> Any:
         """See :class:`Place`."""
         child = self._child = self._child or self._start()
         try:
-            return child.run(task, arguments, report)
+            return child.run(task, arguments, report, self._limits)
         finally:
             if not child.alive:
                 self._child = None
@@ -92,13 +100,14 @@ class Apart:
         return (None if self._debug else _spare.take()) or Child(TASKS, fork=False, debug=self._debug)
 
 
-def describe(path: Path, options: OpenOptions, *, debug: bool = False) -> ModelInfo:
+def describe(path: Path, options: OpenOptions, *, debug: bool = False, limits: Limits = NONE) -> ModelInfo:
     """What a model file declares, read in a child process that ends with it.
 
     Raises:
         ModelFileError: no model, a damaged one, or options that are for another format.
+        LimitError: it took too long, or too much memory.
     """
-    place = Apart(fork=True, debug=debug)
+    place = Apart(fork=True, debug=debug, limits=limits)
     try:
         found: ModelInfo = place.run("describe", {"path": str(path), "options": options}, lambda _kind, _text: None)
     finally:

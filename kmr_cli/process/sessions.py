@@ -9,7 +9,6 @@ from typing import Any, TypeAlias
 from kmr_cli.formats import detect
 from kmr_cli.formats.files import Seen
 from kmr_cli.formats.interface import Format, OpenOptions, Session
-from kmr_cli.process.admission import admit
 
 Tell: TypeAlias = Callable[[str, str], None]
 """``report(kind, text)``, as in :mod:`kmr_cli.process.child`."""
@@ -33,6 +32,8 @@ class Sessions:
         Raises:
             UnsafeModelError, ModelFileError: as :func:`kmr_cli.process.admission.admit` says.
         """
+        from kmr_cli.process.admission import admit  # which a program that only lists layers does without
+
         key = path, options.trust
         if key not in self._admitted:
             self._admitted[key] = admit(Path(path), report, trust=options.trust)

@@ -53,6 +53,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="SavedModel: tag set to open (repeatable).")  # fmt: skip
     add("--kmr-trust", dest="kmr_trust", action="store_true", default=False,
         help="Load the models whatever a scan finds in them: you vouch for their makers.")  # fmt: skip
+    add("--kmr-timeout", dest="kmr_timeout", metavar="SECONDS", type=float, default=None,
+        help="Fail where reading a model, or running it, takes longer.")  # fmt: skip
+    add("--kmr-memory", dest="kmr_memory", metavar="SIZE", default=None,
+        help="Fail where a model's process holds more memory than SIZE, as in 4G.")  # fmt: skip
     add("--kmr-all-methods", dest="kmr_all_methods", action="store_true", default=False,
         help="Check every exported method or signature of the models, not the usual one alone.")  # fmt: skip
     add("--kmr-snapshot", dest="kmr_snapshot", metavar="FILE", default=None,
@@ -71,6 +75,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("kmr_signature", "As --kmr-signature.", default="")
     parser.addini("kmr_tags", "As --kmr-tag, one per line.", type="linelist")
     parser.addini("kmr_trust", "As --kmr-trust.", type="bool", default=False)
+    parser.addini("kmr_timeout", "As --kmr-timeout.", default="")
+    parser.addini("kmr_memory", "As --kmr-memory.", default="")
     parser.addini("kmr_all_methods", "As --kmr-all-methods.", type="bool", default=False)
     parser.addini("kmr_snapshot", "As --kmr-snapshot, relative to rootdir.", default="")
 

@@ -11,9 +11,10 @@ import pytest
 
 from kmr_cli.config.batch_sizes import parse_batch_sizes
 from kmr_cli.config.constants import parse_constants
+from kmr_cli.config.limits import NONE, Limits, limits_of
 from kmr_cli.config.per_model import PerModel, absolute, settings_of
 from kmr_cli.config.policy import Policy, combine
-from kmr_cli.config.pyproject import read_settings
+from kmr_cli.config.pyproject import Settings, read_settings
 from kmr_cli.config.shapes import parse_shapes
 from kmr_cli.config.tolerance import Tolerance, Tolerances
 from kmr_cli.errors import KmrError
@@ -39,6 +40,7 @@ class Asked:
         per_model: what ``[tool.kmr-inspect.models]`` says.
         typed_sizes: other batch sizes, where the command line says them.
         all_methods: every exported method or signature is checked.
+        limits: what a model's process may take.
     """
 
     models: tuple[Path, ...]
@@ -54,6 +56,7 @@ class Asked:
     per_model: PerModel = ()
     typed_sizes: tuple[int, ...] = ()
     all_methods: bool = False
+    limits: Limits = NONE
 
     def of(self, model: Path) -> Asked:
         """The same for one model, completed with what ``[tool.kmr-inspect.models]`` says of it."""
@@ -146,6 +149,7 @@ def _read(config: pytest.Config) -> Asked:
         settings.models,
         parse_batch_sizes(sizes) if sizes else (),
         bool(config.getoption("kmr_all_methods") or config.getini("kmr_all_methods")),
+        _limits(config, settings),
     )
     # Workers of xdist get these: they may stand in another folder, and are always told which tests to run.
     config.option.kmr_models = [str(path) for path in models] if collected else []
@@ -179,6 +183,18 @@ def _opening(config: pytest.Config) -> OpenOptions:
         constants=parse_constants(constants) if constants else None,
         trust=bool(config.getoption("kmr_trust") or config.getini("kmr_trust")),
     )
+
+
+def _limits(config: pytest.Config, settings: Settings) -> Limits:
+    """What a model's process may take: as the command line says, else the ini file, else ``[tool.kmr-inspect]``."""
+    timeout, memory = config.getoption("kmr_timeout"), config.getoption("kmr_memory") or config.getini("kmr_memory")
+    text = config.getini("kmr_timeout")
+    if timeout is None and text:
+        try:
+            timeout = float(text)
+        except ValueError:
+            raise KmrError(f"kmr_timeout = {text}: isn't a number of seconds", "as in kmr_timeout = 60") from None
+    return limits_of(settings.timeout if timeout is None else timeout, memory or settings.memory)
 
 
 def _refuse_nothing(policy: Policy, *, compared: bool) -> None:

@@ -7,13 +7,16 @@ from pathlib import Path
 import pytest
 
 from kmr_cli.api.model import Model, opened
+from kmr_cli.config.limits import Limits
 from kmr_cli.formats.interface import OpenOptions
+from kmr_cli.pytest_plugin.asked import asked_of
 
 
 class Models:
     """Opens models, each once. Only the one asked for last keeps its process: frameworks take much memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
         self._models: dict[tuple[Path, OpenOptions], Model] = {}
 
     def open(self, path: Path, opening: OpenOptions) -> Model:
@@ -27,7 +30,7 @@ class Models:
             if other != key:
                 opened(self._models[other]).rest()
         if key not in self._models:
-            self._models[key] = Model(path, opening)
+            self._models[key] = Model(path, opening, limits=self._limits)
         return self._models[key]
 
     def close(self) -> None:
@@ -42,6 +45,6 @@ _KEY = pytest.StashKey[Models]()
 def models_of(config: pytest.Config) -> Models:
     """The models of this session."""
     if _KEY not in config.stash:
-        config.stash[_KEY] = Models()
+        config.stash[_KEY] = Models(asked_of(config).limits)
         config.add_cleanup(config.stash[_KEY].close)
     return config.stash[_KEY]

@@ -3,8 +3,12 @@
 import sys
 
 import h5py
+import pytest
+from bad_files import SAMPLES
 
-from kmr_cli.process.child import Child
+from kmr_cli.api.model import Model
+from kmr_cli.formats.interface import OpenOptions
+from kmr_cli.process.child import can_fork
 from kmr_cli.process.search_path import leave_out_current_folder
 
 
@@ -26,18 +30,14 @@ def test_not_where_this_program_needs_it(monkeypatch):
     assert packages in sys.path
 
 
-def path_of_the_child(**_):
-    return list(sys.path)
-
-
-def test_a_child_does_not_look_there(tmp_path, monkeypatch):
+@pytest.mark.parametrize("fork", [False, True])
+def test_a_child_does_not_look_there(tmp_path, monkeypatch, fork):
+    """Beside the model lies what has the name of a framework."""
+    if fork and not can_fork():
+        pytest.skip("a framework is loaded, or a thread runs")
+    (tmp_path / "onnxruntime.py").write_text("open('canary', 'w')\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", ["", str(tmp_path), *sys.path])
-    monkeypatch.setattr("kmr_cli.process.child.can_fork", lambda: True)
-    child = Child({"path": path_of_the_child}, fork=True)
-    try:
-        found = child.run("path", {}, lambda *_: None)
-    finally:
-        child.close()
-    assert found
-    assert not {"", str(tmp_path)} & set(found)
+    with Model(SAMPLES / "digits.onnx", OpenOptions(), fork=fork) as model:
+        assert model.sample("conv2", 0)
+    assert not (tmp_path / "canary").exists()

@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 _OWN = frozenset({"keras", "tf_keras", "tensorflow"})
 """Packages of Keras itself, which are there already; a scan has looked at what is named of them."""
@@ -21,7 +22,7 @@ def only_of_the_user(modules: Sequence[str], library: str = "keras") -> Iterator
         modules: that the user has named to be imported.
         library: ``keras`` or ``tf_keras``.
     """
-    serialization = importlib.import_module(f"{library}.src.saving.serialization_lib")
+    serialization: Any = importlib.import_module(f"{library}.src.saving.serialization_lib")
     known = _OWN | {name.partition(".")[0] for name in modules}
 
     def import_module(name: str) -> ModuleType:

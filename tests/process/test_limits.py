@@ -1,0 +1,119 @@
+"""A model that takes too long, or too much memory, is ended; what it may do to the machine is limited."""
+
+import os
+import resource
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from bad_files import SAMPLES
+
+from kmr_cli import open_model
+from kmr_cli.cli import run
+from kmr_cli.config.limits import Limits, limits_of
+from kmr_cli.config.pyproject import read_settings
+from kmr_cli.errors import KmrError, LimitError
+from kmr_cli.process import resources
+
+MODEL = SAMPLES / "digits.onnx"
+
+
+@pytest.fixture
+def importing(tmp_path, monkeypatch):
+    """A module that runs some code in the process of the model, which finds this test's folder as ``folder``."""
+
+    def write(text):
+        head = f"import os, sys, time, resource, tempfile\nfrom pathlib import Path\nfolder = Path({str(tmp_path)!r})\n"
+        (tmp_path / "kmr_in_the_child.py").write_text(head + text)
+        monkeypatch.syspath_prepend(str(tmp_path))
+        return ["kmr_in_the_child"]
+
+    return write
+
+
+def test_too_long(importing):
+    began = time.monotonic()
+    with open_model(MODEL, imports=importing("time.sleep(60)"), timeout=0.7) as model:
+        with pytest.raises(LimitError, match=r"took longer than the 0.7 s that it may") as raised:
+            model.sample("conv2", 0)
+        assert "timeout=" in str(raised.value)
+    assert time.monotonic() - began < 20
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc")
+def test_too_much_memory(importing):
+    held = importing("held = []\nwhile True:\n    held.append(b'x' * 10**7)\n    time.sleep(0.002)\n")
+    with open_model(MODEL, imports=held, memory="500M", timeout=60) as model:
+        with pytest.raises(LimitError, match=r"more memory than the 0.488 GiB that it may") as raised:
+            model.sample("conv2", 0)
+        assert "memory=" in str(raised.value)
+
+
+def test_limits_that_suffice_change_nothing():
+    with open_model(MODEL, memory="8G", timeout=300) as model:
+        assert model.sample("conv2", 0)
+
+
+def test_what_a_child_may_do(importing):
+    """No core dumps, no endless files, folders of its own: it tells the test itself."""
+    said = importing(
+        "limits = [resource.getrlimit(one) for one in (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE)]\n"
+        "raise RuntimeError(repr((limits, os.environ['HOME'], os.environ['TMPDIR'], tempfile.gettempdir())))\n"
+    )
+    with open_model(MODEL, imports=said) as model, pytest.raises(KmrError) as raised:
+        model.sample("conv2", 0)
+    (core, size), home, *temporary = eval(raised.value.message.partition("RuntimeError: ")[2])
+    assert core == (0, 0)
+    assert 0 < size[0] <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    assert temporary == [home, home]
+    assert "kmr-inspect-" in home
+    assert not Path(home).exists()  # it went with the child
+
+
+def test_lower_limits_of_the_user_stay(monkeypatch):
+    given = {resource.RLIMIT_CORE: (0, 0), resource.RLIMIT_FSIZE: (1000, resource.RLIM_INFINITY)}
+    monkeypatch.setattr(resource, "getrlimit", given.__getitem__)
+    monkeypatch.setattr(resource, "setrlimit", given.__setitem__)
+    resources.restrict()
+    assert given == {resource.RLIMIT_CORE: (0, 0), resource.RLIMIT_FSIZE: (1000, 1000)}
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("4G", 4 * 2**30), ("4GiB", 4 * 2**30), ("4GB", 4 * 10**9), ("1.5m", 3 * 2**19), ("500", 500), (7, 7)],
+)
+def test_sizes(text, size):
+    assert limits_of(memory=text) == Limits(None, size)
+
+
+@pytest.mark.parametrize("memory", ["", "4X", "G", "-1", "0", 0, -3, True, 1.5, "0.1", "9" * 40])
+def test_what_is_no_size(memory):
+    with pytest.raises(KmrError, match="isn't an amount of memory"):
+        limits_of(memory=memory)
+
+
+@pytest.mark.parametrize("timeout", [0, -1, True, "60", float("nan"), float("inf")])
+def test_what_is_no_time(timeout):
+    with pytest.raises(KmrError, match="a number of seconds above 0"):
+        limits_of(timeout=timeout)
+
+
+def test_this_process_has_no_limits():
+    with pytest.raises(KmrError, match="limits of another process"):
+        open_model(MODEL, in_process=True, timeout=5)
+
+
+def test_a_project_decides(tmp_path, capsys, monkeypatch, importing):
+    file = tmp_path / "pyproject.toml"
+    file.write_text('[tool.kmr-inspect]\ntimeout = 0.7\nmemory = "8G"\n')
+    assert read_settings(tmp_path).memory == 8 * 2**30
+    (module,) = importing("time.sleep(60)")
+    monkeypatch.chdir(tmp_path)
+    assert run(["check-batch-axis", str(MODEL), "--import", module]) == 4
+    assert "longer than the 0.7 s" in capsys.readouterr().err
+    assert run(["sample", str(MODEL), "-l", "conv2", "-i", "0", "--timeout", "0.6", "--import", module]) == 4
+    assert "longer than the 0.6 s" in capsys.readouterr().err
+    file.write_text("[tool.kmr-inspect]\nmemory = 'much'\n")
+    assert run(["sample", str(MODEL), "-l", "conv2", "-i", "0"]) == 2
+    assert "[tool.kmr-inspect] memory: 'much' isn't an amount of memory" in capsys.readouterr().err
