@@ -28,7 +28,7 @@ from kmr_cli.config.limits import NONE, Limits, limits_of
 from kmr_cli.config.masks import masks_of
 from kmr_cli.config.policy import Policy
 from kmr_cli.config.samples import Index, resolve_index
-from kmr_cli.errors import BatchError, KmrError, LayerError
+from kmr_cli.errors import BatchError, LayerError
 from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.records import LayerInfo, ModelInfo, Record, Report, Snapshot, StructuralProof, TensorSpec
 
@@ -221,24 +221,36 @@ class Model:
         """Versions of the programs involved, for files that outlive this run."""
         return versions_of(self.info.format)
 
-    def prove(self) -> StructuralProof:
+    def prove(self, batch: Data = None, *, shapes: GivenShapes = None) -> StructuralProof:
         """What the graph of the model allows at all: whether samples can mix, for every input and every batch size.
 
         Reads the operators from the file, of ``.pt2``, ONNX and SavedModels: nothing is run, no weight is read, no
-        framework is imported. Of ``.keras`` and ``.h5`` TensorFlow traces them. What it proves needs no data; what it
-        does not decide, :meth:`check_batch_axis` looks for in passes.
+        framework is imported. Of ``.keras`` and ``.h5``, and of a live Keras model, TensorFlow traces them; a live
+        ``torch.nn.Module`` is exported by ``torch.export``, for inputs of one shape. What it proves needs no data; what
+        it does not decide, :meth:`check_batch_axis` looks for in passes.
+
+        Args:
+            batch: of a live ``torch.nn.Module``, which does not tell what it takes: as in :meth:`sample`.
+            shapes: the same, where synthetic data will do.
 
         Raises:
-            KmrError: a format that does not hand out its graph, or a live model.
+            KmrError: a format, or a live model, that does not hand out its graph; data for one that needs none.
+            BatchError: a live ``torch.nn.Module``, and neither data nor shapes.
+            ModelLoadError: the framework cannot trace or export the model, and why.
 
         >>> from kmr_cli import open_model
         >>> with open_model("sample_models/digits.onnx") as model:
         ...     print(model.prove())
         proven: samples never mix, for every input, at every batch size
         """
-        if self._opened.file is None:
-            raise KmrError("a live model is not proven by its graph", "save it, and open that file")
-        found: StructuralProof = self._opened.run("prove", {})
+        arguments: dict[str, Any] = {}
+        if self._opened.file is None and any(one.shape is None for one in self.info.inputs):
+            asked = request(batch, None, shapes, 0)
+            with advised(self.info, synthetic=asked.synthetic, shapes=asked.shapes):
+                arguments["batch"], _ = take_batch(self._opened, asked)
+        elif batch is not None or shapes is not None:
+            raise BatchError("the graph is told without data", "leave out the batch and its shapes")
+        found: StructuralProof = self._opened.run("prove", arguments)
         return found
 
     def sample(
@@ -326,8 +338,8 @@ class Model:
         most B + 31 passes for B of up to eight samples, 2·⌈log2 B⌉ + 31 above, and five more where something shows
         in the batch of 32, and two where samples seem to change each other, which may be chance; up to twelve more of
         several inputs, four more for masks, one more in training mode. Where the file holds its graph (``.pt2``,
-        ONNX, SavedModel), the proof of :meth:`prove` is part of the verdict: it settles what no pass shows, and the
-        passes are held against it.
+        ONNX, SavedModel), and where TensorFlow traces it (Keras), the proof of :meth:`prove` is part of the verdict: it
+        settles what no pass shows, and the passes are held against it.
 
         Args:
             batch: as in :meth:`sample`. Of more than eight samples the first eight are the batch, and the others
@@ -379,7 +391,7 @@ class Model:
             policy: which rules, and what is by design.
 
         Raises:
-            KmrError: a format that does not hand out its graph, or a live model.
+            KmrError: a format, or a live model, that does not hand out its graph.
         """
         groundwork: Groundwork[Report] = Groundwork(self._opened, None)
         with groundwork:

@@ -274,6 +274,18 @@ class TracedSession(Session, Protocol):
         """
 
 
+@runtime_checkable
+class ExportableSession(Session, Protocol):
+    """A session on a live model that tells its graph only where it is exported with data of some shape."""
+
+    def graph_for(self, batch: Batch) -> Graph:
+        """The model as a graph of operators, with the number of samples left open, for inputs of such shapes.
+
+        Raises:
+            ModelLoadError: the framework cannot export it, and why.
+        """
+
+
 def training_mode(session: Session) -> TrainingMode | None:
     """How a session trains, None where it infers."""
     return session.training if isinstance(session, TrainingSession) else None

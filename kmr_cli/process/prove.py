@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+
+import numpy as np
 
 from kmr_cli.check.training import IN_TRAINING
 from kmr_cli.errors import KmrError
 from kmr_cli.formats import all_formats, detect
-from kmr_cli.formats.interface import OpenOptions, optional
+from kmr_cli.formats.interface import ExportableSession, OpenOptions, Session, TracedSession, optional
 from kmr_cli.process.sessions import LiveSessions, Sessions, Tell
 from kmr_cli.proof import verdict
+from kmr_cli.proof.graph import Graph
 from kmr_cli.proof.verdict import Proof
 from kmr_cli.records import StructuralProof
 
@@ -20,41 +24,77 @@ def prove(
     options: OpenOptions,
     report: Tell,
     sessions: Sessions | None = None,
+    batch: Mapping[str, np.ndarray] | None = None,
 ) -> StructuralProof:
-    """Read the graph of a file, and say what it allows.
+    """Read the graph of a file, or have the framework write down that of a live model, and say what it allows.
 
     Raises:
         ModelFileError: no model, or a damaged one.
         UnsafeModelError: its framework would have to trace it, and it could do harm.
+        ModelLoadError: the framework cannot tell the graph of a live model.
         KmrError: its format does not hand out a graph.
     """
+    if isinstance(sessions, LiveSessions):
+        return verdict.prove(_graph_of_live(sessions.get(path, options, report), batch)).record
     format_ = detect(Path(path))
     graph = optional(format_, "graph")
     if graph is None:
-        able = ", ".join(one.TITLE for one in all_formats() if optional(one, "graph") is not None)
-        raise KmrError(
-            f"{Path(path).name}: {format_.FILE} is not proven by its graph",
-            f"formats that are: {able}; check-batch-axis checks every format by running it",
-        )
+        raise _without_graph(f"{Path(path).name}: {format_.FILE} is not proven by its graph")
     if optional(format_, "TRACED"):
         (sessions or Sessions(reopens=False)).admit(path, options, report)
     return verdict.prove(graph(Path(path), options)).record
 
 
-def proof_beside_passes(path: str, options: OpenOptions, sessions: Sessions) -> tuple[Proof | None, str]:
+def _graph_of_live(session: Session, batch: Mapping[str, np.ndarray] | None) -> Graph:
+    if isinstance(session, ExportableSession) and batch is not None:
+        return session.graph_for(batch)
+    if isinstance(session, TracedSession):
+        return session.graph()
+    raise _without_graph("a live model of this kind is not proven by its graph")
+
+
+def _without_graph(message: str) -> KmrError:
+    able = ", ".join(one.TITLE for one in all_formats() if optional(one, "graph") is not None)
+    return KmrError(message, f"formats that are: {able}; check-batch-axis checks every format by running it")
+
+
+def proof_beside_passes(
+    path: str, options: OpenOptions, sessions: Sessions, tell: Tell, *, traces: bool = True
+) -> tuple[Proof | None, str]:
     """The proof that a check of this file holds its passes against, or None and why there is none.
 
     A graph that cannot be read is no reason not to run the model.
+
+    Args:
+        path: of the file; anything where the model is a live one.
+        options: how to open it.
+        sessions: the models that are open.
+        tell: told what is done that takes time.
+        traces: whether a model whose file holds no graph is traced, in the session that runs it.
     """
-    if isinstance(sessions, LiveSessions):
-        return None, "a live model has no file that holds its graph"
     if options.training:
         return None, IN_TRAINING
     try:
-        format_ = detect(Path(path))
-        graph = optional(format_, "graph")
-        if graph is None or optional(format_, "TRACED"):  # tracing one takes longer than the passes it would save
-            return None, f"{format_.FILE} holds no graph to prove it by"
-        return verdict.prove(graph(Path(path), options)), ""
+        made, why = _graph_beside_passes(path, options, sessions, tell, traces=traces)
+        return (None, why) if made is None else (verdict.prove(made), "")
     except KmrError as exc:
         return None, f"the graph can't be read: {exc.message}"
+
+
+def _graph_beside_passes(
+    path: str, options: OpenOptions, sessions: Sessions, tell: Tell, *, traces: bool
+) -> tuple[Graph | None, str]:
+    live = isinstance(sessions, LiveSessions)
+    format_ = None if live else detect(Path(path))
+    if format_ is not None and not optional(format_, "TRACED"):
+        graph = optional(format_, "graph")
+        if graph is None:
+            return None, f"{format_.FILE} holds no graph to prove it by"
+        return graph(Path(path), options), ""
+    if not traces:
+        return None, "the file holds no graph, and tracing one takes longer than the passes it would save"
+    session = sessions.get(path, options, tell)
+    if not isinstance(session, TracedSession):
+        return None, "a live module has no file that holds its graph, and exporting it takes longer than the passes"
+    tell("progress", "tracing the model's graph")
+    return session.graph(), ""

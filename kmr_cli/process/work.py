@@ -43,7 +43,7 @@ def check_batch_axis(
     With ``prove``, what its graph says is part of the verdict, where the format hands it out.
     """
     sessions.admit(path, options, report)
-    proof, unproven = proof_beside_passes(path, options, sessions) if prove else (None, NO_PROOF)
+    proof, unproven = proof_beside_passes(path, options, sessions, report) if prove else (None, NO_PROOF)
     return training_check.check_session(
         sessions.get(path, options, report),
         info,
@@ -119,7 +119,7 @@ def sample(
         if choice.unmatched:
             raise unknown_layer(choice.unmatched[0], session.layers)
         layers = tuple(dict.fromkeys((*layers, *choice.paths)))
-    proof = proof_beside_passes(path, options, sessions)[0] if verify else None
+    proof = proof_beside_passes(path, options, sessions, report, traces=False)[0] if verify else None
     return take_samples(
         session,
         batch,

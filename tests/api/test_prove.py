@@ -4,7 +4,7 @@ import pytest
 from zoo.onnx_models import EXPORTED
 from zoo.samples import HOME
 
-from kmr_cli import KmrError, OutputClaim, StructuralProof, open_model
+from kmr_cli import BatchError, KmrError, OutputClaim, StructuralProof, open_model
 
 
 @pytest.mark.parametrize("name", ["digits.pt2", "digits.onnx", "digits_savedmodel"])
@@ -47,11 +47,9 @@ def test_other_formats_say_so():
     assert "ONNX" in caught.value.hint
 
 
-def test_a_live_model_says_what_to_do():
-    with open_model(HOME / "digits.onnx") as model:
-        model._opened.file = None  # as of a live model, without the seconds that a framework takes
-        with pytest.raises(KmrError, match="a live model is not proven by its graph"):
-            model.prove()
+def test_data_is_for_live_modules():
+    with open_model(HOME / "digits.onnx") as model, pytest.raises(BatchError, match="without data"):
+        model.prove(shapes="image=8,8,1")
 
 
 @pytest.mark.parametrize(

@@ -111,8 +111,8 @@ CLEAN = [
     (TORCH_TWINS, "torchscript", "strided, padding left out"),
 ]
 BETWEEN_SAMPLES = {"KMR101", "KMR102", "KMR103", "KMR104", "KMR105", "KMR106", "KMR109"}
-PROVEN = {("savedmodel", "shifted windows"), ("savedmodel", "mask_zero, MaskedAverage")}
-"""Clean models, by format and name, that pass as proven."""
+UNDECIDED = {"sort and unsort", "sorted recurrent", "mixture of experts"}
+"""Clean models whose graph does not tell: rows are ordered by content. All others pass as proven, but TorchScript."""
 
 pytestmark = [
     pytest.mark.slow,
@@ -154,7 +154,7 @@ def test_a_clean_model_passes(module, form, name, tensors):
     _, outcome = outcome_of(module, form, name)
     assert outcome.errors == ()
     assert outcome.verdict == "pass", outcome.reasons
-    assert (outcome.basis == "proof") is ((form, name) in PROVEN)
+    assert (outcome.basis == "proof") is (form != "torchscript" and name not in UNDECIDED)
 
 
 def test_there_are_enough_of_them():

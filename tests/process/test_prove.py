@@ -8,7 +8,9 @@ from kmr_cli.process.sessions import Sessions
 
 
 def beside(name, options=None):
-    return proof_beside_passes(str(HOME / name), options or OpenOptions(), Sessions(reopens=True))
+    return proof_beside_passes(
+        str(HOME / name), options or OpenOptions(), Sessions(reopens=True), lambda *_: None, traces=False
+    )
 
 
 def test_graph_of_the_file_is_proven():
@@ -19,7 +21,12 @@ def test_graph_of_the_file_is_proven():
 
 
 def test_what_holds_no_graph_and_training_are_said():
-    assert beside("digits.keras") == (None, "a .keras file holds no graph to prove it by")
+    proof, why = beside("digits.keras")
+    assert proof is None
+    assert "tracing" in why
+    proof, why = beside("digits_traced.pt")
+    assert proof is None
+    assert "holds no graph" in why
     proof, why = beside("digits.onnx", OpenOptions(training=True))
     assert proof is None
     assert "training" in why

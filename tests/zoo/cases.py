@@ -15,7 +15,7 @@ from kmr_cli.batch.synthetic import choose_batch_size, synthesize
 from kmr_cli.check.check import Policy, check
 from kmr_cli.errors import KmrError
 from kmr_cli.formats import detect
-from kmr_cli.formats.interface import OpenOptions
+from kmr_cli.formats.interface import OpenOptions, Session
 from kmr_cli.process.prove import proof_beside_passes
 from kmr_cli.process.sessions import Sessions
 from kmr_cli.records import Report
@@ -86,6 +86,17 @@ class Outcome:
     held: int = 0
 
 
+class Opened(Sessions):
+    """The one session that is open already."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(reopens=False)
+        self._session = session
+
+    def get(self, *_: object) -> Session:
+        return self._session
+
+
 def run(case: Case) -> Report:
     """Build the model, open it in this process and check it."""
     with tempfile.TemporaryDirectory() as folder:
@@ -101,7 +112,7 @@ def run(case: Case) -> Report:
         session = form.open(path, options)
         try:
             policy = Policy(masks=case.masks)
-            proof, _ = proof_beside_passes(str(path), options, Sessions(reopens=False))
+            proof, _ = proof_beside_passes(str(path), options, Opened(session), lambda *_: None)
             return check(session, info, batch, policy=policy, reopen=lambda: form.open(path, options), proof=proof)
         finally:
             session.close()

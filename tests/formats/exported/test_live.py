@@ -86,6 +86,44 @@ def test_check_of_a_live_module():
     assert "KMR101" in {finding.rule for finding in report.findings}
 
 
+class Centred(nn.Module):
+    """Subtracts the mean of each sample, or of the batch, or of a batch that is large enough."""
+
+    def __init__(self, axis, least=0):
+        super().__init__()
+        self.axis, self.least, self.seen = axis, least, 0
+        self.inner = nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen += 1
+        x = self.inner(x)
+        return x - x.mean(self.axis, keepdim=True) if x.shape[0] > self.least else x
+
+
+def test_what_is_proven_of_a_live_module():
+    module = Centred(1)
+    with open_model(module, in_process=True) as model:
+        assert model.prove(shapes="x=4").proven
+        assert model.prove({"x": zoo.normal(1, 4)}).proven
+    assert module.seen == 0
+    with open_model(Centred(0), in_process=True) as model:
+        (claim,) = model.prove(shapes="x=4").outputs
+    assert (claim.output, claim.answer) == ("out0", "meet")
+
+
+@pytest.mark.parametrize(
+    ("module", "why"),
+    [
+        (Centred(1, least=9), "does something else at other batch sizes"),
+        (torch.jit.script(Centred(1)), "of this kind is not proven"),
+    ],
+    ids=["reads the batch size", "scripted"],
+)
+def test_a_live_module_whose_graph_cannot_be_had_says_why(module, why):
+    with open_model(module, in_process=True) as model, pytest.raises(KmrError, match=why):
+        model.prove(shapes="x=4")
+
+
 def test_arguments_with_a_default_are_left_to_the_module():
     class Optional(nn.Module):
         def forward(self, x: Tensor, mask: Tensor | None = None, *, scale: float = 2.0) -> Tensor:

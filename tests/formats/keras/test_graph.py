@@ -1,6 +1,9 @@
 """The graph of a Keras model, which TensorFlow traces: the proof names its layers as ``describe`` does."""
 
+from contextlib import contextmanager
+
 import keras
+import numpy as np
 import pytest
 from keras import layers
 from zoo import keras2
@@ -8,9 +11,12 @@ from zoo.clean import keras_networks
 from zoo.faults import keras_faults
 
 from kmr_cli import open_model
-from kmr_cli.errors import ModelLoadError
+from kmr_cli.errors import BatchError, ModelLoadError
 from kmr_cli.formats import detect
-from kmr_cli.formats.interface import OpenOptions
+from kmr_cli.formats.interface import OpenOptions, Taps
+from kmr_cli.formats.keras import archive
+from kmr_cli.formats.keras.run.own_code import has_own_code
+from kmr_cli.formats.keras.run.paths import find_places
 from kmr_cli.proof.verdict import prove
 
 FAULTS = {case.name: case for case in keras_faults.cases() if case.format == "keras"}
@@ -82,22 +88,114 @@ def test_code_that_asks_for_values(tmp_path):
         detect(path).graph(path, options)
 
 
-def test_code_that_reads_the_batch_size(tmp_path):
-    """Eager code sees a number where the traced one sees None."""
+class FastPath(layers.Layer):
+    """Does something else to a batch of a size that it likes: a number in eager code, None in a trace."""
 
-    class FastPath(layers.Layer):
-        def call(self, x):
-            size = x.shape[0]
-            return x - keras.ops.mean(x, 0) if size is not None and size > 18 else x * 2
+    def __init__(self, liked, **more):
+        super().__init__(**more)
+        self.liked = liked
 
+    def call(self, x):
+        size = x.shape[0]
+        return x - keras.ops.mean(x, 0) if size is not None and self.liked(size) else x * 2
+
+
+@pytest.mark.parametrize("liked", [lambda size: size > 18, lambda size: size == 1, lambda size: size < 4])
+def test_code_that_reads_the_batch_size(liked):
     x = keras.Input((3,), name="x")
-    path = tmp_path / "fast.keras"
-    keras.Model(x, FastPath(name="fast")(x)).save(path)
-    options = OpenOptions(custom=(("FastPath", FastPath),))
-    with pytest.raises(ModelLoadError, match="reads the batch size"):
-        detect(path).graph(path, options)
+    refused = pytest.raises(ModelLoadError, match="reads the batch size")
+    with keras_session(keras.Model(x, FastPath(liked)(x))) as session, refused:
+        session.graph()
+
+
+class OwnCell(layers.LSTMCell):
+    """Somebody else's, though it does what Keras' own does."""
+
+
+def test_whose_code_a_model_runs():
+    def own(model):
+        return has_own_code(model, find_places(model, None))
+
+    x = keras.Input((4, 3), name="x")
+    dense = layers.Dense(2, activation="relu")
+    assert not own(keras.Model(x, layers.LSTM(2)(dense(x))))
+    assert own(keras.Model(x, layers.Dense(2, activation=lambda value: value * 2)(x)))
+    assert own(keras.Model(x, layers.Lambda(lambda value: value * 2)(x)))
+    assert own(keras.Model(x, layers.RNN(OwnCell(2))(x)))
 
 
 def test_from_python(tmp_path):
     with open_model(CLEAN["siamese"].build(tmp_path), in_process=True) as model:
         assert model.prove().proven
+
+
+class Both(layers.Layer):
+    """Runs one layer for every sample in turn, in a loop of its own, and another as it is; keeps what it saw."""
+
+    def __init__(self, **more):
+        super().__init__(**more)
+        self.looped, self.plain = layers.Dense(3, name="looped"), layers.Dense(3, name="plain")
+        self.seen = None
+
+    def build(self, shape):
+        self.looped.build(shape)
+        self.plain.build(shape)
+
+    def call(self, x):
+        self.seen = keras.ops.relu(x)
+        return keras.ops.map(lambda row: self.looped(row[None])[0], x) + self.plain(x) + self.looped(x)
+
+
+@pytest.fixture(scope="module")
+def both():
+    x = keras.Input((3,), name="x")
+    model = keras.Model(x, layers.Dense(2, name="head")(Both(name="both")(x)))
+    with keras_session(model) as session:
+        yield model, session, session.graph()
+
+
+@contextmanager
+def keras_session(model):
+    session = archive.adopt(model)
+    try:
+        yield session
+    finally:
+        session.close()
+
+
+def test_every_tap_of_a_pass_is_a_value_of_the_graph_but_those_of_loops(both):
+    _, session, graph = both
+    batch = {"x": np.ones((5, 3), np.float32)}
+    found = {}
+    tapped = Taps(tuple(layer.path for layer in session.layers if not layer.untappable))
+    session.capture(batch, tapped, lambda layer, call, port, value: found.setdefault((layer, call, port), value.shape))
+    assert {layer for layer, _, _ in found} == {"x", "both", "both/looped", "both/plain", "head"}
+    assert ("both/looped", 5, "out0") in found  # after five rounds, which the graph does not count
+    assert set(graph.taps) == {tap for tap in found if tap[0] != "both/looped"}
+    assert all(len(graph.values[name].shape) == len(found[tap]) for tap, name in graph.taps.items())
+    assert prove(graph).proven
+
+
+def test_what_tracing_leaves_in_a_layer_is_put_back(both):
+    model, session, _ = both
+    inner = model.get_layer("both")
+    before = inner.seen
+    session.graph()
+    assert inner.seen is before
+
+
+def test_a_live_model_is_proven_as_its_file_is(both):
+    model, _, graph = both
+    with open_model(model, in_process=True) as live:
+        proof = live.prove()
+        with pytest.raises(BatchError, match="without data"):
+            live.prove(np.ones((5, 3), np.float32))
+    assert proof.proven
+    assert proof.operators == len(graph.operators)
+
+
+def test_short_constants_that_a_trace_captures():
+    x = keras.Input((3,), name="x")
+    scaled = layers.Normalization(mean=[1.0, 2.0, 3.0], variance=[1.0, 1.0, 4.0])(x)
+    with keras_session(keras.Model(x, scaled)) as session:
+        assert prove(session.graph()).proven

@@ -19,6 +19,7 @@ from kmr_cli.formats.common.frameworks import first_line
 from kmr_cli.formats.common.torch_arrays import to_arrays, to_tensor
 from kmr_cli.formats.exported.run.live_state import LiveState
 from kmr_cli.formats.interface import Sink, State, Taps
+from kmr_cli.proof.graph import Graph
 from kmr_cli.records import Batch, LayerInfo, TensorSpec
 
 _DYNAMIC = ".quantized.dynamic"
@@ -111,6 +112,14 @@ class LiveSession:
         if self._module is None:
             raise ValueError("the session is closed")
         return LiveState(self._module)
+
+    def graph_for(self, batch: Batch) -> Graph:
+        """See :class:`kmr_cli.formats.interface.ExportableSession`."""
+        from kmr_cli.formats.exported.run.export import graph_of
+
+        if self._module is None:
+            raise ValueError("the session is closed")
+        return graph_of(self._module, {name: _tensor(name, array) for name, array in batch.items()}, self._name)
 
     def close(self) -> None:
         """Free the copy."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any, Protocol
 
 from kmr_cli.formats.interface import Sink, Taps, TrainingMode
@@ -103,7 +103,8 @@ class Tapper:
             self._done(path, call)
         self.stack.append(path)
         try:
-            outputs = original(layer, *args, **kwargs)
+            with self.running(path, call):
+                outputs = original(layer, *args, **kwargs)
         except Exception:
             self.failed_at = self.failed_at or path
             raise
@@ -115,6 +116,10 @@ class Tapper:
             self._emit(path, call, "out", self._flatten(outputs))
             self._done(path, call)
         return outputs
+
+    def running(self, path: str, call: int) -> AbstractContextManager[Any]:  # noqa: ARG002  # for who wants to know
+        """Around what a layer does in one call."""
+        return nullcontext()
 
     def enter_graph(self, input_layers: list[Any], inputs: Any) -> None:
         """Hand over what a functional model's input layers stand for: they are never called themselves."""

@@ -193,7 +193,11 @@ class KerasSession(PutsOtherPadding):
         return (CALL, f"{PREDICT} of Keras 3" if older else PREDICT)
 
     def graph(self) -> Graph:
-        """See :class:`kmr_cli.formats.interface.TracedSession`: ``model(x)`` as it is traced for an export."""
+        """See :class:`kmr_cli.formats.interface.TracedSession`: ``model(x)`` as it is traced for an export.
+
+        What the code of a custom layer leaves in its attributes is put back: tensors of the graph among them.
+        """
+        from kmr_cli.formats.keras.run.own_code import has_own_code
         from kmr_cli.formats.keras.run.traced import graph_of
 
         name = Path(self._info.path).name
@@ -207,7 +211,12 @@ class KerasSession(PutsOtherPadding):
             outputs = self._forward(whole, values)
             return self._with_names(outputs)
 
-        return graph_of(model, self.inputs, self._framework, whole.places, name)
+        before = self.state()
+        try:
+            own = has_own_code(whole.model, whole.places)
+            return graph_of(model, self.inputs, self._framework, whole.places, name, own_code=own)
+        finally:
+            before.restore()
 
     def close(self) -> None:
         """Free the model."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
@@ -12,54 +13,73 @@ from kmr_cli.formats.common.frameworks import require
 from kmr_cli.formats.interface import Session, Taps, TracedSession
 from kmr_cli.formats.keras.run.capture import Framework, Tapper
 from kmr_cli.formats.keras.run.load import keras_message, quiet_keras
+from kmr_cli.formats.keras.run.own_code import SIZES, same_way
 from kmr_cli.formats.keras.run.paths import Places
 from kmr_cli.formats.savedmodel.operators.graph import Start
 from kmr_cli.formats.savedmodel.operators.traced import traced
 from kmr_cli.proof.graph import Graph
-from kmr_cli.proof.verdict import prove
 from kmr_cli.records import TensorSpec
 
 _SCOPE = re.compile(r"kmr\.(\d+)\.(\d+)/")
 """Around every call of a layer: its number, and that of the call."""
-_MANY = 1009
-"""A batch size that no other axis is likely to have, and above what code would call a small batch."""
 _HINT = "check it with passes (check-batch-axis), or export it and prove the SavedModel"
 
 
 class _Scopes(Tapper):
-    """Opens a name scope around every call of a layer, by which its operations are known afterwards."""
+    """Opens a name scope around every call of a layer, by which its operations are known afterwards.
+
+    What is tapped in a pass has a name in the graph here, under the same layer, call and port. It has none inside of
+    a loop or branch, which is a graph of its own and where calls are counted in another way: then nothing is said of
+    any call of that layer.
+    """
 
     eager = False
 
     def __init__(self, framework: Framework, places: Places) -> None:
-        super().__init__(framework, places, Taps(()), None, {}, stop=False)
-        self.paths: list[str] = []
+        every = Taps(tuple(place.path for place in places.places))
+        super().__init__(framework, places, every, None, {}, stop=False)
+        self._paths: dict[str, int] = {}
+        self._graph: Any = None
+        self._seen: dict[tuple[str, int, str], str] = {}
+        self._inside: set[str] = set()
 
-    def around(self, original: Callable[..., Any], layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Run a layer inside of its scope."""
-        place = self._place_of(layer)
-        if place is None or self.framework.symbolic((args, kwargs)):
-            return original(layer, *args, **kwargs)
-        call = self.calls.get(place.path, 0)
-        self.calls[place.path] = call + 1
-        if place.path not in self.paths:
-            self.paths.append(place.path)
-        self.stack.append(place.path)
-        try:
-            with require("tensorflow", "tensorflow").name_scope(f"kmr.{self.paths.index(place.path)}.{call}/"):
-                return original(layer, *args, **kwargs)
-        finally:
-            self.stack.pop()
+    def begin(self) -> None:
+        """What is being traced from now on is the graph that counts, and no other."""
+        self._graph = _graph_now()
+        self.calls.clear()
+        self._seen.clear()
+
+    def running(self, path: str, call: int) -> AbstractContextManager[Any]:
+        """See :class:`kmr_cli.formats.keras.run.capture.Tapper`."""
+        if _graph_now() is not self._graph:
+            self._inside.add(path)
+        number = self._paths.setdefault(path, len(self._paths))
+        scope: AbstractContextManager[Any] = require("tensorflow", "tensorflow").name_scope(f"kmr.{number}.{call}/")
+        return scope
+
+    def _emit(self, path: str, call: int, side: str, tensors: list[Any]) -> None:
+        for number, tensor in enumerate(tensors):
+            if getattr(tensor, "graph", None) is self._graph and isinstance(getattr(tensor, "name", None), str):
+                self._seen[path, call, f"{side}{number}"] = tensor.name
+
+    @property
+    def taps(self) -> dict[tuple[str, int, str], str]:
+        """(layer, call, port) -> the tensor of the graph that stands there."""
+        return {tap: name for tap, name in self._seen.items() if tap[0] not in self._inside}
 
     def places_of(self, names: Sequence[str]) -> dict[str, tuple[str, int]]:
         """The innermost layer, and its call, of those operations that stand in one."""
-        found = {}
+        found, paths = {}, list(self._paths)
         for name in names:
             scopes = _SCOPE.findall(name)
             if scopes:
                 number, call = scopes[-1]
-                found[name] = (self.paths[int(number)], int(call))
+                found[name] = (paths[int(number)], int(call))
         return found
+
+
+def _graph_now() -> Any:
+    return require("tensorflow", "tensorflow").compat.v1.get_default_graph()
 
 
 def graph_of_file(session: Session) -> Graph:
@@ -77,8 +97,10 @@ def graph_of(
     framework: Framework,
     places: Places,
     name: str,
+    *,
+    own_code: bool,
 ) -> Graph:
-    """Trace a model with the number of samples left open; once more with a fixed one, for code that reads it.
+    """Trace a model with the number of samples left open.
 
     Args:
         model: from inputs by name to outputs with their names.
@@ -86,28 +108,24 @@ def graph_of(
         framework: how its layers are intercepted.
         places: where they are.
         name: of the file, for messages.
+        own_code: it is traced at some known batch sizes as well, for code that reads them.
 
     Raises:
         ModelLoadError: an input declares no shape, TensorFlow cannot trace the model, or its code asks for the batch
             size and does something else at another one.
     """
     found = _traced(model, inputs, framework, places, name)
-    proven = _proven(found)
-    if isinstance(found.batch, int) or not proven:
-        return found
-    fixed = [
-        replace(one, shape=(_MANY, *one.shape[1:])) if one.shape and one.shape[0] is None else one for one in inputs
-    ]
-    if proven - _proven(_traced(model, fixed, framework, places, name)):
-        raise ModelLoadError(
-            f"{name}: the model's code reads the batch size, and takes another way at {_MANY} samples",
-            "check it with passes (check-batch-axis)",
-        )
+    for size in SIZES if own_code and not isinstance(found.batch, int) else ():
+        fixed = [
+            replace(one, shape=(size, *one.shape[1:])) if one.shape and one.shape[0] is None else one for one in inputs
+        ]
+        if not same_way(found, _traced(model, fixed, framework, places, name)):
+            samples = "1 sample" if size == 1 else f"{size} samples"
+            raise ModelLoadError(
+                f"{name}: the model's code reads the batch size, and takes another way at {samples}",
+                "check it with passes (check-batch-axis)",
+            )
     return found
-
-
-def _proven(graph: Graph) -> set[str]:
-    return {claim.output for claim in prove(graph).claims if claim.answer == "proven"}
 
 
 def _traced(
@@ -123,6 +141,7 @@ def _traced(
     names: list[str] = []
 
     def forward(*tensors: Any) -> list[Any]:
+        scopes.begin()
         made = model(dict(zip((one.name for one in inputs), tensors, strict=True)))
         if not all(isinstance(value, tf.Tensor) for _, value in made):
             raise TypeError("it returns something other than tensors")
@@ -148,6 +167,7 @@ def _traced(
         [*starts, *_captured(graph)],
         list(zip(names, (tensor.name for tensor in graph.outputs), strict=True)),
         scopes.places_of(operations),
+        scopes.taps,
     )
 
 

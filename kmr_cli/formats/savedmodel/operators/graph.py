@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kmr_cli.errors import ModelFileError
-from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.formats.common.graph_layers import values_at_taps
+from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.formats.savedmodel.describe import dtypes
 from kmr_cli.formats.savedmodel.describe.analysis import Analysis, analyse
 from kmr_cli.formats.savedmodel.describe.composites import composites

@@ -1,0 +1,72 @@
+"""Code that isn't Keras' own. It may read the batch size: None in a trace that leaves it open, a number in a pass."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from kmr_cli.formats.keras.run.paths import Places
+from kmr_cli.proof.graph import Graph, references
+from kmr_cli.proof.owners import Free
+from kmr_cli.proof.verdict import prove
+
+SIZES = (1, 8, 1009)
+"""Batch sizes at which such code is looked at again: a single sample, a small batch, and a large one that no other axis
+is likely to equal."""
+_LAYOUT = frozenset(f"tensorflow.{op}" for op in ("Transpose", "Reshape", "Squeeze", "ExpandDims", "Identity"))
+_ALIKE = {
+    "tensorflow.BiasAdd": "tensorflow.AddV2",
+    **{f"tensorflow.{op}": "product" for op in ("Einsum", "MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3")},
+}
+"""What Keras chooses between by how much it knows of a shape."""
+_LIBRARIES = frozenset({"keras", "tf_keras", "tensorflow"})
+_RUNS_OTHERS = frozenset({"Lambda", "TorchModuleWrapper", "TFSMLayer", "JaxLayer", "FlaxLayer"})
+
+
+def has_own_code(model: Any, places: Places) -> bool:
+    """Whether a class or function that isn't part of the libraries takes part in a model, as far as its layers tell."""
+    return any(_runs_own(layer) for layer in (model, *(place.layer for place in places.places)))
+
+
+def _runs_own(layer: Any) -> bool:
+    kind = type(layer)
+    return kind.__name__ in _RUNS_OTHERS or any(map(_foreign, (kind, *_callables(vars(layer).values()))))
+
+
+def _callables(values: Iterable[Any]) -> Iterable[Any]:
+    return (value for value in values if callable(value))
+
+
+def _foreign(thing: Any) -> bool:
+    return str(getattr(thing, "__module__", "")).partition(".")[0] not in _LIBRARIES
+
+
+def same_way(free: Graph, fixed: Graph) -> bool:
+    """Whether the same is done to samples with the batch size left open, and at one that is known.
+
+    Shape arithmetic differs by nature, and Keras spares axes that need not be moved. What is computed does not.
+    """
+    lost = _proven(free) - _proven(fixed) if fixed.batch != 1 else set()  # of one sample nothing is claimed
+    return not lost and _ranks(free) == _ranks(fixed) and _done(free) == _done(fixed)
+
+
+def _proven(graph: Graph) -> set[str]:
+    return {claim.output for claim in prove(graph).claims if claim.answer == "proven"}
+
+
+def _ranks(graph: Graph) -> list[int | None]:
+    """Numbers of axes of the outputs."""
+    shapes = [graph.values[name].shape for _, argument in graph.outputs for name in references(argument)]
+    return [None if shape is None else len(shape) for shape in shapes]
+
+
+def _done(graph: Graph) -> Counter[str]:
+    """How often each kind of operator is applied to what holds samples."""
+    made = prove(graph).owners.made
+    return Counter(
+        _ALIKE.get(operator.kind, operator.kind)
+        for operator in graph.operators
+        if operator.kind not in _LAYOUT
+        and any(name is not None and not isinstance(made.get(name), Free) for name in operator.outputs)
+    )
