@@ -27,3 +27,26 @@ def tensors(request, monkeypatch):
 
     if request.param == "digests":
         monkeypatch.setattr(reach, "_ROW", 1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def cold_spawn():
+    """Children that would be fresh interpreters start warm (``zoo/warm.py``). Gives what starts a fresh interpreter."""
+    from zoo import warm
+
+    from kmr_cli.process import child
+
+    cold = child.Child._spawn
+
+    def spawn(self, there):
+        around = {**os.environ, "TMPDIR": str(self._scratch.path)}
+        if self._debug or not warm.SERVER.fits(around):
+            cold(self, there)
+            return
+        self._process = warm.SERVER.child(there.fileno(), self._chatter.fileno(), list(sys.path), around)
+        self._pid = self._process.pid
+
+    child.Child._spawn = spawn
+    yield cold
+    child.Child._spawn = cold
+    warm.SERVER.close()

@@ -1,12 +1,11 @@
-"""Runs the installed command, as a person does."""
+"""Runs the command, as a person does."""
 
 import os
 import re
-import subprocess
 from dataclasses import dataclass
 
 import pytest
-from zoo.samples import COMMAND
+from zoo.samples import command
 
 
 @dataclass(frozen=True)
@@ -26,15 +25,8 @@ class Screen:
 @pytest.fixture
 def kmr():
     def run(*arguments, cwd=None, timeout=120, **environment):
-        done = subprocess.run(
-            [COMMAND, *map(str, arguments)],
-            capture_output=True,
-            cwd=cwd,
-            timeout=timeout,
-            env={**os.environ, **environment},
-            check=False,
-        )
-        return Screen(done.returncode, done.stdout.decode(), done.stderr.decode())
+        done = command(arguments, cwd, timeout, **environment)
+        return Screen(done.returncode, done.stdout, done.stderr)
 
     return run
 

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
-from zoo.samples import HOME
+from zoo.samples import HOME, command
 
 DOCS = Path(__file__).parents[2] / "docs"
 BATCH = HOME / "digits.npz"
@@ -36,14 +36,7 @@ def place(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def baseline(place):
-    import subprocess
-
-    from zoo.samples import COMMAND
-
-    done = subprocess.run(
-        [COMMAND, "snapshot", "model.onnx", "--input", BATCH, "-o", "model.kmr.json"],
-        cwd=place, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = command(["snapshot", "model.onnx", "--input", BATCH, "-o", "model.kmr.json"], place)
     assert done.returncode == 0, done.stderr
     assert "wrote model.kmr.json: 7 layers, 8 samples" in done.stderr
     assert done.stdout == ""

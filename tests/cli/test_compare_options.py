@@ -2,14 +2,13 @@
 
 import json
 import shutil
-import subprocess
 
 import numpy as np
 import pytest
 from onnx import helper
 from zoo import onnx_models
 from zoo.onnx_models import constant, model, tensor, weights
-from zoo.samples import COMMAND, HOME
+from zoo.samples import HOME, command
 
 DATA = ("--input", "batch.npz")
 
@@ -34,9 +33,7 @@ def place(tmp_path_factory):
     save(folder / "shifted.onnx", shift=0.01)
     values = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
     np.savez(folder / "batch.npz", input=values)
-    done = subprocess.run(
-        [COMMAND, "snapshot", "model.onnx", *DATA, "-o", "model.kmr.json"], cwd=folder, capture_output=True, check=False
-    )
+    done = command(["snapshot", "model.onnx", *DATA, "-o", "model.kmr.json"], folder)
     assert done.returncode == 0, done.stderr
     return folder
 

@@ -1,7 +1,6 @@
 """ONNX files through the installed command: every command, and compared with the same network in other formats."""
 
 import json
-import subprocess
 import sys
 
 import numpy as np
@@ -10,13 +9,11 @@ import pytest
 from zoo import onnx_models
 from zoo.onnx_conversions import WRONG, baked_batch, set_weight, spoil, weight
 from zoo.onnx_exports import FOLDER
-from zoo.samples import COMMAND, HOME
+from zoo.samples import HOME, command
 
 
 def run(*arguments, folder=None):
-    return subprocess.run(
-        [COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=300, cwd=folder, check=False
-    )
+    return command(arguments, folder, 300)
 
 
 def answer(*arguments, code=0):

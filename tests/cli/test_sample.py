@@ -12,8 +12,7 @@ import h5py
 import jsonschema
 import numpy as np
 import pytest
-from cli.conftest import COMMAND
-from zoo.samples import DATA, HOME, batch_of, run_bare
+from zoo.samples import COMMAND, DATA, HOME, batch_of, run_bare
 
 pytestmark = pytest.mark.slow
 DOCUMENTED = json.loads((Path(__file__).parents[2] / "docs" / "sample.schema.json").read_text())

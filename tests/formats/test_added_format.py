@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from zoo import toys
 from zoo.distributions import environment, install, install_toy
-from zoo.samples import COMMAND, HOME
+from zoo.samples import HOME, command
 
 from kmr_cli.snapshot.read import load
 
@@ -37,10 +37,7 @@ def kmr(home, models):
     """Runs the installed command where the toy format is installed, or whatever stands in another place."""
 
     def run(*arguments, code=0, site=home):
-        done = subprocess.run(
-            [COMMAND, *map(str, arguments)],
-            cwd=models, capture_output=True, text=True, timeout=120, env=environment(site), check=False,
-        )  # fmt: skip
+        done = command(arguments, models, **environment(site))
         assert done.returncode == code, done.stdout + done.stderr
         return done
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from zoo import warm
 
 HOME = Path(__file__).resolve().parents[2] / "sample_models"
 COMMAND = Path(sys.executable).parent / "kmr-inspect"
@@ -32,6 +36,16 @@ DATA = {
 
 LAST = dict.fromkeys((name for name in DATA if name.startswith("recommender")), "top")
 """The layer that gives each model's outputs; ``head`` for all that are not here."""
+
+
+def command(arguments: Iterable[Any], cwd: Any = None, timeout: float = 120, **environment: str) -> Any:
+    """What ``kmr-inspect ARGUMENTS`` leaves: ``returncode``, and ``stdout`` and ``stderr``."""
+    line, around = [str(argument) for argument in arguments], {**os.environ, **environment}
+    if warm.SERVER.fits(around):
+        return warm.SERVER.run(line, cwd, around, timeout)
+    return subprocess.run(
+        [COMMAND, *line], cwd=cwd, timeout=timeout, env=around, capture_output=True, encoding="utf-8", check=False
+    )
 
 
 def batch_of(name: str) -> dict[str, np.ndarray]:

@@ -1,21 +1,20 @@
 """Exported programs through the installed command."""
 
 import json
-import subprocess
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 from zoo import exported as zoo
-from zoo.samples import COMMAND, HOME
+from zoo.samples import HOME, command
 
 pytestmark = pytest.mark.slow
 MODEL = str(HOME / "digits.pt2")
 
 
-def command(*arguments, code=0):
-    done = subprocess.run([COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=300)
+def run(*arguments, code=0):
+    done = command(arguments, timeout=300)
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout
 
@@ -39,17 +38,17 @@ class Centred(nn.Module):
 
 
 def test_layers():
-    document = json.loads(command("layers", MODEL, "--format", "json"))
+    document = json.loads(run("layers", MODEL, "--format", "json"))
     layers = {layer["path"]: layer for layer in document["layers"]}
     assert layers["conv1"]["outputs"][0]["symbols"] == ["batch", "16", "8", "8"]
     assert layers["relu"]["calls"] == 2
-    assert "torch.export program, written by torch.export 2." in " ".join(command("layers", MODEL).split())
+    assert "torch.export program, written by torch.export 2." in " ".join(run("layers", MODEL).split())
 
 
 def test_sample_of_real_data():
     images = np.load(HOME / "digits.npz")["image"]
     asked = ("--layer", "conv1", "--index", 4, "--input", HOME / "digits.npz", "--format", "json")
-    records = {record["port"]: record for record in json.loads(command("sample", MODEL, *asked))["records"]}
+    records = {record["port"]: record for record in json.loads(run("sample", MODEL, *asked))["records"]}
     module = torch.jit.load(HOME / "digits_scripted.pt")
     with torch.no_grad():
         expected = module.conv1(torch.from_numpy(images).permute(0, 3, 1, 2))[4]
@@ -58,14 +57,14 @@ def test_sample_of_real_data():
 
 
 def test_check_passes_a_clean_model():
-    document = json.loads(command("check-batch-axis", MODEL, "--format", "json"))
+    document = json.loads(run("check-batch-axis", MODEL, "--format", "json"))
     assert (document["verdict"], document["model"]["format"]) == ("pass", "pt2")
     assert len(document["batch_sizes"]) > 4
 
 
 def test_check_finds_a_leak_at_its_layer():
     document = json.loads(
-        command("check-batch-axis", zoo.saved(Leaking(), {"x": zoo.normal(3, 4)}), "--format", "json", code=1)
+        run("check-batch-axis", zoo.saved(Leaking(), {"x": zoo.normal(3, 4)}), "--format", "json", code=1)
     )
     assert [(one["rule"], one["layer"]) for one in document["findings"] if one["severity"] == "error"] == [
         ("KMR101", "norm")
@@ -73,18 +72,18 @@ def test_check_finds_a_leak_at_its_layer():
 
 
 def test_check_reports_state():
-    document = json.loads(command("check-batch-axis", zoo.path_of("counting"), "--format", "json"))
+    document = json.loads(run("check-batch-axis", zoo.path_of("counting"), "--format", "json"))
     assert document["verdict"] == "inconclusive"
     assert "KMR302" in {one["rule"] for one in document["findings"]}
 
 
 def test_snapshot_and_compare(tmp_path):
     taken = tmp_path / "digits.kmr.json"
-    command("snapshot", MODEL, "--input", HOME / "digits.npz", "-o", taken)
-    document = json.loads(command("compare", MODEL, taken, "--input", HOME / "digits.npz", "--format", "json"))
+    run("snapshot", MODEL, "--input", HOME / "digits.npz", "-o", taken)
+    document = json.loads(run("compare", MODEL, taken, "--input", HOME / "digits.npz", "--format", "json"))
     assert document["verdict"] == "pass"
     document = json.loads(
-        command("compare", MODEL, HOME / "digits_traced.pt", "--input", HOME / "digits.npz", "--format", "json")
+        run("compare", MODEL, HOME / "digits_traced.pt", "--input", HOME / "digits.npz", "--format", "json")
     )
     assert document["verdict"] == "pass"
     assert not [one for one in document["findings"] if one["severity"] == "error"]

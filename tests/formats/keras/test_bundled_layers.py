@@ -8,7 +8,7 @@ import zipfile
 import keras
 import numpy as np
 import pytest
-from zoo.samples import COMMAND, HOME
+from zoo.samples import HOME, command
 
 from kmr_cli import layers, open_model
 from kmr_cli.errors import ModelLoadError
@@ -127,6 +127,6 @@ def test_imports_them_only_where_they_are_needed(name, expected):
 
 def test_on_the_command_line_without_import():
     arguments = ["sample", "recommender.keras", "--layer", "top", "--index", "4", "--input", "recommender.npz"]
-    run = subprocess.run([COMMAND, *arguments], capture_output=True, text=True, timeout=120, cwd=HOME)
+    run = command(arguments, HOME)
     assert run.returncode == 0, run.stderr
     assert "TopKRecommendationSelector" in run.stdout

@@ -1,0 +1,245 @@
+"""Processes that start warm: a framework that one of them imported is imported once more, and then shared by fork.
+
+Importing TensorFlow takes five seconds of CPU, and hundreds of tests run the command or a child of it. A server of
+this test run, an interpreter of its own in which no model ever runs, imports what they import; each process is then
+a fork of it and finds that done. Its environment, folder, path, streams and session are its own as always.
+
+Tests of how processes start, and of what is imported when, start the installed command and children of their own.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import pickle
+import re
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+_SHARED = re.compile(r"(tensorflow|keras|tf_keras|torch|click|h5py|numpy|rich|kmr_cli(?!\.formats)(\.\w+)*)")
+"""Modules worth sharing. ONNX Runtime isn't one: it starts a thread when it is imported, which no fork survives."""
+_AT_IMPORT = re.compile("PYTHON(?!PATH).*|LC_.*|LANG|KERAS_.*|TF_(?!CPP_).*|OMP_NUM_THREADS|XDG_.*|HOME")
+_START = "import sys; sys.path[:] = sys.argv[2:]; from zoo.warm import serve; serve(int(sys.argv[1]))"
+_WORDS = 1 << 20  # bytes of a request
+
+
+class Warm:
+    """The server, started when first used. Not for two threads at a time."""
+
+    def __init__(self) -> None:
+        self._line: socket.socket | None = None
+        self._server: subprocess.Popen[bytes] | None = None
+        self._environment = _at_import(os.environ)
+
+    def fits(self, environment: Mapping[str, str]) -> bool:
+        """Whether modules that were imported in the server's environment are as they would be in this one."""
+        return hasattr(os, "pidfd_open") and _at_import(environment) == self._environment
+
+    def run(self, arguments: list[str], cwd: Any, environment: dict[str, str], timeout: float) -> Any:
+        """``kmr-inspect ARGUMENTS``, as ``subprocess.run`` with captured output."""
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, Path(os.devnull).open() as nothing:
+            streams = (nothing.fileno(), out.fileno(), err.fileno())
+            process = self._start(("command", arguments, str(cwd or Path.cwd()), environment), streams)
+            code = process.wait(timeout)
+            out.seek(0)
+            err.seek(0)
+            return subprocess.CompletedProcess(arguments, code, out.read().decode(), err.read().decode())
+
+    def child(self, socket_: int, chatter: int, path: list[str], environment: dict[str, str]) -> Process:
+        """An interpreter that serves tasks, as ``Child._spawn`` starts it."""
+        with Path(os.devnull).open() as nothing:
+            streams = (nothing.fileno(), chatter, chatter, socket_)
+            return self._start(("child", path, str(Path.cwd()), environment), streams)
+
+    def close(self) -> None:
+        """End the server."""
+        if self._line is not None and self._server is not None:
+            self._server.kill()
+            self._server.wait()
+            self._line.close()
+            self._line = self._server = None
+
+    def _start(self, request: Any, streams: tuple[int, ...]) -> Process:
+        if self._line is None:
+            here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            command = [sys.executable, "-c", _START, str(there.fileno()), *sys.path]
+            self._server = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, pass_fds=(there.fileno(),), start_new_session=True
+            )
+            there.close()
+            self._line = here
+        ours, theirs = socket.socketpair()
+        socket.send_fds(self._line, [pickle.dumps(request)], [*streams, theirs.fileno()])
+        theirs.close()
+        return Process(ours)
+
+
+def _at_import(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if _AT_IMPORT.fullmatch(name)}
+
+
+class Process:
+    """A fork of the server, with what is used of ``subprocess.Popen``."""
+
+    def __init__(self, line: socket.socket) -> None:
+        self._line = line
+        self.returncode: int | None = None
+        self.pid = self._number()
+
+    def wait(self, timeout: float | None = None) -> int:
+        if self.returncode is None:
+            self._line.settimeout(timeout)
+            try:
+                self.returncode = self._number()
+            except TimeoutError:
+                os.killpg(self.pid, signal.SIGKILL)
+                raise
+            self._line.close()
+        return self.returncode
+
+    def poll(self) -> int | None:
+        if self.returncode is None:
+            with selectors.DefaultSelector() as waiting:
+                waiting.register(self._line, selectors.EVENT_READ)
+                if not waiting.select(0):
+                    return None
+            self.wait()
+        return self.returncode
+
+    def _number(self) -> int:
+        line = b""
+        while not line.endswith(b"\n"):
+            more = self._line.recv(1)
+            if not more:
+                raise RuntimeError("the server of warm processes is gone")
+            line += more
+        return int(line)
+
+
+SERVER = Warm()
+"""Of this process."""
+
+
+def serve(number: int) -> None:
+    """The server's life: import what was wanted, fork, until the test run hangs up."""
+    import kmr_cli.__main__  # first, so that NumPy starts no thread
+    import kmr_cli.cli
+    import kmr_cli.process.child  # noqa: F401
+
+    line = socket.socket(fileno=number)
+    line.set_inheritable(False)
+    wanted, wants = os.pipe()
+    os.set_blocking(wanted, False)
+    os.set_blocking(wants, False)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # keepers leave no zombies
+    while True:
+        request, streams, _, _ = socket.recv_fds(line, _WORDS, 8)
+        if not request:
+            return
+        _import_what_was_wanted(wanted)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python counts the threads of NumPy's BLAS, which knows what a fork is
+            pid = os.fork()
+        if pid == 0:
+            line.close()
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            os._exit(_keep(pickle.loads(request), streams, wants))
+        for stream in streams:
+            os.close(stream)
+
+
+def _import_what_was_wanted(wanted: int) -> None:
+    from kmr_cli.formats.common.frameworks import require
+
+    names = b""
+    with contextlib.suppress(BlockingIOError):
+        names = os.read(wanted, 1 << 16)
+    for name in names.decode().split():
+        require(name, "dev")
+
+
+def _keep(request: Any, streams: list[int], wants: int) -> int:
+    """Fork the process, tell its number, and its status once it has one. If nobody listens any more, end it."""
+    *streams, number = streams
+    parent = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        os.close(number)
+        code = 1
+        try:
+            os.setsid()
+            code = _process(request, streams, wants, parent)
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+    for stream in streams:
+        os.close(stream)
+    line = socket.socket(fileno=number)
+    line.sendall(b"%d\n" % pid)
+    ended = os.pidfd_open(pid)
+    with selectors.DefaultSelector() as waiting:
+        waiting.register(ended, selectors.EVENT_READ)
+        waiting.register(line, selectors.EVENT_READ)
+        if all(key.fileobj is line for key, _ in waiting.select()):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)
+    _, status = os.waitpid(pid, 0)
+    with contextlib.suppress(OSError):
+        line.sendall(b"%d\n" % os.waitstatus_to_exitcode(status))
+    return 0
+
+
+def _process(request: Any, streams: list[int], wants: int, parent: int) -> int:
+    kind, what, folder, environment = request
+    for target, stream in enumerate(streams[:3]):
+        os.dup2(stream, target)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    tempfile.tempdir = None
+    sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115
+    sys.meta_path.insert(0, _Wishes(wants))
+    from kmr_cli.process import child
+
+    if kind == "command":
+        child.frameworks = frozenset  # none that a fork minds: what is imported here has not run
+        sys.argv = ["kmr-inspect", *what]
+        sys.path[:0] = [entry for entry in environment.get("PYTHONPATH", "").split(os.pathsep) if entry]
+        from kmr_cli.__main__ import main
+
+        call: Any = main
+    else:
+        from kmr_cli.process.tasks import TASKS
+
+        sys.path[:] = what
+        sys.argv = ["-c", str(streams[3]), str(parent)]
+        call = lambda: child.serve(TASKS)  # noqa: E731
+    try:
+        call()
+    except SystemExit as exc:
+        return exc.code if isinstance(exc.code, int) else 0 if exc.code is None else 1
+    finally:
+        atexit._run_exitfuncs()
+    return 0
+
+
+class _Wishes:
+    """Notes what is imported that is worth sharing."""
+
+    def __init__(self, wants: int) -> None:
+        self._wants = wants
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        if _SHARED.fullmatch(name):
+            with contextlib.suppress(BlockingIOError):  # the next process will want it, too
+                os.write(self._wants, name.encode() + b"\n")
