@@ -40,13 +40,14 @@ def cold_spawn():
 
     def spawn(self, there):
         around = {**os.environ, "TMPDIR": str(self._scratch.path)}
-        if self._debug or not warm.SERVER.fits(around):
+        server = None if self._debug else warm.server(around)
+        if server is None:
             cold(self, there)
             return
-        self._process = warm.SERVER.child(there.fileno(), self._chatter.fileno(), list(sys.path), around)
+        self._process = server.child(there.fileno(), self._chatter.fileno(), list(sys.path), around)
         self._pid = self._process.pid
 
     child.Child._spawn = spawn
     yield cold
     child.Child._spawn = cold
-    warm.SERVER.close()
+    warm.close()

@@ -1,8 +1,6 @@
 """The check in training mode: what mixes by design, what else does, and that looking changes nothing."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import keras
@@ -10,6 +8,7 @@ import numpy as np
 import pytest
 from zoo import training as zoo
 from zoo.keras import KERAS_WARNS
+from zoo.samples import python
 
 from kmr_cli import open_model
 from kmr_cli.check.training import check_session
@@ -219,13 +218,7 @@ def test_files_are_opened_for_training(module, suffix, tmp_path):
 @pytest.mark.slow
 @pytest.mark.skipif(os.environ.get("KERAS_BACKEND") == "torch", reason="this is the torch run")
 def test_on_torch():
-    run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__],
-        capture_output=True,
-        text=True,
-        timeout=600,
-        cwd=Path(__file__).parents[2],
-        env={**os.environ, "KERAS_BACKEND": "torch", "OMP_NUM_THREADS": "1", "PYTEST_ADDOPTS": ""},
-    )
+    arguments = ("pytest", "-q", "-p", "no:cacheprovider", __file__)
+    run = python("-m", *arguments, cwd=Path(__file__).parents[2], timeout=600, KERAS_BACKEND="torch", PYTEST_ADDOPTS="")
     assert run.returncode == 0, run.stdout[-5000:] + run.stderr[-1000:]
     assert " passed" in run.stdout

@@ -1,15 +1,13 @@
 """An added format is one folder and one name: the installed toy works in every command, a broken one is named."""
 
 import json
-import subprocess
-import sys
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from zoo import toys
 from zoo.distributions import environment, install, install_toy
-from zoo.samples import HOME, command
+from zoo.samples import HOME, command, python
 
 from kmr_cli.snapshot.read import load
 
@@ -114,10 +112,8 @@ def test_compare_with_another_format(kmr, models, order):
 
 def test_the_pytest_plugin(home, models, tmp_path):
     def run(model):
-        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "-rA", "--kmr-model", str(model)]
-        return subprocess.run(
-            command, cwd=tmp_path, capture_output=True, text=True, timeout=300, env=environment(home), check=False
-        )
+        arguments = ("pytest", "-p", "no:cacheprovider", "-q", "-rA", "--kmr-model", model)
+        return python("-m", *arguments, cwd=tmp_path, **environment(home))
 
     good, bad = run(models / "plain.toy"), run(models / "leak.toy")
     assert good.returncode == 0, good.stdout + good.stderr
@@ -139,9 +135,7 @@ with open_model(load("plain.toy"), in_process=True) as model:
 
 
 def test_the_python_interface(home, models):
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT], cwd=models, capture_output=True, text=True, timeout=120, env=environment(home)
-    )
+    done = python("-c", SCRIPT, cwd=models, **environment(home))
     assert done.stdout.splitlines() == ["True block:hidden toy", "(live ToyModel) block:hidden pass"], done.stderr
 
 

@@ -2,11 +2,10 @@
 
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from zoo.samples import python
 
 HERE = Path(__file__).parent
 OTHERS = sorted(str(path) for path in HERE.glob("test_*.py") if path != Path(__file__))
@@ -15,14 +14,8 @@ OTHERS = sorted(str(path) for path in HERE.glob("test_*.py") if path != Path(__f
 @pytest.mark.slow
 @pytest.mark.skipif(os.environ.get("KERAS_BACKEND") == "torch", reason="this is the torch run")
 def test_on_torch():
-    run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *OTHERS],
-        capture_output=True,
-        text=True,
-        timeout=900,
-        cwd=HERE.parents[1],
-        env={**os.environ, "KERAS_BACKEND": "torch", "OMP_NUM_THREADS": "1", "PYTEST_ADDOPTS": ""},
-    )
+    arguments = ("pytest", "-q", "-p", "no:cacheprovider", *OTHERS)
+    run = python("-m", *arguments, cwd=HERE.parents[1], timeout=900, KERAS_BACKEND="torch", PYTEST_ADDOPTS="")
     assert run.returncode == 0, run.stdout[-5000:] + run.stderr[-1000:]
     (passed,) = re.findall(r"(\d+) passed", run.stdout)
     assert int(passed) > 600

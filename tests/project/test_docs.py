@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from zoo.samples import python
 
 import kmr_cli.api.model
 from kmr_cli.cli import COMMANDS
@@ -22,9 +23,7 @@ def blocks(language):
 @pytest.mark.slow
 @pytest.mark.parametrize("code", [code for code in blocks("python") if "def test_" not in code])
 def test_python_examples_run(code):
-    run = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120
-    )
+    run = python("-c", code, cwd=ROOT)
     assert run.returncode == 0, run.stderr
     assert "separated" in run.stdout
 
@@ -34,10 +33,7 @@ def test_example_tests_pass(tmp_path):
     (example,) = [code for code in blocks("python") if "def test_" in code]
     file = tmp_path / "test_example.py"
     file.write_text(example)
-    run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-c", ROOT / "pyproject.toml", "--rootdir", ROOT, file],
-        cwd=ROOT, capture_output=True, text=True, check=False, timeout=120,
-    )  # fmt: skip
+    run = python("-m", "pytest", "-q", "-c", ROOT / "pyproject.toml", "--rootdir", ROOT, file, cwd=ROOT)
     assert run.returncode == 0, run.stdout
     assert "1 passed" in run.stdout
 

@@ -40,11 +40,21 @@ LAST = dict.fromkeys((name for name in DATA if name.startswith("recommender")), 
 
 def command(arguments: Iterable[Any], cwd: Any = None, timeout: float = 120, **environment: str) -> Any:
     """What ``kmr-inspect ARGUMENTS`` leaves: ``returncode``, and ``stdout`` and ``stderr``."""
+    return _run("kmr-inspect", [COMMAND], arguments, cwd, timeout, environment)
+
+
+def python(kind: str, *arguments: Any, cwd: Any = None, timeout: float = 300, **environment: str) -> Any:
+    """What ``python KIND ARGUMENTS`` leaves, as :func:`command`; ``kind`` is ``-c`` or ``-m``."""
+    return _run(kind, [sys.executable, kind], arguments, cwd, timeout, environment)
+
+
+def _run(kind, start, arguments, cwd, timeout, environment):
     line, around = [str(argument) for argument in arguments], {**os.environ, **environment}
-    if warm.SERVER.fits(around):
-        return warm.SERVER.run(line, cwd, around, timeout)
+    server = warm.server(around)
+    if server is not None:
+        return server.run(kind, line, cwd, around, timeout)
     return subprocess.run(
-        [COMMAND, *line], cwd=cwd, timeout=timeout, env=around, capture_output=True, encoding="utf-8", check=False
+        [*start, *line], cwd=cwd, timeout=timeout, env=around, capture_output=True, encoding="utf-8", check=False
     )
 
 

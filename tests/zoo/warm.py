@@ -14,12 +14,14 @@ import contextlib
 import os
 import pickle
 import re
+import runpy
 import selectors
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import traceback
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,22 +35,20 @@ _WORDS = 1 << 20  # bytes of a request
 
 
 class Warm:
-    """The server, started when first used. Not for two threads at a time."""
+    """A server, started when first used. Not for two threads at a time."""
 
     def __init__(self) -> None:
         self._line: socket.socket | None = None
         self._server: subprocess.Popen[bytes] | None = None
-        self._environment = _at_import(os.environ)
 
-    def fits(self, environment: Mapping[str, str]) -> bool:
-        """Whether modules that were imported in the server's environment are as they would be in this one."""
-        return hasattr(os, "pidfd_open") and _at_import(environment) == self._environment
+    def run(self, kind: str, arguments: list[str], cwd: Any, environment: dict[str, str], timeout: float) -> Any:
+        """A process, as ``subprocess.run`` with captured output: ``kmr-inspect ARGUMENTS`` or ``python -c ARGUMENTS``.
 
-    def run(self, arguments: list[str], cwd: Any, environment: dict[str, str], timeout: float) -> Any:
-        """``kmr-inspect ARGUMENTS``, as ``subprocess.run`` with captured output."""
+        ``kind`` is ``kmr-inspect``, ``-c`` or ``-m``.
+        """
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, Path(os.devnull).open() as nothing:
             streams = (nothing.fileno(), out.fileno(), err.fileno())
-            process = self._start(("command", arguments, str(cwd or Path.cwd()), environment), streams)
+            process = self._start((kind, arguments, str(cwd or Path.cwd()), environment), streams)
             code = process.wait(timeout)
             out.seek(0)
             err.seek(0)
@@ -58,7 +58,7 @@ class Warm:
         """An interpreter that serves tasks, as ``Child._spawn`` starts it."""
         with Path(os.devnull).open() as nothing:
             streams = (nothing.fileno(), chatter, chatter, socket_)
-            return self._start(("child", path, str(Path.cwd()), environment), streams)
+            return self._start(("", path, str(Path.cwd()), environment), streams)
 
     def close(self) -> None:
         """End the server."""
@@ -73,7 +73,11 @@ class Warm:
             here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             command = [sys.executable, "-c", _START, str(there.fileno()), *sys.path]
             self._server = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, pass_fds=(there.fileno(),), start_new_session=True
+                command,
+                stdin=subprocess.DEVNULL,
+                pass_fds=(there.fileno(),),
+                start_new_session=True,
+                env=request[3],
             )
             there.close()
             self._line = here
@@ -125,8 +129,23 @@ class Process:
         return int(line)
 
 
-SERVER = Warm()
-"""Of this process."""
+_SERVERS: dict[str | None, Warm] = {}
+_ENVIRONMENT = {name: value for name, value in _at_import(os.environ).items() if name != "KERAS_BACKEND"}
+
+
+def server(environment: Mapping[str, str]) -> Warm | None:
+    """The one whose modules are as they would be in this environment, if there may be one."""
+    here = _at_import(environment)
+    backend = here.pop("KERAS_BACKEND", "tensorflow")
+    if not hasattr(os, "pidfd_open") or here != _ENVIRONMENT or backend not in ("tensorflow", "torch"):
+        return None
+    return _SERVERS.setdefault(backend, Warm())
+
+
+def close() -> None:
+    """End all servers."""
+    for each in _SERVERS.values():
+        each.close()
 
 
 def serve(number: int) -> None:
@@ -211,23 +230,34 @@ def _process(request: Any, streams: list[int], wants: int, parent: int) -> int:
     sys.meta_path.insert(0, _Wishes(wants))
     from kmr_cli.process import child
 
-    if kind == "command":
+    if kind:
         child.frameworks = frozenset  # none that a fork minds: what is imported here has not run
-        sys.argv = ["kmr-inspect", *what]
+        sys.argv = [kind, *what] if kind == "kmr-inspect" else what
         sys.path[:0] = [entry for entry in environment.get("PYTHONPATH", "").split(os.pathsep) if entry]
-        from kmr_cli.__main__ import main
-
-        call: Any = main
-    else:
-        from kmr_cli.process.tasks import TASKS
-
-        sys.path[:] = what
-        sys.argv = ["-c", str(streams[3]), str(parent)]
-        call = lambda: child.serve(TASKS)  # noqa: E731
     try:
-        call()
+        if kind == "kmr-inspect":
+            from kmr_cli.__main__ import main
+
+            main()
+        elif kind == "-m":
+            sys.path.insert(0, folder)
+            if what[0] == "pytest":  # it wants to be the first to import plugins
+                sys.argv[1:1] = ["-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"]
+            runpy.run_module(what[0], run_name="__main__", alter_sys=True)
+        elif kind == "-c":
+            sys.path.insert(0, "")
+            exec(compile(what[0], "<string>", "exec"), {"__name__": "__main__"})
+        else:
+            from kmr_cli.process.tasks import TASKS
+
+            sys.path[:] = what
+            sys.argv = ["-c", str(streams[3]), str(parent)]
+            child.serve(TASKS)
     except SystemExit as exc:
         return exc.code if isinstance(exc.code, int) else 0 if exc.code is None else 1
+    except Exception:
+        traceback.print_exc()
+        return 1
     finally:
         atexit._run_exitfuncs()
     return 0

@@ -1,7 +1,5 @@
 """Tapping Keras 3 models: the same bits as the bare model, nothing left behind, no more built than needed."""
 
-import os
-import subprocess
 import sys
 import textwrap
 from pathlib import Path
@@ -11,6 +9,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 from zoo import keras as zoo
+from zoo.samples import python
 
 from kmr_cli.errors import LayerError, MissingFrameworkError, ModelLoadError, ModelRunError
 from kmr_cli.formats.common import frameworks
@@ -378,9 +377,7 @@ class Scaled(keras.layers.Layer):
 
 def run_in(folder, code, **environment):
     """Run code in a fresh interpreter; returns what it printed."""
-    env = {**os.environ, "PYTHONPATH": str(TESTS), "TF_CPP_MIN_LOG_LEVEL": "3", **environment}
-    command = [sys.executable, "-c", textwrap.dedent(code)]
-    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
+    done = python("-c", textwrap.dedent(code), cwd=folder, PYTHONPATH=str(TESTS), **environment)
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
 
