@@ -27,7 +27,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-_SHARED = re.compile(r"(tensorflow|keras|tf_keras|torch|click|h5py|numpy|rich|kmr_cli(?!\.formats)(\.\w+)*)")
+_FRAMEWORKS = ("tensorflow", "keras", "tf_keras", "torch")
+_SHARED = re.compile(rf"({'|'.join(_FRAMEWORKS)}|click|h5py|numpy|rich|kmr_cli(?!\.formats)(\.\w+)*)")
 """Modules worth sharing. ONNX Runtime isn't one: it starts a thread when it is imported, which no fork survives."""
 _AT_IMPORT = re.compile("PYTHON(?!PATH).*|LC_.*|LANG|KERAS_.*|TF_(?!CPP_).*|OMP_NUM_THREADS|XDG_.*|HOME")
 _START = "import sys; sys.path[:] = sys.argv[2:]; from zoo.warm import serve; serve(int(sys.argv[1]))"
@@ -139,6 +140,9 @@ def server(environment: Mapping[str, str]) -> Warm | None:
     backend = here.pop("KERAS_BACKEND", "tensorflow")
     if not hasattr(os, "pidfd_open") or here != _ENVIRONMENT or backend not in ("tensorflow", "torch"):
         return None
+    first = [Path(entry) for entry in environment.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    if any((entry / name).exists() for entry in first for module in _FRAMEWORKS for name in (module, f"{module}.py")):
+        return None  # others of these names are in front of them
     return _SERVERS.setdefault(backend, Warm())
 
 
