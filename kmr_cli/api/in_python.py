@@ -96,6 +96,8 @@ _RULES: Sequence[tuple[re.Pattern[str], Callable[[re.Match[str]], str] | str]] =
     (re.compile(r"--no-verify"), "verify=False"),
     (re.compile(r"--training"), "training=True"),
     (re.compile(r"--trust\b"), "trust=True"),
+    (re.compile(r"--require-sandbox\b"), "sandbox='required'"),
+    (re.compile(r"--no-sandbox\b"), "sandbox='off'"),
     (re.compile(r"--timeout\b(?: (\d+))?"), _number("timeout")),
     (re.compile(r"--memory\b(?: (\d+\w*))?"), _one_text("memory")),
     _option("input", _NAMED, _mapping("batch", lambda _: "array")),

@@ -50,6 +50,7 @@ def open_model(
     trust: bool = False,
     timeout: float | None = None,
     memory: int | str | None = None,
+    sandbox: str = "offered",
 ) -> Model:
     """Open a saved model. Reads only what the file declares; the framework comes in when the model is to be run.
 
@@ -71,6 +72,8 @@ def open_model(
         trust: load the file whatever a scan finds in it, the code of Keras' Lambda layers included.
         timeout: seconds that each question to the model may take; None for as long as it takes.
         memory: what its process may hold, in bytes or as ``"4G"``; None for as much as it needs.
+        sandbox: keep the model from files and the network: ``"offered"`` as far as this machine can, ``"required"``
+            (refuse to load it otherwise), or ``"off"``, for modules that read files of their own.
 
     Raises:
         ModelFileError: nothing there, damaged, or not a model.
@@ -92,7 +95,7 @@ def open_model(
         tuple(imports), signature, None if tags is None else tuple(tags), method=method, constants=fixed, custom=custom,
         trust=trust,
     )  # fmt: skip
-    return Model(model, options, in_process=in_process, limits=limits_of(timeout, memory))
+    return Model(model, options, in_process=in_process, limits=limits_of(timeout, memory, sandbox))
 
 
 def check_batch_axis(

@@ -30,6 +30,7 @@ COMMANDS = {
     "scan": "Look for what could do harm in MODEL, without loading it.",
     "verify": "Hold a certificate against MODEL.",
     "rules": "List the rules, or explain some.",
+    "doctor": "Tell what is installed, and how models are contained.",
 }
 """Modules of this package with a click command of the same name, in the order of the help.
 
@@ -93,6 +94,8 @@ def cli() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command; every expected failure becomes one line on stderr and an exit code."""
+    if sorted(arguments) in (["--verbose", "--version"], ["--verbose", "-V"]):
+        arguments = ["doctor"]
     try:
         code = cli.main(arguments, prog_name="kmr-inspect", standalone_mode=False)
         sys.stdout.flush()

@@ -23,10 +23,10 @@ class Clock:
         """What has passed until now."""
         from kmr_cli.render.contents import Run
 
-        return Run(self._date.strftime("%Y-%m-%dT%H:%M:%SZ"), time.monotonic() - self._began, _machine())
+        return Run(self._date.strftime("%Y-%m-%dT%H:%M:%SZ"), time.monotonic() - self._began, machine())
 
 
-def _machine() -> str:
+def machine() -> str:
     """``Linux 6.1.0 x86_64``; what ``platform`` says would take longer than all else that ``layers`` does."""
     if not hasattr(os, "uname"):
         return sys.platform

@@ -35,12 +35,17 @@ _TYPED = "kmr_cli.limits"
 
 
 def limits(command: Command) -> Command:
-    """``--timeout`` and ``--memory``; :func:`typed_limits` says what they are."""
+    """``--timeout``, ``--memory`` and ``--require-sandbox``; :func:`typed_limits` says what they are."""
 
     def keep(context: click.Context, parameter: click.Parameter, value: object) -> None:
         context.meta.setdefault(_TYPED, {})[parameter.name] = value
 
     for option in (
+        click.option(
+            "--require-sandbox/--no-sandbox", "sandbox", default=None, expose_value=False, callback=keep,
+            help="Refuse to load the model where it cannot be kept from files and the network, or don't keep it."
+            "  [default: as far as this machine can]",
+        ),
         click.option(
             "--memory", metavar="SIZE", expose_value=False, callback=keep,
             help="End the model's process if it holds more memory than SIZE, as in 4G or 500M; exit code 4.",
@@ -60,7 +65,10 @@ def typed_limits(decided: Settings | None = None) -> Limits:
 
     typed = click.get_current_context().meta.get(_TYPED, {})
     said = {name: getattr(decided, name, None) for name in ("timeout", "memory")}
-    return limits_of(**{name: said[name] if typed.get(name) is None else typed[name] for name in said})
+    decided_on = getattr(decided, "sandbox", "") or "offered"
+    sandbox = {None: decided_on, True: "required", False: "off"}[typed.get("sandbox")]
+    timeout, memory = (said[name] if typed.get(name) is None else typed[name] for name in said)
+    return limits_of(timeout, memory, sandbox)
 
 
 def batch(command: Command) -> Command:

@@ -1,15 +1,21 @@
-"""How long a model may take, and how much memory: ``--timeout`` and ``--memory``."""
+"""What a model may take, and reach: ``--timeout``, ``--memory`` and the sandbox around it."""
 
 from __future__ import annotations
 
 import math
 import re
 from dataclasses import dataclass
+from typing import Literal, TypeAlias, cast
 
 from kmr_cli.errors import KmrError
 
 _SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,6})?)\s*(?:([KMGT])(i?B)?|B)?", re.IGNORECASE)
 _POWERS = {"K": 1, "M": 2, "G": 3, "T": 4}
+
+
+Containment: TypeAlias = Literal["offered", "required", "off"]
+"""Whether a model runs in a sandbox: as far as the machine offers one, not without one, or never."""
+_CONTAINMENTS = ("offered", "required", "off")
 
 
 @dataclass(frozen=True)
@@ -19,26 +25,34 @@ class Limits:
     Attributes:
         timeout: seconds for one thing that it does: reading the file, or loading the model and running it.
         memory: bytes of resident memory.
+        sandbox: whether it runs in one.
     """
 
     timeout: float | None = None
     memory: int | None = None
+    sandbox: Containment = "offered"
 
 
 NONE = Limits()
 
 
-def limits_of(timeout: object = None, memory: object = None) -> Limits:
+def limits_of(timeout: object = None, memory: object = None, sandbox: str = "offered") -> Limits:
     """The limits that somebody asks for.
 
     Args:
         timeout: seconds, a number.
         memory: bytes, or as text with a unit: ``4G`` and ``4GiB`` are powers of 1024, ``4GB`` of 1000.
+        sandbox: ``offered``, ``required`` or ``off``.
 
     Raises:
         KmrError: something else, or nothing could be done with so little.
     """
-    return Limits(None if timeout is None else _seconds(timeout), None if memory is None else _bytes(memory))
+    if sandbox not in _CONTAINMENTS:
+        raise KmrError(f"sandbox is one of {', '.join(_CONTAINMENTS)}, not {sandbox!r}", "--require-sandbox")
+    return Limits(
+        None if timeout is None else _seconds(timeout), None if memory is None else _bytes(memory),
+        cast(Containment, sandbox),
+    )  # fmt: skip
 
 
 def _seconds(value: object) -> float:

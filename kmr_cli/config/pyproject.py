@@ -33,6 +33,7 @@ class Settings:
         tolerance: (layer path or glob, tolerance of its values in ``compare``), in the order of the file.
         models: (path or glob, what is said of the data of these models), the same.
         timeout, memory: what the process of a model may take, as the options of the same names.
+        sandbox: whether it runs in one: ``offered``, ``required`` or ``off``; empty where nothing is said.
     """
 
     select: tuple[str, ...] = ()
@@ -44,6 +45,7 @@ class Settings:
     models: PerModel = ()
     timeout: float | None = None
     memory: int | None = None
+    sandbox: str = ""
 
     def of(self, model: str | Path) -> ModelSettings:
         """What is said of the model at a path."""
@@ -81,7 +83,7 @@ def _parse(file: Path) -> Settings:
         if key == "models":
             values[key] = parse_models(file.absolute(), _SECTION, value)
             continue
-        if key in ("timeout", "memory"):
+        if key in ("timeout", "memory", "sandbox"):
             values[key] = _limit(file, key, value)
             continue
         if key == "batch-sizes":
@@ -93,11 +95,13 @@ def _parse(file: Path) -> Settings:
     return Settings(**values)
 
 
-def _limit(file: Path, key: str, value: object) -> float | int | None:
+def _limit(file: Path, key: str, value: object) -> float | int | str | None:
     try:
-        return getattr(limits_of(**{key: value}), key)  # type: ignore[no-any-return]
+        if key == "sandbox":
+            return limits_of(sandbox=value if isinstance(value, str) else repr(value)).sandbox
+        return limits_of(timeout=value).timeout if key == "timeout" else limits_of(memory=value).memory
     except KmrError as exc:
-        example = "timeout = 60" if key == "timeout" else 'memory = "4G"'
+        example = {"timeout": "timeout = 60", "memory": 'memory = "4G"', "sandbox": 'sandbox = "required"'}[key]
         raise KmrError(f"{file}: [{_SECTION}] {key}: {exc.message}", example) from exc
 
 

@@ -403,6 +403,13 @@ class OptionalParts(Protocol):
             ModelLoadError, MissingFrameworkError: where the framework traces it.
         """
 
+    def beside(self, path: Path) -> tuple[str, ...]:
+        """Files beside the model's own that belong to it, named from there.
+
+        Raises:
+            ModelFileError: the file is damaged.
+        """
+
     SCANNED: tuple[str, ...]
     """For people: the parts of a file that ``scan`` looks at."""
 

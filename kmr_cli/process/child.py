@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -17,15 +18,17 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 from kmr_cli import errors
 from kmr_cli.config.limits import NONE, Limits
-from kmr_cli.errors import KmrError, LimitError, ModelRunError
+from kmr_cli.errors import KmrError, LimitError, ModelRunError, OutputError
 from kmr_cli.formats.facts import frameworks
 from kmr_cli.process.channel import Channel, pair
 from kmr_cli.process.codec import ProtocolError
 from kmr_cli.process.fields import fits
+from kmr_cli.process.orphan import WATCH, die_with
 from kmr_cli.process.resources import resident, restrict
 from kmr_cli.process.scratch import Scratch
 from kmr_cli.process.search_path import leave_out_current_folder
@@ -41,9 +44,9 @@ _START = (
     "import sys; sys.path[:] = sys.argv[3:]\n"
     "from kmr_cli.process.child import serve; from kmr_cli.process.tasks import TASKS; serve(TASKS)"
 )
-_PR_SET_PDEATHSIG = 1
 _REPLY_LIMIT = 400  # characters of framework chatter that a crash message repeats
 _LONGEST_LINE = 100_000  # characters of a notice or an error
+_USERS_HOME = "KMR_INSPECT_HOME"  # where a child finds what HOME was
 _PERIOD = 0.02  # seconds between two looks at the memory of a child
 _PATIENCE = 2.0  # seconds in which a child that hung up must have ended
 
@@ -134,7 +137,7 @@ class Child:
         given = [seconds for seconds in (patience, limits.timeout) if seconds is not None]
         deadline = time.monotonic() + min(given) if given else None
         try:
-            self._channel.send((task, dict(arguments)))
+            self._channel.send((task, dict(arguments), limits.sandbox))
             while True:
                 self._watch(limits, deadline)
                 kind, content = _message(self._channel.receive(deadline), returns)
@@ -155,6 +158,26 @@ class Child:
             if isinstance(exc, LimitError) or not isinstance(exc, KmrError):
                 self.kill()
             raise
+
+    def run_into(
+        self, folder: Path, task: str, arguments: Mapping[str, Any], report: Notify, limits: Limits = NONE
+    ) -> Any:
+        """The same for a task that writes files into the folder of its argument ``folder``.
+
+        The child writes into a folder of its own; what is no plain file stays there.
+
+        Raises:
+            OutputError: they could not be moved.
+        """
+        own = Path(tempfile.mkdtemp(dir=self._scratch.path))
+        result = self.run(task, {**arguments, "folder": str(own)}, report, limits)
+        try:
+            for entry in os.scandir(own):
+                if entry.is_file(follow_symlinks=False):
+                    shutil.move(entry.path, folder / entry.name)
+        except OSError as exc:
+            raise OutputError(f"{folder}: cannot be written to ({exc.strerror})") from exc
+        return result
 
     def _watch(self, limits: Limits, deadline: float | None) -> None:
         """Where memory is limited, wait for an answer and look at what the child holds meanwhile."""
@@ -216,7 +239,7 @@ class Child:
                 other._channel.close()
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             os.setsid()  # Ctrl-C in the terminal reaches the parent alone, which then ends this process
-            _die_with(parent)
+            die_with(parent)
             os.environ.update(self._homes())
             tempfile.tempdir = str(self._scratch.path)
             restrict()
@@ -248,7 +271,8 @@ class Child:
         """Where the child finds its own folders; only what Keras was told by the user stays where it is."""
         own = str(self._scratch.path)
         keras = os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras")  # noqa: PTH111  (text is all it is)
-        return {"TMPDIR": own, "HOME": own, "KERAS_HOME": keras if os.path.isdir(keras) else own}  # noqa: PTH112
+        users = {_USERS_HOME: os.environ["HOME"]} if "HOME" in os.environ else {}
+        return {"TMPDIR": own, "HOME": own, "KERAS_HOME": keras if os.path.isdir(keras) else own, **users}  # noqa: PTH112
 
     def _end(self) -> None:
         if self._pid is None:
@@ -374,17 +398,22 @@ def serve(tasks: Mapping[str, Task]) -> NoReturn:
     parent = int(sys.argv[2])
     sys.argv[1:] = []
     # Not prctl as for a fork: it watches the thread that started us, which in a notebook may be a short-lived one.
-    threading.Thread(target=_leave_after, args=(parent,), daemon=True).start()
+    WATCH.start(parent)
     sys.exit(_serve(tasks, Channel(here, asks=False, secret=None)))
 
 
 def _serve(tasks: Mapping[str, Task], channel: Channel) -> int:
     """The child's life: read a task, run it, answer, until the parent hangs up."""
+    from kmr_cli.process import sessions
+
     while True:
         try:
-            task, arguments = channel.receive()
+            task, arguments, containment = channel.receive()
         except EOFError:
             return 0
+        sessions.OPEN.containment = containment
+        if containment == "off":  # what is run reads files of the user, as they know them
+            os.environ["HOME"] = os.environ.get(_USERS_HOME, os.environ["HOME"])
         answer = _answer(tasks[task], arguments, lambda kind, text: channel.send((kind, text[:_LONGEST_LINE])))
         try:
             channel.send(answer)
@@ -393,7 +422,10 @@ def _serve(tasks: Mapping[str, Task], channel: Channel) -> int:
 
 
 def _redirect(chatter: int | None) -> None:
-    """Send what the framework prints to a file, or to stderr: stdout is for data."""
+    """Send what the framework prints to a file, or to stderr: stdout is for data, and stdin for this program."""
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
     if chatter is not None:
         os.dup2(chatter, 2)
     os.dup2(2, 1)
@@ -425,19 +457,3 @@ def _print_traceback() -> None:
     import traceback
 
     traceback.print_exc()
-
-
-def _die_with(parent: int) -> None:
-    """On Linux, have the kernel end this process when its parent dies, however that happens."""
-    if sys.platform.startswith("linux"):
-        import ctypes
-
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != parent:
-            os._exit(1)
-
-
-def _leave_after(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os._exit(1)

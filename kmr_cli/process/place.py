@@ -72,13 +72,20 @@ class Apart:
         self._fork, self._debug, self._limits = fork, debug, limits
         if limits.memory is not None:
             refuse_unwatched_memory()
+        if limits.sandbox == "required":
+            from kmr_cli.process.sandbox import refuse_missing
+
+            refuse_missing()
         self._child: Child | None = None
 
     def run(self, task: str, arguments: Mapping[str, Any], report: Notify) -> Any:
         """See :class:`Place`."""
         child = self._child = self._child or self._start()
+        folder = arguments.get("folder")
         try:
-            return child.run(task, arguments, report, self._limits)
+            if folder is None:
+                return child.run(task, arguments, report, self._limits)
+            return child.run_into(Path(folder), task, arguments, report, self._limits)
         finally:
             if not child.alive:
                 self._child = None

@@ -11,7 +11,7 @@ from kmr_cli.check.training import IN_TRAINING
 from kmr_cli.errors import KmrError
 from kmr_cli.formats import all_formats, detect
 from kmr_cli.formats.interface import ExportableSession, OpenOptions, Session, TracedSession, optional
-from kmr_cli.process.sessions import LiveSessions, Sessions, Tell
+from kmr_cli.process.sessions import OPEN, LiveSessions, Sessions, Tell
 from kmr_cli.proof import verdict
 from kmr_cli.proof.graph import Graph
 from kmr_cli.proof.verdict import Proof
@@ -23,7 +23,7 @@ def prove(
     path: str,
     options: OpenOptions,
     report: Tell,
-    sessions: Sessions | None = None,
+    sessions: Sessions = OPEN,
     batch: Mapping[str, np.ndarray] | None = None,
 ) -> StructuralProof:
     """Read the graph of a file, or have the framework write down that of a live model, and say what it allows.
@@ -41,7 +41,7 @@ def prove(
     if graph is None:
         raise _without_graph(f"{Path(path).name}: {format_.FILE} is not proven by its graph")
     if optional(format_, "TRACED"):
-        (sessions or Sessions(reopens=False)).admit(path, options, report)
+        sessions.admit(path, options, report)
     return verdict.prove(graph(Path(path), options)).record
 
 

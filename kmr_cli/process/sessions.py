@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from kmr_cli.config.limits import Containment
 from kmr_cli.formats import detect
 from kmr_cli.formats.files import Seen
 from kmr_cli.formats.interface import Format, OpenOptions, Session
@@ -19,9 +20,13 @@ class Sessions:
 
     Args:
         reopens: whether a model may be loaded a second time, which tells what it keeps from chance.
+
+    Attributes:
+        containment: whether this process enters a sandbox before it loads a model.
     """
 
     def __init__(self, *, reopens: bool) -> None:
+        self.containment: Containment = "off"
         self._reopens = reopens
         self._open: dict[tuple[str, OpenOptions], Session] = {}
         self._admitted: dict[tuple[str, bool], Seen] = {}
@@ -32,11 +37,12 @@ class Sessions:
         Raises:
             UnsafeModelError, ModelFileError: as :func:`kmr_cli.process.admission.admit` says.
         """
-        from kmr_cli.process.admission import admit  # which a program that only lists layers does without
+        from kmr_cli.process.admission import admit, contain  # which a program that only lists layers does without
 
         key = path, options.trust
         if key not in self._admitted:
             self._admitted[key] = admit(Path(path), report, trust=options.trust)
+            contain(Path(path), options, self.containment)
         self._admitted[key].refuse_changed()
 
     def get(self, path: str, options: OpenOptions, report: Tell) -> Session:
@@ -88,3 +94,7 @@ class LiveSessions(Sessions):
         session = self._format.adopt(self._model, training=True)
         assert session is not None  # it was adopted before
         return session
+
+
+OPEN = Sessions(reopens=True)
+"""What is open in a child."""

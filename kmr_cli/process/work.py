@@ -16,13 +16,11 @@ from kmr_cli.evidence.sample import take_samples
 from kmr_cli.formats.interface import OpenOptions, Taps
 from kmr_cli.formats.layer_class import open_class
 from kmr_cli.process.prove import proof_beside_passes
-from kmr_cli.process.sessions import Sessions, Tell
+from kmr_cli.process.sessions import OPEN, Sessions, Tell
 from kmr_cli.records import ModelInfo, Record, Report, TensorSpec
 from kmr_cli.snapshot.take import Taken, take
 
 NO_PROOF = "left out by --no-proof"
-OPEN = Sessions(reopens=True)
-"""What is open in a child."""
 
 
 def check_batch_axis(

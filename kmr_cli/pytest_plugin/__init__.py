@@ -57,6 +57,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="Fail where reading a model, or running it, takes longer.")  # fmt: skip
     add("--kmr-memory", dest="kmr_memory", metavar="SIZE", default=None,
         help="Fail where a model's process holds more memory than SIZE, as in 4G.")  # fmt: skip
+    add("--kmr-sandbox", dest="kmr_sandbox", choices=("offered", "required", "off"), default=None,
+        help="Whether models run in a sandbox: as far as this machine offers one (default), not without, or never.")  # fmt: skip
     add("--kmr-all-methods", dest="kmr_all_methods", action="store_true", default=False,
         help="Check every exported method or signature of the models, not the usual one alone.")  # fmt: skip
     add("--kmr-snapshot", dest="kmr_snapshot", metavar="FILE", default=None,
@@ -77,6 +79,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("kmr_trust", "As --kmr-trust.", type="bool", default=False)
     parser.addini("kmr_timeout", "As --kmr-timeout.", default="")
     parser.addini("kmr_memory", "As --kmr-memory.", default="")
+    parser.addini("kmr_sandbox", "As --kmr-sandbox.", default="")
     parser.addini("kmr_all_methods", "As --kmr-all-methods.", type="bool", default=False)
     parser.addini("kmr_snapshot", "As --kmr-snapshot, relative to rootdir.", default="")
 

@@ -194,7 +194,8 @@ def _limits(config: pytest.Config, settings: Settings) -> Limits:
             timeout = float(text)
         except ValueError:
             raise KmrError(f"kmr_timeout = {text}: isn't a number of seconds", "as in kmr_timeout = 60") from None
-    return limits_of(settings.timeout if timeout is None else timeout, memory or settings.memory)
+    sandbox = config.getoption("kmr_sandbox") or config.getini("kmr_sandbox") or settings.sandbox or "offered"
+    return limits_of(settings.timeout if timeout is None else timeout, memory or settings.memory, sandbox)
 
 
 def _refuse_nothing(policy: Policy, *, compared: bool) -> None:

@@ -19,6 +19,7 @@ _OPTIONS = re.compile(
     r"--(input|shape|batch-sizes?|mask-input|import|constant|method|signature|tag|all-methods|snapshot|trust|timeout|memory)\b"
 )
 """Of the commands, which the plugin has as well: ``--kmr-input``."""
+_SANDBOX = {"--no-sandbox": "--kmr-sandbox off", "--require-sandbox": "--kmr-sandbox required"}
 
 
 def of_error(error: KmrError, path: Path, title: str, *, in_python: bool = False) -> str:
@@ -34,6 +35,8 @@ def of_error(error: KmrError, path: Path, title: str, *, in_python: bool = False
         lines = f"error: {error}".splitlines()
     else:
         lines = [f"error: {error.message}"] + ([f"hint:  {error.hint}"] if error.hint else [])
+        for option, ours in _SANDBOX.items():
+            lines = [line.replace(option, ours) for line in lines]
         lines = [_OPTIONS.sub(r"--kmr-\1", line) for line in lines]
     return "\n".join(shown(line.replace(str(path), title)) for line in lines)
 

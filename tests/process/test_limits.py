@@ -117,3 +117,18 @@ def test_a_project_decides(tmp_path, capsys, monkeypatch, importing):
     file.write_text("[tool.kmr-inspect]\nmemory = 'much'\n")
     assert run(["sample", str(MODEL), "-l", "conv2", "-i", "0"]) == 2
     assert "[tool.kmr-inspect] memory: 'much' isn't an amount of memory" in capsys.readouterr().err
+
+
+def test_a_project_decides_on_the_sandbox(tmp_path):
+    (tmp_path / "pyproject.toml").write_text('[tool.kmr-inspect]\nsandbox = "required"\n')
+    assert read_settings(tmp_path).sandbox == "required"
+    (tmp_path / "pyproject.toml").write_text("[tool.kmr-inspect]\nsandbox = true\n")
+    with pytest.raises(KmrError, match="sandbox is one of offered, required, off, not 'True'"):
+        read_settings(tmp_path)
+
+
+def test_without_a_sandbox_the_home_is_the_users(importing, monkeypatch):
+    monkeypatch.setenv("HOME", "/somewhere")
+    with open_model(MODEL, imports=importing("raise RuntimeError(os.environ['HOME'])"), sandbox="off") as model:
+        with pytest.raises(KmrError, match="RuntimeError: /somewhere"):
+            model.sample("conv2", 0)

@@ -62,6 +62,13 @@ def graph(path: Path, options: OpenOptions) -> Graph:
     return build.graph(path, options)
 
 
+def beside(path: Path) -> tuple[str, ...]:
+    """Files with weights, in the model's folder."""
+    from kmr_cli.formats.onnx.describe.analysis import analyse
+
+    return tuple(file.location for file in analyse(path).external)
+
+
 def scan(path: Path) -> Iterable[Hazard]:
     """What could do harm when the file is loaded; see :class:`kmr_cli.formats.interface.OptionalParts`."""
     from kmr_cli.formats.onnx.scan.look import scan as look
