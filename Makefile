@@ -17,7 +17,7 @@ DEMO := kmr-inspect sample sample_models/digits.keras --layer conv1 --index 4 --
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint bench detection proof models clean
+.PHONY: help demo test attack lint bench detection proof models clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf 'make %-9s %s\n' "$$name" "$$what"; done
@@ -28,6 +28,9 @@ demo: .venv/demo-installed ## show sample 4 at a layer of a real model
 
 test: .venv/dev-installed ## run all tests against the installed package
 	@$(BIN)/pytest -n auto --maxprocesses $(WORKERS) --dist worksteal
+
+attack: .venv/dev-installed ## run all bad files with the refusal lifted, in the sandbox
+	@$(BIN)/pytest -n auto --maxprocesses $(WORKERS) --dist worksteal -m attack tests/scan
 
 lint: .venv/dev-installed ## check style, types, the screens in README.md and docs/reference.md
 	@$(BIN)/ruff check

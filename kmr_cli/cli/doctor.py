@@ -15,6 +15,10 @@ def command() -> None:
     there; and the sandbox that keeps a model from files and the network.
     Nothing is imported and no model is read. Fit for a bug report;
     `kmr-inspect --version --verbose` does the same.
+
+    \b
+    Examples:
+      kmr-inspect doctor
     """
     for line in lines():
         click.echo(line)

@@ -9,8 +9,8 @@ import os
 import sys
 from importlib.machinery import PathFinder
 
-_NEEDED = "h5py"
-"""One of the packages that this program needs: where they are, models' folders are not."""
+_NEEDED = ("kmr_cli", "h5py")
+"""This program, and one of the packages that it needs: where they are, models' folders are not."""
 
 
 def leave_out_current_folder() -> None:
@@ -20,5 +20,5 @@ def leave_out_current_folder() -> None:
     except OSError:  # it was removed
         here = ""
     kept = [entry for entry in sys.path if os.path.realpath(entry) != here]
-    if len(kept) < len(sys.path) and PathFinder.find_spec(_NEEDED, kept) is not None:
+    if len(kept) < len(sys.path) and all(PathFinder.find_spec(name, kept) for name in _NEEDED):
         sys.path[:] = kept

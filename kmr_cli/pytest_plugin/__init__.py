@@ -58,7 +58,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--kmr-memory", dest="kmr_memory", metavar="SIZE", default=None,
         help="Fail where a model's process holds more memory than SIZE, as in 4G.")  # fmt: skip
     add("--kmr-sandbox", dest="kmr_sandbox", choices=("offered", "required", "off"), default=None,
-        help="Whether models run in a sandbox: as far as this machine offers one (default), not without, or never.")  # fmt: skip
+        help="Whether models run in a sandbox: where this machine offers one (default), always, never.")  # fmt: skip
     add("--kmr-all-methods", dest="kmr_all_methods", action="store_true", default=False,
         help="Check every exported method or signature of the models, not the usual one alone.")  # fmt: skip
     add("--kmr-snapshot", dest="kmr_snapshot", metavar="FILE", default=None,

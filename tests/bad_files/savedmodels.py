@@ -84,6 +84,21 @@ for _operation, _rule in (("WriteFile", "KMR502"), ("PyFunc", "KMR501"), ("Resto
 
 
 @bad("KMR502")
+def answer_writes(folder: Path) -> Path:
+    """Every answer waits for a file to be written."""
+
+    def change(meta_graph: Any) -> None:
+        graph = meta_graph.graph_def.node
+        _text(graph, "bad/name", str(folder / "canary").encode())
+        graph.add(name="bad", op="WriteFile", input=["bad/name", "bad/name"])
+        output = next(iter(meta_graph.signature_def["serving_default"].outputs.values()))
+        graph.add(name="bad/answer", op="Identity", input=[output.name, "^bad"]).attr["T"].type = 1
+        output.name = "bad/answer:0"
+
+    return directory(folder, change)
+
+
+@bad("KMR502")
 def prints_into_a_file(folder: Path) -> Path:
     """The operation that prints may print into any file."""
     return directory(folder, _in_main("PrintV2", output_stream=b"file:///tmp/canary"))

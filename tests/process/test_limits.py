@@ -129,6 +129,7 @@ def test_a_project_decides_on_the_sandbox(tmp_path):
 
 def test_without_a_sandbox_the_home_is_the_users(importing, monkeypatch):
     monkeypatch.setenv("HOME", "/somewhere")
-    with open_model(MODEL, imports=importing("raise RuntimeError(os.environ['HOME'])"), sandbox="off") as model:
-        with pytest.raises(KmrError, match="RuntimeError: /somewhere"):
-            model.sample("conv2", 0)
+    said = importing("raise RuntimeError(os.environ['HOME'])")
+    refused = pytest.raises(KmrError, match="RuntimeError: /somewhere")
+    with open_model(MODEL, imports=said, sandbox="off") as model, refused:
+        model.sample("conv2", 0)

@@ -1,11 +1,13 @@
 """The current folder, which may have come with a model, is not looked in for modules."""
 
 import sys
+from pathlib import Path
 
 import h5py
 import pytest
 from bad_files import SAMPLES
 
+import kmr_cli
 from kmr_cli.api.model import Model
 from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.process.child import can_fork
@@ -22,10 +24,12 @@ def test_the_current_folder_is_left_out_however_it_is_written(tmp_path, monkeypa
     assert sys.path == [entry for entry in others if entry]
 
 
-def test_not_where_this_program_needs_it(monkeypatch):
-    packages = h5py.__path__[0].removesuffix("/h5py")
+@pytest.mark.parametrize("package", [h5py, kmr_cli], ids=["h5py", "kmr_cli"])
+def test_not_where_this_program_needs_it(monkeypatch, package):
+    """As in a checkout of it that is installed in editable mode, with --jobs."""
+    packages = str(Path(package.__path__[0]).parent)
     monkeypatch.chdir(packages)
-    monkeypatch.setattr(sys, "path", ["", packages])
+    monkeypatch.setattr(sys, "path", ["", packages, *(entry for entry in sys.path if entry != packages)])
     leave_out_current_folder()
     assert packages in sys.path
 

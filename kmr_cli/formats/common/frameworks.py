@@ -88,8 +88,8 @@ def import_user_modules(modules: Sequence[str]) -> None:
             raise ModelLoadError(f"--import {name}: it needs {exc.name}, which is not installed") from exc
         except Exception as exc:
             outside = "modules that reach other files, programs or the network need --no-sandbox"
-            hint = outside if isinstance(exc, PermissionError) else None
-            raise ModelLoadError(f"--import {name}: {type(exc).__name__}: {first_line(exc)}", hint) from exc
+            what = f"--import {name}: {type(exc).__name__}: {first_line(exc)}"
+            raise ModelLoadError(what, outside if isinstance(exc, PermissionError) else None) from exc
 
 
 def import_from_here(name: str) -> ModuleType:
