@@ -11,7 +11,7 @@ from kmr_cli.batch.synthetic import speaks_of_dtype
 from kmr_cli.batch.words import show_shape
 from kmr_cli.config.limits import NONE, Limits
 from kmr_cli.config.policy import Policy
-from kmr_cli.errors import ModelRunError
+from kmr_cli.errors import KmrError, ModelRunError
 from kmr_cli.formats import all_formats
 from kmr_cli.formats.interface import optional
 from kmr_cli.process.child import Child
@@ -30,7 +30,11 @@ def _how_to_feed(inputs: Sequence[TensorSpec], error: ModelRunError) -> str:
 
 
 class LayerClasses:
-    """Checks layer classes, one after the other, in one child process. Close it, or use it as a context manager."""
+    """Checks layer classes, one after the other, in one child process. Close it, or use it as a context manager.
+
+    Raises:
+        KmrError: a sandbox is required, and a layer class runs in none.
+    """
 
     def __init__(
         self,
@@ -40,6 +44,8 @@ class LayerClasses:
         report: Callable[[str, str], None] = lambda _kind, _text: None,
         limits: Limits = NONE,
     ) -> None:
+        if limits.sandbox == "required":
+            raise KmrError("--require-sandbox: a layer class is code of yours, which isn't contained", "leave it out")
         self._child = Child(TASKS, fork=fork, debug=debug)
         self._report, self._limits = report, limits
 

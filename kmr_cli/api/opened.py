@@ -154,7 +154,9 @@ def _whole(seen: Seen, path: Path, info: ModelInfo) -> Seen:
 
 def _refuse(limits: Limits) -> None:
     if limits != NONE:
-        raise KmrError("timeout and memory are limits of another process", "leave out in_process=True, or the limits")
+        raise KmrError(
+            "timeout, memory and sandbox are limits of another process", "leave out in_process=True, or the limits"
+        )
 
 
 def open_live(model: Any, options: OpenOptions, *, in_process: bool, report: Tell, limits: Limits = NONE) -> Opened:

@@ -57,9 +57,10 @@ def contain(path: Path, options: OpenOptions, containment: Containment) -> None:
     if containment == "off":
         return
     beside = optional(detect(path), "beside")
-    here = bool(options.imports or options.custom)
+    weights = [] if beside is None else [path.parent / name for name in beside(path)]
+    libraries = [Path(name) for name in options.imports if Path(name).is_file()]
     with WATCH.paused():
-        sandbox.enter(path, () if beside is None else beside(path), containment, here=here)
+        sandbox.enter([path, *weights, *libraries], containment, here=bool(options.imports or options.custom))
 
 
 def _refusal(path: Path, found: list[Finding]) -> UnsafeModelError:

@@ -109,6 +109,12 @@ for _case, _rule, _change in (
      _activation({**_function("enable_unsafe_deserialization", "keras.config"), "registered_name": "keras>relu"})),
     ("loads_a_model_marked_as_ours", "KMR501",
      _instead("load_model", "keras.saving", "kmr.layers>WeightedSum")),
+    ("class_as_the_type_of_a_tensor", "KMR501",
+     _activation({"class_name": "__typespec__", "spec_name": "TFSMLayer", "module": "keras.layers", "config": [],
+                  "registered_name": None})),
+    ("registered_as_the_type_of_a_tensor", "KMR501",
+     _activation({"class_name": "__typespec__", "spec_name": "TensorSpec", "module": "keras.layers", "config": [],
+                  "registered_name": "keras>Lambda"})),
     ("method_of_a_data_set", "KMR501", _instead("ClassMethod", None, cls_ref="data.Dataset", fn_name="load")),
     ("absurd_units", "KMR504", _instead("Dense", registered=None, units=10**15)),
 ):  # fmt: skip

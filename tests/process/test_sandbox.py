@@ -7,6 +7,7 @@ import sys
 import pytest
 from bad_files import SAMPLES
 
+from kmr_cli.api.layer_classes import LayerClasses
 from kmr_cli.api.model import Model
 from kmr_cli.config.limits import Limits
 from kmr_cli.errors import KmrError
@@ -14,7 +15,7 @@ from kmr_cli.formats import onnx
 from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.process import sandbox
 from kmr_cli.process.child import can_fork
-from kmr_cli.process.sandbox import landlock, seccomp
+from kmr_cli.process.sandbox import landlock, places, seccomp
 
 contained = pytest.mark.skipif(len(sandbox.offered()) < 2, reason="this machine has no Landlock, or no seccomp")
 
@@ -158,8 +159,21 @@ def test_a_kernel_that_refuses_is_told_where_it_is_required(monkeypatch, tmp_pat
     monkeypatch.setattr(sandbox, "_entered", False)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     with pytest.raises(KmrError, match="the kernel refuses it"):
-        sandbox.enter(SAMPLES, (), "required", here=False)
-    sandbox.enter(SAMPLES, (), "offered", here=False)
+        sandbox.enter([SAMPLES], "required", here=False)
+    sandbox.enter([SAMPLES], "offered", here=False)
+
+
+def test_links_of_a_cache_are_followed_and_no_others(tmp_path):
+    """As the hub of Hugging Face keeps models: a folder of links to where the bytes are."""
+    folder = tmp_path / "models--somebody--model" / "snapshots" / "1"
+    root = folder.parents[1]
+    assert str(root / "blobs") in places.readable([folder / "m"], here=False)
+    assert not [place for place in places.readable([tmp_path / "m"], here=False) if "blobs" in place]
+
+
+def test_a_layer_class_is_not_contained_and_says_so():
+    with pytest.raises(KmrError, match="a layer class is code of yours"):
+        LayerClasses(limits=Limits(sandbox="required"))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="numbers of Linux")

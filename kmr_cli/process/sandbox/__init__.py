@@ -7,6 +7,7 @@ no way out of it. May import: errors, config, and nothing else of ours.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from kmr_cli.config.limits import Containment
@@ -40,14 +41,13 @@ def refuse_missing() -> None:
         )
 
 
-def enter(model: Path, beside: tuple[str, ...], containment: Containment, *, here: bool) -> None:
+def enter(model: Sequence[Path], containment: Containment, *, here: bool) -> None:
     """Enter it, once and for good: no network, no other program, no file but the model's and the frameworks'.
 
     Written is in the private folder of this process alone.
 
     Args:
-        model: the file or folder that is to be loaded.
-        beside: names of files beside it that belong to it.
+        model: the files, or the folder, that are to be loaded.
         containment: how far the user asks for it.
         here: the current folder may be read too, since the user imports from it.
 
@@ -59,7 +59,7 @@ def enter(model: Path, beside: tuple[str, ...], containment: Containment, *, her
         return
     try:
         if landlock.version():
-            landlock.restrict(places.readable(model, beside, here=here), [os.environ["TMPDIR"]], places.devices())
+            landlock.restrict(places.readable(model, here=here), [os.environ["TMPDIR"]], places.devices())
         if seccomp.available() and landlock.version():
             seccomp.restrict()
     except OSError as exc:

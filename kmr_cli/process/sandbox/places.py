@@ -24,12 +24,11 @@ _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"
 _LIBRARIES = ("LD_LIBRARY_PATH", "CUDA_HOME", "CUDA_PATH", "KERAS_HOME")
 
 
-def readable(model: Path, beside: Sequence[str], *, here: bool) -> Iterator[str]:
+def readable(model: Sequence[Path], *, here: bool) -> Iterator[str]:
     """Files and folders that may be read.
 
     Args:
-        model: its file or folder.
-        beside: names of files beside it that belong to it.
+        model: its files or its folder, and libraries that the user loads with it.
         here: the current folder too, since the user imports from it.
     """
     yield from _SYSTEM
@@ -42,8 +41,16 @@ def readable(model: Path, beside: Sequence[str], *, here: bool) -> Iterator[str]
         yield from filter(None, os.environ.get(name, "").split(os.pathsep))
     if here:
         yield str(Path.cwd())
-    yield str(model)
-    yield from (str(model.parent / name) for name in beside)
+    yield from map(str, model)
+    for path in model:
+        yield from _blobs(path)
+
+
+def _blobs(path: Path) -> Iterator[str]:
+    """Where the links of a model lead that lies in the cache of Hugging Face; no other link leads out of a folder."""
+    for folder in path.absolute().parents:
+        if folder.name.startswith("models--"):
+            yield str(folder / "blobs")
 
 
 def devices() -> Iterator[str]:

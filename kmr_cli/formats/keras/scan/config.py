@@ -23,9 +23,14 @@ LARGEST = 1 << 40
 
 _PLAIN = frozenset(
     {"__tensor__", "__numpy__", "__bytes__", "__ellipsis__", "__slice__", "__keras_tensor__", "__tuple__",
-     "__complex__", "__typespec__", "TensorShape", "TypeSpec", "CompositeTensor", "dtype", "SerializableDict", "type"}
+     "__complex__", "TensorShape", "TypeSpec", "CompositeTensor", "dtype", "SerializableDict", "type"}
 )  # fmt: skip
 """Values that Keras writes in the form of a class."""
+_SPECS = frozenset(
+    {"TensorSpec", "RaggedTensorSpec", "SparseTensorSpec", "IndexedSlicesSpec", "TensorArraySpec", "OptionalSpec",
+     "VariableSpec", "NoneTensorSpec"}
+)  # fmt: skip
+"""Types of tensors: what else stands in their place is looked up and called as a class would be."""
 _OWN_PACKAGES = ("kmr.layers",)
 """Of layers that come with this program."""
 _OF_KERAS = ("", "Keras", "keras")
@@ -110,6 +115,11 @@ def _named(entry: Mapping[str, Any], kind: str, config: Any, where: str) -> Iter
         kind = str(config)
     if kind == "Lambda":
         yield from _lambda(config, where)
+        return
+    if kind == "__typespec__":
+        if entry.get("spec_name") not in _SPECS or registered is not None:
+            named = _full(module, str(entry.get("spec_name")))[:200]
+            yield Hazard("code", where, f"names {named} as the type of a tensor, which it isn't: loading would call it")
         return
     package = str(module).partition(".")[0] if module and module != "builtins" else ""
     marked = registered if isinstance(registered, str) and ">" in registered else kind
