@@ -141,6 +141,12 @@ class Reach:
             return from_reached(self.elements, size)
         return from_owners(self._owners(), size, tuple(range(size)))
 
+    def of(self, samples: Collection[int]) -> np.ndarray:
+        """Which elements some of the samples moved, each alone."""
+        if self._size > SINGLY:
+            return np.isin(self._owners(), list(samples))
+        return np.isin(self.elements, [1 << sample for sample in samples])
+
     def along(self, axis: int) -> np.ndarray | None:
         """The owner of every slice along an axis, a sample or NOBODY; None where a slice has several."""
         if self._size <= SINGLY:

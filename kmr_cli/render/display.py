@@ -5,11 +5,13 @@ from __future__ import annotations
 import html
 import io
 from collections.abc import Callable
+from dataclasses import fields, replace
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
+from kmr_cli.api.in_python import in_python
 from kmr_cli.records import Comparison, LayerInfo, ModelInfo, Record, Report, ScanReport, Snapshot
 from kmr_cli.render.escape import for_terminal
 from kmr_cli.render.screen.comparison import show_comparison
@@ -20,13 +22,28 @@ from kmr_cli.render.screen.scan import show_scan
 from kmr_cli.render.screen.terminal import show_record
 
 _WIDTH = 80
+_SAY = ("inconclusive", "not_examined", "findings", "message", "remedy")
+"""Of a record what may tell to type something."""
 _LAYERS = 20
 """So many layers of a model are shown; ``info.layers`` has them all."""
 
 
 def as_text(value: Any) -> str:
-    """What the terminal shows of a record, 80 columns wide and without colour."""
-    return text_of(lambda console: _SHOW[type(value)](console, value))
+    """What the terminal shows of a record, 80 columns wide and without colour; arguments take the place of options."""
+    shown = _in_python(value) if isinstance(value, (Report, Comparison)) else value
+    return text_of(lambda console: _SHOW[type(value)](console, shown))
+
+
+def _in_python(value: Any) -> Any:
+    """A record with what to type in the words of Python, in its own lines and in those of its findings."""
+    said: dict[str, Any] = {}
+    for field in fields(value):
+        held = getattr(value, field.name)
+        if field.name in _SAY and isinstance(held, str):
+            said[field.name] = in_python(held)
+        elif field.name in _SAY and held:
+            said[field.name] = tuple(in_python(one) if isinstance(one, str) else _in_python(one) for one in held)
+    return replace(value, **said)
 
 
 def text_of(show: Callable[[Console], None]) -> str:

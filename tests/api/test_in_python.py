@@ -9,6 +9,7 @@ import pytest
 import kmr_cli
 from kmr_cli.api.in_python import in_python
 from kmr_cli.errors import BatchError, KmrError
+from kmr_cli.records import UNEXAMINED_MASKS, Finding, Report
 
 
 @pytest.mark.parametrize(
@@ -77,3 +78,18 @@ def test_no_option_is_left_in_any_message():
     texts = [text for text in told() if options.search(text)]
     assert len(texts) > 50
     assert {option for text in texts for option in options.findall(in_python(text))} - KEPT <= {"--x"}
+
+
+def test_a_report_that_is_shown_in_python_names_arguments():
+    line = "padding in input 'ids' (--mask-input ids=0)"
+    finding = Finding("KMR101", "error", "dense", 0, "out0", "give more with --input", remedy="try --training")
+    report = Report(
+        "inconclusive", "m.keras", "keras", 1, (8,), (), (finding,), (), ("--allow-output y accepts it",),
+        not_examined=(UNEXAMINED_MASKS + line,),
+    )  # fmt: skip
+    shown = " ".join(str(report).split())
+    assert "policy=Policy(masks='ids=0')" in shown
+    assert "policy=Policy(allow_outputs='y') accepts it" in shown
+    assert "give more with batch=" in shown
+    assert "try training=True" in shown
+    assert "--" not in shown

@@ -50,6 +50,7 @@ def one_scale(x):
         (lambda x: x - x.mean(0), "Function", "statistic"),
         (lambda x: x / np.linalg.norm(x), "Function", "statistic"),
         (lambda x: x - x.max(), "Function", "statistic"),
+        (lambda x: np.broadcast_to(x.max(0, keepdims=True), x.shape), "Function", "statistic"),
         (one_scale, "Function", "dynamic quantization"),
         (one_scale, "DynamicQuantizeLinear", "dynamic quantization"),
         (lambda x: np.einsum("bij,cij->bc", x, x), "Function", "samples with samples"),

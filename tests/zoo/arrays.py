@@ -84,6 +84,32 @@ class HeadsSession(ArraySession):
             return None if found is None else {name: np.asarray(head(found["y"])) for name, head in self.heads.items()}
 
 
+class Graph(ArraySession):
+    """The same where each function takes the results of others, or the input ``x``, by name; the last is returned."""
+
+    def __init__(
+        self, nodes: Mapping[str, tuple[Callable[..., np.ndarray], Sequence[str]]], shape: tuple[int | None, ...]
+    ) -> None:
+        super().__init__([(name, function) for name, (function, _) in nodes.items()], shape)
+        self.nodes = nodes
+
+    def capture(
+        self, batch: Batch, taps: Taps, sink: Sink | None = None, *, stop: bool = False
+    ) -> Mapping[str, np.ndarray]:
+        self.passes += 1
+        values = {"x": np.array(batch["x"])}
+        for name, (function, reads) in self.nodes.items():
+            wanted = sink if name in taps.layers else None
+            for number, one in enumerate(reads):
+                if wanted is not None:
+                    wanted(name, 0, f"in{number}", values[one])
+            with np.errstate(all="ignore"):
+                values[name] = np.asarray(function(*(values[one] for one in reads)))
+            if wanted is not None:
+                wanted(name, 0, "out0", values[name])
+        return {"y": values[name]}
+
+
 class Named:
     """One layer, ``pool``, over several named inputs, as a Session. ``passes`` counts forward passes."""
 

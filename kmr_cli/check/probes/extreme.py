@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -66,6 +66,8 @@ def make_others_extreme(run: Run) -> None:
             run.moved_by_extreme.setdefault(tap, run.moved_by_extreme[home])
         if home in run.crossed:
             run.crossed.add(tap)
+        if tap in run.moved_by_extreme and run.indices[tap].kind == "interleaved":
+            run.indices[tap] = BatchIndex("mixed")
     for tap in run.evidence.nondeterministic | run.evidence.rerouted:
         run.moved_by_extreme.pop(tap, None)
         run.poisoned.pop(tap, None)
@@ -132,7 +134,7 @@ def _poison(run: Run) -> None:
 
     Who holds Inf at an end of the batch, where there is one pass of it, holds both kinds.
     What is multiplied by zero carries all three. Where Inf alone shows it isn't poison but an extreme: there a model
-    asks whether anything is as large, maybe at one place of the batch.
+    asks whether anything is as large, maybe at one place alone.
     """
     everyone = range(run.evidence.size)
     for (word, value, where), rows in zip(_POISONS, (everyone[:1], everyone[:-1], everyone[1:]), strict=True):
@@ -182,6 +184,8 @@ def run_with(
             before = run.evidence.base[tap]
             if distance(before[places], array[places], before) is None:
                 run.moved_by_extreme[tap] = FAR
+        if run.indices[tap].kind == "interleaved" and _takes_turns(run, tap, array, {kept, *beside}):
+            run.moved_by_extreme[tap] = FAR
         quiet.look(tap, array)
         also(tap, array)
 
@@ -192,6 +196,17 @@ def run_with(
         run.refused.append(f"{doing} (the model fails on such made-up data: {exc.message})")
         return
     _note(run, found)
+
+
+def _takes_turns(run: Run, tap: Tap, array: np.ndarray, kept: Collection[int]) -> bool:
+    """Whether elements that were a kept sample's are so no longer, as those of the largest are of now this, now that.
+
+    Where rows hold pieces of several samples it is the place that says whose a piece is.
+    """
+    before = run.evidence.base.get(tap)
+    if before is None or before.shape != array.shape:
+        return False
+    return bool((changed(before, array) & run.evidence.reached[run.evidence.canonical[tap]].of(kept)).any())
 
 
 def _make_alike(run: Run, last: int) -> None:

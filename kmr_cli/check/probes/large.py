@@ -27,6 +27,7 @@ from kmr_cli.check.probes.resized import expected_shape, outputs_of, places_of, 
 from kmr_cli.check.probes.rounding import excuse
 from kmr_cli.check.probes.sizes import comparable, compared, dimensions_of
 from kmr_cli.check.probes.trace import TRACES, supposed_index
+from kmr_cli.check.quiet import is_quiet
 from kmr_cli.check.run import Run
 from kmr_cli.errors import ModelRunError
 from kmr_cli.evidence.sources import Source
@@ -213,11 +214,17 @@ def _leaks(run: Run, large: LargeRun, tap: Tap, before: np.ndarray, after: np.nd
     whole, size = run.evidence.size, large.size
     if tap in run.indices:
         index, shape = supposed_index(run, tap), run.evidence.specs[tap].shape
+        if is_quiet(run, tap):  # nobody's, in a batch of the usual size
+            return _moved_rows(run, before, after, size, large.kept)
         if index.axis is None or expected_shape(shape, index.axis, whole, size) != before.shape:
             return False
         return moved(run, before, after, index.axis, places_of(index, shape, whole, size, large.kept))
-    # A way that the model takes at this size alone: samples in order along axis 0, where that can be.
+    return _moved_rows(run, before, after, size, large.kept)  # a way that the model takes at this size alone
+
+
+def _moved_rows(run: Run, before: np.ndarray, after: np.ndarray, size: int, kept: Collection[int]) -> bool:
+    """The same of what nothing is known of: samples in order along axis 0, where that can be; else nobody's."""
     if not before.ndim or not len(before) or len(before) % size:
         return differs(before, after)
     share = len(before) // size
-    return moved(run, before, after, 0, [place for place in range(len(before)) if place // share in large.kept])
+    return moved(run, before, after, 0, [place for place in range(len(before)) if place // share in kept])

@@ -22,8 +22,10 @@ CLEAN = {f"{case.name}, {case.format}": case for case in clean.cases()}
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_mask_that_is_not_heeded_is_found(name):
-    outcome = judge(FAULTS[name])
+    case = FAULTS[name]
+    outcome = judge(case)
     assert outcome.found, (outcome.verdict, outcome.errors, outcome.reasons)
+    assert outcome.named == (case.layer,)  # where padding first shows beside itself, of a memory in the softmax
 
 
 @pytest.mark.parametrize("name", CLEAN)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from zoo.arrays import ArraySession, HeadsSession
+from zoo.arrays import ArraySession, Graph, HeadsSession
 
 from kmr_cli.check.check import Policy, check
 from kmr_cli.check.probes import large
@@ -104,6 +104,17 @@ def test_an_expert_with_twelve_places_that_one_sample_in_five_wants(wanting):
     data[:, 0] = np.where(np.arange(5) == wanting, 9, -9)
     session = ArraySession([("keep", lambda x: x[:, :1]), ("expert", expert)], (None, WIDTH))
     assert errors(checked(session, batch=data)) in ([("KMR101", "expert")], [("KMR102", "expert")])
+
+
+@pytest.mark.parametrize("answer", [np.float64, lambda yes: np.full((1, 1), yes), lambda yes: np.full(WIDTH, yes)])
+def test_what_carries_the_mix_and_no_sample_moved_before_is_its_source(answer):
+    nodes = {
+        "project": (np.tanh, ["x"]),
+        "ask": (lambda x: answer(len(x) > 20 and x.mean() > 0.05), ["x"]),
+        "gate": (lambda yes: 0.3 * yes, ["ask"]),
+        "add": (np.add, ["project", "gate"]),
+    }
+    assert errors(checked(Graph(nodes, (None, WIDTH)))) == [("KMR101", "ask")]
 
 
 def twelve_of(wanted):

@@ -192,11 +192,11 @@ def _cases(*, heeds: bool) -> Iterator[Case]:
     rules, kind = ((), "") if heeds else (("KMR201",), "mask")
     for name, (make, data, mask) in KINDS.items():
         build = partial(write, partial(make, heeds), "script", ())
-        layer = "bmm_1" if "memory" in name and not heeds else ""  # its operators are its layers
+        layer = "softmax" if "memory" in name and not heeds else ""  # its operators are its layers
         yield Case(f"attention, {name}", "torchscript", build, kind, rules, layer, data=data, masks=(mask,))
     for name, data in (("mask of the memory", _memory), ("mask of a memory of as many steps", _as_long)):
         build = partial(_program, heeds, data)  # its steps cannot be made more
-        layer = "" if heeds else "bmm_1"
+        layer = "" if heeds else "softmax"
         yield Case(f"attention, {name}", "pt2", build, kind, rules, layer, data=data, masks=("memory_mask",))
 
 

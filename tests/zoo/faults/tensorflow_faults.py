@@ -162,7 +162,7 @@ KINDS = {
 }  # fmt: skip
 """Where the name says more than the kind of fault."""
 WITHIN = {
-    "global norm": "/clip_by_norm", "sort": "/sort", "batch norm": "/moments", "dropout": "/dropout", "branch": "/cond",
+    "global norm": "/clip_by_norm", "sort": "/sort", "batch norm": "/moments", "dropout": "/dropout",
     "rows dropped by content": "/boolean_mask",
 }  # fmt: skip
 """Scopes that TensorFlow itself opens inside the fault: the innermost is named."""
