@@ -13,6 +13,7 @@ from kmr_cli.check.grounds import all_but
 from kmr_cli.check.named_calls import name_calls
 from kmr_cli.check.passes import Progress
 from kmr_cli.check.probes.aimed import aim_at_meets
+from kmr_cli.check.probes.decisions import change_decisions
 from kmr_cli.check.probes.extreme import PASSES as HARD_PASSES
 from kmr_cli.check.probes.extreme import make_others_extreme
 from kmr_cli.check.probes.large import PASSES as LARGE_PASSES
@@ -164,6 +165,7 @@ def _check(
         run.replace_each(groups, spare)
     except ModelRunError as exc:
         raise on_made_up_data(run, exc) from exc
+    change_decisions(run)
     run.indices = {tap: run.evidence.index(tap) for tap in run.evidence.order}
     if not run.outputs or set(run.outputs) - run.evidence.nondeterministic:  # else nothing could be told from it
         make_others_extreme(run)

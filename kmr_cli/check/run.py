@@ -297,6 +297,17 @@ class Run(Passes):
                 self.evidence.replaced(self.session, data, self.taps, earlier, again=True)
             held, most = [], 0
 
+    def replace_one(self, doing: str, data: Batch, sample: int) -> None:
+        """The pass of one sample, once more, with other data in its place."""
+        self.step(doing)
+        self.evidence.replaced(self.session, data, self.taps, sample)
+        if self.evidence.needs_full_pass:
+            self.again += self.to_fill + 1
+            self.fill()
+            self.evidence.by_element(rows_again=False)
+            self.step(doing)
+            self.evidence.replaced(self.session, data, self.taps, sample, again=True)
+
     def kept(
         self,
         doing: str,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,7 +17,7 @@ from kmr_cli.cli.jobs import option as jobs_option
 from kmr_cli.cli.target import target
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from rich.console import Console
 
@@ -239,25 +239,44 @@ def _refuse_contradictions(
 def _every_way(
     models: Sequence[str], opening: OpenOptions, limits: Limits, *, debug: bool
 ) -> dict[str, tuple[str, OpenOptions]]:
-    """How each way into each model is called, and opened: the usual one first."""
+    """How each way into each model is called, and opened: the usual one first, and each with the constants it takes."""
     from pathlib import Path
 
     from kmr_cli.errors import KmrError
     from kmr_cli.process.place import describe
 
+    described = partial(describe, debug=debug, limits=limits)
     found = {}
     for path in models:
         try:
-            info = describe(Path(path), opening, debug=debug, limits=limits)
+            info = described(Path(path), replace(opening, constants=None))
+            ways = [replace(opening, **{kind: name}) for kind, name in info.ways]
+            usual, *others = _with_constants(partial(described, Path(path)), [opening, *ways])
+            unfit = described(Path(path), usual).unfit
         except KmrError:  # it is told when the model is opened
             found[path] = path, opening
             continue
-        if info.unfit is None or not info.ways:
-            found[path] = path, opening
-        for kind, name in info.ways:
-            way = replace(opening, method=name) if kind == "method" else replace(opening, signature=name)
+        if unfit is None or not info.ways:
+            found[path] = path, usual
+        for (kind, name), way in zip(info.ways, others, strict=True):
             found[f"{path} (--{kind} {name})"] = path, way
     return found
+
+
+def _with_constants(described: Callable[[OpenOptions], object], ways: Sequence[OpenOptions]) -> list[OpenOptions]:
+    """Each way without the constants that it has no argument for; one that none has stays, so that it is told."""
+    from kmr_cli.errors import KmrError
+
+    def takes(way: OpenOptions, constant: tuple[str, Any]) -> bool:
+        try:
+            described(replace(way, constants=(constant,)))
+        except KmrError:
+            return False
+        return True
+
+    taken = [[one for one in way.constants or () if takes(way, one)] for way in ways]
+    nowhere = [one for one in ways[0].constants or () if not any(one in kept for kept in taken)]
+    return [replace(way, constants=(*kept, *nowhere) or None) for way, kept in zip(ways, taken, strict=True)]
 
 
 def _show(report: Report, policy: Policy, run: Run, console: Console) -> None:

@@ -435,3 +435,11 @@ def test_a_class_that_fails_on_what_it_was_given_says_what_that_was(target, argu
         classes.check(target, [TensorSpec("", (None, 5), "float32")], arguments)
     assert hint in caught.value.hint
     assert ("int64" in caught.value.hint) == ("int64" in hint)
+
+
+@pytest.mark.slow
+def test_ids_of_a_class_that_says_how_many_there_are():
+    with LayerClasses() as classes:
+        arguments = {"input_dim": 10, "output_dim": 3}
+        report = classes.check("keras.layers:Embedding", [TensorSpec("", (None, 5), "float32")], arguments)
+    assert report.verdict == "pass", report.inconclusive

@@ -71,6 +71,16 @@ def test_all_methods_have_a_report_each(kmr, model):
     assert "(--method encode)" in json.dumps(reports)
 
 
+def test_a_constant_goes_to_the_methods_that_have_it(kmr, model):
+    words = ("check-batch-axis", model, "--all-methods", "--input", model.with_name("x.npy"), "--format", "json")
+    screen = kmr(*words, "--constant", "scale=2")
+    forward, encode = json.loads(screen.out)
+    assert (forward["verdict"], encode["verdict"], screen.code) == ("pass", "fail", 1)
+    screen = kmr(*words, "--constant", "scal=2")
+    assert "forward has no argument 'scal'" in screen.err
+    assert screen.code == 2
+
+
 def test_ways_that_could_not_be_listed_stay_named(model, monkeypatch, capsys):
     def fail(*_, **__):
         raise BatchError("no description")

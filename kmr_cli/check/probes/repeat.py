@@ -62,6 +62,8 @@ def look_for_state(run: Run, reopen: Callable[[], Session] | None) -> None:
             if large is run.batch:
                 raise
             run.remembers, run.by_data = _remembers(run, reopen, run.batch)
+        # Nothing but seeds moved where what is kept can be read: random numbers that are the same for all samples.
+        run.remembers = run.by_data or (run.remembers and run.start is None)
 
 
 def _leave_what_is_kept(run: Run, start: State) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,9 @@ class LayerClass:
         by_name = {spec.name: spec for spec in self._inputs}
         unnamed = iter([spec for spec in self._inputs if spec.name not in {told.name for told in session.inputs}])
         asked = {told.name: by_name[told.name] if told.name in by_name else next(unnamed) for told in session.inputs}
-        named = tuple(TensorSpec(name, spec.shape, spec.dtype) for name, spec in asked.items())
+        named = tuple(  # what the class itself tells of its inputs: ids of how many, say
+            replace(told, shape=asked[told.name].shape, dtype=asked[told.name].dtype) for told in session.inputs
+        )
         return ModelInfo(str(path), NAME, "", named, (), session.layers, None, separator=self.SEPARATOR)
 
     def open(self, path: Path, options: OpenOptions) -> Session:

@@ -84,7 +84,7 @@ _RULES: dict[str, Rule] = {
 }
 _OF_ROWS = """
     Binarizer Imputer LinearClassifier LinearRegressor Normalizer SVMClassifier SVMRegressor Scaler
-    TreeEnsembleClassifier TreeEnsembleRegressor
+    TreeEnsembleClassifier TreeEnsembleRegressor ZipMap
 """
 _ML = dict.fromkeys(_OF_ROWS.split(), Entry(layers.rows))
 _MICROSOFT = frozenset(

@@ -220,6 +220,7 @@ EXPORTED_AUGMENTATION: dict[str, dict[str, object]] = {
     "RandomErasing": {},
     "RandomTranslation": {"height_factor": 0.2, "width_factor": 0.2},
     "MixUp": {},
+    "RandomCrop": {"height": 4, "width": 4},
 }
 """Keras 3.15 does nothing there in inference, and yet exports the random operations."""
 IN_H5 = frozenset({"RandomFlip", "RandomPerspective", "RandomShear"})

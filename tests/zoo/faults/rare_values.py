@@ -147,7 +147,8 @@ def keras_model(form: str, question: str, alone: bool, folder: Path) -> Path:
     numbers = keras.ops.cast(found, "float32")
     answer = keras.ops.max(numbers, axis=1 if alone else None, keepdims=True)
     values = keras.ops.mean(keras.layers.Embedding(WORDS, 3, name="words")(x), axis=2) if words else keras.ops.tanh(x)
-    model = keras.Model(x, values + 0.1 * answer)
+    # Not a sum: Keras 3.15 takes (B, 1) for a bias where B is as large as the last axis, and adds it to columns.
+    model = keras.Model(x, values - 0.1 * answer)
     model.save(folder / f"asking.{form}")
     return folder / f"asking.{form}"
 

@@ -83,12 +83,16 @@ class _Builder:
             inputs=(*inputs, *self._inside.items()),
             operators=tuple(operators),
             values=values,
-            outputs=tuple((name, Ref(name)) for name in self._graph.outputs),
+            outputs=tuple((self._named(name), Ref(name)) for name in self._graph.outputs),
             batch=self._batch,
             ranges=self._ranges,
             functional=True,
             taps=dict(_taps(self._analysis)),
         )
+
+    def _named(self, output: str) -> str:
+        """As a session names it: of maps from classes, which the file holds, to scores, the scores."""
+        return f"{output}.values" if self._graph.has_fixed_keys(output) else output
 
     def _declared(self, name: str, kind: ValueType) -> Shape | None:
         """What the file says of a shape; an open size without a name is a symbol of its own."""

@@ -159,6 +159,7 @@ LAYER_RULES: dict[str, Rule] = {
     **dict.fromkeys(("LinearClassifier", "TreeEnsembleClassifier", "SVMClassifier"), _classified),
     **dict.fromkeys(("LinearRegressor", "TreeEnsembleRegressor", "SVMRegressor"), _regressed),
     "Attention": _attention,
+    "ZipMap": _normalised,  # a map from classes to scores for every sample
     "ConvTranspose": _conv_transpose,
     "DepthToSpace": _depth_to_space,
     "DynamicQuantizeLinear": _dynamic_quantize,
