@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 
+from kmr_cli.arrays.masks import two_valued
 from kmr_cli.batch.contents import free_places, orders_steps, sorted_samples
 from kmr_cli.config.names import tells_lengths_by_name
 from kmr_cli.records import Batch, TensorSpec
@@ -74,6 +75,14 @@ class RareValues:
                 found[name] = (limit - count, limit)
         return found
 
+    def unknown(self, batch: Batch) -> list[str]:
+        """Inputs of whole numbers, as ids are, of which the file does not declare the range."""
+        return [
+            name
+            for name, spec in self._specs.items()
+            if name in batch and name not in self._seen and _may_be_ids(np.asarray(batch[name]), spec)
+        ]
+
     def _other(self, values: np.ndarray, rows: list[int], spec: TensorSpec) -> np.ndarray | None:
         old = values[rows]
         limit = _range_of(spec)
@@ -112,6 +121,12 @@ def _range_of(spec: TensorSpec) -> int:
     """How many ids there are; 0 where the file does not declare it, or they are too few to be ids."""
     whole = spec.counts or np.dtype(spec.dtype if spec.dtype not in (None, "string") else "float32").kind in "iu"
     return spec.limit if spec.limit is not None and spec.limit > 2 and whole else 0
+
+
+def _may_be_ids(values: np.ndarray, spec: TensorSpec) -> bool:
+    whole = values.dtype.kind in "iu" and values.dtype.itemsize > 1  # a byte says itself what it may hold
+    free = whole and (spec.limit is None or "limit" in spec.presumed)
+    return free and not _is_told(values, spec) and not two_valued(values)
 
 
 def _is_told(values: np.ndarray, spec: TensorSpec) -> bool:

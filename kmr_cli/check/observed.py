@@ -150,6 +150,7 @@ class MaskRun:
         longer: taps that a longer padding changes.
         replaced: whether anything could be put into masked positions.
         lengthened: whether a longer padding could be tried, and was long enough for layers to give more steps.
+        declared: whether the file says how many steps it takes.
         failed: what the model says to a fully masked sample, where it fails.
         passes: how many forward passes were made.
     """
@@ -166,6 +167,7 @@ class MaskRun:
     longer: set[Tap] = field(default_factory=set)
     replaced: bool = False
     lengthened: bool = False
+    declared: bool = False
     failed: str | None = None
     passes: int = 0
 

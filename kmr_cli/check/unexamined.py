@@ -48,6 +48,8 @@ def not_examined(run: Run, masks: Sequence[Mask], tried: Collection[int], basis:
     if basis == "proof":
         yield BY_PASSES_ALONE
         return
+    for name in run.rare.unknown(run.batch):
+        yield f"ids of input {name!r} that no pass held: the file doesn't say how many there are"
     most = run.info.batch_range[1]
     if run.info.fixed_batch is None and (most is None or max(tried) < most):
         why = ""

@@ -250,7 +250,10 @@ def _every_way(
     for path in models:
         try:
             info = described(Path(path), replace(opening, constants=None))
-            ways = [replace(opening, **{kind: name}) for kind, name in info.ways]
+            ways = [
+                replace(opening, method=name) if kind == "method" else replace(opening, signature=name)
+                for kind, name in info.ways
+            ]
             usual, *others = _with_constants(partial(described, Path(path)), [opening, *ways])
             unfit = described(Path(path), usual).unfit
         except KmrError:  # it is told when the model is opened

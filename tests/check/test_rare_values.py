@@ -62,6 +62,14 @@ def test_ids_that_no_pass_held_are_named():
     assert not any("ids" in line for line in few.not_examined)
 
 
+def test_ids_of_which_the_file_does_not_say_how_many_there_are_are_named():
+    ids = np.random.default_rng(0).integers(0, 30_000, (6, 12))
+    report = reported(lambda x: x / 30_000 + (x == 12_345).any(), ids, None)
+    assert "ids of input 'x' that no pass held: the file doesn't say how many there are" in report.not_examined
+    flags = reported(lambda x: x + 0.5, (ids % 2).astype(np.int64), None)
+    assert not any("ids" in line for line in flags.not_examined)
+
+
 @pytest.mark.parametrize("word", [0, 3])
 def test_a_word_that_every_sample_holds(word):
     ids = np.random.default_rng(1).integers(0, 5, (6, 12))

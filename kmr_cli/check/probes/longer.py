@@ -30,8 +30,8 @@ def try_longer(
     number in its code, and look at no more. So something is put into the steps that were appended: unless that shows
     in an output, nothing was learned.
     """
-    declared = _declares_steps(session, masks)
-    if not declared:
+    run.declared = _declares_steps(session, masks)
+    if not run.declared:
         for few in (False, True):
             growth = _Growth(run, indices, _more(run, few=few))
             if _watch(session, run, _lengthened(run, masks, growth.more), taps, growth):

@@ -74,8 +74,14 @@ def judge(run: Run, masks: Sequence[Mask], found: MaskRun) -> None:
         )
     if not found.replaced and not found.lengthened:
         names = ", ".join(repr(mask.name) for mask in masks)
+        way_out = (
+            f": the file takes exactly {' and '.join(map(str, found.counts))} steps, to which all samples are padded,"
+            " whoever stands beside it; to see whether padding counts, export the model for any number of steps,"
+            " or leave out --mask-input"
+        )
         run.inconclusive.append(
             f"padding of {names}: no other values could be put there, and it could not be made longer"
+            + (way_out if found.declared else "")
         )
 
 
