@@ -29,7 +29,8 @@ from kmr_cli.config.masks import masks_of
 from kmr_cli.config.policy import Policy
 from kmr_cli.config.samples import Index, resolve_index
 from kmr_cli.errors import BatchError, LayerError
-from kmr_cli.formats.interface import OpenOptions
+from kmr_cli.formats import FORMATS, load_format
+from kmr_cli.formats.interface import OpenOptions, optional
 from kmr_cli.records import LayerInfo, ModelInfo, Record, Report, Snapshot, StructuralProof, TensorSpec
 
 _MOST_INPUT = 4 * 10**9
@@ -228,17 +229,17 @@ class Model:
         """What the graph of the model allows at all: whether samples can mix, for every input and every batch size.
 
         Reads the operators from the file, of ``.pt2``, ONNX and SavedModels: nothing is run, no weight is read, no
-        framework is imported. Of ``.keras`` and ``.h5``, and of a live Keras model, TensorFlow traces them; a live
-        ``torch.nn.Module`` is exported by ``torch.export``, for inputs of one shape. What it proves needs no data; what
-        it does not decide, :meth:`check_batch_axis` looks for in passes.
+        framework is imported. Of ``.keras`` and ``.h5``, and of a live Keras model, TensorFlow traces them. A live
+        ``torch.nn.Module`` and TorchScript are exported by ``torch.export``, for inputs of one shape, and proven from
+        two samples on. What is proven needs no data; what is not decided, :meth:`check_batch_axis` looks for in passes.
 
         Args:
-            batch: of a live ``torch.nn.Module``, which does not tell what it takes: as in :meth:`sample`.
+            batch: of TorchScript or a live ``torch.nn.Module``, which do not tell what they take: as in :meth:`sample`.
             shapes: the same, where synthetic data will do.
 
         Raises:
             KmrError: a format, or a live model, that does not hand out its graph; data for one that needs none.
-            BatchError: a live ``torch.nn.Module``, and neither data nor shapes.
+            BatchError: the data does not fit the model, or a live ``torch.nn.Module`` is given none.
             ModelLoadError: the framework cannot trace or export the model, and why.
 
         >>> from kmr_cli import open_model
@@ -247,11 +248,13 @@ class Model:
         proven: samples never mix, for every input, at every batch size
         """
         arguments: dict[str, Any] = {}
-        if self._opened.file is None and any(one.shape is None for one in self.info.inputs):
+        told = batch is not None or shapes is not None
+        exported = self.info.format in FORMATS and optional(load_format(self.info.format), "EXPORTED")
+        if (exported and told) or (self._opened.file is None and any(one.shape is None for one in self.info.inputs)):
             asked = request(batch, None, shapes, 0)
             with advised(self.info, synthetic=asked.synthetic, shapes=asked.shapes):
                 arguments["batch"], _ = take_batch(self._opened, asked)
-        elif batch is not None or shapes is not None:
+        elif told:
             raise BatchError("the graph is told without data", "leave out the batch and its shapes")
         found: StructuralProof = self._opened.run("prove", arguments)
         return found

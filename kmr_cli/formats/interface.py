@@ -276,7 +276,7 @@ class TracedSession(Session, Protocol):
 
 @runtime_checkable
 class ExportableSession(Session, Protocol):
-    """A session on a live model that tells its graph only where it is exported with data of some shape."""
+    """A session on a model whose graph is known only where it is exported with data of some shape."""
 
     def graph_for(self, batch: Batch) -> Graph:
         """The model as a graph of operators, with the number of samples left open, for inputs of such shapes.
@@ -368,6 +368,10 @@ class OptionalParts(Protocol):
 
     TRACED: bool
     """Whether ``graph`` has the framework trace the model, as its file holds no graph; the default is False."""
+
+    EXPORTED: bool
+    """Whether a session writes down the graph of a file for inputs of some shape (:class:`ExportableSession`); the
+    default is False."""
 
     def refuse_live(self, model: Any) -> KmrError | None:
         """What to do about a live object of this framework that ``adopt`` does not take; None for anything else."""

@@ -26,18 +26,21 @@ def prove(
     sessions: Sessions = OPEN,
     batch: Mapping[str, np.ndarray] | None = None,
 ) -> StructuralProof:
-    """Read the graph of a file, or have the framework write down that of a live model, and say what it allows.
+    """Read the graph of a file, or have the framework write down that of a model, and say what it allows.
 
     Raises:
         ModelFileError: no model, or a damaged one.
         UnsafeModelError: its framework would have to trace it, and it could do harm.
-        ModelLoadError: the framework cannot tell the graph of a live model.
+        ModelLoadError: the framework cannot write down the graph of a model that has none.
         KmrError: its format does not hand out a graph.
     """
     if isinstance(sessions, LiveSessions):
-        return verdict.prove(_graph_of_live(sessions.get(path, options, report), batch)).record
+        return verdict.prove(_graph_of_session(sessions.get(path, options, report), batch)).record
     format_ = detect(Path(path))
     graph = optional(format_, "graph")
+    if graph is None and batch is not None and optional(format_, "EXPORTED"):
+        session = (sessions or Sessions(reopens=False)).get(path, options, report)
+        return verdict.prove(_graph_of_session(session, batch)).record
     if graph is None:
         raise _without_graph(f"{Path(path).name}: {format_.FILE} is not proven by its graph")
     if optional(format_, "TRACED"):
@@ -45,7 +48,7 @@ def prove(
     return verdict.prove(graph(Path(path), options)).record
 
 
-def _graph_of_live(session: Session, batch: Mapping[str, np.ndarray] | None) -> Graph:
+def _graph_of_session(session: Session, batch: Mapping[str, np.ndarray] | None) -> Graph:
     if isinstance(session, ExportableSession) and batch is not None:
         return session.graph_for(batch)
     if isinstance(session, TracedSession):
@@ -55,7 +58,12 @@ def _graph_of_live(session: Session, batch: Mapping[str, np.ndarray] | None) -> 
 
 def _without_graph(message: str) -> KmrError:
     able = ", ".join(one.TITLE for one in all_formats() if optional(one, "graph") is not None)
-    return KmrError(message, f"formats that are: {able}; check-batch-axis checks every format by running it")
+    exported = ", ".join(one.TITLE for one in all_formats() if optional(one, "EXPORTED"))
+    return KmrError(
+        message,
+        f"formats that are: {able}; with a batch or shapes for Model.prove(), {exported}; check-batch-axis checks every"
+        " format by running it",
+    )
 
 
 def proof_beside_passes(

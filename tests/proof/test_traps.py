@@ -4,6 +4,8 @@ import pytest
 from zoo.operator_traps import CASES, new
 from zoo.random_graphs import violations
 
+from kmr_cli.proof.graph import Graph, Operator, Ref, Value
+from kmr_cli.proof.sizes import BATCH
 from kmr_cli.proof.verdict import prove
 
 
@@ -25,3 +27,13 @@ def test_every_claim_on_the_way_holds_on_data(name):
     program = new()
     CASES[name][0](program)
     assert list(violations(program)) == []
+
+
+@pytest.mark.parametrize(("least", "answer"), [(1, "unknown"), (2, "proven")])
+def test_a_squeeze_drops_the_axis_of_a_single_sample(least, answer):
+    squeeze = Operator("squeeze", "aten.squeeze", (("self", Ref("x")),), ("y",))
+    values = {"x": Value((BATCH, 1, 4)), "y": Value((BATCH, 4))}
+    graph = Graph(
+        "aten", (("x", "samples"),), (squeeze,), values, (("y", Ref("y")),), BATCH, ranges={"batch": (least, None)}
+    )
+    assert [claim.answer for claim in prove(graph).claims] == [answer]

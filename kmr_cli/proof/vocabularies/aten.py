@@ -166,6 +166,7 @@ def _table() -> dict[str, Entry]:
             "stack": join.stack,
             "roll": join.rolled,
             "flip": special.flip,
+            "squeeze": special.squeezed,
             "unfold": join.windows,
             "permute": permute.permute,
             "permute_copy": permute.permute,

@@ -9,7 +9,7 @@ from kmr_cli.proof.owners import Clear, Free, NoRuleError, Operand, Own, Owner, 
 from kmr_cli.proof.primitives import contract, factories, join, normalise, reshape
 from kmr_cli.proof.primitives.pointwise import joined
 from kmr_cli.proof.primitives.reduce import along
-from kmr_cli.proof.sizes import Size
+from kmr_cli.proof.sizes import Size, at_least
 
 TRANSFORMS = (
     *(f"{kind}{form}" for kind in ("fft", "ifft", "rfft", "irfft") for form in ("", "2", "n")),
@@ -53,6 +53,15 @@ def flip(call: Call) -> Clear:
     operand = call.needed("self")
     axes = call.axes("dims", operand.rank)
     return join.moved_along(operand, axes, "it turns the order of the samples around")
+
+
+def squeezed(call: Call) -> Clear:
+    """``squeeze``: the file tells the new shape, which is another one where an axis of open size is 1 long."""
+    before = call.needed_shape("self")
+    for axis in call.axes("dim", len(before), tuple(range(len(before)))):
+        if not isinstance(before[axis], int) and not at_least(before[axis], 2, call.ranges):
+            raise NoRuleError("it drops one more axis where there is 1 sample, or another open size is 1")
+    return reshape.reshaped(call.needed("self"), call.shape, call.batch)
 
 
 def repeat(call: Call) -> Clear:

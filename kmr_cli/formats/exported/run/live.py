@@ -115,7 +115,7 @@ class LiveSession:
 
     def graph_for(self, batch: Batch) -> Graph:
         """See :class:`kmr_cli.formats.interface.ExportableSession`."""
-        from kmr_cli.formats.exported.run.export import graph_of
+        from kmr_cli.formats.exported.exporting import graph_of
 
         if self._module is None:
             raise ValueError("the session is closed")

@@ -119,6 +119,11 @@ class Loaded:
         kinds = (node.kind() for function in self._unit.get_functions() for node in _nodes(function.graph))
         self.takes_gradients = any(kind in _DIFFERENTIATE for kind in kinds)
 
+    @property
+    def functions(self) -> Mapping[str, Any]:
+        """Functions and methods of the file, by qualified name."""
+        return {function.qualified_name: function for function in self._unit.get_functions()}
+
     def instrument(self, method: str = "forward", *, operators: bool) -> tuple[str, ...]:
         """Insert the operators into the graphs of every method and function.
 

@@ -18,6 +18,7 @@ from kmr_cli.formats.torchscript.describe.description import Description
 from kmr_cli.formats.torchscript.describe.signature import build
 from kmr_cli.formats.torchscript.run import failures, instrument
 from kmr_cli.formats.torchscript.run.state import ModuleState
+from kmr_cli.proof.graph import Graph
 from kmr_cli.records import Batch, LayerInfo, ModelInfo, TensorSpec
 
 _ONE_PASS = threading.RLock()  # the operators report to one listener per process
@@ -43,7 +44,10 @@ class TorchScriptSession:
         start: see :class:`kmr_cli.formats.interface.KeepingSession`.
     """
 
-    def __init__(self, loaded: instrument.Loaded, described: Description, *, training: bool = False) -> None:
+    def __init__(
+        self, loaded: instrument.Loaded, described: Description, source: str | bytes, *, training: bool = False
+    ) -> None:
+        self._source = source
         self.training: TrainingMode | None = None
         if training:
             self.training = TrainingMode(normalizers=loaded.normalizers())
@@ -116,6 +120,13 @@ class TorchScriptSession:
         size = len(next(iter(batch.values()))) if batch else 0
         self._listed = {name: owner for name, owner in listed_outputs(result, size) if owner is not None}
         return dict(_named_outputs(result))
+
+    def graph_for(self, batch: Batch) -> Graph:
+        """See :class:`kmr_cli.formats.interface.ExportableSession`: of another load, into which no taps were put."""
+        from kmr_cli.formats.torchscript.run.graph import graph_of
+
+        tensors = {name: _tensor(name, array) for name, array in batch.items()}
+        return graph_of(instrument.Loaded(self._source), self._described, tensors)
 
     def comparands(self) -> tuple[float, ...]:
         """See :class:`kmr_cli.formats.interface.ComparingSession`."""
