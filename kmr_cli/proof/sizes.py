@@ -35,6 +35,10 @@ class Symbol:
 _Monomial: TypeAlias = "tuple[tuple[Symbol, int], ...]"
 
 
+class UntoldError(Exception):
+    """A file does not tell a shape or numbers that a rule about shapes needs."""
+
+
 class UndecidedError(ValueError):
     """The sizes that a file declares do not settle a question about them."""
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kmr_cli.formats.onnx.operators.use import Results, Rule, UntoldError, Use
+from kmr_cli.formats.onnx.operators.use import Results, Rule, Use
 from kmr_cli.proof.graph import Argument
-from kmr_cli.proof.sizes import Shape, Size, floor_quotient
+from kmr_cli.proof.sizes import Shape, Size, UntoldError, floor_quotient
 
 
 def _windows(use: Use, channels: Size, kernel: Sequence[Size]) -> Shape:

@@ -8,13 +8,14 @@ from kmr_cli.formats.onnx.describe import types
 from kmr_cli.formats.onnx.describe.flow import Node
 from kmr_cli.formats.onnx.operators.known import Known
 from kmr_cli.formats.onnx.operators.layer_shapes import LAYER_RULES
-from kmr_cli.formats.onnx.operators.use import Results, Rule, UntoldError, Use, spread
+from kmr_cli.formats.onnx.operators.use import Results, Rule, Use, spread
 from kmr_cli.proof.graph import Argument
 from kmr_cli.proof.sizes import (
     Range,
     Shape,
     Size,
     UndecidedError,
+    UntoldError,
     at_least,
     filled,
     floor_quotient,

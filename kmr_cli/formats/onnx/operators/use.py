@@ -8,11 +8,7 @@ from dataclasses import dataclass
 from kmr_cli.formats.onnx.describe.flow import Node
 from kmr_cli.formats.onnx.operators.known import Known
 from kmr_cli.proof.graph import Argument
-from kmr_cli.proof.sizes import Shape, Size
-
-
-class UntoldError(Exception):
-    """A shape cannot be told."""
+from kmr_cli.proof.sizes import Shape, Size, UntoldError
 
 
 @dataclass(frozen=True)

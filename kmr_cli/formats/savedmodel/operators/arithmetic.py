@@ -9,8 +9,8 @@ from functools import reduce
 import numpy as np
 
 from kmr_cli.formats.savedmodel.operators.known import MOST, Content, content
-from kmr_cli.formats.savedmodel.operators.use import UntoldError, Use, front
-from kmr_cli.proof.sizes import Size, at_least, floor_quotient, larger, product, remainder, smaller
+from kmr_cli.formats.savedmodel.operators.use import Use, front
+from kmr_cli.proof.sizes import Size, UntoldError, at_least, floor_quotient, larger, product, remainder, smaller
 
 Rule = Callable[[Use], Content]
 

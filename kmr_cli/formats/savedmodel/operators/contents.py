@@ -10,11 +10,12 @@ import numpy as np
 from kmr_cli.formats.savedmodel.describe import dtypes
 from kmr_cli.formats.savedmodel.operators.arithmetic import ARITHMETIC
 from kmr_cli.formats.savedmodel.operators.known import MOST, Content, content
-from kmr_cli.formats.savedmodel.operators.use import UntoldError, Use, front
+from kmr_cli.formats.savedmodel.operators.use import Use, front
 from kmr_cli.proof.primitives.cuts import Cuts
 from kmr_cli.proof.sizes import (
     Size,
     UndecidedError,
+    UntoldError,
     product,
 )
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from kmr_cli.formats.savedmodel.operators.use import UntoldError, Use
-from kmr_cli.proof.sizes import Shape, Size, floor_quotient, product, quotient
+from kmr_cli.formats.savedmodel.operators.use import Use
+from kmr_cli.proof.sizes import Shape, Size, UntoldError, floor_quotient, product, quotient
 
 Shapes = Sequence["Shape | None"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kmr_cli.formats.savedmodel.operators.known import Listed
-from kmr_cli.formats.savedmodel.operators.use import UntoldError, Use
-from kmr_cli.proof.sizes import Shape
+from kmr_cli.formats.savedmodel.operators.use import Use
+from kmr_cli.proof.sizes import Shape, UntoldError
 
 _MAKE = frozenset({"TensorListReserve", "EmptyTensorList", "TensorListFromTensor", "TensorListResize"})
 _WRITE = frozenset({"TensorListSetItem", "TensorListPushBack"})

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from kmr_cli.formats.savedmodel.describe import dtypes
-from kmr_cli.formats.savedmodel.operators.use import UntoldError, Use, front
+from kmr_cli.formats.savedmodel.operators.use import Use, front
 from kmr_cli.proof.primitives.cuts import Cuts, lengths
-from kmr_cli.proof.sizes import Shape, Size, at_least, filled, floor_quotient, larger, quotient, squeezed
+from kmr_cli.proof.sizes import Shape, Size, UntoldError, at_least, filled, floor_quotient, larger, quotient, squeezed
 
 Shapes = Sequence["Shape | None"]
 

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 
 from kmr_cli.formats.savedmodel.operators.layer_shapes import LAYER_RULES
 from kmr_cli.formats.savedmodel.operators.move_shapes import MOVES
-from kmr_cli.formats.savedmodel.operators.use import UntoldError, Use, front, spread
+from kmr_cli.formats.savedmodel.operators.use import Use, front, spread
 from kmr_cli.proof.sizes import (
     Shape,
     Size,
     UndecidedError,
+    UntoldError,
 )
 from kmr_cli.proof.vocabularies.tensorflow_names import (
     ALONG,

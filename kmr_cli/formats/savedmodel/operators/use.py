@@ -8,11 +8,7 @@ from functools import reduce
 
 from kmr_cli.formats.savedmodel.operators.known import Content, Known
 from kmr_cli.proof.graph import Argument
-from kmr_cli.proof.sizes import Shape, Size, any_of_batch, larger
-
-
-class UntoldError(Exception):
-    """Nothing tells what a rule needs."""
+from kmr_cli.proof.sizes import Shape, Size, UntoldError, any_of_batch, larger
 
 
 @dataclass(frozen=True)
