@@ -39,7 +39,7 @@ def cold_spawn():
     cold = child.Child._spawn
 
     def spawn(self, there):
-        around = {**os.environ, "TMPDIR": str(self._scratch.path)}
+        around = {**os.environ, **self._homes()}
         server = None if self._debug else warm.server(around)
         if server is None:
             cold(self, there)

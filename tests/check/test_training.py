@@ -1,6 +1,7 @@
 """The check in training mode: what mixes by design, what else does, and that looking changes nothing."""
 
 import os
+from functools import cache
 from pathlib import Path
 
 import keras
@@ -35,6 +36,12 @@ def check(model, training=True, **options):
     return report
 
 
+@cache
+def report_of(name):
+    """Of a model of the zoo, checked as it comes."""
+    return check(zoo.MODELS[name]())
+
+
 def told(report):
     return {(f.rule, f.layer, f.by_design) for f in report.findings if f.severity == "error"}
 
@@ -56,7 +63,7 @@ FOUND = {
 
 @pytest.mark.parametrize("name", FOUND)
 def test_what_training_mode_mixes(name):
-    report = check(zoo.MODELS[name]())
+    report = report_of(name)
     verdict, expected = FOUND[name]
     assert told(report) == expected, report.findings
     assert report.verdict == verdict, report.inconclusive
@@ -69,7 +76,7 @@ def test_what_training_mode_mixes(name):
 
 
 def test_by_design_is_explained_and_no_reason_to_fail():
-    report = check(zoo.MODELS["norm and dropout"]())
+    report = report_of("norm and dropout")
     (finding,) = (f for f in report.findings if f.by_design)
     assert finding.allowed
     assert "by design" in finding.message
@@ -78,7 +85,7 @@ def test_by_design_is_explained_and_no_reason_to_fail():
     assert (1, 0) in finding.samples
     (picture,) = report.dependence
     assert all(map(all, picture.moved))
-    (inside,) = (f for f in check(zoo.MODELS["norm inside"]()).findings if f.by_design)
+    (inside,) = (f for f in report_of("norm inside").findings if f.by_design)
     assert "'each/layer'" in inside.message
 
 

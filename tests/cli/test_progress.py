@@ -51,7 +51,7 @@ def left_standing(err):
 
 def test_a_check_shows_a_bar(slowly):
     arguments, environment = slowly(1)
-    command = [COMMAND, "check-batch-axis", HOME / "digits.keras", "--input", HOME / "digits.npz", *arguments]
+    command = [COMMAND, "check-batch-axis", HOME / "digits.onnx", "--input", HOME / "digits.npz", *arguments]
     code, out, err = on_a_terminal(command, **environment)
     assert code == 0, err
     bars = re.findall(r"(━*)┈* +(\d+)/(\d+)  (\w[\w ]*) …", err)

@@ -195,11 +195,11 @@ def test_the_command_forks_without_threads_and_without_a_warning(tmp_path, threa
     environment |= {"PYTHONWARNINGS": "always", "PYTHONPATH": str(tmp_path), "FORKS": str(tmp_path / "forks")}
     if threads:
         environment["OPENBLAS_NUM_THREADS"] = threads
-    command = [COMMAND, "sample", "digits.keras", "-l", "conv1", "-i", "4", "--input", "digits.npz"]
+    command = [COMMAND, "sample", "digits.onnx", "-l", "conv2", "-i", "4", "--input", "digits.npz"]
     done = subprocess.run(command, cwd=HOME, capture_output=True, text=True, timeout=120, check=False, env=environment)
     said = [line for line in done.stderr.splitlines() if not line.endswith("…")]  # a slow machine shows progress
     assert (done.returncode, said) == (0, ["note:  digits.npz: left out 'label'"])
-    assert "conv1 out0" in done.stdout
+    assert "conv2 out0" in done.stdout
     if threads is None:
         assert (tmp_path / "forks").read_text() == "1\n"
 

@@ -14,6 +14,7 @@ import pytest
 import kmr_cli
 from kmr_cli import rules
 from kmr_cli.cli import run
+from kmr_cli.config.limits import Limits
 from kmr_cli.config.policy import Policy, combine, rules_of
 from kmr_cli.config.pyproject import Settings
 from kmr_cli.pytest_plugin.models import Models
@@ -86,7 +87,7 @@ def test_an_added_rule_has_tests_in_the_pytest_plugin(added, pytestconfig):
     from kmr_cli.pytest_plugin.asked import asked_of
 
     asked = replace(asked_of(pytestconfig), policy=Policy(), snapshot=None)
-    models = Models()
+    models = Models(Limits())
     places = dict(ModelRun(MODEL, MODEL.name, asked, models).places())
     models.close()
     assert len(places) > 3

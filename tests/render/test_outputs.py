@@ -119,13 +119,15 @@ main()
 @pytest.fixture
 def extended(tmp_path):
     """The program with two outputs more: a file and a line in the table for each."""
-    (tmp_path / "added_document.py").write_text(DOCUMENT)
-    (tmp_path / "added_data.py").write_text(DATA)
+    modules = tmp_path / "modules"
+    modules.mkdir()
+    (modules / "added_document.py").write_text(DOCUMENT)
+    (modules / "added_data.py").write_text(DATA)
 
     def run(*arguments):
         return subprocess.run(
             [sys.executable, "-c", PROGRAM, *map(str, arguments)], capture_output=True, text=True, cwd=tmp_path,
-            timeout=120, check=False, env={**os.environ, "PYTHONPATH": str(tmp_path)},
+            timeout=120, check=False, env={**os.environ, "PYTHONPATH": str(modules)},
         )  # fmt: skip
 
     return run

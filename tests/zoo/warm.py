@@ -28,9 +28,9 @@ from pathlib import Path
 from typing import Any
 
 _FRAMEWORKS = ("tensorflow", "keras", "tf_keras", "torch")
-_SHARED = re.compile(rf"({'|'.join(_FRAMEWORKS)}|click|h5py|numpy|rich|kmr_cli(?!\.formats)(\.\w+)*)")
+_SHARED = re.compile(rf"({'|'.join(_FRAMEWORKS)}|click|h5py|numpy|rich|kmr_cli(?!\.formats|\.layers)(\.\w+)*)")
 """Modules worth sharing. ONNX Runtime isn't one: it starts a thread when it is imported, which no fork survives."""
-_AT_IMPORT = re.compile("PYTHON(?!PATH).*|LC_.*|LANG|KERAS_.*|TF_(?!CPP_).*|OMP_NUM_THREADS|XDG_.*|HOME")
+_AT_IMPORT = re.compile("PYTHON(?!PATH).*|LC_.*|LANG|KERAS_BACKEND|TF_(?!CPP_).*|OMP_NUM_THREADS")
 _START = "import sys; sys.path[:] = sys.argv[2:]; from zoo.warm import serve; serve(int(sys.argv[1]))"
 _WORDS = 1 << 20  # bytes of a request
 

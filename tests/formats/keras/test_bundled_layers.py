@@ -1,14 +1,13 @@
 """Files that hold the bundled layers open without being told where these come from."""
 
 import json
-import subprocess
 import sys
 import zipfile
 
 import keras
 import numpy as np
 import pytest
-from zoo.samples import HOME, command
+from zoo.samples import HOME, command, python
 
 from kmr_cli import layers, open_model
 from kmr_cli.errors import ModelLoadError
@@ -121,8 +120,8 @@ def test_imports_them_only_where_they_are_needed(name, expected):
         f"path = Path({str(HOME / name)!r}); detect(path).open(path, OpenOptions()).close()\n"
         "print(sorted({'kmr_cli.layers'} & set(sys.modules)))"
     )
-    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=True)
-    assert run.stdout.strip() == expected
+    run = python("-c", script)
+    assert run.stdout.strip() == expected, run.stderr
 
 
 def test_on_the_command_line_without_import():

@@ -168,7 +168,9 @@ def test_a_weight_left_unassigned_is_noticed(tmp_path, monkeypatch):
     path = zoo.saved("sequential", tmp_path)
     taken = []
     by_keras = load._load_by_keras
-    monkeypatch.setattr(load, "_load_by_keras", lambda *given: taken.append(given[0]) or by_keras(*given))
+    monkeypatch.setattr(
+        load, "_load_by_keras", lambda path, *rest, **named: taken.append(path) or by_keras(path, *rest, **named)
+    )
     monkeypatch.setattr(keras.layers.BatchNormalization, "load_own_variables", lambda self, store: None)
     keras_archive.open(path, OPTIONS).capture(zoo.batch_for(keras_archive.describe(path, OPTIONS).inputs), Taps(()))
     assert taken == [path]

@@ -26,21 +26,6 @@ from kmr_cli.formats.savedmodel.run import taps as tapping
 from kmr_cli.formats.savedmodel.run.runner import Runner
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    """Build a model of the zoo once."""
-    made = {}
-
-    def build(name):
-        if name not in made:
-            folder = tmp_path_factory.mktemp(name)
-            arguments = [folder / "vocabulary.txt"] if name == "tf1_table" else []
-            made[name] = getattr(zoo, name)(folder / name, *arguments)
-        return made[name]
-
-    return build
-
-
 @pytest.fixture
 def opened(model):
     """Open models, and close them at the end."""

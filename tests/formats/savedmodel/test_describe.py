@@ -16,21 +16,6 @@ from kmr_cli.formats.savedmodel.describe import flow as flows
 from kmr_cli.records import TensorSpec
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    """Build a model of the zoo once, and describe it."""
-    made = {}
-
-    def build(name):
-        if name not in made:
-            folder = tmp_path_factory.mktemp(name)
-            arguments = [folder / "vocabulary.txt"] if name == "tf1_table" else []
-            made[name] = getattr(zoo, name)(folder / name, *arguments)
-        return made[name]
-
-    return build
-
-
 def describe(path, **options):
     return savedmodel.describe(path, OpenOptions(**options))
 

@@ -27,18 +27,6 @@ ANSWERS = {
 }
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    made = {}
-
-    def build(name):
-        if name not in made:
-            made[name] = getattr(zoo, name)(tmp_path_factory.mktemp(name) / name)
-        return made[name]
-
-    return build
-
-
 def graph(path, **options):
     return savedmodel.graph(path, OpenOptions(**options))
 
