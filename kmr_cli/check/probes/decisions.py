@@ -40,8 +40,10 @@ def _silent(run: Run) -> dict[int, int]:
         rows = value.ndim > 0 and len(value) == run.evidence.size
         if rows and discrete(value) and tap not in run.evidence.nondeterministic | run.evidence.rerouted:
             for sample in _never_moved(run, tap):
-                others = [row for row in range(len(value)) if changed(value[sample], value[row]).any()]
-                found.update({sample: others[0]} if others and sample not in found else {})
+                same = np.broadcast_to(value[sample : sample + 1], value.shape)
+                others = np.flatnonzero(changed(same, value).reshape(len(value), -1).any(axis=1))
+                if others.size:
+                    found.setdefault(sample, int(others[0]))
     return found
 
 

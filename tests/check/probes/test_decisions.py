@@ -8,6 +8,7 @@ from kmr_cli.check.check import check
 from kmr_cli.records import ModelInfo
 
 HEADS = {"label": lambda x: x.argmax(1), "scores": np.tanh}
+NAMES = {"label": lambda x: np.array([b"class %d" % one for one in x.argmax(1)], object), "scores": np.tanh}
 MIXED = {"label": lambda x: (x + 3 * x.max(0)).argmax(1), "scores": np.tanh}
 
 
@@ -28,6 +29,11 @@ def test_labels_beside_scores_pass_where_the_batch_holds_two_of_them(classes, se
     mixed = report_of(MIXED, batch)
     assert mixed.verdict == "fail"
     assert {finding.rule for finding in mixed.findings if finding.severity == "error"} <= {"KMR101", "KMR102"}
+
+
+def test_labels_that_are_text():
+    batch = np.random.default_rng(0).standard_normal((7, 3)) + 9 * np.eye(7, 3)
+    assert report_of(NAMES, batch).verdict == "pass"
 
 
 def test_a_batch_of_one_class_says_what_to_give():

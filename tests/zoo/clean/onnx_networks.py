@@ -10,14 +10,13 @@ from zoo.cases import SIZE, Case
 from zoo.onnx_models import EXPORTED
 
 NOT_CLEAN = frozenset({"dynamic.onnx"})
-UNDECIDED = frozenset({"masked-new.onnx", "masked-old.onnx"})
 FIXED = {"baked-old.onnx": 3}
 
 
 def cases() -> Iterator[Case]:
     """The committed files, and what exporters rarely write."""
     for path in sorted(EXPORTED.glob("*.onnx")):
-        if path.name not in NOT_CLEAN | UNDECIDED:
+        if path.name not in NOT_CLEAN:
             yield Case(path.stem, "onnx", lambda _folder, path=path: path, size=FIXED.get(path.name, SIZE))
     for name, make in BY_HAND.items():
         yield Case(name, "onnx", partial(_by_hand, make))
