@@ -17,9 +17,9 @@ import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NoReturn
+from typing import IO, TYPE_CHECKING, Any
 
 from kmr_cli import errors
 from kmr_cli.config.limits import NONE, Limits
@@ -28,25 +28,20 @@ from kmr_cli.formats.facts import frameworks
 from kmr_cli.process.channel import Channel, pair
 from kmr_cli.process.codec import ProtocolError
 from kmr_cli.process.fields import fits
-from kmr_cli.process.orphan import WATCH, die_with
+from kmr_cli.process.orphan import die_with
 from kmr_cli.process.resources import resident, restrict
 from kmr_cli.process.scratch import Scratch
 from kmr_cli.process.search_path import leave_out_current_folder
+from kmr_cli.process.served import LONGEST_LINE, USERS_HOME, Notify, Task, answer_all, redirect
 
 if TYPE_CHECKING:
     import subprocess
 
-Notify = Callable[[str, str], None]
-"""``report(kind, text)``: kind ``progress``, with ``7/21`` in front where steps are counted, or ``notice``."""
-Task = Callable[..., Any]
-
 _START = (
     "import sys; sys.path[:] = sys.argv[3:]\n"
-    "from kmr_cli.process.child import serve; from kmr_cli.process.tasks import TASKS; serve(TASKS)"
+    "from kmr_cli.process.served import serve; from kmr_cli.process.tasks import TASKS; serve(TASKS)"
 )
 _REPLY_LIMIT = 400  # characters of framework chatter that a crash message repeats
-_LONGEST_LINE = 100_000  # characters of a notice or an error
-_USERS_HOME = "KMR_INSPECT_HOME"  # where a child finds what HOME was
 _PERIOD = 0.02  # seconds between two looks at the memory of a child
 _PATIENCE = 2.0  # seconds in which a child that hung up must have ended
 
@@ -244,8 +239,8 @@ class Child:
             tempfile.tempdir = str(self._scratch.path)
             restrict()
             leave_out_current_folder()
-            _redirect(None if self._debug else self._chatter.fileno())
-            code = _serve(self._tasks, channel)
+            redirect(None if self._debug else self._chatter.fileno())
+            code = answer_all(self._tasks, channel)
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
@@ -271,7 +266,7 @@ class Child:
         """Where the child finds its own folders; only what Keras was told by the user stays where it is."""
         own = str(self._scratch.path)
         keras = os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras")  # noqa: PTH111  (text is all it is)
-        users = {_USERS_HOME: os.environ["HOME"]} if "HOME" in os.environ else {}
+        users = {USERS_HOME: os.environ["HOME"]} if "HOME" in os.environ else {}
         return {"TMPDIR": own, "HOME": own, "KERAS_HOME": keras if os.path.isdir(keras) else own, **users}  # noqa: PTH112
 
     def _end(self) -> None:
@@ -361,11 +356,11 @@ def _message(message: Any, returns: Any) -> tuple[str, Any]:
         raise ProtocolError("no answer")
     kind, content = message
     if kind in ("progress", "notice"):
-        if type(content) is str and len(content) <= _LONGEST_LINE:
+        if type(content) is str and len(content) <= LONGEST_LINE:
             return kind, content
     elif kind == "error":
         if type(content) is dict and content.keys() == _ERROR.keys() and all(
-            fits(content[key], hint) and len(content[key] or "") <= _LONGEST_LINE for key, hint in _ERROR.items()
+            fits(content[key], hint) and len(content[key] or "") <= LONGEST_LINE for key, hint in _ERROR.items()
         ):  # fmt: skip
             return kind, content
     elif kind == "result" and fits(content, returns):
@@ -387,73 +382,3 @@ def _signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
-
-
-def serve(tasks: Mapping[str, Task]) -> NoReturn:
-    """Entry of a fresh interpreter: the number of its socket and the parent's pid are in ``sys.argv``."""
-    leave_out_current_folder()
-    restrict()
-    here = socket.socket(fileno=int(sys.argv[1]))
-    here.set_inheritable(False)
-    parent = int(sys.argv[2])
-    sys.argv[1:] = []
-    # Not prctl as for a fork: it watches the thread that started us, which in a notebook may be a short-lived one.
-    WATCH.start(parent)
-    sys.exit(_serve(tasks, Channel(here, asks=False, secret=None)))
-
-
-def _serve(tasks: Mapping[str, Task], channel: Channel) -> int:
-    """The child's life: read a task, run it, answer, until the parent hangs up."""
-    from kmr_cli.process import sessions
-
-    while True:
-        try:
-            task, arguments, containment = channel.receive()
-        except EOFError:
-            return 0
-        sessions.OPEN.containment = containment
-        if containment == "off":  # what is run reads files of the user, as they know them
-            os.environ["HOME"] = os.environ.get(_USERS_HOME, os.environ["HOME"])
-        answer = _answer(tasks[task], arguments, lambda kind, text: channel.send((kind, text[:_LONGEST_LINE])))
-        try:
-            channel.send(answer)
-        except ValueError as exc:
-            channel.send(_failure("ModelRunError", f"the result is too large to be handed over: {exc}", None))
-
-
-def _redirect(chatter: int | None) -> None:
-    """Send what the framework prints to a file, or to stderr: stdout is for data, and stdin for this program."""
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
-    if chatter is not None:
-        os.dup2(chatter, 2)
-    os.dup2(2, 1)
-
-
-def _answer(task: Task, arguments: dict[str, Any], report: Notify) -> tuple[str, Any]:
-    try:
-        return "result", task(report=report, **arguments)
-    except KmrError as exc:
-        _print_traceback()
-        return _failure(type(exc).__name__, exc.message, exc.hint)
-    except MemoryError:
-        _print_traceback()
-        return _failure("ModelRunError", "not enough memory to run the model", "try a smaller batch (--batch-size)")
-    except Exception as exc:
-        _print_traceback()
-        line = (str(exc).strip().splitlines() or [""])[0]
-        message = f"unexpected {type(exc).__name__}: {line}"
-        return _failure("KmrError", message, "run again with --debug for the traceback")
-
-
-def _failure(name: str, message: str, hint: str | None) -> tuple[str, Any]:
-    shortened = None if hint is None else hint[:_LONGEST_LINE]
-    return "error", {"class": name, "message": message[:_LONGEST_LINE], "hint": shortened}
-
-
-def _print_traceback() -> None:
-    # Reaches the user only under --debug: otherwise stderr is the chatter file.
-    import traceback
-
-    traceback.print_exc()

@@ -10,8 +10,9 @@ from typing import Any, Protocol
 
 from kmr_cli.config.limits import NONE, Limits
 from kmr_cli.formats.interface import OpenOptions
-from kmr_cli.process.child import Child, Notify, can_fork, circumstances
+from kmr_cli.process.child import Child, can_fork, circumstances
 from kmr_cli.process.resources import refuse_unwatched_memory
+from kmr_cli.process.served import Notify
 from kmr_cli.process.sessions import Sessions
 from kmr_cli.process.tasks import TASKS
 from kmr_cli.records import ModelInfo

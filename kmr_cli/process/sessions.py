@@ -12,7 +12,7 @@ from kmr_cli.formats.files import Seen
 from kmr_cli.formats.interface import Format, OpenOptions, Session
 
 Tell: TypeAlias = Callable[[str, str], None]
-"""``report(kind, text)``, as in :mod:`kmr_cli.process.child`."""
+"""``report(kind, text)``, as in :mod:`kmr_cli.process.served`."""
 
 
 class Sessions:

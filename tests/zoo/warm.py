@@ -252,11 +252,12 @@ def _process(request: Any, streams: list[int], wants: int, parent: int) -> int:
             sys.path.insert(0, "")
             exec(compile(what[0], "<string>", "exec"), {"__name__": "__main__"})
         else:
+            from kmr_cli.process.served import serve as serve_tasks
             from kmr_cli.process.tasks import TASKS
 
             sys.path[:] = what
             sys.argv = ["-c", str(streams[3]), str(parent)]
-            child.serve(TASKS)
+            serve_tasks(TASKS)
     except SystemExit as exc:
         return exc.code if isinstance(exc.code, int) else 0 if exc.code is None else 1
     except Exception:

@@ -1,0 +1,94 @@
+"""The child's side: what a process does that was started to run tasks, until its parent hangs up."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
+
+from kmr_cli.errors import KmrError
+from kmr_cli.process.channel import Channel
+from kmr_cli.process.orphan import WATCH
+from kmr_cli.process.resources import restrict
+from kmr_cli.process.search_path import leave_out_current_folder
+
+Notify = Callable[[str, str], None]
+"""``report(kind, text)``: kind ``progress``, with ``7/21`` in front where steps are counted, or ``notice``."""
+Task = Callable[..., Any]
+
+LONGEST_LINE = 100_000
+"""Characters of a notice or an error."""
+USERS_HOME = "KMR_INSPECT_HOME"
+"""Where a child finds what HOME was."""
+
+
+def serve(tasks: Mapping[str, Task]) -> NoReturn:
+    """Entry of a fresh interpreter: the number of its socket and the parent's pid are in ``sys.argv``."""
+    leave_out_current_folder()
+    restrict()
+    here = socket.socket(fileno=int(sys.argv[1]))
+    here.set_inheritable(False)
+    parent = int(sys.argv[2])
+    sys.argv[1:] = []
+    # Not prctl as for a fork: it watches the thread that started us, which in a notebook may be a short-lived one.
+    WATCH.start(parent)
+    sys.exit(answer_all(tasks, Channel(here, asks=False, secret=None)))
+
+
+def answer_all(tasks: Mapping[str, Task], channel: Channel) -> int:
+    """The child's life: read a task, run it, answer, until the parent hangs up."""
+    from kmr_cli.process import sessions
+
+    while True:
+        try:
+            task, arguments, containment = channel.receive()
+        except EOFError:
+            return 0
+        sessions.OPEN.containment = containment
+        if containment == "off":  # what is run reads files of the user, as they know them
+            os.environ["HOME"] = os.environ.get(USERS_HOME, os.environ["HOME"])
+        answer = _answer(tasks[task], arguments, lambda kind, text: channel.send((kind, text[:LONGEST_LINE])))
+        try:
+            channel.send(answer)
+        except ValueError as exc:
+            channel.send(_failure("ModelRunError", f"the result is too large to be handed over: {exc}", None))
+
+
+def redirect(chatter: int | None) -> None:
+    """Send what the framework prints to a file, or to stderr: stdout is for data, and stdin for this program."""
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    if chatter is not None:
+        os.dup2(chatter, 2)
+    os.dup2(2, 1)
+
+
+def _answer(task: Task, arguments: dict[str, Any], report: Notify) -> tuple[str, Any]:
+    try:
+        return "result", task(report=report, **arguments)
+    except KmrError as exc:
+        _print_traceback()
+        return _failure(type(exc).__name__, exc.message, exc.hint)
+    except MemoryError:
+        _print_traceback()
+        return _failure("ModelRunError", "not enough memory to run the model", "try a smaller batch (--batch-size)")
+    except Exception as exc:
+        _print_traceback()
+        line = (str(exc).strip().splitlines() or [""])[0]
+        message = f"unexpected {type(exc).__name__}: {line}"
+        return _failure("KmrError", message, "run again with --debug for the traceback")
+
+
+def _failure(name: str, message: str, hint: str | None) -> tuple[str, Any]:
+    shortened = None if hint is None else hint[:LONGEST_LINE]
+    return "error", {"class": name, "message": message[:LONGEST_LINE], "hint": shortened}
+
+
+def _print_traceback() -> None:
+    # Reaches the user only under --debug: otherwise stderr is the chatter file.
+    import traceback
+
+    traceback.print_exc()
