@@ -1,7 +1,7 @@
 """The bad files once more, with the refusal lifted: the sandbox keeps what they are after from them.
 
-``make attack`` runs all of them, which takes a minute or two; ``make test`` those that do what they are made for as soon
-as their framework runs them.
+``make attack`` runs all of them, which takes a minute or two; ``make test`` those that do what they are made for as
+soon as their framework runs them.
 """
 
 from pathlib import Path

@@ -21,7 +21,8 @@ _SYSTEM = (
 )  # fmt: skip
 """Libraries, and what they ask of the machine; no home, no users, no secrets of services."""
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/kfd", "/dev/dri")
-_LIBRARIES = ("LD_LIBRARY_PATH", "CUDA_HOME", "CUDA_PATH", "KERAS_HOME")
+_NAMED = ("LD_LIBRARY_PATH", "CUDA_HOME", "CUDA_PATH", "KERAS_HOME")
+"""What the environment says of where libraries and settings are."""
 
 
 def readable(model: Sequence[Path], *, here: bool) -> Iterator[str]:
@@ -37,8 +38,9 @@ def readable(model: Sequence[Path], *, here: bool) -> Iterator[str]:
     yield from sys.path
     if sys.pycache_prefix:
         yield sys.pycache_prefix
-    for name in _LIBRARIES:
+    for name in _NAMED:
         yield from filter(None, os.environ.get(name, "").split(os.pathsep))
+    yield os.path.expanduser("~/.keras")  # noqa: PTH111  (text is all that is needed)
     if here:
         yield str(Path.cwd())
     yield from map(str, model)
