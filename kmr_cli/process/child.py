@@ -181,9 +181,8 @@ class Child:
         while not self._channel.wait(_PERIOD):
             held = resident(self._pid)
             if held > limits.memory:
-                allowed, now = limits.memory / 2**30, held / 2**30
                 raise LimitError(
-                    f"the model took more memory than the {allowed:.3g} GiB that it may: {now:.3g} GiB",
+                    f"the model took more memory than the {_shown(limits.memory)} that it may: {_shown(held)}",
                     "try a smaller batch (--batch-size), or allow more with --memory",
                 )
             if deadline is not None and time.monotonic() > deadline:
@@ -325,6 +324,11 @@ class Child:
         lines = self._chatter.read().decode(errors="replace").split("\n")
         words = [line.strip() for line in lines if line.strip()]
         return words[-1][:_REPLY_LIMIT] if words else ""
+
+
+def _shown(size: int) -> str:
+    """Bytes for people, in the units of ``--memory``."""
+    return f"{size / 2**30:.3g} GiB" if size >= 2**30 else f"{size / 2**20:.4g} MiB"
 
 
 def _too_long(asked: float | None, patience: float | None) -> LimitError:
