@@ -31,6 +31,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from kmr_cli.formats.interface import OpenOptions
+    from kmr_cli.proof.graph import Graph
     from kmr_cli.proof.verdict import Proof
 
 HERE = Path(__file__).parent
@@ -44,8 +45,12 @@ MODULES = {
     ("clean", "onnx"): ("zoo.clean.onnx_networks",),
     ("clean", "savedmodel"): ("zoo.clean.keras_networks",),
     ("clean", "keras"): ("zoo.clean.keras_networks", "zoo.clean.keras_layers"),
+    ("faults", "torchscript"): ("zoo.faults.torch_faults", "zoo.faults.torch_kinds"),
+    ("clean", "torchscript"): ("zoo.clean.torch_networks", "zoo.clean.torch_kinds"),
 }
-FORMATS = {"pt2": "`.pt2`", "onnx": "ONNX", "savedmodel": "SavedModel", "keras": "`.keras`"}
+FORMATS = {
+    "pt2": "`.pt2`", "onnx": "ONNX", "savedmodel": "SavedModel", "keras": "`.keras`", "torchscript": "TorchScript",
+}  # fmt: skip
 RESULTS = HERE / "proof.json"
 """Figures of the last run of every part."""
 PACKAGES = ("kmr-inspect", "torch", "onnxruntime", "tensorflow", "keras", "numpy")
@@ -85,28 +90,28 @@ class Outcome:
         return self.answers <= {"proven", "layout"} and bool(self.answers)
 
 
-def judged(
-    path: Path, group: str, name: str, *, passes: bool, imports: tuple[str, ...] = (), **known: str
-) -> Outcome | None:
+def judged(path: Path, group: str, name: str, *, passes: bool, case: Any = None, **known: str) -> Outcome:
     """The proof of a file, timed: reading its graph, and going through it; ``passes``: what is proven is also run."""
     from kmr_cli.errors import KmrError
     from kmr_cli.formats import detect
     from kmr_cli.formats.interface import OpenOptions
     from kmr_cli.proof.verdict import prove
 
-    format_, options = detect(path), OpenOptions(imports=imports)
+    format_ = detect(path)
+    options = OpenOptions(imports=case.imports, method=case.method) if case else OpenOptions()
+    shapes = case.shapes if case else {}
     start = time.perf_counter()
     try:
-        graph = format_.graph(path, options)
+        graph = graph_of(format_, path, options, case)
     except KmrError as exc:
-        print(f"{name}: no graph ({exc})", file=sys.stderr)
-        return None
+        why = f"no graph: {exc.message.removeprefix(f'{path}: ')}"
+        return Outcome(group, format_.NAME, name, frozenset({"unknown"}), frozenset(), why, {}, 0, 0.0, 0.0, **known)
     read = time.perf_counter() - start
     start = time.perf_counter()
     proof = prove(graph)
     spent = time.perf_counter() - start
     some = passes and any(claim.answer == "proven" for claim in proof.claims)
-    held, broken = run(path, proof, options) if some else (0, ())
+    held, broken = run(path, proof, options, shapes) if some and not (case and case.data) else (0, ())
     open_claims = [claim for claim in proof.claims if claim.answer not in ("proven", "layout")]
     return Outcome(
         group,
@@ -125,7 +130,25 @@ def judged(
     )
 
 
-def run(path: Path, proof: Proof, options: OpenOptions) -> tuple[int, tuple[str, ...]]:
+def graph_of(format_: Any, path: Path, options: OpenOptions, case: Any) -> Graph:
+    """Of a file; where none holds it, of the session, for data like that which the model is checked with."""
+    from kmr_cli.batch.synthetic import synthesize
+    from kmr_cli.formats.interface import optional
+
+    if not optional(format_, "EXPORTED"):
+        found: Graph = format_.graph(path, options)
+        return found
+    info = format_.describe(path, options)
+    data = case.data() if case.data else synthesize(info, info.fixed_batch or case.size, 0, case.shapes)
+    session = format_.open(path, options)
+    try:
+        exported: Graph = session.graph_for(dict(data))
+        return exported
+    finally:
+        session.close()
+
+
+def run(path: Path, proof: Proof, options: OpenOptions, shapes: Any) -> tuple[int, tuple[str, ...]]:
     """Hold proven outputs against passes: (how many, what does not hold). Other samples are replaced one by one."""
     from kmr_cli.batch.synthetic import synthesize
     from kmr_cli.errors import KmrError
@@ -138,7 +161,7 @@ def run(path: Path, proof: Proof, options: OpenOptions) -> tuple[int, tuple[str,
     try:
         info = format_.describe(path, options)
         size = proof.batch or max(SAMPLES, proof.range[0])
-        batch, other = (synthesize(info, size, seed, {}) for seed in (0, 1))
+        batch, other = (synthesize(info, size, seed, shapes) for seed in (0, 1))
         session = format_.open(path, options)
         try:
             before = {name: np.array(rows) for name, rows in (session.capture(batch, Taps(())) or {}).items()}
@@ -174,9 +197,7 @@ def zoo(groups: Iterable[str], formats: Iterable[str], only: str, *, passes: boo
                         print(f"{case.format}/{case.name}: not built here ({type(exc).__name__})", file=sys.stderr)
                         continue
                     known = {"fault": case.kind, "layer": case.layer}
-                    found = judged(path, group, case.name, passes=passes, imports=case.imports, **known)
-                    if found is not None:
-                        yield found
+                    yield judged(path, group, case.name, passes=passes, case=case, **known)
 
 
 def corpus(folder: Path | None, formats: Iterable[str], only: str, *, passes: bool) -> Iterator[Outcome]:
@@ -184,9 +205,7 @@ def corpus(folder: Path | None, formats: Iterable[str], only: str, *, passes: bo
     for path in sorted(folder.iterdir()) if folder else ():
         format_ = "savedmodel" if path.is_dir() else path.suffix[1:]
         if format_ in formats and only in path.name:
-            found = judged(path, "corpus", path.stem, passes=passes)
-            if found is not None:
-                yield found
+            yield judged(path, "corpus", path.stem, passes=passes)
 
 
 def random_graphs(count: int, formats: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -221,6 +240,7 @@ def figures(outcomes: list[Outcome]) -> dict[str, Any]:
     missing: Counter[str] = Counter()
     for one in outcomes:
         missing.update(one.unknown.keys())
+    timed = [one for one in outcomes if one.operators] or outcomes
     named = [one for one in outcomes if one.proven is (one.group == "faults")]
     meets = [one for one in outcomes if "meet" in one.answers]
     return {
@@ -233,9 +253,9 @@ def figures(outcomes: list[Outcome]) -> dict[str, Any]:
         "held": sum(one.held for one in outcomes),
         "broken": [line for one in outcomes for line in one.broken],
         "milliseconds": {
-            "median": round(1000 * statistics.median(one.judged for one in outcomes)),
+            "median": round(1000 * statistics.median(one.judged for one in timed)),
             "most": round(1000 * max(one.judged for one in outcomes)),
-            "reading": round(1000 * statistics.median(one.read for one in outcomes)),
+            "reading": round(1000 * statistics.median(one.read for one in timed)),
         },
         "missing": dict(missing.most_common()),
         "named": [f"{one.name}: {one.reason or 'proven'}" for one in named],
@@ -293,7 +313,8 @@ def _summary(parts: dict[str, dict[str, Any]]) -> Iterator[str]:
         )
     yield (
         "- The time is that of the proof alone, and of reading the graph beside it; of a `.keras` file Keras builds "
-        "the model first and TensorFlow traces it, which counts as reading."
+        "the model first and TensorFlow traces it, and torch loads and exports TorchScript, which counts as reading. "
+        "What cannot be traced or exported is not decided."
     )
 
 

@@ -37,3 +37,30 @@ def test_a_squeeze_drops_the_axis_of_a_single_sample(least, answer):
         "aten", (("x", "samples"),), (squeeze,), values, (("y", Ref("y")),), BATCH, ranges={"batch": (least, None)}
     )
     assert [claim.answer for claim in prove(graph).claims] == [answer]
+
+
+@pytest.mark.parametrize(
+    ("shape", "mask", "answer"),
+    [
+        ((BATCH, 5, 8), None, "proven"),
+        ((BATCH, 5, 8), (BATCH, 5), "proven"),
+        ((5, BATCH, 8), None, "meet"),
+        ((BATCH, 5, 8), (5, BATCH), "unknown"),
+    ],
+)
+def test_a_fused_layer_of_a_transformer(shape, mask, answer):
+    turned = {"src": shape[0] != BATCH, "mask": mask is not None and mask[0] != BATCH}
+    operators, values, inputs, given = [], {"w": Value((8, 8)), "y": Value(shape)}, [("w", "weight")], []
+    for name, wanted in (("src", shape), ("mask", mask)):
+        if wanted is None:
+            continue
+        first = (BATCH, *(size for size in wanted if size != BATCH))
+        inputs.append((f"{name}_in", "samples"))
+        values |= {f"{name}_in": Value(first), name: Value(wanted)}
+        how = "aten.transpose" if turned[name] else "aten.clone"
+        axes = (("dim0", 0), ("dim1", 1)) if turned[name] else ()
+        operators.append(Operator(f"to_{name}", how, (("self", Ref(f"{name}_in")), *axes), (name,)))
+        given.append((name, Ref(name)))
+    layer = Operator("layer", "aten._transformer_encoder_layer_fwd", (*given, ("qkv_weight", Ref("w"))), ("y",))
+    graph = Graph("aten", tuple(inputs), (*operators, layer), values, (("y", Ref("y")),), BATCH)
+    assert [claim.answer for claim in prove(graph).claims] == [answer]

@@ -167,6 +167,8 @@ def _table() -> dict[str, Entry]:
             "roll": join.rolled,
             "flip": special.flip,
             "squeeze": special.squeezed,
+            "_transformer_encoder_layer_fwd": special.fused_attention,
+            "_native_multi_head_attention": special.fused_attention,
             "unfold": join.windows,
             "permute": permute.permute,
             "permute_copy": permute.permute,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from kmr_cli.proof.call import Call, generic_free
-from kmr_cli.proof.owners import Clear, Free, NoRuleError, Operand, Own, Owner, everywhere
+from kmr_cli.proof.graph import references
+from kmr_cli.proof.owners import Clear, Free, MeetError, NoRuleError, Operand, Own, Owner, everywhere
 from kmr_cli.proof.primitives import contract, factories, join, normalise, reshape
 from kmr_cli.proof.primitives.pointwise import joined
 from kmr_cli.proof.primitives.reduce import along
@@ -53,6 +54,22 @@ def flip(call: Call) -> Clear:
     operand = call.needed("self")
     axes = call.axes("dims", operand.rank)
     return join.moved_along(operand, axes, "it turns the order of the samples around")
+
+
+def fused_attention(call: Call) -> Own:
+    """Fused layers of transformers: what enters is (samples, steps, features), and each sample attends to itself."""
+    names = {name for name, _ in call.operator.arguments} & {"src", "query", "key", "value"}
+    owners = [operand.owner for name in sorted(names) for operand in call.operands(name)]
+    mine = [owner for owner in owners if isinstance(owner, Own)]
+    if not mine or len(mine) < len(owners):
+        raise NoRuleError("samples attend to something that is the same for all of them")
+    if any(owner.axis != 0 or owner.pattern != (0, 1, 1) for owner in mine):
+        raise MeetError("attention multiplies samples with other samples")
+    rest = [call.owners[name] for key, argument in call.operator.arguments if key not in names
+            for name in references(argument)]  # fmt: skip
+    if any(isinstance(owner, Own) and (owner.axis != 0 or owner.pattern != (0, 1, 1)) for owner in rest):
+        raise NoRuleError("its mask does not hold one row per sample")
+    return Own(0)
 
 
 def squeezed(call: Call) -> Clear:

@@ -48,7 +48,7 @@ class _Modules:
         for name, child in script.named_children():
             made._modules[name] = self.of(child)
         for name, parameter in script.named_parameters(recurse=False):
-            made._parameters[name] = nn.Parameter(parameter.detach(), requires_grad=False)
+            made._parameters[name] = nn.Parameter(parameter.detach(), requires_grad=parameter.requires_grad)
         for name, buffer in script.named_buffers(recurse=False):
             made._buffers[name] = buffer.detach()
         return made
