@@ -17,7 +17,7 @@ from kmr_cli.api.versions import versions_of
 from kmr_cli.config.constants import constants_of
 from kmr_cli.config.limits import NONE, Limits
 from kmr_cli.config.policy import Policy
-from kmr_cli.errors import KmrError
+from kmr_cli.errors import KmrError, LimitError, UnsafeModelError
 from kmr_cli.formats.files import inside
 from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.records import Report, StructuralProof
@@ -142,6 +142,8 @@ def _proof(certificate: Certificate, model: Model) -> Iterator[CertificateLine]:
         return
     try:
         found = model.prove()
+    except (UnsafeModelError, LimitError):  # which says nothing of the certificate
+        raise
     except KmrError as exc:
         yield _line("differs", f"the proof can't be made again: {exc.message}")
         return

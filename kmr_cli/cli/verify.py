@@ -44,7 +44,8 @@ def command(
     Takes the digests of the model's files and makes the structural proof again;
     with --rerun it runs the passes again too. Says what was recomputed, what is
     only stated, and what nothing but a signature can vouch for.
-    Exit code 0: nothing differs, 1: something does, 2: it could not be done.
+    Exit code 0: nothing differs, 1: something does, 2: it could not be done,
+    3: MODEL could do harm and was refused.
 
     \b
     Examples:

@@ -6,6 +6,7 @@ import base64
 import copy
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import jsonschema
 import pytest
@@ -16,7 +17,7 @@ from kmr_cli import open_model
 from kmr_cli.api import certificate as api
 from kmr_cli.api.certificate import Again, verify
 from kmr_cli.api.certificate_file import read_certificate
-from kmr_cli.errors import CertificateError
+from kmr_cli.errors import CertificateError, LimitError, UnsafeModelError
 from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.render.contents import Run
 from kmr_cli.render.documents import certificate as document
@@ -300,3 +301,14 @@ def test_what_a_certificate_names_is_not_imported(proven, tmp_path):
 
     certificate = read_certificate(changed(proven, tmp_path / "c.json", change))
     assert api.opening_of(certificate, ()).imports == ()
+
+
+@pytest.mark.parametrize("error", [UnsafeModelError, LimitError])
+def test_a_model_that_is_refused_is_no_difference(error):
+    class Refused:
+        def prove(self):
+            raise error("m.keras: not loaded")
+
+    said = SimpleNamespace(predicate={"proof": {"outputs": []}})
+    with pytest.raises(error):
+        list(api._proof(said, Refused()))
