@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from kmr_cli.errors import ModelFileError
-from kmr_cli.formats.exported.describe import archive, sizes
+from kmr_cli.formats.exported.describe import archive, control, sizes
 from kmr_cli.formats.exported.describe.description import Description, describe_archive
 from kmr_cli.formats.exported.describe.program import Argument, Code, Graph, Node, Program, Ref, SubGraph, references
 from kmr_cli.formats.interface import OpenOptions
@@ -253,13 +253,18 @@ def _innermost(node: Node) -> str:
 
 
 def _taps(described: Description) -> Iterator[tuple[tuple[str, int, str], str]]:
-    """What enters and leaves the calls of layers, but of those that only a run counts."""
-    flow = described.flow
+    """What enters and leaves the calls of layers, but of those that only a run counts.
+
+    Values under vmap are left out: a pass shows them with the mapped axes, which they do not have in the graph.
+    """
+    flow, nodes = described.flow, described.program.graph.nodes
+    mapped = {name for rank in control.mapped(described.program.graph) for name in nodes[rank].makes}
     for layer, calls in flow.calls.items():
         for call in () if layer in flow.inner else calls:
             for side in ("in", "out"):
                 for place, value in enumerate(flow.port_values(call, side)):
-                    yield (layer, call.number, f"{side}{place}"), value
+                    if value not in mapped:
+                        yield (layer, call.number, f"{side}{place}"), value
 
 
 def _places(described: Description) -> list[tuple[str, int]]:
