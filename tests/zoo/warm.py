@@ -157,10 +157,16 @@ def serve(number: int) -> None:
     import kmr_cli.__main__  # first, so that NumPy starts no thread
     import kmr_cli.cli
     import kmr_cli.process.child  # noqa: F401
+    from kmr_cli.formats.common.frameworks import require
 
     line = socket.socket(fileno=number)
     line.set_inheritable(False)
     wanted, wants = os.pipe()
+    if os.environ.get("KERAS_BACKEND") == "torch":
+        require("keras", "dev")
+    elif "PYTEST_XDIST_WORKER" in os.environ:  # of so many tests some will want both
+        require("keras", "dev")
+        require("torch", "dev")
     os.set_blocking(wanted, False)
     os.set_blocking(wants, False)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # keepers leave no zombies
@@ -168,7 +174,8 @@ def serve(number: int) -> None:
         request, streams, _, _ = socket.recv_fds(line, _WORDS, 8)
         if not request:
             return
-        _import_what_was_wanted(wanted)
+        for name in _wishes(wanted):
+            require(name, "dev")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Python counts the threads of NumPy's BLAS, which knows what a fork is
             pid = os.fork()
@@ -180,14 +187,11 @@ def serve(number: int) -> None:
             os.close(stream)
 
 
-def _import_what_was_wanted(wanted: int) -> None:
-    from kmr_cli.formats.common.frameworks import require
-
-    names = b""
+def _wishes(wanted: int) -> list[str]:
+    """What processes imported since last asked, in that order."""
     with contextlib.suppress(BlockingIOError):
-        names = os.read(wanted, 1 << 16)
-    for name in names.decode().split():
-        require(name, "dev")
+        return os.read(wanted, 1 << 16).decode().split()
+    return []
 
 
 def _keep(request: Any, streams: list[int], wants: int) -> int:
