@@ -139,7 +139,7 @@ class Loaded:
         types = {handle._type().qualified_name() for _, handle in modules}
         names = OperatorNames(path for path, _ in modules)
         if operators:
-            graph = self.module._c._get_method(method).graph
+            graph = graph_of(self.module, method)
             _tap_operators(graph, graph, names)
         for function in self._unit.get_functions():
             graph = function.graph
@@ -236,6 +236,16 @@ class Loaded:
         for path, child in _submodules(self.module._c, ""):
             paths.setdefault(hash(child), path)
         return paths
+
+
+def identity(script: Any) -> int:
+    """The same for every object that stands for one scripted module."""
+    return hash(script._c)
+
+
+def graph_of(script: Any, method: str) -> Any:
+    """The graph of a method of a scripted module."""
+    return script._c._get_method(method).graph
 
 
 def _plain(value: Any) -> Any:

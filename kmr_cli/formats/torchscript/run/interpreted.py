@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from kmr_cli.formats.torchscript.run import instrument
 from kmr_cli.formats.torchscript.run.python_nodes import ON_PLAIN_VALUES, PRIMITIVES, NotFollowedError
 
 
@@ -36,14 +37,14 @@ class _Modules:
 
     def of(self, script: Any) -> Any:
         """The one for a scripted module."""
-        found = self._known.get(hash(script._c))
+        found = self._known.get(instrument.identity(script))
         return self._made(script) if found is None else found
 
     def _made(self, script: Any) -> Any:
         from torch import nn
 
         made = _kind()(script, self._functions)
-        self._known[hash(script._c)] = made
+        self._known[instrument.identity(script)] = made
         # Not by attribute: names of the file may be those of methods.
         for name, child in script.named_children():
             made._modules[name] = self.of(child)
@@ -71,7 +72,7 @@ def _kind() -> Any:
         def method(self, name: str, arguments: Sequence[Any]) -> Any:
             """Run one of the methods of the scripted module."""
             script, functions = self._code
-            return _Frame(functions).run(script._c._get_method(name).graph, [self, *arguments])
+            return _Frame(functions).run(instrument.graph_of(script, name), [self, *arguments])
 
         def value(self, name: str) -> Any:
             """An attribute, as the code reads it."""
