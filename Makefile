@@ -7,9 +7,11 @@ WORKERS ?= 4
 TORCH_INDEX ?=
 
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-input -c constraints.txt
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-input --no-compile -c constraints.txt
 # $(call install,WHAT): what pip says is shown only if it fails.
 install = said=$$($(PIP) $(1) 2>&1) || { printf '%s\n' "$$said" >&2; exit 1; }
+# pip compiles one file at a time. What is there for another Python fails to, and is never imported.
+compile = $(BIN)/python -m compileall -q -j 0 .venv/lib > /dev/null 2>&1 || true
 # Folders count too: they change when a file in them is deleted.
 PACKAGE := $(shell find kmr_cli -name '*.py' -o -name py.typed -o -type d ! -name __pycache__) pyproject.toml
 DEMO := kmr-inspect sample sample_models/digits.keras --layer conv1 --index 4 --input sample_models/digits.npz
@@ -35,9 +37,8 @@ attack: .venv/dev-installed ## run all bad files with the refusal lifted, in the
 lint: .venv/dev-installed ## check style, types, the screens in README.md and docs/reference.md
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
-	@$(BIN)/mypy
-	@$(BIN)/python scripts/readme_screens.py --check
 	@$(BIN)/python scripts/reference.py --check
+	@$(BIN)/mypy & types=$$!; $(BIN)/python scripts/readme_screens.py --check && wait $$types
 
 bench: .venv/dev-installed ## measure speed and write the table in benchmarks/README.md
 	@$(BIN)/python benchmarks/run.py
@@ -69,10 +70,12 @@ clean: ## remove the environment and all caches
 .venv/demo-installed: .venv/build-tools-installed $(PACKAGE)
 	@echo 'installing kmr-inspect with TensorFlow into .venv (the first time takes minutes)'
 	@$(call install,--no-build-isolation '.[tensorflow]')
+	@$(compile)
 	@touch $@
 
 .venv/dev-installed: .venv/build-tools-installed $(PACKAGE)
 	@echo 'installing kmr-inspect with all frameworks and test tools into .venv (the first time takes minutes)'
 	@$(call install,$(if $(TORCH_INDEX),--extra-index-url '$(TORCH_INDEX)') torch)
 	@$(call install,--no-build-isolation '.[dev]')
+	@$(compile)
 	@touch $@
