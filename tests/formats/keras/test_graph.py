@@ -1,6 +1,6 @@
 """The graph of a Keras model, which TensorFlow traces: the proof names its layers as ``describe`` does."""
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import keras
 import numpy as np
@@ -95,12 +95,48 @@ class FastPath(layers.Layer):
         return x - keras.ops.mean(x, 0) if size is not None and self.liked(size) else x * 2
 
 
-@pytest.mark.parametrize("liked", [lambda size: size > 18, lambda size: size == 1, lambda size: size < 4])
+@pytest.mark.parametrize(
+    "liked", [lambda size: size > 18, lambda size: size == 1, lambda size: size < 4, lambda size: size == 20]
+)
 def test_code_that_reads_the_batch_size(liked):
     x = keras.Input((3,), name="x")
-    refused = pytest.raises(ModelLoadError, match="reads the batch size")
+    refused = pytest.raises(ModelLoadError, match=r"reads the batch size.*test_graph.py:\d+")
     with keras_session(keras.Model(x, FastPath(liked)(x))) as session, refused:
         session.graph()
+
+
+class Reads(layers.Layer):
+    """Asks for sizes in some way, and does the same whatever they are."""
+
+    def __init__(self, read, **more):
+        super().__init__(**more)
+        self.read = read
+
+    def call(self, x):
+        self.read(x)
+        return x * 2
+
+
+@pytest.mark.parametrize(
+    ("read", "proven"),
+    [
+        (lambda x: x.shape[0], False),
+        (lambda x: x.shape[-2], False),
+        (lambda x: x.shape[:1], False),
+        (lambda x: tuple(x.shape), False),
+        (lambda x: x.shape == (20, 3), False),
+        (lambda x: np.prod(x.shape[1:]), True),
+        (lambda x: x.shape[1], True),
+        (lambda x: len(x.shape), True),
+        (lambda x: keras.ops.shape(x)[0], True),
+    ],
+)
+def test_which_sizes_are_read(read, proven):
+    """In a pass they are numbers; in a trace some are None."""
+    x = keras.Input((3,), name="x")
+    refused = nullcontext() if proven else pytest.raises(ModelLoadError, match="reads the batch size")
+    with keras_session(keras.Model(x, Reads(read)(x))) as session, refused:
+        assert prove(session.graph()).proven
 
 
 class OwnCell(layers.LSTMCell):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from kmr_cli.formats.common.frameworks import require
 from kmr_cli.formats.interface import Session, Taps, TracedSession
 from kmr_cli.formats.keras.run.capture import Framework, Tapper
 from kmr_cli.formats.keras.run.load import keras_message, quiet_keras
+from kmr_cli.formats.keras.run.open_sizes import noted_reads
 from kmr_cli.formats.keras.run.own_code import SIZES, same_way
 from kmr_cli.formats.keras.run.paths import Places
 from kmr_cli.formats.savedmodel.operators.graph import Start
@@ -108,13 +109,24 @@ def graph_of(
         framework: how its layers are intercepted.
         places: where they are.
         name: of the file, for messages.
-        own_code: it is traced at some known batch sizes as well, for code that reads them.
+        own_code: code that isn't the libraries' own takes part. It may read no size that is left open, and the model
+            is traced at some known batch sizes as well, for other ways to ask for them.
 
     Raises:
         ModelLoadError: an input declares no shape, TensorFlow cannot trace the model, or its code asks for the batch
-            size and does something else at another one.
+            size, and may do something else at another one.
     """
-    found = _traced(model, inputs, framework, places, name)
+    reads: list[str] = []
+    with ExitStack() as around:
+        if own_code:
+            reads = around.enter_context(noted_reads())
+        found = _traced(model, inputs, framework, places, name)
+    if reads:
+        raise ModelLoadError(
+            f"{name}: the model's code reads the batch size, or another one that a trace leaves open ({reads[0]}), and "
+            "may take another way where it is known",
+            "check it with passes (check-batch-axis), or write keras.ops.shape(x), which a trace can follow",
+        )
     for size in SIZES if own_code and not isinstance(found.batch, int) else ():
         fixed = [
             replace(one, shape=(size, *one.shape[1:])) if one.shape and one.shape[0] is None else one for one in inputs
