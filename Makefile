@@ -2,7 +2,8 @@
 # a space in the name of the folder around them does no harm.
 
 PYTHON ?= python3
-WORKERS ?= 4
+# One more than there are cores: a worker often waits for a child.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(4, (os.cpu_count() or 1) + 1))')
 # PyPI's PyTorch for Linux brings gigabytes of CUDA. TORCH_INDEX=https://download.pytorch.org/whl/cpu has it without.
 TORCH_INDEX ?=
 
@@ -29,10 +30,10 @@ demo: .venv/demo-installed ## show sample 4 at a layer of a real model
 	@$(BIN)/$(DEMO)
 
 test: .venv/dev-installed ## run all tests against the installed package
-	@$(BIN)/pytest -n auto --maxprocesses $(WORKERS) --dist worksteal
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 attack: .venv/dev-installed ## run all bad files with the refusal lifted, in the sandbox
-	@$(BIN)/pytest -n auto --maxprocesses $(WORKERS) --dist worksteal -m attack tests/scan
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -m attack tests/scan
 
 lint: .venv/dev-installed ## check style, types, the screens in README.md and docs/reference.md
 	@$(BIN)/ruff check

@@ -2,13 +2,11 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
-from zoo.samples import HOME, batch_of
+from zoo.samples import HOME, batch_of, python
 
 from kmr_cli import open_model
 from kmr_cli.api.model import opened
@@ -256,11 +254,11 @@ class TestLiveModels:
             assert isinstance(opened(model)._place, place.Here)
 
 
-def test_a_notebook_with_tensorflow_loaded_looks_into_a_torch_model():
+def test_a_notebook_with_tensorflow_loaded_looks_into_a_model_of_another_framework():
     script = (
         "import tensorflow, kmr_cli, sys\n"
-        f"with kmr_cli.open_model({str(MODEL)!r}) as model:\n"
-        f"    print(model.sample('head', 4, {str(DATA)!r}, side='out')[0].index.kind, 'torch' in sys.modules)\n"
+        f"with kmr_cli.open_model({str(HOME / 'digits.onnx')!r}) as model:\n"
+        f"    print(model.sample('head', 4, {str(DATA)!r}, side='out')[0].index.kind, 'onnxruntime' in sys.modules)\n"
     )
-    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=120)
+    run = python("-c", script)
     assert run.stdout == "separated False\n", run.stderr

@@ -79,7 +79,6 @@ FAULTS = [
 CLEAN = [
     (LAYERS, "keras", "MultiHeadAttention"),
     (LAYERS, "keras", "StringLookup"),
-    (LAYERS, "keras", "ConvLSTM1D"),
     (LAYERS, "keras", "Masking"),
     (LAYERS, "h5", "Activation"),
     (NETWORKS, "keras", "sort and unsort"),
@@ -90,7 +89,6 @@ CLEAN = [
     (NETWORKS, "savedmodel", "shifted windows"),
     (NETWORKS, "savedmodel", "mixture of experts"),
     (NETWORKS, "h5", "merged heads"),
-    (NETWORKS, "keras", "masked reader"),
     (SCRIPTS, "torchscript", "masked mean"),
     (SCRIPTS, "torchscript", "in chunks above 18 samples"),
     (SCRIPTS, "torchscript", "one expert with room for all"),
@@ -101,7 +99,6 @@ CLEAN = [
     (SCRIPTS, "torchscript", "architecture Bert"),
     (SCRIPTS, "torchscript", "transformer encoder"),
     (KERAS_MASKED, "keras", "masked transformer, fixed steps"),
-    (KERAS_MASKED, "keras", "masked translator"),
     (KERAS_MASKED, "keras", "Masking, GRU, every step"),
     (KERAS_MASKED, "keras", "mask named, attention, 5 samples, 5 features"),
     (KERAS_MASKED, "h5", "mask_zero, Bidirectional"),

@@ -153,7 +153,7 @@ def test_an_added_document_is_there_in_every_command_that_reports(extended, tmp_
 
 @pytest.mark.slow
 def test_an_added_data_file_is_there_for_samples(extended, tmp_path):
-    arguments = ("sample", HOME / "digits_scripted.pt", "-l", "head", "-i", "4", "--input", HOME / "digits.npz")
+    arguments = ("sample", HOME / "digits.onnx", "-l", "head", "-i", "4", "--input", HOME / "digits.npz")
     done = extended(*arguments, "--side", "out", "-o", "head.raw")
     assert done.returncode == 0, done.stderr
     assert "wrote head.raw: 1 array" in done.stderr

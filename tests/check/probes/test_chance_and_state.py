@@ -130,6 +130,7 @@ KERAS = {
 }
 
 
+@pytest.mark.parametrize("tensors", ["digests"], indirect=True)
 @pytest.mark.parametrize("name", KERAS)
 def test_what_keras_leaves_on_in_an_export_is_chance(name):
     report = report_of(KERAS[name])
