@@ -14,12 +14,12 @@ from kmr_cli.process.child import Child
 from kmr_cli.process.scratch import Scratch, sweep
 
 HOLD = """
-import sys, tempfile
+import tempfile, time
 from kmr_cli.process.child import Child
 def leave(report):
     open(tempfile.mkstemp()[1], "w").close()
     report("notice", tempfile.gettempdir())
-    sys.stdin.read()
+    time.sleep(600)
 child = Child({"leave": leave}, fork=True)
 child.run("leave", {}, lambda kind, text: print(text, flush=True))
 """
