@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from kmr_cli.errors import ModelLoadError
+from kmr_cli.formats.common.frameworks import first_line
 from kmr_cli.formats.exported.exporting import exported_graph
 from kmr_cli.formats.torchscript.describe.description import Description
 from kmr_cli.formats.torchscript.describe.signature import build
@@ -49,7 +50,7 @@ def graph_of(loaded: Loaded, described: Description, tensors: Mapping[str, Any])
         try:
             mine, theirs = eager()(*_copied(values)), method(*_copied(values))
         except Exception as exc:
-            raise ModelLoadError(f"{name}: its code cannot be followed: {exc}", _HINT) from exc
+            raise ModelLoadError(f"{name}: its code cannot be followed: {first_line(exc)}", _HINT) from exc
     if not _equal(mine, theirs):
         raise ModelLoadError(f"{name}: its code, followed node by node, gives other values than it does", _HINT)
     found = exported_graph(eager, values, {}, name, rest="arguments")
