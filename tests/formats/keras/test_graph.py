@@ -125,6 +125,7 @@ class Reads(layers.Layer):
         (lambda x: x.shape[:1], False),
         (lambda x: tuple(x.shape), False),
         (lambda x: x.shape == (20, 3), False),
+        (lambda x: x.shape.is_compatible_with((20, 3)), False),
         (lambda x: np.prod(x.shape[1:]), True),
         (lambda x: x.shape[1], True),
         (lambda x: len(x.shape), True),

@@ -8,22 +8,21 @@ from contextlib import contextmanager
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-_OWN = frozenset({"keras", "tf_keras", "tensorflow"})
-"""Packages of Keras itself, which are there already; a scan has looked at what is named of them."""
+from kmr_cli.formats.keras.run.libraries import LIBRARIES
 
 
 @contextmanager
 def only_of_the_user(modules: Sequence[str], library: str = "keras") -> Iterator[None]:
     """While it is open, a config makes Keras import nothing but its own modules and those of the user's packages.
 
-    What else it names is not found, as if it were not installed.
+    What else it names is not found, as if it were not installed; at what it names of Keras a scan has looked.
 
     Args:
         modules: that the user has named to be imported.
         library: ``keras`` or ``tf_keras``.
     """
     serialization: Any = importlib.import_module(f"{library}.src.saving.serialization_lib")
-    known = _OWN | {name.partition(".")[0] for name in modules}
+    known = LIBRARIES | {name.partition(".")[0] for name in modules}
 
     def import_module(name: str) -> ModuleType:
         if name.partition(".")[0] not in known:

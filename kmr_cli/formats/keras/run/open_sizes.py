@@ -11,10 +11,11 @@ from typing import Any
 
 import kmr_cli
 from kmr_cli.formats.common.frameworks import require
+from kmr_cli.formats.keras.run.libraries import LIBRARIES
 
-_LIBRARIES = ("keras", "tf_keras", "tensorflow")
 _HERE = Path(kmr_cli.__file__).parent
-_READ = ("__getitem__", "__iter__", "__eq__", "__ne__", "as_list", "is_fully_defined", "num_elements")
+_READ = ("__getitem__", "__iter__", "__eq__", "__ne__", "as_list", "is_fully_defined", "num_elements",
+         "is_compatible_with")  # fmt: skip
 
 
 @contextlib.contextmanager
@@ -61,5 +62,5 @@ def _open(shape: Any, arguments: tuple[Any, ...]) -> bool:
 @cache
 def _of_libraries(file: str) -> bool:
     """Whether code stands in a file of the libraries, or of this program, whose layers only check what they read."""
-    roots = [Path(sys.modules[name].__file__ or "").parent for name in _LIBRARIES if name in sys.modules]
+    roots = [Path(sys.modules[name].__file__ or "").parent for name in LIBRARIES if name in sys.modules]
     return any(Path(file).is_relative_to(root) for root in (_HERE, *roots))

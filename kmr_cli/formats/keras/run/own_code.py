@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from kmr_cli.formats.keras.run.libraries import foreign
 from kmr_cli.formats.keras.run.paths import Places
 from kmr_cli.proof.graph import Graph, references
 from kmr_cli.proof.owners import Free
@@ -20,7 +21,6 @@ _ALIKE = {
     **{f"tensorflow.{op}": "product" for op in ("Einsum", "MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3")},
 }
 """What Keras chooses between by how much it knows of a shape."""
-_LIBRARIES = frozenset({"keras", "tf_keras", "tensorflow"})
 _RUNS_OTHERS = frozenset({"Lambda", "TorchModuleWrapper", "TFSMLayer", "JaxLayer", "FlaxLayer"})
 
 
@@ -31,15 +31,11 @@ def has_own_code(model: Any, places: Places) -> bool:
 
 def _runs_own(layer: Any) -> bool:
     kind = type(layer)
-    return kind.__name__ in _RUNS_OTHERS or any(map(_foreign, (kind, *_callables(vars(layer).values()))))
+    return kind.__name__ in _RUNS_OTHERS or any(map(foreign, (kind, *_callables(vars(layer).values()))))
 
 
 def _callables(values: Iterable[Any]) -> Iterable[Any]:
     return (value for value in values if callable(value))
-
-
-def _foreign(thing: Any) -> bool:
-    return str(getattr(thing, "__module__", "")).partition(".")[0] not in _LIBRARIES
 
 
 def same_way(free: Graph, fixed: Graph) -> bool:

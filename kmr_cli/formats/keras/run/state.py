@@ -9,9 +9,8 @@ import numpy as np
 
 from kmr_cli.arrays.changes import changed
 from kmr_cli.formats.common.attributes import Attributes
+from kmr_cli.formats.keras.run.libraries import foreign
 from kmr_cli.formats.keras.run.values import arrays
-
-_LIBRARIES = frozenset({"keras", "tf_keras", "tensorflow"})
 
 
 class KerasState:
@@ -26,7 +25,7 @@ class KerasState:
 
     def __init__(self, model: Any, bare: Any) -> None:
         layers = list(model._flatten_layers())
-        own = [layer for layer in layers if type(layer).__module__.partition(".")[0] not in _LIBRARIES]
+        own = [layer for layer in layers if foreign(type(layer))]
         watched = [*own, *(layer for layer in layers if getattr(layer, "stateful", False))]
         self._variables = [(variable, _value(variable)) for variable in _variables(layers)]
         self._written = {id(variable) for variable in _variables(watched)}
