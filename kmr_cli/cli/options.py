@@ -150,11 +150,9 @@ def parse_shapes(texts: Sequence[str]) -> dict[str | None, SampleShape]:
 
 def trusted(opening: OpenOptions, said: ModelSettings, path: str, notify: Callable[[str, str], None]) -> OpenOptions:
     """How a model is opened: trusted also where ``[tool.kmr-inspect.models]`` says so, which is told."""
-    from dataclasses import replace
-
     if said.trust and not opening.trust:
         notify("notice", f"{path}: pyproject.toml says that it is trusted, whatever a scan finds in it")
-    return replace(opening, trust=opening.trust or bool(said.trust))
+    return opening.trusting(said.trust)
 
 
 def data(

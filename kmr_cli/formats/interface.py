@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
@@ -49,6 +49,10 @@ class OpenOptions:
     custom: tuple[tuple[str, Any], ...] | None = None
     given: tuple[str, ...] = ()
     trust: bool = False
+
+    def trusting(self, also: bool | None) -> OpenOptions:
+        """The same, and trusted where it is so anyway or by what is said elsewhere."""
+        return replace(self, trust=True) if also else self
 
 
 @dataclass(frozen=True)

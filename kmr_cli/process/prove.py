@@ -39,8 +39,7 @@ def prove(
     format_ = detect(Path(path))
     graph = optional(format_, "graph")
     if graph is None and batch is not None and optional(format_, "EXPORTED"):
-        session = (sessions or Sessions(reopens=False)).get(path, options, report)
-        return verdict.prove(_graph_of_session(session, batch)).record
+        return verdict.prove(_graph_of_session(sessions.get(path, options, report), batch)).record
     if graph is None:
         raise _without_graph(f"{Path(path).name}: {format_.FILE} is not proven by its graph")
     if optional(format_, "TRACED"):

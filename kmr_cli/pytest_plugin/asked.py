@@ -69,7 +69,7 @@ class Asked:
             masks=self.policy.masks or said.mask_input,
             batch_sizes=self.typed_sizes or said.batch_sizes or self.policy.batch_sizes,
         )
-        opening = replace(self.opening, trust=self.opening.trust or bool(said.trust))
+        opening = self.opening.trusting(said.trust)
         return replace(self, inputs=data[0], shapes=data[1], policy=policy, opening=opening)
 
     def snapshot_of(self, model: Path) -> Path | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
@@ -72,12 +72,8 @@ def _marked(config: pytest.Config, marker: pytest.Mark) -> list[Named]:
     paths = [Path(os.path.normpath(config.rootpath / path)) for path in marker.args]
     per_model = asked_of(config).per_model
     return [
-        Named(
-            path, shown_path(config, path),
-            replace(opening, trust=opening.trust or bool(settings_of(per_model, path).trust)),
-        )
-        for path in paths
-    ]  # fmt: skip
+        Named(path, shown_path(config, path), opening.trusting(settings_of(per_model, path).trust)) for path in paths
+    ]
 
 
 def refuse(text: str) -> NoReturn:

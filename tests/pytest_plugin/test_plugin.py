@@ -27,6 +27,8 @@ from kmr_cli.snapshot.write import dump
 pytest_plugins = ["pytester"]
 SAMPLES = Path(__file__).parents[2] / "sample_models"
 SHAPE = ("--kmr-shape", "6")
+COUNTED = ("--kmr-import", "starts", "--kmr-sandbox", "off")
+"""Every process that loads a model leaves a line in a file, which no sandbox would let it."""
 
 
 def dense(layer, came, left, rows, columns, seed):
@@ -112,9 +114,7 @@ def text_of(result):
 
 
 def test_a_clean_model_passes_everywhere_with_one_process(project):
-    result = project.runpytest(
-        "--kmr-model", "clean.onnx", *SHAPE, "--kmr-import", "starts", "--kmr-sandbox", "off", "-v"
-    )
+    result = project.runpytest("--kmr-model", "clean.onnx", *SHAPE, *COUNTED, "-v")
     result.assert_outcomes(passed=46)  # four places with eleven rules, one of the model, and whether all was shown
     assert result.ret == 0
     result.stdout.fnmatch_lines(
@@ -274,18 +274,7 @@ def test_rules_of_which_none_applies_to_the_model_are_not_pass(project):
 
 
 def test_collecting_runs_no_model_and_k_chooses_layers_and_rules(project):
-    both = (
-        "--kmr-model",
-        "clean.onnx",
-        "--kmr-model",
-        "leaky.onnx",
-        "--kmr-import",
-        "starts",
-        "--kmr-sandbox",
-        "off",
-        "--collect-only",
-        "-q",
-    )
+    both = ("--kmr-model", "clean.onnx", "--kmr-model", "leaky.onnx", *COUNTED, "--collect-only", "-q")
     every = ids(project.runpytest(*both))
     assert len(every) == len(set(every)) == 92
     chosen = ids(project.runpytest(*both, "-k", "mix and KMR10"))
@@ -338,17 +327,7 @@ def test_hostile_names_of_layers_make_harmless_and_distinct_ids(project):
 
 
 def test_workers_of_xdist_run_each_model_once_where_its_tests_stay_together(project):
-    both = (
-        "--kmr-model",
-        "clean.onnx",
-        "--kmr-model",
-        "leaky.onnx",
-        *SHAPE,
-        "--kmr-import",
-        "starts",
-        "--kmr-sandbox",
-        "off",
-    )
+    both = ("--kmr-model", "clean.onnx", "--kmr-model", "leaky.onnx", *SHAPE, *COUNTED)
     result = project.runpytest_subprocess(*both, "-n", "2", "--dist", "loadfile")
     result.assert_outcomes(passed=84, failed=1, skipped=7)
     assert starts(project) == 2

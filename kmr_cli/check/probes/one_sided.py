@@ -73,10 +73,8 @@ def _try(run: Run, at: dict[int, Kind]) -> dict[Tap, int]:
         for sample, kind in at.items():
             doing = f"making all samples {kind.name}"
             among = parts_of(run, doing, alone[kind.name], [sample])
-            if kind.name == "short" and _is_rounding(
-                beside, among
-            ):  # trimmed to the longest, all is computed otherwise
-                continue
+            if kind.name == "short" and _is_rounding(beside, among):
+                continue  # trimmed to the longest, all is computed otherwise
             moved = moved_parts(run, {key: part for key, part in beside.items() if key in among}, among)
             _drop_rounding(moved)
             for tap, far in moved.items():
