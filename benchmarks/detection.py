@@ -1,9 +1,10 @@
 """Hold the check against models whose fault, or lack of one, is known, and write the table in detection.md.
 
-Usage: python benchmarks/detection.py [--only WORD] [--jobs N] [--keep FILE [--minutes M]]
+Usage: python benchmarks/detection.py [--part PART] [--only WORD] [--jobs N] [--keep FILE [--minutes M]]
 
-With ``--keep FILE`` every outcome is appended to FILE as it comes, and what stands there isn't checked again: so that
-the whole can be run in pieces, or again after an interruption. The page is written once nothing is left.
+With ``--keep FILE`` every outcome is appended to FILE as it comes, with the commit it was made at, and what stands
+there isn't checked again: so that the whole can be run in pieces, or again after an interruption. The page is written
+once FILE holds an outcome for every model of every part; ``--forget WORD`` drops those of the models named so.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
-from collections.abc import Collection
+from collections import Counter, defaultdict
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from datetime import date
 from importlib import import_module, metadata
@@ -38,6 +39,7 @@ PARTS = {  # name of a process -> modules of cases
     "clean TorchScript": ("zoo.clean.torch_networks", "zoo.clean.torch_masks", "zoo.clean.torch_kinds"),
     "ids in floats, steps declared": ("zoo.clean.ids", "zoo.clean.fixed_steps", "zoo.faults.fixed_steps"),
     "masks of attention": ("zoo.clean.attention_masks", "zoo.faults.attention_masks"),
+    "rare values": ("zoo.faults.rare_values", "zoo.clean.rare_values"),
     "faults in ONNX": ("zoo.faults.onnx_faults",),
     "clean ONNX": ("zoo.clean.onnx_networks", "zoo.clean.onnx_kinds"),
     "faults in ONNX, new exporter": ("zoo.faults.onnx_faults_new",),
@@ -58,48 +60,77 @@ ONE_THREAD = {
 
 CONTINUES = 75
 """Exit status of a process that stopped because its time was over."""
+Line = dict[str, Any]
 
 
-def run_part(part: str, only: str, keep: Path | None, until: float) -> None:
-    """Check every case of a part, one line of JSON each. Runs in a process of its own."""
+def run_part(part: str, only: str, keep: Path, until: float) -> None:
+    """List every case of a part, and check those of which no outcome is kept. Runs in a process of its own."""
     sys.path.insert(0, str(TESTS))
     from zoo.cases import judge
 
-    known = {(line["case"]["format"], line["case"]["name"]) for line in _kept(keep)}
-    for module in PARTS[part]:
-        for case in import_module(module).cases():
-            if only not in f"{case.format}/{case.name}" or (case.format, case.name) in known:
-                continue
-            if time.time() > until:
-                sys.exit(CONTINUES)
-            line = json.dumps({"case": _public(case), **asdict(judge(case))})
-            if keep is None:
-                print(f"\n{line}", flush=True)  # a line of its own: a framework may have written half of one
-            else:
-                with keep.open("a", encoding="utf-8") as file:
-                    file.write(line + "\n")
+    cases = [case for module in PARTS[part] for case in import_module(module).cases()]
+    listed = [_public(case) for case in cases]
+    if not any(line.get("listed") == listed for line in _lines(keep)):
+        _append(keep, {"part": part, "listed": listed})
+    known, commit = _outcomes(keep), _commit()
+    for case in cases:
+        if only not in _name(_public(case)) or _key(_public(case)) in known:
+            continue
+        if time.time() > until:
+            sys.exit(CONTINUES)
+        _append(keep, {"case": _public(case), "commit": commit, **asdict(judge(case))})
 
 
-def _kept(keep: Path | None) -> list[dict[str, Any]]:
-    """What stands in the file of ``--keep``."""
-    if keep is None or not keep.exists():
-        return []
-    return [json.loads(line) for line in keep.read_text(encoding="utf-8").splitlines()]
+def _append(keep: Path, line: Line) -> None:
+    with keep.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
 
 
-def _public(case: Any) -> dict[str, Any]:
-    return {name: getattr(case, name) for name in ("name", "format", "kind", "rules", "layer")}
+def _lines(keep: Path) -> list[Line]:
+    return [json.loads(line) for line in keep.read_text(encoding="utf-8").splitlines()] if keep.exists() else []
 
 
-def collect(only: str, jobs: int, keep: Path | None, until: float, left_out: Collection[str]) -> list[dict[str, Any]]:
-    """The outcomes of all other parts, a few processes at a time. Ends the program where time does not suffice."""
-    waiting, outcomes, left = [part for part in PARTS if part not in left_out], [], False
+def _outcomes(keep: Path) -> dict[str, Line]:
+    """The last outcome of every case. One that another rule or layer was expected of is another case."""
+    return {_key(line["case"]): line for line in _lines(keep) if "case" in line}
+
+
+def _public(case: Any) -> Line:
+    """What is known of a case, as JSON has it."""
+    public = {name: getattr(case, name) for name in ("name", "format", "kind", "layer")}
+    return {**public, "rules": list(case.rules)}
+
+
+def _key(public: Line) -> str:
+    return json.dumps(public, sort_keys=True)
+
+
+def _name(public: Line) -> str:
+    return f"{public['format']}/{public['name']}"
+
+
+def _commit() -> str:
+    """Of the checkout that this stands in; with a mark where files were changed since."""
+    git = ["git", "-C", str(HERE), "describe", "--always", "--abbrev=12", "--dirty=, changed", "--exclude=*"]
+    said = subprocess.run(git, capture_output=True, text=True, check=False)
+    return said.stdout.strip() or "unknown"
+
+
+def forget(keep: Path, word: str) -> None:
+    """Drop the outcomes of all cases whose format/name contains a word."""
+    left = [line for line in _lines(keep) if "case" not in line or word not in _name(line["case"])]
+    keep.write_text("".join(json.dumps(line) + "\n" for line in left), encoding="utf-8")
+
+
+def run(parts: Sequence[str], only: str, jobs: int, keep: Path, until: float) -> None:
+    """Check all cases of some parts, a few processes at a time. Ends the program where one of them fails."""
+    waiting = list(parts)
     running: dict[str, tuple[subprocess.Popen[str], Any]] = {}
-    while waiting or running:
-        while waiting and len(running) < jobs:
+    while running or (waiting and time.time() < until):
+        while waiting and len(running) < jobs and time.time() < until:
             part, said = waiting.pop(0), tempfile.TemporaryFile("w+")  # noqa: SIM115  (closed with the process)
             command = [sys.executable, __file__, "--part", part, "--only", only, "--until", str(until)]
-            command += ["--keep", str(keep)] if keep else []
+            command += ["--keep", str(keep)]
             process = subprocess.Popen(command, env={**os.environ, **ONE_THREAD}, stdout=said, stderr=STDOUT, text=True)
             running[part] = process, said
         time.sleep(0.2)
@@ -108,17 +139,18 @@ def collect(only: str, jobs: int, keep: Path | None, until: float, left_out: Col
                 continue
             del running[part]
             said.seek(0)
-            lines = said.read().splitlines()
-            found = [json.loads(line) for line in lines if line.startswith('{"case"')]
-            if process.returncode == CONTINUES:
-                left = True
-            elif process.returncode:
-                sys.exit(f"{part}: exit code {process.returncode}\n" + "\n".join(lines[-30:]))
-            print(f"{part}: {len(found)} models" if keep is None else part, file=sys.stderr)
-            outcomes += found
-    if left:
-        sys.exit("time is over before every model was checked: run it again")
-    return [line for line in _kept(keep) if only in "{format}/{name}".format(**line["case"])] if keep else outcomes
+            if process.returncode not in (0, CONTINUES):
+                sys.exit(f"{part}: exit code {process.returncode}\n" + "\n".join(said.read().splitlines()[-30:]))
+            print(f"{part}: {'done' if not process.returncode else 'to be continued'}", file=sys.stderr)
+
+
+def gather(parts: Sequence[str], only: str, keep: Path) -> tuple[list[Line], int]:
+    """The outcomes of all cases of some parts, in their order, and how many are missing; a part not listed is one."""
+    listed = {line["part"]: line["listed"] for line in _lines(keep) if "listed" in line}
+    known = _outcomes(keep)
+    cases = [public for part in parts for public in listed.get(part, ()) if only in _name(public)]
+    found = [known[_key(public)] for public in cases if _key(public) in known]
+    return found, len(cases) - len(found) + sum(part not in listed for part in parts)
 
 
 def document(outcomes: list[dict[str, Any]], seconds: float, left_out: Collection[str] = ()) -> str:
@@ -129,11 +161,14 @@ def document(outcomes: list[dict[str, Any]], seconds: float, left_out: Collectio
     found, blamed = (sum(outcome[word] for outcome in faulty) for word in ("found", "blamed"))
     alarms = [outcome for outcome in clean if outcome["verdict"] in ("fail", "crash")]
     inconclusive = [outcome for outcome in clean if outcome["verdict"] == "inconclusive"]
+    refused = [outcome for outcome in outcomes if outcome["refused"]]
+    commits = Counter(outcome["commit"] for outcome in outcomes)
     lines = [
         "# What the check finds",
         "",
         f"Written by `make detection` on {date.today().isoformat()}, {seconds / 60:.0f} minutes of one core:"
         f" Python {platform.python_version()}, {versions}.",
+        f"Checked at commit {', '.join(f'`{name}` ({count:,} models)' for name, count in commits.most_common())}.",
         "The models are built by `tests/zoo/faults/` and `tests/zoo/clean/`.",
         *([f"Left out this time: {'; '.join(left_out)}."] if left_out else []),
         "",
@@ -141,6 +176,7 @@ def document(outcomes: list[dict[str, Any]], seconds: float, left_out: Collectio
         " and no other was named.",
         f"- Clean models: {len(clean)}, {len(alarms)} false alarms at error level, {len(inconclusive)}"
         " left inconclusive.",
+        f"- The scan would refuse {len(refused)} of all {len(outcomes):,} files.",
         f"- The proof, where the format hands out its graph: {sum(outcome['held'] for outcome in outcomes)} claims"
         f" about values were held against these passes, {sum(map(_contradicted, outcomes))} violated;"
         f" {sum(outcome['basis'] == 'proof' for outcome in clean)} clean models pass as proven, and"
@@ -175,6 +211,9 @@ def document(outcomes: list[dict[str, Any]], seconds: float, left_out: Collectio
             lines.append(f"| {' | '.join(map(str, row))} |")
     lines += ["", "### False alarms and inconclusive", ""]
     lines += [_alarm(outcome) for outcome in alarms + inconclusive] or ["None."]
+    if refused:
+        lines += ["", "### Refused by the scan", ""]
+        lines += [f"- {_name(outcome['case'])}: {'; '.join(outcome['refused'])}." for outcome in refused]
     lines += ["", "### The clean models", ""]
     for name in FORMATS:
         names = [outcome["case"]["name"] for outcome in clean if outcome["case"]["format"] == name]
@@ -221,25 +260,31 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", metavar="WORD", help="cases whose format/name contains WORD; no page")
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument(
-        "--keep", type=Path, metavar="FILE", help="append outcomes to FILE, and leave out what it holds"
-    )
-    parser.add_argument("--minutes", type=float, metavar="M", help="begin no model after as long; needs --keep")
+    parser.add_argument("--keep", type=Path, metavar="FILE", help="append outcomes to FILE, leave out what it holds")
+    parser.add_argument("--minutes", type=float, default=float("inf"), metavar="M", help="begin no model after as long")
+    parser.add_argument("--forget", metavar="WORD", help="first drop kept outcomes whose format/name contains WORD")
     parser.add_argument(
         "--leave-out", choices=PARTS, action="append", default=[], metavar="PART", help="not run; the page names it"
     )
-    parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
-    parser.add_argument("--until", type=float, default=float("inf"), help=argparse.SUPPRESS)
+    parser.add_argument("--part", choices=PARTS, metavar="PART", help=f"run this one alone: {'; '.join(PARTS)}")
+    parser.add_argument("--until", type=float, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.part:
+    if given.until is not None:
         run_part(given.part, given.only, given.keep, given.until)
         return
-    if given.minutes and not given.keep:
-        parser.error("--minutes needs --keep FILE")
-    until = time.time() + given.minutes * 60 if given.minutes else float("inf")
-    outcomes = collect(given.only, given.jobs, given.keep, until, given.leave_out)
+    with tempfile.TemporaryDirectory() as folder:
+        keep = given.keep or Path(folder) / "outcomes.jsonl"
+        if given.forget is not None:
+            forget(keep, given.forget)
+        parts = [given.part] if given.part else [part for part in PARTS if part not in given.leave_out]
+        run(parts, given.only, given.jobs, keep, time.time() + given.minutes * 60)
+        if given.part and given.keep:
+            parts = list(PARTS)
+        outcomes, missing = gather(parts, given.only, keep)
+    if missing and given.keep:
+        sys.exit(f"{missing} models, or parts of which it isn't known how many, are left: run it again")
     page = document(outcomes, sum(outcome["seconds"] for outcome in outcomes), given.leave_out)
-    if given.only:
+    if given.only or (given.part and not given.keep):
         print(page)
     else:
         (HERE / "detection.md").write_text(page, encoding="utf-8")

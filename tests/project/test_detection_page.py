@@ -1,6 +1,5 @@
 """`make detection` in pieces: what was checked is kept and not checked again, and the page says what it leaves out."""
 
-import json
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -49,16 +48,46 @@ def test_what_is_kept_is_not_checked_again(detection, tmp_path):
     assert judged == ["clean"]
     module.run_part("some", "", keep, until=float("inf"))
     assert judged == ["clean", "mean"]
-    assert [json.loads(line)["case"]["name"] for line in keep.read_text().splitlines()] == ["clean", "mean"]
+    kept, missing = module.gather(["some"], "", keep)
+    assert ([line["case"]["name"] for line in kept], missing) == (["clean", "mean"], 0)
+    module.forget(keep, "onnx/mean")
+    assert module.gather(["some"], "", keep)[1] == 1
+    module.run_part("some", "", keep, until=float("inf"))
+    assert judged == ["clean", "mean", "mean"]
 
 
-def test_the_page_counts_and_names_what_it_leaves_out(detection, tmp_path):
+def test_an_outcome_of_a_model_that_another_layer_was_expected_of_is_not_used(detection, tmp_path):
+    module, judged = detection
+    keep = tmp_path / "kept.jsonl"
+    module.run_part("some", "", keep, until=float("inf"))
+    keep.write_text(keep.read_text().replace('"layer": "fault"', '"layer": "elsewhere"'))
+    module.run_part("some", "", keep, until=float("inf"))
+    assert judged == ["clean", "mean", "mean"]
+    kept, missing = module.gather(["some"], "", keep)
+    assert ([line["case"]["layer"] for line in kept], missing) == (["", "fault"], 0)
+
+
+def test_a_part_that_was_never_begun_is_missing(detection, tmp_path):
     module, _ = detection
     keep = tmp_path / "kept.jsonl"
     module.run_part("some", "", keep, until=float("inf"))
-    page = module.document(module._kept(keep), 120.0, ["others"])
+    assert module.gather(["some", "others"], "", keep)[1] == 1
+
+
+def test_the_page_counts_and_names_what_it_leaves_out(detection, tmp_path, monkeypatch):
+    module, _ = detection
+    keep = tmp_path / "kept.jsonl"
+    monkeypatch.setattr(module, "_commit", lambda: "abc")
+    module.run_part("some", "", keep, until=float("inf"))
+    outcomes, _ = module.gather(["some"], "", keep)
+    page = module.document(outcomes, 120.0, ["others"])
     assert "Left out this time: others." in page
     assert "2 minutes of one core" in page
+    assert "Checked at commit `abc` (2 models)." in page
     assert "1 models, 1 found by the right rule, in 1 of them the right layer" in page
     assert "| mean |  |  |  |  |  | 1 / 1 / 1 |" in page
-    assert "Left out" not in module.document(module._kept(keep), 120.0)
+    assert "The scan would refuse 0 of all 2 files." in page
+    assert "Left out" not in module.document(outcomes, 120.0)
+    refused = module.document([{**outcomes[0], "refused": ["KMR501"]}, outcomes[1]], 120.0)
+    assert "The scan would refuse 1 of all 2 files." in refused
+    assert "- onnx/clean: KMR501." in refused

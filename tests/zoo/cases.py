@@ -19,6 +19,7 @@ from kmr_cli.formats.interface import OpenOptions, Session
 from kmr_cli.process.prove import proof_beside_passes
 from kmr_cli.process.sessions import Sessions
 from kmr_cli.records import Report
+from kmr_cli.scan.scan import scan
 
 SIZE = 7
 
@@ -68,10 +69,11 @@ class Outcome:
         named: the layers of the findings of an expected rule.
         verdict: of the report, or ``crash``.
         reasons: what was left inconclusive; the message of a crash.
-        seconds: of the check, without building and loading.
+        seconds: of the check, without building.
         proven: by its graph no sample reaches another's part of any output.
         basis: of the verdict.
         held: claims of the graph that were held against the passes; one that they contradict is a crash.
+        refused: what the scan would refuse the file for, though nothing in it does harm.
     """
 
     found: bool
@@ -84,6 +86,7 @@ class Outcome:
     proven: bool = False
     basis: str = "evidence"
     held: int = 0
+    refused: tuple[str, ...] = ()
 
 
 class Opened(Sessions):
@@ -100,31 +103,38 @@ class Opened(Sessions):
 def run(case: Case) -> Report:
     """Build the model, open it in this process and check it."""
     with tempfile.TemporaryDirectory() as folder:
-        path = case.build(Path(folder))
-        options = OpenOptions(case.imports, signature=case.signature, method=case.method)
-        form = detect(path)
-        info = form.describe(path, options)
-        if case.data is not None:
-            batch = dict(case.data())
-        else:
-            size = case.size or choose_batch_size(info)
-            batch = synthesize(info, info.fixed_batch or size, 0, case.shapes)
-        session = form.open(path, options)
-        try:
-            policy = Policy(masks=case.masks)
-            proof, _ = proof_beside_passes(str(path), options, Opened(session), lambda *_: None)
-            return check(session, info, batch, policy=policy, reopen=lambda: form.open(path, options), proof=proof)
-        finally:
-            session.close()
+        return _check(case, case.build(Path(folder)))
+
+
+def _check(case: Case, path: Path) -> Report:
+    options = OpenOptions(case.imports, signature=case.signature, method=case.method)
+    form = detect(path)
+    info = form.describe(path, options)
+    if case.data is not None:
+        batch = dict(case.data())
+    else:
+        size = case.size or choose_batch_size(info)
+        batch = synthesize(info, info.fixed_batch or size, 0, case.shapes)
+    session = form.open(path, options)
+    try:
+        policy = Policy(masks=case.masks)
+        proof, _ = proof_beside_passes(str(path), options, Opened(session), lambda *_: None)
+        return check(session, info, batch, policy=policy, reopen=lambda: form.open(path, options), proof=proof)
+    finally:
+        session.close()
 
 
 def judge(case: Case) -> Outcome:
     """Run a case and hold the report against what is known of it."""
-    start = time.perf_counter()
-    try:
-        report = run(case)
-    except KmrError as exc:
-        return Outcome(False, False, (), (), "crash", (exc.message,), time.perf_counter() - start)
+    with tempfile.TemporaryDirectory() as folder:
+        path = case.build(Path(folder))
+        refused = tuple(str(finding) for finding in scan(path).findings if finding.severity == "error")
+        start = time.perf_counter()
+        try:
+            report = _check(case, path)
+        except KmrError as exc:
+            seconds = time.perf_counter() - start
+            return Outcome(False, False, (), (), "crash", (exc.message,), seconds, refused=refused)
     assert not unowned(report), (case.name, unowned(report))  # a pass is a claim about every output
     expected = [finding for finding in report.findings if finding.rule in case.rules and finding.severity != "note"]
     named = tuple(dict.fromkeys(finding.layer for finding in expected))
@@ -132,5 +142,5 @@ def judge(case: Case) -> Outcome:
     return Outcome(
         bool(expected), named == (case.layer,), errors, named, report.verdict, report.inconclusive,
         time.perf_counter() - start, report.proof is not None and report.proof.separate, report.basis,
-        report.claims_held,
+        report.claims_held, refused,
     )  # fmt: skip
