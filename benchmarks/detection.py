@@ -29,6 +29,9 @@ from typing import Any
 HERE = Path(__file__).parent
 TESTS = HERE.parent / "tests"
 PARTS = {  # name of a process -> modules of cases
+    "training mode stored in calls": ("zoo.faults.keras_training", "zoo.clean.keras_training"),
+    "outputs, order and lists": ("zoo.faults.torch_outputs", "zoo.clean.torch_outputs"),
+    "masks in ONNX": ("zoo.faults.onnx_masks", "zoo.clean.onnx_masks"),
     "clean keras.applications": ("zoo.clean.applications",),
     "clean keras.applications, the large ones": ("zoo.clean.large_applications",),
     "faults in Keras": ("zoo.faults.keras_faults", "zoo.faults.keras_masks"),

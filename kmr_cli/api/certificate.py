@@ -22,6 +22,7 @@ from kmr_cli.formats.files import inside
 from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.records import Report, StructuralProof
 from kmr_cli.records.certificate import CertificateLine, Standing
+from kmr_cli.records.proof import SEPARATE
 
 _SHOWN = 5
 """Files that differ which are named one by one."""
@@ -150,7 +151,7 @@ def _proof(certificate: Certificate, model: Model) -> Iterator[CertificateLine]:
     claims = {one["name"]: one["claim"] for one in said["outputs"]}
     now = {claim.output: claim.answer for claim in found.outputs}
     gone = sorted(now.keys() - claims.keys())
-    weaker = [name for name, claim in claims.items() if claim in ("proven", "layout") and now.get(name) != claim]
+    weaker = [name for name, claim in claims.items() if claim in SEPARATE and now.get(name) != claim]
     sizes = (said["batch_size"], *said["batch_sizes"])
     if weaker:
         yield from (

@@ -119,6 +119,7 @@ def check_batch_axis(
     trust: bool = False,
     timeout: float | None = None,
     memory: int | str | None = None,
+    sandbox: str = "offered",
 ) -> Report:
     """Whether the samples of a batch are independent at every layer of a model: all in one call.
 
@@ -140,8 +141,9 @@ def check_batch_axis(
         constants: arguments that are the same for the whole batch.
         custom_objects: Keras: classes and functions by name, as for :func:`open_model`.
         trust: load the file whatever a scan finds in it.
-        timeout: seconds that it may take, as for :func:`open_model`, and so is memory.
+        timeout: seconds that it may take, as for :func:`open_model`, and so are memory and sandbox.
         memory: what its process may hold.
+        sandbox: keep the model from files and the network: ``"offered"``, ``"required"`` or ``"off"``.
 
     Raises:
         ModelFileError, UnsafeModelError, LimitError, BatchError, MissingFrameworkError, ModelLoadError, ModelRunError.
@@ -168,6 +170,7 @@ def check_batch_axis(
         trust=trust,
         timeout=timeout,
         memory=memory,
+        sandbox=sandbox,
     ) as opened_model:
         return opened_model.check_batch_axis(
             batch, policy=policy, size=size, batch_sizes=batch_sizes, shapes=shapes, seed=seed, training=training,

@@ -41,7 +41,9 @@ def report_of(proof: StructuralProof, info: ModelInfo, policy: Policy) -> Report
     undecided = tuple(
         str(claim)
         for claim in proof.outputs
-        if not claim.separate and not _allowed(claim, policy) and (claim.layer, _mix(claim)) not in accepted
+        if (not claim.separate or claim.answer == "constant")
+        and not _allowed(claim, policy)
+        and (claim.layer, _mix(claim)) not in accepted
     )
     verdict: Verdict = "pass" if proof.outputs and not undecided else "inconclusive"
     return Report(

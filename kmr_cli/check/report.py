@@ -66,7 +66,8 @@ def _outputs(run: Run) -> Iterator[OutputVerdict]:
         claim = None if structure is None else structure.claim(run.evidence.names, tap)
         told = None if claim is None else claim.record
         proven = run.separate(tap) and tap not in run.evidence.nondeterministic
-        settled = tuple(line for line in dict.fromkeys(run.inconclusive) if proven and run.about.get(line) == tap)
+        holds = proven and claim is not None and claim.answer != "constant"  # which must be allowed to be one
+        settled = tuple(line for line in dict.fromkeys(run.inconclusive) if holds and run.about.get(line) == tap)
         name = run.evidence.names.get(tap[2], tap[2])
         yield OutputVerdict(tap[2], name, "proof" if proven else "evidence", told, settled)
 

@@ -9,6 +9,7 @@ from kmr_cli.evidence.by_proof import owner_at
 from kmr_cli.evidence.taps import Tap
 from kmr_cli.proof.owners import Free, Own
 from kmr_cli.proof.verdict import Claim, Proof
+from kmr_cli.records.proof import SEPARATE
 
 NO_GRAPH = "the format hands out no graph to prove it by"
 """Why there is no proof, where nothing better is known."""
@@ -40,7 +41,7 @@ class Structure:
     def separate(self, names: Mapping[str, str], tap: Tap) -> bool:
         """Whether no sample can reach another's part of an output, and neither place nor number of samples shows."""
         claim = self.claim(names, tap)
-        return claim is not None and claim.answer in ("proven", "layout")
+        return claim is not None and claim.answer in SEPARATE
 
     def owned(self, names: Mapping[str, str], tap: Tap) -> bool:
         """The same, of an output that holds something of the samples, as far as the graph tells."""

@@ -11,7 +11,9 @@ from kmr_cli.proof.owners import Each, Free, Meet, Operand, Own, Owner, Unknown,
 from kmr_cli.proof.sizes import Range, any_of_batch, of_batch
 from kmr_cli.proof.table import table
 from kmr_cli.proof.vocabularies import lookup
-from kmr_cli.records.proof import Answer, OutputClaim, StructuralProof
+from kmr_cli.records.proof import UNMIXED, Answer, OutputClaim, StructuralProof
+
+CONSTANT = "it is the same whatever goes in"
 
 
 @dataclass(frozen=True)
@@ -21,9 +23,9 @@ class Claim:
     Attributes:
         output: its name.
         answer: ``proven``: every row is one sample's, and depends on neither the place in the batch nor the number of
-            samples. ``meet``: samples can meet on the way. ``place``, ``count``: rows are kept apart, but depend on
-            that. ``layout``: kept apart, but not as one row a sample on axis 0. ``state``: an earlier call may show.
-            ``unknown``: no rule tells.
+            samples. ``constant``: it holds nothing of any sample. ``meet``: samples can meet on the way. ``place``,
+            ``count``: rows are kept apart, but depend on that. ``layout``: kept apart, but not as one row a sample on
+            axis 0. ``state``: an earlier call may show. ``unknown``: no rule tells.
         owner: of the output.
         reason: why it is not proven, ``""`` where it is.
         operator, layer, kind: where the reason lies.
@@ -63,8 +65,8 @@ class Proof:
 
     @property
     def proven(self) -> bool:
-        """Whether every output is proven; a model without outputs is not."""
-        return bool(self.claims) and all(claim.answer == "proven" for claim in self.claims)
+        """Whether every output is proven, or holds none of the samples; a model without outputs is not."""
+        return bool(self.claims) and all(claim.answer in UNMIXED for claim in self.claims)
 
     @property
     def meets(self) -> tuple[Claim, ...]:
@@ -107,7 +109,7 @@ def _claim(graph: Graph, found: Owners, label: str, name: str) -> Claim:
     value = graph.values.get(name)
     if value is None or value.shape is None:
         if isinstance(owner, Free) and not owner.count and value is None:
-            return Claim(label, "proven", owner)
+            return Claim(label, "constant", owner, CONSTANT)
         return Claim(label, "unknown", owner, "the file does not declare its shape")
     if graph.batch == 1:
         return Claim(label, "unknown", owner, "at a batch size of 1 there is nothing to mix")
@@ -127,4 +129,4 @@ def _claim(graph: Graph, found: Owners, label: str, name: str) -> Claim:
         spans = of_batch(size) or size == graph.batch
         if spans and varies(Operand(owner, value.shape), axis):
             return Claim(label, "place", owner, "it holds none of the samples, but differs along the batch")
-    return Claim(label, "proven", owner)
+    return Claim(label, "constant", owner, CONSTANT)

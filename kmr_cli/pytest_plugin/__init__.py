@@ -39,6 +39,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--kmr-shape", dest="kmr_shapes", metavar="[NAME=]N,N,...[:DTYPE]", action="append", default=[],
         help="Shape of ONE sample, and its dtype, for synthetic data where the file does not specify them"
         " (repeatable).")  # fmt: skip
+    add("--kmr-seed", dest="kmr_seed", metavar="N", type=int, default=None,
+        help="Seed of the random data of a check (default: 0).")  # fmt: skip
+    add("--kmr-training", dest="kmr_training", action="store_true", default=False,
+        help="Check training mode.")  # fmt: skip
+    add("--kmr-no-proof", dest="kmr_no_proof", action="store_true", default=False,
+        help="Leave out what the graph of a model proves; run passes alone.")  # fmt: skip
     add("--kmr-mask-input", dest="kmr_mask_inputs", metavar="NAME[=VALUE]", action="append", default=[],
         help="Input that is a mask (=True: True is padding), or in which VALUE is padding (repeatable).")  # fmt: skip
     add("--kmr-import", dest="kmr_imports", metavar="MODULE", action="append", default=[],
@@ -69,6 +75,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("kmr_inputs", "As --kmr-input, relative to rootdir, one per line.", type="linelist")
     parser.addini("kmr_shapes", "As --kmr-shape, one per line.", type="linelist")
     parser.addini("kmr_mask_inputs", "As --kmr-mask-input, one per line.", type="linelist")
+    parser.addini("kmr_seed", "As --kmr-seed.", default="")
+    parser.addini("kmr_training", "As --kmr-training.", type="bool", default=False)
+    parser.addini("kmr_no_proof", "As --kmr-no-proof.", type="bool", default=False)
     parser.addini("kmr_batch_sizes", "As --kmr-batch-sizes.", default="")
     parser.addini("kmr_imports", "As --kmr-import, one per line.", type="linelist")
     parser.addini("kmr_batch_size", "As --kmr-batch-size.", default="")

@@ -41,6 +41,9 @@ class Asked:
         typed_sizes: other batch sizes, where the command line says them.
         all_methods: every exported method or signature is checked.
         limits: what a model's process may take.
+        seed: of all random data.
+        training: training mode is checked.
+        proof: the graph is asked as well.
     """
 
     models: tuple[Path, ...]
@@ -57,6 +60,9 @@ class Asked:
     typed_sizes: tuple[int, ...] = ()
     all_methods: bool = False
     limits: Limits = NONE
+    seed: int = 0
+    training: bool = False
+    proof: bool = True
 
     def of(self, model: Path) -> Asked:
         """The same for one model, completed with what ``[tool.kmr-inspect.models]`` says of it."""
@@ -139,7 +145,7 @@ def _read(config: pytest.Config) -> Asked:
         models,
         collected,
         inputs,
-        _size(config),
+        _number(config, "kmr_batch_size", "8"),
         parse_shapes(config.getoption("kmr_shapes") or config.getini("kmr_shapes")),
         _opening(config),
         snapshot,
@@ -150,6 +156,9 @@ def _read(config: pytest.Config) -> Asked:
         parse_batch_sizes(sizes) if sizes else (),
         bool(config.getoption("kmr_all_methods") or config.getini("kmr_all_methods")),
         _limits(config, settings),
+        _number(config, "kmr_seed", "1") or 0,
+        bool(config.getoption("kmr_training") or config.getini("kmr_training")),
+        not (config.getoption("kmr_no_proof") or config.getini("kmr_no_proof")),
     )
     # Workers of xdist get these: they may stand in another folder, and are always told which tests to run.
     config.option.kmr_models = [str(path) for path in models] if collected else []
@@ -158,15 +167,15 @@ def _read(config: pytest.Config) -> Asked:
     return asked
 
 
-def _size(config: pytest.Config) -> int | None:
-    typed: int | None = config.getoption("kmr_batch_size")
-    text = config.getini("kmr_batch_size")
+def _number(config: pytest.Config, name: str, example: str) -> int | None:
+    typed: int | None = config.getoption(name)
+    text = config.getini(name)
     if typed is not None or not text:
         return typed
     try:
         return int(text)
     except ValueError:
-        raise KmrError(f"kmr_batch_size = {text}: isn't a whole number", "as in kmr_batch_size = 8") from None
+        raise KmrError(f"{name} = {text}: isn't a whole number", f"as in {name} = {example}") from None
 
 
 def _opening(config: pytest.Config) -> OpenOptions:

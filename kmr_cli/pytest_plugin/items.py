@@ -169,6 +169,8 @@ class ModelItem(pytest.Item):
         data += shape_options(asked.shapes)
         if asked.size is not None:
             data += ["--batch-size", str(asked.size)]
+        if asked.seed:
+            data += ["--seed", str(asked.seed)]
         return sample_command(finding, self.run.shown, asked.opening, data)
 
 

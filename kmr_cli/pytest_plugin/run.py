@@ -110,7 +110,10 @@ class ModelRun:
     def _check(self) -> Judgement:
         asked = self.asked
         model = self._models.open(self.path, asked.opening)
-        report = model.check_batch_axis(asked.inputs or None, policy=asked.policy, size=asked.size, shapes=asked.shapes)
+        report = model.check_batch_axis(
+            asked.inputs or None, policy=asked.policy, size=asked.size, shapes=asked.shapes, seed=asked.seed,
+            training=asked.training, proof=asked.proof,
+        )  # fmt: skip
         silent = {} if report.basis == "proof" else _silent(report)
         return self._judge(report, {tap.layer for tap in report.taps}, silent)
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-Answer: TypeAlias = Literal["proven", "meet", "place", "count", "layout", "state", "unknown"]
+Answer: TypeAlias = Literal["proven", "constant", "meet", "place", "count", "layout", "state", "unknown"]
 
+UNMIXED: tuple[Answer, ...] = ("proven", "constant")
+SEPARATE: tuple[Answer, ...] = (*UNMIXED, "layout")
+"""Answers by which no sample's content can reach another's part, and neither place nor number shows."""
 _WORDS = {
     "proven": "proven",
+    "constant": "holds none of the samples",
     "meet": "samples can mix",
     "place": "depends on a sample's place in the batch",
     "count": "depends on the number of samples",
@@ -25,9 +29,9 @@ class OutputClaim:
     Attributes:
         output: its name.
         answer: ``proven``: each row is one sample's, and depends on neither its place in the batch nor the number of
-            samples. ``meet``: on the way, samples can mix. ``place``, ``count``: samples are kept apart, but those
-            show. ``layout``: samples are kept apart, but not as one row a sample on axis 0. ``state``: an earlier
-            call can show. ``unknown``: the graph does not decide it.
+            samples. ``constant``: it holds nothing of any sample. ``meet``: on the way, samples can mix. ``place``,
+            ``count``: samples are kept apart, but those show. ``layout``: samples are kept apart, but not as one row a
+            sample on axis 0. ``state``: an earlier call can show. ``unknown``: the graph does not decide it.
         reason: why it is not proven, empty where it is.
         operator: of the graph, where the reason lies.
         layer: that it runs in; empty for the model's own code.
@@ -44,7 +48,7 @@ class OutputClaim:
     @property
     def separate(self) -> bool:
         """Whether no sample's content can reach another's part of it, and neither place nor number shows."""
-        return self.answer in ("proven", "layout")
+        return self.answer in SEPARATE
 
     def __str__(self) -> str:
         told = f"output {self.output!r}: {_WORDS[self.answer]}"
@@ -78,8 +82,8 @@ class StructuralProof:
 
     @property
     def proven(self) -> bool:
-        """Whether every output is proven."""
-        return bool(self.outputs) and all(claim.answer == "proven" for claim in self.outputs)
+        """Whether every output is proven, or holds none of the samples."""
+        return bool(self.outputs) and all(claim.answer in UNMIXED for claim in self.outputs)
 
     @property
     def separate(self) -> bool:

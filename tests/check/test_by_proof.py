@@ -48,6 +48,14 @@ def test_a_meet_that_is_by_design_can_be_allowed(policy):
     assert [one.allowed for one in report.findings] == [True]
 
 
+def test_an_output_that_holds_no_sample_must_be_allowed():
+    constant = OutputClaim("y", "constant", "it is the same whatever goes in")
+    report = judged(OutputClaim("x", "proven"), constant)
+    assert (report.verdict, report.inconclusive) == ("inconclusive", (str(constant),))
+    assert judged(OutputClaim("x", "proven"), constant, policy=Policy(allow_outputs=("y",))).verdict == "pass"
+    assert report.proof.proven  # samples never mix in it
+
+
 @pytest.mark.parametrize("answer", ["place", "count", "state", "unknown"])
 def test_nothing_else_passes(answer):
     report = judged(OutputClaim("x", "proven"), OutputClaim("y", answer, "a reason", "op", "l", "onnx.Op"))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from zoo import cases, exported, torchscript
+from zoo import cases, exported, onnx_models, torchscript
 from zoo.arrays import ArraySession, unowned
 
 from kmr_cli.check.check import check
@@ -69,6 +69,6 @@ def test_the_invariant_can_fail(monkeypatch):
     silent = tuple(tap if tap.layer else replace(tap, index=BatchIndex("constant", evidence="")) for tap in report.taps)
     broken = replace(report, taps=silent)
     assert unowned(broken) == ["out0"]
-    monkeypatch.setattr(cases, "run", lambda case: broken)
+    monkeypatch.setattr(cases, "report_on", lambda case, path: broken)
     with pytest.raises(AssertionError, match="out0"):
-        cases.judge(cases.Case("broken", "torchscript", lambda folder: folder))
+        cases.judge(cases.Case("broken", "onnx", lambda folder: onnx_models.EXPORTED / "mlp-new.onnx"))

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from zoo import torchscript as zoo
 
 from kmr_cli.pytest_plugin import guarded, items  # noqa: F401  (loaded once, not by every run inside this process)
+from kmr_cli.pytest_plugin.asked import asked_of
 
 pytest_plugins = ["pytester"]
 
@@ -22,6 +23,11 @@ class Ways(nn.Module):
     def encode(self, x: Tensor, scale: int) -> Tensor:
         z = self.enc(x) * scale
         return z - z.mean(0)
+
+
+class CentredInTraining(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x - x.mean(0) if self.training else x * 2
 
 
 @pytest.fixture
@@ -79,3 +85,21 @@ def test_a_batch_size_that_is_none(project):
     project.makeini("[pytest]\nkmr_batch_size = many\n")
     result = project.runpytest(*ASKED)
     result.stderr.fnmatch_lines(["*kmr_batch_size = many: isn't a whole number*"])
+
+
+def test_training(project):
+    zoo.save(zoo.script(CentredInTraining()), project.path / "centred.pt")
+    asked = ("--kmr-model", "centred.pt", "--kmr-shape", "6", "-k", "KMR101")
+    assert "failed" not in project.runpytest(*asked).parseoutcomes()
+    assert project.runpytest(*asked, "--kmr-training").parseoutcomes()["failed"] == 1
+
+
+def test_what_is_asked_of_a_check(pytester):
+    typed = asked_of(pytester.parseconfig("--kmr-seed", "3", "--kmr-no-proof"))
+    assert (typed.seed, typed.training, typed.proof) == (3, False, False)
+    pytester.makeini("[pytest]\nkmr_seed = 4\nkmr_training = true\n")
+    said = asked_of(pytester.parseconfig())
+    assert (said.seed, said.training, said.proof) == (4, True, True)
+    pytester.makeini("[pytest]\nkmr_seed = four\n")
+    with pytest.raises(pytest.UsageError, match="kmr_seed = four: isn't a whole number"):
+        asked_of(pytester.parseconfig())

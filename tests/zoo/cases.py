@@ -103,10 +103,11 @@ class Opened(Sessions):
 def run(case: Case) -> Report:
     """Build the model, open it in this process and check it."""
     with tempfile.TemporaryDirectory() as folder:
-        return _check(case, case.build(Path(folder)))
+        return report_on(case, case.build(Path(folder)))
 
 
-def _check(case: Case, path: Path) -> Report:
+def report_on(case: Case, path: Path) -> Report:
+    """Open the file of a case in this process, and check it."""
     options = OpenOptions(case.imports, signature=case.signature, method=case.method)
     form = detect(path)
     info = form.describe(path, options)
@@ -131,7 +132,7 @@ def judge(case: Case) -> Outcome:
         refused = tuple(str(finding) for finding in scan(path).findings if finding.severity == "error")
         start = time.perf_counter()
         try:
-            report = _check(case, path)
+            report = report_on(case, path)
         except KmrError as exc:
             seconds = time.perf_counter() - start
             return Outcome(False, False, (), (), "crash", (exc.message,), seconds, refused=refused)

@@ -28,7 +28,8 @@ def try_longer(
 
     Where the file declares the number of steps, the model may take others all the same; but it may also have that
     number in its code, and look at no more. So something is put into the steps that were appended: unless that shows
-    in an output, nothing was learned.
+    in an output, nothing was learned. Nor was it where samples change each other at that number of steps: rows that the
+    model finds by the number that it has in its code are those of others then.
     """
     run.declared = _declares_steps(session, masks)
     if not run.declared:
@@ -46,7 +47,10 @@ def try_longer(
         longer = _lengthened(run, masks, growth.more)
         if not _watch(session, run, longer, taps, growth) or growth.lost:
             return
-        if growth.wrong or _looks_further(session, run, masks, growth, taps):
+        ran = _keeps_apart(session, run, longer, growth) if growth.wrong else _looks_further(
+            session, run, masks, growth, taps
+        )  # fmt: skip
+        if ran:
             run.longer, run.lengthened = growth.wrong, True
 
 
@@ -91,6 +95,27 @@ def _looks_further(session: Session, run: MaskRun, masks: Sequence[Mask], growth
     except ModelRunError:
         return False
     return seen
+
+
+def _keeps_apart(session: Session, run: MaskRun, longer: Batch, growth: _Growth) -> bool:
+    """One pass more: whether the last sample comes out as before where all others are copies of it."""
+    batch = {name: np.array(values, copy=True) for name, values in longer.items()}
+    for values in batch.values():
+        values[:-1] = values[-1]
+    apart = True
+
+    def look(layer: str, _call: int, port: str, array: np.ndarray) -> None:
+        nonlocal apart
+        before = growth.outputs.get(port) if not layer else None
+        if before is not None and before.ndim:
+            apart = apart and before.shape == array.shape and not changed(before[-1:], array[-1:]).any()
+
+    run.passes += 1
+    try:
+        watch(session, batch, Taps(()), look)
+    except ModelRunError:
+        return False
+    return apart
 
 
 def _continued(run: MaskRun, masks: Sequence[Mask], more: Mapping[int, int]) -> dict[str, np.ndarray]:

@@ -82,6 +82,9 @@ def judge(run: Run) -> None:
     for tap in run.outputs:
         if tap in run.evidence.nondeterministic or run.evidence.is_own(tap):
             continue
+        if tap in run.evidence.listed:
+            _judge_element(run, tap)
+            continue
         said = len(run.claims), len(run.inconclusive)
         kind = run.indices[tap].kind
         mixed = run.mixed(tap) and not run.rounded(tap)
@@ -109,6 +112,15 @@ def judge(run: Run) -> None:
             what = f"{run.title(tap)}: no axis was shown to carry the samples{why}"
             run.not_verified(tap, f"{what}; return one row a sample along axis 0; {accept(run, tap)}")
     _judge_lists(run)
+
+
+def _judge_element(run: Run, tap: Tap) -> None:
+    """What one sample has of a list, where others change it, its shape included."""
+    sample, listed = run.evidence.listed[tap], run.evidence.listed
+    for source in run.sources(lambda other: run.mixed(other) or (other in listed and not run.evidence.is_own(other))):
+        seen = f"; seen at {run.title(tap)}, which is sample {sample}'s of the list that the model returns"
+        text = f"{CROSS_SAMPLE_LEAK.found_when}{between(source)}{seen}"
+        run.add(CROSS_SAMPLE_LEAK, source, text, output=tap, once=True, allowed=tap in run.allowed_outputs)
 
 
 def _judge_lists(run: Run) -> None:

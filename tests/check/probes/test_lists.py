@@ -91,7 +91,10 @@ def test_detections_that_compete_in_large_batches():
 
 def test_an_element_that_others_change_is_not_ones_own():
     report = checked(Detector(lambda scores: list(scores - scores.mean(0))))
-    assert report.verdict == "fail"
+    mixes = [finding for finding in report.findings if finding.rule == "KMR101"]
+    assert (report.verdict, [finding.layer for finding in mixes]) == ("fail", [""])
+    assert "which is sample 0's of the list" in mixes[0].message
+    assert "KMR104" not in errors(report)  # the samples are told apart by their elements
 
 
 def test_another_number_of_outputs():

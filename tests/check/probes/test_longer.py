@@ -112,3 +112,10 @@ def test_a_model_that_makes_samples_of_the_steps_shows_nothing():
 def test_a_model_that_refuses_more_steps_shows_nothing():
     report = verdict(lambda ids: VECTORS[ids].reshape(len(ids), -1) @ np.ones((24, 2)))
     assert report.verdict == "inconclusive"
+
+
+def test_a_model_that_finds_rows_by_the_number_of_its_steps_shows_nothing():
+    """As a bag of embeddings does, of which an export fixed the offsets: of more steps it takes those of others."""
+    report = verdict(lambda ids: masked_sum(ids.reshape(-1)[: 6 * len(ids)].reshape(-1, 6)))
+    assert (report.verdict, report.findings) == ("inconclusive", ())
+    assert verdict(lambda ids: VECTORS[ids].mean(axis=1)).verdict == "fail"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 from zoo.cases import Case
-from zoo.clean import torch_kinds, torch_masks, torch_networks
+from zoo.clean import torch_kinds, torch_masks, torch_networks, torch_outputs
 from zoo.exported_cases import as_exported, network
 from zoo.faults.torch_faults import FLAT, Flat
 
@@ -15,6 +15,7 @@ NOT_EXPORTED = frozenset(
     {"packed sequences", "architecture Experts"}  # what they do next depends on values
     | {"a loop over all rows"}  # export fixes the batch
     | {"own mean in another method"}  # a program has one
+    | {"boxes against the best of their own"}  # export fixes the batch, and the list is a row of outputs
 )
 AXES = {"bag of tokens": (0, 1)}
 
@@ -103,5 +104,6 @@ def cases() -> Iterator[Case]:
     yield from as_exported(torch_networks.cases(), NOT_EXPORTED, AXES)
     yield from as_exported(torch_masks.cases(), NOT_EXPORTED, AXES)
     yield from as_exported(torch_kinds.cases(), NOT_EXPORTED, {})
+    yield from as_exported(torch_outputs.cases(), NOT_EXPORTED, {})
     for name, kind in OWN.items():
         yield network(name, lambda kind=kind: Flat(kind()), FLAT)

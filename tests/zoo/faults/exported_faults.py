@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from zoo.cases import SIZE, Case
 from zoo.exported_cases import as_exported, network, write
-from zoo.faults import torch_faults, torch_kinds, torch_masks
+from zoo.faults import torch_faults, torch_kinds, torch_masks, torch_outputs
 
 NOT_EXPORTED = frozenset(
     {"branch", "branch, repeated"}  # as cond instead: export follows no branch that values decide
@@ -23,6 +23,7 @@ NOT_EXPORTED = frozenset(
     | {"LSTM over padding"}  # a recurrent layer is exported for one number of steps
     | {"rows filled one by one, traced"}  # export fixes the batch
     | {"mean in another method"}  # a program has one
+    | {"two sizes alone", "boxes against the best of the batch"}  # export fixes the batch
 )
 
 
@@ -153,6 +154,7 @@ def cases() -> Iterator[Case]:
     yield from as_exported(torch_faults.cases(), NOT_EXPORTED, {})
     yield from as_exported(torch_masks.cases(), NOT_EXPORTED, dict.fromkeys(FIXED, ()))
     yield from as_exported(torch_kinds.cases(), NOT_EXPORTED, {})
+    yield from as_exported(torch_outputs.cases(), NOT_EXPORTED, {})
     for name, (kind, fault, rules, layer) in OWN.items():
         yield network(name, lambda kind=kind: torch_faults.Flat(kind()), torch_faults.FLAT, fault, rules, layer)
     yield network(

@@ -110,6 +110,13 @@ def keras_own(name, shape, options):
     return keras.Model(x, getattr(layers, name)(name="layer", **options)(x))
 
 
+def beside_a_constant():
+    """The second output is the same whatever comes in, though it has as many rows."""
+    x = keras.Input(FLAT, name="x")
+    left, right = layers.Dense(6, name="before")(x), keras.ops.ones_like(x) * 0.5
+    return keras.Model(x, {"answer": layers.Dense(2, name="after")(left), "half": right})
+
+
 def masked_average():
     values, mask = keras.Input((5, 5), name="values"), keras.Input((5,), name="mask")
     return keras.Model([values, mask], MaskedAverage(name="average")(layers.Dense(5, name="before")(values), mask))
@@ -137,6 +144,8 @@ SIMPLE = {
     "one scale above 18 samples": ("KMR101",),
     "room for twelve rows": ("KMR101", "KMR102"),
     "windows": ("KMR101", "KMR105"),
+    "put back wrongly": ("KMR101", "KMR106"),
+    "segments": ("KMR101",),
     "attention": ("KMR101",),
     "capacity": ("KMR101",),
     "branch": ("KMR101",),
@@ -156,12 +165,16 @@ LAST = {
     "total": ("KMR104",),
     "scores": ("KMR101",),
     "one sample": ("KMR104", "KMR102"),
+    "last sample": ("KMR104", "KMR102"),
+    "as many features as samples": ("KMR104",),
     "squeeze": ("KMR102",),
 }
 """The same, at the end of the model."""
 
 
 KINDS = {
+    "last sample": "one sample",
+    "as many features as samples": "lost",
     "filled with the mean of the batch": "partly missing",
     "floor below the loudest of the batch": "quiet beside loud",
     "a loop of three turns": "frozen loop",
@@ -274,7 +287,13 @@ def _models():
         shape = STEPS if what == "capacity" else FLAT
         yield what, KINDS.get(what, what), rules, "fault", partial(flat, what, shape)
     for what, rules in LAST.items():
-        yield what, what, rules, "fault", partial(flat, what, after=False, width=1 if what == "squeeze" else 6)
+        yield (
+            what,
+            KINDS.get(what, what),
+            rules,
+            "fault",
+            partial(flat, what, after=False, width=1 if what == "squeeze" else 6),
+        )
     for what in ("softmax", "batch maximum", "roll", "zero product", "branch"):
         rules = SIMPLE[what]
         yield f"{what}, nested", what, rules, "body/block/fault", partial(nested, what)
@@ -303,5 +322,7 @@ def _models():
         yield what, "output layout", ("KMR110",), "", partial(flat, what, after=False)
     for what, name in (("first", "the first request sets the scale"), ("last", "the last request is remembered")):
         yield name, "state", ("KMR302",), "state", partial(flat, partial(Keeps, what, name="state"))
+    yield "calls are counted", "counter", ("KMR302",), "state", partial(flat, partial(Keeps, "calls", name="state"))
+    yield "beside a constant", "constant", ("KMR104",), "", beside_a_constant
     yield "running state", "state", ("KMR302",), "state", partial(flat, partial(Running, name="state"))
     yield "masked average", "mask", ("KMR103",), "average", masked_average

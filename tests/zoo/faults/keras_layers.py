@@ -73,6 +73,18 @@ def _three_rows(x):
     return rows
 
 
+def _put_back_wrongly(x):
+    """Sorted by what the samples hold, and put back by the order itself instead of its inverse."""
+    order = ops.argsort(ops.sum(x, axis=1))
+    return ops.take(ops.tanh(ops.take(x, order, axis=0)), order, axis=0)
+
+
+def _segments(x):
+    """The sum of all samples of the same sign."""
+    kind = ops.cast(x[:, 0] > 0, "int32")
+    return ops.take(ops.segment_sum(x, kind, num_segments=2), kind, axis=0)
+
+
 def _places(x):
     """Positions of steps, counted along the samples."""
     return ops.cast(ops.reshape(ops.arange(ops.shape(x)[0]), (-1,) + (1,) * (len(x.shape) - 1)), x.dtype)
@@ -100,6 +112,8 @@ FUNCTIONS = {
     "one scale above 18 samples": _one_scale,
     "room for twelve rows": _few_places,
     "windows": _windows,
+    "put back wrongly": _put_back_wrongly,
+    "segments": _segments,
     "heads back": _heads_back,
     "attention": lambda x: ops.matmul(ops.softmax(ops.matmul(x, ops.transpose(x))), x),
     "scores": lambda x: ops.matmul(x, ops.transpose(x)),
@@ -111,6 +125,8 @@ FUNCTIONS = {
     "total": lambda x: ops.sum(x),
     "hard-coded": lambda x: ops.reshape(ops.reshape(x, (SIZE, -1)), (-1, x.shape[-1])) + ops.zeros((SIZE, 1)),
     "one sample": lambda x: ops.tanh(x[:1]),
+    "last sample": lambda x: ops.tanh(x[-1:]),
+    "as many features as samples": lambda x: ops.mean(ops.concatenate([x, x[:, :1]], axis=1), axis=0),
     "squeeze": lambda x: ops.squeeze(x),
     "mask": lambda x: x * ops.cast(ops.sum(x, axis=-1) > 0, x.dtype),
     "time-major": lambda x: ops.transpose(x, (1, 0, 2)),
@@ -143,6 +159,7 @@ class Apply(layers.Layer):
             return shape[:-1]
         others = {
             "lost": shape[1:], "total": (), "scores": (shape[0], shape[0]), "one sample": (1, *shape[1:]),
+            "last sample": (1, *shape[1:]), "as many features as samples": (7,),
             "turned": shape[::-1], "two rows a sample": (None, 3),
         }  # fmt: skip
         if self.what in others:
@@ -189,7 +206,7 @@ class Keeps(layers.Layer):
     """Keeps something of a request for the next one.
 
     Args:
-        what: ``first`` sets the scale of all, ``last`` is remembered, ``seen`` goes nowhere.
+        what: ``first`` sets the scale of all, ``last`` is remembered, ``calls`` are counted, ``seen`` goes nowhere.
     """
 
     def __init__(self, what, **kwargs):
@@ -203,6 +220,9 @@ class Keeps(layers.Layer):
         if self.what == "first":
             self.kept.assign(ops.where(self.kept == 0.0, ops.max(ops.abs(x[:1])) + 1.0, self.kept))
             return x / self.kept
+        if self.what == "calls":
+            self.kept.assign_add(ops.ones_like(self.kept))
+            return x * self.kept
         seen = x - 0.5 * self.kept if self.what == "last" else 2.0 * x
         self.kept.assign(x[-1])
         return seen

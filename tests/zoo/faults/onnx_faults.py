@@ -14,12 +14,13 @@ from torch import nn
 from torch.export import Dim
 from zoo import onnx_models
 from zoo.cases import SIZE, Case
-from zoo.faults import torch_faults, torch_kinds
+from zoo.faults import torch_faults, torch_kinds, torch_outputs
 from zoo.torchscript import script
 
 NOT_IN_ONNX = frozenset(
     {"state", "counter", "the first request sets the scale", "the last request is remembered"}  # a graph has none
     | {"what was seen is counted"}
+    | {"boxes against the best of the batch", "boxes against the best of their own"}
     | {
         "global norm",
         "global norm, repeated",
@@ -31,6 +32,7 @@ NOT_IN_ONNX = frozenset(
 )
 """Beside what has state: what this exporter has no operators for."""
 ELSEWHERE = {
+    "two sizes alone": "fault.If.else.Reshape",
     "one scale above 18 samples": "fault.If.then.ReduceMax",
     "rounded above 18 samples": "fault.If",
     "zero product, behind a sort": "fault",
@@ -45,6 +47,7 @@ NOT_BY_THE_NEW = frozenset(
     | {"counter", "the first request sets the scale", "the last request is remembered"}  # constants, to it
     | {"rows filled one by one, traced"}  # it fixes the batch
     | {"squeeze", "squeeze, behind a sort"}  # it squeezes nothing, as if no size could be 1
+    | {"boxes against the best of the batch"}  # it fixes the batch, and the list is a row of outputs
 )
 OTHERWISE_BY_THE_NEW = {
     "state": {"rules": ("KMR101",)},  # the sum so far is a constant; what is left adds up the batch
@@ -103,7 +106,7 @@ def by_the_new_exporter() -> Iterator[Case]:
 
 def clean_twins() -> Iterator[Case]:
     """What the exporter of old makes of the clean twins of some faults."""
-    for case, make, convert, shapes in _networks(torch_kinds.clean()):
+    for case, make, convert, shapes in _networks(chain(torch_kinds.clean(), torch_outputs.clean())):
         if case.name not in NOT_IN_ONNX:
             yield replace(case, format="onnx", build=partial(write, make, convert, shapes), shapes={})
 
@@ -111,7 +114,7 @@ def clean_twins() -> Iterator[Case]:
 def _networks(
     networks: Iterable[Case] | None = None,
 ) -> Iterator[tuple[Case, Callable[[], nn.Module], str, tuple[tuple[int, ...], ...]]]:
-    for case in networks or chain(torch_faults.cases(), torch_kinds.cases()):
+    for case in networks or chain(torch_faults.cases(), torch_kinds.cases(), torch_outputs.cases()):
         one_way = case.data is None and case.method is None
         if one_way and isinstance(case.build, partial) and case.build.func is torch_faults.write:
             make, convert, shapes = case.build.args

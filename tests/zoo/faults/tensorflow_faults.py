@@ -103,7 +103,25 @@ def _floor(axis):
     return cut
 
 
+def _put_back_wrongly(module, x):
+    """Sorted by what the samples hold, and put back by the order itself instead of its inverse."""
+    order = tf.argsort(tf.reduce_sum(x, 1))
+    return tf.gather(tf.tanh(tf.gather(x, order)), order)
+
+
+def _put_back(module, x):
+    order = tf.argsort(tf.reduce_sum(x, 1))
+    return tf.gather(tf.tanh(tf.gather(x, order)), tf.argsort(order))
+
+
 FAULTS: dict[str, tuple[Callable, tuple[str, ...]]] = {
+    "put back wrongly": (_put_back_wrongly, ("KMR101", "KMR106")),
+    "range": (
+        lambda _, x: (x - tf.reduce_min(x, 0)) / (tf.reduce_max(x, 0) - tf.reduce_min(x, 0)), ("KMR101",)
+    ),
+    "windows": (
+        lambda _, x: tf.reshape(tf.transpose(tf.reshape(x, (-1, 2, 3)), (1, 0, 2)), (-1, 6)), ("KMR101", "KMR105")
+    ),
     "softmax": (lambda _, x: tf.nn.softmax(x, 0), ("KMR101",)),
     "cumsum": (lambda _, x: tf.cumsum(x, 0), ("KMR101",)),
     "batch maximum": (lambda _, x: x - tf.reduce_max(x, 0), ("KMR101",)),
@@ -137,6 +155,9 @@ FAULTS: dict[str, tuple[Callable, tuple[str, ...]]] = {
     "floor below the loudest of the batch": (_floor(None), ("KMR101",)),
 }  # fmt: skip
 LAST: dict[str, tuple[Callable, tuple[str, ...]]] = {
+    "total": (lambda _, x: tf.reduce_sum(tf.tanh(x)), ("KMR104",)),
+    "one sample": (lambda _, x: tf.tanh(x)[-1:], ("KMR104", "KMR102")),
+    "as many features as samples": (lambda _, x: tf.reduce_mean(tf.concat([x, x[:, :1]], 1), 0), ("KMR104",)),
     "lost": (lambda _, x: tf.reduce_mean(x, 0), ("KMR104",)),
     "scores": (lambda _, x: x @ tf.transpose(x), ("KMR101",)),
     "rows dropped by content": (lambda _, x: tf.boolean_mask(x, x[:, 0] > 0), ("KMR104",)),
@@ -149,6 +170,7 @@ LAYOUTS: dict[str, Callable] = {
 }
 """At the end as well; the finding is at the output."""
 TWINS: dict[str, Callable] = {
+    "put back in order": _put_back,
     "what was seen is counted": _monitor,
     "filled with zeros": lambda _, x: tf.where(tf.math.is_nan(x), 0.0, x),
     "floor below its own loudest": _floor(1),
@@ -156,6 +178,7 @@ TWINS: dict[str, Callable] = {
     "there and back": lambda _, x: tf.transpose(tf.tanh(tf.transpose(x))),
 }
 KINDS = {
+    "as many features as samples": "lost",
     "the first request sets the scale": "state", "the last request is remembered": "state",
     "a loop of three turns": "frozen loop", "filled with the mean of the batch": "partly missing",
     "floor below the loudest of the batch": "quiet beside loud",

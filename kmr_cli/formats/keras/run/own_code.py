@@ -11,6 +11,7 @@ from kmr_cli.formats.keras.run.paths import Places
 from kmr_cli.proof.graph import Graph, references
 from kmr_cli.proof.owners import Free
 from kmr_cli.proof.verdict import prove
+from kmr_cli.records.proof import UNMIXED
 
 SIZES = (1, 8, 1009)
 """Batch sizes at which such code is looked at again: a single sample, a small batch, and a large one that no other axis
@@ -48,7 +49,7 @@ def same_way(free: Graph, fixed: Graph) -> bool:
 
 
 def _proven(graph: Graph) -> set[str]:
-    return {claim.output for claim in prove(graph).claims if claim.answer == "proven"}
+    return {claim.output for claim in prove(graph).claims if claim.answer in UNMIXED}
 
 
 def _ranks(graph: Graph) -> list[int | None]:
