@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Collection
 from dataclasses import replace
@@ -132,7 +133,7 @@ def open_file(
     """
     if in_process:
         _refuse(limits)
-    path = path if in_process or fork else path.resolve()
+    path = path if in_process or fork else Path(os.path.realpath(path))  # which takes a link to itself, too
     seen = Seen(path)
     if in_process:
         info = describe(path, options)[1]

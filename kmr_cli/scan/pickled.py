@@ -33,7 +33,8 @@ def scan(path: Path) -> Iterator[Hazard]:
     """
     if not zipfile.is_zipfile(path):
         with path.open("rb") as file:
-            yield from pickle_hazards.scan(file.read(pickle_hazards.LONGEST + 1), path.name)
+            most = min(path.stat().st_size, pickle_hazards.LONGEST) + 1  # a read sets aside what it is asked for
+            yield from pickle_hazards.scan(file.read(most), path.name)
         return
     yield from archive_hazards.scan(path)
     with archive_hazards.opened(path) as members:

@@ -13,12 +13,16 @@ from typing import NamedTuple
 SAMPLES = Path(__file__).parents[2] / "sample_models"
 
 
+DAMAGED, BOUNDED = "damaged", "bounded"
+"""In place of a rule: reading it ends with an explanation; it is read, and takes no more than its size accounts for."""
+
+
 class BadFile(NamedTuple):
     """One of them.
 
     Attributes:
         name: of the case.
-        rule: the code of the rule that has to find it.
+        rule: the code of the rule that has to find it, :data:`DAMAGED` or :data:`BOUNDED`.
         build: what makes it.
     """
 

@@ -219,6 +219,16 @@ def _replace(file: h5py.File, make: Callable[[h5py.Group, str], None]) -> None:
     make(group, name)
 
 
+def _groups(group: h5py.Group) -> list[h5py.Group]:
+    found: list[h5py.Group] = []
+    group.visititems(lambda _, item: found.append(item) if isinstance(item, h5py.Group) else None)
+    return found
+
+
+def _is_data(item: Any) -> bool:
+    return isinstance(item, h5py.Dataset)
+
+
 def _first_vars(file: h5py.File) -> h5py.Group:
     found: list[h5py.Group] = []
     file.visititems(lambda name, item: found.append(item) if name.endswith("vars") and len(item) else None)
@@ -254,6 +264,17 @@ for _case, _rule, _make in (
     @bad(_rule, _case)
     def _(folder: Path, make: Callable[[h5py.Group, str], None] = _make) -> Path:
         return _weights(lambda file: _replace(file, make))(folder)
+
+    @bad(_rule, f"{_case}_in_hdf5")
+    def _(folder: Path, make: Callable[[h5py.Group, str], None] = _make) -> Path:
+        path = folder / "model.h5"
+        shutil.copy(SAMPLES / "digits.h5", path)
+        with h5py.File(path, "a") as file:
+            group = next(one for one in _groups(file["model_weights"]) if any(_is_data(one[name]) for name in one))
+            name = next(name for name in group if _is_data(group[name]))
+            del group[name]
+            make(group, name)
+        return path
 
 
 def _old(change: Callable[[dict[str, Any]], None]) -> Callable[[Path], Path]:

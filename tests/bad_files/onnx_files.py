@@ -31,6 +31,40 @@ def _external(location: str) -> Callable[[Any], None]:
     return change
 
 
+def _lies_outside(tensor: Any) -> None:
+    tensor.data_type = 1
+    tensor.dims.append(4)
+    tensor.data_location = 1
+    tensor.external_data.add(key="location", value="../../etc/passwd")
+
+
+def _constant_of_a_function(model: Any) -> None:
+    function = model.functions.add(name="Wrapped", domain="mine")
+    _lies_outside(function.node.add(op_type="Constant", output=["bad"]).attribute.add(name="value").t)
+
+
+def _default_of_a_function(model: Any) -> None:
+    _lies_outside(model.functions.add(name="Wrapped", domain="mine").attribute_proto.add(name="value").t)
+
+
+def _constant_of_a_branch(model: Any) -> None:
+    branch = model.graph.node.add(name="if", op_type="If", output=["chosen"]).attribute.add(name="then_branch")
+    _lies_outside(branch.g.node.add(op_type="Constant", output=["bad"]).attribute.add(name="value").t)
+
+
+def _sparse_weight(model: Any) -> None:
+    _lies_outside(model.graph.sparse_initializer.add().values)
+
+
+def _list_of_constants(model: Any) -> None:
+    _lies_outside(model.graph.node.add(op_type="Constant", output=["bad"]).attribute.add(name="values").tensors.add())
+
+
+def _sparse_constant(model: Any) -> None:
+    node = model.graph.node.add(op_type="Constant", output=["bad"])
+    _lies_outside(node.attribute.add(name="sparse_value").sparse_tensor.indices)
+
+
 def _node(domain: str, operation: str) -> Callable[[Any], None]:
     def change(model: Any) -> None:
         model.graph.node.add(name="bad", op_type=operation, domain=domain, output=["bad"])
@@ -66,6 +100,12 @@ for _case, _rule, _change in (
     ("weights_hidden_outside", "KMR502", _external("folder/../../other")),
     ("weights_windows", "KMR502", _external("C:\\Windows\\win.ini")),
     ("weights_nowhere", "KMR502", _external("")),
+    ("weights_of_a_function", "KMR502", _constant_of_a_function),
+    ("weights_of_a_default", "KMR502", _default_of_a_function),
+    ("weights_of_a_branch", "KMR502", _constant_of_a_branch),
+    ("weights_sparse", "KMR502", _sparse_weight),
+    ("weights_in_a_list", "KMR502", _list_of_constants),
+    ("weights_sparse_constant", "KMR502", _sparse_constant),
     ("python_operator", "KMR501", _node("ai.onnx.contrib", "PyOp")),
     ("python_in_training", "KMR501", _node("com.microsoft", "PythonOp")),
     ("operator_of_torch", "KMR501", _node("org.pytorch.aten", "ATen")),
@@ -80,3 +120,10 @@ for _case, _rule, _change in (
     @bad(_rule, f"onnx_{_case}")
     def _(folder: Path, change: Callable[[Any], None] = _change) -> Path:
         return changed(folder, change)
+
+
+@bad("KMR502", "onnx_weights_behind_a_link")
+def _(folder: Path) -> Path:
+    """The name is a plain one, and the file a link."""
+    (folder / "weights.bin").symlink_to("/etc/passwd")
+    return changed(folder, _external("weights.bin"))

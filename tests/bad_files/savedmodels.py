@@ -138,3 +138,66 @@ def signature_runs_the_saver(folder: Path) -> Path:
         output.name, output.dtype = f"{meta_graph.saver_def.restore_op_name}:0", 1
 
     return directory(folder, change)
+
+
+@bad("KMR502")
+def initializer_writes(folder: Path) -> Path:
+    """What initializes the model runs when it is loaded: here in the form of TensorFlow 1, without an object graph."""
+
+    def change(meta_graph: Any) -> None:
+        meta_graph.ClearField("object_graph_def")
+        graph = meta_graph.graph_def.node
+        _text(graph, "bad/name", str(folder / "canary").encode())
+        graph.add(name="bad", op="WriteFile", input=["bad/name", "bad/name"])
+        graph.add(name="bad/init", op="NoOp", input=["^bad"])
+        meta_graph.signature_def["__saved_model_init_op"].outputs["__saved_model_init_op"].name = "bad/init"
+        meta_graph.collection_def["saved_model_main_op"].node_list.value[:] = ["bad/init"]
+
+    return directory(folder, change)
+
+
+@bad("KMR502")
+def in_the_second_meta_graph(folder: Path) -> Path:
+    """One for serving is harmless, one for training isn't."""
+    path = directory(folder, lambda _: None)
+    file = path / "saved_model.pb"
+    saved = messages.SavedModel.FromString(file.read_bytes())
+    other = saved.meta_graphs.add()
+    other.CopyFrom(saved.meta_graphs[0])
+    other.meta_info_def.tags[:] = ["train"]
+    _in_main("WriteFile", "bad/name", "bad/name")(other)
+    file.write_bytes(saved.SerializeToString())
+    return path
+
+
+@bad("KMR502")
+def link_out_of_the_folder(folder: Path) -> Path:
+    """A vocabulary that is a link, as an archive unpacks it."""
+    path = directory(folder, lambda _: None)
+    (path / "assets").mkdir(exist_ok=True)
+    (path / "assets" / "words.txt").symlink_to("/etc/passwd")
+    return path
+
+
+@bad("KMR502")
+def folder_that_is_a_link(folder: Path) -> Path:
+    """The folder of the weights is another one."""
+    path = directory(folder, lambda _: None)
+    elsewhere = folder / "elsewhere"
+    shutil.move(path / "variables", elsewhere)
+    (path / "variables").symlink_to(elsewhere)
+    return path
+
+
+@bad("KMR503")
+def reads_from_a_server(folder: Path) -> Path:
+    """A data set that another machine makes, in a function of a function."""
+
+    def change(meta_graph: Any) -> None:
+        library = meta_graph.graph_def.library.function
+        for name, operation in (("outer", "PartitionedCall"), ("inner", "DataServiceDatasetV4")):
+            function = library.add()
+            function.signature.name = name
+            function.node_def.add(name="bad", op=operation).attr["f"].func.name = "inner"
+
+    return directory(folder, change)

@@ -155,3 +155,29 @@ def pt2_pickle_inside_of_weights(folder: Path) -> Path:
         inner.writestr("bad/data.pkl", calls("os", "system", "touch canary"))
     more = {"data/weights/bad.pt": payload.getvalue()}
     return rewritten(SAMPLES / "digits.pt2", folder / "model.pt2", lambda _, data: data, more)
+
+
+@bad("KMR505")
+def pt2_leads_out(folder: Path) -> Path:
+    """A member that leads out of the archive."""
+    return rewritten(SAMPLES / "digits.pt2", folder / "model.pt2", lambda _, data: data, {"../../canary": b""})
+
+
+@bad("KMR501")
+def pt2_source_beside(folder: Path) -> Path:
+    """Python that comes with the file."""
+    more = {"data/aotinductor/model/kernel.py": b"open('canary', 'w')"}
+    return rewritten(SAMPLES / "digits.pt2", folder / "model.pt2", lambda _, data: data, more)
+
+
+@bad("KMR501")
+def pt2_operator_in_a_branch(folder: Path) -> Path:
+    """A graph inside an operator that is fine."""
+
+    def edit(document: dict[str, Any]) -> None:
+        nodes = document["graph_module"]["graph"]["nodes"]
+        inner = json.loads(json.dumps(nodes[0])) | {"target": "builtins.exec"}
+        nodes[0]["inputs"].append({"name": "body", "kind": 1, "arg": {"as_graph": {"name": "b", "graph": {
+            "inputs": [], "outputs": [], "nodes": [inner], "tensor_values": {}}}}})  # fmt: skip
+
+    return _program(folder, edit)

@@ -21,6 +21,12 @@ def silent(_kind, _text):
     pass
 
 
+def test_a_link_to_itself_is_explained(tmp_path):
+    (tmp_path / "model.keras").symlink_to(tmp_path / "model.keras")
+    with pytest.raises(ModelFileError, match="Too many levels of symbolic links"):
+        open_model(tmp_path / "model.keras")
+
+
 class LoadedError(Exception):
     """A format was asked to load a file."""
 

@@ -7,7 +7,7 @@ soon as their framework runs them.
 from pathlib import Path
 
 import pytest
-from bad_files import keras_files, onnx_files, savedmodels, torch_files
+from bad_files import endless, keras_files, no_models, onnx_files, pickles, savedmodels, torch_files
 from bad_files.run import touched
 
 from kmr_cli.process import sandbox
@@ -15,9 +15,9 @@ from kmr_cli.rules import RULES
 
 BAD = {
     case.name: case
-    for home in (keras_files, savedmodels, torch_files, onnx_files)
+    for home in (pickles, keras_files, savedmodels, torch_files, onnx_files, endless, no_models)
     for case in home.CASES
-    if RULES[case.rule].severity == "error"
+    if case.rule not in RULES or RULES[case.rule].severity == "error"
 }
 ALWAYS = ("script_saves", "answer_writes", "onnx_weights_outside")
 

@@ -8,17 +8,33 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from bad_files import SAMPLES, keras_files, onnx_files, pickles, savedmodels, torch_files
+from bad_files import (
+    BOUNDED,
+    DAMAGED,
+    SAMPLES,
+    endless,
+    keras_files,
+    no_models,
+    onnx_files,
+    pickles,
+    savedmodels,
+    torch_files,
+)
 from click.testing import CliRunner
+from zoo.samples import python
 
 from kmr_cli import scan_model
 from kmr_cli.cli import cli
 from kmr_cli.errors import ModelFileError
+from kmr_cli.formats import describe
+from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.records import Hazard
 from kmr_cli.rules import RULES
 from kmr_cli.scan.scan import MOST_PLACES, judge, scan
 
-BAD = [case for home in (pickles, keras_files, savedmodels, torch_files, onnx_files) for case in home.CASES]
+HOMES = (pickles, keras_files, savedmodels, torch_files, onnx_files, endless, no_models)
+CORPUS = [case for home in HOMES for case in home.CASES]
+BAD = [case for case in CORPUS if case.rule in RULES]
 GOOD = [
     path
     for path in sorted(SAMPLES.iterdir())
@@ -28,7 +44,8 @@ GOOD = [
 
 def test_corpus_is_large_and_named_once():
     assert len(BAD) >= 150
-    assert len({case.name for case in BAD}) == len(BAD)
+    assert len({case.name for case in CORPUS}) == len(CORPUS)
+    assert {case.rule for case in CORPUS} - {DAMAGED, BOUNDED} == {f"KMR50{number}" for number in range(1, 7)}
 
 
 @pytest.mark.parametrize("case", BAD, ids=lambda case: case.name)
@@ -38,6 +55,92 @@ def test_bad_file_is_found(case, tmp_path, monkeypatch):
     report = scan(case.build(tmp_path / "made"))
     assert case.rule in {finding.rule for finding in report.findings}, report
     assert report.verdict == ("fail" if RULES[case.rule].severity == "error" else "inconclusive")
+    assert not list(tmp_path.rglob("canary"))
+
+
+@pytest.mark.parametrize("case", [case for case in CORPUS if case.rule == DAMAGED], ids=lambda case: case.name)
+def test_what_is_damaged_is_explained(case, tmp_path):
+    path = case.build(tmp_path)
+    for look in (scan, lambda path: describe(path, OpenOptions())):
+        with pytest.raises(ModelFileError) as raised:
+            look(path)
+        assert "\n" not in raised.value.message
+        assert len(raised.value.message) < 500
+
+
+BOUNDS = """
+import resource, sys
+from pathlib import Path
+from kmr_cli.formats import describe
+from kmr_cli.formats.interface import OpenOptions
+from kmr_cli.errors import ModelFileError
+from kmr_cli.scan.scan import scan
+pages = int(Path("/proc/self/statm").read_text().split()[0])
+most = pages * resource.getpagesize() + 200_000_000
+resource.setrlimit(resource.RLIMIT_AS, (most, most))
+for name in sys.argv[1:]:
+    try:
+        print(len(describe(Path(name), OpenOptions())[1].layers) <= 4000, end=" ")
+    except ModelFileError as exc:
+        print(len(exc.message.splitlines()) == 1, end=" ")
+    print(scan(Path(name)).verdict)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc")
+def test_what_has_no_end_is_read_within_bounds(tmp_path):
+    """Few entries are shown of it, and 200 MB do for it, however much it unfolds to."""
+    cases = [case for case in CORPUS if case.rule == BOUNDED]
+    assert len(cases) > 5
+    for case in cases:
+        (tmp_path / case.name).mkdir()
+    ran = python("-c", BOUNDS, *(case.build(tmp_path / case.name) for case in cases))
+    assert ran.stdout.splitlines() == ["True pass"] * len(cases), ran.stderr
+
+
+REFUSING = """
+import sys
+class Telling:
+    def find_spec(self, name, path=None, target=None):
+        if name in ("tensorflow", "keras", "tf_keras", "torch", "onnx", "onnxruntime"):
+            print("imported", name, file=sys.stderr)
+sys.meta_path.insert(0, Telling())
+import kmr_cli.__main__  # first, so that NumPy starts no thread
+from importlib import import_module
+for name in {modules!r}:  # so that each child is spared them
+    import_module(name)
+sys.argv = ["kmr-inspect", "check-batch-axis", *sys.argv[1:]]
+kmr_cli.__main__.main()
+"""
+READERS = (
+    "google.protobuf.message", "h5py", "kmr_cli.process.admission", "kmr_cli.process.describe", "kmr_cli.process.work",
+    *(f"kmr_cli.formats.{name}.scan.look" for name in ("exported", "keras", "onnx", "savedmodel", "torchscript")),
+)  # fmt: skip
+
+
+def dangerous(home, most):
+    """Those of a module that are refused or damaged: of each rule so many."""
+    codes = [DAMAGED, *(code for code, rule in RULES.items() if rule.severity == "error")]
+    return [case for code in codes for case in [one for one in home.CASES if one.rule == code][:most]]
+
+
+@pytest.mark.parametrize("most", [1, pytest.param(1000, marks=pytest.mark.attack)], ids=["one of each kind", "all"])
+def test_every_one_is_a_line_before_a_framework_is_imported(tmp_path, most):
+    """The corpus in one run of the command: refused, or explained."""
+    cases = [case for home in HOMES for case in dangerous(home, most)]
+    paths = []
+    for case in cases:
+        (tmp_path / case.name).mkdir()
+        paths.append(str(case.build(tmp_path / case.name)))
+    ran = subprocess.run(
+        [sys.executable, "-c", REFUSING.format(modules=READERS), *paths], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert ran.returncode == 3
+    assert "imported" not in ran.stderr
+    errors = [line for line in ran.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == len(paths)
+    assert [line for line, path in zip(errors, paths, strict=True) if not line.startswith(f"error: {path}: ")] == []
+    assert sum("refused, not loaded" in line for line in errors) > len(cases) // 3
     assert not list(tmp_path.rglob("canary"))
 
 

@@ -70,10 +70,15 @@ def _member(info: zipfile.ZipInfo, expected: Callable[[str], bool] | None) -> It
         yield Hazard("container", name, "a member that is a link to another file")
     elif expected is not None and not info.is_dir() and not expected(name):
         yield Hazard("container", name, "a member that the framework does not write")
-    if info.file_size > MOST_EXPANSION * info.compress_size + _SMALL:
+    if is_inflated(info):
         yield Hazard(
             "exhaustion", name, f"{info.compress_size:,} bytes in the archive claim to unpack to {info.file_size:,}"
         )
+
+
+def is_inflated(info: zipfile.ZipInfo) -> bool:
+    """Whether a member claims to unpack to more than anything that a model holds: it is told of, and not read."""
+    return info.file_size > MOST_EXPANSION * info.compress_size + _SMALL
 
 
 def _stays_inside(name: str) -> bool:

@@ -11,13 +11,14 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any
 
+from kmr_cli.formats.common.archive_hazards import is_inflated
 from kmr_cli.formats.common.words import words
 from kmr_cli.records import Hazard
 
 SUFFIXES = (".pkl", ".pickle")
 LONGEST = 1 << 28
 """Bytes. The structure of the largest models takes a few megabytes: tensors stand beside the pickle."""
-_MOST_OPCODES = 20_000_000
+_MOST_OPCODES = 5_000_000
 
 _ALLOWED = {
     "collections": {"OrderedDict", "defaultdict", "Counter", "deque"},
@@ -61,7 +62,7 @@ def looks_like(head: bytes) -> bool:
 
 
 def of_members(archive: zipfile.ZipFile, *, place: str = "", own: str = "") -> Iterator[Hazard]:
-    """The hazards of all pickles in an archive.
+    """The hazards of all pickles in an archive, but of those that unpack to too much, which the archive's own tell.
 
     Args:
         archive: opened.
@@ -69,7 +70,7 @@ def of_members(archive: zipfile.ZipFile, *, place: str = "", own: str = "") -> I
         own: as for :func:`scan`.
     """
     for info in archive.infolist():
-        if info.filename.endswith(SUFFIXES):
+        if info.filename.endswith(SUFFIXES) and not is_inflated(info):
             where = f"{place}: {info.filename}" if place else info.filename
             data = archive.read(info) if info.file_size <= LONGEST else None
             yield from [_too_long(where, info.file_size)] if data is None else scan(data, where, own=own)

@@ -30,6 +30,8 @@ def scan(path: Path) -> Iterator[Hazard]:
     with archive.damage(path), zipfile.ZipFile(path) as members:
         for info in members.infolist():
             name = info.filename
+            if archive_hazards.is_inflated(info):
+                continue
             if name.endswith(_COMPILED):
                 yield Hazard("code", name, "compiled or source code, which torch loads with the file")
             elif name.endswith(".pt") and info.file_size:

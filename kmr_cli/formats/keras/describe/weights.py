@@ -104,12 +104,13 @@ class _Reader:
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
         self.objects = 0
+        self.groups: set[int] = set()
 
     def read(self, group_id: Any, into: WeightGroup) -> None:
         """Fill ``into`` from an open HDF5 group, and all below it."""
-        kinds: dict[bytes, int] = {}
-        group_id.links.iterate(lambda name, link: kinds.update({name: link.type}), info=True)
-        members = {name.decode("utf-8", "replace"): name for name in kinds}
+        links: dict[bytes, tuple[int, int]] = {}
+        group_id.links.iterate(lambda name, link: links.update({name: (link.type, link.u)}), info=True)
+        members = {name.decode("utf-8", "replace"): name for name in links}
         names = list(members)
         if len(names) > 1 and "vars" not in members:
             names, into.ordered = self._in_order(group_id, names)
@@ -117,11 +118,15 @@ class _Reader:
             self.objects += 1
             if self.objects > MAX_OBJECTS:
                 raise ValueError(f"more than {MAX_OBJECTS} objects")
-            if kinds[members[name]] != h5py.h5l.TYPE_HARD:
+            kind, address = links[members[name]]
+            if kind != h5py.h5l.TYPE_HARD:
                 raise ValueError(f"{into.path}/{name} is a link to another place")
             child_id = h5py.h5o.open(group_id, members[name])
             if not isinstance(child_id, h5py.h5g.GroupID):
                 continue
+            if address in self.groups:  # as Keras writes none; a few that hold each other twice would have no end
+                raise ValueError(f"{into.path}/{name} stands in another place too")
+            self.groups.add(address)
             if name == "vars":
                 self._read_variables(child_id, into)
             else:

@@ -47,6 +47,9 @@ def scan(file: h5py.File, place: str) -> Iterator[Hazard]:
             child = group[name]
             address = h5py.h5o.get_info(child.id).addr
             if address in seen:
+                if isinstance(child, h5py.Group):
+                    yield Hazard("exhaustion", f"{place}: {where}", "a group that stands in another place too: a few of"
+                                 " them that hold each other twice have no end")  # fmt: skip
                 continue
             seen.add(address)
             if isinstance(child, h5py.Group):

@@ -51,7 +51,7 @@ def external_files(source: Source) -> tuple[External, ...]:
     folder = source.path.parent
     needed: dict[str, int] = {}
     named: dict[str, list[str]] = {}
-    for tensor in tensors(source.model.graph):
+    for tensor in all_tensors(source.model):
         if tensor.data_location != EXTERNAL:
             continue
         entries = {entry.key: entry.value for entry in tensor.external_data}
@@ -74,18 +74,39 @@ def external_files(source: Source) -> tuple[External, ...]:
     )
 
 
+def all_tensors(model: Any) -> Iterator[Any]:
+    """Every tensor of a model: of its graph, and of its functions."""
+    yield from tensors(model.graph)
+    for function in model.functions:
+        yield from _of_attributes(function.attribute_proto)
+        for node in function.node:
+            yield from _of_attributes(node.attribute)
+
+
 def tensors(graph: Any) -> Iterator[Any]:
     """Every tensor of a graph and of the graphs in it: weights and constants."""
     yield from graph.initializer
     for sparse in graph.sparse_initializer:
-        yield sparse.values
-        yield sparse.indices
+        yield from (sparse.values, sparse.indices)
     for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("t"):
-                yield attribute.t
-            for body in [attribute.g] if attribute.HasField("g") else attribute.graphs:
-                yield from tensors(body)
+        yield from _of_attributes(node.attribute)
+
+
+def _of_attributes(attributes: Any) -> Iterator[Any]:
+    for attribute in attributes:
+        if attribute.HasField("t"):
+            yield attribute.t
+        yield from attribute.tensors
+        several = attribute.sparse_tensors
+        for sparse in [attribute.sparse_tensor] if attribute.HasField("sparse_tensor") else several:
+            yield from (sparse.values, sparse.indices)
+        for body in bodies(attribute):
+            yield from tensors(body)
+
+
+def bodies(attribute: Any) -> list[Any]:
+    """The graphs in an attribute: branches, and what a loop repeats."""
+    return [attribute.g] if attribute.HasField("g") else [*attribute.graphs]
 
 
 def _refuse_outside(path: Path, folder: Path, location: str, tensor: str) -> None:

@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
 from kmr_cli.errors import ModelFileError
+from kmr_cli.formats.common.inlining import most_nodes
 from kmr_cli.formats.onnx.describe import messages
 from kmr_cli.formats.onnx.describe.reader import Source
 
 _DEEPEST = 50
-_MOST = 1_000_000
-"""Nodes. Functions that call each other can make a small file arbitrarily large."""
 
 
 class Frame(NamedTuple):
@@ -67,6 +66,8 @@ class _Inliner:
         self._known = {_key(one.domain, one.name, one.overload): one for one in source.model.functions}
         self._called: set[str] = set()
         self._numbers = 0
+        listed = sum(len(one.node) for one in (source.model.graph, *source.model.functions))
+        self._most = most_nodes(listed)
 
     def run(self) -> Inlined:
         self._add(self._source.model.graph.node, ())
@@ -83,11 +84,14 @@ class _Inliner:
             function = self._known.get(_key(node.domain, node.op_type, node.overload))
             if function is None or not self._fits(function):
                 self._out.nodes.append((node, frames))
-                if len(self._out.nodes) > _MOST:
-                    raise ModelFileError(f"{self._source.path.name}: its functions make more than {_MOST:,} nodes")
                 continue
             self._called.add(node.op_type)
             self._numbers += 1
+            if self._numbers + len(self._out.nodes) > self._most:
+                raise ModelFileError(
+                    f"{self._source.path.name}: its functions unfold to more than {self._most:,} nodes",
+                    "export the model again",
+                )
             properties = {entry.key: entry.value for entry in node.metadata_props}
             frame = Frame(node.name, properties, node.op_type, self._numbers)
             self._add(self._body(node, function, frame), (*frames, frame))

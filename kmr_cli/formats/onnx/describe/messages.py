@@ -23,6 +23,7 @@ NodeProto input=1:*string output=2:*string name=3:string op_type=4:string attrib
 NodeProto overload=8:string metadata_props=9:*StringStringEntryProto
 AttributeProto name=1:string f=2:float i=3:int64 s=4:bytes t=5:TensorProto g=6:GraphProto floats=7:*float
 AttributeProto ints=8:*int64 strings=9:*bytes graphs=11:*GraphProto type=20:int32 ref_attr_name=21:string
+AttributeProto tensors=10:*TensorProto sparse_tensor=22:SparseTensorProto sparse_tensors=23:*SparseTensorProto
 TensorProto dims=1:*int64 data_type=2:int32 float_data=4:*float int32_data=5:*int32 int64_data=7:*int64 name=8:string
 TensorProto raw_data=9:bytes double_data=10:*double external_data=13:*StringStringEntryProto data_location=14:int32
 SparseTensorProto values=1:TensorProto indices=2:TensorProto dims=3:*int64

@@ -7,6 +7,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from kmr_cli.formats.common import inlining
 from kmr_cli.formats.onnx.describe import external, reader
 from kmr_cli.records import Hazard
 
@@ -27,22 +28,38 @@ def scan(path: Path) -> Iterator[Hazard]:
     """
     source = reader.read(path)
     model = source.model
-    for tensor in external.tensors(model.graph):
+    for tensor in external.all_tensors(model):
         yield from _tensor(path, tensor)
     own = {(function.domain, function.name) for function in model.functions}
+    bodies = {"": _nodes(model.graph.node, ())}
+    bodies |= {_key(one.domain, one.name): _nodes(one.node, one.attribute_proto) for one in model.functions}
+    calls: dict[str, list[str]] = {}
     left = _MOST_NODES
-    bodies: list[Any] = [model.graph.node, *(function.node for function in model.functions)]
-    while bodies:
-        for node in bodies.pop():
+    for function, body in bodies.items():
+        calls[function] = []
+        for node in body:
             left -= 1
             if left < 0:
                 yield Hazard("exhaustion", path.name, f"a graph of more than {_MOST_NODES:,} operators")
                 return
             yield from _node(node, own)
-            for attribute in node.attribute:
-                if attribute.HasField("g"):
-                    bodies.append(attribute.g.node)
-                bodies.extend(body.node for body in attribute.graphs)
+            calls[function].append(_key(node.domain, node.op_type))
+    total = inlining.unfolded(calls, {function: len(inside) for function, inside in calls.items()}, "")
+    if total > inlining.MOST_UNFOLDED:
+        yield Hazard("exhaustion", path.name, f"functions that call each other unfold to {total:.1e} operators")
+
+
+def _key(domain: str, name: str) -> str:
+    return f"{domain}::{name}"
+
+
+def _nodes(body: Any, attributes: Any) -> Iterator[Any]:
+    """Those of a graph, or of a function and its attributes, and of the branches and loops in them."""
+    waiting = [body, *(graph.node for attribute in attributes for graph in external.bodies(attribute))]
+    while waiting:
+        for node in waiting.pop():
+            yield node
+            waiting.extend(graph.node for attribute in node.attribute for graph in external.bodies(attribute))
 
 
 def _tensor(path: Path, tensor: Any) -> Iterator[Hazard]:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from kmr_cli.errors import ModelFileError
+from kmr_cli.formats.common.inlining import most_nodes
 from kmr_cli.formats.savedmodel.describe import messages, operators
 
 CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
@@ -125,6 +126,7 @@ class Graph:
         self._library = {function.signature.name: function for function in meta_graph.graph_def.library.function}
         self._main = {node.name: node for node in meta_graph.graph_def.node}
         self._alias: dict[str, str] = {}
+        self._most = most_nodes(sum(map(len, (self._main, *(one.node_def for one in self._library.values())))))
         self._versions = meta_graph.graph_def.versions
         self._offsets: dict[str, dict[str, int] | None] = {}
         self.nodes: dict[str, Node] = {}
@@ -228,6 +230,11 @@ class Graph:
     def _inline(
         self, raw: Any, called: str, full: str, path: str, inputs: list[str], environment: Any, depth: int
     ) -> None:
+        if len(self.nodes) > self._most:
+            raise ModelFileError(
+                f"{self._where}: functions that call each other unfold to more than {self._most:,} operations",
+                "copy or save the model again",
+            )
         function = self._library[called]
         data = [entry for entry in inputs if not entry.startswith("^")]
         control = [entry for entry in inputs if entry.startswith("^")]

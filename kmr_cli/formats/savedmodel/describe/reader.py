@@ -19,6 +19,8 @@ DEFAULT_TAGS = ("serve",)
 DEFAULT_SIGNATURE = "serving_default"
 _LIFECYCLE = frozenset({"__saved_model_init_op", "__saved_model_train_op"})
 """Entries of the signature table that aren't signatures but hooks of the loader."""
+_LARGEST = (1 << 31) - 1
+"""Bytes of one message of protocol buffers."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,9 @@ def parse(path: Path) -> Any:
                 )
         raise ModelFileError(f"{path.name}: the directory holds no {GRAPH_FILE}", "name a SavedModel's own directory")
     try:
+        size = file.stat().st_size
+        if size > _LARGEST:
+            raise ModelFileError(f"{path.name}: {GRAPH_FILE} takes {size:,} bytes, more than TensorFlow can write")
         data = file.read_bytes()
     except OSError as error:
         raise ModelFileError(f"{path.name}: {GRAPH_FILE} cannot be read ({error.strerror})") from error

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from kmr_cli.formats.common import inlining
 from kmr_cli.formats.savedmodel.scan import operators
 from kmr_cli.records import Hazard
 
@@ -21,6 +22,7 @@ def scan(meta_graph: Any) -> Iterator[Hazard]:
     saver_nodes, saver_functions = _saver(meta_graph, main, library)
     left = MOST_NODES
     bodies = [main, *(_Body(name, one.node_def, _arguments(one), frozenset()) for name, one in library.items())]
+    yield from _unfolded(bodies)
     for body in bodies:
         left -= len(body.nodes)
         if left < 0:
@@ -29,6 +31,13 @@ def scan(meta_graph: Any) -> Iterator[Hazard]:
         inside = body.function in saver_functions
         for node in body.nodes:
             yield from _node(body, node, saves=inside or (not body.function and node.name in saver_nodes))
+
+
+def _unfolded(bodies: list[_Body]) -> Iterator[Hazard]:
+    called = {body.function: [one for node in body.nodes for one in (node.op, *_called(node))] for body in bodies}
+    total = inlining.unfolded(called, {body.function: len(body.nodes) for body in bodies}, "")
+    if total > inlining.MOST_UNFOLDED:
+        yield Hazard("exhaustion", "saved_model.pb", f"functions that call each other unfold to {total:.1e} operations")
 
 
 @dataclass(frozen=True)

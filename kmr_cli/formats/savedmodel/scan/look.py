@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from kmr_cli.formats.files import inside
 from kmr_cli.formats.savedmodel.describe import reader
 from kmr_cli.formats.savedmodel.scan import graphs
 from kmr_cli.records import Hazard
@@ -17,9 +18,22 @@ def scan(path: Path) -> Iterator[Hazard]:
     Raises:
         ModelFileError: ``saved_model.pb`` is missing or damaged.
     """
+    yield from _links(path)
     for meta_graph in reader.parse(path).meta_graphs:
         yield from _assets(meta_graph)
         yield from graphs.scan(meta_graph)
+
+
+def _links(folder: Path) -> Iterator[Hazard]:
+    """Files that lie elsewhere, but for those that the cache of Hugging Face keeps beside its models."""
+    home = folder.resolve()
+    allowed = [home, *(one / "blobs" for one in home.parents if one.name.startswith("models--"))]
+    for name, path in inside(folder):
+        if path.is_symlink() or path.parent.resolve() != home:
+            true = path.resolve()
+            if not any(true.is_relative_to(one) for one in allowed):
+                yield Hazard("files", name, f"a link to a file outside the model's folder, {str(true)[:200]!r}",
+                             "copy the folder with the files themselves: cp -rL")  # fmt: skip
 
 
 def _assets(meta_graph: Any) -> Iterator[Hazard]:

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 
 from kmr_cli.errors import ModelFileError
 from kmr_cli.formats import unrecognized
+from kmr_cli.formats.common.archive_hazards import is_inflated
 from kmr_cli.formats.common.archives import zip_names
 
 _MAX_TEXT = 1 << 28
@@ -157,7 +158,7 @@ def _another_kind(source: Path | BinaryIO, name: str) -> ModelFileError:
 def _read(members: zipfile.ZipFile, folder: str, name: str) -> Archive:
     def load(member: str) -> bytes:
         info = members.getinfo(f"{folder}/{member}")
-        if info.file_size > _MAX_TEXT:
+        if info.file_size > _MAX_TEXT or is_inflated(info):
             raise ModelFileError(f"{name}: {member!r} claims {info.file_size} bytes, too many for a description")
         try:
             return members.read(info)

@@ -22,7 +22,11 @@ def scan(path: Path) -> Iterator[Hazard]:
     yield from archive_hazards.scan(path)
     with archive_hazards.opened(path) as members:
         yield from pickle_hazards.of_members(members, own="__torch__")
-        code_files = [info for info in members.infolist() if info.filename.endswith(".py")]
+        code_files = [
+            info
+            for info in members.infolist()
+            if info.filename.endswith(".py") and not archive_hazards.is_inflated(info)
+        ]
         for info in code_files:
             if info.file_size > _LONGEST_CODE:
                 yield Hazard("exhaustion", info.filename, f"code of {info.file_size:,} bytes, which no model has")
