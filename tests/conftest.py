@@ -1,5 +1,6 @@
 """Puts tests/ on the path, so that tests share the builders of zoo/, and lets Ctrl-C reach what they start."""
 
+import gc
 import os
 import signal
 import sys
@@ -18,6 +19,25 @@ if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     # A shell starts background jobs with SIGINT ignored, which every process started from here would inherit.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+_MANY = 200  # modules, as a framework has
+
+
+@pytest.fixture(autouse=True, scope="module")
+def frameworks_are_no_garbage():
+    """What frameworks hold stays to the end; a look through all of it at each collection costs a fifth of a second."""
+    before = len(sys.modules)
+    yield
+    if len(sys.modules) > before + _MANY:
+        gc.collect()
+        gc.freeze()
+
+
+def pytest_collection_finish():
+    """The tests themselves stay to the end, too."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(params=["kept", "digests"])

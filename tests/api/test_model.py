@@ -91,8 +91,10 @@ def test_an_interpreter_is_not_used_where_another_would_be_started(monkeypatch):
 
 def test_a_spare_interpreter_that_was_killed_does_no_harm():
     with open_model(MODEL):
-        os.kill(place._spare._kept._pid, signal.SIGKILL)
-        time.sleep(0.1)
+        spare = place._spare._kept
+        os.kill(spare._pid, signal.SIGKILL)
+        while spare.alive:
+            time.sleep(0.01)
     with open_model(MODEL) as model:
         assert model.layers
 

@@ -181,7 +181,7 @@ MODELS = {
 
 def saved(name: str, folder: Path) -> Path:
     """Build a model and save it as ``folder/name.keras``."""
-    keras.utils.clear_session()  # default names start from their beginning
+    keras.utils.clear_session(free_memory=False)  # default names start from their beginning
     keras.utils.set_random_seed(7)
     path = folder / f"{name}.keras"
     model = MODELS[name]() if name in MODELS else globals()[name]()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import os
 import pickle
 import re
@@ -176,6 +177,7 @@ def serve(number: int) -> None:
             return
         for name in _wishes(wanted):
             require(name, "dev")
+        gc.freeze()  # what is shared stays to the end, and stays shared: collections of forks pass it by
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Python counts the threads of NumPy's BLAS, which knows what a fork is
             pid = os.fork()

@@ -18,7 +18,7 @@ FLAT, STEPS = (6,), (5, 6)
 
 def write(make: Callable[[], keras.Model], form: str, folder: Path) -> Path:
     """Build a model with names and weights that do not depend on what was built before, and save it."""
-    keras.backend.clear_session()
+    keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(0)
     model = make()
     if form == "savedmodel":

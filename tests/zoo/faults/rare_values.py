@@ -136,7 +136,7 @@ def keras_model(form: str, question: str, alone: bool, folder: Path) -> Path:
     """A functional model."""
     import keras
 
-    keras.utils.clear_session()  # names of operations come from counters
+    keras.utils.clear_session(free_memory=False)  # names of operations come from counters
 
     words = "word" in question
     x = keras.Input((STEPS,), dtype="int64" if words else "float32", name="x")
