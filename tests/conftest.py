@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+gc.disable()  # until all tests are imported, which makes no garbage worth looking for
 
 if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
     # As many threads as this worker has cores: with more, the frameworks of the workers wait for each other.
@@ -38,6 +39,7 @@ def pytest_collection_finish():
     """The tests themselves stay to the end, too."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(params=["kept", "digests"])

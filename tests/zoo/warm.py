@@ -160,6 +160,7 @@ def serve(number: int) -> None:
     import kmr_cli.process.child  # noqa: F401
     from kmr_cli.formats.common.frameworks import require
 
+    gc.disable()  # imports make no garbage worth looking for
     line = socket.socket(fileno=number)
     line.set_inheritable(False)
     wanted, wants = os.pipe()
@@ -230,6 +231,7 @@ def _keep(request: Any, streams: list[int], wants: int) -> int:
 
 def _process(request: Any, streams: list[int], wants: int, parent: int) -> int:
     kind, what, folder, environment = request
+    gc.enable()
     for target, stream in enumerate(streams[:3]):
         os.dup2(stream, target)
     os.chdir(folder)
