@@ -93,7 +93,7 @@ def test_a_spare_interpreter_that_was_killed_does_no_harm():
     with open_model(MODEL):
         spare = place._spare._kept
         os.kill(spare._pid, signal.SIGKILL)
-        while spare.alive:
+        while spare.usable():
             time.sleep(0.01)
     with open_model(MODEL) as model:
         assert model.layers
