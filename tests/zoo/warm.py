@@ -1,8 +1,9 @@
 """Processes that start warm: a framework that one of them imported is imported once more, and then shared by fork.
 
 Importing TensorFlow takes five seconds of CPU, and hundreds of tests run the command or a child of it. A server of
-this test run, an interpreter of its own in which no model ever runs, imports what they import; each process is then
-a fork of it and finds that done. Its environment, folder, path, streams and session are its own as always.
+this test run, which all its workers share, an interpreter of its own in which no model ever runs, imports what they
+import; each process is then a fork of it and finds that done. Its environment, folder, path, streams and session are
+its own as always.
 
 Tests of how processes start, and of what is imported when, start the installed command and children of their own.
 """
@@ -16,6 +17,7 @@ import os
 import pickle
 import re
 import runpy
+import select
 import selectors
 import signal
 import socket
@@ -32,16 +34,17 @@ _FRAMEWORKS = ("tensorflow", "keras", "tf_keras", "torch")
 _SHARED = re.compile(rf"({'|'.join(_FRAMEWORKS)}|click|h5py|numpy|rich|kmr_cli(?!\.formats|\.layers)(\.\w+)*)")
 """Modules worth sharing. ONNX Runtime isn't one: it starts a thread when it is imported, which no fork survives."""
 _AT_IMPORT = re.compile("PYTHON(?!PATH).*|LC_.*|LANG|KERAS_BACKEND|TF_(?!CPP_).*|OMP_NUM_THREADS")
-_START = "import sys; sys.path[:] = sys.argv[2:]; from zoo.warm import serve; serve(int(sys.argv[1]))"
+_START = "import sys; sys.path[:] = sys.argv[2:]; from zoo.warm import serve; serve(sys.argv[1])"
 _WORDS = 1 << 20  # bytes of a request
 
 
 class Warm:
-    """A server, started when first used. Not for two threads at a time."""
+    """A server, started when first used by any worker of this test run. Not for two threads at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, backend: str) -> None:
+        run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+        self._name = f"kmr-inspect-{run}-{backend}"
         self._line: socket.socket | None = None
-        self._server: subprocess.Popen[bytes] | None = None
 
     def run(self, kind: str, arguments: list[str], cwd: Any, environment: dict[str, str], timeout: float) -> Any:
         """A process, as ``subprocess.run`` with captured output: ``kmr-inspect ARGUMENTS`` or ``python -c ARGUMENTS``.
@@ -63,26 +66,24 @@ class Warm:
             return self._start(("", path, str(Path.cwd()), environment), streams)
 
     def close(self) -> None:
-        """End the server."""
-        if self._line is not None and self._server is not None:
-            self._server.kill()
-            self._server.wait()
+        """Hang up. The server ends when all have."""
+        if self._line is not None:
             self._line.close()
-            self._line = self._server = None
+            self._line = None
 
     def _start(self, request: Any, streams: tuple[int, ...]) -> Process:
+        try:
+            return self._ask(request, streams)
+        except OSError:
+            self.close()  # the last of the others hung up, and it ended, as this one called
+            return self._ask(request, streams)
+
+    def _ask(self, request: Any, streams: tuple[int, ...]) -> Process:
         if self._line is None:
-            here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            command = [sys.executable, "-c", _START, str(there.fileno()), *sys.path]
-            self._server = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                pass_fds=(there.fileno(),),
-                start_new_session=True,
-                env=request[3],
-            )
-            there.close()
-            self._line = here
+            command = [sys.executable, "-c", _START, self._name, *sys.path]
+            subprocess.run(command, stdin=subprocess.DEVNULL, start_new_session=True, env=request[3], check=True)
+            self._line = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            self._line.connect(f"\0{self._name}")
         ours, theirs = socket.socketpair()
         socket.send_fds(self._line, [pickle.dumps(request)], [*streams, theirs.fileno()])
         theirs.close()
@@ -126,7 +127,7 @@ class Process:
         while not line.endswith(b"\n"):
             more = self._line.recv(1)
             if not more:
-                raise RuntimeError("the server of warm processes is gone")
+                raise ConnectionError("the server of warm processes is gone")
             line += more
         return int(line)
 
@@ -144,25 +145,36 @@ def server(environment: Mapping[str, str]) -> Warm | None:
     first = [Path(entry) for entry in environment.get("PYTHONPATH", "").split(os.pathsep) if entry]
     if any((entry / name).exists() for entry in first for module in _FRAMEWORKS for name in (module, f"{module}.py")):
         return None  # others of these names are in front of them
-    return _SERVERS.setdefault(backend, Warm())
+    return _SERVERS.setdefault(backend, Warm(backend))
 
 
 def close() -> None:
-    """End all servers."""
+    """Hang up on all servers."""
     for each in _SERVERS.values():
         each.close()
 
 
-def serve(number: int) -> None:
-    """The server's life: import what was wanted, fork, until the test run hangs up."""
+def serve(name: str) -> None:
+    """Leave a server of that name, if there is none. Its life: import what was wanted, fork, until all have hung up."""
+    door = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    try:
+        door.bind(f"\0{name}")
+    except OSError:
+        return  # another worker was first
+    door.listen()
+    door.settimeout(60)  # who started it may be gone before it calls
+    if os.fork() == 0:
+        _serve(door)
+    os._exit(0)
+
+
+def _serve(door: socket.socket) -> None:
     import kmr_cli.__main__  # first, so that NumPy starts no thread
     import kmr_cli.cli
     import kmr_cli.process.child  # noqa: F401
     from kmr_cli.formats.common.frameworks import require
 
     gc.disable()  # imports make no garbage worth looking for
-    line = socket.socket(fileno=number)
-    line.set_inheritable(False)
     wanted, wants = os.pipe()
     if os.environ.get("KERAS_BACKEND") == "torch":
         require("keras", "dev")
@@ -172,22 +184,30 @@ def serve(number: int) -> None:
     os.set_blocking(wanted, False)
     os.set_blocking(wants, False)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # keepers leave no zombies
-    while True:
-        request, streams, _, _ = socket.recv_fds(line, _WORDS, 8)
-        if not request:
-            return
-        for name in _wishes(wanted):
-            require(name, "dev")
-        gc.freeze()  # what is shared stays to the end, and stays shared: collections of forks pass it by
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Python counts the threads of NumPy's BLAS, which knows what a fork is
-            pid = os.fork()
-        if pid == 0:
-            line.close()
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            os._exit(_keep(pickle.loads(request), streams, wants))
-        for stream in streams:
-            os.close(stream)
+    lines = [door.accept()[0]]
+    while lines:
+        for line in select.select([door, *lines], [], [])[0]:
+            if line is door:
+                lines.append(door.accept()[0])
+                continue
+            request, streams, _, _ = socket.recv_fds(line, _WORDS, 8)
+            if not request:
+                lines.remove(line)
+                line.close()
+                continue
+            for name in _wishes(wanted):
+                require(name, "dev")
+            gc.freeze()  # what is shared stays to the end, and stays shared: collections of forks pass it by
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # Python counts the threads of NumPy's BLAS, which knows what a fork is
+                pid = os.fork()
+            if pid == 0:
+                for each in (door, *lines):
+                    each.close()
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                os._exit(_keep(pickle.loads(request), streams, wants))
+            for stream in streams:
+                os.close(stream)
 
 
 def _wishes(wanted: int) -> list[str]:
