@@ -54,7 +54,7 @@ def make_report(run: Run, policy: Policy, masks: Sequence[Mask], tried: Sequence
         verdict, run.info.path, run.info.format, run.passes, tuple(tried), taps, tuple(findings), tuple(_pictures(run)),
         tuple(dict.fromkeys(run.inconclusive)), _unmatched(run, policy, findings),
         training_mode(run.session) is not None,
-        basis=basis, not_examined=tuple(not_examined(run, masks, tried, basis)),
+        basis=basis, not_examined=tuple(not_examined(run, masks, tried, verdict, basis)),
         grounds=grounds(run, policy, masks, findings), proof=proof, outputs=outputs, claims_held=run.held,
     )  # fmt: skip
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 from kmr_cli.batch.likely_masks import likely_masks, masking_layers
+from kmr_cli.check.rules.possible import POSSIBLE_MIX
 from kmr_cli.check.run import Run
 from kmr_cli.config.masks import Mask
 from kmr_cli.formats.interface import RemarkingSession, training_mode
-from kmr_cli.records import UNEXAMINED_MASKS, UNSEEN_LAYERS, Basis
+from kmr_cli.records import UNEXAMINED_MASKS, UNSEEN_LAYERS, Basis, Verdict
 
+OPEN = ("unknown", "state")
+"""Answers of a graph that leave open whether samples meet."""
 BY_PASSES_ALONE = (
     "beyond the batches that were run: failures, NaN in a sample (KMR108), last bits (KMR303), masks and state, of"
     " which a proof says nothing"
@@ -17,13 +20,16 @@ BY_PASSES_ALONE = (
 """What a proven model was looked at for by passes alone."""
 
 
-def not_examined(run: Run, masks: Sequence[Mask], tried: Collection[int], basis: Basis = "evidence") -> Iterator[str]:
+def not_examined(
+    run: Run, masks: Sequence[Mask], tried: Collection[int], verdict: Verdict, basis: Basis
+) -> Iterator[str]:
     """Modes, likely masks and batch sizes; one line each.
 
     Args:
         run: the check, done.
         masks: that were checked.
         tried: every batch size.
+        verdict: of the check.
         basis: of the verdict.
     """
     yield "training mode" if training_mode(run.session) is None else "inference mode"
@@ -48,6 +54,8 @@ def not_examined(run: Run, masks: Sequence[Mask], tried: Collection[int], basis:
     if basis == "proof":
         yield BY_PASSES_ALONE
         return
+    if verdict != "fail":
+        yield from _other_data(run)
     for name in run.rare.unknown(run.batch):
         yield f"ids of input {name!r} that no pass held: the file doesn't say how many there are"
     most = run.info.batch_range[1]
@@ -59,6 +67,25 @@ def not_examined(run: Run, masks: Sequence[Mask], tried: Collection[int], basis:
         yield f"batch sizes above {max(tried)}{why}"
     elif run.info.fixed_batch is not None:
         yield f"batch sizes other than {run.info.fixed_batch}"
+
+
+def _other_data(run: Run) -> Iterator[str]:
+    """Data that no pass held may be treated otherwise: one number that is asked for, one id when many want it.
+
+    Where the graph lets samples meet, KMR111 names the operator; where it keeps them apart, nothing is left.
+    """
+    if run.evidence.size == 1:
+        return
+    if run.structure is None:
+        yield f"data unlike what was run, which only a proof covers: {run.skipped[POSSIBLE_MIX.code]}"
+        return
+    open_ = [
+        claim for tap in run.outputs if (claim := run.structure.claim(run.evidence.names, tap)) and claim.answer in OPEN
+    ]
+    if open_:
+        more = f", nor {len(open_) - 1} more" if len(open_) > 1 else ""
+        what = f"the graph does not decide output {open_[0].output!r}{more}"
+        yield f"data unlike what was run, which only a proof covers: {what} ({open_[0].reason})"
 
 
 def _layers(run: Run) -> Iterator[str]:

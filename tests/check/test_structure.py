@@ -64,6 +64,15 @@ def test_without_it_the_verdict_rests_on_evidence(tmp_path):
     assert (report.verdict, report.basis, report.proof) == ("pass", "evidence", None)
     assert [one.rule for one in report.grounds.skipped if "graph" in one.why] == ["KMR111"]
     assert any("batch sizes above" in line for line in report.not_examined)
+    (line,) = [line for line in report.not_examined if line.startswith("data unlike")]
+    assert line.endswith("the format hands out no graph to prove it by")
+
+
+def test_what_the_graph_does_not_decide_is_not_examined(tmp_path):
+    report = checked(onnx_models.scan(), tmp_path)
+    assert (report.verdict, report.basis) == ("pass", "evidence")
+    (line,) = [line for line in report.not_examined if line.startswith("data unlike")]
+    assert "the graph does not decide output " in line
 
 
 def test_at_a_fixed_batch_it_holds_for_that_size(tmp_path):
