@@ -99,7 +99,7 @@ class _Frame:
     def _block(self, block: Any, arguments: list[Any]) -> list[Any]:
         inputs = list(block.inputs())
         if len(inputs) != len(arguments):
-            raise NotFollowedError("it is called with arguments that its code leaves out")
+            raise NotFollowedError("its code takes a different number of arguments")
         for value, argument in zip(inputs, arguments, strict=True):
             self._values[value.debugName()] = argument
         for node in block.nodes():
@@ -147,7 +147,7 @@ def _several(values: list[Any]) -> Any:
 
 def _called(name: str, owner: Any, *arguments: Any) -> Any:
     if not isinstance(owner, _kind()):
-        raise NotFollowedError(f"it calls {name} of an object that is no module")
+        raise NotFollowedError(f"it calls {name} on an object that isn't a module")
     return owner(*arguments) if name == "forward" else owner.method(name, arguments)
 
 
@@ -157,13 +157,13 @@ def _operator(node: Any, given: list[Any]) -> Any:
 
     full, _, _ = node.schema().partition("(")
     if not full.strip():
-        raise NotFollowedError(f"{node.kind()} is of TorchScript alone")
+        raise NotFollowedError(f"{node.kind()} exists in TorchScript only")
     name, _, overload = full.partition(".")
     space, _, plain = name.partition("::")
     try:
         operator = getattr(getattr(getattr(torch.ops, space), plain), overload or "default")
     except AttributeError:
-        raise NotFollowedError(f"{full} is of TorchScript alone") from None
+        raise NotFollowedError(f"{full} exists in TorchScript only") from None
     arguments = operator._schema.arguments
     if len(arguments) != len(given):
         raise NotFollowedError(f"{full} takes other arguments in this release of torch")
