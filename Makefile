@@ -21,7 +21,7 @@ DEMO := kmr-inspect sample sample_models/digits.keras --layer conv1 --index 4 --
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test attack lint bench detection proof models clean
+.PHONY: help demo test attack fuzz lint bench detection proof models clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf 'make %-9s %s\n' "$$name" "$$what"; done
@@ -35,6 +35,9 @@ test: .venv/dev-installed ## run all tests against the installed package
 
 attack: .venv/dev-installed ## run all bad files with the refusal lifted, in the sandbox
 	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -m attack tests/scan
+
+fuzz: .venv/dev-installed ## read 10,000 damaged files with each reader
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -m fuzz tests/scan
 
 lint: .venv/dev-installed ## check style, types, the screens in README.md and docs/reference.md
 	@$(BIN)/ruff check

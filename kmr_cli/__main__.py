@@ -17,7 +17,9 @@ def main() -> None:
     """Run the command line and leave with its exit code."""
     try:
         _fill_streams()
-        signal.signal(signal.SIGTERM, _terminate)
+        for number in _ENDING:
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+                signal.signal(number, _terminate)
         from kmr_cli.process.search_path import leave_out_current_folder
 
         leave_out_current_folder()  # which python -m puts first
@@ -27,19 +29,27 @@ def main() -> None:
     except KeyboardInterrupt:  # while the first modules were imported
         sys.stderr.write("interrupted\n")
         code = 130
-    except _TerminatedError:  # everything is cleaned up: now die of it as if it had not been caught
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGTERM)
+    except _TerminatedError as exc:  # everything is cleaned up: now die of it as if it had not been caught
+        signal.signal(exc.number, signal.SIG_DFL)
+        os.kill(os.getpid(), exc.number)
         code = 1
     sys.exit(code)
 
 
 class _TerminatedError(BaseException):
-    """SIGTERM, as an exception: temporary files are removed and the child is ended on the way out."""
+    """A signal as an exception: temporary files are removed and the child is ended on the way out."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
 
 
-def _terminate(_number: int, _frame: object) -> None:
-    raise _TerminatedError
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
+"""To end, from whoever supervises this program, and from a terminal that is closed."""
+
+
+def _terminate(number: int, _frame: object) -> None:
+    raise _TerminatedError(number)
 
 
 def _fill_streams() -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from importlib import import_module
 
+_LONGEST = 2000
+"""Characters of a message."""
+
 
 class KmrError(Exception):
     """An expected failure. The command line shows it as one line with a hint, never as a traceback.
@@ -17,6 +20,8 @@ class KmrError(Exception):
     """
 
     def __init__(self, message: str, hint: str | None = None) -> None:
+        if len(message) > _LONGEST:  # what libraries say may hold the file's bytes
+            message = f"{message[: _LONGEST - 1]}…"
         super().__init__(message, hint)
         self.message = message
         self.hint = hint

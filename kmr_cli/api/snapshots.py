@@ -51,4 +51,5 @@ def snapshot_of(
     return Snapshot(
         info.path, info.format, info.writer, versions_of(info.format), asked.source, batch_size(arrays), asked.seed,
         dict(asked.shapes), sketch_inputs(arrays, info), outputs, sides, taps, info.separator,
+        trusted=opened.trusted,
     )  # fmt: skip

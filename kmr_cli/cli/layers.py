@@ -68,7 +68,7 @@ def command(
     clock = Clock()
     goal = target.target("layers", format_, output, force=force, sources=[model])
     opening = options.open_options(imports, signature, tags, method, constants, trust)
-    limits = options.typed_limits()
+    limits = options.typed_limits(options.decided())
     if shapes:
         info = _run(model, opening, shapes, limits, debug)
     else:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from kmr_cli.config.limits import Limits
     from kmr_cli.config.per_model import ModelSettings
+    from kmr_cli.config.project_file import Decided
     from kmr_cli.config.pyproject import Settings
     from kmr_cli.formats.interface import OpenOptions
     from kmr_cli.records import SampleShape
@@ -59,7 +60,16 @@ def limits(command: Command) -> Command:
     return command
 
 
-def typed_limits(decided: Settings | None = None) -> Limits:
+def decided() -> Decided:
+    """What ``[tool.kmr-inspect]`` says of limits, for commands that ask it for nothing else."""
+    from pathlib import Path
+
+    from kmr_cli.config.project_file import decided_limits
+
+    return decided_limits(Path.cwd())
+
+
+def typed_limits(decided: Settings | Decided | None = None) -> Limits:
     """What the model's process may take: as typed, else as ``[tool.kmr-inspect]`` says."""
     from kmr_cli.config.limits import limits_of
 

@@ -44,9 +44,10 @@ def command(
     from kmr_cli.render.screen.scan import show_scan
 
     goal = target("scan", format_, output, force=force, sources=models)
+    limits = options.typed_limits(options.decided())
     with options.Messages() as messages:
         told = outcomes.Outcomes("scan", goal, strict=strict, several=len(models) > 1, messages=messages)
-        work = partial(_scan, debug=debug, limits=options.typed_limits())
+        work = partial(_scan, debug=debug, limits=limits)
         with closing(jobs_module.run_each(models, work, jobs=jobs, messages=messages, debug=debug)) as finished:
             for one in finished:
                 if one.result is None:

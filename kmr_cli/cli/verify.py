@@ -75,7 +75,7 @@ def command(
             fork=True,
             debug=debug,
             report=messages,
-            limits=options.typed_limits(),
+            limits=options.typed_limits(options.decided()),
         )
         for line in lines:
             differs = differs or line.standing == "differs"

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import difflib
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kmr_cli.config.batch_sizes import checked_sizes
-from kmr_cli.config.limits import limits_of
 from kmr_cli.config.per_model import ModelSettings, PerModel, parse_models, settings_of
+from kmr_cli.config.project_file import SECTION, Decided, limit, read_section
 from kmr_cli.config.tolerance import Tolerance
 from kmr_cli.errors import KmrError
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-_SECTION = "tool.kmr-inspect"
 _NUMBERS = ("rtol", "atol", "ulp")
 
 
@@ -58,55 +51,36 @@ def read_settings(folder: Path) -> Settings:
     Raises:
         KmrError: the file is not TOML, or the section holds something unknown.
     """
-    for place in (folder, *folder.parents):
-        file = place / "pyproject.toml"
-        if file.is_file():
-            return _parse(file)
-    return Settings()
+    found = read_section(folder)
+    return Settings() if found is None else _parse(*found)
 
 
-def _parse(file: Path) -> Settings:
-    try:
-        section = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("kmr-inspect", {})
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as exc:
-        raise KmrError(f"{file}: cannot be read ({exc})") from exc
-    if not isinstance(section, dict):
-        raise KmrError(f"{file}: {_SECTION} must be a table", f"begin it with [{_SECTION}]")
+def _parse(file: Path, section: dict[str, Any]) -> Settings:
     known = [name.replace("_", "-") for name in Settings.__dataclass_fields__]
     values: dict[str, Any] = {}
     for key, value in section.items():
         if key not in known:
-            raise KmrError(f"{file}: [{_SECTION}] has an unknown key {key!r}", f"known keys are {', '.join(known)}")
+            raise KmrError(f"{file}: [{SECTION}] has an unknown key {key!r}", f"known keys are {', '.join(known)}")
         if key == "tolerance":
             values[key] = _tolerance(file, value)
             continue
         if key == "models":
-            values[key] = parse_models(file.absolute(), _SECTION, value)
+            values[key] = parse_models(file.absolute(), SECTION, value)
             continue
-        if key in ("timeout", "memory", "sandbox"):
-            values[key] = _limit(file, key, value)
+        if key in Decided._fields:
+            values[key] = limit(file, key, value)
             continue
         if key == "batch-sizes":
             values["batch_sizes"] = _batch_sizes(file, value)
             continue
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise KmrError(f"{file}: [{_SECTION}] {key} must be a list of strings", f'{key} = ["…"]')
+            raise KmrError(f"{file}: [{SECTION}] {key} must be a list of strings", f'{key} = ["…"]')
         values[key.replace("-", "_")] = tuple(value)
     return Settings(**values)
 
 
-def _limit(file: Path, key: str, value: object) -> float | int | str | None:
-    try:
-        if key == "sandbox":
-            return limits_of(sandbox=value if isinstance(value, str) else repr(value)).sandbox
-        return limits_of(timeout=value).timeout if key == "timeout" else limits_of(memory=value).memory
-    except KmrError as exc:
-        example = {"timeout": "timeout = 60", "memory": 'memory = "4G"', "sandbox": 'sandbox = "required"'}[key]
-        raise KmrError(f"{file}: [{_SECTION}] {key}: {exc.message}", example) from exc
-
-
 def _batch_sizes(file: Path, value: object) -> tuple[int, ...]:
-    problem, hint = f"{file}: [{_SECTION}] batch-sizes", "batch-sizes = [1, 8, 32, 64]"
+    problem, hint = f"{file}: [{SECTION}] batch-sizes", "batch-sizes = [1, 8, 32, 64]"
     if not isinstance(value, list):
         raise KmrError(f"{problem} must be a list of whole numbers", hint)
     try:
@@ -116,8 +90,8 @@ def _batch_sizes(file: Path, value: object) -> tuple[int, ...]:
 
 
 def _tolerance(file: Path, table: object) -> tuple[tuple[str, Tolerance], ...]:
-    hint = f'under [{_SECTION}.tolerance], write: "dense*" = {{ rtol = 1e-3, atol = 1e-5 }}'
-    problem = f"{file}: [{_SECTION}.tolerance]"
+    hint = f'under [{SECTION}.tolerance], write: "dense*" = {{ rtol = 1e-3, atol = 1e-5 }}'
+    problem = f"{file}: [{SECTION}.tolerance]"
     if not isinstance(table, dict):
         raise KmrError(f"{problem} must be a table of layers", hint)
     found = []

@@ -231,7 +231,8 @@ class Child:
         try:  # the child never returns from here
             for other in (self, *_children):  # the lines of other children are none of its business
                 other._channel.close()
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, signal.SIG_DFL)
             os.setsid()  # Ctrl-C in the terminal reaches the parent alone, which then ends this process
             die_with(parent)
             os.environ.update(self._homes())

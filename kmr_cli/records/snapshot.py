@@ -106,6 +106,7 @@ class Snapshot(Shown):
         taps: in the order in which they ran; the model's outputs last.
         separator: of the parts of a layer's path.
         schema: version of the file, which decides how sketches are made.
+        trusted: the model was loaded whatever a scan found in it.
     """
 
     path: str
@@ -122,6 +123,7 @@ class Snapshot(Shown):
     taps: tuple[TapSketch, ...]
     separator: str = "/"
     schema: int = 2
+    trusted: bool = False
 
     def _brief(self) -> str:
         return f"{self.path!r}, {self.size} samples, {len(self.taps)} tensors"

@@ -95,6 +95,7 @@ def _snapshot_of(document: Value) -> Snapshot:
         taps=tuple(_tap(tap, size, schema) for tap in document["taps"].items()),
         separator=document["separator"].name(),
         schema=schema,
+        trusted="trusted" in model and model["trusted"].flag(),
     )
     _refuse_contradictions(snapshot)
     return snapshot

@@ -23,7 +23,8 @@ def dump(snapshot: Snapshot) -> str:
     head = {
         "schema": SCHEMA,
         "kind": "kmr-inspect snapshot",
-        "model": {"path": Path(snapshot.path).name, "format": snapshot.format, "writer": snapshot.writer},
+        "model": {"path": Path(snapshot.path).name, "format": snapshot.format, "writer": snapshot.writer}
+        | ({"trusted": True} if snapshot.trusted else {}),
         "versions": dict(sorted(snapshot.versions.items())),
         "batch": {
             "source": snapshot.source,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bad_files import SAMPLES, collector
+from bad_files import DAMAGED, SAMPLES, collector
 from kmr_cli.formats.savedmodel.describe import messages
 
 CASES, bad = collector()
@@ -199,5 +199,22 @@ def reads_from_a_server(folder: Path) -> Path:
             function = library.add()
             function.signature.name = name
             function.node_def.add(name="bad", op=operation).attr["f"].func.name = "inner"
+
+    return directory(folder, change)
+
+
+@bad(DAMAGED)
+def tensor_without_a_number(folder: Path) -> Path:
+    """A tensor is a node and a number: found by fuzzing."""
+
+    def change(meta_graph: Any) -> None:
+        output = next(iter(meta_graph.signature_def["serving_default"].outputs.values()))
+        node = next(one for one in meta_graph.graph_def.node if one.name == output.name.partition(":")[0])
+        called = node.attr["f"].func.name
+        library = meta_graph.graph_def.library.function
+        function = next(one for one in library if one.signature.name == called)
+        inside = next(one for one in function.node_def if any(":" in entry for entry in one.input))
+        place = next(place for place, entry in enumerate(inside.input) if ":" in entry)
+        inside.input[place] += "0*\x07"
 
     return directory(folder, change)

@@ -171,3 +171,9 @@ def test_a_live_model_has_no_file_to_trust():
     torch = pytest.importorskip("torch")
     with pytest.raises(KmrError, match="trust are for model files"):
         check_batch_axis(torch.nn.Linear(2, 2), trust=True)
+
+
+@pytest.mark.parametrize("trust", [True, False])
+def test_a_snapshot_tells_of_trust(trust):
+    with open_model(SAMPLES / "digits.onnx", trust=trust) as model:
+        assert model.snapshot(size=2).trusted == trust

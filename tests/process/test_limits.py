@@ -55,6 +55,15 @@ def test_limits_that_suffice_change_nothing():
         assert model.sample("conv2", 0)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc")
+@pytest.mark.parametrize("command", ["layers", "scan", "sample"])
+def test_what_the_project_decides_holds_for_commands_that_only_read(command, tmp_path, monkeypatch, capsys):
+    (tmp_path / "pyproject.toml").write_text('[tool.kmr-inspect]\nmemory = "1M"\n')
+    monkeypatch.chdir(tmp_path)
+    assert run([command, str(MODEL), *(["-l", "*", "-i", "0"] if command == "sample" else [])]) == 4
+    assert "more memory than the 1 MiB that it may" in capsys.readouterr().err
+
+
 def test_what_a_child_may_do(importing):
     """No core dumps, no endless files, folders of its own: it tells the test itself."""
     said = importing(

@@ -337,6 +337,16 @@ def test_inconclusive_has_another_name_in_earlier_files(version, validator):
         assert '"index":"inconclusive"' in dump(found)
 
 
+def test_trust_is_told(validator):
+    plain = parse((GOLDEN / "snapshot_version_2.kmr.json").read_text(), "s")
+    assert "trusted" not in dump(plain)
+    text = dump(replace(plain, trusted=True))
+    validator.validate(json.loads(text))
+    assert '"trusted": true' in text
+    assert parse(text, "s").trusted
+    assert not parse(text.replace('"trusted": true', '"trusted": false'), "s").trusted
+
+
 def test_files(tmp_path):
     path = tmp_path / "s.kmr.json"
     with pytest.raises(SnapshotError, match="no such file"):

@@ -151,7 +151,9 @@ class Window(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         """See :class:`io.RawIOBase`."""
-        wanted = max(0, min(len(buffer), self._size - self._at))
+        wanted = min(len(buffer), self._size - self._at)
+        if wanted <= 0:  # a damaged file points further than a file can be long
+            return 0
         self._file.seek(self._start + self._at)
         read = self._file.readinto(memoryview(buffer)[:wanted]) or 0
         self._at += read

@@ -17,6 +17,9 @@ from kmr_cli.formats.savedmodel.describe import messages, operators
 
 CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderWithDefault", "PlaceholderV2"})
+_AGAIN = "copy or save the model again"
+_MOST_OUTPUTS = 1_000_000
+"""Of one operation: a split into pieces, a batch put apart."""
 _MAX_DEPTH = 200
 """Calls within calls. A function that calls itself would never end; real models stay below ten."""
 
@@ -169,7 +172,7 @@ class Graph:
             return
         placeholder = messages.NodeDef(name=f"{name}/_fed_{feed.rpartition(':')[2]}", op="Placeholder")
         types = self._raw_types(raw)
-        index = int(feed.rpartition(":")[2])
+        index = _number(feed.rpartition(":")[2], feed)
         placeholder.attr["dtype"].type = types[index] if index < len(types) else 0
         kept = raw.attr["_output_shapes"].list.shape if "_output_shapes" in raw.attr else ()
         if index < len(kept):
@@ -281,7 +284,7 @@ class Graph:
             if entry.startswith("^"):
                 return f"^{prefix}{name}"
             output, _, index = rest.partition(":")
-            return f"{prefix}{name}:{self.offset(local[name], output) + int(index or 0)}"
+            return f"{prefix}{name}:{self.offset(local[name], output) + _number(index or '0', entry)}"
         if name in arguments:
             return "^" + producer(arguments[name]) if entry.startswith("^") else arguments[name]
         raise ModelFileError(f"{self._where}: {prefix + entry!r} leads nowhere", "copy or save the model again")
@@ -399,15 +402,32 @@ class Graph:
 
 
 def with_index(tensor: str) -> str:
-    """``name`` as ``name:0``, the way every tensor is named here."""
-    return tensor if ":" in tensor else tensor + ":0"
+    """``name`` as ``name:0``, the way every tensor is named here.
+
+    Raises:
+        ModelFileError: what stands behind the colon is no number.
+    """
+    _, colon, index = tensor.partition(":")
+    if not colon:
+        return tensor + ":0"
+    _number(index, tensor)
+    return tensor
+
+
+def _number(text: str, tensor: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 9:
+        raise ModelFileError(f"the graph names a tensor {tensor[:200]!r}, which there cannot be", _AGAIN)
+    return int(text)
 
 
 def _argument_types(argument: Any, attr: Any) -> list[int]:
     if argument.type_list_attr:
         return list(attr(argument.type_list_attr).list.type)
     kind = argument.type or attr(argument.type_attr).type
-    return [kind] * (attr(argument.number_attr).i if argument.number_attr else 1)
+    count = attr(argument.number_attr).i if argument.number_attr else 1
+    if count > _MOST_OUTPUTS:
+        raise ModelFileError(f"an operation of the graph claims {count:,} outputs", _AGAIN)
+    return [kind] * count
 
 
 def _default(definition: Any, key: str) -> Any:
