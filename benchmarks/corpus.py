@@ -1,9 +1,10 @@
-"""Export third-party architectures as .pt2 and ONNX, for benchmarks/proof.py --corpus.
+"""Export third-party architectures as .pt2, ONNX and TorchScript, for benchmarks/proof.py --corpus.
 
-Usage: python benchmarks/corpus.py FOLDER [--only WORD] [--onnx N]
+Usage: python benchmarks/corpus.py FOLDER [--only WORD] [--formats NAME ...] [--seconds N]
 
 Needs transformers, timm and torchvision beside torch, which no extra of ours brings. Weights are random and widths
-small: the proof reads neither. What does not export is named and left out; files that are there already are kept.
+small: the proof reads neither. What does not export is named in FOLDER/left_out.txt and not tried again; files that
+are there already are kept, so that a run that ends after some seconds is gone on with by the next.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+import time
 import types
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -61,6 +64,7 @@ WIDTHS: dict[str, Any] = {
     "decoder_start_token_id": 0, "ffn_dim": 64, "word_embed_proj_dim": 32, "num_conv_pos_embeddings": 16,
     "num_conv_pos_embedding_groups": 2,
 }  # fmt: skip
+SUFFIXES = {"pt2": ".pt2", "onnx": ".onnx", "torchscript": ".pt"}
 Entry = tuple[str, Callable[[], nn.Module], dict[str, Tensor]]
 
 
@@ -142,35 +146,45 @@ def entries() -> Iterator[Entry]:
 def export(build: Callable[[], nn.Module], inputs: dict[str, Tensor], path: Path) -> None:
     """Write one file, with any number of samples."""
     model = build().eval()
-    free = {0: torch.export.Dim.AUTO}
-    if path.suffix == ".onnx":
-        torch.onnx.export(
-            model, tuple(inputs.values()), str(path), dynamo=True, external_data=False, verbose=False, opset_version=20,
-            dynamic_shapes=tuple({0: torch.export.Dim("batch")} for _ in inputs), input_names=list(inputs),
-        )  # fmt: skip
-        return
+    given = tuple(inputs.values())
     with torch.no_grad():
-        program = torch.export.export(model, tuple(inputs.values()), dynamic_shapes=tuple(free for _ in inputs))
-    torch.export.save(program, path)
+        if path.suffix == ".onnx":
+            torch.onnx.export(
+                model, given, str(path), dynamo=True, external_data=False, verbose=False, opset_version=20,
+                dynamic_shapes=tuple({0: torch.export.Dim("batch")} for _ in inputs), input_names=list(inputs),
+            )  # fmt: skip
+        elif path.suffix == ".pt":
+            torch.jit.save(torch.jit.trace(model, given, check_trace=False), path)
+            # Such files hold no shapes.
+            np.savez(path.with_suffix(".npz"), **{name: value.numpy() for name, value in inputs.items()})
+        else:
+            free = {0: torch.export.Dim.AUTO}
+            torch.export.save(torch.export.export(model, given, dynamic_shapes=tuple(free for _ in inputs)), path)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--only", default="", help="architectures with this in their name")
-    parser.add_argument("--onnx", type=int, default=3, help="every how-manieth is also written as ONNX; 0 for none")
+    parser.add_argument("--only", default="", help="files with this in their name")
+    parser.add_argument("--formats", nargs="+", choices=SUFFIXES, default=list(SUFFIXES))
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="start none after this time")
     options = parser.parse_args()
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
     # Its compiled operators, which no model here uses, may have been built for another torch.
     sys.modules["torchvision._meta_registrations"] = types.ModuleType("_meta_registrations")
     options.folder.mkdir(exist_ok=True, parents=True)
+    note = options.folder / "left_out.txt"
+    left_out = note.read_text() if note.exists() else ""
     torch.set_num_threads(1)
-    for number, (name, build, inputs) in enumerate(entries()):
-        for suffix in (".pt2", *((".onnx",) if options.onnx and number % options.onnx == 0 else ())):
+    start = time.monotonic()
+    for name, build, inputs in entries():
+        for suffix in (SUFFIXES[one] for one in options.formats):
             path = options.folder / f"{name}{suffix}"
-            if options.only not in path.name or path.exists():
+            if options.only not in path.name or path.exists() or f"{path.name}: " in left_out:
                 continue
+            if time.monotonic() - start > options.seconds:
+                return 1
             torch.manual_seed(0)
             try:
                 export(build, inputs, path)
@@ -178,7 +192,8 @@ def main() -> int:
             except Exception as exc:
                 path.unlink(missing_ok=True)
                 reason = (str(exc).strip().splitlines() or [""])[0][:100]
-                print(f"{path.name}: left out, {type(exc).__name__}: {reason}", flush=True)
+                with note.open("a") as file:
+                    print(f"{path.name}: left out, {type(exc).__name__}: {reason}", file=file, flush=True)
     return 0
 
 

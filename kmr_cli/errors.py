@@ -70,15 +70,15 @@ class UnsafeModelError(KmrError):
 
 
 class LimitError(KmrError):
-    """Something took longer, or more memory, than allowed."""
+    """Something took longer, or more memory, than it may."""
 
 
 class CertificateError(KmrError):
-    """A certificate that cannot be read, or that kmr-inspect did not write."""
+    """A certificate that cannot be read, or is none of this program."""
 
 
 class ProofError(KmrError):
-    """A pass contradicts what the structural proof claims: a bug in this program, never in the model."""
+    """A pass contradicts what the structural proof claims: a fault of this program, never of the model."""
 
 
 class OutputError(KmrError):

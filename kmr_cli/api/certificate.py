@@ -18,8 +18,9 @@ from kmr_cli.config.constants import constants_of
 from kmr_cli.config.limits import NONE, Limits
 from kmr_cli.config.policy import Policy
 from kmr_cli.errors import KmrError, LimitError, UnsafeModelError
+from kmr_cli.formats import FORMATS, load_format
 from kmr_cli.formats.files import inside
-from kmr_cli.formats.interface import OpenOptions
+from kmr_cli.formats.interface import OpenOptions, optional
 from kmr_cli.records import Report, StructuralProof
 from kmr_cli.records.certificate import CertificateLine, Standing
 from kmr_cli.records.proof import SEPARATE
@@ -73,8 +74,9 @@ def verify(
         return  # whatever else it says, it says of another model
     opening = opening_of(certificate, imports, trust=trust)
     with Model(str(model), opening, fork=fork, debug=debug, report=report, limits=limits) as opened:
-        yield from _proof(certificate, opened)
-        yield from _consistent(certificate)
+        data = _data_of_proof(opened, again)
+        yield from _proof(certificate, opened, data)
+        yield from _consistent(certificate, made_again=data is not None)
         yield from _passes(certificate, opened, again)
         yield from _versions(certificate, opened)
     date = certificate.text("run", "date")
@@ -136,17 +138,29 @@ def _files(certificate: Certificate, model: Path) -> Iterator[CertificateLine]:
 # -- the proof
 
 
-def _proof(certificate: Certificate, model: Model) -> Iterator[CertificateLine]:
+def _data_of_proof(model: Model, again: Again | None) -> tuple[str, ...] | None:
+    """What the proof is made again with, nothing for most formats; None where it takes data and there are none."""
+    if not (
+        model.info.format in FORMATS and optional(load_format(model.info.format), "EXPORTED")
+    ):  # whatever the certificate says
+        return ()
+    return (again and again.inputs) or None
+
+
+def _proof(certificate: Certificate, model: Model, data: tuple[str, ...] | None) -> Iterator[CertificateLine]:
     said = certificate.predicate["proof"]
     if said is None:
         yield _line("stated", "no proof: the verdict rests on passes alone")
         return
+    if data is None:
+        yield _line("stated", "a proof that takes data to make: --rerun --input FILE makes it again")
+        return
     try:
-        found = model.prove()
+        found = model.prove(data) if data else model.prove()
     except (UnsafeModelError, LimitError):  # which says nothing of the certificate
         raise
     except KmrError as exc:
-        yield _line("differs", f"the proof can't be repeated: {exc.message}")
+        yield _line("differs", f"the proof can't be made again: {exc.message}")
         return
     claims = {one["name"]: one["claim"] for one in said["outputs"]}
     now = {claim.output: claim.answer for claim in found.outputs}
@@ -158,25 +172,27 @@ def _proof(certificate: Certificate, model: Model) -> Iterator[CertificateLine]:
             _line("differs", f"output {name!r}: {claims[name]} there, {now.get(name, 'gone')} here") for name in weaker
         )
     elif gone or said["separate"] != found.separate:
-        what = f"output {gone[0]!r} is not in it" if gone else "it doesn't follow from what it says about the outputs"
+        what = f"output {gone[0]!r} is not in it" if gone else "it doesn't follow from what it says of the outputs"
         yield _line("differs", f"the proof: {what}")
     elif sizes != (found.fixed, found.least, found.most):
         yield _line("differs", f"the batch sizes that the proof holds for; here {found.sizes}")
+    elif said["shapes"] != list(found.shapes):
+        yield _line("differs", f"the inputs that the proof holds for; here {found.inputs}")
     else:
         yield _line("recomputed", f"the proof: {_told(found)}")
     if said["rules"] != found.table:
         again = "" if weaker else ", which prove it again"
-        yield _line("note", f"the rules here ({found.table}) differ from those there ({said['rules']}){again}")
+        yield _line("note", f"other rules are at work here ({found.table}) than there ({said['rules']}){again}")
 
 
 def _told(found: StructuralProof) -> str:
     if found.separate:
-        return f"samples never mix, for every input, {found.sizes}"
+        return f"samples never mix, {found.inputs}, {found.sizes}"
     proven = sum(claim.separate for claim in found.outputs)
     return f"{proven} of {len(found.outputs)} outputs proven {found.sizes}"
 
 
-def _consistent(certificate: Certificate) -> Iterator[CertificateLine]:
+def _consistent(certificate: Certificate, *, made_again: bool) -> Iterator[CertificateLine]:
     """Whether the verdict is what the rest of the certificate amounts to."""
     said = certificate.predicate
     failing = [one for one in said["findings"] if one["severity"] == "error" and not one["allowed"]]
@@ -186,7 +202,7 @@ def _consistent(certificate: Certificate) -> Iterator[CertificateLine]:
         yield _line("differs", f"{told}: its findings make that {expected}")
     elif said["basis"] == "proof" and not (said["proof"] and (said["proof"]["separate"] or not said["evidence"])):
         yield _line("differs", f"{told}: the proof in it doesn't prove every output")
-    elif said["basis"] == "proof" and said["verdict"] == "pass":
+    elif said["basis"] == "proof" and said["verdict"] == "pass" and made_again:
         yield _line("recomputed", f"{told}: it follows from the proof and the findings")
     else:
         yield _line("stated", f"{told}: it follows from the findings")
@@ -218,8 +234,8 @@ def _passes(certificate: Certificate, model: Model, again: Again | None) -> Iter
 
 def _data(said: Mapping[str, Any] | None) -> str:
     if said is None:
-        return "data that it doesn't describe"
-    return f"synthetic data of seed {said['seed']}" if said["source"] == "synthetic" else "its maker's own data"
+        return "data of which it says nothing"
+    return f"synthetic data of seed {said['seed']}" if said["source"] == "synthetic" else "data of its maker's"
 
 
 def _run_again(certificate: Certificate, model: Model, again: Again) -> Report:

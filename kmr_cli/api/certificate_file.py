@@ -149,6 +149,7 @@ _PROOF = {
     "separate": _is(bool),
     "batch_size": _is(int, None),
     "batch_sizes": _range,
+    "shapes": _texts,
     "rules": _is(str),
     "outputs": [{"name": _is(str), "claim": _is(str)}],
 }

@@ -25,12 +25,12 @@ COMMANDS = {
     "layers": "List the layers of MODEL.",
     "sample": "Show one sample's values at any layer of MODEL.",
     "check-batch-axis": "Check that the samples of a batch do not mix.",
-    "snapshot": "Save shapes, batch axes and values of MODEL to a file.",
+    "snapshot": "Keep shapes, batch axes and values of MODEL in a file.",
     "compare": "Compare MODEL with a snapshot or another model.",
-    "scan": "Scan MODEL for what could do harm, without loading it.",
-    "verify": "Check a certificate against MODEL.",
+    "scan": "Look for what could do harm in MODEL, without loading it.",
+    "verify": "Hold a certificate against MODEL.",
     "rules": "List the rules, or explain some.",
-    "doctor": "Show what is installed, and how models are sandboxed.",
+    "doctor": "Tell what is installed, and how models are contained.",
 }
 """Modules of this package with a click command of the same name, in the order of the help.
 
@@ -119,7 +119,7 @@ def run(arguments: list[str]) -> int:
         if typed and Path(typed).exists():
             import shlex
 
-            complain(f"{typed}: give a command before the model", f"kmr-inspect layers {shlex.quote(typed)}")
+            complain(f"{typed}: no command says what to do with it", f"kmr-inspect layers {shlex.quote(typed)}")
             return ExitCode.COULD_NOT
         import difflib
 

@@ -280,7 +280,13 @@ class TracedSession(Session, Protocol):
 
 @runtime_checkable
 class ExportableSession(Session, Protocol):
-    """A session on a model whose graph is known only where it is exported with data of some shape."""
+    """A session on a model whose graph is known only where it is run or exported with data of some shape.
+
+    Attributes:
+        cheap: whether that takes about as long as a pass, so that every check does it.
+    """
+
+    cheap: bool
 
     def graph_for(self, batch: Batch) -> Graph:
         """The model as a graph of operators, with the number of samples left open, for inputs of such shapes.

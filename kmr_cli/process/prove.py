@@ -10,7 +10,14 @@ import numpy as np
 from kmr_cli.check.training import IN_TRAINING
 from kmr_cli.errors import KmrError
 from kmr_cli.formats import all_formats, detect
-from kmr_cli.formats.interface import ExportableSession, OpenOptions, Session, TracedSession, optional
+from kmr_cli.formats.interface import (
+    ExportableSession,
+    OpenOptions,
+    Session,
+    TracedSession,
+    optional,
+    training_mode,
+)
 from kmr_cli.process.sessions import OPEN, LiveSessions, Sessions, Tell
 from kmr_cli.proof import verdict
 from kmr_cli.proof.graph import Graph
@@ -66,7 +73,13 @@ def _without_graph(message: str) -> KmrError:
 
 
 def proof_beside_passes(
-    path: str, options: OpenOptions, sessions: Sessions, tell: Tell, *, traces: bool = True
+    path: str,
+    options: OpenOptions,
+    sessions: Sessions,
+    tell: Tell,
+    *,
+    batch: Mapping[str, np.ndarray] | None = None,
+    traces: bool = True,
 ) -> tuple[Proof | None, str]:
     """The proof that a check of this file holds its passes against, or None and why there is none.
 
@@ -77,31 +90,57 @@ def proof_beside_passes(
         options: how to open it.
         sessions: the models that are open.
         tell: told what is done that takes time.
+        batch: that the model is checked with.
         traces: whether a model whose file holds no graph is traced, in the session that runs it.
     """
     if options.training:
         return None, IN_TRAINING
     try:
-        made, why = _graph_beside_passes(path, options, sessions, tell, traces=traces)
+        made, why = _graph_beside_passes(path, options, sessions, tell, batch, traces=traces)
         return (None, why) if made is None else (verdict.prove(made), "")
     except KmrError as exc:
         return None, f"the graph can't be read: {exc.message}"
 
 
 def _graph_beside_passes(
-    path: str, options: OpenOptions, sessions: Sessions, tell: Tell, *, traces: bool
+    path: str,
+    options: OpenOptions,
+    sessions: Sessions,
+    tell: Tell,
+    batch: Mapping[str, np.ndarray] | None,
+    *,
+    traces: bool,
 ) -> tuple[Graph | None, str]:
     live = isinstance(sessions, LiveSessions)
     format_ = None if live else detect(Path(path))
-    if format_ is not None and not optional(format_, "TRACED"):
+    in_session = format_ is None or optional(format_, "TRACED") or optional(format_, "EXPORTED")
+    if format_ is not None and not in_session:
         graph = optional(format_, "graph")
         if graph is None:
             return None, f"{format_.FILE} holds no graph to prove it by"
         return graph(Path(path), options), ""
     if not traces:
         return None, "the file holds no graph, and tracing one takes longer than the passes it would save"
-    session = sessions.get(path, options, tell)
-    if not isinstance(session, TracedSession):
-        return None, "a live module has no file that holds its graph, and exporting it takes longer than the passes"
-    tell("progress", "tracing the model's graph")
-    return session.graph(), ""
+    return _graph_of_open(sessions.get(path, options, tell), batch, tell)
+
+
+def proof_of_class(session: Session, batch: Mapping[str, np.ndarray], tell: Tell) -> tuple[Proof | None, str]:
+    """The same of a layer class, in the smallest model that holds it."""
+    if training_mode(session) is not None:
+        return None, IN_TRAINING
+    try:
+        made, why = _graph_of_open(session, batch, tell)
+        return (None, why) if made is None else (verdict.prove(made), "")
+    except KmrError as exc:
+        return None, f"the graph can't be read: {exc.message}"
+
+
+def _graph_of_open(session: Session, batch: Mapping[str, np.ndarray] | None, tell: Tell) -> tuple[Graph | None, str]:
+    """Of a model that its framework has loaded, where that takes about as long as a pass."""
+    if isinstance(session, TracedSession):
+        tell("progress", "tracing the model's graph")
+        return session.graph(), ""
+    if isinstance(session, ExportableSession) and session.cheap and batch is not None:
+        tell("progress", "following the model's code")
+        return session.graph_for(batch), ""
+    return None, "a live module has no file that holds its graph, and exporting it takes longer than the passes"

@@ -15,7 +15,7 @@ from kmr_cli.config.policy import Policy
 from kmr_cli.evidence.sample import take_samples
 from kmr_cli.formats.interface import OpenOptions, Taps
 from kmr_cli.formats.layer_class import open_class
-from kmr_cli.process.prove import proof_beside_passes
+from kmr_cli.process.prove import proof_beside_passes, proof_of_class
 from kmr_cli.process.sessions import OPEN, Sessions, Tell
 from kmr_cli.records import ModelInfo, Record, Report, TensorSpec
 from kmr_cli.snapshot.take import Taken, take
@@ -41,7 +41,7 @@ def check_batch_axis(
     With ``prove``, what its graph says is part of the verdict, where the format hands it out.
     """
     sessions.admit(path, options, report)
-    proof, unproven = proof_beside_passes(path, options, sessions, report) if prove else (None, NO_PROOF)
+    proof, unproven = proof_beside_passes(path, options, sessions, report, batch=batch) if prove else (None, NO_PROOF)
     return training_check.check_session(
         sessions.get(path, options, report),
         info,
@@ -74,9 +74,10 @@ def check_layer_class(
     batch = synthesize(info, size or choose_batch_size(info, minimum=CHECKED), seed, {})
     session = open_session()
     try:
+        proof, unproven = proof_of_class(session, batch, report)
         return training_check.check_session(
             session, info, batch, policy=policy, seed=seed, spare=None, reopen=open_session,
-            progress=lambda text: report("progress", text), unproven="a layer class has no file that holds its graph",
+            progress=lambda text: report("progress", text), proof=proof, unproven=unproven,
         )  # fmt: skip
     finally:
         session.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -93,6 +93,7 @@ class Graph:
         ranges: least and largest value of every symbol, the batch included.
         functional: whether no operator ever writes to what it takes.
         taps: (layer, call, port) as a session hands it over -> the value that stands there, as far as the file tells.
+        shapes: of the only inputs that it is the graph for, in words; empty where the file tells which it takes.
     """
 
     vocabulary: str
@@ -105,6 +106,12 @@ class Graph:
     ranges: Mapping[str, Range] = field(default_factory=dict)
     functional: bool = False
     taps: Mapping[tuple[str, int, str], str] = field(default_factory=dict)
+    shapes: tuple[str, ...] = ()
+
+
+def shape_of_samples(name: str, shape: Sequence[int]) -> str:
+    """An input in words, with as many samples as there may be: ``x (batch, 28, 28)``."""
+    return f"{name} ({', '.join(['batch', *map(str, shape[1:])])})"
 
 
 def references(argument: Argument) -> Iterator[str]:

@@ -80,7 +80,7 @@ class Proof:
         graph = self.owners.graph
         return StructuralProof(
             claims, self.batch, *self.range, tuple(sorted(self.unknown)), len(graph.operators), graph.vocabulary,
-            table(),
+            table(), graph.shapes,
         )  # fmt: skip
 
 

@@ -69,6 +69,7 @@ class StructuralProof:
         operators: how many the graph has.
         vocabulary: whose operators these are: ``aten``, ``onnx``.
         table: digest of the rules by which they were judged.
+        shapes: of the only inputs that it holds for, ``x (batch, 28, 28)``; empty for all that the model takes.
     """
 
     outputs: tuple[OutputClaim, ...]
@@ -79,6 +80,7 @@ class StructuralProof:
     operators: int = 0
     vocabulary: str = ""
     table: str = ""
+    shapes: tuple[str, ...] = ()
 
     @property
     def proven(self) -> bool:
@@ -91,6 +93,11 @@ class StructuralProof:
         return bool(self.outputs) and all(claim.separate for claim in self.outputs)
 
     @property
+    def inputs(self) -> str:
+        """The inputs that it holds for, in words."""
+        return f"for every input of shape {', '.join(self.shapes)}" if self.shapes else "for every input"
+
+    @property
     def sizes(self) -> str:
         """The batch sizes that it holds for, in words."""
         if self.fixed is not None:
@@ -101,5 +108,5 @@ class StructuralProof:
 
     def __str__(self) -> str:
         if self.proven:
-            return f"proven: samples never mix, for every input, {self.sizes}"
+            return f"proven: samples never mix, {self.inputs}, {self.sizes}"
         return "\n".join([f"not proven, {self.sizes}:", *map(str, self.outputs)])

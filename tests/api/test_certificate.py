@@ -189,7 +189,7 @@ def test_a_proof_that_the_rules_no_longer_make_differs(proven, monkeypatch):
         raise api.KmrError("no graph")
 
     monkeypatch.setattr(api.Model, "prove", prove)
-    assert ("differs", "the proof can't be repeated: no graph") in lines(proven[1], proven[0])
+    assert ("differs", "the proof can't be made again: no graph") in lines(proven[1], proven[0])
 
 
 # -- the passes again
@@ -311,4 +311,30 @@ def test_a_model_that_is_refused_is_no_difference(error):
 
     said = SimpleNamespace(predicate={"proof": {"outputs": []}})
     with pytest.raises(error):
-        list(api._proof(said, Refused()))
+        list(api._proof(said, Refused(), ()))
+
+
+@pytest.fixture(scope="module")
+def scripted(tmp_path_factory):
+    """(a TorchScript file in a folder of its own, its certificate)."""
+    folder = tmp_path_factory.mktemp("scripted")
+    model = folder / "digits_traced.pt"
+    model.write_bytes((HOME / "digits_traced.pt").read_bytes())
+    return model, written(model, folder / "certificate.json", DATA)
+
+
+def test_a_proof_that_takes_data_is_made_again_with_it_and_stated_without(scripted):
+    model, certificate = scripted
+    said = json.loads(certificate.read_text())["predicate"]["proof"]
+    assert (said["separate"], said["shapes"]) == (True, ["image (batch, 8, 8, 1)"])
+    assert {standing for standing, text in lines(certificate, model) if "proof" in text} == {"stated"}
+    again = lines(certificate, model, Again((DATA,)))
+    told = "the proof: samples never mix, for every input of shape image (batch, 8, 8, 1), at batch sizes from 2 on"
+    assert ("recomputed", told) in again
+    assert "differs" not in {standing for standing, _ in again}
+
+
+def test_other_inputs_than_the_proof_holds_for_differ(scripted, tmp_path):
+    place = changed(scripted, tmp_path / "c.json", lambda content: content["predicate"]["proof"].update(shapes=[]))
+    wrong = [text for standing, text in lines(place, scripted[0], Again((DATA,))) if standing == "differs"]
+    assert wrong == ["the inputs that the proof holds for; here for every input of shape image (batch, 8, 8, 1)"]

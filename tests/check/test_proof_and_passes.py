@@ -7,7 +7,7 @@ from importlib import import_module
 import pytest
 from zoo.cases import judge
 
-ONNX, PT2 = "zoo.faults.onnx_faults", "zoo.faults.exported_faults"
+ONNX, PT2, SCRIPT = "zoo.faults.onnx_faults", "zoo.faults.exported_faults", "zoo.faults.torch_faults"
 BETWEEN_SAMPLES = {"KMR101", "KMR102", "KMR103", "KMR104", "KMR105", "KMR106", "KMR109"}
 FAULTS = [
     (ONNX, "softmax"), (ONNX, "shuffle by content"), (ONNX, "branch"), (ONNX, "capacity"), (ONNX, "by size"),
@@ -15,6 +15,7 @@ FAULTS = [
     (ONNX, "dynamic quantization by onnxruntime"), (ONNX, "loop by Scan over samples"), (ONNX, "mean in a branch"),
     (PT2, "maximum"), (PT2, "roll"), (PT2, "permute"), (PT2, "attention without batch_first"), (PT2, "cond"),
     (PT2, "by size"), (PT2, "rows by number"),
+    (SCRIPT, "capacity"), (SCRIPT, "by size"), (SCRIPT, "last sample for last step"), (SCRIPT, "median, traced"),
 ]  # fmt: skip
 CLEAN = [
     ("zoo.clean.onnx_networks", name, proven, least)
@@ -27,6 +28,12 @@ CLEAN = [
     for name, proven, least in (
         ("merged heads", True, 3), ("sort and unsort", False, 3),
         ("mixture of experts", False, 0),  # rows are picked by content before the first layer: undecided everywhere
+    )
+] + [
+    ("zoo.clean.torch_networks", name, proven, least)
+    for name, proven, least in (
+        ("time-major inside", True, 3), ("LSTM", True, 3), ("shifted windows", True, 3),
+        ("in chunks above 18 samples", False, 0),
     )
 ]  # fmt: skip
 

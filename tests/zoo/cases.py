@@ -119,7 +119,7 @@ def report_on(case: Case, path: Path) -> Report:
     session = form.open(path, options)
     try:
         policy = Policy(masks=case.masks)
-        proof, _ = proof_beside_passes(str(path), options, Opened(session), lambda *_: None)
+        proof, _ = proof_beside_passes(str(path), options, Opened(session), lambda *_: None, batch=batch)
         return check(session, info, batch, policy=policy, reopen=lambda: form.open(path, options), proof=proof)
     finally:
         session.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import tempfile
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
 from io import StringIO
@@ -16,7 +16,7 @@ from kmr_cli.errors import BatchError, ModelLoadError
 from kmr_cli.formats.common.frameworks import first_line
 from kmr_cli.formats.exported import operators
 from kmr_cli.formats.interface import OpenOptions
-from kmr_cli.proof.graph import Graph
+from kmr_cli.proof.graph import Graph, shape_of_samples
 
 _HINT = "check it with passes: check_batch_axis(model, batch)"
 _LEAST = 2
@@ -37,23 +37,7 @@ def graph_of(module: Any, given: Mapping[str, Any], name: str) -> Graph:
         BatchError: an argument has no axis for samples.
         ModelLoadError: it does not export, because of what its code does with the batch.
     """
-    return exported_graph(lambda: copy.deepcopy(module), (), given, name)
-
-
-def exported_graph(
-    make: Callable[[], Any], positional: Sequence[Any], keywords: Mapping[str, Any], name: str, *, rest: str = ""
-) -> Graph:
-    """The same of a module that is made for it, called with tensors, numbers and structures of them.
-
-    Args:
-        make: the module.
-        positional: arguments, which ``forward`` takes as ``*rest``.
-        keywords: arguments by name.
-        name: for messages.
-        rest: of the parameter that takes positional arguments.
-    """
     import torch
-    from torch.utils._pytree import tree_map_only
 
     batch = torch.export.Dim("batch")
 
@@ -63,15 +47,12 @@ def exported_graph(
             raise BatchError(f"{name}: an input is a single number", "give one row per sample")
         return tensor if len(tensor) > 1 else torch.cat([tensor, tensor])
 
-    def sizes(values: Any) -> Any:
-        return tree_map_only(object, lambda one: {0: batch} if isinstance(one, torch.Tensor) else None, values)
-
-    arguments = tree_map_only(torch.Tensor, several, (tuple(positional), dict(keywords)))
-    dynamic = {**({rest: sizes(arguments[0])} if rest else {}), **sizes(arguments[1])}
+    arguments = {key: several(tensor) for key, tensor in given.items()}
+    dynamic = {key: {0: batch} for key in arguments}
     try:
         with warnings.catch_warnings(), torch.no_grad(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
             warnings.simplefilter("ignore")
-            program = torch.export.export(make(), *arguments, dynamic_shapes=dynamic, strict=False)
+            program = torch.export.export(copy.deepcopy(module), (), arguments, dynamic_shapes=dynamic, strict=False)
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / "module.pt2"
                 torch.export.save(program, path)
@@ -80,4 +61,8 @@ def exported_graph(
         why = _MEANT if _VIOLATED in str(exc) else first_line(exc)
         raise ModelLoadError(f"{name}: torch.export does not export it: {why}", _HINT) from exc
     least, most = found.ranges.get("batch", (1, None))
-    return replace(found, ranges={**found.ranges, "batch": (max(least, _LEAST), most)})
+    return replace(
+        found,
+        ranges={**found.ranges, "batch": (max(least, _LEAST), most)},
+        shapes=tuple(shape_of_samples(key, tensor.shape) for key, tensor in given.items()),
+    )

@@ -139,7 +139,7 @@ def _load(source: str | bytes, described: Description, *, training: bool) -> Ses
                 f"{name}: has no training mode: it was fixed when the module was traced or frozen",
                 "save it with torch.jit.script, and without torch.jit.freeze or optimize_for_inference",
             )
-        return TorchScriptSession(loaded, described, source, training=training)
+        return TorchScriptSession(loaded, described, training=training)
     except (AttributeError, TypeError) as exc:
         import torch
 

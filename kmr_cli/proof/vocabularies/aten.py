@@ -108,7 +108,8 @@ def _table() -> dict[str, Entry]:
         rules.update(dict.fromkeys(_words(names), reduce.last(axes)))
     rules.update(
         {
-            **dict.fromkeys(("full", "new_full", "full_like", "scalar_tensor", "fill", "zero"), special.filled),
+            **dict.fromkeys(("full", "new_full", "full_like", "scalar_tensor", "tensor", "fill", "zero"),
+                            special.filled),
             **dict.fromkeys(("mm", "bmm", "matmul", "mv", "dot", "vdot", "inner"), contract.matmul),
             **dict.fromkeys(("addmm", "baddbmm", "addbmm", "addmv"), contract.addmm),
             **dict.fromkeys(("dropout", "feature_dropout", "native_dropout", "alpha_dropout",

@@ -217,6 +217,7 @@ def proof(found: StructuralProof, held: int) -> dict[str, Any]:
         "separate": found.separate,
         "batch_size": found.fixed,
         "batch_sizes": [found.least, found.most],
+        "shapes": texts(found.shapes),
         "vocabulary": found.vocabulary,
         "operators": found.operators,
         "rules": found.table,

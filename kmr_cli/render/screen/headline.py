@@ -5,6 +5,7 @@ from __future__ import annotations
 from kmr_cli.records import Report, StructuralProof, unexamined_masks, unseen_layers
 from kmr_cli.render.documents.findings import failing
 from kmr_cli.render.documents.grounds import extent
+from kmr_cli.render.escape import for_terminal
 from kmr_cli.rules import RULES
 
 _MIXED = ("mixed", "interleaved")
@@ -36,7 +37,7 @@ def headline(report: Report, *, some_rules: bool = False) -> str:
 
 def proven(proof: StructuralProof) -> str:
     """``proven: samples never mix, for every input, at every batch size``."""
-    return f"proven: samples never mix, for every input, {proof.sizes}"
+    return f"proven: samples never mix, {for_terminal(proof.inputs)}, {proof.sizes}"
 
 
 def _disagree(report: Report) -> list[str]:
@@ -48,7 +49,7 @@ def _disagree(report: Report) -> list[str]:
 def _passed(report: Report, *, some_rules: bool) -> list[str]:
     """What a pass claims, and what is to be said beside it."""
     if some_rules:
-        return ["no error among the rules that --select and --ignore leave"]
+        return ["no error by the rules that --select and --ignore leave"]
     mixes = [finding for finding in report.findings if finding.allowed and finding.severity == "error"]
     if mixes and all(finding.by_design for finding in mixes):
         return ["the samples of a batch mix only where that is by design in training mode"]
@@ -83,5 +84,5 @@ def _independent(report: Report) -> list[str]:
         )
     if not inside and not rounded and not unseen_layers(report.not_examined):
         return ["the samples of a batch are independent at every layer"]
-    others, last_bits = "other " if apart else "", ", except for last bits" if rounded else ""
+    others, last_bits = "other " if apart else "", ", but for last bits" if rounded else ""
     return [f"every {others}output depends on its own sample alone{last_bits}", *inside]

@@ -9,7 +9,7 @@ from zoo import torchscript_architectures as architectures
 from kmr_cli.formats import torchscript
 from kmr_cli.formats.common.torch_arrays import to_arrays, to_tensor
 from kmr_cli.formats.interface import OpenOptions, Taps
-from kmr_cli.formats.torchscript.run.session import name_tensors
+from kmr_cli.formats.torchscript.run.outputs import name_tensors
 
 MAKERS = {
     "script": lambda module, batch: zoo.script(module),

@@ -13,7 +13,7 @@ from kmr_cli.formats import torchscript
 from kmr_cli.formats.common.torch_arrays import to_arrays, to_tensor
 from kmr_cli.formats.interface import OpenOptions, Session, Taps
 from kmr_cli.formats.torchscript.describe.signature import build
-from kmr_cli.formats.torchscript.run.session import name_tensors
+from kmr_cli.formats.torchscript.run.outputs import name_tensors
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*quantized tensor creation functions:UserWarning"),

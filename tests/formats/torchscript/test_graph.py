@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from zoo.samples import HOME
+from zoo.torchscript_traps import NEVER_PROVEN, PROVEN
 
 from kmr_cli import open_model
 from kmr_cli.errors import ModelLoadError
@@ -81,10 +82,10 @@ class Halves(nn.Module):
         return self.inner(x.reshape(rows * 2, width // 2)).reshape(rows, -1)
 
 
-def graph_of(module: Callable[[Tensor], Tensor]):
+def graph_of(module: Callable[[Tensor], Tensor], x: Tensor = X):
     session = torchscript.adopt(module)
     try:
-        return session.graph_for({"x": X.numpy()})
+        return session.graph_for({"x": x.numpy()})
     finally:
         session.close()
 
@@ -110,15 +111,30 @@ def test_a_meeting_is_found():
 @pytest.mark.parametrize(
     ("kind", "why"),
     [
-        (BySize, "something else at other batch sizes"),
-        (ByRounds, "something else at other batch sizes"),
-        (ByValue, "data-dependent"),
+        (BySize, "depends on the number of samples"),
+        (ByRounds, "depends on the number of samples"),
+        (ByValue, "depends on what the samples hold"),
         (LeftOn, "gives other values"),
     ],
 )
 def test_what_the_batch_decides_is_not_taken_for_granted(kind, why):
     with pytest.raises(ModelLoadError, match=why):
         graph_of(torch.jit.script(kind()))
+
+
+@pytest.mark.parametrize("code", NEVER_PROVEN, ids=lambda code: code.__name__)
+def test_where_samples_meet_or_count_nothing_is_proven(code):
+    try:
+        proof = prove(graph_of(torch.jit.script(code), torch.randn(8, 6)))
+    except ModelLoadError:
+        return
+    assert not proof.proven
+
+
+@pytest.mark.parametrize("code", PROVEN, ids=lambda code: code.__name__)
+def test_its_clean_kin_is_proven(code):
+    proof = prove(graph_of(torch.jit.script(code), torch.randn(8, 6)))
+    assert proof.proven, [str(claim.reason) for claim in proof.claims]
 
 
 def test_one_sample_is_not_claimed():

@@ -44,6 +44,8 @@ class LiveSession:
         ModelLoadError: it cannot be copied, or its forward method does not say what it takes.
     """
 
+    cheap = False
+
     def __init__(self, module: Any) -> None:
         self.start: State | None = None
         self._name = type(module).__name__
@@ -71,7 +73,7 @@ class LiveSession:
             yield one.name
             if one.kind is one.POSITIONAL_ONLY:
                 raise ModelLoadError(
-                    f"{self._name}: forward takes {one.name!r} by position only",
+                    f"{self._name}: forward takes {one.name!r} by its place alone",
                     "wrap it in a module whose forward names its arguments",
                 )
 

@@ -1,89 +1,147 @@
-"""The graph of a TorchScript module: its code, followed as an eager module's, exported for inputs of one shape."""
+"""The graph of a TorchScript module: its code, followed node by node with the number of samples left open."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from kmr_cli.errors import ModelLoadError
+from kmr_cli.errors import BatchError, ModelLoadError
 from kmr_cli.formats.common.frameworks import first_line
-from kmr_cli.formats.exported.exporting import exported_graph
 from kmr_cli.formats.torchscript.describe.description import Description
-from kmr_cli.formats.torchscript.describe.signature import build
+from kmr_cli.formats.torchscript.describe.signature import build, leaves
+from kmr_cli.formats.torchscript.run.calls import CallStack
 from kmr_cli.formats.torchscript.run.instrument import Loaded
-from kmr_cli.formats.torchscript.run.interpreted import interpreted
-from kmr_cli.proof.graph import Graph, Operator
+from kmr_cli.formats.torchscript.run.interpreted import Interpreter, Module
+from kmr_cli.formats.torchscript.run.lockstep import LEAST, NotFollowedError, Tensor
+from kmr_cli.formats.torchscript.run.outputs import flat_tensors, name_tensors
+from kmr_cli.formats.torchscript.run.recording import Recording
+from kmr_cli.proof.graph import Argument, Graph, Operator, Ref, shape_of_samples
+from kmr_cli.proof.sizes import BATCH
 
 _HINT = "check it with passes (check-batch-axis), or export the model with torch.export and prove the .pt2 file"
+_ROWS = LEAST
+"""Samples of the batch that the code is run with."""
 _LAST_BITS = 1e-5
 """Of the largest value."""
 
 
-def graph_of(loaded: Loaded, described: Description, tensors: Mapping[str, Any]) -> Graph:
+def graph_of(
+    loaded: Loaded, described: Description, tensors: Mapping[str, Any], same_for_all: Mapping[str, Any]
+) -> Graph:
     """The operators of a module, with the number of samples left open.
 
-    The interpreted code must give the module's own values on this batch, up to last bits.
+    The code that was followed must give the module's own values on some samples of this batch, up to last bits.
 
     Args:
-        loaded: nothing was inserted into its graphs.
+        loaded: with our operators in its graphs.
         described: what it takes.
         tensors: by input name, samples along axis 0.
+        same_for_all: the inputs that hold no samples.
 
     Raises:
+        BatchError: an input has no axis for samples.
         ModelLoadError: its code cannot be followed, or does something else at another number of samples.
     """
     import torch
 
     name = described.info.path
-    if any(one.kind not in ("tensor", "default", "constant") for one in described.arguments):
-        raise ModelLoadError(f"{name}: only a module that takes tensors is proven by its code", _HINT)
-    positional, keywords = build(described.arguments, tensors)
+    if any(one.kind == "each" for one in leaves(described.arguments)):
+        raise ModelLoadError(f"{name}: its code takes a list of as many tensors as there are samples", _HINT)
+    rows = {input_: _some(name, tensor) for input_, tensor in tensors.items()}
+    recording = Recording(_ROWS)
+    stack = _Taps(loaded.modules_by_identity(), described)
     method = getattr(loaded.module, described.method)
-    declared = method.schema.arguments[1 + len(positional) :]
-    values = [*positional, *(keywords.get(one.name, one.default_value) for one in declared)]
-
-    def eager() -> Any:
-        return interpreted(loaded.module, loaded.functions, described.method)
-
     with torch.no_grad(), torch.jit.optimized_execution(False):
         try:
-            mine, theirs = eager()(*_copied(values)), method(*_copied(values))
+            interpreter = Interpreter(loaded, recording, stack)
+            taken = {input_: recording.samples(input_, tensor) for input_, tensor in rows.items()}
+            taken |= {input_: recording.weight(input_, tensor, fixed=False) for input_, tensor in same_for_all.items()}
+            mine = interpreter.method(
+                Module(loaded.handle, ""), described.method, list(_arguments(described, taken, method))
+            )
+            theirs = method(
+                *_arguments(described, {key: one.clone() for key, one in rows.items()} | dict(same_for_all), method)
+            )
+        except NotFollowedError as exc:
+            raise ModelLoadError(f"{name}: its code is not proven: {exc}", _HINT) from exc
         except Exception as exc:
             raise ModelLoadError(f"{name}: its code cannot be followed: {first_line(exc)}", _HINT) from exc
-    if not _equal(mine, theirs):
+    found = list(flat_tensors(mine, Tensor))
+    named = list(name_tensors(theirs))
+    if len(named) != len(found) or not all(
+        _equal(one.lanes[0], other) for one, (_, other) in zip(found, named, strict=True)
+    ):
         raise ModelLoadError(f"{name}: its code, followed node by node, gives other values than it does", _HINT)
-    found = exported_graph(eager, values, {}, name, rest="arguments")
     listed = frozenset(layer.path for layer in described.info.layers)
-    return replace(found, operators=tuple(_in_listed(operator, listed) for operator in found.operators))
+    return Graph(
+        vocabulary="aten",
+        inputs=tuple(recording.inputs),
+        operators=tuple(_in_listed(operator, listed) for operator in recording.operators),
+        values=recording.values,
+        outputs=tuple(_outputs(named, found)),
+        batch=BATCH,
+        ranges={"batch": (LEAST, None)},
+        taps=stack.taps,
+        shapes=tuple(shape_of_samples(input_, tensor.shape) for input_, tensor in rows.items()),
+    )
+
+
+def _arguments(described: Description, tensors: dict[str, Any], method: Any) -> Iterator[Any]:
+    """All that a method takes, those with a default of their own included."""
+    positional, keywords = build(described.arguments, tensors)
+    yield from positional
+    for one in method.schema.arguments[1 + len(positional) :]:
+        yield keywords.get(one.name, one.default_value)
+
+
+def _outputs(named: list[tuple[str, Any]], found: list[Tensor]) -> Iterator[tuple[str, Argument]]:
+    for (name, _), one in zip(named, found, strict=True):
+        yield name, Ref(one.name)
+
+
+class _Taps(CallStack):
+    """Notes which value stands at which tap."""
+
+    def __init__(self, identities: Mapping[int, str], described: Description) -> None:
+        super().__init__(identities, described.helpers)
+        self._tappable = {layer.path for layer in described.info.layers if not layer.untappable}
+        self.taps: dict[tuple[str, int, str], str] = {}
+
+    def entered(self, path: str, call: int, values: Any) -> None:
+        """See :class:`CallStack`."""
+        self._note(path, call, "in", values)
+
+    def left(self, path: str, call: int, values: Any) -> None:
+        """See :class:`CallStack`."""
+        self._note(path, call, "out", values)
+
+    def _note(self, path: str, call: int, side: str, values: Any) -> None:
+        if path in self._tappable:
+            for number, one in enumerate(flat_tensors(values, Tensor)):
+                self.taps[path, call, f"{side}{number}"] = one.name
+
+
+def _some(name: str, tensor: Any) -> Any:
+    """The first samples; the only one twice."""
+    import torch
+
+    if tensor.ndim == 0:
+        raise BatchError(f"{name}: an input is a single number", "give one row per sample")
+    return tensor[:_ROWS].clone() if len(tensor) >= _ROWS else torch.cat([tensor] * _ROWS)
 
 
 def _in_listed(operator: Operator, listed: frozenset[str]) -> Operator:
     """The operator in a layer of the file: what stands in the model's own code isn't one."""
-    bodies = tuple(
-        replace(body, operators=tuple(_in_listed(one, listed) for one in body.operators)) for body in operator.graphs
-    )
-    return replace(operator, layer=operator.layer if operator.layer in listed else "", graphs=bodies)
+    known = operator.layer in listed
+    return replace(operator, layer=operator.layer if known else "", call=max(operator.call, 0) if known else 0)
 
 
-def _copied(values: list[Any]) -> list[Any]:
-    return [value.clone() if hasattr(value, "clone") else value for value in values]
-
-
-def _equal(mine: Any, theirs: Any) -> bool:
-    import torch
-    from torch.utils._pytree import tree_leaves
-
-    left, right = ([one for one in tree_leaves(value) if isinstance(one, torch.Tensor)] for value in (mine, theirs))
-    pairs = list(zip(left, right, strict=False))
-    return len(left) == len(right) and all(one.dtype == other.dtype and _close(one, other) for one, other in pairs)
-
-
-def _close(one: Any, other: Any) -> bool:
+def _equal(one: Any, other: Any) -> bool:
     """The same but for last bits, which kernels round as a tensor lies in memory."""
     import torch
 
-    if one.shape != other.shape or not one.is_floating_point():
-        return bool(one.shape == other.shape and one.equal(other))
+    if one.dtype != other.dtype or one.shape != other.shape or not one.is_floating_point():
+        return bool(one.dtype == other.dtype and one.shape == other.shape and one.equal(other))
     scale = float(other[other.isfinite()].abs().max()) if other.isfinite().any() else 0.0
     return bool(torch.allclose(one, other, rtol=0.0, atol=_LAST_BITS * scale, equal_nan=True))

@@ -120,6 +120,11 @@ class Loaded:
         self.takes_gradients = any(kind in _DIFFERENTIATE for kind in kinds)
 
     @property
+    def handle(self) -> Any:
+        """Torch's own of the module."""
+        return self.module._c
+
+    @property
     def functions(self) -> Mapping[str, Any]:
         """Functions and methods of the file, by qualified name."""
         return {function.qualified_name: function for function in self._unit.get_functions()}
@@ -139,7 +144,7 @@ class Loaded:
         types = {handle._type().qualified_name() for _, handle in modules}
         names = OperatorNames(path for path, _ in modules)
         if operators:
-            graph = graph_of(self.module, method)
+            graph = graph_of(self.handle, method)
             _tap_operators(graph, graph, names)
         for function in self._unit.get_functions():
             graph = function.graph
@@ -238,14 +243,30 @@ class Loaded:
         return paths
 
 
-def identity(script: Any) -> int:
-    """The same for every object that stands for one scripted module."""
-    return hash(script._c)
+def graph_of(handle: Any, method: str) -> Any:
+    """The graph of a method of a module."""
+    return handle._get_method(method).graph
 
 
-def graph_of(script: Any, method: str) -> Any:
-    """The graph of a method of a scripted module."""
-    return script._c._get_method(method).graph
+def is_module(value: Any) -> bool:
+    """Whether a value of the code is a module."""
+    import torch
+
+    return isinstance(value, torch._C.ScriptModule)
+
+
+def members(handle: Any) -> dict[str, Any]:
+    """The modules that a module holds, in order."""
+    import torch
+
+    return dict(torch._C.ModuleDict(handle).items())
+
+
+def parameters(handle: Any) -> frozenset[str]:
+    """Names of its parameters."""
+    import torch
+
+    return frozenset(name for name, _ in torch._C.ParameterDict(handle).items())
 
 
 def _plain(value: Any) -> Any:

@@ -1,185 +1,210 @@
-"""A scripted or traced module as an eager one: its code, run node by node, so that torch can export it.
+"""A module's code, run node by node at several batch sizes at once.
 
 Each node runs as the operator of its own schema, and what is Python there (numbers, lists, branches, loops) is Python
-here. So whatever the code asks of the number of samples is asked of torch's symbolic sizes, and an export in which
-something depends on the answer fails: no path is taken for granted because it was the one of a recording.
+here. What the code asks of the number of samples is answered only where the answer is the same at every batch size: no
+path is taken for granted because it was the one of a recording.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from kmr_cli.formats.torchscript.run import instrument
-from kmr_cli.formats.torchscript.run.python_nodes import ON_PLAIN_VALUES, PRIMITIVES, NotFollowedError
+from kmr_cli.formats.torchscript.run.calls import CallStack
+from kmr_cli.formats.torchscript.run.lockstep import NotFollowedError, Tensor
+from kmr_cli.formats.torchscript.run.python_nodes import NUMBERS_OF_TENSORS, ON_PLAIN_VALUES, PRIMITIVES
+from kmr_cli.formats.torchscript.run.recording import Recording
+
+_MOST_NODES = 50_000
+"""More than any real model runs in one pass; a node takes a fraction of a millisecond."""
 
 
-def interpreted(script: Any, functions: Mapping[str, Any], method: str = "forward") -> Any:
-    """An eager module with the names, weights and code of a scripted one; so are its submodules.
+@dataclass(frozen=True)
+class Module:
+    """A module as a value of the code.
+
+    Attributes:
+        handle: torch's.
+        path: by which it was reached.
+    """
+
+    handle: Any
+    path: str
+
+
+class Interpreter:
+    """Runs methods of a module's code.
 
     Args:
-        script: which has not been instrumented.
-        functions: of its file, by qualified name.
-        method: that a call of it runs.
+        loaded: with our operators in its graphs, which report calls of layers.
+        recording: runs and writes down the others.
+        stack: what ours report to.
     """
-    made = _Modules(functions).of(script)
-    made.entry = method
-    return made
 
+    def __init__(self, loaded: instrument.Loaded, recording: Recording, stack: CallStack) -> None:
+        self.functions: Mapping[str, Any] = loaded.functions
+        self.recording = recording
+        self.stack = stack
+        self._left = _MOST_NODES
 
-class _Modules:
-    """The eager modules made so far: a shared one stays shared."""
+    def method(self, owner: Module, name: str, arguments: Sequence[Any]) -> Any:
+        """What a method returns."""
+        return _Frame(self).run(instrument.graph_of(owner.handle, name), [owner, *arguments])
 
-    def __init__(self, functions: Mapping[str, Any]) -> None:
-        self._functions = functions
-        self._known: dict[int, Any] = {}
-
-    def of(self, script: Any) -> Any:
-        """The one for a scripted module."""
-        found = self._known.get(instrument.identity(script))
-        return self._made(script) if found is None else found
-
-    def _made(self, script: Any) -> Any:
-        from torch import nn
-
-        made = _kind()(script, self._functions)
-        self._known[instrument.identity(script)] = made
-        # Not by attribute: names of the file may be those of methods.
-        for name, child in script.named_children():
-            made._modules[name] = self.of(child)
-        for name, parameter in script.named_parameters(recurse=False):
-            made._parameters[name] = nn.Parameter(parameter.detach(), requires_grad=parameter.requires_grad)
-        for name, buffer in script.named_buffers(recurse=False):
-            made._buffers[name] = buffer.detach()
-        return made
-
-
-@cache
-def _kind() -> Any:
-    from torch import nn
-
-    class Interpreted(nn.Module):  # type: ignore[misc]  # torch is Any here
-        entry = "forward"
-
-        def __init__(self, script: Any, functions: Mapping[str, Any]) -> None:
-            super().__init__()
-            self._code = (script, functions)  # in a tuple, torch takes it for no submodule
-
-        def forward(self, *arguments: Any) -> Any:
-            return self.method(self.entry, arguments)
-
-        def method(self, name: str, arguments: Sequence[Any]) -> Any:
-            """Run one of the methods of the scripted module."""
-            script, functions = self._code
-            return _Frame(functions).run(instrument.graph_of(script, name), [self, *arguments])
-
-        def value(self, name: str) -> Any:
-            """An attribute, as the code reads it."""
-            for table in (self._modules, self._parameters, self._buffers):
-                if name in table:
-                    return table[name]
-            return getattr(self._code[0], name)
-
-    return Interpreted
+    def spend(self) -> None:
+        """Count a node."""
+        self._left -= 1
+        if self._left < 0:
+            raise NotFollowedError(f"it runs more than {_MOST_NODES} operations")
 
 
 class _Frame:
-    """The values of one call of a method or function."""
+    """The values of one call of a method, a function or a task."""
 
-    def __init__(self, functions: Mapping[str, Any]) -> None:
-        self._functions = functions
+    def __init__(self, whole: Interpreter) -> None:
+        self._whole = whole
         self._values: dict[str, Any] = {}
 
-    def run(self, graph: Any, arguments: list[Any]) -> Any:
+    def run(self, graph: Any, arguments: Sequence[Any]) -> Any:
         """What a graph returns."""
         results = self._block(graph, arguments)
         return results[0] if len(results) == 1 else tuple(results)
 
-    def _block(self, block: Any, arguments: list[Any]) -> list[Any]:
+    def _block(self, block: Any, arguments: Sequence[Any]) -> list[Any]:
         inputs = list(block.inputs())
         if len(inputs) != len(arguments):
-            raise NotFollowedError("its code takes a different number of arguments")
+            raise NotFollowedError("it is called with arguments that its code leaves out")
         for value, argument in zip(inputs, arguments, strict=True):
             self._values[value.debugName()] = argument
         for node in block.nodes():
-            made = self._node(node, [self._values[value.debugName()] for value in node.inputs()])
+            self._whole.spend()
+            made = self._node(node, self._of(node.inputs()))
             outputs = list(node.outputs())
             for value, result in zip(outputs, [made] if len(outputs) == 1 else made or (), strict=True):
                 self._values[value.debugName()] = result
-        return [self._values[value.debugName()] for value in block.outputs()]
+        return self._of(block.outputs())
+
+    def _of(self, values: Any) -> list[Any]:
+        return [self._values[value.debugName()] for value in values]
 
     def _node(self, node: Any, given: list[Any]) -> Any:
         kind = node.kind()
-        if kind == "prim::Constant":
-            function = str(node.output().type())
-            return self._functions[function] if function in self._functions else _constant(node.output().toIValue())
-        if kind == "prim::GetAttr":
-            (owner,) = given
-            return owner.value(node.s("name")) if isinstance(owner, _kind()) else getattr(owner, node.s("name"))
-        if kind == "prim::CallMethod":
-            return _called(node.s("name"), *given)
-        if kind == "prim::CallFunction":
-            return _Frame(self._functions).run(given[0].graph, given[1:])
-        if kind == "prim::If":
-            then, otherwise = node.blocks()
-            return _several(self._block(then if given[0] else otherwise, []))
-        if kind == "prim::Loop":
-            return self._loop(next(node.blocks()), *given)
+        if kind in _STRUCTURES:
+            return _STRUCTURES[kind](self, node, given)
         if kind in PRIMITIVES:
             return PRIMITIVES[kind](node, given)
-        plain = kind.partition("::")[2]
-        if plain in ON_PLAIN_VALUES and not _is_tensor(given[0]):
+        space, _, plain = kind.partition("::")
+        if space == "kmr":
+            return self._report(plain, given)
+        if plain in NUMBERS_OF_TENSORS:
+            given = [self._whole.recording.number(given[0])]
+        if plain in ON_PLAIN_VALUES and not any(isinstance(one, Tensor) for one in given[:2]):
             return ON_PLAIN_VALUES[plain](*given)
-        return _operator(node, given)
+        return self._operator(node, given)
 
-    def _loop(self, body: Any, most: Any, going: Any, *carried: Any) -> Any:
-        values, turn = list(carried), 0
-        while going and turn < most:
+    def _report(self, name: str, given: list[Any]) -> tuple[()]:
+        """One of our operators."""
+        getattr(self._whole.stack, name)(*(one.handle if isinstance(one, Module) else one for one in given))
+        return ()
+
+    def _constant(self, node: Any, _: list[Any]) -> Any:
+        """A number in a tensor is a number: traces have sizes and what is done to them so."""
+        output = node.output()
+        function = str(output.type())
+        if function in self._whole.functions:
+            return self._whole.functions[function]
+        value = output.toIValue()
+        if not hasattr(value, "dim"):
+            return value
+        return value.item() if value.dim() == 0 else self._whole.recording.weight("constant", value, fixed=True)
+
+    def _attribute(self, node: Any, given: list[Any]) -> Any:
+        (owner,), name = given, node.s("name")
+        if not isinstance(owner, Module):
+            return getattr(owner, name)
+        path = f"{owner.path}.{name}" if owner.path else name
+        inside = instrument.members(owner.handle)
+        if name in inside:
+            return Module(inside[name], path)
+        return self._held(owner.handle.getattr(name), path, fixed=name in instrument.parameters(owner.handle))
+
+    def _held(self, value: Any, path: str, *, fixed: bool) -> Any:
+        """What a module holds; ``fixed``: the code does not write to it."""
+        if hasattr(value, "dim"):
+            return self._whole.recording.weight(path, value, fixed=fixed)
+        if isinstance(value, (list, tuple)):
+            return type(value)(self._held(one, f"{path}.{place}", fixed=fixed) for place, one in enumerate(value))
+        if isinstance(value, dict):
+            return {key: self._held(one, f"{path}.{key}", fixed=fixed) for key, one in value.items()}
+        return value
+
+    def _item(self, _: Any, given: list[Any]) -> Any:
+        container, index = given
+        inside = instrument.members(container.handle)
+        name = index if isinstance(index, str) else list(inside)[index]
+        return Module(inside[name], f"{container.path}.{name}" if container.path else name)
+
+    def _method(self, node: Any, given: list[Any]) -> Any:
+        owner, *arguments = given
+        if not isinstance(owner, Module):
+            raise NotFollowedError(f"it calls {node.s('name')} of an object that is no module")
+        return self._whole.method(owner, node.s("name"), arguments)
+
+    def _function(self, _: Any, given: list[Any]) -> Any:
+        return _Frame(self._whole).run(given[0].graph, given[1:])
+
+    def _fork(self, node: Any, given: list[Any]) -> Any:
+        """A task, which runs at once: so do those of every pass."""
+        return _Frame(self._whole).run(node.g("Subgraph"), given)
+
+    def _branch(self, node: Any, given: list[Any]) -> Any:
+        then, otherwise = node.blocks()
+        return _several(self._block(then if self._is_true(given[0]) else otherwise, []))
+
+    def _loop(self, node: Any, given: list[Any]) -> Any:
+        body = next(node.blocks())
+        most, going, *values = given
+        turn = 0
+        while self._is_true(going) and turn < most:
             going, *values = self._block(body, [turn, *values])
             turn += 1
         return _several(values)
+
+    def _is_true(self, value: Any) -> bool:
+        return bool(self._whole.recording.number(value))
+
+    def _operator(self, node: Any, given: list[Any]) -> Any:
+        """The operator of a node, by its own schema, on what it is given."""
+        import torch
+
+        full, _, _ = node.schema().partition("(")
+        if not full.strip():
+            raise NotFollowedError(f"{node.kind()} is of TorchScript alone")
+        name, _, overload = full.partition(".")
+        space, _, plain = name.partition("::")
+        try:
+            operator = getattr(getattr(getattr(torch.ops, space), plain), overload or "default")
+        except AttributeError:
+            raise NotFollowedError(f"{full} is of TorchScript alone") from None
+        if len(operator._schema.arguments) != len(given):
+            raise NotFollowedError(f"{full} takes other arguments in this release of torch")
+        self._whole.recording.place = self._whole.stack.now
+        return self._whole.recording.run(operator, given)
 
 
 def _several(values: list[Any]) -> Any:
     return values[0] if len(values) == 1 else values
 
 
-def _called(name: str, owner: Any, *arguments: Any) -> Any:
-    if not isinstance(owner, _kind()):
-        raise NotFollowedError(f"it calls {name} on an object that isn't a module")
-    return owner(*arguments) if name == "forward" else owner.method(name, arguments)
-
-
-def _operator(node: Any, given: list[Any]) -> Any:
-    """The operator of a node, by its own schema, on what it is given."""
-    import torch
-
-    full, _, _ = node.schema().partition("(")
-    if not full.strip():
-        raise NotFollowedError(f"{node.kind()} exists in TorchScript only")
-    name, _, overload = full.partition(".")
-    space, _, plain = name.partition("::")
-    try:
-        operator = getattr(getattr(getattr(torch.ops, space), plain), overload or "default")
-    except AttributeError:
-        raise NotFollowedError(f"{full} exists in TorchScript only") from None
-    arguments = operator._schema.arguments
-    if len(arguments) != len(given):
-        raise NotFollowedError(f"{full} takes other arguments in this release of torch")
-    pairs = list(zip(arguments, given, strict=True))
-    return operator(
-        *(value for argument, value in pairs if not argument.kwarg_only),
-        **{argument.name: value for argument, value in pairs if argument.kwarg_only},
-    )
-
-
-def _constant(value: Any) -> Any:
-    """A number in a tensor is a number: traces have sizes and what is done to them so."""
-    return value.item() if _is_tensor(value) and value.dim() == 0 else value
-
-
-def _is_tensor(value: Any) -> bool:
-    import torch
-
-    return isinstance(value, torch.Tensor)
+_STRUCTURES: dict[str, Callable[[_Frame, Any, list[Any]], Any]] = {
+    "prim::Constant": _Frame._constant,
+    "prim::GetAttr": _Frame._attribute,
+    "prim::ModuleContainerIndex": _Frame._item,
+    "prim::CallMethod": _Frame._method,
+    "prim::CallFunction": _Frame._function,
+    "prim::fork": _Frame._fork,
+    "prim::If": _Frame._branch,
+    "prim::Loop": _Frame._loop,
+}

@@ -7,10 +7,8 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-
-class NotFollowedError(Exception):
-    """A node whose meaning is not known here."""
-
+from kmr_cli.formats.common.words import words
+from kmr_cli.formats.torchscript.run.lockstep import NotFollowedError, Number, extreme
 
 DTYPES = (
     "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64", "complex32", "complex64", "complex128",
@@ -61,6 +59,8 @@ PRIMITIVES: dict[str, Callable[[Any, list[Any]], Any]] = {
     "prim::TupleIndex": lambda _, given: given[0][given[1]],
     "prim::NumToTensor": _same,  # a number stays one: it is used as such, or where torch takes either
     "prim::unchecked_cast": _same,
+    "prim::unchecked_unwrap_optional": _same,
+    "aten::wait": _same,  # a task has run already
     "prim::Uninitialized": lambda _, __: None,
     "prim::RaiseException": _raised,
     "prim::SetAttr": _kept,
@@ -68,8 +68,8 @@ PRIMITIVES: dict[str, Callable[[Any, list[Any]], Any]] = {
     "prim::device": _of_tensor(lambda tensor: tensor.device),
     "prim::layout": _of_tensor(lambda tensor: tensor.layout),
     "prim::is_cuda": _of_tensor(lambda tensor: tensor.is_cuda),
-    "prim::min": lambda _, given: min(given) if len(given) > 1 else min(given[0]),
-    "prim::max": lambda _, given: max(given) if len(given) > 1 else max(given[0]),
+    "prim::min": lambda _, given: extreme(min, given if len(given) > 1 else given[0]),
+    "prim::max": lambda _, given: extreme(max, given if len(given) > 1 else given[0]),
     "prim::Print": lambda _, __: (),
     "aten::warn": lambda _, __: (),
     "aten::size": lambda _, given: given[0].shape[given[1]] if len(given) > 1 else list(given[0].shape),
@@ -80,39 +80,26 @@ PRIMITIVES: dict[str, Callable[[Any, list[Any]], Any]] = {
     "aten::is_complex": lambda _, given: given[0].is_complex(),
     "aten::__is__": lambda _, given: given[0] is given[1],
     "aten::__isnot__": lambda _, given: given[0] is not given[1],
-    "aten::ScalarImplicit": lambda _, given: _number(given[0]),
-    "aten::IntImplicit": lambda _, given: _number(given[0]),
-    "aten::FloatImplicit": lambda _, given: _number(given[0]),
-    "aten::Int": lambda _, given: _whole(_number(given[0])),
-    "aten::Float": lambda _, given: _float(_number(given[0])),
-    "aten::Bool": lambda _, given: bool(given[0]),
     "aten::append": lambda _, given: _appended(*given),
 }
 """What is done whatever the values are."""
 
 
-def _number(value: Any) -> Any:
-    return value.item() if hasattr(value, "item") else value
-
-
-def _is_symbolic(value: Any) -> bool:
-    return type(value).__name__ in ("SymInt", "SymFloat")
-
-
 def _whole(value: Any) -> Any:
-    if _is_symbolic(value):
-        import torch
-
-        return torch.sym_int(value)
-    return int(value)
+    """Rounded towards 0."""
+    return math.trunc(value)
 
 
 def _float(value: Any) -> Any:
-    if _is_symbolic(value):
-        import torch
+    return value.mapped("float", float) if isinstance(value, Number) else float(value)
 
-        return torch.sym_float(value)
-    return float(value)
+
+def _rooted(value: Any) -> Any:
+    return value.mapped("sqrt", math.sqrt) if isinstance(value, Number) else math.sqrt(value)
+
+
+def _is_same(value: Any) -> Any:
+    return value
 
 
 def _appended(values: list[Any], one: Any) -> list[Any]:
@@ -127,14 +114,21 @@ def _divided(one: Any, other: Any, rounding_mode: str | None = None) -> Any:
 
 
 def _cut(one: Any, other: Any) -> Any:
-    """Rounded towards 0; sizes are never negative."""
-    if _is_symbolic(one) or _is_symbolic(other):
+    """Rounded towards 0."""
+    if isinstance(one, Number) or isinstance(other, Number):
+        if one < 0 or other < 1:
+            raise NotFollowedError("it rounds a negative number of samples towards 0")
         return one // other
     return math.trunc(one / other)
 
 
 def _added(one: Any, other: Any, alpha: Any = 1) -> Any:
     return one + other if alpha == 1 else one + alpha * other
+
+
+def _added_to(values: Any, more: Any) -> Any:
+    values += more
+    return values
 
 
 def _subtracted(one: Any, other: Any, alpha: Any = 1) -> Any:
@@ -150,13 +144,22 @@ ON_PLAIN_VALUES: dict[str, Callable[..., Any]] = {
     "sub": _subtracted,
     "mul": operator.mul,
     "div": _divided,
+    "add_": _added_to,
     "floordiv": operator.floordiv,
     "floor_divide": operator.floordiv,
     "remainder": operator.mod,
     "neg": operator.neg,
     "abs": abs,
     "pow": operator.pow,
-    "sqrt": math.sqrt,
+    "sqrt": _rooted,
+    "item": _is_same,
+    "ScalarImplicit": _is_same,
+    "IntImplicit": _is_same,
+    "FloatImplicit": _is_same,
+    "Int": _whole,
+    "Float": _float,
+    "Bool": bool,
+    "is_nonzero": bool,
     "ceil": math.ceil,
     "floor": math.floor,
     "eq": operator.eq,
@@ -174,6 +177,21 @@ ON_PLAIN_VALUES: dict[str, Callable[..., Any]] = {
     "list": list,
     "keys": lambda values: list(values.keys()),
     "values": lambda values: list(values.values()),
+    "_set_item": operator.setitem,
+    "_unwrap_optional": _is_same,
+    "extend": lambda values, more: values.extend(more),
+    "insert": lambda values, place, one: values.insert(place, one),
+    "pop": lambda values, *place: values.pop(*place),
+    "clear": lambda values: values.clear(),
+    "copy": lambda values: values.copy(),
+    "reverse": lambda values: values.reverse(),
+    "items": lambda values: list(values.items()),
+    "get": lambda values, *key: values.get(*key),
+    "update": lambda values, more: values.update(more),
+    "__range_length": lambda low, high, step: max(0, -((low - high) // step)),
+    "__derive_index": lambda turn, start, step: start + turn * step,
     "format": lambda text, *values: str(text).format(*values),
 }
 """What is done to numbers, texts, lists and dictionaries; on tensors these are operators like any other."""
+NUMBERS_OF_TENSORS = words("item Int Float ScalarImplicit IntImplicit FloatImplicit Bool is_nonzero")
+"""Those that may be given a tensor, for the number in it."""

@@ -17,14 +17,13 @@ from kmr_cli.formats.interface import Sink, State, Taps, TrainingMode
 from kmr_cli.formats.torchscript.describe.description import Description
 from kmr_cli.formats.torchscript.describe.signature import build
 from kmr_cli.formats.torchscript.run import failures, instrument
+from kmr_cli.formats.torchscript.run.calls import CallStack
+from kmr_cli.formats.torchscript.run.outputs import flat_tensors, listed_outputs, name_tensors
 from kmr_cli.formats.torchscript.run.state import ModuleState
 from kmr_cli.proof.graph import Graph
 from kmr_cli.records import Batch, LayerInfo, ModelInfo, TensorSpec
 
 _ONE_PASS = threading.RLock()  # the operators report to one listener per process
-
-
-_NO_CALL = -1  # on the stack: this module's code runs, but it isn't a call of the layer
 
 
 class _Enough(Exception):  # noqa: N818  (not an error: it ends a pass early)
@@ -42,12 +41,12 @@ class TorchScriptSession:
     Attributes:
         training: see :class:`kmr_cli.formats.interface.TrainingSession`.
         start: see :class:`kmr_cli.formats.interface.KeepingSession`.
+        cheap: see :class:`kmr_cli.formats.interface.ExportableSession`.
     """
 
-    def __init__(
-        self, loaded: instrument.Loaded, described: Description, source: str | bytes, *, training: bool = False
-    ) -> None:
-        self._source = source
+    cheap = True
+
+    def __init__(self, loaded: instrument.Loaded, described: Description, *, training: bool = False) -> None:
         self.training: TrainingMode | None = None
         if training:
             self.training = TrainingMode(normalizers=loaded.normalizers())
@@ -88,10 +87,7 @@ class TorchScriptSession:
             raise ValueError("the session is closed")
         self._check(taps)
         tensors = {name: _tensor(name, array) for name, array in batch.items()}
-        for one in self._described.arguments:
-            if one.kind == "tensor" and one.value is not None:
-                tensors[one.name] = torch.tensor(one.value)
-        arguments, keywords = build(self._described.arguments, tensors)
+        arguments, keywords = build(self._described.arguments, tensors | self._same_for_all())
         last = self._last_values(taps) if stop else None
         recorder = _Recorder(taps, sink, last, self._identities, self._described.helpers)
         if self.start is not None:
@@ -122,11 +118,27 @@ class TorchScriptSession:
         return dict(_named_outputs(result))
 
     def graph_for(self, batch: Batch) -> Graph:
-        """See :class:`kmr_cli.formats.interface.ExportableSession`: of another load, into which no taps were put."""
+        """See :class:`kmr_cli.formats.interface.ExportableSession`."""
         from kmr_cli.formats.torchscript.run.graph import graph_of
 
-        tensors = {name: _tensor(name, array) for name, array in batch.items()}
-        return graph_of(instrument.Loaded(self._source), self._described, tensors)
+        if self._loaded is None:
+            raise ValueError("the session is closed")
+        state = self.start or self.state()
+        with _ONE_PASS:
+            before = instrument.listen(None)
+            try:
+                tensors = {name: _tensor(name, array) for name, array in batch.items()}
+                return graph_of(self._loaded, self._described, tensors, self._same_for_all())
+            finally:
+                instrument.listen(before)
+                state.restore()
+
+    def _same_for_all(self) -> dict[str, Any]:
+        """The tensors that are the same in every batch."""
+        import torch
+
+        given = (one for one in self._described.arguments if one.kind == "tensor" and one.value is not None)
+        return {one.name: torch.tensor(one.value) for one in given}
 
     def comparands(self) -> tuple[float, ...]:
         """See :class:`kmr_cli.formats.interface.ComparingSession`."""
@@ -172,15 +184,14 @@ class TorchScriptSession:
         return total
 
 
-class _Recorder:
-    """Keeps the path and the call number of what runs now, and hands wanted values to the sink.
+class _Recorder(CallStack):
+    """Hands wanted values to the sink.
 
     Args:
         taps: what is wanted.
         sink: receives it.
         last: how many calls to see before the pass is ended, None to let it run.
-        identities: path by the hash of a module's handle.
-        helpers: (path, method) of calls that are not calls of the layer.
+        identities, helpers: as those of :class:`CallStack`.
     """
 
     def __init__(
@@ -191,62 +202,31 @@ class _Recorder:
         identities: Mapping[int, str],
         helpers: frozenset[tuple[str, str]],
     ) -> None:
+        super().__init__(identities, helpers)
         self._wanted = frozenset(taps.layers)
         self._numbers = None if taps.calls is None else frozenset(taps.calls)
         self._ins = "in" in taps.sides
         self._outs = "out" in taps.sides
         self._sink = sink
         self._left = last
-        self._identities = identities
-        self._helpers = helpers
-        self._stack: list[tuple[str, int]] = [("", 0)]
-        self._counts: dict[str, int] = {}
         self.raised: BaseException | None = None
 
-    def enter(self, name: str, method: str, values: Any) -> None:
-        above = self._stack[-1][0]
-        self._enter(f"{above}.{name}" if above else name, method, values)
-
-    def enter_item(self, container: str, index: int | str, method: str, values: Any) -> None:
-        self.enter(f"{container}.{index}" if container else str(index), method, values)
-
-    def enter_object(self, module: Any, method: str, values: Any) -> None:
-        self._enter(self._identities[hash(module)], method, values)
-
-    def push(self, name: str) -> None:
-        above = self._stack[-1][0]
-        self._stack.append((f"{above}.{name}" if above else name, _NO_CALL))
-
-    def push_item(self, container: str, index: int | str) -> None:
-        self.push(f"{container}.{index}" if container else str(index))
-
-    def push_object(self, module: Any) -> None:
-        self._stack.append((self._identities[hash(module)], _NO_CALL))
-
-    def pop(self) -> None:
-        self._stack.pop()
-
-    def leave(self, values: Any) -> None:
-        path, call = self._stack.pop()
-        if self._outs and path in self._wanted and self._is_wanted(call):
-            self._report(path, call, "out", values)
-            self._count_down()
-
-    def _enter(self, path: str, method: str, values: Any) -> None:
-        if (path, method) in self._helpers:
-            self._stack.append((path, _NO_CALL))
-            return
-        call = self._counts.get(path, 0)
-        self._counts[path] = call + 1
-        self._stack.append((path, call))
+    def entered(self, path: str, call: int, values: Any) -> None:
+        """See :class:`CallStack`."""
         if path in self._wanted and self._is_wanted(call):
             if self._ins:
                 self._report(path, call, "in", values)
             if not self._outs:
                 self._count_down()
 
+    def left(self, path: str, call: int, values: Any) -> None:
+        """See :class:`CallStack`."""
+        if self._outs and path in self._wanted and self._is_wanted(call):
+            self._report(path, call, "out", values)
+            self._count_down()
+
     def _is_wanted(self, call: int) -> bool:
-        return call != _NO_CALL and (self._numbers is None or call in self._numbers)
+        return self._numbers is None or call in self._numbers
 
     def _report(self, path: str, call: int, side: str, values: Any) -> None:
         if self._sink is None:
@@ -268,65 +248,15 @@ class _Recorder:
                 raise self.raised
 
     def close(self) -> None:
-        """Let go of everything that a pass has left behind."""
-        self._stack = [("", 0)]
-        self._counts = {}
+        """See :class:`CallStack`."""
+        super().close()
         self._sink = None
-
-
-def flat_tensors(value: Any) -> Iterator[Any]:
-    """The tensors of a nested structure, in order; None, numbers and text are left out."""
-    import torch
-
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, dict):
-        yield from flat_tensors(list(value.values()))
-    elif isinstance(value, (list, tuple)):
-        for inner in value:
-            if isinstance(inner, torch.Tensor):  # nearly all of them: a generator for each would cost as much again
-                yield inner
-            else:
-                yield from flat_tensors(inner)
 
 
 def _named_outputs(result: Any) -> Iterator[tuple[str, np.ndarray]]:
     for name, tensor in name_tensors(result):
         for suffix, array in to_arrays(tensor):
             yield name + suffix, array.copy()  # it may be the model's own state, which the next pass changes
-
-
-def name_tensors(result: Any) -> Iterator[tuple[str, Any]]:
-    """What ``forward`` returned, by name: dictionary keys and field names where there are any, else ``out0``, …."""
-    if isinstance(result, dict):
-        members = {str(key): value for key, value in result.items()}
-    elif isinstance(result, tuple) and hasattr(result, "_fields"):
-        members = dict(zip(result._fields, result, strict=True))
-    else:
-        yield from ((f"out{number}", tensor) for number, tensor in enumerate(flat_tensors(result)))
-        return
-    for name, value in members.items():
-        tensors = list(flat_tensors(value))
-        for number, tensor in enumerate(tensors):
-            yield (name if len(tensors) == 1 else f"{name}.{number}"), tensor
-
-
-def listed_outputs(result: Any, size: int) -> Iterator[tuple[str, int | None]]:
-    """For every output its name, and the sample whose element of a list it is in; None where it is in no such list."""
-    owners = list(_owners(result, size, None))
-    yield from ((name, owner) for (name, _), owner in zip(name_tensors(result), owners, strict=True))
-
-
-def _owners(value: Any, size: int, owner: int | None) -> Iterator[int | None]:
-    import torch
-
-    if isinstance(value, torch.Tensor):
-        yield owner
-        return
-    parts = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
-    each = isinstance(value, list) and len(value) == size > 1 and owner is None
-    for place, part in enumerate(parts):
-        yield from _owners(part, size, place if each else owner)
 
 
 def _tensor(name: str, array: np.ndarray) -> Any:
