@@ -73,7 +73,7 @@ def run_part(part: str, only: str, keep: Path, until: float) -> None:
 
     cases = [case for module in PARTS[part] for case in import_module(module).cases()]
     listed = [_public(case) for case in cases]
-    if not any(line.get("listed") == listed for line in _lines(keep)):
+    if _listed(keep).get(part) != listed:
         _append(keep, {"part": part, "listed": listed})
     known, commit = _outcomes(keep), _commit()
     for case in cases:
@@ -96,6 +96,11 @@ def _lines(keep: Path) -> list[Line]:
 def _outcomes(keep: Path) -> dict[str, Line]:
     """The last outcome of every case. One that another rule or layer was expected of is another case."""
     return {_key(line["case"]): line for line in _lines(keep) if "case" in line}
+
+
+def _listed(keep: Path) -> dict[str, list[Line]]:
+    """The cases of every part, as they were listed last."""
+    return {line["part"]: line["listed"] for line in _lines(keep) if "listed" in line}
 
 
 def _public(case: Any) -> Line:
@@ -149,8 +154,7 @@ def run(parts: Sequence[str], only: str, jobs: int, keep: Path, until: float) ->
 
 def gather(parts: Sequence[str], only: str, keep: Path) -> tuple[list[Line], int]:
     """The outcomes of all cases of some parts, in their order, and how many are missing; a part not listed is one."""
-    listed = {line["part"]: line["listed"] for line in _lines(keep) if "listed" in line}
-    known = _outcomes(keep)
+    listed, known = _listed(keep), _outcomes(keep)
     cases = [public for part in parts for public in listed.get(part, ()) if only in _name(public)]
     found = [known[_key(public)] for public in cases if _key(public) in known]
     return found, len(cases) - len(found) + sum(part not in listed for part in parts)

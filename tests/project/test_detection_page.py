@@ -67,6 +67,16 @@ def test_an_outcome_of_a_model_that_another_layer_was_expected_of_is_not_used(de
     assert ([line["case"]["layer"] for line in kept], missing) == (["", "fault"], 0)
 
 
+def test_a_part_is_what_it_was_when_it_was_run_last(detection, tmp_path):
+    module, _ = detection
+    keep = tmp_path / "kept.jsonl"
+    two = sys.modules["some_cases"].cases()
+    for cases_of_a_day in (two[:1], two, two[:1]):
+        sys.modules["some_cases"].cases = lambda cases=cases_of_a_day: cases
+        module.run_part("some", "", keep, until=float("inf"))
+    assert [line["case"]["name"] for line in module.gather(["some"], "", keep)[0]] == ["clean"]
+
+
 def test_a_part_that_was_never_begun_is_missing(detection, tmp_path):
     module, _ = detection
     keep = tmp_path / "kept.jsonl"
