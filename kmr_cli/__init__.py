@@ -59,6 +59,8 @@ if TYPE_CHECKING:
         Snapshot,
         StructuralProof,
         TensorSpec,
+        Trace,
+        TracedValue,
     )
     from kmr_cli.render.files.snapshots import write_snapshot
 
@@ -96,6 +98,8 @@ __all__ = [
     "TensorSpec",
     "Tolerance",
     "Tolerances",
+    "Trace",
+    "TracedValue",
     "UnsafeModelError",
     "__version__",
     "check_batch_axis",
@@ -121,7 +125,8 @@ _MODULES = {
     ),
     "kmr_cli.records": (
         "BatchIndex", "Comparison", "Finding", "LayerInfo", "ModelInfo", "OutputClaim", "OutputVerdict", "Record",
-        "Report", "ScanReport", "Shapes", "Snapshot", "StructuralProof", "TensorSpec",
+        "Report", "ScanReport", "Shapes", "Snapshot", "StructuralProof", "TensorSpec", "Trace",
+        "TracedValue",
     ),
     "kmr_cli.render.files.snapshots": ("write_snapshot",),
 }  # fmt: skip

@@ -28,7 +28,7 @@ TITLES = {
     "A model": ("Model", "ModelInfo", "LayerInfo", "TensorSpec"),
     "What you can ask for": ("Data", "Index", "Shapes", "GivenShapes", "Policy", "Tolerance", "Tolerances"),
     "What comes back": ("Record", "BatchIndex", "Report", "Finding", "OutputVerdict", "StructuralProof", "OutputClaim",
-                        "Snapshot", "Comparison", "ScanReport"),
+                        "Snapshot", "Comparison", "ScanReport", "Trace", "TracedValue"),
     "Errors": (
         "KmrError", "ModelFileError", "LayerError", "BatchError", "CertificateError", "MissingFrameworkError",
         "UnsafeModelError", "ModelLoadError", "ModelRunError", "LimitError", "OutputError", "ProofError",

@@ -12,6 +12,7 @@ from kmr_cli.api.custom import custom_of
 from kmr_cli.api.grounds import Groundwork
 from kmr_cli.api.opened import Opened, open_file, open_live
 from kmr_cli.api.snapshots import snapshot_of
+from kmr_cli.api.traces import trace_of
 from kmr_cli.api.versions import versions_of
 from kmr_cli.api.ways import others
 from kmr_cli.batch.given import batch_size
@@ -31,7 +32,7 @@ from kmr_cli.config.samples import Index, resolve_index
 from kmr_cli.errors import BatchError, LayerError
 from kmr_cli.formats import FORMATS, load_format
 from kmr_cli.formats.interface import OpenOptions, optional
-from kmr_cli.records import LayerInfo, ModelInfo, Record, Report, Snapshot, StructuralProof, TensorSpec
+from kmr_cli.records import LayerInfo, ModelInfo, Record, Report, Snapshot, StructuralProof, TensorSpec, Trace
 
 _MOST_INPUT = 4 * 10**9
 """Bytes of a batch that is run only because its size was asked for."""
@@ -328,6 +329,37 @@ class Model:
         with advised(self.info, synthetic=asked.synthetic, shapes=asked.shapes):
             records: tuple[Record, ...] = self._opened.run("sample", arguments)
         return records
+
+    def trace(
+        self,
+        batch: Data = None,
+        *,
+        layer: str | Sequence[str] = "*",
+        size: int | None = None,
+        shapes: GivenShapes = None,
+        seed: int = 0,
+    ) -> Trace:
+        """Run the batch once, and tell for every layer and sample: NaN, Inf, all zeros, saturated, largest magnitude.
+
+        A pass that fails half-way shows what was seen until then, and why it failed.
+
+        Args:
+            batch: as in :meth:`sample`.
+            layer: path, unique suffix or glob; or several.
+            size: batch size.
+            shapes: as in :meth:`sample`.
+            seed: of synthetic data.
+
+        Raises:
+            LayerError, BatchError, MissingFrameworkError, ModelLoadError.
+
+        >>> from kmr_cli import open_model
+        >>> with open_model("sample_models/digits.onnx") as model:
+        ...     trace = model.trace("sample_models/digits.npz")
+        >>> trace.findings, trace.values[-1].largest[4] > 0
+        ((), True)
+        """
+        return trace_of(self._opened, layer_patterns(layer), request(batch, size, shapes, seed))
 
     def check_batch_axis(
         self,

@@ -24,6 +24,7 @@ from kmr_cli.version import __version__
 COMMANDS = {
     "layers": "List the layers of MODEL.",
     "sample": "Show one sample's values at any layer of MODEL.",
+    "trace": "Show where values of MODEL go wrong, for every sample.",
     "check-batch-axis": "Check that the samples of a batch do not mix.",
     "snapshot": "Keep shapes, batch axes and values of MODEL in a file.",
     "compare": "Compare MODEL with a snapshot or another model.",

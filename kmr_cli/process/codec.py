@@ -28,7 +28,7 @@ _CLASSES = {
         (
             "BatchIndex", "DataSource", "Dependence", "FileDigest", "Finding", "Grounds", "LayerInfo", "ModelInfo",
             "OutputClaim", "OutputVerdict", "Record", "Report", "SampleSketch", "ScanReport", "SkippedRule",
-            "StructuralProof", "TapSketch", "TapVerdict", "TensorSpec",
+            "StructuralProof", "TapSketch", "TapVerdict", "TensorSpec", "Trace", "TracedValue",
         ),
         "kmr_cli.records",
     ),

@@ -62,6 +62,7 @@ TASKS = {
     "inputs": Task("kmr_cli.process.work:inputs", lambda: tuple[records.TensorSpec, ...]),
     "sample": Task("kmr_cli.process.work:sample", lambda: tuple[records.Record, ...]),
     "snapshot": Task("kmr_cli.process.work:snapshot", lambda: tuple[tuple[records.TapSketch, ...], tuple[str, ...]]),
+    "trace": Task("kmr_cli.process.work:trace", lambda: records.Trace),
     "check_batch_axis": Task("kmr_cli.process.work:check_batch_axis", lambda: records.Report),
     "check_layer_class": Task("kmr_cli.process.work:check_layer_class", lambda: records.Report),
 }

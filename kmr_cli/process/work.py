@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,16 @@ import numpy as np
 
 from kmr_cli.batch.synthetic import CHECKED, choose_batch_size, synthesize
 from kmr_cli.check import training as training_check
+from kmr_cli.check.rules.non_finite import begins
 from kmr_cli.config.layers import choose, unknown_layer
 from kmr_cli.config.policy import Policy
 from kmr_cli.evidence.sample import take_samples
+from kmr_cli.evidence.trace import trace as take_trace
 from kmr_cli.formats.interface import OpenOptions, Taps
 from kmr_cli.formats.layer_class import open_class
 from kmr_cli.process.prove import proof_beside_passes, proof_of_class
 from kmr_cli.process.sessions import OPEN, Sessions, Tell
-from kmr_cli.records import ModelInfo, Record, Report, TensorSpec
+from kmr_cli.records import ModelInfo, Record, Report, TensorSpec, Trace
 from kmr_cli.snapshot.take import Taken, take
 
 NO_PROOF = "left out by --no-proof"
@@ -131,6 +134,31 @@ def sample(
         notice=lambda text: report("notice", text),
         proof=proof,
     )
+
+
+def trace(
+    *,
+    path: str,
+    options: OpenOptions,
+    layers: tuple[str, ...],
+    separator: str,
+    batch: Mapping[str, np.ndarray],
+    report: Tell,
+    sessions: Sessions = OPEN,
+) -> Trace:
+    """Open the model at ``path`` (the first time) and look at one pass: :func:`kmr_cli.evidence.trace.trace`.
+
+    Raises:
+        LayerError: a pattern of ``layers`` matches nothing in the loaded model.
+    """
+    session = sessions.get(path, options, report)
+    choice = choose(layers, session.layers, separator)
+    if choice.unmatched:
+        raise unknown_layer(choice.unmatched[0], session.layers)
+    proof = proof_beside_passes(path, options, sessions, report, traces=False)[0]
+    report("progress", "running the model")
+    found = take_trace(session, batch, choice.paths, proof)
+    return replace(found, findings=begins(found))
 
 
 def snapshot(

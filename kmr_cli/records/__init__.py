@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from kmr_cli.records.proof import OutputClaim, StructuralProof
     from kmr_cli.records.scan import Hazard, HazardKind, ScanReport
     from kmr_cli.records.snapshot import InputSketch, SampleSketch, Snapshot, TapSketch
+    from kmr_cli.records.trace import Condition, Trace, TracedValue
 
 __all__ = [
     "UNEXAMINED_MASKS",
@@ -52,6 +53,7 @@ __all__ = [
     "BatchIndex",
     "BatchIndexKind",
     "Comparison",
+    "Condition",
     "DataSource",
     "Dependence",
     "Difference",
@@ -82,6 +84,8 @@ __all__ = [
     "TapSketch",
     "TapVerdict",
     "TensorSpec",
+    "Trace",
+    "TracedValue",
     "Verdict",
     "unexamined_masks",
     "unseen_layers",
@@ -101,6 +105,7 @@ _MODULES = {
     "kmr_cli.records.proof": ("OutputClaim", "StructuralProof"),
     "kmr_cli.records.scan": ("Hazard", "HazardKind", "ScanReport"),
     "kmr_cli.records.snapshot": ("InputSketch", "SampleSketch", "Snapshot", "TapSketch"),
+    "kmr_cli.records.trace": ("Condition", "Trace", "TracedValue"),
 }  # fmt: skip
 """Where each name stands."""
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}

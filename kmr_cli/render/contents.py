@@ -6,7 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from kmr_cli.records import Basis, Comparison, Finding, Grounds, LayerInfo, ModelInfo, Record, Report, ScanReport
+from kmr_cli.records import (
+    Basis,
+    Comparison,
+    Finding,
+    Grounds,
+    LayerInfo,
+    ModelInfo,
+    Record,
+    Report,
+    ScanReport,
+    Trace,
+)
 from kmr_cli.records.deprecated import deprecated
 
 
@@ -83,6 +94,17 @@ class Samples:
 
     info: ModelInfo
     records: tuple[Record, ...]
+    versions: Mapping[str, str]
+    run: Run = Run()
+    trusted: bool = False
+
+
+@dataclass(frozen=True)
+class Traced:
+    """One pass, every layer and every sample; the other fields as in :class:`Samples`."""
+
+    info: ModelInfo
+    trace: Trace
     versions: Mapping[str, str]
     run: Run = Run()
     trusted: bool = False

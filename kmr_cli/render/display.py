@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from kmr_cli.api.in_python import in_python
-from kmr_cli.records import Comparison, LayerInfo, ModelInfo, Record, Report, ScanReport, Snapshot
+from kmr_cli.records import Comparison, LayerInfo, ModelInfo, Record, Report, ScanReport, Snapshot, Trace
 from kmr_cli.render.escape import for_terminal
 from kmr_cli.render.screen.comparison import show_comparison
 from kmr_cli.render.screen.layers import show_layer, show_layers
@@ -20,6 +20,7 @@ from kmr_cli.render.screen.lines import print_hanging
 from kmr_cli.render.screen.report import show_report
 from kmr_cli.render.screen.scan import show_scan
 from kmr_cli.render.screen.terminal import show_record
+from kmr_cli.render.screen.trace import show_trace
 
 _WIDTH = 80
 _SAY = ("inconclusive", "not_examined", "findings", "message", "remedy")
@@ -78,4 +79,5 @@ _SHOW: dict[type, Callable[[Console, Any], None]] = {
     Report: show_report,
     ScanReport: show_scan,
     Snapshot: _show_snapshot,
+    Trace: show_trace,
 }

@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from kmr_cli.errors import OutputError
 
-Content: TypeAlias = Literal["listing", "samples", "outcomes", "snapshot"]
+Content: TypeAlias = Literal["listing", "samples", "trace", "outcomes", "snapshot"]
 
 TERMINAL = "terminal"
 """The format that is for people: shown by ``screen/``, never written into a file."""
@@ -25,6 +25,7 @@ TERMINAL = "terminal"
 CONTENTS: Mapping[str, Content] = {
     "layers": "listing",
     "sample": "samples",
+    "trace": "trace",
     "check-batch-axis": "outcomes",
     "snapshot": "snapshot",
     "compare": "outcomes",
@@ -48,7 +49,7 @@ class Line(NamedTuple):
 
 
 OUTPUTS = {
-    "json": Line("kmr_cli.render.documents.json", (".json",), ("listing", "samples", "outcomes")),
+    "json": Line("kmr_cli.render.documents.json", (".json",), ("listing", "samples", "trace", "outcomes")),
     "junit": Line("kmr_cli.render.documents.junit", (".xml",), ("outcomes",)),
     "sarif": Line("kmr_cli.render.documents.sarif", (".sarif", ".sarif.json"), ("outcomes",)),
     "github": Line("kmr_cli.render.documents.github", (), ("outcomes",)),

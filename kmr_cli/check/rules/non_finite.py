@@ -11,6 +11,7 @@ from kmr_cli.arrays.digests import digests
 from kmr_cli.check.run import Run
 from kmr_cli.evidence.sources import Source, find_sources
 from kmr_cli.evidence.taps import Tap
+from kmr_cli.records import Finding, Trace
 from kmr_cli.rules import Rule, Severity
 
 NON_FINITE = Rule(
@@ -54,6 +55,31 @@ def judge(run: Run) -> None:
         what = "-Inf" if value is not None and _only_minus_inf(value) else "NaN or Inf"
         who = f", sample{'s' if len(rows) > 1 else ''} {', '.join(map(str, rows))}" if rows else ""
         run.add(NON_FINITE, source, f"{what} comes out of finite input{who}", severity=severity)
+
+
+def begins(trace: Trace) -> tuple[Finding, ...]:
+    """Where NaN or Inf begins in one pass, and of which samples; those that were fed so are left out.
+
+    How bad it is shows at the outputs of the model. A pass that ended early has none, and what is seen is an error.
+    """
+    first: dict[Tap, list[int]] = {}
+    worst: dict[int, Severity] = {}
+    for value in trace.values:
+        for sample, condition in enumerate(value.conditions):
+            if condition not in ("NaN", "Inf") or value.axis is None or sample in trace.given:
+                continue
+            if not any(sample in samples for samples in first.values()):
+                first.setdefault((value.layer, value.call, value.port), []).append(sample)
+            if not value.layer:
+                worst[sample] = "error"
+    findings = []
+    for (layer, call, port), samples in first.items():
+        severities = [worst.get(sample, "note" if trace.failed is None else "error") for sample in samples]
+        who = f"sample{'s' if len(samples) > 1 else ''} {', '.join(map(str, samples))}"
+        where = "is what this layer is fed, though the layers before it returned none" if port[:2] == "in" else ""
+        message = f"NaN or Inf {where or 'comes out of finite input'}, {who}"
+        findings.append(Finding(NON_FINITE.code, max(severities, key=_BAD.index), layer, call, port, message))
+    return tuple(sorted(findings, key=lambda one: -_BAD.index(one.severity)))
 
 
 def _severities(run: Run, sources: Sequence[Source]) -> dict[Source, Severity]:

@@ -25,23 +25,25 @@ from kmr_cli.records import (
     StructuralProof,
     TensorSpec,
 )
-from kmr_cli.render.contents import Listing, Outcome, Run, Samples
+from kmr_cli.render.contents import Listing, Outcome, Run, Samples, Traced
 from kmr_cli.rules import RULES, remedy_of
 
 SCHEMA = 2
 """Version of every document. A key may be added in the same version; none changes its meaning."""
 
 
-MARK = r'\s*(?:\[\s*)?\{\s*"schema": \d+,\s*"command": "(?:check-batch-axis|compare|layers|sample|scan)",'
+MARK = r'\s*(?:\[\s*)?\{\s*"schema": \d+,\s*"command": "(?:check-batch-axis|compare|layers|sample|scan|trace)",'
 """How a document of ours begins."""
 
 
-def render(content: Sequence[Outcome] | Listing | Samples) -> str:
+def render(content: Sequence[Outcome] | Listing | Samples | Traced) -> str:
     """One document, or a list of them where the outcomes are those of several models; ends with a line break."""
     if isinstance(content, Listing):
         return dumps(_layers(content))
     if isinstance(content, Samples):
         return dumps(_samples(content))
+    if isinstance(content, Traced):
+        return dumps(_traced(content))
     documents = [_outcome(outcome) for outcome in content]
     return dumps(documents[0] if len(documents) == 1 else documents)
 
@@ -119,6 +121,43 @@ def _samples(samples: Samples) -> dict[str, Any]:
             for record in samples.records
         ],
         "run": run(samples.run),
+    }
+
+
+def _traced(traced: Traced) -> dict[str, Any]:
+    """What ``kmr-inspect trace`` says; docs/trace.schema.json describes it."""
+    trace = traced.trace
+    return {
+        "schema": SCHEMA,
+        "command": "trace",
+        "model": _model(traced.info),
+        "versions": dict(traced.versions),
+        "trusted": traced.trusted,
+        "samples": trace.samples,
+        "not_finite_as_given": list(trace.given),
+        "findings": [finding(one) for one in trace.findings],
+        "failed": _text_or_none(trace.failed),
+        "hint": _text_or_none(trace.hint),
+        "values": [
+            {
+                "layer": text(value.layer),
+                "call": value.call,
+                "port": value.port,
+                "shape": list(value.shape),
+                "dtype": value.dtype,
+                "axis": value.axis,
+                "axis_proven": value.proven,
+                "conditions": list(value.conditions),
+                "size": list(value.size),
+                "nans": list(value.nans),
+                "infinities": list(value.infinities),
+                "zeros": list(value.zeros),
+                "at_limit": list(value.at_limit),
+                "largest": list(value.largest),
+            }
+            for value in trace.values
+        ],
+        "run": run(traced.run),
     }
 
 
