@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -18,6 +19,9 @@ from kmr_cli.config.samples import Index, least_size, resolve_index
 from kmr_cli.errors import BatchError
 from kmr_cli.evidence.passes import SINGLY
 from kmr_cli.formats.facts import without_inputs
+
+_MOST_INPUT = 4 * 10**9
+"""Bytes of a batch that is run only because its size was asked for."""
 
 Arrays: TypeAlias = dict[str, np.ndarray]
 """Input name -> array with the samples along axis 0."""
@@ -87,6 +91,25 @@ def take_batch(opened: Opened, asked: BatchRequest) -> tuple[Arrays, Arrays | No
         opened.report("notice", f"{first}, the rest serve as replacements; --batch-size takes more")
         return _split(arrays, SINGLY)
     return arrays, spare
+
+
+def refuse_sizes(opened: Opened, sizes: Sequence[int], batch: Arrays) -> None:
+    """Refuse sizes at which the inputs alone would fill the memory; say so where none can be tried.
+
+    Raises:
+        BatchError: that.
+    """
+    fixed = opened.info.fixed_batch
+    if fixed is not None:
+        if sizes:
+            opened.report("notice", f"the model takes exactly {fixed} samples: no other batch size is tried")
+        return
+    needed = max(sizes, default=0) * sum(values.nbytes for values in batch.values()) // batch_size(batch)
+    if needed > _MOST_INPUT:
+        raise BatchError(
+            f"a batch of {max(sizes)} samples takes {needed / 1e9:.1f} GB for the inputs alone",
+            "leave out the largest of the batch sizes",
+        )
 
 
 def _synthetic(opened: Opened, asked: BatchRequest, index: Index) -> Arrays:

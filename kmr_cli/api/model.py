@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from kmr_cli.api.batches import make_batch, take_batch
+from kmr_cli.api.batches import make_batch, refuse_sizes, take_batch
 from kmr_cli.api.custom import custom_of
 from kmr_cli.api.grounds import Groundwork
 from kmr_cli.api.opened import Opened, open_file, open_live
@@ -34,8 +34,6 @@ from kmr_cli.formats import FORMATS, load_format
 from kmr_cli.formats.interface import OpenOptions, optional
 from kmr_cli.records import LayerInfo, ModelInfo, Record, Report, Snapshot, StructuralProof, TensorSpec, Trace
 
-_MOST_INPUT = 4 * 10**9
-"""Bytes of a batch that is run only because its size was asked for."""
 _SIDES = {"in": ("in",), "out": ("out",), "both": ("in", "out")}
 
 
@@ -407,7 +405,7 @@ class Model:
         policy = policy or Policy()
         if batch_sizes != ():
             policy = replace(policy, batch_sizes=checked_sizes(batch_sizes))
-        self._refuse_sizes(policy.batch_sizes, arrays)
+        refuse_sizes(self._opened, policy.batch_sizes, arrays)
         masks = masks_of(policy.masks, self.info.inputs, arrays)
         for line in hints(self.info, arrays, [mask.name for mask in masks]):
             self._opened.report("notice", line)
@@ -438,20 +436,6 @@ class Model:
         with groundwork:
             report = groundwork.complete(report_of(self.prove(), self.info, policy or Policy()))
         return replace(report, not_examined=(*report.not_examined, *others(self.info)))
-
-    def _refuse_sizes(self, sizes: Sequence[int], batch: Mapping[str, Any]) -> None:
-        """Refuse sizes at which the inputs alone would fill the memory; say so where none can be tried."""
-        fixed = self.info.fixed_batch
-        if fixed is not None:
-            if sizes:
-                self._opened.report("notice", f"the model takes exactly {fixed} samples: no other batch size is tried")
-            return
-        needed = max(sizes, default=0) * sum(values.nbytes for values in batch.values()) // batch_size(batch)
-        if needed > _MOST_INPUT:
-            raise BatchError(
-                f"a batch of {max(sizes)} samples takes {needed / 1e9:.1f} GB for the inputs alone",
-                "leave out the largest of the batch sizes",
-            )
 
     def snapshot(
         self,
