@@ -9,6 +9,7 @@ from pathlib import Path
 CACHE = Path(__file__).parent / "cache"
 BATCH = 8
 RESNET50 = CACHE / "resnet50.keras"
+RESNET50_H5 = CACHE / "resnet50.h5"
 MOBILENET = CACHE / "mobilenetv2_savedmodel"
 RESNET18 = CACHE / "resnet18.pt"
 RESNET18_PT2 = CACHE / "resnet18.pt2"
@@ -36,6 +37,14 @@ MIDDLE = {
     "like BERT, TorchScript": CACHE / "bert_small.pt",
 }
 """Hundreds of values of which most are small: what a check does with each of them counts."""
+SCANNED = {
+    "ResNet50 `.keras`": RESNET50,
+    "ResNet50 `.h5`": RESNET50_H5,
+    "ResNet50 SavedModel": CHECKED["ResNet50 SavedModel"],
+    "ResNet-18-sized TorchScript": RESNET18,
+    "ResNet-18-sized `.pt2`": RESNET18_PT2,
+    "ResNet-18-sized ONNX": RESNET18_ONNX,
+}
 LARGE = {
     "MobileNetV2 `.keras`": 1.5,
     "MobileNetV2 SavedModel": 1.5,
@@ -68,6 +77,10 @@ def build_all() -> None:
 
         keras.utils.set_random_seed(0)
         keras.applications.ResNet50(weights=None).save(RESNET50)
+    if not RESNET50_H5.exists():
+        import keras
+
+        keras.models.load_model(RESNET50, compile=False).save(RESNET50_H5)
     if not MOBILENET.exists():
         import keras
 

@@ -53,6 +53,7 @@ def cases() -> Iterator[Case]:
     yield from _forwards()
     yield from _notebook()
     yield from _checks()
+    yield from _scans()
 
 
 def _processes() -> Iterator[Case]:
@@ -230,6 +231,25 @@ def _checks() -> Iterator[Case]:
                 return Ratio(**found["ratio"]), found["note"]
 
             yield Case(f"`check-batch-axis`, {kind}, {model}", against, target, measure, unit)
+
+
+def _scans() -> Iterator[Case]:
+    """What a scan costs: absolute limits, of which the ratio is a share."""
+    samples = [path for path in sorted((HERE.parent / "sample_models").iterdir()) if _is_model(path)]
+    chosen = {"the sample model that takes most": samples, **{name: [path] for name, path in models.SCANNED.items()}}
+    for model, paths in chosen.items():
+        time = "50 ms beyond reading the file" if len(paths) > 1 else "0.3 s beyond reading the file"
+        for kind, against, unit in (("time", time, "s"), ("memory", "80 MB", "MB")):
+
+            def measure(_pairs: int, kind: str = kind, paths: list[Path] = paths) -> Measured:
+                found = _script("scans.py", kind, *map(str, paths))
+                return Ratio(**found["ratio"]), found["note"]
+
+            yield Case(f"`scan`, {kind}, {model}", against, 1.0, measure, unit)
+
+
+def _is_model(path: Path) -> bool:
+    return path.suffix in (".keras", ".h5", ".pt", ".pt2", ".onnx") or (path / "saved_model.pb").is_file()
 
 
 def _script(name: str, *arguments: str) -> dict[str, Any]:
