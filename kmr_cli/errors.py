@@ -70,15 +70,15 @@ class UnsafeModelError(KmrError):
 
 
 class LimitError(KmrError):
-    """Something took longer, or more memory, than it may."""
+    """Something took longer, or more memory, than allowed."""
 
 
 class CertificateError(KmrError):
-    """A certificate that cannot be read, or is none of this program."""
+    """A certificate that cannot be read, or that kmr-inspect did not write."""
 
 
 class ProofError(KmrError):
-    """A pass contradicts what the structural proof claims: a fault of this program, never of the model."""
+    """A pass contradicts what the structural proof claims: a bug in this program, never in the model."""
 
 
 class OutputError(KmrError):

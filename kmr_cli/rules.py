@@ -53,7 +53,7 @@ class Rule:
         gravity: how bad it is beside others: what is said of the model as a whole begins with the highest.
         needs_owners: it says nothing of a layer where no sample's change showed.
         needs_masks: it says nothing of a model without masks.
-        needs_graph: it says nothing of a format that does not hand out the model's graph.
+        needs_graph: it says nothing of a format that does not provide the model's graph.
         mixes: samples change each other, or cannot be separated: behind such a layer another fault of this kind may
             not show.
         batch_statistics: what becomes of a finding where layers that normalise over the batch in training mode, which

@@ -160,7 +160,7 @@ def _proof(certificate: Certificate, model: Model, data: tuple[str, ...] | None)
     except (UnsafeModelError, LimitError):  # which says nothing of the certificate
         raise
     except KmrError as exc:
-        yield _line("differs", f"the proof can't be made again: {exc.message}")
+        yield _line("differs", f"the proof can't be repeated: {exc.message}")
         return
     claims = {one["name"]: one["claim"] for one in said["outputs"]}
     now = {claim.output: claim.answer for claim in found.outputs}
@@ -172,7 +172,7 @@ def _proof(certificate: Certificate, model: Model, data: tuple[str, ...] | None)
             _line("differs", f"output {name!r}: {claims[name]} there, {now.get(name, 'gone')} here") for name in weaker
         )
     elif gone or said["separate"] != found.separate:
-        what = f"output {gone[0]!r} is not in it" if gone else "it doesn't follow from what it says of the outputs"
+        what = f"output {gone[0]!r} is not in it" if gone else "it doesn't follow from what it says about the outputs"
         yield _line("differs", f"the proof: {what}")
     elif sizes != (found.fixed, found.least, found.most):
         yield _line("differs", f"the batch sizes that the proof holds for; here {found.sizes}")
@@ -182,7 +182,7 @@ def _proof(certificate: Certificate, model: Model, data: tuple[str, ...] | None)
         yield _line("recomputed", f"the proof: {_told(found)}")
     if said["rules"] != found.table:
         again = "" if weaker else ", which prove it again"
-        yield _line("note", f"other rules are at work here ({found.table}) than there ({said['rules']}){again}")
+        yield _line("note", f"the rules here ({found.table}) differ from those there ({said['rules']}){again}")
 
 
 def _told(found: StructuralProof) -> str:
@@ -234,8 +234,8 @@ def _passes(certificate: Certificate, model: Model, again: Again | None) -> Iter
 
 def _data(said: Mapping[str, Any] | None) -> str:
     if said is None:
-        return "data of which it says nothing"
-    return f"synthetic data of seed {said['seed']}" if said["source"] == "synthetic" else "data of its maker's"
+        return "data that it doesn't describe"
+    return f"synthetic data of seed {said['seed']}" if said["source"] == "synthetic" else "its maker's own data"
 
 
 def _run_again(certificate: Certificate, model: Model, again: Again) -> Report:

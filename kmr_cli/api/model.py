@@ -78,7 +78,7 @@ def open_model(
     Raises:
         ModelFileError: nothing there, damaged, or not a model.
         UnsafeModelError: when it is to be run: a scan found what could do harm.
-        LimitError: it took longer, or more memory, than it may.
+        LimitError: it took longer, or more memory, than allowed.
         KmrError: a live model that no format takes, or without ``in_process``.
 
     >>> from kmr_cli import open_model
@@ -240,7 +240,7 @@ class Model:
             shapes: the same, where synthetic data will do.
 
         Raises:
-            KmrError: a format, or a live model, that does not hand out its graph; data for one that needs none.
+            KmrError: a format, or a live model, that does not provide its graph; data for one that needs none.
             BatchError: the data does not fit the model, or a live ``torch.nn.Module`` is given none.
             ModelLoadError: the framework cannot trace or export the model, and why.
 
@@ -257,7 +257,7 @@ class Model:
             with advised(self.info, synthetic=asked.synthetic, shapes=asked.shapes):
                 arguments["batch"], _ = take_batch(self._opened, asked)
         elif told:
-            raise BatchError("the graph is told without data", "leave out the batch and its shapes")
+            raise BatchError("the graph is read without data", "leave out the batch and its shapes")
         found: StructuralProof = self._opened.run("prove", arguments)
         return found
 
@@ -394,7 +394,7 @@ class Model:
 
         Raises:
             BatchError, MissingFrameworkError, ModelLoadError, ModelRunError.
-            ProofError: a pass contradicts the proof, which is a fault of this program.
+            ProofError: a pass contradicts the proof, which is a bug in this program.
             BatchError: the model takes one sample at a time and keeps nothing between calls: nothing can mix.
             ModelLoadError: the file has no training mode (SavedModel, ``.pt2``, ONNX; traced or frozen TorchScript).
         """
@@ -430,7 +430,7 @@ class Model:
             policy: which rules, and what is by design.
 
         Raises:
-            KmrError: a format, or a live model, that does not hand out its graph.
+            KmrError: a format, or a live model, that does not provide its graph.
         """
         groundwork: Groundwork[Report] = Groundwork(self._opened, None)
         with groundwork:

@@ -156,7 +156,7 @@ def _whole(seen: Seen, path: Path, info: ModelInfo) -> Seen:
 def _refuse(limits: Limits) -> None:
     if limits != NONE:
         raise KmrError(
-            "timeout, memory and sandbox are limits of another process", "leave out in_process=True, or the limits"
+            "timeout, memory and sandbox are limits of a child process", "leave out in_process=True, or the limits"
         )
 
 

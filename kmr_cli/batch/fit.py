@@ -247,7 +247,7 @@ def _cast(item: GivenInput, spec: TensorSpec, notice: Notice) -> np.ndarray:
         return array
     ranks = {"b": 0, "u": 1, "i": 1, "f": 2, "V": 2, "c": 3}
     if array.dtype.kind not in ranks:
-        problem.hint = "turn it into numbers yourself: what they are to count is yours to say"
+        problem.hint = "convert it to numbers yourself: only you know what they should count"
         raise problem
     if ranks[array.dtype.kind] > ranks[target.kind]:
         problem.hint = f"convert it yourself if that is what you mean: array.astype({dtype!r})"

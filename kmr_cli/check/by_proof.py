@@ -22,8 +22,8 @@ from kmr_cli.records import (
 
 RAN_NOTHING = "no pass was run (--proof-only)"
 NOT_RUN = (
-    "by passes: failures, NaN in a sample (KMR108), last bits (KMR303), masks, chance and training mode, of which a"
-    " proof says nothing (leave out --proof-only)"
+    "by passes: failures, NaN in a sample (KMR108), last bits (KMR303), masks, chance and training mode, which a"
+    " proof doesn't cover (leave out --proof-only)"
 )
 
 

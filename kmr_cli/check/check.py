@@ -233,7 +233,7 @@ def _judge_sizes(run: Run) -> None:
                 " or the size may change it; return the scores behind it as another output",
             )
     if run.info.fixed_batch is not None:
-        run.skip(f"the model takes batches of {run.info.fixed_batch} alone", *sizes.RULES)
+        run.skip(f"the model takes only batches of {run.info.fixed_batch}", *sizes.RULES)
     elif not run.sizes:
         run.skip("the model was run at one batch size only", *sizes.RULES)
     at_any = any(found.differs and not found.misplaced and not coincident for found, coincident in run.sizes)

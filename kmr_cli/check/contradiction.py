@@ -93,10 +93,10 @@ def _elsewhere(run: Run, tap: Tap, structure: Structure) -> str:
 
 def _contradicted(run: Run, structure: Structure, tap: Tap, owner: Own | Free, why: str) -> ProofError:
     where = run.title(tap) if not tap[0] else f"{tap[2]} of layer {tap[0]!r}"
-    what = "that it holds nothing of any sample" if isinstance(owner, Free) else "that each part of it is one sample's"
+    what = "that it depends on no sample" if isinstance(owner, Free) else "that each part of it is one sample's"
     named = ", ".join(f"{one.name!r} ({one.kind}: {_rule(structure, one)})" for one in _suspects(structure, tap, run))
     return ProofError(
-        f"internal error: the proof claims of {where} {what}, and a pass contradicts it ({why}); operator {named}",
+        f"internal error: the proof claims for {where} {what}, and a pass contradicts it ({why}); operator {named}",
         "please report it, with the model if you can; --no-proof checks it by passes alone",
     )
 

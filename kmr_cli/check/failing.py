@@ -76,7 +76,7 @@ def on_made_up_data(run: Run, failure: ModelRunError) -> ModelRunError:
     """A model that takes the batch, and not the data that a sample of it is replaced with."""
     text = f"the model takes the batch, but not the other data that was made up for a sample of it: {failure.message}"
     square = square_input(run.batch)
-    hint = "give more samples with --input: they then take the place of others"
+    hint = "give more samples with --input: they then replace others"
     found = ModelRunError(text, hint) if square is None else ModelRunError(f"{text}; {related(square)}", _STACK)
     found.layer = failure.layer
     return found

@@ -35,13 +35,13 @@ def why_silent(run: Run, tap: Tap, silent: Collection[int] = ()) -> str:
         what = f"it is {dtype_name(value.dtype)}, and other data may lead to the same decision"
         return f"{what}; return the scores behind it as another output, or {_MORE_DATA}"
     if not _anything_reacted(run):
-        return f"no layer reacted either, as if nothing of the inputs were used; {_MORE_DATA}"
+        return f"no layer reacted either, as if no input were used; {_MORE_DATA}"
     if bool((value == value.flat[0]).all()):
         return f"it is {value.flat[0]:g} everywhere, as behind units that are all off; {_MORE_DATA}"
     if np.isin(value.astype(np.float64), _EXTREMES).all():
         return f"it holds nothing but 0 and 1 or -1, as saturated units do; {_MORE_DATA}, or return what is before them"
     if not silent:
-        return f"nothing of the inputs seems to enter it; {accept(run, tap)}"
+        return f"no input seems to reach it; {accept(run, tap)}"
     return f"the data that replaced them lead to the same values, as where units saturate; {_MORE_DATA}"
 
 

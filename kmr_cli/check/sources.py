@@ -104,7 +104,7 @@ def _named(run: Run, source: Source, output: Tap) -> str:
     operator = next((info.type for info in run.session.layers if info.path == source.layer), "the layer")
     far, largest_ = run.evidence.leak.get(output, 0.0), largest(run.evidence.base[output])
     moved = (
-        f", which moves answers by up to {far:.2g} ({far / largest_:.1%} of the largest)" if far and largest_ else ""
+        f", which changes answers by up to {far:.2g} ({far / largest_:.1%} of the largest)" if far and largest_ else ""
     )
     return f": {operator} takes one scale for the whole batch{moved}"
 

@@ -11,7 +11,7 @@ from kmr_cli.proof.owners import Free, Own
 from kmr_cli.proof.verdict import Claim, Proof
 from kmr_cli.records.proof import SEPARATE
 
-NO_GRAPH = "the format hands out no graph to prove it by"
+NO_GRAPH = "the format provides no graph to prove it by"
 """Why there is no proof, where nothing better is known."""
 
 

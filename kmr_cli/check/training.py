@@ -17,7 +17,7 @@ from kmr_cli.proof.verdict import Proof
 from kmr_cli.records import Batch, Finding, ModelInfo, Report, Tap, TapVerdict, Verdict
 from kmr_cli.rules import RULES
 
-IN_TRAINING = "the graph says nothing of training mode"
+IN_TRAINING = "the graph doesn't cover training mode"
 _DESIGN = "normalises over the batch in training mode by design; in inference it uses its moving statistics"
 
 

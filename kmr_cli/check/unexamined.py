@@ -14,8 +14,8 @@ from kmr_cli.records import UNEXAMINED_MASKS, UNSEEN_LAYERS, Basis, Verdict
 OPEN = ("unknown", "state")
 """Answers of a graph that leave open whether samples meet."""
 BY_PASSES_ALONE = (
-    "beyond the batches that were run: failures, NaN in a sample (KMR108), last bits (KMR303), masks and state, of"
-    " which a proof says nothing"
+    "beyond the batches that were run: failures, NaN in a sample (KMR108), last bits (KMR303), masks and state,"
+    " which a proof doesn't cover"
 )
 """What a proven model was looked at for by passes alone."""
 
@@ -94,7 +94,7 @@ def _layers(run: Run) -> Iterator[str]:
     listed = [layer for layer in run.session.layers if layer.calls != 0]
     unseen = [layer for layer in listed if layer.path not in seen]
     if not listed:
-        yield f"{UNSEEN_LAYERS}none is listed, so that only the outputs were looked at"
+        yield f"{UNSEEN_LAYERS}none is listed, so only the outputs were examined"
     elif 2 * len(unseen) > len(listed):
         why = next((f": {layer.untappable}" for layer in unseen if layer.untappable), "")
         yield f"{UNSEEN_LAYERS}{len(unseen)} of {len(listed)}, {unseen[0].path!r} the first{why}"

@@ -26,12 +26,12 @@ COMMANDS = {
     "sample": "Show one sample's values at any layer of MODEL.",
     "trace": "Show where values of MODEL go wrong, for every sample.",
     "check-batch-axis": "Check that the samples of a batch do not mix.",
-    "snapshot": "Keep shapes, batch axes and values of MODEL in a file.",
+    "snapshot": "Save shapes, batch axes and values of MODEL to a file.",
     "compare": "Compare MODEL with a snapshot or another model.",
-    "scan": "Look for what could do harm in MODEL, without loading it.",
-    "verify": "Hold a certificate against MODEL.",
+    "scan": "Scan MODEL for what could do harm, without loading it.",
+    "verify": "Check a certificate against MODEL.",
     "rules": "List the rules, or explain some.",
-    "doctor": "Tell what is installed, and how models are contained.",
+    "doctor": "Show what is installed, and how models are sandboxed.",
 }
 """Modules of this package with a click command of the same name, in the order of the help.
 
@@ -120,7 +120,7 @@ def run(arguments: list[str]) -> int:
         if typed and Path(typed).exists():
             import shlex
 
-            complain(f"{typed}: no command says what to do with it", f"kmr-inspect layers {shlex.quote(typed)}")
+            complain(f"{typed}: give a command before the model", f"kmr-inspect layers {shlex.quote(typed)}")
             return ExitCode.COULD_NOT
         import difflib
 

@@ -28,7 +28,7 @@ def baselines_of(arguments: tuple[str, ...]) -> tuple[list[str], dict[str, Path]
     if not holds_snapshots:
         problem = "holds no snapshots" if folder.is_dir() else "isn't a folder"
         raise SnapshotError(
-            f"{last}: {problem}; several models are compared with a folder of snapshots",
+            f"{last}: {problem}; several models need a folder of snapshots",
             f"make them first: kmr-inspect snapshot MODEL... -o {folder}",
         )
     names = [file_name(model) for model in models]
@@ -66,12 +66,12 @@ def refuse_options(baselines: dict[str, Path], *, update: bool) -> None:
     if not update:
         return
     if len(snapshots) < len(baselines):
-        raise click.UsageError("--update needs a snapshot as BASELINE, and it is a model")
+        raise click.UsageError("--update needs a snapshot as BASELINE, not a model")
     for place in snapshots:
         refuse_place(place, overwrite=True)
         if tensors_path(place).exists():
             raise OutputError(
-                f"{place}: has whole tensors beside it, which --update does not take again",
+                f"{place}: was taken with --full, and --update doesn't save whole tensors",
                 f"kmr-inspect snapshot MODEL --full --force -o {place}",
             )
 

@@ -64,9 +64,9 @@ def place(
     if file is None:
         return None
     if layer_class or len(models) != 1:
-        raise click.UsageError("--certificate is about the files of one MODEL; give exactly one")
+        raise click.UsageError("--certificate is for one MODEL; give exactly one")
     if all_methods:
-        raise click.UsageError("--certificate is about one way into the model; name it with --method or --signature")
+        raise click.UsageError("--certificate is for one method or signature; name it with --method or --signature")
     path = Path(file)
     refuse_place(path, sources, force=force or _is_own(path))
     return Place(path, force)

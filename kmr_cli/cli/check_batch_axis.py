@@ -45,12 +45,12 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option(
     "--batch-sizes", "sizes", metavar="N,N,…",
-    help="Other batch sizes to try, as in 1,8,32,64, in place of those that are chosen.",
+    help="Batch sizes to try instead of those that the check chooses, as in 1,8,32,64.",
 )  # fmt: skip
 @click.option(
     "--training", is_flag=True, help="Check training mode, and say what mixes by design there (BatchNormalization)."
 )
-@click.option("--no-proof", is_flag=True, help="Leave out what the graph of the model proves; run passes alone.")
+@click.option("--no-proof", is_flag=True, help="Skip the proof by the model's graph; only run passes.")
 @click.option(
     "--proof-only", is_flag=True,
     help="Run nothing: the verdict is what the graph proves (.pt2, ONNX, SavedModel); no framework is needed.",
@@ -127,7 +127,7 @@ def command(
     from kmr_cli.render.screen.report import show_library
 
     if layer_class and models:
-        raise click.UsageError("--layer-class and MODEL exclude each other")
+        raise click.UsageError("give MODEL or --layer-class, not both")
     _refuse_contradictions(
         no_proof=no_proof, proof_only=proof_only, training=training, layer_class=layer_class, models=models,
         data=[*inputs, *shapes], masks=masks, sizes=sizes, batch_size=batch_size,
@@ -225,9 +225,9 @@ def _refuse_contradictions(
     if not proof_only:
         return
     if no_proof:
-        raise click.UsageError("--proof-only and --no-proof exclude each other")
+        raise click.UsageError("give --proof-only or --no-proof, not both")
     if training:
-        raise click.UsageError("--proof-only says nothing of training mode; leave out one of the two")
+        raise click.UsageError("--proof-only doesn't cover training mode; leave out one of the two")
     if layer_class or not models:
         raise click.UsageError("--proof-only needs a MODEL that holds its graph: a .pt2 or .onnx file, or a SavedModel")
     if data or masks or sizes is not None or batch_size is not None:

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import click
 
 
-@click.command("doctor", short_help="Tell what is installed, and how models are contained.")
+@click.command("doctor", short_help="Show what is installed, and how models are sandboxed.")
 def command() -> None:
-    """Tell what is installed, and how models are contained on this machine.
+    """Show what is installed, and how models are sandboxed on this machine.
 
-    For every format the programs that run it, and what to type where none is
-    there; and the sandbox that keeps a model from files and the network.
-    Nothing is imported and no model is read. Fit for a bug report;
+    For every format the programs that run it, or how to install them; and the
+    sandbox that keeps a model from files and the network. Nothing is imported
+    and no model is read. Made to be pasted into a bug report;
     `kmr-inspect --version --verbose` does the same.
 
     \b
@@ -25,7 +25,7 @@ def command() -> None:
 
 
 def lines() -> Iterator[str]:
-    """What there is to tell, one line each."""
+    """What the command prints, line by line."""
     import platform
 
     from kmr_cli.api.versions import versions_of
@@ -49,7 +49,7 @@ def _sandbox() -> str:
 
     found = sandbox.offered()
     if not found:
-        return "none: a model reaches what you reach; it takes Linux 5.13 or later"
+        return "none: a model can reach whatever you can; needs Linux 5.13 or later"
     told = ", ".join(f"{name} ({how})" for name, how in found.items())
     lacks = [name for name in ("Landlock", "seccomp") if name not in found]
     return told + (f"; no {lacks[0]}" if lacks else ": a model reaches neither your files nor the network")

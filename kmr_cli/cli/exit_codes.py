@@ -16,9 +16,9 @@ class ExitCode(IntEnum):
     COULD_NOT = 2
     """Bad arguments, an unreadable file, nothing checked."""
     UNSAFE = 3
-    """A model was not loaded, as its file could do harm."""
+    """A model was not loaded, because its file could do harm."""
     LIMIT = 4
-    """Something took longer, or more memory, than it may."""
+    """Something took longer, or more memory, than allowed."""
     INTERRUPTED = 130
 
 

@@ -45,7 +45,7 @@ def option(command: Command) -> Command:
     """``--jobs``."""
     jobs = click.option(
         "--jobs", type=click.IntRange(min=1), metavar="N", default=1, show_default=True,
-        help="Models to run at a time; each takes the memory of a process with its framework.",
+        help="Models to run at a time; each needs the memory of a process with its framework.",
     )  # fmt: skip
     return jobs(command)
 

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 @click.option("--every", is_flag=True, help="Also repeated blocks, and containers that never run.")
 @click.option(
     "--shape", "shapes", metavar="[NAME=]N,N,…[:DTYPE]", multiple=True,
-    help="Shape of ONE sample: runs the model on made-up data of it, and shows the shapes that the file does not"
+    help="Shape of ONE sample: runs the model on made-up data, and shows the shapes that the file does not"
     " declare.",
 )  # fmt: skip
-@target.options("layers", output="Write it into FILE ({suffixes}) instead of printing it.")
+@target.options("layers", output="Write to FILE ({suffixes}) instead of printing it.")
 @options.opening
 @options.limits
 @options.debug

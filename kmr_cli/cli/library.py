@@ -46,7 +46,7 @@ def refuse_no_model(*, masks: bool, format_: str | None, output: str | None, str
     ]
     options = [*meant, *typed]
     if options:
-        raise click.UsageError(f"no MODEL, and {options[0]} needs one: did a glob or a variable hold nothing?")
+        raise click.UsageError(f"no MODEL, and {options[0]} needs one: was a glob or a variable empty?")
 
 
 _OF_A_MODEL = (

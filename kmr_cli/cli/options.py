@@ -27,7 +27,7 @@ debug = click.option("--debug", is_flag=True, help="Show tracebacks and all that
 
 trust = click.option(
     "--trust", is_flag=True,
-    help="Load MODEL whatever a scan finds in it, code of Lambda layers included: you vouch for its maker.",
+    help="Load MODEL whatever a scan finds in it, code of Lambda layers included: you trust its author.",
 )  # fmt: skip
 
 
@@ -44,7 +44,7 @@ def limits(command: Command) -> Command:
     for option in (
         click.option(
             "--require-sandbox/--no-sandbox", "sandbox", default=None, expose_value=False, callback=keep,
-            help="Refuse to load the model where it cannot be kept from files and the network, or don't keep it."
+            help="Refuse to load the model without a sandbox that keeps it from files and the network, or use none."
             "  [default: as far as this machine can]",
         ),
         click.option(

@@ -26,15 +26,14 @@ Command = TypeVar("Command", bound=Callable[..., object])
 
 def options(command: str) -> Callable[[Command], Command]:
     """``--strict``, ``--format``, ``--output`` and ``--force`` (as ``format_``, ``output`` and so on)."""
+    unexamined = ", or a likely mask was not examined" if command == "check-batch-axis" else ""
     strict = click.option(
-        "--strict",
-        is_flag=True,
-        help="Exit code 1 also where something stays inconclusive, or a likely mask unexamined.",
+        "--strict", is_flag=True, help=f"Exit code 1 also where something is inconclusive{unexamined}."
     )
     rest = target_module.options(
         command,
-        output="Write into FILE, in the format that its suffix names ({suffixes}) or --format, and the"
-        " terminal's report to stdout.",
+        output="Write to FILE, in the format of its suffix ({suffixes}) or of --format; the terminal's report"
+        " goes to stdout.",
         format_="junit, sarif and github are for CI: one document for all models.",
     )
     return lambda function: strict(rest(function))

@@ -21,10 +21,12 @@ from kmr_cli.cli.clock import Clock
     help="What goes in, what comes out, or both.",
 )  # fmt: skip
 @click.option("--call", type=int, metavar="N", help="Only the N-th call of a layer that runs several times, from 0.")
-@click.option("--verify/--no-verify", default=True, help="Verify whose the values are (default), or trust the shape.")
+@click.option(
+    "--verify/--no-verify", default=True, help="Verify to which sample the values belong (default), or trust the shape."
+)
 @target.options(
     "sample",
-    output="Write into FILE ({suffixes}) instead of printing; whole arrays, named LAYER#CALL.PORT, as in conv1#0.out0"
+    output="Write to FILE ({suffixes}) instead of printing; whole arrays, named LAYER#CALL.PORT, as in conv1#0.out0"
     " (with @SAMPLE where there are several; LAYER#CALL/PORT in .h5).",
 )
 @options.opening

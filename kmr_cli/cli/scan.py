@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kmr_cli.records import ScanReport
 
 
-@click.command("scan", short_help="Look for what could do harm in MODEL, without loading it.")
+@click.command("scan", short_help="Scan MODEL for what could do harm, without loading it.")
 @click.argument("models", metavar="MODEL...", nargs=-1, required=True)
 @outcomes.options("scan")
 @jobs_module.option
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 def command(
     models: tuple[str, ...], strict: bool, format_: str | None, output: str | None, force: bool, jobs: int, debug: bool
 ) -> ExitCode:
-    """Look for what could do harm in MODEL, without loading it.
+    """Scan MODEL for what could do harm, without loading it.
 
     Code that would run, files that would be read or written, the network,
-    memory out of proportion, archives that two programs read differently:
+    excessive memory, archives that two programs read differently:
     rules KMR501 and up. Reads bytes only and needs no framework. Takes
     pickles of torch.save as well. Exit code 1 if something was found.
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from kmr_cli.records import Snapshot
 
 
-@click.command("snapshot", short_help="Keep shapes, batch axes and values of MODEL in a file.")
+@click.command("snapshot", short_help="Save shapes, batch axes and values of MODEL to a file.")
 @click.argument("models", metavar="MODEL...", nargs=-1, required=True)
 @click.option(
     "-o", "--output", metavar="FILE",
@@ -47,11 +47,12 @@ def command(
     trust: bool,
     debug: bool,
 ) -> None:
-    """Keep what MODEL does to a batch: one small text file to commit beside it.
+    """Save how MODEL behaves on a batch: one small text file to commit beside it.
 
     For every layer: its shape with the batch axis, dtype, whose slices are
     whose, and per sample a few figures and a sketch of the values (a random
-    projection), from which `kmr-inspect compare` later tells how far they moved.
+    projection), from which `kmr-inspect compare` later estimates how much they
+    changed.
 
     \b
     Examples:

@@ -18,7 +18,7 @@ _STYLES = {"recomputed": "green", "differs": "bold red", "note": "bold", "stated
 _WIDTH = 12
 
 
-@click.command("verify", short_help="Hold a certificate against MODEL.")
+@click.command("verify", short_help="Check a certificate against MODEL.")
 @click.argument("certificate", metavar="CERTIFICATE")
 @click.argument("model", metavar="MODEL")
 @click.option("--rerun", is_flag=True, help="Run the passes again too.")
@@ -39,10 +39,10 @@ def command(
     trust: bool,
     debug: bool,
 ) -> ExitCode:
-    """Hold a certificate of check-batch-axis against MODEL, line by line.
+    """Check a certificate of check-batch-axis against MODEL, line by line.
 
-    Takes the digests of the model's files and makes the structural proof again;
-    with --rerun it runs the passes again too. Says what was recomputed, what is
+    Computes the digests of the model's files and the structural proof again; with
+    --rerun it runs the passes again too. Says what was recomputed, what is
     only stated, and what nothing but a signature can vouch for.
     Exit code 0: nothing differs, 1: something does, 2: it could not be done,
     3: MODEL could do harm and was refused.
@@ -62,7 +62,7 @@ def command(
         raise click.UsageError("--input is for --rerun, which runs the passes again")
     read = read_certificate(Path(certificate))
     if not Path(model).exists():
-        raise ModelFileError(f"{model}: no such file", "give the model that the certificate is to be about")
+        raise ModelFileError(f"{model}: no such file", "give the model that the certificate is about")
     again = Again(inputs) if rerun else None
     differs = False
     with options.Messages() as messages:

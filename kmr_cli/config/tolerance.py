@@ -38,7 +38,7 @@ class Tolerance:
         for name in ("rtol", "atol", "ulp"):
             number = getattr(self, name)
             if number is not None and not 0 <= number < float("inf"):
-                raise KmrError(f"{name} must be a finite number, 0 or more, not {number}", "0 allows nothing")
+                raise KmrError(f"{name} must be a finite number, 0 or more, not {number}", "0 allows no difference")
 
     def over(self, other: Tolerance) -> Tolerance:
         """This one, completed with the other's numbers. An ULP replaces rtol and atol together."""

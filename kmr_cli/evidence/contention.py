@@ -108,7 +108,7 @@ def _elsewhere(seen: Observed, at: Mapping[Tap, BatchIndex], sample: int) -> dic
     except ModelRunError:
         return {}
     where = "first" if place == 0 else "last"
-    text = f"sample {sample} has other values where it stands {where} in the batch: its place, or who is before it"
+    text = f"sample {sample} has other values {where} in the batch: its place, or the samples before it, count"
     return {tap: BatchIndex("inconclusive", evidence=text) for tap in moved - seen.random_taps()} if moved else {}
 
 

@@ -66,7 +66,7 @@ def contain(path: Path, options: OpenOptions, containment: Containment) -> None:
 def _refusal(path: Path, found: list[Finding]) -> UnsafeModelError:
     every = f"kmr-inspect scan {shlex.quote(str(path))} lists all that was found"
     return UnsafeModelError(
-        f"{path.name}: refused, not loaded: {_told(found)}", f"{every}; if you trust its maker, add --trust"
+        f"{path.name}: refused, not loaded: {_told(found)}", f"{every}; if you trust its author, add --trust"
     )
 
 

@@ -182,7 +182,7 @@ class Child:
             held = resident(self._pid)
             if held > limits.memory:
                 raise LimitError(
-                    f"the model took more memory than the {_shown(limits.memory)} that it may: {_shown(held)}",
+                    f"the model took more memory than the {_shown(limits.memory)} allowed: {_shown(held)}",
                     "try a smaller batch (--batch-size), or allow more with --memory",
                 )
             if deadline is not None and time.monotonic() > deadline:
@@ -336,7 +336,7 @@ def _too_long(asked: float | None, patience: float | None) -> LimitError:
     """What to say of a task that was ended: after the time that the user gave it, or after what reading may take."""
     if asked is not None and (patience is None or asked <= patience):
         hint = "give it more time with --timeout, or a smaller batch (--batch-size)"
-        return LimitError(f"the model took longer than the {asked:g} s that it may", hint)
+        return LimitError(f"the model took longer than the {asked:g} s allowed", hint)
     return LimitError(
         f"reading the file took more than {patience:.0f} s, which no intact file of its size does",
         "copy or save the model again; a file that is made to be endless does the same",
@@ -346,8 +346,8 @@ def _too_long(asked: float | None, patience: float | None) -> LimitError:
 def nonsense(why: str) -> ModelRunError:
     """The error for an answer that no task gave."""
     return ModelRunError(
-        f"the process that ran the model answered nonsense: {why}",
-        "the model may be made to interfere with this program: do not trust it",
+        f"the process that ran the model sent an invalid answer: {why}",
+        "the model may be built to interfere with this program: do not trust it",
     )
 
 

@@ -35,7 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--kmr-batch-size", dest="kmr_batch_size", metavar="B", type=int, default=None,
         help="Size of the synthetic batch, or only the first B samples.")  # fmt: skip
     add("--kmr-batch-sizes", dest="kmr_batch_sizes", metavar="N,N,...", default=None,
-        help="Other batch sizes to try, as in 1,8,32,64, in place of those that are chosen.")  # fmt: skip
+        help="Batch sizes to try instead of those that the check chooses, as in 1,8,32,64.")  # fmt: skip
     add("--kmr-shape", dest="kmr_shapes", metavar="[NAME=]N,N,...[:DTYPE]", action="append", default=[],
         help="Shape of ONE sample, and its dtype, for synthetic data where the file does not specify them"
         " (repeatable).")  # fmt: skip
@@ -44,7 +44,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--kmr-training", dest="kmr_training", action="store_true", default=False,
         help="Check training mode.")  # fmt: skip
     add("--kmr-no-proof", dest="kmr_no_proof", action="store_true", default=False,
-        help="Leave out what the graph of a model proves; run passes alone.")  # fmt: skip
+        help="Skip the proof by a model's graph; only run passes.")  # fmt: skip
     add("--kmr-mask-input", dest="kmr_mask_inputs", metavar="NAME[=VALUE]", action="append", default=[],
         help="Input that is a mask (=True: True is padding), or in which VALUE is padding (repeatable).")  # fmt: skip
     add("--kmr-import", dest="kmr_imports", metavar="MODULE", action="append", default=[],
@@ -58,7 +58,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--kmr-tag", dest="kmr_tags", metavar="TAG", action="append", default=[],
         help="SavedModel: tag set to open (repeatable).")  # fmt: skip
     add("--kmr-trust", dest="kmr_trust", action="store_true", default=False,
-        help="Load the models whatever a scan finds in them: you vouch for their makers.")  # fmt: skip
+        help="Load the models whatever a scan finds in them: you trust their authors.")  # fmt: skip
     add("--kmr-timeout", dest="kmr_timeout", metavar="SECONDS", type=float, default=None,
         help="Fail where reading a model, or running it, takes longer.")  # fmt: skip
     add("--kmr-memory", dest="kmr_memory", metavar="SIZE", default=None,

@@ -214,10 +214,12 @@ def _refuse_nothing(policy: Policy, *, compared: bool) -> None:
         for command in ("check-batch-axis", "compare")
     }
     if compared and not failing["compare"]:
-        raise KmrError("select and ignore leave no rule of compare, and --kmr-snapshot asks for it", "ignore less")
+        raise KmrError(
+            "select and ignore leave no rule of compare, and --kmr-snapshot asks for it", "ignore fewer rules"
+        )
     if not compared and not failing["check-batch-axis"]:
         raise KmrError(
-            "select and ignore leave no rule of check-batch-axis, so nothing would be checked", "ignore less"
+            "select and ignore leave no rule of check-batch-axis, so nothing would be checked", "ignore fewer rules"
         )
 
 

@@ -237,7 +237,7 @@ def _as_before(unproven_ok: bool | None) -> bool:
     """The value of the keyword that ``inconclusive_ok`` replaces."""
     if unproven_ok is None:
         return False
-    message = "unproven_ok is now called inconclusive_ok; the old name goes in kmr-inspect 0.3"
+    message = "unproven_ok is now called inconclusive_ok; the old name will be removed in kmr-inspect 0.3"
     warnings.warn(message, DeprecationWarning, stacklevel=3)
     return unproven_ok
 
@@ -250,7 +250,7 @@ def open_guarded(request: pytest.FixtureRequest) -> GuardedModel:
         if not candidates:
             refuse(f"kmr_model: no model is named\nhint:  {_HOW}")
         if len(candidates) > 1:
-            refuse(f"kmr_model: {len(candidates)} models are named, and here only one can be")
+            refuse(f"kmr_model: {len(candidates)} models are named, and only one can be used here")
         (named,) = candidates
     try:
         model = models_of(request.config).open(named.path, named.opening)

@@ -133,7 +133,7 @@ class Report(Shown):
         not_examined: what the check looks at where it can and did not look at here (masks, modes, methods, batch
             sizes), one line each.
         grounds: files, data, versions and rules that the verdict rests on.
-        proof: what the graph says of the model; None where it was not asked, or the format hands out none.
+        proof: what the graph says of the model; None where it was not asked, or the format provides none.
         outputs: what the verdict rests on at every output.
         claims_held: how many claims about values, inside of the model too, were held against the passes.
     """

@@ -12,7 +12,9 @@ def deprecated(old: str, new: str) -> Any:
     def read(self: object) -> Any:
         name = type(self).__name__
         warnings.warn(
-            f"{name}.{old} is now {name}.{new}, and will go in the next release", DeprecationWarning, stacklevel=2
+            f"{name}.{old} is now {name}.{new}, and will be removed in the next release",
+            DeprecationWarning,
+            stacklevel=2,
         )
         return getattr(self, new)
 

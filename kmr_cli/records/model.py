@@ -196,7 +196,7 @@ class BatchIndex:
     """Which axis of a tensor carries the samples, and which sample owns every slice along it.
 
     Attributes:
-        kind: ``separated`` (axis 0, one slice a sample, in order), ``merged`` (several slices a sample),
+        kind: ``separated`` (axis 0, one slice per sample, in order), ``merged`` (several slices a sample),
             ``moved`` (another axis), ``reordered``; these four have an axis. ``interleaved`` (no axis separates
             the samples), ``mixed`` (some element depends on several samples), ``constant`` (depends on none),
             ``routed`` (the shape depends on the samples' content), ``inconclusive`` (nothing that was changed showed).

@@ -189,7 +189,7 @@ def test_a_proof_that_the_rules_no_longer_make_differs(proven, monkeypatch):
         raise api.KmrError("no graph")
 
     monkeypatch.setattr(api.Model, "prove", prove)
-    assert ("differs", "the proof can't be made again: no graph") in lines(proven[1], proven[0])
+    assert ("differs", "the proof can't be repeated: no graph") in lines(proven[1], proven[0])
 
 
 # -- the passes again

@@ -75,7 +75,9 @@ def test_what_nothing_is_known_of_has_the_remedy_of_its_rule():
 
 def test_dynamic_quantization_is_named_and_measured():
     (finding,) = found_by(around(one_scale), kind="DynamicQuantizeLinear")
-    assert "DynamicQuantizeLinear takes one scale for the whole batch, which moves answers by up to" in finding.message
+    assert (
+        "DynamicQuantizeLinear takes one scale for the whole batch, which changes answers by up to" in finding.message
+    )
     assert "% of the largest)" in finding.message
 
 

@@ -43,7 +43,7 @@ def row_of(sample, value):
         (lambda x: np.full((len(x), 2), np.nan), "NaN and Inf stay what they are", "see KMR304"),
         (lambda x: np.zeros((len(x), 0)), "it is empty", "give data with --input"),
         (lambda x: np.tile([0.0, 1.0], (len(x), 1)), "it holds nothing but 0 and 1", "return what is before them"),
-        (lambda x: np.tile([0.25, 0.5], (len(x), 1)), "nothing of the inputs seems to enter it", "accepts it"),
+        (lambda x: np.tile([0.25, 0.5], (len(x), 1)), "no input seems to reach it", "accepts it"),
     ],
     ids=["decision", "dead", "NaN", "empty", "saturated", "constant"],
 )  # fmt: skip

@@ -84,7 +84,7 @@ def test_a_model_without_a_command_says_what_to_type(kmr, tmp_path):
     (tmp_path / "my model.keras").write_bytes(b"PK")
     screen = kmr("my model.keras", cwd=tmp_path)
     assert (screen.code, screen.out) == (2, "")
-    assert "my model.keras: no command says what to do with it" in screen.err
+    assert "my model.keras: give a command before the model" in screen.err
     assert "hint:  kmr-inspect layers 'my model.keras'" in screen.err
     assert "no command" not in kmr("gone.keras", cwd=tmp_path).err
 

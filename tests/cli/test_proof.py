@@ -23,7 +23,7 @@ def test_both_by_default(kmr):
     assert done.code == 0, done.err
     said = flat(done.out)
     assert "pass: proven: samples never mix, for every input, at every batch size; no pass disagrees, up to a" in said
-    assert "claims held against the passes" in said
+    assert "claims checked against the passes" in said
 
 
 def test_passes_alone(kmr):

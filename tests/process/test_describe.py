@@ -101,7 +101,7 @@ def test_a_reader_that_answers_for_itself_ends_in_2(tmp_path, command):
         [COMMAND, command, str(model)], capture_output=True, text=True, timeout=60, check=False, env=environment
     )
     assert (done.returncode, done.stdout) == (2, "")
-    assert "error: the process that ran the model answered nonsense" in done.stderr
+    assert "error: the process that ran the model sent an invalid answer" in done.stderr
     assert len(done.stderr.splitlines()) == 2
 
 

@@ -92,8 +92,8 @@ def interfere(how):
 def test_nonsense_ends_the_child_and_is_one_line(how, why):
     *reports, last, ended = interfere(how)
     assert reports == (["REPORT notice heard"] if how == "replay" else [])
-    message = f"the process that ran the model answered nonsense: {why}"
-    assert last == f"ModelRunError | {message} | the model may be made to interfere with this program: do not trust it"
+    message = f"the process that ran the model sent an invalid answer: {why}"
+    assert last == f"ModelRunError | {message} | the model may be built to interfere with this program: do not trust it"
     assert ended == "False True"
 
 

@@ -55,7 +55,7 @@ def make_others_extreme(run: Run) -> None:
     _make_larger(run, last)
     _make_alike(run, last)
     one_step = stress.monotonous(run.batch, last, int(run.rng.integers(last)), int(run.rng.integers(1 << 16)))
-    run_with(run, "making the others monotonous", last, one_step)
+    run_with(run, "repeating one step in the others", last, one_step)
     _note(run, make_one_sided(run))
     _poison(run)
     gaps = leave_gaps(run, last)  # what NaN spoils in any case is poison

@@ -1,4 +1,4 @@
-"""KMR110: an output that doesn't return one row a sample along axis 0."""
+"""KMR110: an output that doesn't return one row per sample along axis 0."""
 
 from __future__ import annotations
 

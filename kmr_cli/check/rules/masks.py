@@ -76,7 +76,7 @@ def judge(run: Run, masks: Sequence[Mask], found: MaskRun) -> None:
         names = ", ".join(repr(mask.name) for mask in masks)
         way_out = (
             f": the file takes exactly {' and '.join(map(str, found.counts))} steps, to which all samples are padded,"
-            " whoever stands beside it; to see whether padding counts, export the model for any number of steps,"
+            " whatever else is in the batch; to see whether padding counts, export the model for any number of steps,"
             " or leave out --mask-input"
         )
         run.inconclusive.append(

@@ -36,7 +36,7 @@ BATCH_AXIS_LOST = Rule(
     "an output has no axis that carries the samples",
     "the answers of a batch can't be separated",
     "reduce over the axes of one sample, and keep the batch axis",
-    others=(("warning", "no sample moves the output at all"),),
+    others=(("warning", "no sample changes the output at all"),),
     headline="samples of a batch can't be separated",
     gravity=80,
     needs_owners=True,
@@ -110,7 +110,7 @@ def judge(run: Run) -> None:
         if silent and tap not in run.allowed_outputs:
             why = f" ({run.indices[tap].evidence})" if run.indices[tap].evidence else ""
             what = f"{run.title(tap)}: no axis was shown to carry the samples{why}"
-            run.not_verified(tap, f"{what}; return one row a sample along axis 0; {accept(run, tap)}")
+            run.not_verified(tap, f"{what}; return one row per sample along axis 0; {accept(run, tap)}")
     _judge_lists(run)
 
 
@@ -195,7 +195,7 @@ def _judge_silent(run: Run, tap: Tap) -> None:
     kind, allowed, title = run.indices[tap].kind, tap in run.allowed_outputs, run.title(tap)
     if kind == "constant":
         if run.structure is None or not run.structure.owned(run.evidence.names, tap):
-            text = f"no sample moves {title}: it is the same whatever goes in"
+            text = f"no sample changes {title}: it is the same whatever goes in"
             run.add(BATCH_AXIS_LOST, Source(*tap), text, severity="warning", output=tap, allowed=allowed)
         if not allowed:
             why = why_silent(run, tap)

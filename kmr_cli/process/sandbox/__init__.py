@@ -37,7 +37,7 @@ def refuse_missing() -> None:
     if missing:
         raise KmrError(
             f"--require-sandbox: this machine doesn't offer {' and '.join(sorted(missing))}",
-            "it takes Linux 5.13 or later with both switched on; kmr-inspect doctor tells what there is",
+            "it needs Linux 5.13 or later with both switched on; kmr-inspect doctor shows what there is",
         )
 
 

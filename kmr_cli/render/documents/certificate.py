@@ -15,8 +15,8 @@ MARK = r'\s*\{\s*"_type": "https://in-toto.io/Statement/v1",'
 """How a certificate begins."""
 ASSUMPTIONS = (
     "the runtime computes what the operators are specified to compute",
-    "the model is run as its file is, by the path and signature named here",
-    "nothing is said of failures, of NaN in a sample, of last bits, of masks and of state, but what evidence tells",
+    "the model is run from this file, unchanged, by the method or signature named here",
+    "failures, NaN in a sample, last bits, masks and state are covered by the evidence alone",
 )
 """Under what the proof holds, whatever the model."""
 

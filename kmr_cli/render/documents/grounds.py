@@ -17,7 +17,7 @@ def extent(report: Report) -> str:
     data, sizes = report.grounds.data, set(report.batch_sizes)
     if data is None or not sizes:
         return ""
-    far = f"up to a batch of {max(sizes)}" if len(sizes) > 1 else f"at a batch of {max(sizes)} alone"
+    far = f"up to a batch of {max(sizes)}" if len(sizes) > 1 else f"at a batch of {max(sizes)} only"
     return f"{far}, on {_DATA[data.kind]}"
 
 
@@ -42,7 +42,7 @@ def proof_lines(report: Report) -> Iterator[str]:
         return
     proven = sum(claim.separate for claim in proof.outputs)
     said = "every output" if proven == len(proof.outputs) else f"{proven} of {len(proof.outputs)} outputs"
-    held = f"; {report.claims_held} claims held against the passes" if report.claims_held else ""
+    held = f"; {report.claims_held} claims checked against the passes" if report.claims_held else ""
     yield f"{said} proven {proof.sizes}, by {proof.operators} operators ({proof.vocabulary}){held}"
     left = [str(claim) for claim in proof.outputs if not claim.separate]
     yield from _some(f"not proven: {shown(line)}" for line in left if line not in report.inconclusive)

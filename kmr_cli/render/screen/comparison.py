@@ -34,7 +34,7 @@ def show_comparison(console: Console, result: Comparison, *, some_rules: bool = 
     style, meaning = _VERDICTS[result.verdict]
     if result.verdict == "pass":
         if some_rules or any(finding.severity == "error" for finding in result.findings):
-            meaning = "no error by the rules and layers that count"
+            meaning = "no error in the rules and layers that were selected"
         else:
             special = [rule for rule in (RULES[finding.rule] for finding in result.findings) if rule.if_passed]
             meaning = max(special, key=lambda rule: rule.gravity).if_passed or meaning if special else meaning

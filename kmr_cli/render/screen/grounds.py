@@ -43,7 +43,7 @@ def _lines(grounds: Grounds) -> Iterator[tuple[str, str]]:
     if grounds.masks:
         yield "masks", ", ".join(map(for_terminal, grounds.masks))
     if grounds.rules or grounds.skipped:
-        yield "rules", "; ".join([f"{len(grounds.rules)} looked at", *_not(grounds)])
+        yield "rules", "; ".join([f"{len(grounds.rules)} checked", *_not(grounds)])
     if grounds.policy:
         yield "policy", "; ".join(map(for_terminal, grounds.policy))
     if grounds.trusted:

@@ -49,7 +49,7 @@ def _disagree(report: Report) -> list[str]:
 def _passed(report: Report, *, some_rules: bool) -> list[str]:
     """What a pass claims, and what is to be said beside it."""
     if some_rules:
-        return ["no error by the rules that --select and --ignore leave"]
+        return ["no error among the rules that --select and --ignore leave"]
     mixes = [finding for finding in report.findings if finding.allowed and finding.severity == "error"]
     if mixes and all(finding.by_design for finding in mixes):
         return ["the samples of a batch mix only where that is by design in training mode"]
@@ -84,5 +84,5 @@ def _independent(report: Report) -> list[str]:
         )
     if not inside and not rounded and not unseen_layers(report.not_examined):
         return ["the samples of a batch are independent at every layer"]
-    others, last_bits = "other " if apart else "", ", but for last bits" if rounded else ""
+    others, last_bits = "other " if apart else "", ", except for last bits" if rounded else ""
     return [f"every {others}output depends on its own sample alone{last_bits}", *inside]

@@ -75,7 +75,7 @@ def _summary(info: ModelInfo, layers: Sequence[LayerInfo], tree: Sequence[Line])
         yield f"{shown} of them shown: repeated blocks once, and no container that never runs; --every shows all"
     inside = next((line.layer.path for line in tree if line.depth and line.layer is not None), None)
     if inside is not None:
-        yield f"a path is a name with those above it: {for_terminal(inside)}"
+        yield f"a path includes the names above it: {for_terminal(inside)}"
 
 
 def _rows(tree: Sequence[Line], *, long: bool) -> Iterator[Row]:

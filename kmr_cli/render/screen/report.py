@@ -48,7 +48,7 @@ def show_report(console: Console, report: Report, *, some_rules: bool = False, r
     if kinds:
         _line(console, "taps: " + ", ".join(f"{count} {kind}" for kind, count in kinds.most_common()))
     elif report.verdict == "fail" and report.batch_sizes:
-        _line(console, f"it does not run on a batch of {report.batch_sizes[0]}, so that little else could be checked")
+        _line(console, f"it does not run on a batch of {report.batch_sizes[0]}, so little else could be checked")
     for line in proof_lines(report):
         _line(console, line if line.startswith(("not proven", "proven")) else f"proof: {line}")
     print_not_examined(console, report.not_examined)

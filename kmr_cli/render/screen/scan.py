@@ -28,7 +28,7 @@ def show_scan(console: Console, report: ScanReport, run: Run | None = None) -> N
     verdict = Text(report.verdict, _VERDICTS[report.verdict])
     print_hanging(console, Text(), verdict.append(f": {headline(report)}", "not bold default"))
     if report.parts:
-        print_hanging(console, Text("  looked at: "), Text("; ".join(report.parts)))
+        print_hanging(console, Text("  examined: "), Text("; ".join(report.parts)))
     print_not_examined(console, report.not_examined)
     for finding in report.findings:
         rule = RULES[finding.rule]

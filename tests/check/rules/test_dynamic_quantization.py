@@ -13,7 +13,7 @@ from kmr_cli.check.check import check
 from kmr_cli.formats import detect
 from kmr_cli.formats.interface import OpenOptions
 
-SAYS = "takes one scale for the whole batch, which moves answers by up to "
+SAYS = "takes one scale for the whole batch, which changes answers by up to "
 FIX = "quantize statically, with scales that are stored, or take one scale per row"
 OPTIONS = OpenOptions()
 

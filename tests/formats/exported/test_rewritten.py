@@ -93,9 +93,9 @@ def test_a_custom_operator_that_writes(shifting):
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ("torch.ops.aten.set_.source_Tensor", "aten::set_, which is not one of those that are run here"),
+        ("torch.ops.aten.set_.source_Tensor", "aten::set_, which is not supported here"),
         ("torch.ops.kmr_nobody.shift.default", "kmr_nobody::shift, which is not registered"),
-        ("os.system", "needs 'os.system', which no exported program has use for"),
+        ("os.system", "needs 'os.system', which no exported program uses"),
     ],
 )
 def test_the_operator_is_held_to_the_list(shifting, tmp_path, target, message):

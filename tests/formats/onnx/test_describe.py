@@ -314,9 +314,9 @@ class TestFiles:
         ("change", "message"),
         [
             (_cycle, "has a cycle"),
-            (_missing, "reads 'nowhere', which nothing makes"),
+            (_missing, "reads 'nowhere', which no node produces"),
             (_twice, "two things in its graph make 'a'"),
-            (_no_output, "nothing in its graph makes the output 'nothing'"),
+            (_no_output, "no node of its graph produces the output 'nothing'"),
             (_impossible, "the impossible shape"),
         ],
     )

@@ -57,7 +57,7 @@ def test_what_is_proven_without_a_pass_speaks_of_none():
 
 
 def test_where_rules_are_left_out_or_a_mask_was_not_examined_that_is_said_of_a_proven_model_too():
-    assert headline(proven(), some_rules=True).startswith("no error by the rules")
+    assert headline(proven(), some_rules=True).startswith("no error among the rules")
     assert headline(proven(not_examined=("masks: padding",))).endswith("masks were not examined")
 
 
@@ -114,7 +114,7 @@ def test_every_rule_of_a_check_has_its_words():
     [
         (["mixed"], "separated", "; inside, samples mix and are separated again"),
         (["routed", "mixed"], "separated", "; inside, samples are routed by what they hold"),
-        (["routed"], "mixed", ", but for last bits; inside, samples are routed by what they hold"),
+        (["routed"], "mixed", ", except for last bits; inside, samples are routed by what they hold"),
         (["inconclusive"], "separated", "; 1 value inside did not react to any replacement"),
         (["inconclusive", "mixed", "inconclusive"], "separated",
          "; inside, samples mix and are separated again; 2 values inside did not react to any replacement"),
@@ -149,7 +149,7 @@ def test_a_pass_says_that_likely_masks_were_not_examined(allowed):
         ((4, 1, 37, 2), "files", "up to a batch of 37, on your data"),
         ((4, 1, 8), "arrays", "up to a batch of 8, on your data"),
         ((6, 1), "synthetic", "up to a batch of 6, on synthetic data"),
-        ((4, 4), "synthetic", "at a batch of 4 alone, on synthetic data"),
+        ((4, 4), "synthetic", "at a batch of 4 only, on synthetic data"),
     ],
 )
 def test_a_pass_says_how_far_and_on_what(sizes, kind, far):

@@ -110,7 +110,7 @@ def test_repeated_blocks_are_shown_once_with_their_number():
     assert "14 of them shown" in text
     assert shown(bert(), every=True).count("BertLayer") == 12
     assert "of them shown" not in shown(bert(), every=True)
-    assert "a path is a name with those above it: embeddings.word_embeddings" in text
+    assert "a path includes the names above it: embeddings.word_embeddings" in text
 
 
 def test_two_blocks_are_a_run_and_single_layers_only_where_there_are_many():

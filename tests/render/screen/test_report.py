@@ -43,7 +43,7 @@ def test_a_pass_with_an_allowed_mix_does_not_claim_independence():
 
 
 def test_a_pass_by_some_rules_says_so():
-    assert "pass: no error by the rules that --select and --ignore leave\n" in shown(report(), some_rules=True)
+    assert "pass: no error among the rules that --select and --ignore leave\n" in shown(report(), some_rules=True)
 
 
 def test_a_failure_says_what_to_fix():

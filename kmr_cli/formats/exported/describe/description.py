@@ -21,7 +21,7 @@ from kmr_cli.formats.exported.describe.stored import Stored
 from kmr_cli.records import LayerInfo, ModelInfo, TensorSpec
 
 SEPARATOR = "."
-_NO_OPERATION = "never called, or nothing of it is left in the program"
+_NO_OPERATION = "never called, or nothing is left of it in the program"
 _INSIDE = "runs inside a branch or a loop, and has no weights by which its operators could be recognized"
 _ASSUMED = 2
 _Identity = tuple[object, ...]

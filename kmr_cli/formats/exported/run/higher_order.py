@@ -25,8 +25,8 @@ def find(name: str, target: str) -> Callable[..., Any]:
     if operation not in _FUNCTIONS:
         known = ", ".join(sorted(_FUNCTIONS))
         raise ModelLoadError(
-            f"{name}: needs the operator {operation}, which is not one of those that are run here",
-            f"export the model without it; of the operators that run graphs, these are known: {known}",
+            f"{name}: needs the operator {operation}, which is not supported here",
+            f"export the model without it; of the operators that run graphs, these are supported: {known}",
         )
     return _FUNCTIONS[operation]
 

@@ -73,7 +73,7 @@ class LiveSession:
             yield one.name
             if one.kind is one.POSITIONAL_ONLY:
                 raise ModelLoadError(
-                    f"{self._name}: forward takes {one.name!r} by its place alone",
+                    f"{self._name}: forward takes {one.name!r} by position only",
                     "wrap it in a module whose forward names its arguments",
                 )
 

@@ -60,11 +60,11 @@ def find(name: str, target: str) -> Callable[..., Any]:
         return _PYTHON[target]
     parts = target.split(".")
     if len(parts) != 5 or parts[:2] != ["torch", "ops"] or not all(part.isidentifier() for part in parts):
-        raise ModelLoadError(f"{name}: needs {target!r}, which no exported program has use for", None)
+        raise ModelLoadError(f"{name}: needs {target!r}, which no exported program uses", None)
     namespace, operation, overload = parts[2:]
     if namespace in _BUILT_IN and not allowed(namespace, operation):
         raise ModelLoadError(
-            f"{name}: needs the operator {namespace}::{operation}, which is not one of those that are run here",
+            f"{name}: needs the operator {namespace}::{operation}, which is not supported here",
             "export the model without it",
         )
     return _registered(name, namespace, operation, overload)

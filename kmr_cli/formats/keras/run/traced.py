@@ -124,7 +124,7 @@ def graph_of(
     if reads:
         raise ModelLoadError(
             f"{name}: the model's code reads the batch size, or another one that a trace leaves open ({reads[0]}), and "
-            "may take another way where it is known",
+            "may take another path where it is known",
             "check it with passes (check-batch-axis), or write keras.ops.shape(x), which a trace can follow",
         )
     for size in SIZES if own_code and not isinstance(found.batch, int) else ():
@@ -134,7 +134,7 @@ def graph_of(
         if not same_way(found, _traced(model, fixed, framework, places, name)):
             samples = "1 sample" if size == 1 else f"{size} samples"
             raise ModelLoadError(
-                f"{name}: the model's code reads the batch size, and takes another way at {samples}",
+                f"{name}: the model's code reads the batch size, and takes another path at {samples}",
                 "check it with passes (check-batch-axis)",
             )
     return found

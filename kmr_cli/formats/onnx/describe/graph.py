@@ -55,7 +55,7 @@ class Graph(Flow):
         for number, (message, _) in enumerate(nodes):
             for name in message.output:
                 if name and (name in made or name in known):
-                    raise ModelFileError(f"{self.path.name}: two things in its graph make {name!r}", _AGAIN)
+                    raise ModelFileError(f"{self.path.name}: two nodes of its graph produce {name!r}", _AGAIN)
                 if name:
                     made[name] = number
         return made
@@ -69,7 +69,7 @@ class Graph(Flow):
         stack = list(wanted)
         for name in self.outputs:
             if name not in made and name not in known:
-                raise ModelFileError(f"{self.path.name}: nothing in its graph makes the output {name!r}", _AGAIN)
+                raise ModelFileError(f"{self.path.name}: no node of its graph produces the output {name!r}", _AGAIN)
         waiting: dict[int, list[int]] = {}
         missing: dict[int, int] = {}
         while stack:
@@ -78,7 +78,7 @@ class Graph(Flow):
             for name in reads:
                 if name not in made and name not in known:
                     label = message.name or message.op_type
-                    raise ModelFileError(f"{self.path.name}: {label!r} reads {name!r}, which nothing makes", _AGAIN)
+                    raise ModelFileError(f"{self.path.name}: {label!r} reads {name!r}, which no node produces", _AGAIN)
             sources = {made[name] for name in reads if name in made}
             missing[number] = len(sources)
             for source in sources:

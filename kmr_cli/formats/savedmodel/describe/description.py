@@ -59,7 +59,7 @@ def _unfit(name: str, parts: Mapping[str, tuple[str, str]]) -> tuple[str, str | 
     listed = ", ".join(f"{one!r} ({part})" for one, (_, part) in parts.items())
     kind = next(iter(parts.values()))[0]
     return (
-        f"{name}: takes a {kind} tensor in parts, {listed}, whose rows are not one a sample",
+        f"{name}: takes a {kind} tensor in parts, {listed}, whose rows are not one per sample",
         "export a signature that takes padded tensors (and a mask), and look at that one",
     )
 

@@ -290,7 +290,7 @@ def _what_to_do(exc: BaseException) -> str:
     text = str(exc)
     if "Could not parse example" in text or "Could not parse Example" in text:
         return (
-            "the input takes serialized tf.train.Example messages, one a sample: numpy.save('x.npy', numpy.array("
+            "the input takes serialized tf.train.Example messages, one per sample: numpy.save('x.npy', numpy.array("
             "[example.SerializeToString() for example in examples], object)), then --input x.npy"
         )
     if "No OpKernel" in text or "OpKernel was registered" in text:

@@ -75,7 +75,7 @@ class _Frame:
     def _block(self, block: Any, arguments: Sequence[Any]) -> list[Any]:
         inputs = list(block.inputs())
         if len(inputs) != len(arguments):
-            raise NotFollowedError("it is called with arguments that its code leaves out")
+            raise NotFollowedError("its code takes a different number of arguments")
         for value, argument in zip(inputs, arguments, strict=True):
             self._values[value.debugName()] = argument
         for node in block.nodes():
