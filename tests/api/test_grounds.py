@@ -93,7 +93,7 @@ def test_every_rule_of_the_check_was_looked_at_or_says_why_not(model):
 def test_a_fixed_batch_leaves_no_rule_of_other_sizes(tmp_path):
     with open_model(saved(tmp_path / "fixed.onnx", batch=5), in_process=True) as model:
         skipped = {one.rule: one.why for one in model.check_batch_axis(X[:5]).grounds.skipped}
-    assert skipped["KMR102"] == skipped["KMR103"] == "the model takes batches of 5 alone"
+    assert skipped["KMR102"] == skipped["KMR103"] == "the model takes only batches of 5"
 
 
 def test_integers_take_no_nan(tmp_path):

@@ -152,7 +152,7 @@ def test_the_bundled_library(kmr):
     ("arguments", "message"),
     [
         (["--layer-class", "my_layers:BatchMean"], "needs the shape"),
-        (["--layer-class", "my_layers:BatchMean", "x.keras"], "exclude each other"),
+        (["--layer-class", "my_layers:BatchMean", "x.keras"], "not both"),
         (["--layer-class", "x:Y", "--shape", "5", "--kwargs", "{"], "not JSON"),
         (["--layer-class", "x:Y", "--shape", "5", "--kwargs", "[]"], "must be a JSON object"),
         (["x.keras", "--select", "XYZ"], "no rule starts with 'XYZ'"),

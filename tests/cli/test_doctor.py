@@ -27,7 +27,7 @@ def test_a_machine_that_has_nothing(capsys, monkeypatch):
     assert run(["doctor"]) == 0
     said = capsys.readouterr().out
     assert said.count("cannot be run: pip install") == len(all_formats())
-    assert "sandbox               none: a model reaches what you reach" in said
+    assert "sandbox               none: a model can reach whatever you can" in said
     monkeypatch.setattr(seccomp, "available", lambda: True)
     run(["doctor"])
     assert "seccomp (filters); no Landlock" in capsys.readouterr().out

@@ -59,7 +59,7 @@ def test_what_is_not_proven_is_named_and_strict_fails(kmr):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([ONNX, "--proof-only", "--no-proof"], "exclude each other"),
+        ([ONNX, "--proof-only", "--no-proof"], "not both"),
         ([ONNX, "--proof-only", "--training"], "training mode"),
         ([ONNX, "--proof-only", "--input", DATA], "runs nothing"),
         (["--proof-only"], "needs a MODEL"),

@@ -109,7 +109,7 @@ def test_what_is_no_time(timeout):
 
 
 def test_this_process_has_no_limits():
-    with pytest.raises(KmrError, match="limits of another process"):
+    with pytest.raises(KmrError, match="limits of a child process"):
         open_model(MODEL, in_process=True, timeout=5)
 
 

@@ -315,7 +315,7 @@ class TestFiles:
         [
             (_cycle, "has a cycle"),
             (_missing, "reads 'nowhere', which no node produces"),
-            (_twice, "two things in its graph make 'a'"),
+            (_twice, "two nodes of its graph produce 'a'"),
             (_no_output, "no node of its graph produces the output 'nothing'"),
             (_impossible, "the impossible shape"),
         ],
