@@ -378,7 +378,7 @@ class Model:
         in the batch of 32, and two where samples seem to change each other, which may be chance; up to twelve more of
         several inputs, four more for masks, one more in training mode. Where the file holds its graph (``.pt2``,
         ONNX, SavedModel), and where TensorFlow traces it (Keras), the proof of :meth:`prove` is part of the verdict: it
-        settles what no pass shows, and the passes are held against it.
+        settles what no pass shows, and is checked against the passes.
 
         Args:
             batch: as in :meth:`sample`. Of more than eight samples the first eight are the batch, and the others

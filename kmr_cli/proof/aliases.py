@@ -78,7 +78,7 @@ class Aliases:
             self._owners[one] = fresh
 
     def _owner(self, name: str) -> Owner:
-        return self._owners.get(name, _lost(f"nothing makes {name!r}"))
+        return self._owners.get(name, _lost(f"no operator produces {name!r}"))
 
     def poison(self, name: str, reason: str) -> None:
         """Nothing is known any more of whatever shares memory with a value."""

@@ -138,7 +138,7 @@ class _Engine:
     def _ruled(self, operator: Operator, entry: Entry) -> tuple[Owner, ...]:
         places = max(len(operator.outputs), 1 if entry.writes else 0)
         taken = [
-            self._owners.get(name, Unknown(f"nothing makes {name!r}"))
+            self._owners.get(name, Unknown(f"no operator produces {name!r}"))
             for key, argument in operator.arguments
             for name in references(argument)
             if key not in entry.blind or self._shape(name) is None

@@ -95,7 +95,7 @@ def prove(graph: Graph) -> Proof:
 
 
 def _claim(graph: Graph, found: Owners, label: str, name: str) -> Claim:
-    owner = found.of.get(name, Unknown("nothing makes it"))
+    owner = found.of.get(name, Unknown("no operator produces it"))
     if isinstance(owner, Meet):
         return Claim(label, "meet", owner, owner.reason, owner.operator, owner.layer, owner.kind)
     if isinstance(owner, Each):  # outside of its loop nothing is

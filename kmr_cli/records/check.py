@@ -135,7 +135,7 @@ class Report(Shown):
         grounds: files, data, versions and rules that the verdict rests on.
         proof: what the graph says of the model; None where it was not asked, or the format provides none.
         outputs: what the verdict rests on at every output.
-        claims_held: how many claims about values, inside of the model too, were held against the passes.
+        claims_held: how many claims about values, inside of the model too, were checked against the passes.
     """
 
     verdict: Verdict

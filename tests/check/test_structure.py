@@ -65,7 +65,7 @@ def test_without_it_the_verdict_rests_on_evidence(tmp_path):
     assert [one.rule for one in report.grounds.skipped if "graph" in one.why] == ["KMR111"]
     assert any("batch sizes above" in line for line in report.not_examined)
     (line,) = [line for line in report.not_examined if line.startswith("data unlike")]
-    assert line.endswith("the format hands out no graph to prove it by")
+    assert line.endswith("the format provides no graph to prove it by")
 
 
 def test_what_the_graph_does_not_decide_is_not_examined(tmp_path):

@@ -14,7 +14,7 @@ from kmr_cli.records import LayerInfo, ModelInfo, TensorSpec
 from kmr_cli.render.screen.headline import headline
 from kmr_cli.render.screen.layers import show_layers
 
-UNLIKE = "data unlike what was run, which only a proof covers: the format hands out no graph to prove it by"
+UNLIKE = "data unlike what was run, which only a proof covers: the format provides no graph to prove it by"
 pytestmark = pytest.mark.usefixtures("tensors")
 X = np.random.default_rng(0).standard_normal((4, 3))
 SPEC = TensorSpec("x", (None, 3), "float64")

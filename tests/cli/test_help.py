@@ -86,7 +86,7 @@ def test_a_model_without_a_command_says_what_to_type(kmr, tmp_path):
     assert (screen.code, screen.out) == (2, "")
     assert "my model.keras: give a command before the model" in screen.err
     assert "hint:  kmr-inspect layers 'my model.keras'" in screen.err
-    assert "no command" not in kmr("gone.keras", cwd=tmp_path).err
+    assert "give a command" not in kmr("gone.keras", cwd=tmp_path).err
 
 
 def test_a_missing_option_is_explained(kmr):

@@ -40,7 +40,7 @@ def attention(call: Call) -> tuple[Owner, ...]:
     if call.flag("enable_gqa"):
         for one in (query, key, value):
             if isinstance(one.owner, Own) and one.owner.axis == one.rank - 3:
-                raise NoRuleError("the samples stand among heads that share their keys")
+                raise NoRuleError("the samples are merged with heads that share their keys")
         key, value = (Operand(one.owner, (*one.shape[:-3], query.shape[-3], *one.shape[-2:])) for one in (key, value))
     found = attended(query, key, value, call.operand("attn_mask") or call.operand("attn_bias"))
     rest: tuple[Owner, ...] = tuple(

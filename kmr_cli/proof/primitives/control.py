@@ -29,7 +29,7 @@ def either(one: Owner, other: Owner, shape: Shape | None) -> Owner:
     assert isinstance(owned, Own)
     if isinstance(rest, Own):
         if owned.pattern != rest.pattern:
-            raise NoRuleError("its branches or rounds hold the samples in different places")
+            raise NoRuleError("its branches or iterations hold the samples in different places")
         return replace(owned, place=owned.place or rest.place, count=owned.count or rest.count)
     assert isinstance(rest, Free)
     if shape is None:
@@ -93,7 +93,7 @@ def _condition(owner: Owner) -> bool:
     if isinstance(owner, Free):
         return owner.count
     if isinstance(owner, Own):
-        raise NoRuleError("what runs is decided by a sample")
+        raise NoRuleError("what runs depends on a sample")
     raise _DecidedError(owner)
 
 
@@ -122,7 +122,7 @@ def repeat(call: Call) -> tuple[Owner, ...]:
             break
         state = after
     else:
-        raise NoRuleError("what it carries changes hands from round to round")
+        raise NoRuleError("whose state it carries changes between iterations")
     try:
         decided = [_condition(one) for one in call.judge(condition, [*state, *more])]
     except _DecidedError as exc:
@@ -144,7 +144,7 @@ def scan(call: Call) -> tuple[Owner, ...]:
             break
         state = after
     else:
-        raise NoRuleError("what it carries changes hands from round to round")
+        raise NoRuleError("whose state it carries changes between iterations")
     count = any(any_of_batch(shape[:1]) for shape in _shapes(call, over) if shape)
     results = [*state, *(_stacked(one) for one in made[len(state) :])]
     return tuple(_counted(one, count) for one in results)
@@ -179,7 +179,7 @@ def mapped(call: Call) -> tuple[Owner, ...]:
         rows = [_row(owner, shape) for owner, shape in zip(given, _shapes(call, over), strict=True)]
         return tuple(_stacked(one) for one in call.judge(body, [*rows, *more]))
     if any(not isinstance(one, Own) or one.pattern != (0, 1, 1) for one in given):
-        raise NoRuleError("it goes over samples and over something else at once")
+        raise NoRuleError("it iterates over samples and over something else at once")
     if any(isinstance(one, Own) for one in more):
         raise NoRuleError("for each sample it takes something of all of them")
     # All of a row is one sample's. What comes of it and of constants alone, without chance or state, is that sample's.
@@ -203,7 +203,7 @@ def counted_loop(call: Call) -> tuple[Owner, ...]:
             break
         state = after
     else:
-        raise NoRuleError("what it carries changes hands from round to round")
+        raise NoRuleError("whose state it carries changes between iterations")
     results: list[Owner] = [*state, *(_stacked(one) for one in made[1 + len(state) :])]
     try:
         decided = [_condition(one) for one in (*_given(call, decides), made[0])]

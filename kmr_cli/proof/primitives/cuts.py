@@ -136,7 +136,7 @@ def cut_out(operand: Operand, cuts: Sequence[Cut], ranges: Mapping[str, Range], 
             raise NoRuleError("the sizes do not tell how much it takes")
         shape = (*current.shape[: cut.axis], kept, *current.shape[cut.axis + 1 :])
         if cut.step < 0:
-            owner = join.moved_along(current, (cut.axis,), "it turns the order of the samples around")
+            owner = join.moved_along(current, (cut.axis,), "it reverses the order of the samples")
             count = any_of_batch((operand.shape[cut.axis],))
             owner = replace(owner, count=owner.count or count)
         else:

@@ -32,7 +32,7 @@ def drawn(call: Call) -> Owner:
 
 def uninitialised(call: Call) -> Owner:
     """Memory that nobody wrote to yet: it may hold anything, an earlier request included."""
-    return _nobody_knows(call, "it hands out memory that nothing was written to yet")
+    return _nobody_knows(call, "it returns uninitialized memory")
 
 
 def dropped(call: Call) -> Owner:

@@ -22,7 +22,7 @@ def picked(table: Operand, axis: int, indices: Operand) -> Clear:
             plain_index = isinstance(indices.owner, Free) and indices.owner.index == 0 and indices.rank == 1
             if plain_index and table.owner.outer == table.owner.inner == 1 and indices.shape[0] == table.shape[axis]:
                 return replace(table.owner, count=table.owner.count or indices.owner.count)
-            raise NoRuleError("it picks samples by number, or puts them into another order")
+            raise NoRuleError("it picks samples by index, or reorders them")
         if isinstance(indices.owner, Own):
             raise MeetError(BY_OTHERS)
         return replace(table.owner, axis=table.owner.axis + (grown if axis < table.owner.axis else 0), count=count)
@@ -124,7 +124,7 @@ def _own_index(indices: Operand, owner: Own, operand: Operand, spread: Shape) ->
         raise NoRuleError("the samples are put into an order that depends on what they hold")
     index = indices.owner.index
     if index is None or owner.outer != 1 or owner.inner != 1 or indices.shape[index] != operand.shape[owner.axis]:
-        raise NoRuleError("it picks samples by number")
+        raise NoRuleError("it picks samples by index")
     return replace(owner, axis=index + len(spread) - indices.rank, count=owner.count or indices.owner.count)
 
 

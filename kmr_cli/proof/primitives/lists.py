@@ -11,7 +11,7 @@ from kmr_cli.proof.primitives.control import either
 from kmr_cli.proof.primitives.gather import BY_OTHERS
 from kmr_cli.proof.sizes import any_of_batch, round_of
 
-ONE_PLACE = "it takes one place of axis 0, which carries the samples, for all"
+ONE_PLACE = "it takes one place of axis 0, which carries the samples, for all of them"
 
 
 def reserved(call: Call) -> Free:
@@ -55,7 +55,7 @@ def read(call: Call) -> Owner:
             return Each(loop, owner.outer, owner.inner, owner.place, owner.count)
         if fixed and not isinstance(call.batch, int):
             raise MeetError(ONE_PLACE)
-        raise NoRuleError("it takes samples by number")
+        raise NoRuleError("it takes samples by index")
     if isinstance(owner, Own):
         if isinstance(by, Each):
             raise MeetError(BY_OTHERS)
@@ -75,7 +75,7 @@ def written(call: Call) -> Owner:
     if isinstance(item, Each) and item.loop == loop and not isinstance(by, Each):
         placed = Own(0, item.outer, item.inner, item.place, item.count)
     elif isinstance(item, Each) and (isinstance(owner, Own) or item.loop in _rounds(call, by)):
-        raise NoRuleError("it writes samples to places by number")
+        raise NoRuleError("it writes samples to places by index")
     elif isinstance(item, Own):
         if isinstance(by, Each):
             raise MeetError(BY_OTHERS)

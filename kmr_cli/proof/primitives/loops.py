@@ -31,7 +31,7 @@ def loop(call: Call) -> tuple[Owner, ...]:
             break
         state = after
     else:
-        raise NoRuleError("what it carries changes hands from round to round")
+        raise NoRuleError("whose state it carries changes between iterations")
     (by,) = call.judge(decision, [_changing(one, mine) for one in state])
     if isinstance(by, Unowned):
         return (by,) * len(state)
@@ -56,7 +56,7 @@ def _decided(by: Own | Free | Each, state: Sequence[Owner], mine: str) -> list[O
     if isinstance(by, Free):
         return list(state)
     if isinstance(by, Own) or by.loop == mine or any(isinstance(one, Own) for one in state):
-        raise NoRuleError("how often it runs is decided by a sample")
+        raise NoRuleError("how often it runs depends on a sample")
     return [either(one, by, None) for one in state]
 
 
@@ -84,7 +84,7 @@ def branches(call: Call) -> tuple[Owner, ...]:
     if isinstance(decides, Each):
         return tuple(either(one, decides, None) for one in found)
     if not isinstance(decides, Free):
-        raise NoRuleError("what runs is decided by a sample")
+        raise NoRuleError("what runs depends on a sample")
     return tuple(_by(one, decides) for one in found)
 
 

@@ -24,5 +24,5 @@ def item(call: Call) -> Free:
     """The number in a tensor of one element."""
     operand = call.needed("self")
     if isinstance(operand.owner, Own):
-        raise NoRuleError("it takes a number out of a sample")
+        raise NoRuleError("it reads a number from a sample")
     return Free(count=operand.owner.count)

@@ -65,7 +65,7 @@ def without(operand: Operand, axis: int, batch: Size, *, count: bool) -> Clear:
         if operand.owner.axis == axis and isinstance(batch, int):
             raise NoRuleError("it takes single samples")  # a loop over the samples, perhaps, that was rolled out
         if operand.owner.axis == axis:
-            raise MeetError(f"it takes one place of axis {axis}, which carries the samples, for all")
+            raise MeetError(f"it takes one place of axis {axis}, which carries the samples, for all of them")
         moved_axis = operand.owner.axis - (axis < operand.owner.axis)
         return replace(operand.owner, axis=moved_axis, count=operand.owner.count or count)
     index = operand.owner.index

@@ -9,7 +9,7 @@ from kmr_cli.proof.call import Call, Rule
 from kmr_cli.proof.owners import Clear, Free, MeetError, NoRuleError, Operand, Own, any_count, varies
 from kmr_cli.proof.sizes import Shape
 
-ELSEWHERE = "values whose samples stand in different places are combined"
+ELSEWHERE = "values whose samples are in different places are combined"
 
 
 def joined(operands: Iterable[Operand], shape: Shape) -> Clear:

@@ -37,7 +37,7 @@ def carried(
         raise MeetError(f"{call.kind} runs over axis {operand.owner.axis}, which carries the samples")
     for one in states:
         if isinstance(one.owner, Own) and (one.owner.axis != state_axis):
-            raise MeetError(f"{call.kind} starts from a state whose samples stand elsewhere")
+            raise MeetError(f"{call.kind} starts from a state whose samples are on another axis")
     first = owned[0]
     if any((one.outer, one.inner) != (first.outer, first.inner) for one in owned):
         raise MeetError(ELSEWHERE)

@@ -29,7 +29,7 @@ def _owned(owner: Own, before: Shape, after: Shape, batch: Size) -> Own:
             return replace(owner, axis=axis, outer=outer, inner=inner)
     if not plain((*before, *after)):
         raise NoRuleError("the sizes do not show which axis carries the samples after the reshape")
-    raise MeetError(f"a reshape from {_words(before)} to {_words(after)} tears the samples apart")
+    raise MeetError(f"a reshape from {_words(before)} to {_words(after)} splits samples")
 
 
 def _words(shape: Shape) -> str:

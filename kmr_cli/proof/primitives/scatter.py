@@ -79,7 +79,7 @@ def index_put(call: Call) -> Clear:
         spread = Operand(mask.owner, (*mask.shape, *((1,) * (operand.rank - mask.rank))))
         return joined([operand, spread, Operand(values.owner, ())], operand.shape)
     if not isinstance(operand.owner, Own):
-        raise NoRuleError("it writes by number into what belongs to no sample")
+        raise NoRuleError("it writes by index into what belongs to no sample")
     axes = [axis for axis, one in enumerate(indices) if one is not None]
     kept = [axis for axis in range(operand.rank) if axis not in axes]
     used = [one for one in indices if one is not None]
@@ -95,7 +95,7 @@ def index_put(call: Call) -> Clear:
     place = indexed(operand, indices, target)
     found = joined([Operand(place, target), values], target)
     if not isinstance(place, Own) or not isinstance(found, Own):
-        raise NoRuleError("it writes by number")
+        raise NoRuleError("it writes by index")
     owner = operand.owner
     return replace(owner, place=owner.place or found.place, count=owner.count or found.count)
 

@@ -53,7 +53,7 @@ def flip(call: Call) -> Clear:
     """Axes backwards."""
     operand = call.needed("self")
     axes = call.axes("dims", operand.rank)
-    return join.moved_along(operand, axes, "it turns the order of the samples around")
+    return join.moved_along(operand, axes, "it reverses the order of the samples")
 
 
 def fused_attention(call: Call) -> Own:
@@ -100,7 +100,7 @@ def repeat_interleave(call: Call) -> Clear:
     if call.operand("repeats") is not None:
         if isinstance(operand.owner, Own) and operand.owner.axis != axis:
             return operand.owner
-        raise NoRuleError("how often it repeats stands in a tensor")
+        raise NoRuleError("how often it repeats is held in a tensor")
     return reshape.repeated(operand, axis, call.size("repeats"))
 
 
@@ -108,7 +108,7 @@ def one_hot(call: Call) -> Clear:
     """A new last axis, as long as there are classes."""
     operand = call.needed("self")
     if call.integer("num_classes", -1) < 0:
-        raise NoRuleError("how many classes there are depends on what its operand holds")
+        raise NoRuleError("the number of classes depends on what its operand holds")
     if isinstance(operand.owner, Own):
         return operand.owner
     return Free(operand.owner.uniform, count=operand.owner.count)
@@ -120,7 +120,7 @@ def trailing(call: Call) -> Clear:
     if isinstance(operand.owner, Free):
         return generic_free(call)
     if operand.owner.axis >= min(operand.rank, len(call.shape)):
-        raise NoRuleError("the samples stand on the axis of real and imaginary parts")
+        raise NoRuleError("the samples are on the axis of real and imaginary parts")
     return operand.owner
 
 
@@ -140,7 +140,7 @@ def prelu(call: Call) -> Clear:
     """A slope for every channel, which stands on axis 1."""
     operand, slopes = call.needed("self"), call.needed("weight")
     if isinstance(slopes.owner, Own) or (isinstance(operand.owner, Own) and operand.owner.axis == 1):
-        raise NoRuleError("its slopes belong to samples")
+        raise NoRuleError("its slopes depend on samples")
     return operand.owner
 
 

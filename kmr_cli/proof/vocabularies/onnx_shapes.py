@@ -44,7 +44,7 @@ def _slice_axes(call: Call, operand: Operand) -> tuple[int, ...]:
 def _backwards(operand: Operand, axis: int) -> Clear:
     if isinstance(operand.owner, Own):
         if operand.owner.axis == axis:
-            raise NoRuleError("it turns the order of the samples around")
+            raise NoRuleError("it reverses the order of the samples")
         return operand.owner
     return Free(operand.owner.uniform, count=operand.owner.count or any_of_batch((operand.shape[axis],)))
 
@@ -86,7 +86,7 @@ def picked(call: Call) -> Clear:
     if isinstance(operand.owner, Own) and operand.owner.axis == axis and not index.rank:
         if isinstance(call.batch, int):
             raise NoRuleError("it takes single samples")
-        raise MeetError(f"it takes one place of axis {axis}, which carries the samples, for all")
+        raise MeetError(f"it takes one place of axis {axis}, which carries the samples, for all of them")
     return gather.picked(operand, axis, index)
 
 
@@ -110,7 +110,7 @@ def reverse_sequence(call: Call) -> Clear:
     batch, steps = call.axis("batch_axis", operand.rank, 1), call.axis("time_axis", operand.rank, 0)
     owner = operand.owner
     if isinstance(owner, Own) and owner.axis == steps:
-        raise NoRuleError("it turns the order of the samples around")
+        raise NoRuleError("it reverses the order of the samples")
     if isinstance(lengths.owner, Own) and isinstance(owner, Own) and owner.axis != batch:
         raise MeetError("it goes by the lengths of other samples")
     along = Operand(lengths.owner, (*lengths.shape, *((1,) * (operand.rank - 1 - batch))))
@@ -126,7 +126,7 @@ def one_hot(call: Call) -> Clear:
         if isinstance(owner, Own):
             return replace(owner, axis=owner.axis + (axis <= owner.axis))
         return Free(count=owner.count)
-    raise NoRuleError("how many classes there are is computed")
+    raise NoRuleError("the number of classes is computed")
 
 
 def resize(call: Call) -> Clear:

@@ -28,7 +28,7 @@ def _picked_in_each(operand: Operand, index: Operand, axis: int, shared: int, ca
     count = operand.owner.count or index.owner.count or any_of_batch((operand.shape[axis],))
     grown = index.rank - shared - 1
     if isinstance(operand.owner, Own) and operand.owner.axis == axis:
-        raise NoRuleError("it picks samples by number")
+        raise NoRuleError("it picks samples by index")
     places = [one for one in range(operand.rank) if one != axis]
     table = operand.owner
     if isinstance(table, Own):
@@ -69,13 +69,13 @@ def pick_points(call: Call) -> Clear:
     count = operand.owner.count or index.owner.count or any_of_batch(operand.shape[:depth])
     if isinstance(operand.owner, Own):
         if operand.owner.axis < depth:
-            raise NoRuleError("it picks samples by number")
+            raise NoRuleError("it picks samples by index")
         if isinstance(index.owner, Own):
             raise MeetError(gather.BY_OTHERS)
         return replace(operand.owner, axis=index.rank - 1 + operand.owner.axis - depth, count=count)
     if isinstance(index.owner, Own):
         if index.owner.axis == index.rank - 1:
-            raise NoRuleError("the samples stand among the places of one element")
+            raise NoRuleError("the samples are on an axis inside the elements")
         return replace(index.owner, count=count)
     return generic_free(call)
 
@@ -107,7 +107,7 @@ def scatter_points(call: Call) -> Clear:
     if (isinstance(owner, Own) and owner.axis < depth) or (
         isinstance(source.owner, Own) and (source.owner.axis < index.rank - 1)
     ):
-        raise NoRuleError("it writes to samples by number")
+        raise NoRuleError("it writes to samples by index")
     lead: tuple[Size, ...] = (1,) * depth
     flat = source.owner
     shift = depth - (index.rank - 1)
@@ -126,10 +126,10 @@ def segments(call: Call) -> Clear:
     """``UnsortedSegmentSum`` and its kin: rows are added up that bear the same number."""
     operand, index = call.needed("self"), call.needed("index")
     if isinstance(index.owner, Own):
-        raise MeetError("samples that bear the same number are added up")
+        raise MeetError("samples with the same index are summed")
     if isinstance(operand.owner, Own):
         if operand.owner.axis < index.rank:
-            raise NoRuleError("it adds up samples by number")
+            raise NoRuleError("it sums samples by index")
         return replace(operand.owner, axis=operand.owner.axis - index.rank + 1)
     return generic_free(call)
 

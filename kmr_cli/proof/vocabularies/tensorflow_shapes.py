@@ -10,7 +10,7 @@ from kmr_cli.proof.primitives import join, permute, pointwise, reshape
 from kmr_cli.proof.primitives.cuts import Cut, Cuts, cut_out, widened
 from kmr_cli.proof.sizes import Size, any_of_batch, loops_of, product, quotient, round_of
 
-BY_THE_ROUND = "which samples it takes changes from round to round"
+BY_THE_ROUND = "which samples it takes changes between iterations"
 
 
 def known(call: Call) -> Free:
@@ -146,7 +146,7 @@ def pad(call: Call) -> Clear:
 def reverse(call: Call) -> Clear:
     """Axes backwards."""
     operand = call.needed("self")
-    return join.moved_along(operand, call.axes("axis", operand.rank), "it turns the order of the samples around")
+    return join.moved_along(operand, call.axes("axis", operand.rank), "it reverses the order of the samples")
 
 
 def roll(call: Call) -> Clear:
@@ -160,7 +160,7 @@ def reverse_sequence(call: Call) -> Clear:
     operand, lengths = call.needed("self"), call.needed("lengths")
     batch, steps = call.axis("batch_dim", operand.rank, 0), call.axis("seq_dim", operand.rank)
     if isinstance(operand.owner, Own) and operand.owner.axis == steps:
-        raise NoRuleError("it turns the order of the samples around")
+        raise NoRuleError("it reverses the order of the samples")
     if isinstance(lengths.owner, Own) and isinstance(operand.owner, Own) and operand.owner.axis != batch:
         raise MeetError("it goes by the lengths of other samples")
     spread = Operand(lengths.owner, (*lengths.shape, *((1,) * (operand.rank - 1 - batch))))

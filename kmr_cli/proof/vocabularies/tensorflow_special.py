@@ -58,7 +58,7 @@ def cropped(call: Call) -> Clear:
     operand, boxes, index = call.needed("input"), call.needed("boxes"), call.needed("index")
     in_order = isinstance(index.owner, Free) and index.owner.index == 0 and index.shape[0] == operand.shape[0]
     if not in_order or not isinstance(operand.owner, Own) or operand.owner.pattern != (0, 1, 1):
-        raise NoRuleError("it takes images by number")
+        raise NoRuleError("it takes images by index")
     rows = Operand(boxes.owner, (boxes.shape[0], *((1,) * (operand.rank - 1))))
     if isinstance(boxes.owner, Own) and boxes.owner.axis != 0:
         raise MeetError("its boxes are made of several samples")
