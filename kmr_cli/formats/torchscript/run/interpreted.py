@@ -149,7 +149,7 @@ class _Frame:
     def _method(self, node: Any, given: list[Any]) -> Any:
         owner, *arguments = given
         if not isinstance(owner, Module):
-            raise NotFollowedError(f"it calls {node.s('name')} of an object that is no module")
+            raise NotFollowedError(f"it calls {node.s('name')} on an object that isn't a module")
         return self._whole.method(owner, node.s("name"), arguments)
 
     def _function(self, _: Any, given: list[Any]) -> Any:
@@ -181,13 +181,13 @@ class _Frame:
 
         full, _, _ = node.schema().partition("(")
         if not full.strip():
-            raise NotFollowedError(f"{node.kind()} is of TorchScript alone")
+            raise NotFollowedError(f"{node.kind()} exists in TorchScript only")
         name, _, overload = full.partition(".")
         space, _, plain = name.partition("::")
         try:
             operator = getattr(getattr(getattr(torch.ops, space), plain), overload or "default")
         except AttributeError:
-            raise NotFollowedError(f"{full} is of TorchScript alone") from None
+            raise NotFollowedError(f"{full} exists in TorchScript only") from None
         if len(operator._schema.arguments) != len(given):
             raise NotFollowedError(f"{full} takes other arguments in this release of torch")
         self._whole.recording.place = self._whole.stack.now
