@@ -6,6 +6,7 @@ from onnx import helper
 from zoo import onnx_models
 
 from kmr_cli import KmrError, Policy, check_batch_axis, open_model
+from kmr_cli.api.batches import refuse_sizes
 
 X = np.random.default_rng(0).normal(size=(10, 4)).astype(np.float32)
 
@@ -43,7 +44,7 @@ def test_what_is_not_a_size_is_refused_in_one_line(model, sizes, said):
 def test_inputs_that_would_fill_the_memory_are_refused(model):
     wide = np.broadcast_to(np.float32(1), (8, 4, 10_000))
     with pytest.raises(KmrError, match=r"batch of 60000 samples takes \d+.\d GB for the inputs alone"):
-        model._refuse_sizes((1, 60_000), {"x": wide})
+        refuse_sizes(model._opened, (1, 60_000), {"x": wide})
 
 
 def test_a_model_of_one_batch_size_says_that_no_other_is_tried(tmp_path):
