@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 
 import numpy as np
 
@@ -135,6 +136,12 @@ class Run(Passes):
             if tap in seen.rerouted or tap in seen.regrouped or seen.rearranged.get(tap, False)
         ]
 
+    @property
+    def routes(self) -> bool:
+        """Whether there are such taps; asked for every tap of every pass, so it doesn't list them."""
+        seen = self.evidence
+        return seen.reordered or any(tap in seen.specs for tap in chain(seen.rerouted, seen.regrouped))
+
     def whose(self, tap: Tap) -> BatchIndex | None:
         """Whose every slice is, as far as it can be told.
 
@@ -144,7 +151,7 @@ class Run(Passes):
         index, shape, size = self.indices[tap], self.evidence.specs[tap].shape, self.evidence.size
         if index.axis is not None:
             return index
-        if index.kind != "mixed" or not shape or not shape[0] or shape[0] % size or not self.routed:
+        if index.kind != "mixed" or not shape or not shape[0] or shape[0] % size or not self.routes:
             return None
         return BatchIndex("mixed", 0, tuple(place * size // shape[0] for place in range(shape[0])))
 

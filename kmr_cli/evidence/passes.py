@@ -42,6 +42,7 @@ class Evidence(Baseline):
         rerouted: taps whose shape or presence changed with the samples' content.
         regrouped: taps whose shape changed in a pass of :meth:`kept`.
         rearranged: whether a tap's rows came back in another order when others were replaced; not for all taps.
+        reordered: whether those of any did.
         nondeterministic: taps that differ between two passes of the same batch.
         needs_full_pass: whether the last pass showed what only :meth:`fill` and :meth:`by_element` can settle.
         not_finite: taps with NaN or Inf on the unchanged batch.
@@ -59,6 +60,7 @@ class Evidence(Baseline):
     rerouted: set[Tap] = field(default_factory=set)
     regrouped: set[Tap] = field(default_factory=set)
     rearranged: dict[Tap, bool] = field(default_factory=dict)
+    reordered: bool = False
     nondeterministic: set[Tap] = field(default_factory=set)
     not_finite: set[Tap] = field(default_factory=set)
     needs_full_pass: bool = False
@@ -235,6 +237,7 @@ class Evidence(Baseline):
             order = same_rows_elsewhere(self.base[tap], array, replaced * share)
             if order is not None:
                 self.rearranged[tap] = order
+                self.reordered |= order
 
     def _differs(self, tap: Tap, array: np.ndarray) -> bool:
         """Whether a tap with the shape that it had has other values; other bits, where it is not kept."""

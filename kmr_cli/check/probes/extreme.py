@@ -72,7 +72,7 @@ def make_others_extreme(run: Run) -> None:
         run.moved_by_extreme.pop(tap, None)
         run.poisoned.pop(tap, None)
         run.crossed.discard(tap)
-    if run.routed:  # rows in other groups: last bits aren't poison
+    if run.routes:  # rows in other groups: last bits aren't poison
         run.poisoned = {tap: ulp for tap, ulp in run.poisoned.items() if not last_bits(ulp)}
 
 
