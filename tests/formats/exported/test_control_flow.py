@@ -86,6 +86,33 @@ def test_loops_are_layers_too():
     np.testing.assert_array_equal(found["map", 0, "out0"], torch.stack(made).relu().detach().numpy())
 
 
+class Alone(nn.Module):
+    """Nothing but a loop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.step = nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        from torch._higher_order_ops import while_loop
+
+        return while_loop(lambda i, y: i < 3, lambda i, y: (i + 1, self.step(y).tanh()), (torch.tensor(0), x))[1]
+
+
+@torch.no_grad()
+def test_a_model_all_of_whose_modules_are_inside_a_loop():
+    model = Alone().eval()
+    batch = {"x": zoo.normal(3, 4)}
+    path = zoo.saved(model, batch)
+    assert [layer.path for layer in exported.describe(path, OPTIONS).layers] == ["step", "while_loop"]
+    found, expected = seen(path, batch, "step", sides=("out",)), torch.from_numpy(batch["x"])
+    assert list(found) == [("step", call, "out0") for call in range(3)]
+    for value in found.values():
+        expected = model.step(expected)
+        np.testing.assert_array_equal(value, expected.numpy())
+        expected = expected.tanh()
+
+
 class Everywhere(nn.Module):
     """One layer before, inside and behind a loop whose rounds hold a branch; one branch stays out."""
 

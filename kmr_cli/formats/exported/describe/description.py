@@ -61,7 +61,7 @@ def describe_archive(archive: Archive, format_name: str) -> Description:
             f"{archive.path}: the program {archive.name!r} is damaged ({exc})", "export and save the model again"
         ) from exc
     weights = _Weights(program, archive)
-    listed = operators.of(program) if not found.calls else {}
+    listed = operators.of(program) if not found.calls and not found.inner else {}
     if listed:
         found = Flow({name: one.calls for name, one in listed.items()}, found.makers, found.order, found.inner)
     shown = dict.fromkeys(outside.batch, BATCH)

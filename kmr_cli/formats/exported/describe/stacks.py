@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from kmr_cli.formats.exported.describe.control import operator
+from kmr_cli.formats.exported.describe.control import inner_calls, operator
 from kmr_cli.formats.exported.describe.program import Frame, Program
 
 LOOKS = (
@@ -28,7 +28,7 @@ def of(program: Program) -> list[Stack]:
     found = [node.stack for node in program.graph.nodes]
     if _is_older(program.writer) and not any("@" in frame.key for stack in found for frame in stack):
         found = list(_numbered(program, found))
-    if any(frame.path for stack in found for frame in stack):  # else every operator is a layer anyway
+    if inner_calls(program) or any(frame.path for stack in found for frame in stack):  # else all operators are layers
         found = list(_with_operators(program, found))
     return found
 
