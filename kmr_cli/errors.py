@@ -59,10 +59,12 @@ class ModelRunError(KmrError):
     """The framework failed while it ran the model.
 
     Attributes:
-        layer: the path of the innermost layer that failed, where the framework says so.
+        layer: the path of the innermost layer that failed, where that is known.
+        after: the path of the last layer that ran to its end before, where that is known.
     """
 
     layer: str | None = None
+    after: str | None = None
 
 
 class UnsafeModelError(KmrError):

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from kmr_cli.api.batches import Arrays, take_batch
+from kmr_cli.api.beside import or_beside
 from kmr_cli.api.grounds import Groundwork
 from kmr_cli.api.model import Model, open_model, opened
 from kmr_cli.api.opened import Opened
@@ -89,9 +90,12 @@ def compare_with_snapshot(
 
     def compared(*, repeat: bool) -> tuple[Comparison, Snapshot]:
         with _Folder(needed=stored is not None) as folder:
-            now = snapshot_of(
-                opened(model), arrays, spare, asked, sides=before.sides,
-                folder=folder.path, v1=before.schema == 1, repeat=repeat,
+            now = or_beside(
+                lambda: snapshot_of(
+                    opened(model), arrays, spare, asked, sides=before.sides,
+                    folder=folder.path, v1=before.schema == 1, repeat=repeat,
+                ),
+                lambda: before,
             )  # fmt: skip
             values = None if stored is None else (folder.reader(now), stored)
             mine = as_version_1(now) if before.schema == 1 else now
@@ -152,8 +156,15 @@ def compare_models(
     others_spare = None if spare is None else _fed_like(spare, other.info)
     groundwork: Groundwork[Comparison] = Groundwork(opened(model), asked, baseline=opened(other))
     with groundwork, _Folder() as mine, _Folder() as theirs:
-        now = snapshot_of(opened(model), arrays, spare, asked, sides=BOTH, folder=mine.path)
-        before = snapshot_of(opened(other), others, others_spare, asked, sides=BOTH, folder=theirs.path)
+
+        def run_model() -> Snapshot:
+            return snapshot_of(opened(model), arrays, spare, asked, sides=BOTH, folder=mine.path)
+
+        def run_other() -> Snapshot:
+            return snapshot_of(opened(other), others, others_spare, asked, sides=BOTH, folder=theirs.path)
+
+        now = or_beside(run_model, run_other)
+        before = or_beside(run_other, lambda: now)
         values = (mine.reader(now), theirs.reader(before))
         kinds = _kinds(model), _kinds(other)
         found = compare(now, before, tolerances, policy=policy, values=values, conversion=True, kinds=kinds)

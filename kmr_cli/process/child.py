@@ -373,13 +373,16 @@ def _message(message: Any, returns: Any) -> tuple[str, Any]:
     raise ProtocolError("no answer to what was asked")
 
 
-_ERROR = {"class": str, "message": str, "hint": str | None}
+_ERROR = {"class": str, "message": str, "hint": str | None, "layer": str | None, "after": str | None}
 
 
 def _rebuild(content: Mapping[str, Any]) -> KmrError:
     known = getattr(errors, content["class"], None)
     cls = known if isinstance(known, type) and issubclass(known, KmrError) else KmrError
-    return cls(content["message"], content["hint"])
+    error = cls(content["message"], content["hint"])
+    if isinstance(error, ModelRunError):
+        error.layer, error.after = content["layer"], content["after"]
+    return error
 
 
 def _signal_name(number: int) -> str:

@@ -71,7 +71,8 @@ def _answer(task: Task, arguments: dict[str, Any], report: Notify) -> tuple[str,
         return "result", task(report=report, **arguments)
     except KmrError as exc:
         _print_traceback()
-        return _failure(type(exc).__name__, exc.message, exc.hint)
+        places = (getattr(exc, "layer", None), getattr(exc, "after", None))
+        return _failure(type(exc).__name__, exc.message, exc.hint, places)
     except MemoryError:
         _print_traceback()
         return _failure("ModelRunError", "not enough memory to run the model", "try a smaller batch (--batch-size)")
@@ -82,9 +83,12 @@ def _answer(task: Task, arguments: dict[str, Any], report: Notify) -> tuple[str,
         return _failure("KmrError", message, "run again with --debug for the traceback")
 
 
-def _failure(name: str, message: str, hint: str | None) -> tuple[str, Any]:
-    shortened = None if hint is None else hint[:LONGEST_LINE]
-    return "error", {"class": name, "message": message[:LONGEST_LINE], "hint": shortened}
+def _failure(
+    name: str, message: str, hint: str | None, places: tuple[str | None, str | None] = (None, None)
+) -> tuple[str, Any]:
+    hint, layer, after = (None if text is None else text[:LONGEST_LINE] for text in (hint, *places))
+    message = message[:LONGEST_LINE]
+    return "error", {"class": name, "message": message, "hint": hint, "layer": layer, "after": after}
 
 
 def _print_traceback() -> None:

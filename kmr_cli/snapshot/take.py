@@ -12,7 +12,7 @@ import numpy as np
 from kmr_cli.arrays.dtypes import discrete
 from kmr_cli.batch.given import batch_size
 from kmr_cli.batch.words import dtype_name
-from kmr_cli.errors import SnapshotError
+from kmr_cli.errors import ModelRunError, SnapshotError
 from kmr_cli.evidence.sample import RANDOM, find_owners
 from kmr_cli.formats.interface import Session, Sink, Taps
 from kmr_cli.records import Batch, BatchIndex, InputSketch, LayerInfo, ModelInfo, Shape, Tap, TapSketch, TensorSpec
@@ -136,7 +136,17 @@ class _WithEnds:
         assert sink is not None
         for number, array in enumerate(batch.values()):
             sink("", 0, f"in{number}", array)
-        outputs = self._session.capture(batch, taps, sink)
+        seen: list[Tap] = []
+        hand_over = sink
+
+        def note(layer: str, call: int, port: str, array: np.ndarray) -> None:
+            seen.append((layer, call, port))
+            hand_over(layer, call, port, array)
+
+        try:
+            outputs = self._session.capture(batch, taps, note)
+        except ModelRunError as exc:
+            raise _located(exc, seen) from exc
         assert outputs is not None
         for number, array in enumerate(outputs.values()):
             sink("", 0, f"out{number}", array)
@@ -145,6 +155,21 @@ class _WithEnds:
 
     def close(self) -> None:
         self._session.close()
+
+
+def _located(failure: ModelRunError, seen: Sequence[Tap]) -> ModelRunError:
+    """The failure of a pass, with the layers between which it came, by what was seen until then."""
+    ended = {tap[:2]: None for tap in seen if tap[2].startswith("out")}
+    begun = [layer for layer, call, port in seen if port.startswith("in") and (layer, call) not in ended]
+    message = failure.message
+    found = ModelRunError(message, failure.hint)
+    found.layer, found.after = failure.layer, next((layer for layer, _ in reversed(ended)), None)
+    if found.layer is None and begun:
+        found.layer = begun[-1]
+        found.message += f"; layer {found.layer!r} had begun"
+    if found.after is not None:
+        found.message += f"; the last layer that ran before is {found.after!r}"
+    return found
 
 
 def sketch_tap(

@@ -15,7 +15,7 @@ from zoo.onnx_exports import FOLDER
 
 from kmr_cli import open_model
 from kmr_cli.api.compare import compare_models
-from kmr_cli.errors import KmrError
+from kmr_cli.errors import ModelRunError
 
 BATCH = {"image": np.random.default_rng(4).standard_normal((7, 2, 6, 6)).astype(np.float32)}
 FORMS = ("module", "torchscript", "pt2", "onnx-new", "onnx-old")
@@ -114,12 +114,51 @@ def test_a_mistake_is_found_at_its_first_layer(right, tmp_path, form, before, mi
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_baked_batch(right, tmp_path, form):
-    """It fails at any other size."""
-    with pytest.raises(KmrError) as caught:
-        compared(saved(form, tmp_path, "baked batch"), right["torchscript" if form != "torchscript" else "pt2"])
-    assert "forward pass failed" in str(caught.value)
-    if form.startswith("onnx"):
-        assert "at 'flatten'" in str(caught.value)
+    """It fails at any other size, and the error names the place in both models, whichever of them is the wrong one."""
+    wrong, other = saved(form, tmp_path, "baked batch"), right["torchscript" if form != "torchscript" else "pt2"]
+    # A .pt2 file declares its batch, and a comparison with it takes no other.
+    for pair in [(wrong, other)] if form == "pt2" else [(wrong, other), (other, wrong)]:
+        with pytest.raises(ModelRunError, match="forward pass failed") as caught:
+            compared(*pair)
+        if form.startswith("onnx"):
+            assert "at 'flatten'" in caught.value.message
+            assert caught.value.message.endswith(f"{other} takes this batch, and runs 'flatten'")
+        else:  # what was baked stands between two layers
+            assert (caught.value.layer, caught.value.after) == (None, "act")
+            assert caught.value.message.endswith(f"{other} takes this batch, and 'flatten' comes after 'act' there")
+
+
+@pytest.mark.parametrize("form", ["module", "torchscript", "pt2"])
+def test_a_batch_that_is_baked_into_a_layer(tmp_path, form):
+    """That layer is named, in both models; in files as in processes of their own."""
+    import torch
+    from torch import nn
+    from zoo import exported, torchscript
+
+    class Fold(nn.Module):
+        def __init__(self, batch: int) -> None:
+            super().__init__()
+            self.act, self.batch = nn.ReLU(), batch
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.act(x).reshape(self.batch, 72)
+
+    def made(batch: int):
+        module = nn.Sequential(nn.Tanh(), Fold(batch), nn.Identity()).eval()
+        if form == "module":
+            return module
+        if form == "torchscript":
+            return torchscript.save(torchscript.script(module), tmp_path / f"{batch}.pt")
+        example = {"input": BATCH["image"][:3]}
+        return exported.save(exported.plain(module, example, fixed=batch == 3), tmp_path / f"{batch}.pt2")
+
+    with open_model(made(3), in_process=form == "module") as now, open_model(made(-1), in_process=True) as before:
+        with pytest.raises(ModelRunError) as caught:
+            compare_models(now, before, {now.inputs[0].name: BATCH["image"]})
+        path = before.info.path
+    assert (caught.value.layer, caught.value.after) == ("1", "1.act")
+    assert caught.value.message.endswith(f"; {path} takes this batch, and runs '1'")
+    assert "the last layer that ran before is '1.act'" in caught.value.message
 
 
 # -- Keras -----------------------------------------------------------------------------------------------------------
