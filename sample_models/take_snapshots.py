@@ -29,7 +29,9 @@ DATA = {
     "sequence.keras": "sequence.npz",
     "transformer.keras": "digits.npz",
     "windows.keras": "digits.npz",
+    "windows.onnx": "digits.npz",
     "windows.pt": "digits.npz",
+    "windows.pt2": "digits.npz",
 }
 """Every sample model, and the batch that it is for."""
 

@@ -163,12 +163,16 @@ def train_windows(folder: Path) -> list[Written]:
 
 
 def train_windows_torch(folder: Path) -> list[Written]:
-    """Samples merged with windows and heads on axis 0, in TorchScript."""
+    """Samples merged with windows and heads on axis 0: scripted, exported, and as ONNX."""
     split = digits()
     model = fit_torch(torch_networks.Windows, split, epochs=40)
     with torchscript_warnings_ignored():
         program = torch.jit.script(model)
-    return [write_torchscript(folder / "windows.pt", program, split.held_out, 0.95)]
+    return [
+        write_torchscript(folder / "windows.pt", program, split.held_out, 0.95),
+        write_exported(folder / "windows.pt2", model, split.held_out, 0.95),
+        write_onnx(folder / "windows.onnx", model, split.held_out, 0.95),
+    ]
 
 
 def train_recommender(folder: Path) -> list[Written]:

@@ -12,7 +12,9 @@ SAMPLE = 4
 MERGED = {
     # Windows stand on axis 0 with the samples: rows 4i to 4i+3, or 8i to 8i+7 where the heads do too.
     "windows.keras": {"window_mix"},
+    "windows.onnx": {"window_mix"},
     "windows.pt": {"window_mix"},
+    "windows.pt2": {"window_mix"},
 }
 
 

@@ -32,7 +32,9 @@ FLOORS = {
     "sequence.keras": 0.90,
     "transformer.keras": 0.95,
     "windows.keras": 0.95,
+    "windows.onnx": 0.95,
     "windows.pt": 0.95,
+    "windows.pt2": 0.95,
 }
 DATA = {
     "pair.keras": "pair",

@@ -31,7 +31,9 @@ DATA = {
     "sequence.keras": "sequence.npz",
     "transformer.keras": "digits.npz",
     "windows.keras": "digits.npz",
+    "windows.onnx": "digits.npz",
     "windows.pt": "digits.npz",
+    "windows.pt2": "digits.npz",
 }
 
 LAST = dict.fromkeys((name for name in DATA if name.startswith("recommender")), "top")
