@@ -10,12 +10,13 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 from zoo import onnx_models
+from zoo.samples import HOME
 
 from kmr_cli.errors import ModelFileError
 from kmr_cli.formats import describe as describe_any
 from kmr_cli.formats import detect
 from kmr_cli.formats.interface import OpenOptions
-from kmr_cli.formats.onnx.describe import wire
+from kmr_cli.formats.onnx.describe import types, wire
 
 OPTIONS = OpenOptions()
 
@@ -140,6 +141,16 @@ class TestFacts:
     def test_parameters_of_a_shared_layer_count_once(self):
         info = exported("shared-new.onnx")
         assert info.parameters == 5 * 4 + 4 + 4 * 4 + 4 + 4 * 4 + 4 + 4 * 2 + 2
+
+    def test_what_is_a_multiple_of_the_batch_is_shown_so(self):
+        layers = {layer.path: layer for layer in describe(HOME / "windows.onnx").layers}
+        assert layers["split"].outputs[0].symbols == ("4*batch", "16", "16")
+        assert layers["window_mix.attention"].outputs[0].symbols == ("8*batch", "16", "16")
+        assert layers["merge"].outputs[0].symbols == ()
+
+    def test_sizes_are_shown_only_if_they_look_like_some(self):
+        kind = types.ValueType("tensor", (None, 3, None), ("2*n", None, "\x1b[31m"), "float32")
+        assert kind.spec("x").symbols == ("2*n", "3", "?")
 
     def test_a_fixed_batch(self, tmp_path):
         assert exported("baked-old.onnx").fixed_batch == 3

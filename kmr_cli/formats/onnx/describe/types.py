@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +36,9 @@ def dtype_number(name: str) -> int | None:
     return next((number for number, known in _DTYPES.items() if known == name), None)
 
 
+_FORMULA = re.compile(r"[A-Za-z0-9_ ()*/+%-]{1,60}")
+
+
 @dataclass(frozen=True)
 class ValueType:
     """The type of a value.
@@ -52,8 +56,17 @@ class ValueType:
     dtype: str | None = None
 
     def spec(self, name: str) -> TensorSpec:
-        """As a record."""
-        return TensorSpec(name, self.shape, self.dtype)
+        """As a record. Where axis 0 is a formula (``4*batch``), it isn't the number of samples, and sizes are shown."""
+        symbols: tuple[str, ...] = ()
+        if self.shape and self.dims[0] and not self.dims[0].isidentifier():
+            sizes = zip(self.shape, self.dims, strict=True)
+            symbols = tuple(str(size) if size is not None else _shown(label) for size, label in sizes)
+        return TensorSpec(name, self.shape, self.dtype, symbols=symbols)
+
+
+def _shown(label: str | None) -> str:
+    """A size as the file writes it, if it looks like one: files hold any text."""
+    return label if label and _FORMULA.fullmatch(label) else "?"
 
 
 UNKNOWN = ValueType()
