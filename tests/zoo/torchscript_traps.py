@@ -198,6 +198,23 @@ def any_batch_is_one(x: Tensor) -> Tensor:
     return x * 2 if x.size(0) > 0 and x.numel() >= x.size(0) else x - x.mean(0)
 
 
+def convolved_over_features(x: Tensor) -> Tensor:
+    return torch._convolution_mode(x.unsqueeze(1), torch.ones(2, 1, 3), None, [1], "same", [1], 1).flatten(1)
+
+
+def convolved_over_samples(x: Tensor) -> Tensor:
+    turned = x.t().unsqueeze(1)
+    return torch._convolution_mode(turned, torch.ones(1, 1, 3), None, [1], "same", [1], 1).squeeze(1).t()
+
+
+def weights_of_length_one(x: Tensor) -> Tensor:
+    return x @ torch._weight_norm(torch.ones(6, 6), torch.ones(6, 1), 0)
+
+
+def samples_as_weights(x: Tensor) -> Tensor:
+    return torch._weight_norm(x, torch.ones(1, 6), 1)
+
+
 NEVER_PROVEN = (
     view_of_what_is_overwritten, expanded_then_overwritten, rows_shifted_by_one, number_out_of_the_batch,
     positive_rows_counted, transposed_in_place, mean_above_16_samples, first_32_samples, more_than_40_samples,
@@ -205,8 +222,9 @@ NEVER_PROVEN = (
     every_second_first, other_memory, result_given, data_overwritten, number_through_a_shape, number_through_a_buffer,
     clamped_places, kinds_counted, input_overwritten, number_as_a_tensor, resized_in_place, list_turned,
     branch_that_a_sample_decides, divided_by_how_many_there_are, root_of_how_many_there_are,
+    convolved_over_samples, samples_as_weights,
 )  # fmt: skip
 PROVEN = (
     steps_filled_in_place, features_in_place, frequencies, own_task, masked_by_value, own_places, asks_for_a_constant,
-    any_batch_is_one,
+    any_batch_is_one, convolved_over_features, weights_of_length_one,
 )  # fmt: skip

@@ -92,3 +92,10 @@ def instance_norm(call: Call) -> Clear:
         raise NoRuleError("it also updates statistics over the batch")
     place = operand.owner.axis == 1 and any(varies(one, 0) for one in others)
     return replace(operand.owner, place=operand.owner.place or place)
+
+
+def of_weights(call: Call) -> Clear:
+    """What is done to weights before they are used: of values that belong to no sample, and of no others."""
+    if any(isinstance(one.owner, Own) for one in call.operands()):
+        raise NoRuleError("its weights depend on samples")
+    return generic_free(call)

@@ -59,7 +59,7 @@ _REDUCE = """
 """
 _ALONG = "_log_softmax _softmax cummax cummin cumprod cumsum diff log_softmax logcumsumexp softmax glu"
 _CONVOLUTIONS = """
-    conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d convolution _convolution
+    _convolution_mode conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d convolution _convolution
     convolution_overrideable
 """
 _POOLS = {
@@ -154,6 +154,8 @@ def _table() -> dict[str, Entry]:
             "arange": factories.arange,
             "copy": pointwise.overwritten,
             "linear": contract.linear,
+            "_weight_norm": normalise.of_weights,
+            "_weight_norm_interface": normalise.of_weights,
             "einsum": contract.einsum,
             "outer": contract.outer,
             "bilinear": contract.bilinear,
