@@ -49,6 +49,7 @@ FAULTS = [
     (TORCH, "torchscript", "capacity"),
     (TORCH, "torchscript", "one full expert"),
     (TORCH, "torchscript", "roll, repeated"),
+    (TORCH, "torchscript", "zero product, behind a sort"),
     (TORCH, "torchscript", "clip, repeated"),
     (TORCH, "torchscript", "scores"),
     (TORCH, "torchscript", "state"),

@@ -80,9 +80,19 @@ def _look_beyond(run: Run, tap: Tap, array: np.ndarray) -> None:
     """Note whether NaN in sample 0 changes what no sample moves otherwise, as a sum of zeros, at other places than its.
 
     Nobody owns such a value. But here NaN leaves its sample, though others show it only where they take the value in.
+    Where rows are in an order that the samples decide, whose is which isn't known: there NaN in more rows than one
+    sample has is as much.
     """
     index, before = run.indices.get(tap), run.evidence.base.get(tap)
-    if index is None or index.kind != "constant" or before is None or before.shape != array.shape:
+    if index is None or before is None or before.shape != array.shape:
+        return
+    if index.kind == "mixed" and index.axis is None and run.routed:
+        if array.ndim and len(array) % run.evidence.size == 0 and array.dtype.kind in "fc":
+            spoilt = (np.isnan(array) & ~np.isnan(before)).reshape(len(array), -1).any(1)
+            if spoilt.sum() > len(array) // run.evidence.size:
+                run.crossed.add(tap)
+        return
+    if index.kind != "constant":
         return
     moved = changed(before, array)
     if array.ndim and len(array) % run.evidence.size == 0:

@@ -3,6 +3,7 @@
 import json
 import sys
 import zipfile
+from pathlib import Path
 
 import h5py
 import keras
@@ -14,6 +15,7 @@ from kmr_cli import open_model
 from kmr_cli.errors import ModelFileError, ModelLoadError, UnsafeModelError
 from kmr_cli.formats import detect
 from kmr_cli.formats.interface import OpenOptions, Taps
+from kmr_cli.formats.keras.run.load import load_error
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -237,3 +239,12 @@ def test_a_file_that_is_swapped_before_keras_builds_the_model_is_not_built(tmp_p
     path.write_bytes(path.read_bytes())
     with pytest.raises(ModelFileError, match="changed"):
         session.capture({"x": normal(2, 2)}, Taps(()))
+
+
+@pytest.mark.parametrize("name", ["Equal", "OnesLike", "GreaterEqual"])
+def test_an_operation_in_an_h5_file_is_no_custom_class(name):
+    error = load_error(Path("model.h5"), ValueError(f"Unknown layer: {name!r}. Please ensure you are using"))
+    assert error.message == f"model.h5: Keras 3 cannot read its own operation {name!r} from an .h5 file"
+    assert ".keras" in error.hint
+    assert "custom" in load_error(Path("model.h5"), ValueError("Unknown layer: 'Dance'. Please")).message
+    assert "custom" in load_error(Path("model.keras"), ValueError(f"Unknown layer: {name!r}. Please")).message

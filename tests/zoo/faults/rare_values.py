@@ -170,7 +170,6 @@ def asking(*, alone: bool) -> Iterator[Case]:
             "onnx": (partial(graph, question, alone), "question"),
             "savedmodel": (partial(saved_model, question, alone), "question"),
             "keras": (partial(keras_model, "keras", question, alone), "max"),
-            "h5": (partial(keras_model, "h5", question, alone), "max"),
         }
         for form, (build, layer) in makers.items():
             yield Case(name, form, build, layer="" if alone else layer, data=data, **faulty)

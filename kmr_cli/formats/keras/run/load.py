@@ -84,6 +84,14 @@ def _load_by_keras(path: Path, writer: object, *, trust: bool) -> Any:
         raise load_error(path, exc, writer) from exc
 
 
+def _is_operation(name: str) -> bool:
+    """Whether a class is one of ``keras.ops``, as calls of these make layers of a functional model."""
+    import keras
+
+    found = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+    return hasattr(keras.ops, found) and not hasattr(keras.layers, name)
+
+
 def load_error(path: Path, exc: Exception, writer: object = None) -> KmrError:
     """What Keras' refusal to load means, in one line.
 
@@ -100,6 +108,9 @@ def load_error(path: Path, exc: Exception, writer: object = None) -> KmrError:
     )
     if unknown:
         name = unknown[1].rpartition(">")[2]
+        if path.suffix.lower() in (".h5", ".hdf5") and _is_operation(name):
+            hint = "write the model as a .keras file: model.save('model.keras')"
+            return ModelLoadError(f"{path.name}: Keras 3 cannot read its own operation {name!r} from an .h5 file", hint)
         hint = (
             "give the module that defines it: --import MODULE (a file in this folder counts); where it has another"
             " name there, @keras.saving.register_keras_serializable() says which, or in Python"
