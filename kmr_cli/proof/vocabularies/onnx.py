@@ -63,6 +63,7 @@ _RULES: dict[str, Rule] = {
     "Expand": reshape.expand,
     "Gather": shapes.picked,
     "GatherElements": shapes.gather_elements,
+    "GatherND": shapes.picked_by_places,
     "Gemm": layers.gemm,
     "If": control.capturing_branch,
     "Loop": control.counted_loop,

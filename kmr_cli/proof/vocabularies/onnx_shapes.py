@@ -90,6 +90,32 @@ def picked(call: Call) -> Clear:
     return gather.picked(operand, axis, index)
 
 
+def picked_by_places(call: Call) -> Clear:
+    """``GatherND``: along the last axis of the indices stand the places on the first axes.
+
+    As exporters of ``x[i, j]`` write it, that axis was joined of one index for each: they are told apart then.
+    """
+    operand, index = call.needed("self"), call.needed("index")
+    if call.integer("batch_dims", 0):
+        raise NoRuleError("some axes of its indices are the operand's own")
+    columns = call.operands("places") if call.given("places") else [index]
+    if any(one.shape[-1] != 1 for one in columns):
+        raise NoRuleError("which of its indices are of which axis is not known")
+    return gather.indexed(operand, [_column(one) for one in columns], call.shape)
+
+
+def _column(index: Operand) -> Operand:
+    """Without the last axis, which has one place."""
+    last = index.rank - 1
+    owner = index.owner
+    if isinstance(owner, Own):
+        if owner.axis == last:
+            raise NoRuleError("the samples stand along the places of its indices")
+        return Operand(owner, index.shape[:-1])
+    along = None if owner.index == last else owner.index
+    return Operand(replace(owner, uniform=owner.uniform - {last}, index=along), index.shape[:-1])
+
+
 def gather_elements(call: Call) -> Clear:
     """One place for each element."""
     operand = call.needed("self")

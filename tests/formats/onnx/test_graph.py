@@ -122,7 +122,50 @@ def node(op, inputs, output="y", **attributes):
     return helper.make_node(op, inputs, [output], name=f"{op}-{output}", **attributes)
 
 
+def picked(rows, first=("r3", "c3")):
+    """``x[rows, columns]`` as exporters write it; ``rows`` makes ``r``, (batch,), of ``n``, the number of samples."""
+    return [
+        node("Shape", ["x"], "s"), node("Gather", ["s", "zero"], "n"), *rows, node("Unsqueeze", ["n", "first"], "n1"),
+        node("Concat", ["n1", "sizes"], "e", axis=0), node("Unsqueeze", ["r", "after"], "r2"),
+        node("Expand", ["r2", "e"], "r3"), node("Expand", ["columns", "e"], "c3"),
+        node("Concat", first, "i", axis=-1), node("GatherND", ["x", "i"]),
+    ]  # fmt: skip
+
+
+NUMBERED = node("Range", ["zero", "n", "one"], "r")
 FAULTS = {
+    "rows picked backwards": (
+        picked(
+            [
+                node("Range", ["zero", "n", "one"], "q"),
+                node("Sub", ["n", "one"], "l"),
+                node("Sub", ["l", "q"], "r"),
+            ]
+        ),
+        "unknown",
+        "GatherND",
+    ),
+    "rows picked by content": (
+        picked([node("ArgMax", ["x"], "r", axis=1, keepdims=0)]),
+        "unknown",
+        "GatherND",
+    ),
+    "places that were not joined here": (
+        [
+            *picked([NUMBERED], ("c3", "r3"))[:-1],
+            node("Identity", ["i"], "j"),
+            node("Transpose", ["x"], "t"),
+            node("GatherND", ["t", "j"]),
+        ],
+        "unknown",
+        "GatherND",
+    ),
+    "columns in place of rows": (picked([NUMBERED], ("c3", "r3")), "unknown", "GatherND"),
+    "the same row for all": (
+        picked([node("Mul", ["n", "zero"], "z"), node("Expand", ["z", "s0"], "r")]),
+        "unknown",
+        "GatherND",
+    ),
     "mean of the batch": ([node("ReduceMean", ["x", "first"], "m"), node("Sub", ["x", "m"])], "meet", "ReduceMean"),
     "softmax over the batch": ([node("Softmax", ["x"], axis=0)], "meet", "Softmax"),
     "samples with samples": (
@@ -169,7 +212,8 @@ FAULTS = {
 }  # fmt: skip
 CONSTANTS = [
     constant("first", [0]), constant("second", [1]), constant("zero", 0), constant("one", 1),
-    constant("shape", [-1, 4]), weights("bias", 4),
+    constant("shape", [-1, 4]), weights("bias", 4), constant("sizes", [4, 1]), constant("after", [1, 2]),
+    constant("columns", [[[3], [1], [0], [2]]]), constant("s0", [1]),
 ]  # fmt: skip
 
 
@@ -181,6 +225,7 @@ def test_faults(name, tmp_path):
 
 
 CLEAN = {
+    "rows picked in order": picked([NUMBERED]),
     "mean of the features": [node("ReduceMean", ["x", "second"], "m"), node("Sub", ["x", "m"])],
     "softmax over the features": [node("Softmax", ["x"], axis=1)],
     "number of features": [

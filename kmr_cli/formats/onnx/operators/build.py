@@ -56,6 +56,8 @@ class _Builder:
         self._symbols.pop("", None)
         self._known = Known(self._ranges)
         self._inside: dict[str, neutral.Kind] = {}
+        self._joined: dict[str, tuple[Ref, ...]] = {}
+        """What was joined along its last axis -> of what."""
 
     def _batched(self) -> Iterator[str]:
         """Inputs that hold samples, as far as the options tell."""
@@ -146,6 +148,10 @@ class _Builder:
             known.dtypes[name] = dtype or self._graph.type(name).dtype
         if node.op in schema.COERCED and self._graph.imports.get("", 0) < schema.COERCED_BEFORE:
             attributes["coerced"] = 1
+        if node.op == "Concat" and attributes.get("axis") in (-1, len(known.shapes.get(node.outputs[0]) or ()) - 1):
+            self._joined[node.outputs[0]] = tuple(Ref(name) for name in node.message.input)
+        if node.op == "GatherND" and node.message.input[1] in self._joined:
+            attributes["places"] = self._joined[node.message.input[1]]
         arguments = (*self._inputs(node), *sorted(attributes.items()))
         kind = f"onnx.{node.op}" if not node.domain else f"{node.domain}.{node.op}"
         graphs = bodies.graphs if bodies else ()
