@@ -142,7 +142,7 @@ def test_only_what_a_user_calls_is_offered(model):
     offered = {name for name in dir(model) if not name.startswith("_")}
     assert offered == {
         "check_batch_axis", "check_by_proof", "close", "info", "inputs", "layers", "path", "prove", "sample",
-        "snapshot", "versions",
+        "snapshot", "trace", "versions",
     }  # fmt: skip
 
 

@@ -110,7 +110,13 @@ CLEAN = [
 ]
 BETWEEN_SAMPLES = {"KMR101", "KMR102", "KMR103", "KMR104", "KMR105", "KMR106", "KMR109"}
 UNDECIDED = {"sort and unsort", "sorted recurrent", "mixture of experts"}
-"""Clean models whose graph does not tell: rows are ordered by content. All others pass as proven, but TorchScript."""
+"""Clean models whose graph does not tell: rows are ordered by content. All others pass as proven."""
+UNDECIDED_SCRIPTS = {
+    *("sorted LSTM", "packed sequences", "one expert with room for all", "flip twice"),  # rows in another order
+    "in chunks above 18 samples",  # its code asks for the batch size
+    "what was seen is counted",  # a buffer
+}
+"""The same of TorchScript."""
 
 pytestmark = [
     pytest.mark.slow,
@@ -152,7 +158,9 @@ def test_a_clean_model_passes(module, form, name, tensors):
     _, outcome = outcome_of(module, form, name)
     assert outcome.errors == ()
     assert outcome.verdict == "pass", outcome.reasons
-    assert (outcome.basis == "proof") is (form != "torchscript" and name not in UNDECIDED)
+    assert (outcome.basis == "proof") is (
+        name not in UNDECIDED | (UNDECIDED_SCRIPTS if form == "torchscript" else set())
+    )
 
 
 def test_there_are_enough_of_them():

@@ -237,9 +237,11 @@ def test_rules_says_which_severity_a_finding_has_when(kmr):
 @pytest.mark.slow
 def test_what_stays_inconclusive_fails_only_when_strict(kmr, tmp_path):
     class Signs(torch.nn.Module):
-        """Some samples have the sign of what replaces them."""
+        """Some samples have the sign of what replaces them. Its code asks for the batch size, so it isn't proven."""
 
         def forward(self, x):
+            if x.size(0) > 1000:
+                return x.sum(1, keepdim=True)
             return torch.sign(x.sum(1, keepdim=True))
 
     torch.jit.script(Signs()).save(tmp_path / "signs.pt")

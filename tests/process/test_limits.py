@@ -61,7 +61,7 @@ def test_what_the_project_decides_holds_for_commands_that_only_read(command, tmp
     (tmp_path / "pyproject.toml").write_text('[tool.kmr-inspect]\nmemory = "1M"\n')
     monkeypatch.chdir(tmp_path)
     assert run([command, str(MODEL), *(["-l", "*", "-i", "0"] if command == "sample" else [])]) == 4
-    assert "more memory than the 1 MiB that it may" in capsys.readouterr().err
+    assert "more memory than the 1 MiB allowed" in capsys.readouterr().err
 
 
 def test_what_a_child_may_do(importing):
