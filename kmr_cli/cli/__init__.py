@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import sys
 from collections.abc import Iterator
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import click
@@ -117,7 +117,7 @@ def run(arguments: list[str]) -> int:
         if isinstance(exc, click.MissingParameter) and isinstance(exc.param, click.Option) and hint:
             hint = f"{exc.param.opts[-1]} {exc.param.metavar or ''}: {_sentence(exc.param.help)}; {hint}"
         typed = "" if context is None or context.parent else _command_of(arguments)
-        if typed and Path(typed).exists():
+        if typed and os.path.exists(typed):  # noqa: PTH110  (pathlib takes longer to import than the help to print)
             import shlex
 
             complain(f"{typed}: give a command before the model", f"kmr-inspect layers {shlex.quote(typed)}")
