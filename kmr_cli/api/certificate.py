@@ -18,9 +18,9 @@ from kmr_cli.config.constants import constants_of
 from kmr_cli.config.limits import NONE, Limits
 from kmr_cli.config.policy import Policy
 from kmr_cli.errors import KmrError, LimitError, UnsafeModelError
-from kmr_cli.formats import FORMATS, load_format
+from kmr_cli.formats.facts import proven_with_data
 from kmr_cli.formats.files import inside
-from kmr_cli.formats.interface import OpenOptions, optional
+from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.records import Report, StructuralProof
 from kmr_cli.records.certificate import CertificateLine, Standing
 from kmr_cli.records.proof import SEPARATE
@@ -140,9 +140,7 @@ def _files(certificate: Certificate, model: Path) -> Iterator[CertificateLine]:
 
 def _data_of_proof(model: Model, again: Again | None) -> tuple[str, ...] | None:
     """What the proof is made again with, nothing for most formats; None where it takes data and there are none."""
-    if not (
-        model.info.format in FORMATS and optional(load_format(model.info.format), "EXPORTED")
-    ):  # whatever the certificate says
+    if not proven_with_data(model.info.format):  # whatever the certificate says
         return ()
     return (again and again.inputs) or None
 

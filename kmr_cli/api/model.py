@@ -24,14 +24,14 @@ from kmr_cli.config import arguments as given
 from kmr_cli.config.arguments import layer_patterns, refuse_call
 from kmr_cli.config.batch_sizes import checked_sizes
 from kmr_cli.config.constants import constants_of
-from kmr_cli.config.layers import choose, unknown_layer
+from kmr_cli.config.layers import choose, choose_known
 from kmr_cli.config.limits import NONE, Limits, limits_of
 from kmr_cli.config.masks import masks_of
 from kmr_cli.config.policy import Policy
 from kmr_cli.config.samples import Index, resolve_index
 from kmr_cli.errors import BatchError, LayerError
-from kmr_cli.formats import FORMATS, load_format
-from kmr_cli.formats.interface import OpenOptions, optional
+from kmr_cli.formats.facts import proven_with_data
+from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.records import LayerInfo, ModelInfo, Record, Report, Snapshot, StructuralProof, TensorSpec, Trace
 
 _SIDES = {"in": ("in",), "out": ("out",), "both": ("in", "out")}
@@ -251,7 +251,7 @@ class Model:
         """
         arguments: dict[str, Any] = {}
         told = batch is not None or shapes is not None
-        exported = self.info.format in FORMATS and optional(load_format(self.info.format), "EXPORTED")
+        exported = proven_with_data(self.info.format)
         if (exported and told) or (self._opened.file is None and any(one.shape is None for one in self.info.inputs)):
             asked = request(batch, None, shapes, 0)
             with advised(self.info, synthetic=asked.synthetic, shapes=asked.shapes):
@@ -302,9 +302,8 @@ class Model:
         if side not in _SIDES:
             raise LayerError(f"the side must be in, out or both, not {side!r}")
         patterns = layer_patterns(layer)
-        choice = choose(patterns, self.info.layers, self.info.separator, self.info.root)
-        if choice.unmatched and not self.info.opaque:
-            raise unknown_layer(choice.unmatched[0], self.info.layers)
+        known = choose if self.info.opaque else choose_known
+        choice = known(patterns, self.info.layers, self.info.separator, self.info.root)
         for skipped in choice.skipped:
             self._opened.report("notice", f"layer {skipped.path!r} is left out: {skipped.untappable}")
         if not choice.paths and not choice.unmatched:

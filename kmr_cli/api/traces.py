@@ -6,16 +6,14 @@ from kmr_cli.api.batches import make_batch
 from kmr_cli.api.opened import Opened
 from kmr_cli.batch.request import BatchRequest
 from kmr_cli.batch.synthetic import advised
-from kmr_cli.config.layers import choose, unknown_layer
+from kmr_cli.config.layers import choose, choose_known
 from kmr_cli.records import Trace
 
 
 def trace_of(opened: Opened, patterns: tuple[str, ...], asked: BatchRequest) -> Trace:
     """Run the batch and look at the layers that the patterns match; raises as :meth:`kmr_cli.Model.trace`."""
     info = opened.info
-    choice = choose(patterns, info.layers, info.separator, info.root)
-    if choice.unmatched and not info.opaque:
-        raise unknown_layer(choice.unmatched[0], info.layers)
+    choice = (choose if info.opaque else choose_known)(patterns, info.layers, info.separator, info.root)
     batch, _ = make_batch(opened, asked)
     arguments = {"layers": patterns if info.opaque else choice.paths, "separator": info.separator, "batch": batch}
     with advised(info, synthetic=asked.synthetic, shapes=asked.shapes):

@@ -23,6 +23,11 @@ def count_samples(number: int) -> str:
     return f"{number} sample{'' if number == 1 else 's'}"
 
 
+def name_samples(samples: Sequence[int]) -> str:
+    """``sample 1``, ``samples 1, 4``."""
+    return f"sample{'s' if len(samples) > 1 else ''} {', '.join(map(str, samples))}"
+
+
 def show_shape(shape: Shape | None, symbols: Sequence[str] = ()) -> str:
     """``(batch, 8, 8, 1)`` for ``(None, 8, 8, 1)``: the way shapes appear in messages and tables.
 

@@ -91,12 +91,6 @@ def command(
     output: str | None,
     force: bool,
     strict: bool,
-    imports: tuple[str, ...],
-    signature: str | None,
-    tags: tuple[str, ...],
-    method: str | None,
-    constants: tuple[str, ...],
-    trust: bool,
     debug: bool,
 ) -> ExitCode:
     """Check that the samples of a batch do not mix at any layer of MODEL.
@@ -148,13 +142,13 @@ def command(
     arguments = layer_class_module.arguments(constructor)
     specs = layer_class_module.specs(shapes) if layer_class else []
     given = {} if layer_class else options.parse_shapes(shapes)
-    opening = options.open_options(imports, signature, tags, method, constants, trust)
+    opening = options.typed_opening()
 
     def check(path: str, notify: Notify, fork: bool) -> Report:
         if layer_class:
             with LayerClasses(fork=fork, debug=debug, report=notify, limits=limits) as classes:
                 return classes.check(
-                    path, specs, arguments, imports=imports, size=batch_size, policy=policy, seed=seed,
+                    path, specs, arguments, imports=opening.imports, size=batch_size, policy=policy, seed=seed,
                     training=training,
                 )  # fmt: skip
         file, way = ways.get(path, (path, opening))

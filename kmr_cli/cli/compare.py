@@ -55,12 +55,6 @@ def command(
     force: bool,
     strict: bool,
     jobs: int,
-    imports: tuple[str, ...],
-    signature: str | None,
-    tags: tuple[str, ...],
-    method: str | None,
-    constants: tuple[str, ...],
-    trust: bool,
     debug: bool,
 ) -> ExitCode:
     """Compare MODEL with BASELINE, and name the layer at which they first differ.
@@ -89,7 +83,7 @@ def command(
     limits = options.typed_limits(decided)
     policy = combine(decided, "compare", select=select, ignore=ignore, allow=allow, dashes="--")
     tolerances = _tolerances(rtol, atol, ulp, decided.tolerance)
-    opening = options.open_options(imports, signature, tags, method, constants, trust)
+    opening = options.typed_opening()
     given = options.parse_shapes(shapes)
     refuse_options(baselines, update=update)
     said = [file for path in paths for file in decided.of(path).input]

@@ -40,12 +40,6 @@ def command(
     format_: str | None,
     output: str | None,
     force: bool,
-    imports: tuple[str, ...],
-    signature: str | None,
-    tags: tuple[str, ...],
-    method: str | None,
-    constants: tuple[str, ...],
-    trust: bool,
     debug: bool,
 ) -> None:
     """List the layers of MODEL: path, type, shapes, parameters, inputs.
@@ -67,7 +61,7 @@ def command(
 
     clock = Clock()
     goal = target.target("layers", format_, output, force=force, sources=[model])
-    opening = options.open_options(imports, signature, tags, method, constants, trust)
+    opening = options.typed_opening()
     limits = options.typed_limits(options.decided())
     if shapes:
         info = _run(model, opening, shapes, limits, debug)

@@ -25,34 +25,41 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 debug = click.option("--debug", is_flag=True, help="Show tracebacks and all that the framework prints.")
 
-trust = click.option(
-    "--trust", is_flag=True,
-    help="Load MODEL whatever a scan finds in it, code of Lambda layers included: you trust its author.",
-)  # fmt: skip
+_TRUST = "Load MODEL whatever a scan finds in it, code of Lambda layers included: you trust its author."
+trust = click.option("--trust", is_flag=True, help=_TRUST)
+
+_TYPED = "kmr_cli.typed"
+"""Where a command's context keeps what was typed, of options that come as a group."""
 
 
-_TYPED = "kmr_cli.limits"
-"""Where a command's context keeps what was typed."""
-
-
-def limits(command: Command) -> Command:
-    """``--timeout``, ``--memory`` and ``--require-sandbox``; :func:`typed_limits` says what they are."""
+def _kept(*names: str, **settings: Any) -> Callable[[Command], Command]:
+    """An option that is no argument of the command: whoever wants its group asks for that as a whole."""
 
     def keep(context: click.Context, parameter: click.Parameter, value: object) -> None:
         context.meta.setdefault(_TYPED, {})[parameter.name] = value
 
+    return click.option(*names, expose_value=False, callback=keep, **settings)
+
+
+def _typed() -> dict[str, Any]:
+    found: dict[str, Any] = click.get_current_context().meta.get(_TYPED, {})
+    return found
+
+
+def limits(command: Command) -> Command:
+    """``--timeout``, ``--memory`` and ``--require-sandbox``; :func:`typed_limits` says what they are."""
     for option in (
-        click.option(
-            "--require-sandbox/--no-sandbox", "sandbox", default=None, expose_value=False, callback=keep,
+        _kept(
+            "--require-sandbox/--no-sandbox", "sandbox", default=None,
             help="Refuse to load the model without a sandbox that keeps it from files and the network, or use none."
             "  [default: as far as this machine can]",
         ),
-        click.option(
-            "--memory", metavar="SIZE", expose_value=False, callback=keep,
+        _kept(
+            "--memory", metavar="SIZE",
             help="End the model's process if it holds more memory than SIZE, as in 4G or 500M; exit code 4.",
         ),
-        click.option(
-            "--timeout", type=float, metavar="SECONDS", expose_value=False, callback=keep,
+        _kept(
+            "--timeout", type=float, metavar="SECONDS",
             help="End the model's process if reading the file, or running the model, takes longer; exit code 4.",
         ),
     ):  # fmt: skip
@@ -73,7 +80,7 @@ def typed_limits(decided: Settings | Decided | None = None) -> Limits:
     """What the model's process may take: as typed, else as ``[tool.kmr-inspect]`` says."""
     from kmr_cli.config.limits import limits_of
 
-    typed = click.get_current_context().meta.get(_TYPED, {})
+    typed = _typed()
     said = {name: getattr(decided, name, None) for name in ("timeout", "memory")}
     decided_on = getattr(decided, "sandbox", "") or "offered"
     sandbox = {None: decided_on, True: "required", False: "off"}[typed.get("sandbox")]
@@ -103,48 +110,43 @@ def batch(command: Command) -> Command:
 
 
 def opening(command: Command) -> Command:
-    """``--import``, ``--signature``, ``--tag``, ``--method``, ``--constant`` and ``--trust``: how it is opened."""
+    """``--import``, ``--signature``, ``--tag``, ``--method``, ``--constant`` and ``--trust``; :func:`typed_opening`."""
     for option in (
-        trust,
-        click.option(
+        _kept("--trust", is_flag=True, help=_TRUST),
+        _kept(
             "--constant",
             "constants",
             metavar="NAME=VALUE",
             multiple=True,
             help="Argument that is the same for the whole batch, as in sr=16000; repeatable.",
         ),
-        click.option("--method", metavar="NAME", help="TorchScript: exported method to run in place of forward."),
-        click.option("--tag", "tags", metavar="TAG", multiple=True, help="SavedModel: tag set to open; repeatable."),
-        click.option("--signature", metavar="NAME", help="SavedModel: signature to run."),
-        click.option(
-            "--import", "imports", metavar="MODULE", multiple=True, help="Import MODULE first, for custom layers."
-        ),
+        _kept("--method", metavar="NAME", help="TorchScript: exported method to run in place of forward."),
+        _kept("--tag", "tags", metavar="TAG", multiple=True, help="SavedModel: tag set to open; repeatable."),
+        _kept("--signature", metavar="NAME", help="SavedModel: signature to run."),
+        _kept("--import", "imports", metavar="MODULE", multiple=True, help="Import MODULE first, for custom layers."),
     ):
         command = option(command)
     return command
 
 
-def open_options(
-    imports: tuple[str, ...],
-    signature: str | None,
-    tags: tuple[str, ...],
-    method: str | None,
-    constants: tuple[str, ...],
-    trust: bool,
-) -> OpenOptions:
-    """The values of :func:`opening` as the formats take them."""
+def typed_opening() -> OpenOptions:
+    """How the model is to be opened, as typed."""
     from kmr_cli.formats.interface import OpenOptions
 
+    typed = _typed()
     fixed = None
-    if constants:
+    if typed["constants"]:
         from kmr_cli.config.constants import parse_constants
         from kmr_cli.errors import BatchError
 
         try:
-            fixed = parse_constants(constants)
+            fixed = parse_constants(typed["constants"])
         except BatchError as exc:
             raise click.BadParameter(exc.message, param_hint="--constant") from None
-    return OpenOptions(imports, signature, tags or None, method=method, constants=fixed, trust=trust)
+    return OpenOptions(
+        typed["imports"], typed["signature"], typed["tags"] or None, method=typed["method"], constants=fixed,
+        trust=typed["trust"],
+    )  # fmt: skip
 
 
 def parse_shapes(texts: Sequence[str]) -> dict[str | None, SampleShape]:

@@ -46,12 +46,6 @@ def command(
     format_: str | None,
     output: str | None,
     force: bool,
-    imports: tuple[str, ...],
-    signature: str | None,
-    tags: tuple[str, ...],
-    method: str | None,
-    constants: tuple[str, ...],
-    trust: bool,
     debug: bool,
 ) -> None:
     """Show what went into and came out of layers of MODEL for samples of a batch.
@@ -80,7 +74,7 @@ def command(
     said = decided.of(model)
     data, own = options.data(said, inputs, options.parse_shapes(shapes))
     goal = target.target("sample", format_, output, force=force, sources=[model, *inputs, *said.input])
-    opening = options.open_options(imports, signature, tags, method, constants, trust)
+    opening = options.typed_opening()
     messages = options.Messages()
     opening = options.trusted(opening, said, model, messages)
     limits = options.typed_limits(decided)

@@ -39,12 +39,6 @@ def command(
     seed: int,
     side: str,
     full: bool,
-    imports: tuple[str, ...],
-    signature: str | None,
-    tags: tuple[str, ...],
-    method: str | None,
-    constants: tuple[str, ...],
-    trust: bool,
     debug: bool,
 ) -> None:
     """Save how MODEL behaves on a batch: one small text file to commit beside it.
@@ -73,7 +67,7 @@ def command(
     places = _places(models, (*inputs, *said), output, force=force, full=full)
     sides = {"out": ("out",), "in": ("in",), "both": ("in", "out")}[side]
     given = options.parse_shapes(shapes)
-    opening = options.open_options(imports, signature, tags, method, constants, trust)
+    opening = options.typed_opening()
     with options.Messages() as messages:
         for model, place in zip(models, places, strict=True):
             data, own = options.data(decided.of(model), inputs, given)

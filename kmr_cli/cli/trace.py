@@ -30,12 +30,6 @@ def command(
     format_: str | None,
     output: str | None,
     force: bool,
-    imports: tuple[str, ...],
-    signature: str | None,
-    tags: tuple[str, ...],
-    method: str | None,
-    constants: tuple[str, ...],
-    trust: bool,
     debug: bool,
 ) -> ExitCode:
     """Show where values of MODEL go wrong: NaN, Inf, all zeros, saturation.
@@ -59,7 +53,7 @@ def command(
     said = decided.of(model)
     data, own = options.data(said, inputs, options.parse_shapes(shapes))
     goal = target.target("trace", format_, output, force=force, sources=[model, *inputs, *said.input])
-    opening = options.open_options(imports, signature, tags, method, constants, trust)
+    opening = options.typed_opening()
     messages = options.Messages()
     opening = options.trusted(opening, said, model, messages)
     limits = options.typed_limits(decided)

@@ -64,6 +64,18 @@ def choose(patterns: Iterable[str], layers: Sequence[LayerInfo], separator: str,
     return Choice(paths, tuple(unmatched), tuple(skipped.values()))
 
 
+def choose_known(patterns: Iterable[str], layers: Sequence[LayerInfo], separator: str, root: str = "") -> Choice:
+    """:func:`choose`, where these are all layers that there are.
+
+    Raises:
+        LayerError: also a pattern that matches none of them.
+    """
+    choice = choose(patterns, layers, separator, root)
+    if choice.unmatched:
+        raise unknown_layer(choice.unmatched[0], layers)
+    return choice
+
+
 def _as_path(pattern: str, separator: str, root: str) -> str:
     """A name of the graph as a path: without the model's own scope, and the number of a tensor."""
     name, colon, number = pattern.rpartition(":")

@@ -35,16 +35,16 @@ def trace(session: Session, batch: Batch, layers: tuple[str, ...], proof: Proof 
     size = batch_size(batch)
     values: list[TracedValue] = []
 
-    def sink(layer: str, call: int, port: str, array: np.ndarray) -> None:
-        values.append(_look((layer, call, port), array, size, proof))
+    def look(layer: str, call: int, port: str, array: np.ndarray) -> TracedValue:
+        return _look((layer, call, port), array, size, proof)
 
     failed = hint = None
     try:
-        watch(session, batch, Taps(layers, sides=("in", "out")), sink)
+        watch(session, batch, Taps(layers, sides=("in", "out")), lambda *seen: values.append(look(*seen)))
     except ModelRunError as exc:
         failed, hint = exc.message, exc.hint
         if not values:
-            values = _as_far_as_it_runs(session, batch, layers, lambda *seen: _look(seen[:3], seen[3], size, proof))
+            values = _as_far_as_it_runs(session, batch, layers, look)
     bad = [~np.isfinite(one.reshape(size, -1)).all(axis=1) for one in batch.values() if one.dtype.kind in "fc"]
     given = np.flatnonzero(np.any(bad, axis=0)).tolist() if bad else []
     return Trace(size, tuple(values), given=tuple(given), failed=failed, hint=hint)

@@ -35,6 +35,12 @@ def sorts_outputs(name: str) -> bool:
     return found is not None and bool(optional(found, "SORTED_OUTPUTS"))
 
 
+def proven_with_data(name: str) -> bool:
+    """Whether the graph of such a model is known only where it is run or exported with data of some shape."""
+    found = find_format(name)
+    return found is not None and bool(optional(found, "EXPORTED"))
+
+
 def without_inputs(name: str) -> str | None:
     """What to do about such a file where it does not tell what the model takes."""
     found = find_format(name)

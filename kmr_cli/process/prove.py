@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -95,11 +95,7 @@ def proof_beside_passes(
     """
     if options.training:
         return None, IN_TRAINING
-    try:
-        made, why = _graph_beside_passes(path, options, sessions, tell, batch, traces=traces)
-        return (None, why) if made is None else (verdict.prove(made), "")
-    except KmrError as exc:
-        return None, f"the graph can't be read: {exc.message}"
+    return _proven(lambda: _graph_beside_passes(path, options, sessions, tell, batch, traces=traces))
 
 
 def _graph_beside_passes(
@@ -128,8 +124,13 @@ def proof_of_class(session: Session, batch: Mapping[str, np.ndarray], tell: Tell
     """The same of a layer class, in the smallest model that holds it."""
     if training_mode(session) is not None:
         return None, IN_TRAINING
+    return _proven(lambda: _graph_of_open(session, batch, tell))
+
+
+def _proven(graph: Callable[[], tuple[Graph | None, str]]) -> tuple[Proof | None, str]:
+    """The proof by a graph, or why there is none; one that cannot be made is no error."""
     try:
-        made, why = _graph_of_open(session, batch, tell)
+        made, why = graph()
         return (None, why) if made is None else (verdict.prove(made), "")
     except KmrError as exc:
         return None, f"the graph can't be read: {exc.message}"

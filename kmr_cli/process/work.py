@@ -12,7 +12,7 @@ import numpy as np
 from kmr_cli.batch.synthetic import CHECKED, choose_batch_size, synthesize
 from kmr_cli.check import training as training_check
 from kmr_cli.check.rules.non_finite import begins
-from kmr_cli.config.layers import choose, unknown_layer
+from kmr_cli.config.layers import choose_known
 from kmr_cli.config.policy import Policy
 from kmr_cli.evidence.sample import take_samples
 from kmr_cli.evidence.trace import trace as take_trace
@@ -117,9 +117,7 @@ def sample(
     """
     session = sessions.get(path, options, report)
     if unresolved:
-        choice = choose(unresolved, session.layers, separator)
-        if choice.unmatched:
-            raise unknown_layer(choice.unmatched[0], session.layers)
+        choice = choose_known(unresolved, session.layers, separator)
         layers = tuple(dict.fromkeys((*layers, *choice.paths)))
     proof = proof_beside_passes(path, options, sessions, report, traces=False)[0] if verify else None
     return take_samples(
@@ -152,9 +150,7 @@ def trace(
         LayerError: a pattern of ``layers`` matches nothing in the loaded model.
     """
     session = sessions.get(path, options, report)
-    choice = choose(layers, session.layers, separator)
-    if choice.unmatched:
-        raise unknown_layer(choice.unmatched[0], session.layers)
+    choice = choose_known(layers, session.layers, separator)
     proof = proof_beside_passes(path, options, sessions, report, traces=False)[0]
     report("progress", "running the model")
     found = take_trace(session, batch, choice.paths, proof)

@@ -27,17 +27,31 @@ _BIG = 1 << 26
 """Bytes of one value: 64 KB in an archive."""
 
 
+def _level(meta_graph: Any, level: int) -> Any:
+    """A function of one tensor, without operations."""
+    function = meta_graph.graph_def.library.function.add()
+    function.signature.name = f"level{level}"
+    function.signature.input_arg.add(name="x", type=1)
+    function.signature.output_arg.add(name="y", type=1)
+    return function
+
+
+def _start(meta_graph: Any, op: str, *calls: str) -> None:
+    """Put an operation that calls the first of the functions, once for each attribute, before the output."""
+    output = next(iter(meta_graph.signature_def["serving_default"].outputs.values()))
+    node = meta_graph.graph_def.node.add(name="fan", op=op, input=[output.name] * len(calls))
+    for call in calls:
+        node.attr[call].func.name = "level0"
+    output.name = "fan:0"
+
+
 @bad("KMR504")
 def savedmodel_functions_fan_out(folder: Path) -> Path:
     """Each function calls the next one twice."""
 
     def change(meta_graph: Any) -> None:
-        library = meta_graph.graph_def.library.function
         for level in range(_LEVELS):
-            function = library.add()
-            function.signature.name = f"level{level}"
-            function.signature.input_arg.add(name="x", type=1)
-            function.signature.output_arg.add(name="y", type=1)
+            function = _level(meta_graph, level)
             before = "x"
             for call in range(2):
                 node = function.node_def.add(name=f"call{call}", op="PartitionedCall", input=[before])
@@ -46,10 +60,7 @@ def savedmodel_functions_fan_out(folder: Path) -> Path:
                 node.attr["f"].func.name = f"level{level + 1}"
                 before = f"call{call}:output:0"
             function.ret["y"] = before
-        output = next(iter(meta_graph.signature_def["serving_default"].outputs.values()))
-        node = meta_graph.graph_def.node.add(name="fan", op="PartitionedCall", input=[output.name])
-        node.attr["f"].func.name = "level0"
-        output.name = "fan:0"
+        _start(meta_graph, "PartitionedCall", "f")
 
     return directory(folder, change)
 
@@ -94,20 +105,13 @@ def savedmodel_branches_fan_out(folder: Path) -> Path:
     """Both branches of each condition are the next function."""
 
     def change(meta_graph: Any) -> None:
-        library = meta_graph.graph_def.library.function
         for level in range(_LEVELS):
-            function = library.add()
-            function.signature.name = f"level{level}"
-            function.signature.input_arg.add(name="x", type=1)
-            function.signature.output_arg.add(name="y", type=1)
+            function = _level(meta_graph, level)
             node = function.node_def.add(name="if", op="If" if level + 1 < _LEVELS else "Identity", input=["x", "x"])
             for branch in ("then_branch", "else_branch"):
                 node.attr[branch].func.name = f"level{level + 1}"
             function.ret["y"] = "if:output:0"
-        output = next(iter(meta_graph.signature_def["serving_default"].outputs.values()))
-        node = meta_graph.graph_def.node.add(name="fan", op="If", input=[output.name, output.name])
-        node.attr["then_branch"].func.name = node.attr["else_branch"].func.name = "level0"
-        output.name = "fan:0"
+        _start(meta_graph, "If", "then_branch", "else_branch")
 
     return directory(folder, change)
 

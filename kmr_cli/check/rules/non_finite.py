@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from kmr_cli.arrays.digests import digests
+from kmr_cli.batch.words import name_samples
 from kmr_cli.check.run import Run
 from kmr_cli.evidence.sources import Source, find_sources
 from kmr_cli.evidence.taps import Tap
@@ -53,7 +54,7 @@ def judge(run: Run) -> None:
         if value is not None and value.ndim and value.shape[0] == run.evidence.size:
             rows = np.flatnonzero(~np.isfinite(value).reshape(len(value), -1).all(axis=1)).tolist()
         what = "-Inf" if value is not None and _only_minus_inf(value) else "NaN or Inf"
-        who = f", sample{'s' if len(rows) > 1 else ''} {', '.join(map(str, rows))}" if rows else ""
+        who = f", {name_samples(rows)}" if rows else ""
         run.add(NON_FINITE, source, f"{what} comes out of finite input{who}", severity=severity)
 
 
@@ -64,20 +65,21 @@ def begins(trace: Trace) -> tuple[Finding, ...]:
     """
     first: dict[Tap, list[int]] = {}
     worst: dict[int, Severity] = {}
+    seen = set(trace.given)
     for value in trace.values:
         for sample, condition in enumerate(value.conditions):
             if condition not in ("NaN", "Inf") or value.axis is None or sample in trace.given:
                 continue
-            if not any(sample in samples for samples in first.values()):
+            if sample not in seen:
+                seen.add(sample)
                 first.setdefault((value.layer, value.call, value.port), []).append(sample)
             if not value.layer:
                 worst[sample] = "error"
     findings = []
     for (layer, call, port), samples in first.items():
         severities = [worst.get(sample, "note" if trace.failed is None else "error") for sample in samples]
-        who = f"sample{'s' if len(samples) > 1 else ''} {', '.join(map(str, samples))}"
         where = "is what this layer is fed, though the layers before it returned none" if port[:2] == "in" else ""
-        message = f"NaN or Inf {where or 'comes out of finite input'}, {who}"
+        message = f"NaN or Inf {where or 'comes out of finite input'}, {name_samples(samples)}"
         findings.append(Finding(NON_FINITE.code, max(severities, key=_BAD.index), layer, call, port, message))
     return tuple(sorted(findings, key=lambda one: -_BAD.index(one.severity)))
 

@@ -8,6 +8,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from kmr_cli.batch.words import count_samples, name_samples
 from kmr_cli.records import Condition, Finding, Trace, TracedValue
 from kmr_cli.render.escape import for_terminal
 from kmr_cli.render.screen.lines import print_hanging
@@ -28,10 +29,8 @@ _STYLES = {"error": "bold red", "warning": "bold yellow", "note": "cyan"}
 
 def show_trace(console: Console, trace: Trace) -> None:
     """The map of what layers returned, where NaN or Inf begins, and what else a reader should look at."""
-    if trace.samples == 1:
-        print_hanging(console, Text(), Text("1 sample, one pass"))
-    else:
-        print_hanging(console, Text(), Text(f"{trace.samples} samples, one pass; samples from left to right"))
+    order = "; samples from left to right" if trace.samples > 1 else ""
+    print_hanging(console, Text(), Text(f"{count_samples(trace.samples)}, one pass{order}"))
     begins = {(one.layer, one.call, one.port) for one in trace.findings}
     lines = [
         value for value in trace.values
@@ -101,7 +100,7 @@ def _told(trace: Trace) -> Iterator[Text]:
     largest = f"{_RAMP[0]} to {_RAMP[-1]} largest magnitude beside the line's own largest"
     yield Text(f"{signs}; {largest}" if signs else largest, "dim")
     if trace.given:
-        yield Text(f"NaN or Inf is in the batch itself: {_samples(trace.given)}", "bold yellow")
+        yield Text(f"NaN or Inf is in the batch itself: {name_samples(trace.given)}", "bold yellow")
     for finding in trace.findings:
         yield _finding(finding)
     if not trace.findings and trace.failed is None:
@@ -115,7 +114,3 @@ def _finding(finding: Finding) -> Text:
     if finding.severity == "note":
         text.append("; the outputs are finite", "not bold default")
     return text
-
-
-def _samples(samples: Sequence[int]) -> str:
-    return f"sample{'s' if len(samples) > 1 else ''} {', '.join(map(str, samples))}"

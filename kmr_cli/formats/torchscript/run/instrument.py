@@ -248,13 +248,6 @@ def graph_of(handle: Any, method: str) -> Any:
     return handle._get_method(method).graph
 
 
-def is_module(value: Any) -> bool:
-    """Whether a value of the code is a module."""
-    import torch
-
-    return isinstance(value, torch._C.ScriptModule)
-
-
 def members(handle: Any) -> dict[str, Any]:
     """The modules that a module holds, in order."""
     import torch
