@@ -30,6 +30,12 @@ def test_the_figures_of_every_sample():
     assert value.conditions == ("", "dead", "saturated", "")
 
 
+def test_zeros_are_no_limit():
+    value = out(run(lambda x: np.maximum(x, 0)))
+    assert value.zeros == (2, 4, 1, 1)
+    assert value.at_limit == (0, 0, 3, 0)
+
+
 def test_nan_and_inf_are_counted_and_the_largest_is_finite():
     with np.errstate(all="ignore"):
         value = out(run(lambda x: np.log(x)))
