@@ -192,7 +192,7 @@ class RuleItem(ModelItem):
             missing = (
                 "it did not run" if self.kind == "check" else "not in the snapshot, or its values could not be compared"
             )
-            pytest.skip(f"{who}: not looked at: {JUST_WRITTEN if found.wrote else missing}")
+            pytest.skip(f"{who}: not examined: {JUST_WRITTEN if found.wrote else missing}")
         if not findings and needs_evidence(self.rule) and self.layer in found.silent:
             pytest.skip(f"{who}: not verified: {found.silent[self.layer]}")
 

@@ -1,4 +1,4 @@
-"""What a verdict rests on: the files that were read, the data, the programs, and which rules were looked at."""
+"""What a verdict rests on: the files that were read, the data, the programs, and which rules ran."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class DataSource:
 
 @dataclass(frozen=True)
 class SkippedRule:
-    """A rule that was not looked at, and why."""
+    """A rule that did not run, and why."""
 
     rule: str
     why: str
@@ -53,7 +53,7 @@ class Grounds:
         data: where the batch came from; None where nobody says.
         versions: of this program, Python and the frameworks.
         methods: the ways into the model that were run: ``forward``, a signature, or ``call`` and ``predict``.
-        rules: codes that were looked at.
+        rules: codes that ran.
         skipped: the others of the same command.
         masks: that were examined, as ``--mask-input`` takes them: ``mask``, ``ids=0``.
         policy: what was asked for and made a difference, one line each: ``allow scores``, ``ignore KMR303``.

@@ -228,7 +228,7 @@ class Record(Shown):
         sample: the sample whose part ``value`` is, or None for the whole tensor.
         index: the batch index of the whole tensor.
         inputs: of a layer that runs several times, the model's inputs that what enters this call depends on; empty
-            where it runs once, where it depends on all of them, or where that was not looked at.
+            where it runs once, where it depends on all of them, or where that was not examined.
     """
 
     layer: str

@@ -40,7 +40,7 @@ class ScanReport(Shown):
         verdict: ``fail`` where the file holds what is known to be dangerous; ``inconclusive`` where it names code that
             is not in it; else ``pass``, which means that nothing known to be dangerous was found.
         path, format: of the model.
-        parts: what was looked at, one line each.
+        parts: what was scanned, one line each.
         findings: errors first; ``layer`` is the place in the file.
         inconclusive: what the file alone does not tell, one line each.
         not_examined: what a scan does not look at, one line each.

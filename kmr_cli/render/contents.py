@@ -26,7 +26,7 @@ class Run:
     """What differs between two runs of the same command; whatever is rendered depends on nothing else of the kind.
 
     Attributes:
-        date: when it began, ISO 8601 in UTC; empty where nobody looked at a clock.
+        date: when it began, ISO 8601 in UTC; empty if the time was not recorded.
         seconds: wall time.
         machine: operating system, its release and the processor's architecture.
     """

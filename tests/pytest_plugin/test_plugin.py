@@ -583,7 +583,7 @@ def test_rules_of_a_layer_whose_values_were_not_compared_are_skipped(project):
     )
     result = project.runpytest_subprocess(*arguments, "-rs")
     assert result.parseoutcomes().keys() == {"skipped", "deselected"}
-    result.stdout.fnmatch_lines(["SKIPPED*enc: not looked at: *its values could not be compared"])
+    result.stdout.fnmatch_lines(["SKIPPED*enc: not examined: *its values could not be compared"])
 
 
 def test_tests_of_a_model_include_the_rules_of_its_snapshot(project):
@@ -674,7 +674,7 @@ def test_what_the_verdict_rests_on_stands_in_pytests_junit(project):
         told = {one.get("name"): one.get("value") for one in case.iter("property")}
         digest = hashlib.sha256((project.path / "clean.onnx").read_bytes()).hexdigest()
         assert told["kmr-inspect model"] == f"clean.onnx sha256 {digest}"
-        assert told["kmr-inspect looked at"].endswith(", on synthetic data")
+        assert told["kmr-inspect examined"].endswith(", on synthetic data")
         assert "onnxruntime" in told["kmr-inspect versions"]
         assert ("ignore KMR303" in told.get("kmr-inspect policy", "")) == case.get("name").startswith("test_one")
 

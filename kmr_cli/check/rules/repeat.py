@@ -51,7 +51,7 @@ def judge(run: Run) -> None:
                 " for the layer, and let it draw no random numbers in inference"
             )
         elif tap in kept and not run.by_data:
-            run.inconclusive.append(f"{run.title(tap)} changes from call to call: only the first call was looked at")
+            run.inconclusive.append(f"{run.title(tap)} changes from call to call: only the first call was examined")
 
 
 def _about_state(run: Run, kept: Collection[Tap]) -> tuple[Severity, str]:

@@ -1,4 +1,4 @@
-"""The words for what a verdict rests on: how far it was looked at, and on which files, data and versions."""
+"""The words for what a verdict rests on: how far it reaches, and on which files, data and versions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def rests_on(result: Report | Comparison | ScanReport | None) -> Iterator[tuple[
         return
     if isinstance(result, Report):
         if result.forward_passes:
-            yield "looked at", extent(result)
+            yield "examined", extent(result)
             yield "batch sizes", ", ".join(map(str, result.batch_sizes))
         yield "forward passes", str(result.forward_passes)
         yield from (("proof", text) for text in proof_lines(result))
@@ -68,7 +68,7 @@ def _lines(grounds: Grounds) -> Iterator[tuple[str, str]]:
         yield "masks", ", ".join(map(shown, grounds.masks))
     if grounds.rules:
         yield "rules", ", ".join(grounds.rules)
-    yield from (("rules not looked at", text) for text in skipped_rules(grounds))
+    yield from (("rules skipped", text) for text in skipped_rules(grounds))
     if grounds.policy:
         yield "policy", "; ".join(map(shown, grounds.policy))
     if grounds.trusted:

@@ -94,7 +94,7 @@ def _properties(outcome: Outcome) -> ET.Element:
     return element
 
 
-_UNSEEN = "its values could not be compared, or it was not looked at"
+_UNSEEN = "its values could not be compared, or it was not examined"
 
 
 def _case(

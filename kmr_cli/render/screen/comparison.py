@@ -29,7 +29,7 @@ def show_comparison(console: Console, result: Comparison, *, some_rules: bool = 
         console: where to.
         result: what was found.
         some_rules: rules were left out, so that a pass says nothing about what they look for.
-        run: when and where; None where nobody looked at a clock.
+        run: when and where; None if the time was not recorded.
     """
     style, meaning = _VERDICTS[result.verdict]
     if result.verdict == "pass":

@@ -20,7 +20,7 @@ def print_grounds(console: Console, grounds: Grounds, run: Run | None = None) ->
     Args:
         console: where to.
         grounds: of the verdict.
-        run: when, for how long and where; None where nobody looked at a clock.
+        run: when, for how long and where; None if the time was not recorded.
     """
     told = list(_lines(grounds))
     if run is not None and run.date and told:

@@ -34,7 +34,7 @@ def show_report(console: Console, report: Report, *, some_rules: bool = False, r
         console: where to.
         report: what was found.
         some_rules: rules were left out, so that a pass says nothing about what they look for.
-        run: when and where; None where nobody looked at a clock.
+        run: when and where; None if the time was not recorded.
     """
     title = Text(for_terminal(report.path), "bold")
     _print(console, title.append(", in training mode" if report.training else "", "not bold default"))

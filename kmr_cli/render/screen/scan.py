@@ -22,7 +22,7 @@ def show_scan(console: Console, report: ScanReport, run: Run | None = None) -> N
     Args:
         console: where to.
         report: what was found.
-        run: when and where; None where nobody looked at a clock.
+        run: when and where; None if the time was not recorded.
     """
     print_hanging(console, Text(), Text(for_terminal(report.path), "bold"))
     verdict = Text(report.verdict, _VERDICTS[report.verdict])

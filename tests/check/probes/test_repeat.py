@@ -114,7 +114,7 @@ def test_a_counter_is_a_warning_and_leaves_later_calls_open():
     report = report_of(counter)
     assert found_in(report) == {("KMR302", "warning", "state")}
     assert report.verdict == "inconclusive"
-    assert report.inconclusive == ("output 'y' (out0) changes from call to call: only the first call was looked at",)
+    assert report.inconclusive == ("output 'y' (out0) changes from call to call: only the first call was examined",)
 
 
 def test_what_is_kept_and_never_read_is_clean():
