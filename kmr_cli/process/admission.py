@@ -6,13 +6,10 @@ import shlex
 from collections.abc import Callable
 from pathlib import Path
 
-from kmr_cli.config.limits import Containment
 from kmr_cli.errors import UnsafeModelError
 from kmr_cli.formats import detect
 from kmr_cli.formats.files import Seen
-from kmr_cli.formats.interface import OpenOptions, optional
-from kmr_cli.process import sandbox
-from kmr_cli.process.orphan import WATCH
+from kmr_cli.formats.interface import optional
 from kmr_cli.records import Finding
 from kmr_cli.rules import RULES
 from kmr_cli.scan.scan import scan
@@ -46,21 +43,6 @@ def admit(path: Path, report: Callable[[str, str], None], *, trust: bool) -> See
             raise _refusal(path, found)
         report("notice", f"{path.name}: loaded because you trust it, though {_told(found)}")
     return seen
-
-
-def contain(path: Path, options: OpenOptions, containment: Containment) -> None:
-    """Enter the sandbox, if there is to be one: what is loaded from now on reaches nothing else.
-
-    Raises:
-        KmrError: it is required, and cannot be had.
-    """
-    if containment == "off":
-        return
-    beside = optional(detect(path), "beside")
-    weights = [] if beside is None else [path.parent / name for name in beside(path)]
-    libraries = [Path(name) for name in options.imports if Path(name).is_file()]
-    with WATCH.paused():
-        sandbox.enter([path, *weights, *libraries], containment, here=bool(options.imports or options.custom))
 
 
 def _refusal(path: Path, found: list[Finding]) -> UnsafeModelError:

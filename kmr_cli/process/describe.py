@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kmr_cli.formats import describe as read
 from kmr_cli.formats.interface import OpenOptions
-from kmr_cli.process.sessions import Sessions, Tell
+from kmr_cli.process.sessions import OPEN, Sessions, Tell
 from kmr_cli.records import ModelInfo
 
 
@@ -15,11 +15,12 @@ def describe(
     path: str,
     options: OpenOptions,
     report: Tell,  # noqa: ARG001  (it takes a moment only)
-    sessions: Sessions | None = None,  # noqa: ARG001  (nothing is opened)
+    sessions: Sessions = OPEN,
 ) -> ModelInfo:
     """Detect the format of a file and read its description.
 
     Raises:
         ModelFileError: no model, a damaged one, or options that are for another format.
     """
+    sessions.enter_to_read(path, options)
     return read(Path(path), options)[1]

@@ -43,6 +43,7 @@ def prove(
     """
     if isinstance(sessions, LiveSessions):
         return verdict.prove(_graph_of_session(sessions.get(path, options, report), batch)).record
+    sessions.enter_to_read(path, options)
     format_ = detect(Path(path))
     graph = optional(format_, "graph")
     if graph is None and batch is not None and optional(format_, "EXPORTED"):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kmr_cli.process.sessions import Sessions, Tell
+from kmr_cli.formats.interface import OpenOptions
+from kmr_cli.process.sessions import OPEN, Sessions, Tell
 from kmr_cli.records import ScanReport
 from kmr_cli.scan.scan import scan as look
 
@@ -13,7 +14,7 @@ def scan(
     *,
     path: str,
     report: Tell,  # noqa: ARG001  (it takes a moment only)
-    sessions: Sessions | None = None,  # noqa: ARG001  (nothing is opened)
+    sessions: Sessions = OPEN,
 ) -> ScanReport:
     """Scan a file: :func:`kmr_cli.scan.scan.scan`.
 
@@ -21,4 +22,5 @@ def scan(
         ModelFileError: no model, or a damaged one.
         KmrError: a format that cannot be scanned.
     """
+    sessions.enter_to_read(path, OpenOptions())
     return look(Path(path))

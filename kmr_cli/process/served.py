@@ -26,12 +26,15 @@ USERS_HOME = "KMR_INSPECT_HOME"
 
 def serve(tasks: Mapping[str, Task]) -> NoReturn:
     """Entry of a fresh interpreter: the number of its socket and the parent's pid are in ``sys.argv``."""
+    from kmr_cli.process import sessions
+
     leave_out_current_folder()
     restrict()
     here = socket.socket(fileno=int(sys.argv[1]))
     here.set_inheritable(False)
     parent = int(sys.argv[2])
     sys.argv[1:] = []
+    sessions.OPEN.of_any = True  # who describes models in a fresh interpreter keeps it for the next
     # Not prctl as for a fork: it watches the thread that started us, which in a notebook may be a short-lived one.
     WATCH.start(parent)
     sys.exit(answer_all(tasks, Channel(here, asks=False, secret=None)))

@@ -22,14 +22,27 @@ class Sessions:
         reopens: whether a model may be loaded a second time, which tells what it keeps from chance.
 
     Attributes:
-        containment: whether this process enters a sandbox before it loads a model.
+        containment: whether this process enters a sandbox before it reads a model.
+        of_any: whether this process reads other models than the first one, too.
     """
 
     def __init__(self, *, reopens: bool) -> None:
         self.containment: Containment = "off"
+        self.of_any = False
         self._reopens = reopens
         self._open: dict[tuple[str, OpenOptions], Session] = {}
         self._admitted: dict[tuple[str, bool], Seen] = {}
+
+    def enter_to_read(self, path: str, options: OpenOptions) -> None:
+        """Enter the sandbox for readers, before anything of a file is read.
+
+        Raises:
+            KmrError: it is required, and cannot be had.
+        """
+        if self.containment != "off":
+            from kmr_cli.process.containment import enter_to_read
+
+            enter_to_read(Path(path), options, self.containment, any_model=self.of_any)
 
     def admit(self, path: str, options: OpenOptions, report: Tell) -> None:
         """Have a file scanned, once, and refuse it where it could do harm; or where it is not what was scanned.
@@ -37,12 +50,16 @@ class Sessions:
         Raises:
             UnsafeModelError, ModelFileError: as :func:`kmr_cli.process.admission.admit` says.
         """
-        from kmr_cli.process.admission import admit, contain  # which a program that only lists layers does without
+        from kmr_cli.process.admission import admit  # which a program that only lists layers does without
 
         key = path, options.trust
         if key not in self._admitted:
+            self.enter_to_read(path, options)
             self._admitted[key] = admit(Path(path), report, trust=options.trust)
-            contain(Path(path), options, self.containment)
+            if self.containment != "off":
+                from kmr_cli.process.containment import enter_to_run
+
+                enter_to_run(Path(path), options, self.containment)
         self._admitted[key].refuse_changed()
 
     def get(self, path: str, options: OpenOptions, report: Tell) -> Session:

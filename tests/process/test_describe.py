@@ -12,10 +12,11 @@ from zoo.samples import COMMAND, HOME
 from kmr_cli.errors import ModelFileError
 from kmr_cli.formats import describe as read
 from kmr_cli.formats.interface import OpenOptions
-from kmr_cli.process import place
+from kmr_cli.process import place, sandbox
 
 HEAD = """
-import ctypes, os, signal, socket, stat
+import ctypes, os, signal, socket, stat, subprocess, sys
+from pathlib import Path
 NAME = TITLE = "other"
 FILE = EXTRA = "another file"
 SEPARATOR, FREE_DIMS, PROGRAMS, FRAMEWORKS, OPTIONS = "/", True, (), (), ()
@@ -29,7 +30,7 @@ HANGING = """
 def matches(path):
     if path.suffix != ".other":
         return False
-    (path.parent / f"{os.getpid()}.reader").touch()
+    Path(os.environ["TMPDIR"], f"{os.getpid()}.reader").write_text("")  # the sandbox lets it write nowhere else
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     while True:
         ctypes.CDLL(None).sleep(600)
@@ -44,6 +45,29 @@ def matches(path):
         except OSError:
             pass
     return path.suffix == ".other"
+"""
+# A format whose reader is taken over by a file, and looks for what it can reach.
+REACHING = """
+def matches(path):
+    if path.suffix != ".other":
+        return False
+    tries = {
+        "reads elsewhere": lambda: (path.parents[1] / "secret").read_text(),
+        "reads beside the model": lambda: (path.parent / "weights").read_text(),
+        "writes into the model's folder": lambda: (path.parent / "new").write_text("x"),
+        "overwrites the model": lambda: path.write_bytes(b"x"),
+        "writes into its own folder": lambda: Path(os.environ["TMPDIR"], "new").write_text("x"),
+        "starts a program": lambda: subprocess.run([sys.executable, "-c", ""]),
+        "makes a socket": lambda: socket.socket(),
+    }
+    done = []
+    for name, attempt in tries.items():
+        try:
+            attempt()
+            done.append(name)
+        except OSError:
+            pass
+    raise RuntimeError(", ".join(done))
 """
 
 
@@ -72,12 +96,14 @@ def gone(pid):
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)], ids=str)
 def test_a_reader_that_hangs_is_ended_at_once(tmp_path, command, number, code):
     model, environment = other_format(tmp_path, HANGING)
+    (tmp_path / "tmp").mkdir()
+    environment["TMPDIR"] = str(tmp_path / "tmp")
     with subprocess.Popen(
         [COMMAND, command, str(model)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     ) as run:
         try:
             deadline = time.monotonic() + 60
-            while not (readers := list(tmp_path.glob("*.reader"))):
+            while not (readers := list(tmp_path.rglob("*.reader"))):
                 assert run.poll() is None, run.stderr.read()
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
@@ -103,6 +129,32 @@ def test_a_reader_that_answers_for_itself_ends_in_2(tmp_path, command):
     assert (done.returncode, done.stdout) == (2, "")
     assert "error: the process that ran the model sent an invalid answer" in done.stderr
     assert len(done.stderr.splitlines()) == 2
+
+
+HERE, ELSEWHERE = "reads beside the model, writes into its own folder", "reads elsewhere, "
+
+
+@pytest.mark.skipif(len(sandbox.offered()) < 2, reason="this machine has no Landlock, or no seccomp")
+@pytest.mark.parametrize(
+    ("program", "reached"),
+    [
+        ("import kmr_cli.__main__ as program; program.main()", HERE),
+        # A fresh interpreter reads one model after the other, so that nothing of the disk can be left out.
+        ("import sys, torch, kmr_cli; kmr_cli.open_model(sys.argv[2])", ELSEWHERE + HERE),
+    ],
+    ids=["a fork", "a fresh interpreter"],
+)
+def test_a_reader_reaches_little(tmp_path, program, reached):
+    model, environment = other_format(tmp_path / "models", REACHING)
+    (tmp_path / "secret").write_text("secret")
+    model.with_name("weights").write_text("weights")
+    before = sorted(model.parent.iterdir())
+    done = subprocess.run(
+        [sys.executable, "-c", program, "layers", str(model)], capture_output=True, text=True, env=environment
+    )
+    assert f"(RuntimeError: {reached})" in done.stderr
+    assert sorted(model.parent.iterdir()) == before
+    assert model.read_bytes() == b"?"
 
 
 @pytest.mark.parametrize("name", ["digits.keras", "digits.h5", "digits_savedmodel", "digits_scripted.pt"])

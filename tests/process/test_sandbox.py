@@ -156,11 +156,14 @@ def test_a_kernel_that_refuses_is_told_where_it_is_required(monkeypatch, tmp_pat
 
     monkeypatch.setattr(landlock, "version", lambda: 3)
     monkeypatch.setattr(landlock, "restrict", refuse)
-    monkeypatch.setattr(sandbox, "_entered", False)
+    monkeypatch.setattr(sandbox, "_depth", sandbox._depth)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     with pytest.raises(KmrError, match="the kernel refuses it"):
-        sandbox.enter([SAMPLES], "required", here=False)
-    sandbox.enter([SAMPLES], "offered", here=False)
+        sandbox.enter_to_read([SAMPLES], "required", any_model=False, here=False)
+    with pytest.raises(KmrError, match="the kernel refuses it"):
+        sandbox.enter_to_run([SAMPLES], "required", here=False)
+    sandbox.enter_to_read([SAMPLES], "offered", any_model=False, here=False)
+    sandbox.enter_to_run([SAMPLES], "offered", here=False)
 
 
 def test_links_of_a_cache_are_followed_and_no_others(tmp_path):
