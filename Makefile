@@ -15,7 +15,7 @@ install = said=$$($(PIP) $(1) 2>&1) || { printf '%s\n' "$$said" >&2; exit 1; }
 # tests, a fifth of all.
 compile = $(BIN)/python -m compileall -q -j 0 -x '/(tests|pip|setuptools)/' .venv/lib > /dev/null 2>&1 || true
 # Folders count too: they change when a file in them is deleted.
-PACKAGE := $(shell find kmr_cli -name '*.py' -o -name py.typed -o -type d ! -name __pycache__) pyproject.toml
+PACKAGE := $(shell find kmr_cli -name '*.py' -o -name '*.css' -o -name '*.js' -o -name py.typed -o -type d ! -name __pycache__) pyproject.toml
 DEMO := kmr-inspect sample sample_models/digits.keras --layer conv1 --index 4 --input sample_models/digits.npz
 
 .DEFAULT_GOAL := help

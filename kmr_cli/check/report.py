@@ -11,6 +11,7 @@ from kmr_cli.check.axes import movement
 from kmr_cli.check.grounds import grounds
 from kmr_cli.check.run import Run
 from kmr_cli.check.unexamined import not_examined
+from kmr_cli.check.wiring import sources
 from kmr_cli.config.masks import Mask
 from kmr_cli.config.policy import Policy
 from kmr_cli.evidence.taps import Tap
@@ -41,11 +42,11 @@ def make_report(run: Run, policy: Policy, masks: Sequence[Mask], tried: Sequence
     proof = None if run.structure is None else run.structure.proof.record
     proven = verdict == "pass" and proof is not None and proof.separate and bool(outputs)
     basis: Basis = "proof" if proven and all(output.basis == "proof" for output in outputs) else "evidence"
-    silent = _silent(run)
+    silent, wired = _silent(run), sources(run)
     taps = tuple(
         TapVerdict(
             *tap, run.evidence.specs[tap].shape, dtype_name(run.evidence.specs[tap].dtype),
-            _SILENT if tap in silent else _shown_index(run, tap),
+            _SILENT if tap in silent else _shown_index(run, tap), wired.get(tap, ()),
         )
         for tap in run.evidence.order
         if tap in run.indices

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from kmr_cli.cli.exit_codes import ExitCode
     from kmr_cli.config.limits import Limits
     from kmr_cli.formats.interface import OpenOptions
-    from kmr_cli.records import Report
+    from kmr_cli.records import ModelInfo, Report
     from kmr_cli.render.contents import Run
 
 
@@ -144,13 +144,14 @@ def command(
     given = {} if layer_class else options.parse_shapes(shapes)
     opening = options.typed_opening()
 
-    def check(path: str, notify: Notify, fork: bool) -> Report:
+    def check(path: str, notify: Notify, fork: bool) -> tuple[Report, ModelInfo | None]:
         if layer_class:
             with LayerClasses(fork=fork, debug=debug, report=notify, limits=limits) as classes:
-                return classes.check(
+                report = classes.check(
                     path, specs, arguments, imports=opening.imports, size=batch_size, policy=policy, seed=seed,
                     training=training,
                 )  # fmt: skip
+                return report, None
         file, way = ways.get(path, (path, opening))
         said = decided.of(file)
         data, sample_shapes = options.data(said, inputs, given)
@@ -167,10 +168,10 @@ def command(
             )  # fmt: skip
             if all_methods:
                 apart = sum(other == file for other, _ in ways.values()) > 1  # else its ways could not be listed
-                return replace(without_others(report, model.info) if apart else report, path=path)
+                return replace(without_others(report, model.info) if apart else report, path=path), model.info
             if line := notice(model.info):
                 notify("notice", line)
-            return report
+            return report, model.info
 
     ways = _every_way(models, opening, limits, debug=debug) if all_methods else {}
     paths: tuple[str, ...] = (layer_class,) if layer_class else tuple(ways) or models
@@ -184,7 +185,8 @@ def command(
                 policy, seed=seed, training=training, messages=messages, debug=debug, limits=limits
             ):
                 checked.append((case, report))
-                found.add(of_check(report, f"{case.target} ({case.form})", run))
+                some_rules = policy.some("check-batch-axis")
+                found.add(of_check(report, f"{case.target} ({case.form})", run, some_rules=some_rules))
             found.show(lambda console: show_library(console, checked))
             return found.finish()
         reports = []
@@ -193,11 +195,13 @@ def command(
                 if one.result is None:
                     found.add_failure(one)
                     continue
-                reports.append(one.result)
+                report, info = one.result
+                reports.append(report)
                 if certified is not None:
-                    way = replace(opening, trust=bool(one.result.grounds.trusted))
-                    certified.write(one.result, one.path, way, one.run, messages)
-                found.add(of_check(one.result, one.path, one.run), partial(_show, one.result, policy, one.run))
+                    way = replace(opening, trust=bool(report.grounds.trusted))
+                    certified.write(report, one.path, way, one.run, messages)
+                outcome = of_check(report, one.path, one.run, info, some_rules=policy.some("check-batch-axis"))
+                found.add(outcome, partial(_show, report, policy, one.run))
         for line in _unused(allow, allow_outputs, reports):
             messages("notice", line)
         return found.finish()

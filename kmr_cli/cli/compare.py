@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kmr_cli.config.policy import Policy
     from kmr_cli.config.pyproject import Settings
     from kmr_cli.config.tolerance import Tolerance, Tolerances
-    from kmr_cli.records import Comparison, Snapshot
+    from kmr_cli.records import Comparison, ModelInfo, Snapshot
     from kmr_cli.render.contents import Run
 
 
@@ -89,20 +89,21 @@ def command(
     said = [file for path in paths for file in decided.of(path).input]
     goal = target("compare", format_, output, force=force, sources=files_read(paths, (*inputs, *said), baselines))
 
-    def work(path: str, notify: jobs_module.Notify, fork: bool) -> tuple[Comparison, Snapshot | None]:
+    def work(path: str, notify: jobs_module.Notify, fork: bool) -> tuple[Comparison, Snapshot | None, ModelInfo]:
         baseline = baselines[path]
         data, sample_shapes = options.data(decided.of(path), inputs, given)
         way = options.trusted(opening, decided.of(path), path, notify)
         with Model(path, way, fork=fork, debug=debug, report=notify, limits=limits) as model:
             if is_meant_as_snapshot(baseline):
-                return compare_with_snapshot(model, baseline, data, tolerances=tolerances, policy=policy)
+                result, now = compare_with_snapshot(model, baseline, data, tolerances=tolerances, policy=policy)
+                return result, now, model.info
             way = options.trusted(opening, decided.of(baseline), str(baseline), notify)
             with Model(str(baseline), way, fork=fork, debug=debug, report=notify, limits=limits) as other:
                 result = compare_models(
                     model, other, data, size=batch_size, shapes=sample_shapes, seed=seed,
                     tolerances=tolerances, policy=policy,
                 )  # fmt: skip
-                return result, None
+                return result, None, model.info
 
     with options.Messages() as messages:
         found = outcomes.Outcomes("compare", goal, strict=strict, several=len(paths) > 1, messages=messages)
@@ -113,11 +114,12 @@ def command(
                 if one.result is None:
                     found.add_failure(one)
                     continue
-                result, now = one.result
+                result, now, info = one.result
                 results.append(result)
                 for note in result.notes:
                     messages("notice", note)
-                found.add(of_comparison(result, one.path, one.run), partial(_show, result, policy, one.run))
+                outcome = of_comparison(result, one.path, one.run, info, some_rules=policy.some("compare"))
+                found.add(outcome, partial(_show, result, policy, one.run))
                 if now is not None:
                     changes.append((baselines[one.path], now))
         for line in _unused(allow, decided, results):

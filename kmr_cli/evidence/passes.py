@@ -51,6 +51,7 @@ class Evidence(Baseline):
         leak: output -> how far its numbers moved for samples that were not replaced.
         listed: outputs in a list with one element a sample -> whose element it is.
         changed_in: these outputs -> passes of :meth:`replaced` that changed them, their shape included.
+        same_as: tap -> the earlier one whose very tensor it is, the outputs among them.
         foreign: those that changed, or their shape, although their sample stood unchanged in a pass of :meth:`kept`.
         order: taps in the order in which they ran.
         names: port of an output -> the model's own name for it.
@@ -71,6 +72,7 @@ class Evidence(Baseline):
     listed: dict[Tap, int] = field(default_factory=dict)
     changed_in: dict[Tap, set[int]] = field(default_factory=dict)
     foreign: set[Tap] = field(default_factory=set)
+    same_as: dict[Tap, Tap] = field(default_factory=dict)
     _handed_on: dict[Tap, bool] = field(default_factory=dict)  # home -> whether others came as arrays of their own
     _strongest: dict[Tap, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
     _scales: dict[Tap, float] = field(default_factory=dict)
@@ -123,6 +125,7 @@ class Evidence(Baseline):
                     self.not_finite.add(tap)
                 self.canonical[tap] = known if layer else tap
                 self.reached[tap] = self.reached[known] if layer else Reach(array, self.size, rows=False)
+                self.same_as[tap] = known
                 if layer:
                     self._handed_on[known] = self._handed_on.get(known, False) or not itself
             else:

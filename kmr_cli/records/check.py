@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from kmr_cli.records.deprecated import deprecated
 from kmr_cli.records.grounds import Grounds
-from kmr_cli.records.model import BatchIndex
+from kmr_cli.records.model import BatchIndex, Tap
 from kmr_cli.records.proof import OutputClaim, StructuralProof
 from kmr_cli.records.shown import Shown
 
@@ -39,7 +39,16 @@ def unexamined_masks(lines: Iterable[str]) -> bool:
 
 @dataclass(frozen=True)
 class TapVerdict:
-    """What the check found out about one tap: its shape, dtype and batch index."""
+    """What the check found out about one tap: its shape, dtype and batch index.
+
+    Attributes:
+        layer, call, port: where; the layer is ``""`` for the outputs of the model.
+        shape, dtype: of the whole tensor.
+        index: which axis carries the samples.
+        sources: of what enters a layer, or leaves a container or the model, the taps that it was made from: the layer
+            that returned it, or all from which code between layers made it; ``("", 0, "in0")`` is the first input of
+            the model. Empty where that is not known.
+    """
 
     layer: str
     call: int
@@ -47,6 +56,7 @@ class TapVerdict:
     shape: tuple[int, ...]
     dtype: str
     index: BatchIndex
+    sources: tuple[Tap, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,8 @@ class Outcome:
         basis, not_examined: as in :class:`kmr_cli.Report`.
         result: all that was found; None where it could not be done.
         run: when and where.
+        info: what the model's file declares; None where nobody handed it on.
+        some_rules: rules were left out, so that a pass says nothing about what they look for.
     """
 
     command: str
@@ -65,6 +67,8 @@ class Outcome:
     not_examined: tuple[str, ...] = ()
     result: Report | Comparison | ScanReport | None = field(default=None, repr=False)
     run: Run = Run()
+    info: ModelInfo | None = field(default=None, repr=False)
+    some_rules: bool = False
 
     @property
     def grounds(self) -> Grounds:
@@ -110,22 +114,26 @@ class Traced:
     trusted: bool = False
 
 
-def of_check(report: Report, path: str, run: Run) -> Outcome:
-    """What a check says of the model at a path."""
+def of_check(
+    report: Report, path: str, run: Run, info: ModelInfo | None = None, *, some_rules: bool = False
+) -> Outcome:
+    """What a check says of the model at a path; the rest as in :class:`Outcome`."""
     seen = [tap.layer for tap in report.taps] or [""] * len(report.outputs)  # a proof is of outputs alone
     layers = tuple(dict.fromkeys(seen))
     return Outcome(
         "check-batch-axis", path, report.verdict, report.findings, layers, report.inconclusive, basis=report.basis,
-        not_examined=report.not_examined, result=report, run=run,
+        not_examined=report.not_examined, result=report, run=run, info=info, some_rules=some_rules,
     )  # fmt: skip
 
 
-def of_comparison(result: Comparison, path: str, run: Run) -> Outcome:
-    """What a comparison says of the model at a path."""
+def of_comparison(
+    result: Comparison, path: str, run: Run, info: ModelInfo | None = None, *, some_rules: bool = False
+) -> Outcome:
+    """What a comparison says of the model at a path; the rest as in :class:`Outcome`."""
     layers = (*result.layers, "") if result.outputs else result.layers
     return Outcome(
         "compare", path, result.verdict, result.findings, layers, result.inconclusive, basis=result.basis,
-        not_examined=result.not_examined, result=result, run=run,
+        not_examined=result.not_examined, result=result, run=run, info=info, some_rules=some_rules,
     )  # fmt: skip
 
 

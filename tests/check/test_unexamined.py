@@ -11,7 +11,7 @@ from zoo.arrays import ArraySession
 from kmr_cli.check.check import Policy, check
 from kmr_cli.errors import ModelRunError
 from kmr_cli.records import LayerInfo, ModelInfo, TensorSpec
-from kmr_cli.render.screen.headline import headline
+from kmr_cli.render.headline import headline
 from kmr_cli.render.screen.layers import show_layers
 
 UNLIKE = "data unlike what was run, which only a proof covers: the format provides no graph to prove it by"

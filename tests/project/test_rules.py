@@ -22,7 +22,7 @@ from kmr_cli.pytest_plugin.run import ModelRun, kind_of, needs_evidence, route
 from kmr_cli.records import Finding, Report
 from kmr_cli.render.contents import Outcome
 from kmr_cli.render.documents import sarif
-from kmr_cli.render.screen.headline import headline
+from kmr_cli.render.headline import headline
 from kmr_cli.rules import RULES, TABLE
 
 PACKAGE = Path(kmr_cli.__file__).parent

@@ -238,6 +238,7 @@ def _check(report: Report) -> dict[str, Any]:
                 "dtype": tap.dtype,
                 "index": tap.index.kind,
                 "axis": tap.index.axis,
+                "sources": [{"layer": text(layer), "call": call, "port": port} for layer, call, port in tap.sources],
             }
             for tap in report.taps
         ],

@@ -5,18 +5,15 @@ from __future__ import annotations
 from rich.console import Console
 from rich.text import Text
 
-from kmr_cli.records import Comparison, Difference, OutputAgreement
+from kmr_cli.records import Comparison, Difference
 from kmr_cli.render.contents import Run
 from kmr_cli.render.escape import for_terminal
+from kmr_cli.render.headline import agreement, compared, how_compared
 from kmr_cli.render.screen.grounds import print_grounds
 from kmr_cli.render.screen.lines import print_hanging, print_not_examined
 from kmr_cli.rules import RULES
 
-_VERDICTS = {
-    "pass": ("green", "nothing changed beyond the tolerances"),
-    "fail": ("bold red", "the model differs from the baseline"),
-    "inconclusive": ("bold yellow", "not everything could be compared"),
-}
+_VERDICTS = {"pass": "green", "fail": "bold red", "inconclusive": "bold yellow"}
 _STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold"}
 _SHOWN = 12
 """Findings of one rule and severity; the JSON has them all."""
@@ -31,24 +28,13 @@ def show_comparison(console: Console, result: Comparison, *, some_rules: bool = 
         some_rules: rules were left out, so that a pass says nothing about what they look for.
         run: when and where; None if the time was not recorded.
     """
-    style, meaning = _VERDICTS[result.verdict]
-    if result.verdict == "pass":
-        if some_rules or any(finding.severity == "error" for finding in result.findings):
-            meaning = "no error in the rules and layers that were selected"
-        else:
-            special = [rule for rule in (RULES[finding.rule] for finding in result.findings) if rule.if_passed]
-            meaning = max(special, key=lambda rule: rule.gravity).if_passed or meaning if special else meaning
+    style, meaning = _VERDICTS[result.verdict], compared(result, some_rules=some_rules)
     title = Text(for_terminal(result.path), "bold").append(" against ", "not bold")
     _print(console, title.append(for_terminal(result.baseline), "bold"))
     _print(console, Text(result.verdict, style).append(f": {meaning}", "not bold default"))
-    how = "in full" if result.exact else "by their sketches"
-    matched = f"{result.by_path} matched by path"
-    if result.by_order:
-        matched += f" and {result.by_order} by order and shape"
-    layers = _count(result.by_path + result.by_order, "layer")
-    _line(console, f"{_count(result.compared, 'tensor')} of {layers} compared {how}; {matched}")
+    _line(console, how_compared(result))
     for output in result.outputs:
-        _line(console, _output(output, exact=result.exact))
+        _line(console, agreement(output, exact=result.exact))
     print_not_examined(console, result.not_examined)
     shown: dict[tuple[str, str], int] = {}
     advised: set[str] = set()
@@ -68,21 +54,6 @@ def show_comparison(console: Console, result: Comparison, *, some_rules: bool = 
     print_grounds(console, result.grounds, run)
 
 
-def _output(output: OutputAgreement, *, exact: bool) -> str:
-    name = f"output '{for_terminal(output.name)}'"
-    if output.agrees is None:
-        return f"{name} was not compared"
-    verb = "agrees" if output.agrees else "differs"
-    if output.size is None:
-        return f"{name} {verb}"
-    if not output.agrees and output.size <= (output.tolerance or 0):
-        return f"{name} differs in its layout, not in its values"
-    if output.size == 0:
-        return f"{name} is the same, bit for bit"
-    measure = "at most" if exact else "about"
-    return f"{name} {verb}: off by {measure} {output.size:.3g}, tolerance {output.tolerance or 0:.3g}"
-
-
 def _finding(console: Console, finding: Difference, advised: set[str]) -> None:
     """One finding; how to fix it stands under the first of its rule."""
     rule = RULES[finding.rule]
@@ -99,10 +70,6 @@ def _finding(console: Console, finding: Difference, advised: set[str]) -> None:
     if finding.severity != "note" and not finding.allowed and finding.rule not in advised:
         advised.add(finding.rule)
         _line(console, f"fix: {rule.remedy}")
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _print(console: Console, text: Text) -> None:

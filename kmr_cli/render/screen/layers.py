@@ -14,7 +14,7 @@ from kmr_cli.render.counts import counted
 from kmr_cli.render.escape import for_terminal
 from kmr_cli.render.screen.columns import Row, print_columns
 from kmr_cli.render.screen.lines import print_hanging
-from kmr_cli.render.screen.tree import Line, lines
+from kmr_cli.render.tree import Line, lines
 
 _PRESUMED = "~ marks what the file does not declare, but such a model usually takes; data may differ"
 _FEW_CALLS = 4

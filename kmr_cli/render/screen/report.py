@@ -11,12 +11,11 @@ from rich.text import Text
 from kmr_cli.check.bundled import Case
 from kmr_cli.records import Finding, Report
 from kmr_cli.render.contents import Run
-from kmr_cli.render.counts import counted
 from kmr_cli.render.documents.findings import accepted, dependences, itself
 from kmr_cli.render.documents.grounds import proof_lines
 from kmr_cli.render.escape import for_terminal
+from kmr_cli.render.headline import headline, passes_run
 from kmr_cli.render.screen.grounds import print_grounds
-from kmr_cli.render.screen.headline import headline
 from kmr_cli.render.screen.lines import print_hanging, print_not_examined
 from kmr_cli.render.screen.pictures import pictures
 from kmr_cli.rules import RULES, remedy_of
@@ -40,7 +39,7 @@ def show_report(console: Console, report: Report, *, some_rules: bool = False, r
     _print(console, title.append(", in training mode" if report.training else "", "not bold default"))
     verdict = Text(report.verdict, _VERDICTS[report.verdict])
     _print(console, verdict.append(f": {headline(report, some_rules=some_rules)}", "not bold default"))
-    _line(console, _extent(report))
+    _line(console, passes_run(report))
     if report.held_passes:
         held = f"{report.held_passes} of the passes ran with the layers that mix by design put into inference mode"
         _line(console, held)
@@ -68,17 +67,6 @@ def show_report(console: Console, report: Report, *, some_rules: bool = False, r
         console.print()
         _print(console, Text("not verified: ", "bold yellow").append(for_terminal(reason, 500), "not bold default"))
     print_grounds(console, report.grounds, run)
-
-
-def _extent(report: Report) -> str:
-    """``18 forward passes, batch sizes 1, 2, 3, 5; 3 layers tapped``."""
-    if not report.forward_passes:
-        return "no forward pass: the verdict is what the graph says"
-    sizes = sorted(set(report.batch_sizes))
-    tried = f"batch size {sizes[0]} alone" if len(sizes) == 1 else f"batch sizes {', '.join(map(str, sizes))}"
-    passes = counted(report.forward_passes, "forward pass", "forward passes")
-    layers = len({tap.layer for tap in report.taps if tap.layer})
-    return f"{passes}, {tried}; {counted(layers, 'layer') if layers else 'no layer'} tapped"
 
 
 def show_library(console: Console, checked: Sequence[tuple[Case, Report]]) -> None:

@@ -30,7 +30,7 @@ def outcomes(*reports):
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("format_", ["terminal", "json", "junit", "sarif", "github"])
+@pytest.mark.parametrize("format_", ["terminal", "json", "html", "junit", "sarif", "github"])
 def test_the_exit_code_is_the_same_in_every_format(produce, case, format_):
     assert produce(case, format_)[1] == CODES[case]
 

@@ -10,7 +10,7 @@ from kmr_cli.records import LayerInfo, ModelInfo, TensorSpec
 from kmr_cli.render.screen import columns
 from kmr_cli.render.screen.columns import Row, print_columns
 from kmr_cli.render.screen.layers import show_layers
-from kmr_cli.render.screen.tree import lines
+from kmr_cli.render.tree import lines
 
 HIDDEN = (None, None, 768)
 

@@ -1,13 +1,26 @@
-"""The one sentence beside a verdict: what is wrong, or how far the samples of a batch are independent."""
+"""The sentences beside a verdict: what is wrong, how far samples are independent, and what agrees."""
 
 from __future__ import annotations
 
-from kmr_cli.records import Report, StructuralProof, unexamined_masks, unseen_layers
+from kmr_cli.records import (
+    Comparison,
+    OutputAgreement,
+    Report,
+    StructuralProof,
+    unexamined_masks,
+    unseen_layers,
+)
+from kmr_cli.render.counts import counted
 from kmr_cli.render.documents.findings import failing
 from kmr_cli.render.documents.grounds import extent
 from kmr_cli.render.escape import for_terminal
 from kmr_cli.rules import RULES
 
+_COMPARED = {
+    "pass": "nothing changed beyond the tolerances",
+    "fail": "the model differs from the baseline",
+    "inconclusive": "not everything could be compared",
+}
 _MIXED = ("mixed", "interleaved")
 _OWNED = ("separated", "merged", "moved")
 
@@ -33,6 +46,17 @@ def headline(report: Report, *, some_rules: bool = False) -> str:
         rest.append("masks were not examined")
     far = extent(report) if report.basis == "evidence" or some_rules else ""
     return "; ".join([f"{claim}, {far}" if far else claim, *rest])
+
+
+def passes_run(report: Report) -> str:
+    """``18 forward passes, batch sizes 1, 2, 3, 5; 3 layers tapped``."""
+    if not report.forward_passes:
+        return "no forward pass: the verdict is what the graph says"
+    sizes = sorted(set(report.batch_sizes))
+    tried = f"batch size {sizes[0]} alone" if len(sizes) == 1 else f"batch sizes {', '.join(map(str, sizes))}"
+    passes = counted(report.forward_passes, "forward pass", "forward passes")
+    layers = len({tap.layer for tap in report.taps if tap.layer})
+    return f"{passes}, {tried}; {counted(layers, 'layer') if layers else 'no layer'} tapped"
 
 
 def proven(proof: StructuralProof) -> str:
@@ -86,3 +110,40 @@ def _independent(report: Report) -> list[str]:
         return ["the samples of a batch are independent at every layer"]
     others, last_bits = "other " if apart else "", ", except for last bits" if rounded else ""
     return [f"every {others}output depends on its own sample alone{last_bits}", *inside]
+
+
+def compared(result: Comparison, *, some_rules: bool = False) -> str:
+    """What the verdict of a comparison claims; ``some_rules`` as above."""
+    meaning = _COMPARED[result.verdict]
+    if result.verdict != "pass":
+        return meaning
+    if some_rules or any(finding.severity == "error" for finding in result.findings):
+        return "no error in the rules and layers that were selected"
+    special = [rule for rule in (RULES[finding.rule] for finding in result.findings) if rule.if_passed]
+    return max(special, key=lambda rule: rule.gravity).if_passed or meaning if special else meaning
+
+
+def how_compared(result: Comparison) -> str:
+    """``13 tensors of 6 layers compared in full; 6 matched by path``."""
+    how = "in full" if result.exact else "by their sketches"
+    matched = f"{result.by_path} matched by path"
+    if result.by_order:
+        matched += f" and {result.by_order} by order and shape"
+    layers = counted(result.by_path + result.by_order, "layer")
+    return f"{counted(result.compared, 'tensor')} of {layers} compared {how}; {matched}"
+
+
+def agreement(output: OutputAgreement, *, exact: bool) -> str:
+    """``output 'scores' agrees: off by at most 1e-07, tolerance 1e-05``."""
+    name = f"output '{for_terminal(output.name)}'"
+    if output.agrees is None:
+        return f"{name} was not compared"
+    verb = "agrees" if output.agrees else "differs"
+    if output.size is None:
+        return f"{name} {verb}"
+    if not output.agrees and output.size <= (output.tolerance or 0):
+        return f"{name} differs in its layout, not in its values"
+    if output.size == 0:
+        return f"{name} is the same, bit for bit"
+    measure = "at most" if exact else "about"
+    return f"{name} {verb}: off by {measure} {output.size:.3g}, tolerance {output.tolerance or 0:.3g}"

@@ -53,10 +53,10 @@ def lines(layers: Sequence[LayerInfo], separator: str, *, fold: bool = True) -> 
         separator: of the parts of a path.
         fold: leave out containers that never run, and all blocks of a run of like ones but the first.
     """
-    return list(_written(_roots(layers, separator, fold=fold), 0, fold=fold))
+    return list(_written(roots(layers, separator, fold=fold), 0, fold=fold))
 
 
-def _roots(layers: Sequence[LayerInfo], separator: str, *, fold: bool) -> list[Node]:
+def roots(layers: Sequence[LayerInfo], separator: str, *, fold: bool) -> list[Node]:
     """The layers under those that hold them; a container that never runs lends its name to what is inside it."""
     inner = {layer.path.rpartition(separator)[0] for layer in layers}
     known: dict[str, Node] = {}

@@ -15,7 +15,7 @@ from kmr_cli.records import (
     StructuralProof,
     TapVerdict,
 )
-from kmr_cli.render.screen.headline import headline
+from kmr_cli.render.headline import headline
 from kmr_cli.rules import RULES
 
 

@@ -1,0 +1,62 @@
+"""Elements of HTML and SVG: every text that is put into one is escaped, whatever a model's file calls its layers."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable
+from typing import TypeAlias
+
+from kmr_cli.render.escape import for_terminal
+
+_LONGEST = 2000
+"""Characters of one text: more is for machines."""
+_VOID = frozenset({"br", "img", "input", "meta"})
+
+
+class Markup(str):
+    """Text that is HTML already; made here and by nobody else."""
+
+    __slots__ = ()
+
+
+Content: TypeAlias = "Markup | str | int | None"
+Attribute: TypeAlias = "str | int | float | bool | None"
+
+
+def element(tag: str, *content: Content, **attributes: Attribute) -> Markup:
+    """One element.
+
+    Args:
+        tag: its name.
+        content: elements as they are, text escaped; None is left out.
+        attributes: ``class_`` and ``for_`` without their underscore, others with ``-`` for ``_``; True for one without
+            a value, False and None for none.
+    """
+    names = "".join(_attribute(name, value) for name, value in attributes.items() if value not in (None, False))
+    if tag in _VOID:
+        return Markup(f"<{tag}{names}>")
+    return Markup(f"<{tag}{names}>{join(content)}</{tag}>")
+
+
+def join(content: Iterable[Content]) -> Markup:
+    """One after the other; text escaped, None left out."""
+    return Markup("".join(_inner(one) for one in content if one is not None))
+
+
+def path(name: str) -> Markup:
+    """The path of a layer or of a file, as much of it as anybody reads."""
+    return element("span", for_terminal(name), class_="path")
+
+
+def raw(text: str) -> Markup:
+    """A style sheet or a script of our own."""
+    return Markup(text)
+
+
+def _inner(content: Markup | str | int) -> str:
+    return content if isinstance(content, Markup) else html.escape(for_terminal(str(content), _LONGEST), quote=False)
+
+
+def _attribute(name: str, value: Attribute) -> str:
+    name = name.rstrip("_").replace("_", "-")
+    return f" {name}" if value is True else f' {name}="{html.escape(for_terminal(str(value), _LONGEST))}"'

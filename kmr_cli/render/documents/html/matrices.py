@@ -1,0 +1,76 @@
+"""Who moves whom, as a table for every output and a sentence below it."""
+
+from __future__ import annotations
+
+from kmr_cli.records import Report
+from kmr_cli.render.dependences import Mark, Matrix, matrices
+from kmr_cli.render.documents.html.elements import Markup, element
+from kmr_cli.render.documents.html.page import section
+
+_MOST = 24
+"""Outputs whose matrix is shown; a detector may have a hundred. The JSON has them all."""
+_NAMED = 6
+
+
+def dependence(report: Report, prefix: str) -> Markup | None:
+    """The part of the page with all matrices; None where there is nothing to say."""
+    found = list(matrices(report))
+    drawn = [one for one in found if isinstance(one, Matrix)]
+    lines = [one for one in found if isinstance(one, str)]
+    if len(drawn) > _MOST:
+        lines.append(f"{len(drawn) - _MOST} more outputs; the JSON has all")
+    if not found:
+        return None
+    tables = element("div", *map(_table, drawn[:_MOST]), class_="matrices") if drawn else None
+    told = element("ul", *(element("li", line) for line in lines), class_="lines") if lines else None
+    note = "replaced sample (down), changed sample (across)" if drawn else ""
+    return section("Who moves whom", tables, told, name=f"{prefix}-dependence", note=note)
+
+
+def _table(matrix: Matrix) -> Markup:
+    size = len(matrix.marks)
+    corner = element("td", element("span", "replaced sample, changed sample", class_="sr"), class_="corner")
+    head = element("tr", corner, *(element("th", sample, scope="col") for sample in range(size)))
+    rows = [
+        element("tr", element("th", row, scope="row"), *(_cell(mark, own=row == at) for at, mark in enumerate(marks)))
+        for row, marks in enumerate(matrix.marks)
+    ]
+    caption = element("figcaption", matrix.title)
+    table = element("table", element("thead", head), element("tbody", *rows), class_="matrix")
+    return element("figure", caption, element("div", table, class_="scroll"), element("p", in_words(matrix)))
+
+
+def _cell(mark: Mark, *, own: bool) -> Markup:
+    sign, tone, words = {
+        "": ("", "none", "did not change"),
+        "x": ("●", "good", "changed") if own else ("✕", "bad", "changed"),
+        "~": ("~", "warn", "changed in its last bits"),
+    }[mark]
+    return element(
+        "td", element("span", sign, aria_hidden="true"), element("span", words, class_="sr"), class_=f"is-{tone}"
+    )
+
+
+def in_words(matrix: Matrix) -> str:
+    """``Replacing sample 0 changed samples 1 and 2, too.``, for those who do not see the table."""
+    moved = {
+        row: [at for at, mark in enumerate(marks) if mark == "x" and at != row]
+        for row, marks in enumerate(matrix.marks)
+    }
+    leaks = {row: others for row, others in moved.items() if others}
+    still = [row for row, marks in enumerate(matrix.marks) if row < len(marks) and not marks[row]]
+    if not leaks:
+        bits = any("~" in marks for marks in matrix.marks)
+        text = "No sample changed another one" + (" by more than its last bits." if bits else ".")
+    elif matrix.mixed == len(matrix.marks) * (len(matrix.marks) - 1):
+        text = "Every sample changed every other one."
+    else:
+        told = [f"sample {row} changed {_listed(others)}" for row, others in list(leaks.items())[:_NAMED]]
+        more = f", and {len(leaks) - _NAMED} more changed others" if len(leaks) > _NAMED else ""
+        text = f"Replacing {'; '.join(told)}{more}."
+    return f"{text} Its own part stayed as it was for {_listed(still)}." if still else text
+
+
+def _listed(samples: list[int]) -> str:
+    named = ", ".join(map(str, samples[:_NAMED])) + (", …" if len(samples) > _NAMED else "")
+    return f"sample{'s' if len(samples) > 1 else ''} {named}"

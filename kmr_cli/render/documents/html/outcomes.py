@@ -1,0 +1,177 @@
+"""Verdicts: what is said of every model, what that rests on, the findings and the layers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from kmr_cli.batch.words import show_shape
+from kmr_cli.records import Comparison, Report, TapVerdict
+from kmr_cli.render.contents import Outcome
+from kmr_cli.render.documents.findings import ITSELF, itself, tally, unchecked
+from kmr_cli.render.documents.grounds import proof_lines, rests_on
+from kmr_cli.render.documents.html import states
+from kmr_cli.render.documents.html.elements import Content, Markup, element, path
+from kmr_cli.render.documents.html.findings import found
+from kmr_cli.render.documents.html.flow import Wiring, around
+from kmr_cli.render.documents.html.matrices import dependence
+from kmr_cli.render.documents.html.page import section, terms
+from kmr_cli.render.documents.html.tree import Layers, ports, with_seen
+from kmr_cli.render.headline import agreement, compared, headline, how_compared, passes_run
+from kmr_cli.rules import RULES
+
+_TONES = {"pass": "good", "fail": "bad", "inconclusive": "warn", "error": "bad"}
+
+
+def shown(outcomes: Sequence[Outcome]) -> list[Markup]:
+    """The main part of the page: a summary where there are several models, and each of them."""
+    models = [_model(outcome, f"m{number}") for number, outcome in enumerate(outcomes)]
+    return models if len(models) == 1 else [_summary(outcomes), *models]
+
+
+def _summary(outcomes: Sequence[Outcome]) -> Markup:
+    rows = [
+        element(
+            "li", _badge("not checked" if unchecked(one) else one.verdict, one), " ",
+            element("a", path(one.path), href=f"#m{number}"),
+        )
+        for number, one in enumerate(outcomes)
+    ]  # fmt: skip
+    return element(
+        "section", element("h1", tally(outcomes), id="all"), element("ul", *rows, class_="tree") if rows else None,
+        aria_labelledby="all",
+    )  # fmt: skip
+
+
+def _badge(word: str, outcome: Outcome) -> Markup:
+    return element("span", word, class_=f"badge is-{'bad' if unchecked(outcome) else _TONES[outcome.verdict]}")
+
+
+def _model(outcome: Outcome, prefix: str) -> Markup:
+    reason = unchecked(outcome)
+    if reason is not None:
+        hint = element("p", element("b", "What to do: "), outcome.hint) if outcome.hint else None
+        told = (element("p", _badge("not checked", outcome), " ", reason, class_="said"), hint)
+        return _article(outcome, prefix, told, ())
+    result = outcome.result
+    layers = _layers(outcome, prefix)
+    parts: list[Markup | None] = []
+    if isinstance(result, Report):
+        wiring = Wiring(result, layers.separator)
+        parts.append(
+            found(
+                outcome.findings, layers, prefix, whole=itself(result),
+                picture=lambda finding, name: around(finding, wiring, layers, name),
+            )
+        )  # fmt: skip
+        parts += [_left_open("Not verified", outcome, prefix), dependence(result, prefix)]
+    else:
+        parts += [found(outcome.findings, layers, prefix, whole=ITSELF), _left_open("Not compared", outcome, prefix)]
+    parts += [layers.section() if layers.infos and not _scans(outcome) else None, _grounds(outcome, prefix)]
+    return _article(outcome, prefix, _verdict(outcome), [part for part in parts if part is not None])
+
+
+def _article(outcome: Outcome, prefix: str, verdict: Sequence[Content], parts: Sequence[Content]) -> Markup:
+    tone = "bad" if unchecked(outcome) else _TONES[outcome.verdict]
+    against = outcome.result.baseline if isinstance(outcome.result, Comparison) else None
+    heading = element(
+        "h1", outcome.path, *((element("small", " against "), against) if against is not None else ()),
+        id=f"{prefix}-title",
+    )  # fmt: skip
+    head = element("div", heading, *verdict, class_=f"verdict is-{tone}")
+    return element("article", head, *parts, class_="model", id=prefix, aria_labelledby=f"{prefix}-title")
+
+
+def _verdict(outcome: Outcome) -> list[Content]:
+    """What it claims, and how far it was looked at."""
+    result = outcome.result
+    pairs: list[tuple[str, Content]] = []
+    if isinstance(result, Report):
+        said = headline(result, some_rules=outcome.some_rules)
+        pairs.append(("rests on", _basis(result)))
+        pairs.append(("passes", passes_run(result)))
+        kinds = Counter(tap.index.kind for tap in result.taps)
+        if kinds:
+            pairs.append(("taps", ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())))
+        pairs += [("graph", line) for line in proof_lines(result)]
+        if result.training:
+            pairs.append(("mode", "training"))
+        allowed = [finding for finding in result.findings if finding.allowed and not finding.by_design]
+        meant = dict.fromkeys(RULES[finding.rule].if_allowed for finding in allowed)
+        pairs += [("allowed", line) for line in meant if line is not None]
+    elif isinstance(result, Comparison):
+        said = compared(result, some_rules=outcome.some_rules)
+        pairs.append(("compared", how_compared(result)))
+        pairs += [("outputs", agreement(output, exact=result.exact)) for output in result.outputs]
+        pairs += [("note", note) for note in result.notes]
+    else:
+        said = {"pass": "nothing known to be dangerous was found", "fail": "loading it could do harm"}.get(
+            outcome.verdict, "not everything could be examined"
+        )
+    pairs += [("not examined", line) for line in outcome.not_examined]
+    words = element("p", _badge(outcome.verdict, outcome), " ", said, class_="said")
+    return [words, terms(pairs)]
+
+
+def _basis(report: Report) -> str:
+    if report.basis == "proof":
+        return "the graph of the model, for every input" if not report.forward_passes else (
+            "the graph of the model, for every input; no pass disagrees"
+        )  # fmt: skip
+    return "what the passes showed, on this batch and on the data that replaced it"
+
+
+def _scans(outcome: Outcome) -> bool:
+    return not isinstance(outcome.result, (Report, Comparison))
+
+
+def _left_open(title: str, outcome: Outcome, prefix: str) -> Markup | None:
+    if not outcome.inconclusive:
+        return None
+    lines = element("ul", *(element("li", line) for line in outcome.inconclusive), class_="lines")
+    return section(title, lines, name=f"{prefix}-open")
+
+
+def _layers(outcome: Outcome, prefix: str) -> Layers:
+    result = outcome.result
+    infos, separator = with_seen(outcome.info, [*outcome.layers, *(finding.layer for finding in outcome.findings)])
+    if isinstance(result, Comparison):
+        layers = Layers(infos, separator, states.of_comparison(result), {}, prefix, states.UNMATCHED)
+        details = {match.layer: _matched(match.baseline_layer) for match in result.matched if match.by == "order"}
+        layers.details = details
+        return layers
+    if not isinstance(result, Report):
+        return Layers(infos, separator, {}, {}, prefix)
+    layers = Layers(infos, separator, states.of_check(result), {}, prefix)
+    taps: dict[str, list[TapVerdict]] = {}
+    for tap in result.taps:
+        if tap.layer:
+            taps.setdefault(tap.layer, []).append(tap)
+    layers.shapes = {
+        layer: ", ".join(dict.fromkeys(show_shape(tap.shape) for tap in ones if tap.port.startswith("out")))
+        for layer, ones in taps.items()
+    }
+    left = {info.path: element("p", info.untappable) for info in infos if info.untappable and info.calls != 0}
+    layers.details = left | {layer: ports(ones, layers) for layer, ones in taps.items()}
+    return layers
+
+
+def _matched(baseline: str) -> Markup:
+    return element("p", "matched by order and shape with the baseline's ", path(baseline))
+
+
+def _grounds(outcome: Outcome, prefix: str) -> Markup | None:
+    pairs: list[tuple[str, Content]] = list(rests_on(outcome.result))
+    if outcome.run.date:
+        pairs.append(("run", f"{outcome.run.date}, {outcome.run.seconds:.1f} s, {outcome.run.machine}"))
+    if not pairs:
+        return None
+    return section("What this rests on", element("div", terms(pairs), class_="grounds"), name=f"{prefix}-grounds")
+
+
+def title(outcomes: Sequence[Outcome]) -> str:
+    """For the window."""
+    if len(outcomes) == 1:
+        one = outcomes[0]
+        return f"{'not checked' if unchecked(one) else one.verdict}: {one.path}"
+    return tally(outcomes)
