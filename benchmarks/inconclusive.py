@@ -117,8 +117,8 @@ def page(lines: list[Line]) -> str:
         "# What stays inconclusive",
         "",
         f"Written by `python benchmarks/inconclusive.py` on {date.today().isoformat()}. An inconclusive check is exit"
-        f" code 1: of models in which nothing is wrong, at most {BAR:.0%} may be. The share is that of the files that pass"
-        " or are inconclusive.",
+        f" code 1: of models in which nothing is wrong, at most {BAR:.0%} may be. The share is that of the files that"
+        " pass or are inconclusive.",
         "",
         head,
         f"| --- |{' ---: |' * 7}",

@@ -90,6 +90,7 @@ def command(
     format_: str | None,
     output: str | None,
     force: bool,
+    allow_inconclusive: bool,
     strict: bool,
     debug: bool,
 ) -> ExitCode:
@@ -99,7 +100,7 @@ def command(
     NaN, and at other batch sizes, and asks the graph, where the file holds it,
     whether they can mix at all. Names the layer that mixes samples, and how to
     fix it. Without MODEL: checks the layers that come with kmr-inspect.
-    Exit code 0: no error, 1: an error was found, 2: it could not be checked,
+    Exit code 0: pass, 1: fail or inconclusive, 2: it could not be checked,
     3: the file could do harm and was refused.
 
     \b
@@ -127,8 +128,9 @@ def command(
         data=[*inputs, *shapes], masks=masks, sizes=sizes, batch_size=batch_size,
     )  # fmt: skip
     if not (models or layer_class):
-        refuse_no_model(masks=bool(masks), format_=format_, output=output, strict=strict)
+        refuse_no_model(masks=bool(masks), format_=format_, output=output)
     decided = rule_options.settings()
+    accepted = outcomes.acceptance(decided, typed=allow_inconclusive, strict=strict)
     limits = options.typed_limits(decided)
     sources = [*models, *inputs, *(file for model in models for file in decided.of(model).input)]
     goal = target("check-batch-axis", format_, output, force=force, sources=sources)
@@ -159,6 +161,7 @@ def command(
             policy,
             masks=policy.masks or said.mask_input,
             batch_sizes=policy.batch_sizes if sizes is not None else said.batch_sizes or policy.batch_sizes,
+            allow_inconclusive=accepted(file),
         )
         way = options.trusted(way, said, file, notify)
         with Model(file, way, fork=fork, debug=debug, report=notify, limits=limits) as model:
@@ -185,8 +188,11 @@ def command(
                 policy, seed=seed, training=training, messages=messages, debug=debug, limits=limits
             ):
                 checked.append((case, report))
-                some_rules = policy.some("check-batch-axis")
-                found.add(of_check(report, f"{case.target} ({case.form})", run, some_rules=some_rules))
+                outcome = of_check(
+                    report, f"{case.target} ({case.form})", run, some_rules=policy.some("check-batch-axis"),
+                    inconclusive_allowed=case.by_design is not None,
+                )  # fmt: skip
+                found.add(outcome)
             found.show(lambda console: show_library(console, checked))
             return found.finish()
         reports = []
@@ -200,7 +206,11 @@ def command(
                 if certified is not None:
                     way = replace(opening, trust=bool(report.grounds.trusted))
                     certified.write(report, one.path, way, one.run, messages)
-                outcome = of_check(report, one.path, one.run, info, some_rules=policy.some("check-batch-axis"))
+                allowed = accepted(ways.get(one.path, (one.path, opening))[0])
+                outcome = of_check(
+                    report, one.path, one.run, info, some_rules=policy.some("check-batch-axis"),
+                    inconclusive_allowed=allowed,
+                )  # fmt: skip
                 found.add(outcome, partial(_show, report, policy, one.run))
         for line in _unused(allow, allow_outputs, reports):
             messages("notice", line)

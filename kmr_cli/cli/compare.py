@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,7 @@ def command(
     format_: str | None,
     output: str | None,
     force: bool,
+    allow_inconclusive: bool,
     strict: bool,
     jobs: int,
     debug: bool,
@@ -62,8 +64,8 @@ def command(
     BASELINE is a file that `kmr-inspect snapshot` wrote, or another model of
     any format. For several models it is a folder with a snapshot of each.
 
-    Exit code 0: no error, 1: it changed, 2: it could not be compared,
-    3: a file could do harm and was refused.
+    Exit code 0: no error, 1: it changed or is inconclusive, 2: it could not be
+    compared, 3: a file could do harm and was refused.
 
     \b
     Examples:
@@ -80,6 +82,7 @@ def command(
 
     paths, baselines = baselines_of(models)
     decided = rule_options.settings()
+    accepted = outcomes.acceptance(decided, typed=allow_inconclusive, strict=strict)
     limits = options.typed_limits(decided)
     policy = combine(decided, "compare", select=select, ignore=ignore, allow=allow, dashes="--")
     tolerances = _tolerances(rtol, atol, ulp, decided.tolerance)
@@ -93,15 +96,16 @@ def command(
         baseline = baselines[path]
         data, sample_shapes = options.data(decided.of(path), inputs, given)
         way = options.trusted(opening, decided.of(path), path, notify)
+        own = replace(policy, allow_inconclusive=accepted(path))
         with Model(path, way, fork=fork, debug=debug, report=notify, limits=limits) as model:
             if is_meant_as_snapshot(baseline):
-                result, now = compare_with_snapshot(model, baseline, data, tolerances=tolerances, policy=policy)
+                result, now = compare_with_snapshot(model, baseline, data, tolerances=tolerances, policy=own)
                 return result, now, model.info
             way = options.trusted(opening, decided.of(baseline), str(baseline), notify)
             with Model(str(baseline), way, fork=fork, debug=debug, report=notify, limits=limits) as other:
                 result = compare_models(
                     model, other, data, size=batch_size, shapes=sample_shapes, seed=seed,
-                    tolerances=tolerances, policy=policy,
+                    tolerances=tolerances, policy=own,
                 )  # fmt: skip
                 return result, None, model.info
 
@@ -118,13 +122,16 @@ def command(
                 results.append(result)
                 for note in result.notes:
                     messages("notice", note)
-                outcome = of_comparison(result, one.path, one.run, info, some_rules=policy.some("compare"))
+                outcome = of_comparison(
+                    result, one.path, one.run, info, some_rules=policy.some("compare"),
+                    inconclusive_allowed=accepted(one.path),
+                )  # fmt: skip
                 found.add(outcome, partial(_show, result, policy, one.run))
                 if now is not None:
                     changes.append((baselines[one.path], now))
         for line in _unused(allow, decided, results):
             messages("notice", line)
-        code = found.finish()
+        code = found.finish(explain=not update)
         messages.clear()
     if not update:
         return code

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kmr_cli.render.contents import Run
 
 
-def refuse_no_model(*, masks: bool, format_: str | None, output: str | None, strict: bool) -> None:
+def refuse_no_model(*, masks: bool, format_: str | None, output: str | None) -> None:
     """Refuse what shows that a model was meant: most likely a glob matched nothing, and that must not pass.
 
     Raises:
@@ -40,7 +40,6 @@ def refuse_no_model(*, masks: bool, format_: str | None, output: str | None, str
         for option, given in (
             (f"--format {format_}", format_ not in (None, "terminal", "json")),
             ("-o", output is not None),
-            ("--strict", strict),
         )
         if given
     ]
@@ -51,7 +50,7 @@ def refuse_no_model(*, masks: bool, format_: str | None, output: str | None, str
 
 _OF_A_MODEL = (
     "jobs", "inputs", "batch_size", "shapes", "constructor", "all_methods", "imports", "signature", "tags", "method",
-    "constants", "trust",
+    "constants", "trust", "strict", "allow_inconclusive",
 )  # fmt: skip
 """Parameters that say nothing of the bundled layers."""
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kmr_cli.cli.jobs import Finished
     from kmr_cli.cli.messages import Messages
     from kmr_cli.cli.target import Target
+    from kmr_cli.config.pyproject import Settings
     from kmr_cli.errors import KmrError
     from kmr_cli.render.contents import Outcome
 
@@ -25,10 +26,14 @@ Command = TypeVar("Command", bound=Callable[..., object])
 
 
 def options(command: str) -> Callable[[Command], Command]:
-    """``--strict``, ``--format``, ``--output`` and ``--force`` (as ``format_``, ``output`` and so on)."""
-    unexamined = ", or a likely mask was not examined" if command == "check-batch-axis" else ""
+    """``--allow-inconclusive``, ``--strict``, ``--format``, ``--output`` and ``--force`` (as ``format_`` and so on)."""
+    project = "" if command == "scan" else ", whatever pyproject.toml says"
+    unexamined = ", and where a likely mask was not examined" if command == "check-batch-axis" else ""
     strict = click.option(
-        "--strict", is_flag=True, help=f"Exit code 1 also where something is inconclusive{unexamined}."
+        "--strict", is_flag=True, help=f"Exit code 1 where something is inconclusive{project}{unexamined}."
+    )
+    allow = click.option(
+        "--allow-inconclusive", is_flag=True, help="Exit code 0 where nothing is wrong but something is inconclusive."
     )
     rest = target_module.options(
         command,
@@ -36,7 +41,23 @@ def options(command: str) -> Callable[[Command], Command]:
         " goes to stdout.",
         format_="junit, sarif and github are for CI: one document for all models.",
     )
-    return lambda function: strict(rest(function))
+    return lambda function: allow(strict(rest(function)))
+
+
+def acceptance(decided: Settings | None, *, typed: bool, strict: bool) -> Callable[[str], bool]:
+    """Whether what is inconclusive of the model at a path is accepted.
+
+    Args:
+        decided: ``[tool.kmr-inspect]``; None where that does not count.
+        typed: ``--allow-inconclusive``.
+        strict: ``--strict``, which leaves nothing to what the project says.
+
+    Raises:
+        click.UsageError: both were typed.
+    """
+    if typed and strict:
+        raise click.UsageError("give --strict or --allow-inconclusive, not both")
+    return lambda path: typed or (not strict and decided is not None and decided.accepts_inconclusive(path))
 
 
 class Outcomes:
@@ -45,7 +66,7 @@ class Outcomes:
     Args:
         command: its name.
         target: what is written besides, or in place of, the report for people.
-        strict: what stays inconclusive counts as a finding.
+        strict: a likely mask that was not examined counts as a finding.
         several: whether the report for people sums up.
         messages: its progress line is wiped before anything is shown.
     """
@@ -110,8 +131,11 @@ class Outcomes:
             except BrokenPipeError:
                 silence_stdout()
 
-    def finish(self) -> ExitCode:
+    def finish(self, *, explain: bool = True) -> ExitCode:
         """Write the document, if there is one to write, and say how it went.
+
+        Args:
+            explain: say why the code is FINDINGS where nothing wrong was found.
 
         Returns:
             Where any model could not be checked, why: UNSAFE, LIMIT or COULD_NOT, which also says that there was none;
@@ -125,6 +149,8 @@ class Outcomes:
         if self._several and self._tallied:
             self.show(lambda console: console.print(tally(self._outcomes)))
         code = exit_code(self._outcomes, strict=self._strict)
+        if explain and code == ExitCode.FINDINGS and not any(outcome.verdict == "fail" for outcome in self._outcomes):
+            self._messages("notice", _why_not_clean(self._outcomes))
         return of_errors(self._errors) if code == ExitCode.COULD_NOT else code
 
     def _failed(self, outcome: Outcome) -> None:
@@ -137,13 +163,29 @@ def exit_code(outcomes: Sequence[Outcome], *, strict: bool = False) -> ExitCode:
 
     Args:
         outcomes: of all models.
-        strict: what stays inconclusive counts as a finding, and so does a likely mask that was not examined.
+        strict: a likely mask that was not examined counts as a finding.
     """
     from kmr_cli.records import unexamined_masks
     from kmr_cli.render.documents.findings import unchecked
 
     if not outcomes or any(unchecked(outcome) for outcome in outcomes):
         return ExitCode.COULD_NOT
-    bad = ("fail", "inconclusive") if strict else ("fail",)
-    found = any(outcome.verdict in bad or (strict and unexamined_masks(outcome.not_examined)) for outcome in outcomes)
+    found = any(
+        outcome.verdict == "fail" or _open(outcome) or (strict and unexamined_masks(outcome.not_examined))
+        for outcome in outcomes
+    )
     return ExitCode.FINDINGS if found else ExitCode.CLEAN
+
+
+def _open(outcome: Outcome) -> bool:
+    """Whether something that is not accepted could not be verified."""
+    return outcome.verdict == "inconclusive" and not outcome.inconclusive_allowed
+
+
+def _why_not_clean(outcomes: Sequence[Outcome]) -> str:
+    """Why the exit code is 1 though nothing wrong was found."""
+    number = sum(map(_open, outcomes))
+    if not number:
+        return "exit code 1: a likely mask was not examined (--strict); name it with --mask-input"
+    what = "something" if len(outcomes) == 1 else f"something of {number} of {len(outcomes)} models"
+    return f"exit code 1: {what} is inconclusive; --allow-inconclusive accepts that"

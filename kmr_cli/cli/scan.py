@@ -26,24 +26,33 @@ if TYPE_CHECKING:
 @options.limits
 @options.debug
 def command(
-    models: tuple[str, ...], strict: bool, format_: str | None, output: str | None, force: bool, jobs: int, debug: bool
+    models: tuple[str, ...],
+    allow_inconclusive: bool,
+    strict: bool,
+    format_: str | None,
+    output: str | None,
+    force: bool,
+    jobs: int,
+    debug: bool,
 ) -> ExitCode:
     """Scan MODEL for what could do harm, without loading it.
 
     Code that would run, files that would be read or written, the network,
     excessive memory, archives that two programs read differently:
     rules KMR501 and up. Reads bytes only and needs no framework. Takes
-    pickles of torch.save as well. Exit code 1 if something was found.
+    pickles of torch.save as well. Exit code 1 if something was found, or the
+    file names code that is not in it.
 
     \b
     Examples:
       kmr-inspect scan downloaded.keras
-      kmr-inspect scan models/* --strict -o scan.sarif
+      kmr-inspect scan models/* --allow-inconclusive -o scan.sarif
     """
     from kmr_cli.render.contents import of_scan
     from kmr_cli.render.screen.scan import show_scan
 
     goal = target("scan", format_, output, force=force, sources=models)
+    accepted = outcomes.acceptance(None, typed=allow_inconclusive, strict=strict)
     limits = options.typed_limits(options.decided())
     with options.Messages() as messages:
         told = outcomes.Outcomes("scan", goal, strict=strict, several=len(models) > 1, messages=messages)
@@ -54,7 +63,8 @@ def command(
                     told.add_failure(one)
                 else:
                     show = partial(show_scan, report=one.result, run=one.run)
-                    told.add(of_scan(one.result, one.path, one.run), show)
+                    allowed = accepted(one.path)
+                    told.add(of_scan(one.result, one.path, one.run, inconclusive_allowed=allowed), show)
         return told.finish()
 
 

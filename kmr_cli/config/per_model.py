@@ -12,7 +12,7 @@ from kmr_cli.config.batch_sizes import checked_sizes
 from kmr_cli.config.shapes import parse_shapes
 from kmr_cli.errors import KmrError
 
-_KEYS = ("input", "shape", "mask-input", "batch-sizes", "trust")
+_KEYS = ("input", "shape", "mask-input", "batch-sizes", "trust", "allow-inconclusive")
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class ModelSettings:
         mask_input: ``NAME`` or ``NAME=VALUE``.
         batch_sizes: the other sizes to try.
         trust: load it whatever a scan finds in it.
+        allow_inconclusive: what could not be verified of it is accepted.
     """
 
     input: tuple[str, ...] = ()
@@ -32,6 +33,7 @@ class ModelSettings:
     mask_input: tuple[str, ...] = ()
     batch_sizes: tuple[int, ...] = ()
     trust: bool | None = None
+    allow_inconclusive: bool | None = None
 
     def over(self, other: ModelSettings) -> ModelSettings:
         """This, completed with what only the other says. Data and shapes take the place of each other."""
@@ -42,6 +44,7 @@ class ModelSettings:
             self.mask_input or other.mask_input,
             self.batch_sizes or other.batch_sizes,
             other.trust if self.trust is None else self.trust,
+            other.allow_inconclusive if self.allow_inconclusive is None else self.allow_inconclusive,
         )
 
 
@@ -82,9 +85,10 @@ def _settings(folder: Path, place: str, table: dict[str, Any]) -> ModelSettings:
     if unknown:
         raise KmrError(f"{place} has an unknown key {unknown[0]!r}", f"known keys are {', '.join(_KEYS)}")
     texts = {key: _texts(place, key, table[key]) for key in _KEYS[:3] if key in table}
-    trust = table.get("trust")
-    if trust is not None and not isinstance(trust, bool):
-        raise KmrError(f"{place} trust must be true or false", "trust = true")
+    switches = {key: table[key] for key in _KEYS[4:] if key in table}
+    for key, value in switches.items():
+        if not isinstance(value, bool):
+            raise KmrError(f"{place} {key} must be true or false", f"{key} = true")
     if "input" in texts and "shape" in texts:
         raise KmrError(f"{place} has both input and shape", "shape is for synthetic data: leave out one of them")
     sizes: tuple[int, ...] = ()
@@ -96,7 +100,7 @@ def _settings(folder: Path, place: str, table: dict[str, Any]) -> ModelSettings:
         raise KmrError(f"{place}: {exc.message}", exc.hint) from exc
     return ModelSettings(
         tuple(absolute(text, folder) for text in texts.get("input", ())), texts.get("shape", ()),
-        texts.get("mask-input", ()), sizes, trust,
+        texts.get("mask-input", ()), sizes, switches.get("trust"), switches.get("allow-inconclusive"),
     )  # fmt: skip
 
 

@@ -43,6 +43,8 @@ class Policy:
         masks: inputs that tell which steps count: ``mask``, or ``tokens=0`` where 0 is padding.
         allow_outputs: outputs that need not carry samples, such as a constant or a loss: name, port, or glob.
         batch_sizes: the other sizes of batches that are tried; empty for those that the check chooses.
+        allow_inconclusive: what could not be verified is accepted: no test and no build fails for it. The verdict stays
+            ``inconclusive``.
 
     A single text stands for a tuple of one. Raises KmrError for a code that no rule starts with, and for a batch
     size that isn't allowed.
@@ -54,6 +56,7 @@ class Policy:
     masks: tuple[str, ...] = ()
     allow_outputs: tuple[str, ...] = ()
     batch_sizes: tuple[int, ...] = ()
+    allow_inconclusive: bool = False
 
     def __post_init__(self) -> None:
         for name in ("select", "ignore", "allow", "masks", "allow_outputs"):
@@ -129,6 +132,8 @@ class Policy:
         yield from (f"allow {pattern}" for pattern in self.allow if any(fits(layer, pattern) for layer in allowed))
         nowhere = self.unmatched_outputs(outputs)
         yield from (f"allow-output {pattern}" for pattern in self.allow_outputs if pattern not in nowhere)
+        if self.allow_inconclusive:
+            yield "allow-inconclusive"
 
     def apply(self, findings: Iterable[Finding]) -> list[Finding]:
         """The findings that this policy leaves, the allowed ones marked, errors first."""
@@ -156,6 +161,7 @@ def combine(
     masks: Sequence[str] = (),
     allow_outputs: Sequence[str] = (),
     sizes: Sequence[int] = (),
+    allow_inconclusive: bool = False,
     dashes: str = "",
 ) -> Policy:
     """What a caller says, over what the project says: the caller's ``select`` and sizes replace, the rest is added.
@@ -169,6 +175,7 @@ def combine(
         masks: inputs, as in :class:`Policy`.
         allow_outputs: outputs, as in :class:`Policy`.
         sizes: of batches, as in :class:`Policy`; they replace the project's.
+        allow_inconclusive: as in :class:`Policy`.
         dashes: what stands before the names of options where the user types them: ``--``.
 
     Raises:
@@ -179,8 +186,9 @@ def combine(
     outputs = (*settings.allow_output, *allow_outputs)
     tried = tuple(sizes) or settings.batch_sizes
     policy = Policy(
-        selected, _codes((*settings.ignore, *ignore)), (*settings.allow, *allow), tuple(masks), outputs, tried
-    )
+        selected, _codes((*settings.ignore, *ignore)), (*settings.allow, *allow), tuple(masks), outputs, tried,
+        allow_inconclusive or settings.allow_inconclusive,
+    )  # fmt: skip
     if command is None:
         return policy
     family = rules_of(command)

@@ -23,6 +23,7 @@ class Settings:
     Attributes:
         select, ignore, allow, allow_output: as the options of the same names.
         batch_sizes: the same, as whole numbers.
+        allow_inconclusive: what could not be verified is accepted.
         tolerance: (layer path or glob, tolerance of its values in ``compare``), in the order of the file.
         models: (path or glob, what is said of the data of these models), the same.
         timeout, memory: what the process of a model may take, as the options of the same names.
@@ -34,6 +35,7 @@ class Settings:
     allow: tuple[str, ...] = ()
     allow_output: tuple[str, ...] = ()
     batch_sizes: tuple[int, ...] = ()
+    allow_inconclusive: bool = False
     tolerance: tuple[tuple[str, Tolerance], ...] = ()
     models: PerModel = ()
     timeout: float | None = None
@@ -43,6 +45,11 @@ class Settings:
     def of(self, model: str | Path) -> ModelSettings:
         """What is said of the model at a path."""
         return settings_of(self.models, model)
+
+    def accepts_inconclusive(self, model: str | Path) -> bool:
+        """Whether what could not be verified of the model at a path is accepted."""
+        said = self.of(model).allow_inconclusive
+        return self.allow_inconclusive if said is None else said
 
 
 def read_settings(folder: Path) -> Settings:
@@ -69,6 +76,11 @@ def _parse(file: Path, section: dict[str, Any]) -> Settings:
             continue
         if key in Decided._fields:
             values[key] = limit(file, key, value)
+            continue
+        if key == "allow-inconclusive":
+            if not isinstance(value, bool):
+                raise KmrError(f"{file}: [{SECTION}] {key} must be true or false", f"{key} = true")
+            values["allow_inconclusive"] = value
             continue
         if key == "batch-sizes":
             values["batch_sizes"] = _batch_sizes(file, value)

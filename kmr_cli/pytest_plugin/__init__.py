@@ -57,6 +57,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="SavedModel: signature to run.")  # fmt: skip
     add("--kmr-tag", dest="kmr_tags", metavar="TAG", action="append", default=[],
         help="SavedModel: tag set to open (repeatable).")  # fmt: skip
+    add("--kmr-allow-inconclusive", dest="kmr_allow_inconclusive", action="store_true", default=False,
+        help="Skip, in place of a failure, where nothing is wrong but something could not be verified.")  # fmt: skip
     add("--kmr-trust", dest="kmr_trust", action="store_true", default=False,
         help="Load the models whatever a scan finds in them: you trust their authors.")  # fmt: skip
     add("--kmr-timeout", dest="kmr_timeout", metavar="SECONDS", type=float, default=None,
@@ -85,6 +87,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("kmr_method", "As --kmr-method.", default="")
     parser.addini("kmr_signature", "As --kmr-signature.", default="")
     parser.addini("kmr_tags", "As --kmr-tag, one per line.", type="linelist")
+    parser.addini("kmr_allow_inconclusive", "As --kmr-allow-inconclusive.", type="bool", default=False)
     parser.addini("kmr_trust", "As --kmr-trust.", type="bool", default=False)
     parser.addini("kmr_timeout", "As --kmr-timeout.", default="")
     parser.addini("kmr_memory", "As --kmr-memory.", default="")

@@ -44,6 +44,7 @@ class Asked:
         seed: of all random data.
         training: training mode is checked.
         proof: the graph is asked as well.
+        allow_inconclusive: the command line or the ini file accepts what could not be verified.
     """
 
     models: tuple[Path, ...]
@@ -63,6 +64,7 @@ class Asked:
     seed: int = 0
     training: bool = False
     proof: bool = True
+    allow_inconclusive: bool = False
 
     def of(self, model: Path) -> Asked:
         """The same for one model, completed with what ``[tool.kmr-inspect.models]`` says of it."""
@@ -74,7 +76,10 @@ class Asked:
             self.policy,
             masks=self.policy.masks or said.mask_input,
             batch_sizes=self.typed_sizes or said.batch_sizes or self.policy.batch_sizes,
-        )
+            allow_inconclusive=self.allow_inconclusive or (
+                self.policy.allow_inconclusive if said.allow_inconclusive is None else said.allow_inconclusive
+            ),
+        )  # fmt: skip
         opening = self.opening.trusting(said.trust)
         return replace(self, inputs=data[0], shapes=data[1], policy=policy, opening=opening)
 
@@ -159,6 +164,7 @@ def _read(config: pytest.Config) -> Asked:
         _number(config, "kmr_seed", "1") or 0,
         bool(config.getoption("kmr_training") or config.getini("kmr_training")),
         not (config.getoption("kmr_no_proof") or config.getini("kmr_no_proof")),
+        bool(config.getoption("kmr_allow_inconclusive") or config.getini("kmr_allow_inconclusive")),
     )
     # Workers of xdist get these: they may stand in another folder, and are always told which tests to run.
     config.option.kmr_models = [str(path) for path in models] if collected else []

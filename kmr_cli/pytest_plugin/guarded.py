@@ -69,7 +69,7 @@ class GuardedModel:
         size: int | None = None,
         batch_sizes: Sequence[int] = (),
         shapes: Shapes | None = None,
-        inconclusive_ok: bool = False,
+        inconclusive_ok: bool | None = None,
         unproven_ok: bool | None = None,
     ) -> Report:
         """Fail where samples of a batch mix, as ``kmr-inspect check-batch-axis`` says; and where that was not shown.
@@ -85,14 +85,15 @@ class GuardedModel:
             size: of the batch.
             batch_sizes: other sizes to try, in place of those that are chosen.
             shapes: of one sample by input name, for synthetic data.
-            inconclusive_ok: pass where nothing is wrong but not everything could be shown.
+            inconclusive_ok: pass where nothing is wrong but not everything could be shown; None for what
+                ``--kmr-allow-inconclusive`` and ``[tool.kmr-inspect]`` say.
             unproven_ok: the same under the name that it had in 0.1; deprecated, goes in 0.3.
 
         Raises:
             AssertionError: with the report.
         """
         __tracebackhide__ = True
-        inconclusive_ok |= _as_before(unproven_ok)
+        accepted = self._accepts_inconclusive(inconclusive_ok, unproven_ok)
         given = self._asked_for(batch, size=size, shapes=shapes)
         some_rules = False
 
@@ -113,7 +114,7 @@ class GuardedModel:
         self._properties.extend(properties(rests_on(report)))
         if not report.taps:
             raise AssertionError(f"{self._named.title}: nothing was checked: no layer was tapped and no output seen")
-        if report.verdict == "fail" or (report.verdict == "inconclusive" and not inconclusive_ok):
+        if report.verdict == "fail" or (report.verdict == "inconclusive" and not accepted):
             report = replace(report, path=self._named.title)
             raise AssertionError(text_of(partial(show_report, report=report, some_rules=some_rules)))
         return report
@@ -128,7 +129,7 @@ class GuardedModel:
         ulp: int | None = None,
         size: int | None = None,
         shapes: Shapes | None = None,
-        inconclusive_ok: bool = False,
+        inconclusive_ok: bool | None = None,
         unproven_ok: bool | None = None,
     ) -> Comparison | None:
         """Fail where the model is not what its snapshot says, as ``kmr-inspect compare`` says.
@@ -143,7 +144,7 @@ class GuardedModel:
             ulp: the same in units in the last place, in place of both.
             size: of the batch that a snapshot is taken on.
             shapes: of one sample by input name, for synthetic data.
-            inconclusive_ok: pass where nothing is wrong but an output could not be compared.
+            inconclusive_ok: pass where nothing is wrong but an output could not be compared; None as above.
             unproven_ok: the same under the name that it had in 0.1; deprecated, goes in 0.3.
 
         Returns:
@@ -153,7 +154,7 @@ class GuardedModel:
             AssertionError: with the comparison; or there is no snapshot.
         """
         __tracebackhide__ = True
-        inconclusive_ok |= _as_before(unproven_ok)
+        accepted = self._accepts_inconclusive(inconclusive_ok, unproven_ok)
         place = self.path.with_name(file_name(self.path)) if path is None else self._config.rootpath / path
         data = self._data(batch)
         given = self._asked_for(batch, size=size, shapes=shapes)
@@ -173,7 +174,7 @@ class GuardedModel:
         if result is None:
             return None
         self._properties.extend(properties(rests_on(result)))
-        if result.verdict == "fail" or (result.verdict == "inconclusive" and not inconclusive_ok):
+        if result.verdict == "fail" or (result.verdict == "inconclusive" and not accepted):
             some_rules = policy.some("compare")
             result = replace(result, path=self._named.title, baseline=shown_path(self._config, place))
             raise AssertionError(text_of(partial(show_comparison, result=result, some_rules=some_rules)))
@@ -213,6 +214,14 @@ class GuardedModel:
             asked = replace(asked, inputs=(), size=None, shapes={}, policy=Policy(), typed_sizes=())
         return asked.of(self.path)
 
+    def _accepts_inconclusive(self, asked: bool | None, as_before: bool | None) -> bool:
+        """Whether what could not be shown is accepted: as the caller says, else as the project does."""
+        said = _renamed(as_before) if asked is None else asked
+        if said is not None:
+            return said
+        typed = self._named.asked and asked_of(self._config).allow_inconclusive
+        return typed or self._settings.accepts_inconclusive(self.path)
+
     def _try(self, ask: Callable[[], Any]) -> Any:
         """Ask; a model that cannot be run is told in one line, not as a traceback."""
         __tracebackhide__ = True
@@ -233,12 +242,11 @@ class GuardedModel:
         return f"{shown(there)}: no such snapshot\nhint:  {how}"
 
 
-def _as_before(unproven_ok: bool | None) -> bool:
+def _renamed(unproven_ok: bool | None) -> bool | None:
     """The value of the keyword that ``inconclusive_ok`` replaces."""
-    if unproven_ok is None:
-        return False
-    message = "unproven_ok is now called inconclusive_ok; the old name will be removed in kmr-inspect 0.3"
-    warnings.warn(message, DeprecationWarning, stacklevel=3)
+    if unproven_ok is not None:
+        message = "unproven_ok is now called inconclusive_ok; the old name will be removed in kmr-inspect 0.3"
+        warnings.warn(message, DeprecationWarning, stacklevel=4)
     return unproven_ok
 
 

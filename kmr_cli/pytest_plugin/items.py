@@ -198,7 +198,7 @@ class RuleItem(ModelItem):
 
 
 class ShownItem(ModelItem):
-    """Passes where everything was shown one way or the other; never where something was not.
+    """Passes where everything was shown one way or the other; fails where something was not, or is skipped.
 
     Args:
         idle: no rule that counts applies to the model; then it fails, for nothing is checked.
@@ -215,8 +215,13 @@ class ShownItem(ModelItem):
         found = self.judgement()
         self.user_properties.extend(properties(found.rests_on))
         self.tell(found.findings.get(("", ""), ()))
-        if found.inconclusive:
-            pytest.skip("not verified: " + "; ".join(for_terminal(reason, 500) for reason in found.inconclusive))
+        if not found.inconclusive:
+            return
+        told = "not verified: " + "; ".join(for_terminal(reason, 500) for reason in found.inconclusive)
+        if found.wrote or (found.layers and self.run.asked.policy.allow_inconclusive):
+            pytest.skip(told)
+        accepted_by = "\nhint:  --kmr-allow-inconclusive skips this test instead" if found.layers else ""
+        pytest.fail(f"{told}{accepted_by}", pytrace=False)
 
 
 def _name(layer: str, taken: set[str]) -> str:

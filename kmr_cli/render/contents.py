@@ -47,6 +47,7 @@ class Outcome:
         findings: errors first.
         layers: that were looked at, in the order in which they ran, without repetition; ``""`` for the outputs.
         inconclusive: what was not verified, one line each.
+        inconclusive_allowed: that is accepted, so that it is no reason to fail.
         error, hint: why it could not be done, and what to type instead; None otherwise.
         basis, not_examined: as in :class:`kmr_cli.Report`.
         result: all that was found; None where it could not be done.
@@ -69,6 +70,7 @@ class Outcome:
     run: Run = Run()
     info: ModelInfo | None = field(default=None, repr=False)
     some_rules: bool = False
+    inconclusive_allowed: bool = False
 
     @property
     def grounds(self) -> Grounds:
@@ -115,7 +117,13 @@ class Traced:
 
 
 def of_check(
-    report: Report, path: str, run: Run, info: ModelInfo | None = None, *, some_rules: bool = False
+    report: Report,
+    path: str,
+    run: Run,
+    info: ModelInfo | None = None,
+    *,
+    some_rules: bool = False,
+    inconclusive_allowed: bool = False,
 ) -> Outcome:
     """What a check says of the model at a path; the rest as in :class:`Outcome`."""
     seen = [tap.layer for tap in report.taps] or [""] * len(report.outputs)  # a proof is of outputs alone
@@ -123,24 +131,32 @@ def of_check(
     return Outcome(
         "check-batch-axis", path, report.verdict, report.findings, layers, report.inconclusive, basis=report.basis,
         not_examined=report.not_examined, result=report, run=run, info=info, some_rules=some_rules,
+        inconclusive_allowed=inconclusive_allowed,
     )  # fmt: skip
 
 
 def of_comparison(
-    result: Comparison, path: str, run: Run, info: ModelInfo | None = None, *, some_rules: bool = False
+    result: Comparison,
+    path: str,
+    run: Run,
+    info: ModelInfo | None = None,
+    *,
+    some_rules: bool = False,
+    inconclusive_allowed: bool = False,
 ) -> Outcome:
     """What a comparison says of the model at a path; the rest as in :class:`Outcome`."""
     layers = (*result.layers, "") if result.outputs else result.layers
     return Outcome(
         "compare", path, result.verdict, result.findings, layers, result.inconclusive, basis=result.basis,
         not_examined=result.not_examined, result=result, run=run, info=info, some_rules=some_rules,
+        inconclusive_allowed=inconclusive_allowed,
     )  # fmt: skip
 
 
-def of_scan(report: ScanReport, path: str, run: Run) -> Outcome:
+def of_scan(report: ScanReport, path: str, run: Run, *, inconclusive_allowed: bool = False) -> Outcome:
     """What a scan says of the file at a path; its layers are the places at which something was found."""
     layers = tuple(dict.fromkeys(["", *(finding.layer for finding in report.findings)]))
     return Outcome(
         "scan", path, report.verdict, report.findings, layers, report.inconclusive,
-        not_examined=report.not_examined, result=report, run=run,
+        not_examined=report.not_examined, result=report, run=run, inconclusive_allowed=inconclusive_allowed,
     )  # fmt: skip

@@ -46,6 +46,7 @@ OPTIONS = {  # parameter of the command: in Python, in pytest, in [tool.kmr-insp
     "layer_class": ("a live layer is a model", "a test gives it to check_batch_axis()", OF_A_RUN),
     "constructor": ("a live layer is a model", "a test gives it to check_batch_axis()", OF_A_RUN),
     "jobs": ("one model a call", "pytest-xdist has -n", OF_A_RUN),
+    "allow_inconclusive": ("policy.allow_inconclusive", "--kmr-allow-inconclusive", "allow-inconclusive"),
     "strict": (OF_A_REPORT, "what is inconclusive fails there", OF_A_RUN),
     "format_": (OF_A_REPORT, OF_A_REPORT, OF_A_RUN),
     "output": (OF_A_REPORT, OF_A_REPORT, OF_A_RUN),

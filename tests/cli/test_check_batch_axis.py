@@ -235,7 +235,7 @@ def test_rules_says_which_severity_a_finding_has_when(kmr):
 
 
 @pytest.mark.slow
-def test_what_stays_inconclusive_fails_only_when_strict(kmr, tmp_path):
+def test_what_stays_inconclusive_fails_unless_that_is_allowed(kmr, tmp_path):
     class Signs(torch.nn.Module):
         """Some samples have the sign of what replaces them. Its code asks for the batch size, so it isn't proven."""
 
@@ -246,9 +246,16 @@ def test_what_stays_inconclusive_fails_only_when_strict(kmr, tmp_path):
 
     torch.jit.script(Signs()).save(tmp_path / "signs.pt")
     run = ("check-batch-axis", tmp_path / "signs.pt", "--shape", "4")
-    lenient, strict = (kmr(*run, *more) for more in ([], ["--strict"]))
-    assert lenient.same == strict.same
-    assert "\ninconclusive: not everything could be verified" in lenient.out
-    assert "did not change when samples" in " ".join(lenient.out.split())
-    assert (lenient.code, strict.code) == (0, 1)
-    assert kmr("check-batch-axis", "--strict").code == 2  # without a model it could not mean anything
+    usual, allowed = (kmr(*run, *more) for more in ([], ["--allow-inconclusive"]))
+    assert "\ninconclusive: not everything could be verified" in usual.out
+    assert "did not change when samples" in " ".join(usual.out.split())
+    assert "note:  exit code 1: something is inconclusive; --allow-inconclusive accepts that" in usual.err
+    assert allowed.same.replace("  policy: allow-inconclusive\n", "") == usual.same
+    assert "exit code" not in allowed.err
+    assert (usual.code, allowed.code) == (1, 0)
+    (tmp_path / "pyproject.toml").write_text("[tool.kmr-inspect]\nallow-inconclusive = true\n")
+    document = kmr(*run, "--format", "json", cwd=tmp_path)
+    assert (document.code, json.loads(document.out)["inconclusive_allowed"]) == (0, True)
+    assert kmr(*run, "--strict", cwd=tmp_path).code == 1  # the command line comes first
+    both = kmr(*run, "--strict", "--allow-inconclusive")
+    assert (both.code, "give --strict or --allow-inconclusive, not both" in both.err) == (2, True)

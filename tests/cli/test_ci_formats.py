@@ -250,7 +250,8 @@ def test_a_reader_that_leaves_early_costs_neither_the_file_nor_the_exit_code(tmp
     "options",
     [
         ("--format", "junit"), ("--format", "sarif"), ("--format", "github"), ("--format", "json", "-o", "found.json"),
-        ("--strict",), ("--jobs", "1"), ("--shape", "1"), ("--input", "1"), ("--import", "1"),
+        ("--strict",), ("--allow-inconclusive",), ("--jobs", "1"), ("--shape", "1"), ("--input", "1"),
+        ("--import", "1"),
     ],
     ids=" ".join,
 )  # fmt: skip

@@ -23,6 +23,25 @@ def test_batch_sizes_are_whole_numbers(tmp_path):
     assert read_settings(tmp_path).batch_sizes == (1, 8, 64)
 
 
+def test_what_is_inconclusive_is_accepted_as_the_project_says_or_the_table_of_the_model(tmp_path):
+    (tmp_path / "pyproject.toml").write_text(
+        "[tool.kmr-inspect]\nallow-inconclusive = true\n"
+        "[tool.kmr-inspect.models.'strict*']\nallow-inconclusive = false\n"
+    )
+    settings = read_settings(tmp_path)
+    assert settings.accepts_inconclusive(tmp_path / "other.onnx")
+    assert not settings.accepts_inconclusive(tmp_path / "strict.onnx")
+    assert not Settings().accepts_inconclusive("other.onnx")
+
+
+@pytest.mark.parametrize("section", ["[tool.kmr-inspect]", "[tool.kmr-inspect.models.'a']"])
+def test_accepting_is_true_or_false(tmp_path, section):
+    (tmp_path / "pyproject.toml").write_text(f"{section}\nallow-inconclusive = 'yes'\n")
+    with pytest.raises(KmrError, match="allow-inconclusive must be true or false") as raised:
+        read_settings(tmp_path)
+    assert raised.value.hint == "allow-inconclusive = true"
+
+
 @pytest.mark.parametrize("value", ['"1,8"', "8", "[0]", '["8"]', "[true]", "[1.5]"])
 def test_what_is_not_a_batch_size_is_refused(tmp_path, value):
     (tmp_path / "pyproject.toml").write_text(f"[tool.kmr-inspect]\nbatch-sizes = {value}\n")

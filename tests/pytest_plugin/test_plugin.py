@@ -171,20 +171,39 @@ def test_what_pyproject_allows_does_not_fail(project):
     assert "KMR301" not in text_of(result)
 
 
-def test_what_is_not_shown_is_skipped_and_never_passed(project):
-    result = project.runpytest(
-        "--kmr-model", "dead.onnx", *SHAPE, "-v", "-rs", "-W", "default::kmr_cli.pytest_plugin.KmrWarning"
-    )
+def test_what_is_not_shown_fails_or_is_skipped_and_never_passes(project):
+    arguments = ("--kmr-model", "dead.onnx", *SHAPE, "-v", "-rs", "-W", "default::kmr_cli.pytest_plugin.KmrWarning")
+    result = project.runpytest(*arguments)
     result.stdout.fnmatch_lines(["*KmrWarning: dead.onnx: warning KMR104 batch-axis-lost at the model itself"])
-    outcomes = result.parseoutcomes()
-    assert "failed" not in outcomes
-    result.stdout.fnmatch_lines(["dead.onnx::(model)::verified SKIPPED*", "SKIPPED * 1: not verified: *"])
+    assert result.parseoutcomes()["failed"] == 1
+    result.stdout.fnmatch_lines(
+        ["dead.onnx::(model)::verified FAILED*", "not verified: *", "hint:  --kmr-allow-inconclusive *"]
+    )
+    assert result.ret == 1
+    allowed = project.runpytest(*arguments, "--kmr-allow-inconclusive")
+    assert allowed.ret == 0
+    allowed.stdout.fnmatch_lines(["dead.onnx::(model)::verified SKIPPED*", "SKIPPED * 1: not verified: *"])
     assert "dead.onnx::1::KMR101 PASSED" not in text_of(result)
     assert "dead.onnx::0::KMR101 PASSED" in text_of(result)
 
 
+def test_what_is_not_shown_is_skipped_where_pyproject_accepts_it(project):
+    arguments = ("--kmr-model", "dead.onnx", *SHAPE, "-k", "verified")
+    for text, kind in (
+        ("[tool.kmr-inspect]\nallow-inconclusive = true\n", "skipped"),
+        ("[tool.kmr-inspect.models.'dead*']\nallow-inconclusive = true\n", "skipped"),
+        (
+            "[tool.kmr-inspect]\nallow-inconclusive = true\n"
+            "[tool.kmr-inspect.models.'dead*']\nallow-inconclusive = false\n", "failed",
+        ),
+    ):  # fmt: skip
+        project.makepyprojecttoml(text)
+        assert project.runpytest(*arguments).parseoutcomes().keys() == {kind, "deselected"}
+
+
 def test_a_warning_is_a_warning_of_pytest(project):
-    result = project.runpytest("--kmr-model", "noisy.onnx", *SHAPE, "-W", "default::kmr_cli.pytest_plugin.KmrWarning")
+    warned = ("-W", "default::kmr_cli.pytest_plugin.KmrWarning")
+    result = project.runpytest("--kmr-model", "noisy.onnx", *SHAPE, *warned, "--kmr-allow-inconclusive")
     assert "failed" not in result.parseoutcomes()
     result.stdout.fnmatch_lines(["*KmrWarning: noisy.onnx: warning KMR301 nondeterministic at mix"])
     strict = project.runpytest("--kmr-model", "noisy.onnx", *SHAPE, "-k", "KMR301")  # where every warning is an error
@@ -437,13 +456,21 @@ def test_independence_is_asserted_in_the_words_of_the_command(project):
             with pytest.warns(DeprecationWarning), pytest.raises(AssertionError, match="inconclusive"):
                 kmr_model.assert_batch_independent(rows, unproven_ok=False)
 
+        @pytest.mark.kmr_model("allowed.onnx")
+        def test_dead_where_the_project_accepts_it(kmr_model):
+            kmr_model.assert_batch_independent(rows)
+            with pytest.raises(AssertionError, match="inconclusive"):
+                kmr_model.assert_batch_independent(rows, inconclusive_ok=False)
+
         @pytest.mark.kmr_model("clean.onnx")
         def test_misfit(kmr_model):
             kmr_model.assert_batch_independent(rows[:, :5])
         """
     )
+    (project.path / "allowed.onnx").write_bytes((project.path / "dead.onnx").read_bytes())
+    project.makepyprojecttoml("[tool.kmr-inspect.models.'allowed.onnx']\nallow-inconclusive = true\n")
     result = project.runpytest()
-    result.assert_outcomes(passed=2, failed=3)
+    result.assert_outcomes(passed=3, failed=3)
     result.stdout.fnmatch_lines(
         [
             ">       kmr_model.assert_batch_independent(rows)",

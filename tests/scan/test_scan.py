@@ -223,12 +223,13 @@ def test_command_passes_and_writes_a_document(tmp_path):
     assert all(len(document["grounds"]["model"][0]["sha256"]) == 64 for document in documents)
 
 
-def test_foreign_code_is_inconclusive_and_strict_makes_it_fail(tmp_path):
+def test_foreign_code_is_inconclusive_and_fails_unless_that_is_allowed(tmp_path):
     path = onnx_files.changed(tmp_path, onnx_files._node("my.company", "Fused"))
     ran = CliRunner().invoke(cli, ["scan", str(path)], standalone_mode=False)
-    assert ran.return_value == 0
+    assert ran.return_value == 1
     assert "inconclusive: it names code that is not in the file" in ran.stdout
-    assert CliRunner().invoke(cli, ["scan", str(path), "--strict"], standalone_mode=False).return_value == 1
+    for option, code in (("--strict", 1), ("--allow-inconclusive", 0)):
+        assert CliRunner().invoke(cli, ["scan", str(path), option], standalone_mode=False).return_value == code
 
 
 @pytest.mark.parametrize("format_", ["sarif", "junit", "github"])

@@ -73,6 +73,11 @@ FINDINGS = report(
 SILENT = "output out1: no sample ever showed in it, whatever replaced them"
 UNSEEN = ("masks", "batch sizes above 8")
 INCONCLUSIVE = report("models/quiet.pt", "inconclusive", ("gate",), inconclusive=[SILENT], not_examined=UNSEEN)
+LENIENT = replace(
+    INCONCLUSIVE,
+    path="models/allowed.pt",
+    grounds=Grounds(data=DataSource("synthetic"), policy=("allow-inconclusive",)),
+)
 EMPTY = report("models/hollow.pt", "pass", ())
 ALARMING = report(
     f"models/{HOSTILE}.pt",
@@ -130,7 +135,7 @@ CASES = {
     "hostile": [ALARMING],
     "proven": [PROVEN],
     "possible": [POSSIBLE],
-    "several": [CLEAN, GONE, INCONCLUSIVE],
+    "several": [CLEAN, GONE, INCONCLUSIVE, LENIENT],
     "none": [],
 }
 """Calls by name: a report for every model, or its path and why it could not be checked."""

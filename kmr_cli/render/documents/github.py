@@ -47,7 +47,8 @@ def _annotations(outcome: Outcome) -> Iterator[str]:
         more = f" and {len(places) - _PLACES_SHOWN} more" if len(places) > _PLACES_SHOWN else ""
         yield _command("notice", outcome.path, name, f"{', '.join(places[:_PLACES_SHOWN])}{more}: {shown(message)}")
     for open_end in outcome.inconclusive:
-        yield _command("warning", outcome.path, "not verified", shown(open_end))
+        level = "warning" if outcome.inconclusive_allowed else "error"
+        yield _command(level, outcome.path, "not verified", shown(open_end))
     if outcome.not_examined:
         yield _command("notice", outcome.path, "not examined", "\n".join(map(shown, outcome.not_examined)))
     known = [f"{what}: {text}" for what, text in rests_on(outcome.result)]

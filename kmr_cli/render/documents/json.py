@@ -184,6 +184,7 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
         "not_examined": texts(outcome.not_examined),
         **({"grounds": grounds(outcome.grounds)} if judged else {}),
         **document,
+        **({"inconclusive_allowed": outcome.inconclusive_allowed} if judged else {}),
         "run": run(outcome.run),
     }
 

@@ -31,8 +31,8 @@ def render(outcomes: Sequence[Outcome]) -> str:
     """The outcomes as one document (``tests/schemas/junit-10.xsd``): ASCII only, ends with a line break.
 
     A layer fails where it has an error that is not allowed. Warnings, notes and what is allowed stand in its
-    ``system-out``. What was not verified is ``skipped``, a layer behind one that mixes samples among it; what could not
-    be checked is an ``error``.
+    ``system-out``. What was not verified is a failure of the model, or ``skipped`` where that is accepted; a layer
+    behind one that mixes samples is ``skipped`` too. What could not be checked is an ``error``.
     """
     root = ET.Element("testsuites", name=_PROGRAM)
     suites = [_suite(outcome) for outcome in outcomes] or [_empty()]
@@ -69,16 +69,21 @@ def _suite(outcome: Outcome) -> ET.Element:
     if reason is not None:
         whole.insert(0, _element("error", "could-not-check", reason, shown(outcome.hint or "")))
     elif outcome.verdict == "inconclusive" and whole.find("failure") is None:
-        whole.insert(0, _element("skipped", "inconclusive", "not everything could be verified"))
+        whole.insert(0, _element(_open(outcome), "inconclusive", "not everything could be verified"))
     cases.append(whole)
     for open_end in outcome.inconclusive:
         case = ET.Element("testcase", classname=path, name=f"not verified: {shown(open_end)}", time=_seconds(0))
-        case.append(_element("skipped", "inconclusive", shown(open_end)))
+        case.append(_element(_open(outcome), "inconclusive", shown(open_end)))
         cases.append(case)
     suite = _counted(f"{outcome.command} {path}", cases, outcome.run.seconds)
     if reason is None:
         suite.insert(0, _properties(outcome))
     return suite
+
+
+def _open(outcome: Outcome) -> str:
+    """The element for what was not verified."""
+    return "skipped" if outcome.inconclusive_allowed else "failure"
 
 
 def _properties(outcome: Outcome) -> ET.Element:

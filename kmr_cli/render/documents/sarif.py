@@ -44,8 +44,8 @@ def render(outcomes: Sequence[Outcome]) -> str:
     """The outcomes as one run; ASCII only, ends with a line break.
 
     Findings are results of kind ``fail``, suppressed where they are allowed. What was not verified is a
-    result of kind ``open``. What could not be checked makes the invocation unsuccessful, and so does having checked
-    nothing at all.
+    result of kind ``open``, suppressed where that is accepted. What could not be checked makes the invocation
+    unsuccessful, and so does having checked nothing at all.
     """
     rules = sorted({finding.rule for outcome in outcomes for finding in outcome.findings})
     descriptors = [_rule(code) for code in rules]
@@ -144,6 +144,7 @@ def _samples(finding: Finding) -> list[Any]:
 
 
 def _open_result(outcome: Outcome, reason: str, rule: int, seen: Counter[str]) -> dict[str, Any]:
+    accepted_by = {"kind": "external", "status": "accepted", "justification": "allow-inconclusive"}
     return {
         "ruleId": _OPEN,
         "ruleIndex": rule,
@@ -152,6 +153,7 @@ def _open_result(outcome: Outcome, reason: str, rule: int, seen: Counter[str]) -
         "message": _message(reason),
         "locations": [_location(outcome.path, "")],
         "partialFingerprints": _fingerprints((outcome.command, outcome.path, _OPEN, reason), seen),
+        **({"suppressions": [accepted_by]} if outcome.inconclusive_allowed else {}),
     }
 
 

@@ -37,8 +37,9 @@ def test_the_exit_code_is_the_same_in_every_format(produce, case, format_):
 
 def test_exit_codes():
     clean, bad, open_end, empty = outcomes(CLEAN, FINDINGS, INCONCLUSIVE, EMPTY)
-    assert exit_code([clean, open_end]) == ExitCode.CLEAN
-    assert exit_code([clean, open_end], strict=True) == ExitCode.FINDINGS
+    assert exit_code([clean, open_end]) == ExitCode.FINDINGS
+    assert exit_code([clean, replace(open_end, inconclusive_allowed=True)]) == ExitCode.CLEAN
+    assert exit_code([bad, replace(open_end, inconclusive_allowed=True)]) == ExitCode.FINDINGS
     assert exit_code([clean], strict=True) == ExitCode.CLEAN
     masks = replace(clean, not_examined=("training mode", "masks: padding in input 'x' (--mask-input x=0)"))
     assert exit_code([masks]) == ExitCode.CLEAN
@@ -110,15 +111,19 @@ class TestJUnit:
         assert int(root.get("errors")) == 1
         assert [case.find("error") is not None for case in root.iter("testcase")] == [True]
 
-    def test_what_was_not_shown_is_skipped_and_never_passed(self):
-        root = ET.fromstring(junit.render(outcomes(INCONCLUSIVE)))
+    @pytest.mark.parametrize(
+        ("allowed", "tag", "count"), [(True, "skipped", "skipped"), (False, "failure", "failures")]
+    )
+    def test_what_was_not_shown_fails_or_is_skipped_and_never_passes(self, allowed, tag, count):
+        (outcome,) = outcomes(INCONCLUSIVE)
+        root = ET.fromstring(junit.render([replace(outcome, inconclusive_allowed=allowed)]))
         results = {case.get("name"): [child.tag for child in case] for case in root.iter("testcase")}
         assert results == {
             "gate": [],
-            "the model itself": ["skipped"],
-            f"not verified: {INCONCLUSIVE.inconclusive[0]}": ["skipped"],
+            "the model itself": [tag],
+            f"not verified: {INCONCLUSIVE.inconclusive[0]}": [tag],
         }
-        assert root.find("testsuite").get("skipped") == "2"
+        assert root.find("testsuite").get(count) == "2"
 
     def test_a_finding_at_a_layer_that_was_not_tapped_is_not_lost(self):
         lost = replace(outcomes(FINDINGS)[0], layers=("head",))
@@ -214,6 +219,10 @@ class TestSarif:
 
     def test_what_was_not_shown_is_open(self):
         (result,) = self.results(INCONCLUSIVE)
+        assert "suppressions" not in result
+        (accepted,) = outcomes(INCONCLUSIVE)
+        told = json.loads(sarif.render([replace(accepted, inconclusive_allowed=True)]))["runs"][0]["results"]
+        assert [one["status"] for one in told[0]["suppressions"]] == ["accepted"]
         assert (result["kind"], result["level"], result["message"]["text"]) == (
             "open",
             "none",
