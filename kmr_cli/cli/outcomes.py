@@ -39,7 +39,7 @@ def options(command: str) -> Callable[[Command], Command]:
         command,
         output="Write to FILE, in the format of its suffix ({suffixes}) or of --format; the terminal's report"
         " goes to stdout.",
-        format_="junit, sarif and github are for CI: one document for all models.",
+        format_="html is a page to look at; junit, sarif and github are for CI: one document for all models.",
     )
     return lambda function: allow(strict(rest(function)))
 

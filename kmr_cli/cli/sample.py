@@ -27,7 +27,7 @@ from kmr_cli.cli.clock import Clock
 @target.options(
     "sample",
     output="Write to FILE ({suffixes}) instead of printing; whole arrays, named LAYER#CALL.PORT, as in conv1#0.out0"
-    " (with @SAMPLE where there are several; LAYER#CALL/PORT in .h5).",
+    " (with @SAMPLE where there are several; LAYER#CALL/PORT in .h5); .html is a page with pictures.",
 )
 @options.opening
 @options.limits

@@ -50,7 +50,7 @@ class Line(NamedTuple):
 
 OUTPUTS = {
     "json": Line("kmr_cli.render.documents.json", (".json",), ("listing", "samples", "trace", "outcomes")),
-    "html": Line("kmr_cli.render.documents.html", (".html",), ("outcomes",)),
+    "html": Line("kmr_cli.render.documents.html", (".html",), ("samples", "trace", "outcomes")),
     "junit": Line("kmr_cli.render.documents.junit", (".xml",), ("outcomes",)),
     "sarif": Line("kmr_cli.render.documents.sarif", (".sarif", ".sarif.json"), ("outcomes",)),
     "github": Line("kmr_cli.render.documents.github", (), ("outcomes",)),

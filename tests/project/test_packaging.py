@@ -109,7 +109,7 @@ class TestWheel:
         ours = {
             str(path.relative_to(ROOT))
             for path in (ROOT / "kmr_cli").rglob("*")
-            if path.suffix in (".py", ".txt") or path.name == "py.typed"
+            if path.suffix in (".py", ".txt", ".css", ".js") or path.name == "py.typed"
         }
         assert inside == ours
 

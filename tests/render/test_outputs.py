@@ -45,7 +45,7 @@ REFUSED = [
     ("check-batch-axis", None, "x.npz", "cannot tell the format", ".xml"),
     ("layers", None, "x.xml", "cannot tell the format from the name", "end it in .json"),
     ("sample", "json", "x.npz", "its name says npz, and --format says json", "end the name in .json"),
-    ("sample", None, "x", "cannot tell the format from the name", "end it in .json, .npy, .npz, .h5 or .hdf5"),
+    ("sample", None, "x", "cannot tell the format from the name", "end it in .json, .html, .npy, .npz, .h5 or .hdf5"),
     ("snapshot", None, "x.npz", "cannot tell the format from the name", "end it in .kmr.json or .json"),
 ]  # fmt: skip
 

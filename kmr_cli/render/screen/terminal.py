@@ -101,8 +101,8 @@ def _print_record(console: Console, record: Record, type_: str, several_calls: b
     print_hanging(console, Text(), title)
     lines = [("batch", _tensor(record)), ("evidence", _verdict(record))]
     if record.value.size:
-        figures = _figures(summarize(record.value))
-        lines += [(label, Text(line)) for label, line in zip(("values", ""), figures, strict=False)]
+        told = figures(summarize(record.value))
+        lines += [(label, Text(line)) for label, line in zip(("values", ""), told, strict=False)]
         lines += [(label, Text(line)) for label, line in preview(record.value, 80 - _LABEL)]
     else:
         lines.append(("values", Text("none: an empty tensor")))
@@ -127,13 +127,19 @@ def _verdict(record: Record) -> Text:
     axis = (
         "" if index.axis is None or index.kind in ("mixed", "inconclusive") else f", {index.kind} on axis {index.axis}"
     )
-    word = "proven" if index.proven else _VERDICTS[index.kind]
+    word = word_for(record)
     axis = ", constant" if index.proven and index.axis is None else axis
     style = "green" if word in ("verified", "constant", "proven") else "bold yellow"
     return Text(word, style).append(f"{axis}: {index.evidence}" if index.evidence else axis, "not bold default")
 
 
-def _figures(summary: Summary) -> list[str]:
+def word_for(record: Record) -> str:
+    """Whether it is known whose a value is: ``verified``, ``constant`` and ``proven`` say so."""
+    return "proven" if record.index.proven else _VERDICTS[record.index.kind]
+
+
+def figures(summary: Summary) -> list[str]:
+    """A line of its numbers, and one of how many are special."""
     if summary.minimum is None and not summary.nans and not summary.infinities:
         return [f"{summary.size:,} texts"]
     numbers = "nothing finite"

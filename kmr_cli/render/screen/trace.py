@@ -11,17 +11,14 @@ from rich.text import Text
 from kmr_cli.batch.words import count_samples, name_samples
 from kmr_cli.records import Condition, Finding, Trace, TracedValue
 from kmr_cli.render.escape import for_terminal
+from kmr_cli.render.health import SIGNS, Row, rows, seen, shown_values, titles
 from kmr_cli.render.screen.lines import print_hanging
 
-_SIGNS: dict[Condition, tuple[str, str]] = {
-    "NaN": ("N", "bold white on red"),
-    "Inf": ("I", "bold white on magenta"),
-    "dead": ("0", "blue"),
-    "saturated": ("S", "bold yellow"),
-}
-"""Worst first, each with its style."""
+_STYLE_OF: dict[Condition, str] = {
+    "NaN": "bold white on red", "Inf": "bold white on magenta", "dead": "blue", "saturated": "bold yellow",
+}  # fmt: skip
 _RAMP = ".:-=+*#"
-"""From next to nothing to the largest of the line, each twice as large as the one before."""
+"""A character for every step."""
 _NAME = 24
 _FIGURES = 9
 _STYLES = {"error": "bold red", "warning": "bold yellow", "note": "cyan"}
@@ -31,72 +28,44 @@ def show_trace(console: Console, trace: Trace) -> None:
     """The map of what layers returned, where NaN or Inf begins, and what else a reader should look at."""
     order = "; samples from left to right" if trace.samples > 1 else ""
     print_hanging(console, Text(), Text(f"{count_samples(trace.samples)}, one pass{order}"))
-    begins = {(one.layer, one.call, one.port) for one in trace.findings}
-    lines = [
-        value for value in trace.values
-        if value.port.startswith("out") or (value.layer, value.call, value.port) in begins
-    ]  # fmt: skip
-    if lines:
+    values = shown_values(trace)
+    if values:
         console.print()
-        _print_map(console, trace, lines)
+        _print_map(console, trace, values)
     console.print()
     for text in _told(trace):
         print_hanging(console, Text(), text)
 
 
-def _print_map(console: Console, trace: Trace, lines: Sequence[TracedValue]) -> None:
-    several = {value.layer for value in lines if value.call}
-    names = [_name(value, several) for value in lines]
+def _print_map(console: Console, trace: Trace, values: Sequence[TracedValue]) -> None:
+    names = titles(values)
     name = min(max(map(cell_len, names)), max(_NAME, console.width - _FIGURES - 4 - trace.samples))
     room = max(console.width - name - _FIGURES - 4, 8)
     each = -(-trace.samples // room)
     head = f"{'layer'.ljust(name)}  {'largest'.rjust(_FIGURES)}  {'sample' if trace.samples == 1 else 'samples'}"
     print_hanging(console, Text(), Text(head, "bold"))
-    for title, value in zip(names, lines, strict=True):
-        largest = max((one for one in value.largest if one is not None), default=None)
-        figure = "" if largest is None else f"{largest:.4g}"
-        shown = title if cell_len(title) <= name else "…" + title[-(name - 1) :]
+    for row in rows(values, each):
+        figure = "" if row.largest is None else f"{row.largest:.4g}"
+        shown = row.title if cell_len(row.title) <= name else "…" + row.title[-(name - 1) :]
         line = Text(f"{shown.ljust(name)}  {figure.rjust(_FIGURES)}  ")
-        print_hanging(console, Text(), line.append_text(_marks(value, each)))
+        print_hanging(console, Text(), line.append_text(_marks(row)))
     if each > 1:
         print_hanging(console, Text(), Text(f"each character stands for {each} samples, and shows the worst of them"))
 
 
-def _name(value: TracedValue, several: set[str]) -> str:
-    if not value.layer:
-        return f"(output {value.port})"
-    call = f" call {value.call}" if value.layer in several else ""
-    port = "" if value.port == "out0" else f" {value.port}"
-    return f"{for_terminal(value.layer)}{call}{port}"
-
-
-def _marks(value: TracedValue, each: int) -> Text:
+def _marks(row: Row) -> Text:
     marks = Text()
-    conditions = value.conditions
-    order = (*_SIGNS, "")
-    top = max((one for one in value.largest if one is not None), default=0.0)
-    for first in range(0, len(conditions), each):
-        group = slice(first, first + each)
-        worst = min(conditions[group], key=order.index)
-        if worst:
-            marks.append(*_SIGNS[worst])
-            continue
-        largest = max((one for one in value.largest[group] if one is not None), default=0.0)
-        marks.append(_RAMP[_step(largest, top)])
-    return marks if value.axis is not None else marks.append(" (all samples: no axis is as long as the batch)", "dim")
-
-
-def _step(largest: float, top: float) -> int:
-    step = len(_RAMP) - 1
-    while step and largest < top:
-        step, largest = step - 1, largest * 2
-    return step
+    for mark in row.marks:
+        if isinstance(mark, int):
+            marks.append(_RAMP[mark])
+        elif mark:
+            marks.append(SIGNS[mark][0], _STYLE_OF[mark])
+    whole = " (all samples: no axis is as long as the batch)"
+    return marks if row.value.axis is not None else marks.append(whole, "dim")
 
 
 def _told(trace: Trace) -> Iterator[Text]:
-    seen = {one for value in trace.values for one in value.conditions}
-    words = {"NaN": "NaN", "Inf": "Inf", "dead": "all zeros", "saturated": "over half at the layer's limit"}
-    signs = ", ".join(f"{_SIGNS[one][0]} {words[one]}" for one in _SIGNS if one in seen)
+    signs = ", ".join(" ".join(SIGNS[one]) for one in seen(trace))
     largest = f"{_RAMP[0]} to {_RAMP[-1]} largest magnitude beside the line's own largest"
     yield Text(f"{signs}; {largest}" if signs else largest, "dim")
     if trace.given:

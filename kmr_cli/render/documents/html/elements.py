@@ -20,7 +20,7 @@ class Markup(str):
 
 
 Content: TypeAlias = "Markup | str | int | None"
-Attribute: TypeAlias = "str | int | float | bool | None"
+Attribute: TypeAlias = "Markup | str | int | float | bool | None"
 
 
 def element(tag: str, *content: Content, **attributes: Attribute) -> Markup:
@@ -48,8 +48,13 @@ def path(name: str) -> Markup:
     return element("span", for_terminal(name), class_="path")
 
 
+def lines_of(text: str) -> Markup:
+    """Lines of a block in which breaks and blanks count; what else can do harm is spelled out."""
+    return Markup("\n".join(_inner(line) for line in text.split("\n")))
+
+
 def raw(text: str) -> Markup:
-    """A style sheet or a script of our own."""
+    """A style sheet, a script or a picture of our own: put in as it is."""
     return Markup(text)
 
 
@@ -59,4 +64,7 @@ def _inner(content: Markup | str | int) -> str:
 
 def _attribute(name: str, value: Attribute) -> str:
     name = name.rstrip("_").replace("_", "-")
-    return f" {name}" if value is True else f' {name}="{html.escape(for_terminal(str(value), _LONGEST))}"'
+    if value is True:
+        return f" {name}"
+    text = value if isinstance(value, Markup) else html.escape(for_terminal(str(value), _LONGEST))
+    return f' {name}="{text}"'

@@ -1,0 +1,134 @@
+"""One pass as a map: a row for every value, a column for every sample."""
+
+from __future__ import annotations
+
+from kmr_cli.batch.words import count_samples, name_samples, show_shape
+from kmr_cli.records import Condition, Finding, Grounds
+from kmr_cli.render.contents import Traced
+from kmr_cli.render.documents.findings import title as rule_title
+from kmr_cli.render.documents.grounds import versions
+from kmr_cli.render.documents.html.elements import Content, Markup, element, path
+from kmr_cli.render.documents.html.page import section, terms
+from kmr_cli.render.health import SIGNS, STEPS, Mark, Row, rows, seen, shown_values
+
+_COLUMNS = 64
+_ROWS = 3000
+"""More than any file lists; the JSON has all."""
+_TONES: dict[Condition, str] = {"NaN": "bad", "Inf": "other", "dead": "none", "saturated": "warn"}
+_OF = {"error": "bad", "warning": "warn", "note": "none"}
+
+
+def shown(traced: Traced) -> list[Markup]:
+    """The main part of the page."""
+    found = [_finding(one) for one in traced.trace.findings]
+    parts = [_head(traced), section("Findings", *found, name="findings") if found else None, _map(traced)]
+    return [part for part in parts if part is not None]
+
+
+def title(traced: Traced) -> str:
+    """For the window."""
+    return f"{_said(traced)[0]}: {traced.info.path}"
+
+
+def _said(traced: Traced) -> tuple[str, str, str]:
+    """A word, its tone, and the sentence."""
+    trace = traced.trace
+    if trace.failed is not None:
+        return "failed", "bad", f"the model fails on this batch: {trace.failed}"
+    if any(finding.severity == "error" for finding in trace.findings):
+        return "NaN or Inf", "bad", "NaN or Inf begins in the model and reaches its outputs"
+    if trace.findings:
+        return "inside", "warn", "NaN or Inf begins in the model; see below where, and whether it reaches an output"
+    return "finite", "good", "no NaN or Inf begins in the model"
+
+
+def _head(traced: Traced) -> Markup:
+    trace = traced.trace
+    word, tone, sentence = _said(traced)
+    pairs: list[tuple[str, Content]] = [
+        ("file", traced.info.writer),
+        ("ran", f"{count_samples(trace.samples)}, one pass"),
+    ]
+    if trace.hint is not None:
+        pairs.append(("what to do", trace.hint))
+    if trace.given:
+        pairs.append(("the batch", f"NaN or Inf is in the batch itself: {name_samples(trace.given)}"))
+    if traced.trusted:
+        pairs.append(("trusted", "the model: loaded whatever a scan finds (--trust)"))
+    pairs.append(("versions", versions(Grounds(versions=traced.versions))))
+    heading = element("h1", traced.info.path, id="title")
+    said = element("p", element("span", word, class_=f"badge is-{tone}"), " ", sentence, class_="said")
+    return element("section", heading, said, terms(pairs), class_=f"verdict is-{tone}", aria_labelledby="title")
+
+
+def _finding(finding: Finding) -> Markup:
+    where = path(f"{finding.layer} {finding.port}") if finding.layer else "the code between layers"
+    tone = _OF[finding.severity]
+    badge = element("span", finding.severity, class_=f"badge is-{tone}")
+    finite = "; the outputs are finite" if finding.severity == "note" else ""
+    heading = element("h3", badge, f" {rule_title(finding)} ", element("span", "at ", where, class_="at"))
+    return element("article", heading, element("p", f"{finding.message}{finite}"), class_=f"finding is-{tone}")
+
+
+def _map(traced: Traced) -> Markup | None:
+    trace = traced.trace
+    values = shown_values(trace)
+    if not values:
+        return None
+    each = -(-trace.samples // _COLUMNS)
+    columns = range(0, trace.samples, each)
+    head = element(
+        "tr", element("th", "layer", scope="col"), element("th", "shape", scope="col"),
+        element("th", "largest", scope="col", class_="number"),
+        *(element("th", number, scope="col", class_="column") for number in columns),
+    )  # fmt: skip
+    body = [_row(row, len(columns)) for row in rows(values[:_ROWS], each)]
+    table = element("table", element("thead", head), element("tbody", *body), class_="map")
+    notes = [element("p", *_legend(traced), class_="soft")]
+    if each > 1:
+        notes.append(
+            element("p", f"Each column stands for {each} samples, and shows the worst of them.", class_="soft")
+        )
+    if len(values) > _ROWS:
+        notes.append(element("p", f"{len(values) - _ROWS} more values; the JSON has all.", class_="soft"))
+    scroll = element("div", table, class_="scroll", tabindex=0, role="region", aria_labelledby="map")
+    return section("Every layer, every sample", *notes, scroll, name="map", note="samples from left to right")
+
+
+def _legend(traced: Traced) -> list[Content]:
+    parts: list[Content] = []
+    for one in seen(traced.trace):
+        parts += [_sign(one), f" {SIGNS[one][1]}   "]
+    ramp = [element("span", class_=f"cell h{step}", aria_hidden="true") for step in range(STEPS)]
+    return [*parts, *ramp, " largest magnitude, beside the row's own largest"]
+
+
+def _sign(condition: Condition) -> Markup:
+    return element("span", SIGNS[condition][0], class_=f"cell is-{_TONES[condition]}", aria_hidden="true")
+
+
+def _row(row: Row, columns: int) -> Markup:
+    figure = "" if row.largest is None else f"{row.largest:.4g}"
+    if row.value.axis is None:
+        whole = element("span", "all samples: no axis is as long as the batch", class_="soft")
+        marks = [element("td", _alone(row.marks[0]), " ", whole, colspan=columns)]
+    else:
+        marks = [_cell(mark) for mark in row.marks]
+    shape = element("td", element("code", show_shape(row.value.shape)))
+    return element(
+        "tr", element("th", path(row.title), scope="row"), shape, element("td", figure, class_="number"), *marks
+    )  # fmt: skip
+
+
+def _alone(mark: Mark) -> Markup:
+    if isinstance(mark, int) or not mark:
+        return element("span", class_=f"cell h{mark or 0}", aria_hidden="true")
+    return _sign(mark)
+
+
+def _cell(mark: Mark) -> Markup:
+    if isinstance(mark, int) or not mark:
+        return element("td", class_=f"h{mark or 0}")
+    sign, words = SIGNS[mark]
+    return element("td", element("span", sign, aria_hidden="true"), element("span", words, class_="sr"),
+                   class_=f"is-{_TONES[mark]}")  # fmt: skip

@@ -1,0 +1,54 @@
+"""The planes of a picture side by side, small enough for what they are put into."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from kmr_cli.render.pictures.colours import NOTHING, levels, palette
+from kmr_cli.render.pictures.colours import coloured as colours_of
+from kmr_cli.render.pictures.planes import Picture
+from kmr_cli.render.pictures.png import coloured, indexed
+
+
+def fit(picture: Picture, pixels: int) -> Picture:
+    """The same with at most so many pixels in all: rows and columns of each plane are left out, or whole planes.
+
+    What is left is the number that stands there, never a mean.
+    """
+    height, width = picture.planes[0].shape[:2]
+    kept = picture.planes[: max(1, min(len(picture.planes), pixels))]
+    room = pixels / len(kept)
+    if height * width <= room:
+        return replace(picture, planes=kept, labels=picture.labels[: len(kept)])
+    step = math.sqrt(height * width / room)
+    down, across = (_chosen(height, step), _chosen(width, step)) if height > 1 else (range(1), _chosen(width, step**2))
+    planes = tuple(plane[np.ix_(down, across)] for plane in kept)
+    return replace(picture, planes=planes, labels=picture.labels[: len(kept)])
+
+
+def as_png(picture: Picture, columns: int | None = None) -> bytes:
+    """A file with all planes, a pixel apart; ``columns`` beside each other, or as many as make it a square."""
+    first = picture.planes[0]
+    if first.ndim == 3:
+        return coloured(colours_of(first, picture))
+    pixels = together([levels(plane, picture) for plane in picture.planes], columns or picture.columns, NOTHING)
+    return indexed(pixels, palette(picture), NOTHING)
+
+
+def together(planes: list[np.ndarray], columns: int, nothing: int) -> np.ndarray:
+    """Planes of one size in rows, with a line of ``nothing`` between them."""
+    height, width = planes[0].shape
+    rows = math.ceil(len(planes) / columns)
+    whole = np.full((rows * (height + 1) - 1, columns * (width + 1) - 1), nothing, planes[0].dtype)
+    for number, plane in enumerate(planes):
+        top, left = number // columns * (height + 1), number % columns * (width + 1)
+        whole[top : top + height, left : left + width] = plane
+    return whole
+
+
+def _chosen(length: int, step: float) -> np.ndarray:
+    """Places from end to end, about ``step`` apart."""
+    return np.unique(np.linspace(0, length - 1, max(1, int(length / step))).round().astype(int))
