@@ -51,7 +51,8 @@ def coloured(plane: np.ndarray, picture: Picture) -> np.ndarray:
     if plane.ndim == 3:
         _, high = span(picture)
         finite = np.nan_to_num(plane, nan=0.0, posinf=high, neginf=0.0)
-        return np.rint(np.clip(finite / (high or 1.0), 0, 1) * 255).astype(np.uint8)
+        light: np.ndarray = np.rint(np.clip(finite / (high or 1.0), 0, 1) * 255)
+        return light.astype(np.uint8)
     shown: np.ndarray = palette(picture)[levels(plane, picture)]
     return shown
 

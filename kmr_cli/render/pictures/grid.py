@@ -24,7 +24,7 @@ def fit(picture: Picture, pixels: int) -> Picture:
     if height * width <= room:
         return replace(picture, planes=kept, labels=picture.labels[: len(kept)])
     step = math.sqrt(height * width / room)
-    down, across = (_chosen(height, step), _chosen(width, step)) if height > 1 else (range(1), _chosen(width, step**2))
+    down, across = _chosen(height, step if height > 1 else 1), _chosen(width, step if height > 1 else step**2)
     planes = tuple(plane[np.ix_(down, across)] for plane in kept)
     return replace(picture, planes=planes, labels=picture.labels[: len(kept)])
 
