@@ -3,7 +3,7 @@
 import numpy as np
 import onnx
 import pytest
-from onnx import helper
+from onnx import TensorProto, helper
 from zoo import onnx_models as zoo
 
 from kmr_cli.check.check import check
@@ -86,18 +86,134 @@ def test_a_loop_that_does_not_run_gives_no_values(tmp_path):
     assert not outputs["y"].any()
 
 
-def test_shapes_may_change_from_round_to_round(tmp_path):
-    """The state grows each time, as a cache does."""
+def growing(opset=21):
+    """The state grows each time, as a cache does; what is squashed stays as large."""
     inside = [
         helper.make_node("Concat", ["state", "start"], ["next"], name="grow", axis=1),
+        helper.make_node("Tanh", ["start"], ["squashed"], name="squash"),
+        helper.make_node("ReduceMax", ["squashed"], ["largest"], name="largest"),
+        helper.make_node("Less", ["largest", "one"], ["on"], name="on"),
+    ]
+    made = zoo.rounds(
+        inside, [zoo.constant("three", 3), zoo.constant("yes", True, bool), zoo.constant("one", 1.5, np.float32)],
+        "three", "yes",
+    )  # fmt: skip
+    made.graph.output[0].CopyFrom(zoo.tensor("y", ["batch", 16]))
+    made.opset_import[0].version = opset
+    return made
+
+
+@pytest.mark.parametrize("opset", [9, 13, 21])
+def test_shapes_may_change_from_round_to_round(tmp_path, opset):
+    _, session = opened(growing(opset), tmp_path)
+    for rows in (2, 3):  # the second pass knows which values cannot be stacked
+        batch = {"x": np.ones((rows, 4), np.float32)}
+        values, _ = run(session, batch, "rounds/grow", "rounds/squash", "rounds/largest")
+        grown = [values["rounds/grow", call, "out0"] for call in range(3)]
+        assert [one.shape for one in grown] == [(rows, 8), (rows, 12), (rows, 16)]
+        start = batch["x"] @ onnx.numpy_helper.to_array(zoo.weights("w", 4, 4))
+        assert all(
+            np.allclose(one, np.tile(start, size), rtol=1e-5) for one, size in zip(grown, (2, 3, 4), strict=True)
+        )
+        assert values["rounds/grow", 2, "in0"].tobytes() == values["rounds/grow", 1, "out0"].tobytes()
+        squashed = [values["rounds/squash", call, "out0"] for call in range(3)]
+        assert all(np.allclose(one, np.tanh(start), rtol=1e-5) for one in squashed)
+        assert [values["rounds/largest", call, "out0"].size for call in range(3)] == [1, 1, 1]
+    assert {one.name for one in session._uneven} == {"state", "next"}
+
+
+def test_rounds_of_equal_shape_are_stacked(tmp_path):
+    """No sequence grows with the rounds, whose time would grow with their square."""
+    path = zoo.save(zoo.loop(), tmp_path / "model.onnx")
+    session = detect(path).open(path, OPTIONS)
+    for layer in ("rounds/step", "rounds/squash"):
+        run(session, {"x": np.ones((2, 4), np.float32)}, layer)
+    kinds = {one.type for loaded in session._sessions.values() for one in loaded.get_outputs()}
+    assert kinds == {"tensor(float)"}
+    assert session._uneven == set()
+
+
+@pytest.mark.parametrize("opset", [11, 21])
+def test_branches_in_loops_and_loops_of_other_lengths(tmp_path, opset):
+    """Round 0 takes one branch, the others the other one, in which a loop runs as often as the rounds before it."""
+    inner = helper.make_graph(
+        [
+            helper.make_node("Add", ["held", "start"], ["more"], name="more"),
+            helper.make_node("Identity", ["go"], ["still"], name="on"),
+        ],
+        "inner",
+        [zoo.tensor("m", [], TensorProto.INT64), zoo.tensor("go", [], TensorProto.BOOL), zoo.tensor("held", None)],
+        [zoo.tensor("still", [], TensorProto.BOOL), zoo.tensor("more", None)],
+    )
+    first = helper.make_graph([helper.make_node("Neg", ["state"], ["n"], name="neg")], "a", [], [zoo.tensor("n", None)])
+    rest = helper.make_graph(
+        [helper.make_node("Loop", ["round", "", "state"], ["r"], name="inner", body=inner)],
+        "b", [], [zoo.tensor("r", None)],
+    )  # fmt: skip
+    inside = [
+        helper.make_node("Equal", ["round", "zero"], ["is_first"], name="is_first"),
+        helper.make_node("If", ["is_first"], ["next"], name="pick", then_branch=first, else_branch=rest),
         helper.make_node("Identity", ["going"], ["on"], name="on"),
     ]
-    made = zoo.rounds(inside, [zoo.constant("three", 3), zoo.constant("yes", True, bool)], "three", "yes")
-    made.graph.output[0].CopyFrom(zoo.tensor("y", ["batch", 16]))
+    constants = [zoo.constant("four", 4), zoo.constant("yes", True, bool), zoo.constant("zero", 0)]
+    made = zoo.rounds(inside, constants, "four", "yes")
+    made.opset_import[0].version = opset
     _, session = opened(made, tmp_path)
-    values, _ = run(session, {"x": np.ones((2, 4), np.float32)}, "rounds/grow")
-    assert [values["rounds/grow", call, "out0"].shape for call in range(3)] == [(2, 8), (2, 12), (2, 16)]
-    assert values["rounds/grow", 2, "in0"].tobytes() == values["rounds/grow", 1, "out0"].tobytes()
+    x = np.random.default_rng(0).normal(size=(2, 4)).astype(np.float32)
+    values, _ = run(session, {"x": x})
+    start = values["matmul", 0, "out0"]
+    assert [call for layer, call, port in sorted(values) if (layer, port) == ("rounds/pick/then/neg", "out0")] == [0]
+    assert values["rounds/pick/then/neg", 0, "out0"].tobytes() == (-start).tobytes()
+    more = [values["rounds/pick/else/inner/more", call, "out0"] for call in range(1 + 2 + 3)]
+    assert ("rounds/pick/else/inner/more", 6, "out0") not in values
+    state = -start
+    for one in more:
+        state = state + start
+        assert one.tobytes() == state.tobytes()
+
+
+@pytest.mark.parametrize("dtype", ["STRING", "BFLOAT16"])
+def test_values_of_any_dtype(tmp_path, dtype):
+    """Text and what NumPy has no dtype for leave a loop and a branch as they are."""
+    kind = getattr(TensorProto, dtype)
+    then = helper.make_graph(
+        [helper.make_node("Concat", ["state", "state"], ["t"], name="twice", axis=1)],
+        "a",
+        [],
+        [zoo.tensor("t", None, kind)],
+    )
+    other = helper.make_graph(
+        [helper.make_node("Concat", ["state"], ["o"], name="once", axis=1)], "b", [], [zoo.tensor("o", None, kind)]
+    )
+    body = helper.make_graph(
+        [
+            helper.make_node("Cast", ["n"], ["later"], name="later", to=TensorProto.BOOL),
+            helper.make_node("If", ["later"], ["next"], name="pick", then_branch=then, else_branch=other),
+            helper.make_node("Identity", ["going"], ["on"], name="on"),
+        ],
+        "body",
+        [
+            zoo.tensor("n", [], TensorProto.INT64),
+            zoo.tensor("going", [], TensorProto.BOOL),
+            zoo.tensor("state", None, kind),
+        ],
+        [zoo.tensor("on", [], TensorProto.BOOL), zoo.tensor("next", None, kind)],
+    )
+    made = zoo.model(
+        [
+            helper.make_node("Cast", ["x"], ["start"], name="start", to=kind),
+            helper.make_node("Loop", ["three", "yes", "start"], ["y"], name="rounds", body=body),
+        ],
+        [zoo.tensor("x", ["batch", 1])],
+        [zoo.tensor("y", ["batch", None], kind)],
+        [zoo.constant("three", 3), zoo.constant("yes", True, bool)],
+    )
+    _, session = opened(made, tmp_path)
+    values, outputs = run(session, {"x": np.array([[1], [2]], np.float32)})
+    start = values["start", 0, "out0"]
+    assert values["rounds/pick/else/once", 0, "out0"].tolist() == start.tolist()
+    assert values["rounds/pick/then/twice", 0, "in0"].dtype == start.dtype
+    assert values["rounds/pick/then/twice", 1, "out0"].tolist() == np.tile(start, 4).tolist() == outputs["y"].tolist()
 
 
 def test_owners_of_what_a_loop_makes(tmp_path):

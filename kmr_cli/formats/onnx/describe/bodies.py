@@ -19,8 +19,8 @@ from kmr_cli.formats.onnx.describe.weights import Weights
 Place: TypeAlias = "tuple[tuple[int, str], ...]"
 """Where a body stands: number of the operator and name of the attribute, from the outermost graph inwards."""
 
-_SEQUENCES, _SCANS = 14, 9
-"""The first opset in which a loop can carry a sequence and a branch can hand it on; in which a Scan is what it is."""
+_OPENED = {"Loop": 1, "Scan": 9, "If": 11}
+"""The first opset in which each can hand out what it computes: a Scan of 8 differs, branches had to agree in shape."""
 _BRANCHES = {"then_branch": ("then",), "else_branch": ("else",)}
 
 
@@ -111,7 +111,7 @@ def _is_control(message: Any) -> bool:
 
 def _opens(operator: str, opset: int) -> bool:
     """Whether an operator can hand out what it computes inside."""
-    return opset >= _SCANS if operator == "Scan" else operator in ("Loop", "If") and opset >= _SEQUENCES
+    return operator in _OPENED and opset >= _OPENED[operator]
 
 
 def _opens_all(message: Any, opset: int) -> bool:

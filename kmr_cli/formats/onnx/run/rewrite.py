@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from kmr_cli.errors import ModelFileError
 from kmr_cli.formats.onnx.describe import messages, types, wire
 from kmr_cli.formats.onnx.describe.analysis import Analysis
 from kmr_cli.formats.onnx.describe.flow import Node
-from kmr_cli.formats.onnx.run.recording import Recording, recorded
+from kmr_cli.formats.onnx.run.recording import Recording, beginnings, recorded
 
 # Numbers of the fields of GraphProto.
 _NODE, _NAME, _INITIALIZER, _INPUT, _OUTPUT, _VALUE_INFO, _SPARSE = 1, 2, 5, 11, 12, 13, 15
@@ -55,9 +56,10 @@ def model_bytes(
     nodes = _needed(analysis, wanted, {one.value.place[0][0] for one in recordings}, fed or ())
     used = {*wanted, *(name for node in nodes for name in node.reads)}
     left = {name for name in used if weightless and _is_large(analysis, name)}
-    ends = [*(output_name(analysis, name) for name in wanted), *(one.output for one in recordings)]
+    ends = [*(output_name(analysis, name) for name in wanted), *chain.from_iterable(one.outputs for one in recordings)]
+    opset = analysis.graph.imports.get("", 0)
     parts = [
-        *_nodes(nodes, recordings),
+        *_nodes(nodes, recordings, opset),
         *_copies(analysis, wanted),
         wire.field_bytes(_NAME, (analysis.source.model.graph.name or "graph").encode()),
         *_weights(analysis, used - left),
@@ -90,10 +92,12 @@ def _needed(analysis: Analysis, wanted: Collection[str], numbers: Collection[int
     return kept[::-1]
 
 
-def _nodes(nodes: Sequence[Node], recordings: Sequence[Recording]) -> Iterator[bytes]:
+def _nodes(nodes: Sequence[Node], recordings: Sequence[Recording], opset: int) -> Iterator[bytes]:
+    for begun in beginnings(recordings, opset):
+        yield wire.field_bytes(_NODE, begun.SerializeToString())
     for node in nodes:
         inside = [one for one in recordings if one.value.place[0][0] == node.number]
-        for message in recorded(node.message, inside) if inside else (node.message,):
+        for message in recorded(node.message, inside, opset) if inside else (node.message,):
             yield wire.field_bytes(_NODE, message.SerializeToString())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from itertools import chain
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from kmr_cli.formats.onnx.describe.description import layer_infos
 from kmr_cli.formats.onnx.describe.flow import Flow
 from kmr_cli.formats.onnx.run import failures, values
 from kmr_cli.formats.onnx.run.inferred import InferredTypes
-from kmr_cli.formats.onnx.run.recording import Recording, contents, recordings_of
+from kmr_cli.formats.onnx.run.recording import Recording, contents
 from kmr_cli.formats.onnx.run.rewrite import model_bytes, output_name
 from kmr_cli.formats.onnx.run.runtime import Runtime
 from kmr_cli.formats.onnx.run.taps import Event, Found, Runs, Within, events
@@ -63,6 +63,8 @@ class OnnxSession(TakesAnySize, PutsOtherPadding):
         self._runtime = Runtime(analysis.path, options.imports, analysis.graph.imports.get(""))
         self._types = InferredTypes(analysis, self._runtime)
         self._sessions: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
+        self._uneven: set[Within] = set()
+        """Values that rounds of a loop give in different shapes, as far as passes have shown it."""
         self._events: dict[Taps, list[Event | Runs]] = {}  # of the last taps: they are mostly the same again
         self._closed = False
 
@@ -128,32 +130,61 @@ class OnnxSession(TakesAnySize, PutsOtherPadding):
         """What is fed is handed out as it was fed."""
         names = [one for one in wanted if not isinstance(one, Within)]
         computed = tuple(name for name in names if name not in feeds)
-        recorded = {one: found for one in wanted if isinstance(one, Within) and (found := self._recordings(one))}
-        recordings = tuple(chain(*recorded.values()))
+        within = [one for one in wanted if isinstance(one, Within)]
+        recordings = [found for one in within if (found := self._recording(one)) is not None]
         parts = {name: list(values.parts(feeds[name])) for name in names if name in feeds}
         inside: dict[Within, list[np.ndarray]] = {}
         if computed or recordings:
-            session = self._session(computed, recordings, feeds)
-            try:
-                outputs = [output_name(self._analysis, name) for name in computed]
-                results = values.run(self._runtime, session, [*outputs, *(one.output for one in recordings)], feeds)
-            except Exception as error:
-                raise self._failure(error) from error
-            parts.update({name: list(values.parts(one)) for name, one in zip(computed, results, strict=False)})
-            rest = iter(results[len(computed) :])
-            for value, found in recorded.items():
-                inside[value] = [values.array(one) for one in contents(found, [next(rest) for _ in found])]
-        for array in chain(*inside.values(), (array for pieces in parts.values() for _, array in pieces)):
+            results, inside = self._results(computed, recordings, feeds)
+            parts.update({name: list(values.parts(one)) for name, one in zip(computed, results, strict=True)})
+        for array in (array for pieces in parts.values() for _, array in pieces):
             array.flags.writeable = False  # one array serves all taps of its value
         return Found(parts, inside)
 
-    def _recordings(self, value: Within) -> tuple[Recording, ...]:
-        """How a value inside is recorded; none if it isn't a tensor."""
+    def _results(
+        self, computed: tuple[str, ...], recordings: list[Recording], feeds: dict[str, np.ndarray]
+    ) -> tuple[list[Any], dict[Within, list[np.ndarray]]]:
+        """What is computed, and what is recorded in all its runs.
+
+        Rounds whose values differ in shape cannot be stacked, which only a pass shows. Then another one collects them,
+        and those for which that was needed are collected from now on.
+        """
+        try:
+            return self._once(computed, recordings, feeds)
+        except ModelRunError:
+            if not any(one.stacked for one in recordings):
+                raise
+        apart = [replace(one, uneven=True) for one in recordings]
+        results, inside = self._once(computed, apart, feeds)
+        differing = {
+            one.value
+            for one in recordings
+            if len({array.shape for array in inside[one.value]}) > 1 or len(one.kinds) > 1
+        }
+        self._uneven |= differing or set(inside)
+        return results, inside
+
+    def _once(
+        self, computed: tuple[str, ...], recordings: Sequence[Recording], feeds: dict[str, np.ndarray]
+    ) -> tuple[list[Any], dict[Within, list[np.ndarray]]]:
+        session = self._session(computed, tuple(recordings), feeds)
+        ends = [output_name(self._analysis, name) for name in computed]
+        recorded = [name for one in recordings for name in one.outputs]
+        try:
+            results = values.run(self._runtime, session, [*ends, *recorded], feeds)
+        except Exception as error:
+            raise self._failure(error) from error
+        rest = iter(results[len(computed) :])
+        inside = {one.value: contents(one, [values.array(next(rest)) for _ in one.outputs]) for one in recordings}
+        return results[: len(computed)], inside
+
+    def _recording(self, value: Within) -> Recording | None:
+        """How a value inside is recorded; None if it isn't a tensor."""
         dtype = self._types.dtypes(value.place).get(value.name)
-        if dtype is None or not values.has_array(dtype):
-            return ()
-        scanned = self._analysis.body(value.place).kind == "Scan"
-        return recordings_of(value, dtype, scanned=scanned, copied=self._analysis.narrow)
+        if dtype is None:
+            return None
+        kinds = tuple(self._analysis.body(value.place[: depth + 1]).kind for depth in range(len(value.place)))
+        return Recording(value, dtype, kinds, copied=self._analysis.narrow, uneven=value in self._uneven)
 
     def _named(self, outputs: Iterable[str], found: Found) -> Iterator[tuple[str, np.ndarray]]:
         """The outputs by name, without the names of classes, which a file holds and no input moves."""

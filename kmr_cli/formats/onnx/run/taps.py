@@ -97,11 +97,12 @@ class Runs:
     def deliver(self, found: Found, sink: Sink) -> None:
         """Hand the values of all runs to the sink. What isn't a tensor is left out."""
         contents = [found.inside.get(value, ()) for value in self.values]
+        ports = [event.port for event in self.events]
         for run in range(max(map(len, contents), default=0)):
-            for event, arrays in zip(self.events, contents, strict=True):
+            for event, port, arrays in zip(self.events, ports, contents, strict=True):
                 call = run * self.each[event.layer] + event.call
                 if run < len(arrays) and (self.calls is None or call in self.calls):
-                    sink(event.layer, call, event.port, arrays[run])
+                    sink(event.layer, call, port, arrays[run])
 
 
 def events(analysis: Analysis, taps: Taps) -> list[Event | Runs]:

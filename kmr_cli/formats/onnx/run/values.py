@@ -127,12 +127,6 @@ def _text(array: np.ndarray) -> np.ndarray:
     return found.reshape(array.shape)
 
 
-def has_array(dtype: int) -> bool:
-    """Whether onnxruntime hands out sequences of tensors of this dtype."""
-    name = types.dtype_name(dtype)
-    return name is not None and not any(name == other for other, _ in _OTHERS.values())
-
-
 def _dtype(kind: str) -> str:
     """``tensor(bfloat16)`` -> ``bfloat16``."""
     return kind.removeprefix("tensor(").removesuffix(")")
