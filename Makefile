@@ -21,7 +21,7 @@ DEMO := kmr-inspect sample sample_models/digits.keras --layer conv1 --index 4 --
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test attack fuzz lint bench detection proof models clean
+.PHONY: help demo test browser attack fuzz lint bench detection proof models clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf 'make %-9s %s\n' "$$name" "$$what"; done
@@ -32,6 +32,9 @@ demo: .venv/demo-installed ## show sample 4 at a layer of a real model
 
 test: .venv/dev-installed ## run all tests against the installed package
 	@$(BIN)/pytest -n $(WORKERS) --dist worksteal
+
+browser: .venv/browser-installed ## test the HTML pages in a headless Chromium
+	@$(BIN)/pytest -m browser tests/browser
 
 attack: .venv/dev-installed ## run all bad files with the refusal lifted, in the sandbox
 	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -m attack tests/scan
@@ -83,4 +86,11 @@ clean: ## remove the environment and all caches
 	@$(call install,$(if $(TORCH_INDEX),--extra-index-url '$(TORCH_INDEX)') torch)
 	@$(call install,--no-build-isolation '.[dev]')
 	@$(compile)
+	@touch $@
+
+# Needs npm, which is how Chromium can be had from a package registry.
+.venv/browser-installed: scripts/fetch_browser.py constraints.txt | .venv/dev-installed
+	@echo 'fetching a headless Chromium from the npm registry into .venv'
+	@$(call install,playwright brotli)
+	@$(BIN)/python scripts/fetch_browser.py .venv/browser
 	@touch $@

@@ -64,6 +64,11 @@ def test_bad_numbers_are_named():
     assert "NaN and Inf are magenta" in found.text
 
 
+def test_numbers_keep_their_lines():
+    (text,) = page([record(np.array([[1.0, 2], [3, 4]]))]).of("pre")
+    assert text.split("\n") == ["all [[1.0000 2.0000]", "     [3.0000 4.0000]]"]
+
+
 def test_two_hundred_layers_stay_small():
     value = np.random.default_rng(0).standard_normal((32, 32, 32)).astype(np.float32)
     records = [

@@ -32,7 +32,9 @@ def element(tag: str, *content: Content, **attributes: Attribute) -> Markup:
         attributes: ``class_`` and ``for_`` without their underscore, others with ``-`` for ``_``; True for one without
             a value, False and None for none.
     """
-    names = "".join(_attribute(name, value) for name, value in attributes.items() if value not in (None, False))
+    names = "".join(
+        _attribute(name, value) for name, value in attributes.items() if value is not None and value is not False
+    )
     if tag in _VOID:
         return Markup(f"<{tag}{names}>")
     return Markup(f"<{tag}{names}>{join(content)}</{tag}>")

@@ -145,7 +145,7 @@ def _drawn(
         "svg", element("title", words), element("defs", arrow), *lines, *drawn, class_="flow", role="group",
         viewBox=f"0 0 {width:g} {height:g}", width=f"{width:g}", height=f"{height:g}",
     )  # fmt: skip
-    return element("div", picture, class_="scroll", tabindex=0, role="region", aria_label="Layers around the finding")
+    return element("div", picture, class_="scroll", tabindex=0, role="group", aria_label="Layers around the finding")
 
 
 def _line(one: _Box, other: _Box, name: str) -> Markup:

@@ -36,11 +36,13 @@
       item, state: item.dataset.state, path: item.dataset.path.toLowerCase(), name: item.querySelector(".path"),
     }));
     tools.hidden = false;
+    let before = null; // which were open when the filter began, to be put back when it ends
     const filter = () => {
       const words = search.value.trim().toLowerCase();
       const wanted = chips.filter((chip) => chip.ariaPressed === "true").map((chip) => chip.dataset.state);
       const some = words !== "" || wanted.length > 0;
       let found = 0;
+      if (some && !before) before = layers.map(({ item }) => item.querySelector(":scope > details")?.open);
       for (const layer of layers) layer.item.hidden = some;
       for (const layer of layers) {
         const fits = layer.path.includes(words) && (wanted.length === 0 || wanted.includes(layer.state));
@@ -52,6 +54,13 @@
           const inside = above.querySelector(":scope > details");
           if (some && above !== layer.item && inside) inside.open = true;
         }
+      }
+      if (!some && before) {
+        layers.forEach(({ item }, at) => {
+          const inside = item.querySelector(":scope > details");
+          if (inside) inside.open = before[at];
+        });
+        before = null;
       }
       count.textContent = some ? `${found} of ${layers.length} layers` : "";
     };

@@ -72,7 +72,7 @@ def page(command: str, title: str, content: Sequence[Content], run: Run) -> str:
 def section(title: str, *content: Content, name: str, note: str = "") -> Markup:
     """A part of the page with a heading; ``name`` is its id, which is unique on the page."""
     heading = element("h2", title, " ", element("small", note) if note else None, id=name)
-    return element("section", heading, *content, aria_labelledby=name)
+    return element("section", heading, *content)
 
 
 def terms(pairs: Sequence[tuple[str, Content]]) -> Markup:

@@ -64,8 +64,7 @@ def _head(samples: Samples) -> Markup:
         pairs.append(("trusted", "the model: loaded whatever a scan finds (--trust)"))
     pairs.append(("versions", versions(Grounds(versions=samples.versions))))
     heading = element("h1", samples.info.path, id="title")
-    return element("section", heading, terms(pairs), class_=f"verdict is-{'warn' if doubtful else 'good'}",
-                   aria_labelledby="title")  # fmt: skip
+    return element("section", heading, terms(pairs), class_=f"verdict is-{'warn' if doubtful else 'good'}")
 
 
 def _contents(records: Sequence[Record]) -> Markup:
@@ -102,22 +101,18 @@ def _record(record: Record, type_: str, name: str, pixels: int, *, numbers: bool
     if record.inputs:
         pairs.append(("from", ", ".join(record.inputs)))
     picture = picture_of(record.value)
-    drawn = (
-        None if picture is None else _drawn(fit(picture, pixels), f"{whose} at {record.layer} {record.port}", picture)
-    )
+    what = f"{whose} at {record.layer} {record.port}"
+    drawn = None if picture is None else _drawn(fit(picture, pixels), what, picture)
     lines = preview(record.value, _WIDE) if numbers and record.value.size else []
-    text = "\n".join(f"{label.ljust(12) if label else ' ' * 12}{line}".rstrip() for label, line in lines)
-    closed = (
-        element("details", element("summary", "in numbers"), element("pre", text), class_="inside") if lines else None
-    )
+    closed = _in_numbers(lines) if lines else None
     heading = element("h2", path(record.layer), f"{call} {record.port} ", element("small", f"{type_} {whose}"), id=name)
-    return element("section", heading, terms(pairs), drawn, closed, aria_labelledby=name)
+    return element("section", heading, terms(pairs), drawn, closed)
 
 
 def _in_numbers(lines: Sequence[tuple[str, str]]) -> Markup:
     room = max(len(label) for label, _ in lines) + 1
     text = lines_of("\n".join(f"{label.ljust(room)}{line}".rstrip() for label, line in lines))
-    return element("details", element("summary", "in numbers"), element("pre", text), class_="inside")
+    return element("details", element("summary", "in numbers"), element("pre", text, tabindex=0), class_="inside")
 
 
 def _drawn(picture: Picture, what: str, whole: Picture) -> Markup:
@@ -135,9 +130,8 @@ def _drawn(picture: Picture, what: str, whole: Picture) -> Markup:
     image = element(
         "img", src=data, alt=f"{words} of {what}", width=across * times, height=max(down * times, _STRIP)
     )  # fmt: skip
-    return element(
-        "figure", element("figcaption", f"{words}{scale}{alarm}"), element("div", image, class_="scroll picture")
-    )
+    caption = element("figcaption", f"{words}{scale}{alarm}")
+    return element("figure", caption, element("div", image, class_="scroll picture", tabindex=0))
 
 
 def _words(picture: Picture, shown_: int) -> str:

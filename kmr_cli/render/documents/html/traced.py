@@ -91,7 +91,7 @@ def _map(traced: Traced) -> Markup | None:
         )
     if len(values) > _ROWS:
         notes.append(element("p", f"{len(values) - _ROWS} more values; the JSON has all.", class_="soft"))
-    scroll = element("div", table, class_="scroll", tabindex=0, role="region", aria_labelledby="map")
+    scroll = element("div", table, class_="scroll", tabindex=0, role="group", aria_labelledby="map")
     return section("Every layer, every sample", *notes, scroll, name="map", note="samples from left to right")
 
 
