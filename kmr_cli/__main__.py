@@ -29,6 +29,11 @@ def main() -> None:
     except KeyboardInterrupt:  # while the first modules were imported
         sys.stderr.write("interrupted\n")
         code = 130
+    except MemoryError:  # also where an error was to be shown
+        sys.stderr.write(
+            "error: not enough memory for kmr-inspect itself (ulimit -v shows the limit of the shell, in kB)\n"
+        )
+        code = 4
     except _TerminatedError as exc:  # everything is cleaned up: now die of it as if it had not been caught
         signal.signal(exc.number, signal.SIG_DFL)
         os.kill(os.getpid(), exc.number)

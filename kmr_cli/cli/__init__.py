@@ -156,6 +156,10 @@ def _command_of(arguments: list[str]) -> str:
 def _unexpected(exc: Exception, arguments: list[str]) -> int:
     if "--debug" in arguments:
         raise exc
+    from kmr_cli.formats.common.memory import lacks_memory
+
+    if lacks_memory(exc):
+        raise MemoryError from exc  # there may be too little to say it with what shows other errors
     line = (str(exc).strip().splitlines() or [""])[0]
     complain(f"unexpected {type(exc).__name__}: {line}", "run again with --debug for the traceback")
     return ExitCode.COULD_NOT

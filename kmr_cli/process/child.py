@@ -132,7 +132,7 @@ class Child:
         given = [seconds for seconds in (patience, limits.timeout) if seconds is not None]
         deadline = time.monotonic() + min(given) if given else None
         try:
-            self._channel.send((task, dict(arguments), limits.sandbox))
+            self._channel.send((task, dict(arguments), limits.sandbox, min(given) if given else None))
             while True:
                 self._watch(limits, deadline)
                 kind, content = _message(self._channel.receive(deadline), returns)
@@ -300,6 +300,12 @@ class Child:
             self.kill()
             return nonsense("it closed the connection and kept running")
         status = self._status or 0
+        if -status == signal.SIGXCPU:
+            self.close()
+            return LimitError(
+                "the model took more processor time than allowed",
+                "give it more time with --timeout; a limit of the shell's own is shown by ulimit -t",
+            )
         cause = f"killed by {_signal_name(-status)}" if status < 0 else f"exit status {status}"
         if -status == signal.SIGKILL:
             hint = "the system may have run out of memory: try a smaller batch (--batch-size)"

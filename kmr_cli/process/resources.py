@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import sys
+import time
+from functools import cache
 from pathlib import Path
 
 from kmr_cli.errors import KmrError
@@ -23,6 +26,31 @@ def restrict() -> None:
         allowed = min((one for one in (amount, soft, hard) if one != resource.RLIM_INFINITY), default=amount)
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(what, (allowed, allowed))
+
+
+def limit_processor_time(seconds: float | None) -> None:
+    """Let this process use no more of the processors from now on than fits into some seconds of the clock.
+
+    The parent ends a child that takes too long. This ends one whose parent is stopped, or busy.
+
+    Args:
+        seconds: of the clock; None for as much as it needs.
+    """
+    import resource
+
+    soft, hard = _given_processor_time()
+    wanted = [] if seconds is None else [math.ceil(time.process_time() + seconds * (os.cpu_count() or 1)) + 1]
+    allowed = min((one for one in (*wanted, soft, hard) if one != resource.RLIM_INFINITY), default=hard)
+    with contextlib.suppress(OSError, ValueError, OverflowError):
+        resource.setrlimit(resource.RLIMIT_CPU, (allowed, hard))
+
+
+@cache
+def _given_processor_time() -> tuple[int, int]:
+    """The limits that this process started with."""
+    import resource
+
+    return resource.getrlimit(resource.RLIMIT_CPU)
 
 
 def resident(pid: int) -> int:

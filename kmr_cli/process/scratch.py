@@ -1,7 +1,8 @@
 """Folders for what a run leaves on disk: each is gone with what it was for, or swept up by a later run.
 
 A child that is killed cannot tidy up, and a parent that is killed cannot either. So the name of a folder tells whose
-it is, ``kmr-inspect-PID-NAMESPACE-…``, and every run removes those whose process is gone.
+it is, ``kmr-inspect-PID-NAMESPACE-BOOT-…``, and every run removes those whose process is gone. Numbers of processes
+are of one start of one machine, and folders may be shared.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ import re
 import shutil
 import tempfile
 import weakref
+import zlib
 from functools import cache
 from pathlib import Path
 
-_NAME = re.compile(r"kmr-inspect-(\d{1,9})-(\d+)-[a-z0-9_]+")
+_FOLDER = re.compile(r"kmr-inspect-(?P<owner>[0-9a-f-]+)-[a-z0-9_]+")
+_OWNER = re.compile(r"(\d{1,9})-(\d+-[0-9a-f]+)")
 
 
 class Scratch:
@@ -27,7 +30,7 @@ class Scratch:
 
     def __init__(self) -> None:
         _sweep_once()
-        self.path = Path(tempfile.mkdtemp(prefix=f"kmr-inspect-{os.getpid()}-{_namespace()}-"))
+        self.path = Path(tempfile.mkdtemp(prefix=f"kmr-inspect-{owner()}-"))
         self._end = weakref.finalize(self, _remove, self.path, os.getpid())
 
     def remove(self) -> None:
@@ -35,30 +38,47 @@ class Scratch:
         self._end()
 
 
-def sweep(folder: Path) -> None:
-    """Remove what processes of this user that are gone have left in a folder for temporary files."""
+def owner() -> str:
+    """What the name of a file or folder tells of the process that it belongs to, this one."""
+    return f"{os.getpid()}-{_surroundings()}"
+
+
+def remove_orphans(folder: Path, name: re.Pattern[str]) -> None:
+    """Remove what processes of this user that are gone have left in a folder.
+
+    Args:
+        folder: where.
+        name: of files and folders of this program, whole; its group ``owner`` is their :func:`owner`.
+    """
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
-            match = _NAME.fullmatch(entry.name)
-            if match is None or int(match[2]) != _namespace() or not _gone(int(match[1])):
+            match = name.fullmatch(entry.name)
+            process = _OWNER.fullmatch(match["owner"]) if match else None
+            if process is None or process[2] != _surroundings() or not _gone(int(process[1])):
                 continue
             with contextlib.suppress(OSError):
-                if entry.is_dir(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_uid == os.getuid():
+                if entry.stat(follow_symlinks=False).st_uid != os.getuid():
+                    continue
+                if entry.is_dir(follow_symlinks=False):
                     shutil.rmtree(entry.path, ignore_errors=True)
+                elif entry.is_file(follow_symlinks=False):
+                    os.unlink(entry.path)  # noqa: PTH108
 
 
 @cache
 def _sweep_once() -> None:
-    sweep(Path(tempfile.gettempdir()))
+    remove_orphans(Path(tempfile.gettempdir()), _FOLDER)
 
 
 @cache
-def _namespace() -> int:
-    """What the process numbers are of: containers may share a folder, and not their processes."""
+def _surroundings() -> str:
+    """What the numbers of processes are of: containers have their own, and so has every start of a machine."""
     try:
-        return os.stat("/proc/self/ns/pid").st_ino  # noqa: PTH116
+        namespace = os.stat("/proc/self/ns/pid").st_ino  # noqa: PTH116
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")[:8]
     except OSError:
-        return 0
+        return f"0-{zlib.crc32(os.uname().nodename.encode()):x}"
+    return f"{namespace}-{boot}"
 
 
 def _gone(pid: int) -> bool:

@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from kmr_cli.errors import KmrError
+from kmr_cli.formats.common.memory import MORE_MEMORY, lacks_memory
 from kmr_cli.process.channel import Channel
 from kmr_cli.process.orphan import WATCH
-from kmr_cli.process.resources import restrict
+from kmr_cli.process.resources import limit_processor_time, restrict
 from kmr_cli.process.search_path import leave_out_current_folder
 
 Notify = Callable[[str, str], None]
@@ -46,12 +47,13 @@ def answer_all(tasks: Mapping[str, Task], channel: Channel) -> int:
 
     while True:
         try:
-            task, arguments, containment = channel.receive()
+            task, arguments, containment, seconds = channel.receive()
         except EOFError:
             return 0
         sessions.OPEN.containment = containment
         if containment == "off":  # what is run reads files of the user, as they know them
             os.environ["HOME"] = os.environ.get(USERS_HOME, os.environ["HOME"])
+        limit_processor_time(seconds)
         answer = _answer(tasks[task], arguments, lambda kind, text: channel.send((kind, text[:LONGEST_LINE])))
         try:
             channel.send(answer)
@@ -76,11 +78,11 @@ def _answer(task: Task, arguments: dict[str, Any], report: Notify) -> tuple[str,
         _print_traceback()
         places = (getattr(exc, "layer", None), getattr(exc, "after", None))
         return _failure(type(exc).__name__, exc.message, exc.hint, places)
-    except MemoryError:
-        _print_traceback()
-        return _failure("ModelRunError", "not enough memory to run the model", "try a smaller batch (--batch-size)")
     except Exception as exc:
         _print_traceback()
+        if lacks_memory(exc):
+            hint = f"try a smaller batch (--batch-size), or {MORE_MEMORY}"
+            return _failure("LimitError", "not enough memory to read the model, or to run it", hint)
         line = (str(exc).strip().splitlines() or [""])[0]
         message = f"unexpected {type(exc).__name__}: {line}"
         return _failure("KmrError", message, "run again with --debug for the traceback")

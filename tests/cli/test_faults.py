@@ -13,6 +13,7 @@ import pytest
 from zoo.samples import HOME, python
 
 from kmr_cli.errors import OutputError
+from kmr_cli.process import scratch
 from kmr_cli.render.files.write import write_whole
 
 STAGES = {
@@ -38,11 +39,7 @@ def hang(*given, **more):
 {stage}
 program.main()
 """
-CASES = [
-    ("describe", signal.SIGINT), ("describe", signal.SIGKILL), ("scan", signal.SIGHUP), ("load", signal.SIGTERM),
-    ("run", signal.SIGINT), ("run", signal.SIGKILL), ("write", signal.SIGINT), ("write", signal.SIGHUP),
-    ("write", signal.SIGKILL),
-]  # fmt: skip
+SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL]
 
 
 def gone(pid):
@@ -62,7 +59,8 @@ def until(true, seconds=20.0):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc")
-@pytest.mark.parametrize(("stage", "number"), CASES, ids=lambda value: getattr(value, "name", value))
+@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
+@pytest.mark.parametrize("stage", STAGES)
 def test_a_signal_ends_it_and_leaves_nothing(stage, number, tmp_path):
     told, temporary, place = (tmp_path / name for name in ("told", "tmp", "place"))
     temporary.mkdir()
@@ -92,7 +90,10 @@ def test_a_signal_ends_it_and_leaves_nothing(stage, number, tmp_path):
     if number == signal.SIGKILL:
         assert len(list(temporary.iterdir())) == (stage != "write")  # nobody was there to remove the child's folder
         assert [one.name for one in place.iterdir() if not one.name.startswith(".o.npz.")] == []
+        assert len(list(place.iterdir())) == (stage == "write")  # nor what was half-written
         python("-c", "from kmr_cli.process.scratch import Scratch; Scratch()", TMPDIR=str(temporary))
+        write_whole(place / "other.json", lambda path: path.write_text("new"), overwrite=False)
+        assert [one.name for one in place.iterdir()] == ["other.json"]
     else:
         assert list(place.iterdir()) == []
     assert list(temporary.iterdir()) == []
@@ -123,6 +124,23 @@ def test_a_disk_that_is_full_only_when_all_is_written(tmp_path, monkeypatch):
     with pytest.raises(OutputError, match="No space left on device"):
         write_whole(tmp_path / "o.json", lambda path: path.write_text("new"), overwrite=False)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_only_what_is_half_written_of_runs_that_are_gone_is_removed(tmp_path):
+    with subprocess.Popen([sys.executable, "-c", ""]) as done:
+        done.wait()
+    mine = scratch.owner()
+    dead = mine.replace(str(os.getpid()), str(done.pid), 1)
+    kept = [
+        f".o.json.{mine}.abcdefgh.tmp", f".o.json.{dead}0.abcdefgh.tmp", f"o.json.{dead}.abcdefgh.tmp",
+        f".o.json.{dead}.abcdefgh.tmp~", ".o.json.abcdefgh.tmp",
+    ]  # fmt: skip
+    for name in (*kept, f".o.json.{dead}.abcdefgh.tmp", f".{'n' * 20}.{dead}.abc_efg8.tmp"):
+        (tmp_path / name).write_text("half")
+    write_whole(
+        tmp_path / ("漢" * 85), lambda path: path.write_text("new"), overwrite=False
+    )  # as long as a name can be
+    assert {one.name for one in tmp_path.iterdir()} == {*kept, "漢" * 85}
 
 
 @pytest.mark.parametrize("overwrite", [True, False])

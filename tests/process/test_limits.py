@@ -2,6 +2,7 @@
 
 import os
 import resource
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -62,6 +63,61 @@ def test_what_the_project_decides_holds_for_commands_that_only_read(command, tmp
     monkeypatch.chdir(tmp_path)
     assert run([command, str(MODEL), *(["-l", "*", "-i", "0"] if command == "sample" else [])]) == 4
     assert "more memory than the 1 MiB allowed" in capsys.readouterr().err
+
+
+def test_processor_time_has_the_limit_of_the_clock(importing):
+    said = importing("raise RuntimeError(resource.getrlimit(resource.RLIMIT_CPU)[0] - time.process_time())")
+    with open_model(MODEL, imports=said, timeout=50) as model, pytest.raises(KmrError) as raised:
+        model.sample("conv2", 0)
+    left = float(raised.value.message.partition("RuntimeError: ")[2])
+    assert 49 < left / (os.cpu_count() or 1) < 53
+
+
+def test_who_takes_more_processor_time_is_ended_by_the_system(importing):
+    """As where nobody looks at the clock."""
+    spin = importing(
+        "most = int(time.process_time()) + 1\n"
+        "resource.setrlimit(resource.RLIMIT_CPU, (most, resource.getrlimit(resource.RLIMIT_CPU)[1]))\n"
+        "while True: pass\n"
+    )
+    with open_model(MODEL, imports=spin) as model, pytest.raises(LimitError, match="more processor time than allowed"):
+        model.sample("conv2", 0)
+
+
+@pytest.mark.parametrize("seconds", [None, 10])
+def test_a_lower_limit_of_processor_time_stays(monkeypatch, seconds):
+    given = {resource.RLIMIT_CPU: (5, 100)}
+    monkeypatch.setattr(resource, "getrlimit", given.__getitem__)
+    monkeypatch.setattr(resource, "setrlimit", given.__setitem__)
+    resources._given_processor_time.cache_clear()
+    resources.limit_processor_time(seconds)
+    resources._given_processor_time.cache_clear()
+    assert given == {resource.RLIMIT_CPU: (5, 100)}
+
+
+FRAMEWORKS = {"digits.keras": "keras", "digits_savedmodel": "tensorflow", "windows.pt": "torch", "windows.pt2": "torch"}
+LACKING = """
+import resource, sys
+import kmr_cli.__main__ as program, kmr_cli.process.served as home
+def little(seconds):  # in the child, as it gets to work
+    pages = int(open("/proc/self/statm").read().split()[0])
+    most = pages * resource.getpagesize() + 150_000_000  # their libraries alone are larger
+    resource.setrlimit(resource.RLIMIT_AS, (most, resource.getrlimit(resource.RLIMIT_AS)[1]))
+home.limit_processor_time = little
+program.main()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc")
+@pytest.mark.parametrize("name", FRAMEWORKS)
+def test_too_little_memory_for_a_framework_is_not_a_missing_one(name):
+    done = subprocess.run(
+        [sys.executable, "-c", LACKING, "sample", str(SAMPLES / name), "-l", "head", "-i", "0", "--shape", "8,8,1"],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 4
+    assert f"error: not enough memory to import {FRAMEWORKS[name]}" in done.stderr.splitlines()
+    assert "ulimit -v" in done.stderr
 
 
 def test_what_a_child_may_do(importing):

@@ -11,7 +11,7 @@ import pytest
 
 from kmr_cli.process import scratch
 from kmr_cli.process.child import Child
-from kmr_cli.process.scratch import Scratch, sweep
+from kmr_cli.process.scratch import Scratch, remove_orphans
 
 HOLD = """
 import tempfile, time
@@ -54,12 +54,15 @@ def test_a_folder_is_gone_with_what_it_was_for(place):
 
 
 def test_only_folders_of_processes_that_are_gone_are_swept(place, dead):
-    here = scratch._namespace()
+    here = scratch._surroundings()
+    namespace, _, boot = here.partition("-")
     stale = place / f"kmr-inspect-{dead}-{here}-abc"
     kept = [
         place / f"kmr-inspect-{os.getpid()}-{here}-abc",
         place / "kmr-inspect-1-0-abc",  # process 1 lives, and is of another user as a rule
-        place / f"kmr-inspect-{dead}-{here + 1}-abc",  # of another container
+        place / f"kmr-inspect-{dead}-{int(namespace) + 1}-{boot}-abc",  # of another container
+        place / f"kmr-inspect-{dead}-{namespace}-0{boot[1:-1]}g-abc",
+        place / f"kmr-inspect-{dead}-{namespace}-{boot[::-1]}f-abc",  # of another machine, or another start of it
         place / f"kmr-inspect-{dead}",
         place / f"my-kmr-inspect-{dead}-{here}-abc",
     ]
@@ -68,7 +71,7 @@ def test_only_folders_of_processes_that_are_gone_are_swept(place, dead):
         (folder / "file").touch()
     (place / "precious").mkdir()
     (place / f"kmr-inspect-{dead}-{here}-link").symlink_to("precious")
-    sweep(place)
+    remove_orphans(place, scratch._FOLDER)
     assert not stale.exists()
     assert all((folder / "file").exists() for folder in kept)
     assert (place / "precious").is_dir()

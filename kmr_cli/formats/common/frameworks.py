@@ -13,7 +13,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
-from kmr_cli.errors import MissingFrameworkError, ModelLoadError
+from kmr_cli.errors import LimitError, MissingFrameworkError, ModelLoadError
+from kmr_cli.formats.common.memory import MORE_MEMORY, lacks_memory
 
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "ABSL_MIN_LOG_LEVEL": "3", "GRPC_VERBOSITY": "ERROR", "GLOG_minloglevel": "3"}
 """Environment that silences what the frameworks' C++ parts print while they start."""
@@ -30,6 +31,7 @@ def require(module: str, extra: str) -> ModuleType:
 
     Raises:
         MissingFrameworkError: it is not installed, or installed and broken; the hint is what to type.
+        LimitError: there is too little memory for it.
     """
     if module in sys.modules:
         return sys.modules[module]
@@ -41,12 +43,20 @@ def require(module: str, extra: str) -> ModuleType:
             warnings.simplefilter("ignore")
             with quiet_stderr():
                 return importlib.import_module(module)
+    except MemoryError as exc:
+        raise _no_memory(module) from exc
     except ModuleNotFoundError as exc:
         missing = exc.name or module
         what = module if missing.split(".")[0] == module.split(".")[0] else f"{module} needs {missing}, which"
         raise MissingFrameworkError(f"{what} is not installed", hint) from exc
     except ImportError as exc:
+        if lacks_memory(exc):
+            raise _no_memory(module) from exc
         raise MissingFrameworkError(f"{module} is installed but cannot be imported ({exc})", hint) from exc
+
+
+def _no_memory(module: str) -> LimitError:
+    return LimitError(f"not enough memory to import {module}", MORE_MEMORY)
 
 
 def how_to_install(extra: str) -> str:

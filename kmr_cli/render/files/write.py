@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from kmr_cli.errors import OutputError
+from kmr_cli.process.scratch import owner, remove_orphans
+
+_LONGEST = 20
+"""Characters of a file's name that its temporary file's has too: a name has at most 255 bytes."""
+_TEMPORARY = re.compile(r"\..{1,20}\.(?P<owner>[0-9a-f-]+)\.[a-z0-9_]+\.tmp", re.DOTALL)
 
 
 def refuse_place(path: Path, *, overwrite: bool) -> None:
@@ -61,8 +67,8 @@ def _target(path: Path) -> Path:
 def write_whole(path: Path, write: Callable[[Path], None], *, overwrite: bool) -> None:
     """Have ``write`` fill a temporary file beside ``path``, then move it into place.
 
-    An interruption at any moment leaves the old file or the new one, never half of one. A link stays, and the file
-    that it leads to is replaced.
+    An interruption at any moment leaves the old file or the new one, never half of one. What a run that was killed has
+    left beside it is removed. A link stays, and the file that it leads to is replaced.
 
     Args:
         path: the final place.
@@ -76,7 +82,9 @@ def write_whole(path: Path, write: Callable[[Path], None], *, overwrite: bool) -
     target = _target(path)
     temporary: Path | None = None
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.name[:100]}.", suffix=".tmp", dir=target.parent)
+        remove_orphans(target.parent, _TEMPORARY)
+        prefix = f".{target.name[:_LONGEST]}.{owner()}."
+        handle, name = tempfile.mkstemp(prefix=prefix, suffix=".tmp", dir=target.parent)
         temporary = Path(name)
         os.close(handle)
         write(temporary)
