@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from kmr_cli.api.scanning import scan_model
     from kmr_cli.batch.request import Data, GivenShapes
     from kmr_cli.config.policy import Policy
+    from kmr_cli.config.reading import InputFiles, InputFunction
     from kmr_cli.config.samples import Index
     from kmr_cli.config.tolerance import Tolerance, Tolerances
     from kmr_cli.errors import (
@@ -73,6 +74,8 @@ __all__ = [
     "Finding",
     "GivenShapes",
     "Index",
+    "InputFiles",
+    "InputFunction",
     "KmrError",
     "LayerError",
     "LayerInfo",
@@ -116,6 +119,7 @@ _MODULES = {
     "kmr_cli.api.scanning": ("scan_model",),
     "kmr_cli.batch.request": ("Data", "GivenShapes"),
     "kmr_cli.config.policy": ("Policy",),
+    "kmr_cli.config.reading": ("InputFiles", "InputFunction"),
     "kmr_cli.config.samples": ("Index",),
     "kmr_cli.config.tolerance": ("Tolerance", "Tolerances"),
     "kmr_cli.errors": (

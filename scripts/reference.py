@@ -26,7 +26,8 @@ TITLES = {
     "Functions": ("open_model", "check_batch_axis", "compare_models", "compare_with_snapshot", "write_snapshot",
                   "scan_model"),
     "A model": ("Model", "ModelInfo", "LayerInfo", "TensorSpec"),
-    "What you can ask for": ("Data", "Index", "Shapes", "GivenShapes", "Policy", "Tolerance", "Tolerances"),
+    "What you can ask for": ("Data", "InputFiles", "InputFunction", "Index", "Shapes", "GivenShapes", "Policy",
+                              "Tolerance", "Tolerances"),
     "What comes back": ("Record", "BatchIndex", "Report", "Finding", "OutputVerdict", "StructuralProof", "OutputClaim",
                         "Snapshot", "Comparison", "ScanReport", "Trace", "TracedValue"),
     "Errors": (

@@ -10,6 +10,7 @@ import numpy as np
 
 from kmr_cli.api.opened import Opened
 from kmr_cli.batch.fit import GivenInput, fit
+from kmr_cli.batch.from_function import from_function
 from kmr_cli.batch.given import batch_size, from_arrays, read_files
 from kmr_cli.batch.request import BatchRequest
 from kmr_cli.batch.synthetic import CHECKED, choose_batch_size, synthesize
@@ -18,7 +19,7 @@ from kmr_cli.config.arguments import refuse_size_and_seed
 from kmr_cli.config.samples import Index, least_size, resolve_index
 from kmr_cli.errors import BatchError
 from kmr_cli.evidence.passes import SINGLY
-from kmr_cli.formats.facts import without_inputs
+from kmr_cli.formats.facts import channels_first, without_inputs
 
 _MOST_INPUT = 4 * 10**9
 """Bytes of a batch that is run only because its size was asked for."""
@@ -39,7 +40,7 @@ def make_batch(opened: Opened, asked: BatchRequest, index: Index = 0) -> tuple[A
         BatchError: the request does not fit the model.
     """
     refuse_size_and_seed(asked.size, asked.seed)
-    given = [] if asked.synthetic else _given(asked)
+    given = [] if asked.synthetic else _given(opened, asked)
     opened.admit({one.name for one in given if one.name} | {name for name in asked.shapes if name})
     info, size = opened.info, asked.size
     if info.unfit is not None:
@@ -121,8 +122,12 @@ def _synthetic(opened: Opened, asked: BatchRequest, index: Index) -> Arrays:
     return batch
 
 
-def _given(asked: BatchRequest) -> list[GivenInput]:
-    return read_files(asked.files) if asked.files else from_arrays(asked.data)
+def _given(opened: Opened, asked: BatchRequest) -> list[GivenInput]:
+    if asked.function is not None:
+        return from_function(asked.function)
+    if not asked.files:
+        return from_arrays(asked.data)
+    return read_files(asked.files, asked.reading, channels_first=channels_first(opened.info.format))
 
 
 def _split(batch: Arrays, size: int) -> tuple[Arrays, Arrays]:

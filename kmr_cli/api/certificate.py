@@ -14,6 +14,7 @@ from kmr_cli.api.certificate_file import Certificate
 from kmr_cli.api.grounds import Digests
 from kmr_cli.api.model import Model
 from kmr_cli.api.versions import versions_of
+from kmr_cli.batch.request import Data
 from kmr_cli.config.constants import constants_of
 from kmr_cli.config.limits import NONE, Limits
 from kmr_cli.config.policy import Policy
@@ -34,10 +35,10 @@ class Again:
     """That the passes shall be run again, and on what.
 
     Attributes:
-        inputs: npy or npz files, as on the command line; none for synthetic data.
+        data: as for :meth:`kmr_cli.Model.check_batch_axis`; None for synthetic data.
     """
 
-    inputs: tuple[str, ...] = ()
+    data: Data = None
 
 
 def verify(
@@ -138,14 +139,14 @@ def _files(certificate: Certificate, model: Path) -> Iterator[CertificateLine]:
 # -- the proof
 
 
-def _data_of_proof(model: Model, again: Again | None) -> tuple[str, ...] | None:
+def _data_of_proof(model: Model, again: Again | None) -> Data:
     """What the proof is made again with, nothing for most formats; None where it takes data and there are none."""
     if not proven_with_data(model.info.format):  # whatever the certificate says
         return ()
-    return (again and again.inputs) or None
+    return None if again is None else again.data
 
 
-def _proof(certificate: Certificate, model: Model, data: tuple[str, ...] | None) -> Iterator[CertificateLine]:
+def _proof(certificate: Certificate, model: Model, data: Data) -> Iterator[CertificateLine]:
     said = certificate.predicate["proof"]
     if said is None:
         yield _line("stated", "no proof: the verdict rests on passes alone")
@@ -240,7 +241,7 @@ def _run_again(certificate: Certificate, model: Model, again: Again) -> Report:
     said = certificate.predicate["evidence"]
     sizes, data = said["batch_sizes"], said["data"] or {}
     return model.check_batch_axis(
-        again.inputs or None,
+        again.data,
         policy=_policy(certificate),
         size=sizes[0] if sizes else None,
         seed=data.get("seed", 0),

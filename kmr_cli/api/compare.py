@@ -101,7 +101,7 @@ def compare_with_snapshot(
             mine = as_version_1(now) if before.schema == 1 else now
             return compare(mine, before, tolerances, policy=policy, values=values, same_data=same_data), now
 
-    groundwork: Groundwork[Comparison] = Groundwork(opened(model), asked, baseline=path)
+    groundwork: Groundwork[Comparison] = Groundwork(opened(model), asked, (arrays, spare), baseline=path)
     with groundwork:
         result, now = compared(repeat=False)
         if result.verdict == "fail":  # is it chance? Nobody is accused before the batch was run again
@@ -154,7 +154,7 @@ def compare_models(
     arrays, spare = _batch_for(opened(model), opened(other), asked)
     others = _fed_like(arrays, other.info)
     others_spare = None if spare is None else _fed_like(spare, other.info)
-    groundwork: Groundwork[Comparison] = Groundwork(opened(model), asked, baseline=opened(other))
+    groundwork: Groundwork[Comparison] = Groundwork(opened(model), asked, (arrays, spare), baseline=opened(other))
     with groundwork, _Folder() as mine, _Folder() as theirs:
 
         def run_model() -> Snapshot:
@@ -213,7 +213,8 @@ def _refuse_source(before: Snapshot, path: Path, batch: Data) -> None:
     if before.source == "synthetic" and batch is not None:
         raise SnapshotError(f"{path}: was taken on synthetic data", "leave out --input, or take a snapshot with it")
     if before.source != "synthetic" and batch is None:
-        same = "give the same arrays" if before.source == "arrays" else f"give the same data: --input {before.source}"
+        option = "" if before.source.startswith("--") else "--input "
+        same = "give the same arrays" if before.source == "arrays" else f"give the same data: {option}{before.source}"
         raise SnapshotError(f"{path}: was taken on {before.source}", same)
 
 

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Generic, TypeVar
 
+import numpy as np
+
+from kmr_cli.api.batches import Arrays
 from kmr_cli.api.opened import Opened
 from kmr_cli.api.versions import versions_of
-from kmr_cli.batch.given import split_argument
+from kmr_cli.batch.files.images import pictures_in
+from kmr_cli.batch.files.source import parse
 from kmr_cli.batch.request import BatchRequest
 from kmr_cli.formats.files import inside
 from kmr_cli.records import Comparison, DataSource, FileDigest, Report
@@ -29,10 +33,11 @@ class Digests:
     """SHA-256 of files, taken in a thread while the model runs in its own process. Use it as a context manager.
 
     Args:
-        files: name in the report -> path, by what they are to the verdict: ``model``, ``baseline``, ``data``.
+        files: name in the report -> path, by what they are to the verdict: ``model``, ``baseline``, ``data``; of
+            several files together, their paths; of what isn't to be read, None.
     """
 
-    def __init__(self, files: Mapping[str, Mapping[str, Path]]) -> None:
+    def __init__(self, files: Mapping[str, Mapping[str, Path | Sequence[Path] | None]]) -> None:
         self._files = files
         self._found: dict[str, tuple[FileDigest, ...]] = {}
         self._left = threading.Event()
@@ -47,9 +52,18 @@ class Digests:
         for what, files in self._files.items():
             self._found[what] = tuple(FileDigest(name, self._digest(path)) for name, path in files.items())
 
-    def _digest(self, path: Path) -> str | None:
-        """In hexadecimal; None where nothing can be read, or nobody waits for it any more."""
+    def _digest(self, path: Path | Sequence[Path] | None) -> str | None:
+        """In hexadecimal; None where nothing can be read, or nobody waits for it any more.
+
+        Of several files it is that of the lines that ``sha256sum`` prints of them, in their folder.
+        """
         digest = hashlib.sha256()
+        if path is None:
+            return None
+        if not isinstance(path, Path):
+            for one in path:
+                digest.update(f"{self._digest(one)}  {one.name}\n".encode("utf-8", "surrogateescape"))
+            return digest.hexdigest()
         try:
             if not path.is_file():  # a pipe would be emptied, and a device never ends
                 return None
@@ -78,13 +92,21 @@ class Groundwork(Generic[Judged]):
     Args:
         model: that is judged.
         asked: the batch; None where nothing is run.
+        fed: what it is: the arrays, and the rows that serve as replacements.
         baseline: what it is compared with: another model, or the path of a snapshot.
     """
 
-    def __init__(self, model: Opened, asked: BatchRequest | None, *, baseline: Opened | Path | None = None) -> None:
-        self._asked = asked
-        given = [] if asked is None else [split_argument(text)[1] for text in asked.files]
-        files = {"model": files_of(model), "data": {name: Path(name) for name in given}}
+    def __init__(
+        self,
+        model: Opened,
+        asked: BatchRequest | None,
+        fed: Sequence[Arrays | None] = (),
+        *,
+        baseline: Opened | Path | None = None,
+    ) -> None:
+        self._asked, self._fed = asked, [arrays for arrays in fed if arrays is not None]
+        files: dict[str, Mapping[str, Path | Sequence[Path] | None]] = {"model": files_of(model)}
+        files["data"] = {} if asked is None else _data_files(asked)
         if isinstance(baseline, Path):
             files["baseline"] = {baseline.name: baseline}
         elif baseline is not None:
@@ -110,7 +132,17 @@ class Groundwork(Generic[Judged]):
 
     def _data(self) -> DataSource | None:
         asked = self._asked
-        return None if asked is None else DataSource(asked.kind, self._digests.of("data"), asked.seed)
+        if asked is None:
+            return None
+        partly = asked.reading.rows is not None or asked.function is not None
+        return DataSource(
+            asked.kind,
+            self._digests.of("data"),
+            asked.seed,
+            asked.reading.options,
+            asked.function or "",
+            digest_of(self._fed) if partly else None,
+        )
 
     def __enter__(self) -> Groundwork[Judged]:
         self._digests.__enter__()
@@ -118,6 +150,35 @@ class Groundwork(Generic[Judged]):
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, at: TracebackType | None) -> None:
         self._digests.__exit__(kind, exc, at)
+
+
+def _data_files(asked: BatchRequest) -> dict[str, Path | Sequence[Path] | None]:
+    """The files of a batch as they were given; those of which only rows are read aren't read for a digest either."""
+    found: dict[str, Path | Sequence[Path] | None] = {}
+    for argument in asked.files:
+        path = parse(argument).path
+        if path.is_dir():
+            pictures = pictures_in(path)
+            found[str(path)] = (
+                pictures[asked.reading.chosen.within(len(pictures), path)] if len(asked.files) == 1 else pictures
+            )
+        else:
+            found[str(path)] = path if asked.reading.rows is None else None
+    return found
+
+
+def digest_of(batches: Sequence[Arrays]) -> str:
+    """SHA-256 of batches: of every input its name, dtype and shape, a line, and then its values, in the order of C."""
+    digest = hashlib.sha256()
+    for batch in batches:
+        for name, array in batch.items():
+            digest.update(f"{name} {array.dtype} {array.shape}\n".encode("utf-8", "surrogateescape"))
+            if array.dtype == object:
+                for text in array.ravel().tolist():
+                    digest.update(len(text).to_bytes(8, "little") + text)
+            else:
+                digest.update(np.ascontiguousarray(array).data.cast("B") if array.size else b"")
+    return digest.hexdigest()
 
 
 def files_of(model: Opened) -> dict[str, Path]:

@@ -414,7 +414,7 @@ class Model:
         arguments = {
             "info": self.info, "batch": arrays, "spare": spare, "policy": policy, "seed": seed, "prove": proof,
         }  # fmt: skip
-        groundwork: Groundwork[Report] = Groundwork(self._opened, asked)
+        groundwork: Groundwork[Report] = Groundwork(self._opened, asked, (arrays, spare))
         with groundwork, advised(self.info, synthetic=asked.synthetic, shapes=asked.shapes):
             report: Report = groundwork.complete(self._opened.run("check_batch_axis", arguments, training=training))
         return replace(report, not_examined=(*report.not_examined, *others(self.info)))

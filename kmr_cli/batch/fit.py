@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,9 @@ from kmr_cli.records import Shape, TensorSpec
 Notice = Callable[[str], None]
 """Receives one line for the user that is not an error."""
 
+Made = Callable[[TensorSpec, Notice], np.ndarray]
+"""Makes the array for an input, of a file that has to know what the input takes, or that is large."""
+
 
 @dataclass(frozen=True)
 class GivenInput:
@@ -26,14 +30,16 @@ class GivenInput:
     Attributes:
         name: the input it is for, or None where the user did not say.
         source: where it came from, for messages.
-        array: the values.
-        container: it came with others from one npz file, where arrays that the model does not want are normal.
+        array: the values, or what makes them once it is known which input they are for.
+        container: it came with others from one file, where arrays that the model does not want are normal.
+        joined: all columns of a table side by side, for the one input of a model that takes none of them by its name.
     """
 
     name: str | None
     source: str
-    array: np.ndarray
+    array: np.ndarray | Made
     container: bool = False
+    joined: bool = False
 
 
 def fit(
@@ -112,10 +118,12 @@ def _assign(given: list[GivenInput], specs: tuple[TensorSpec, ...], notice: Noti
         name, item = lone
         assigned[name] = item
         extra = [other for other in extra if other is not item]
+    used = {item.source for item in assigned.values() if item.joined}
     _refuse_missing(given, assigned, wanted)
     _refuse_unwanted(extra, wanted)
-    if extra:
-        notice(f"{extra[0].source.rpartition(':')[0]}: left out {listed(item.name or '' for item in extra)}")
+    left = [item for item in extra if item.container and item.source.rpartition(":")[0] not in used]
+    if left:
+        notice(f"{left[0].source.rpartition(':')[0]}: left out {listed(item.name or '' for item in left)}")
     return assigned
 
 
@@ -124,7 +132,7 @@ def _by_name(given: list[GivenInput], wanted: list[str]) -> tuple[dict[str, Give
     assigned: dict[str, GivenInput] = {}
     extra: list[GivenInput] = []
     for item in given:
-        if item.name not in wanted:
+        if item.name not in wanted or item.joined:
             extra.append(item)
         elif item.name in assigned:
             raise BatchError(f"input {item.name!r} is given twice: {assigned[item.name].source} and {item.source}")
@@ -139,20 +147,27 @@ def _lone(assigned: dict[str, GivenInput], extra: list[GivenInput], wanted: list
     An array needs no name where there is one choice, and the name that a lone array has in its file is a detail.
     """
     missing = [name for name in wanted if name not in assigned]
-    unnamed = [item for item in extra if item.name is None or (":" in item.source and not item.container)]
+    unnamed = [item for item in extra if _needs_no_name(item, alone=len(wanted) == 1)]
     return (missing[0], unnamed[0]) if len(missing) == len(unnamed) == 1 else None
+
+
+def _needs_no_name(item: GivenInput, *, alone: bool) -> bool:
+    """Whether it may be for whichever input has no data; ``alone`` if the model has but one input."""
+    if item.joined:
+        return alone
+    return item.name is None or (":" in item.source and not item.container)
 
 
 def _refuse_missing(given: list[GivenInput], assigned: dict[str, GivenInput], wanted: list[str]) -> None:
     missing = [name for name in wanted if name not in assigned]
     if missing:
-        have = listed(item.name or item.source for item in given)
+        have = listed(item.name or item.source for item in given if not item.joined)
         raise BatchError(f"no data for input {listed(missing)} (given: {have})", _how_to_name(given, wanted))
 
 
 def _refuse_unwanted(extra: list[GivenInput], wanted: list[str]) -> None:
     """What came with others from one file is left out instead."""
-    names = [item.name or item.source for item in extra if not item.container]
+    names = [item.name or item.source for item in extra if not (item.container or item.joined)]
     if names:
         near = [match for name in names for match in difflib.get_close_matches(name, wanted, n=1)]
         raise BatchError(
@@ -172,17 +187,17 @@ def _how_to_name(given: list[GivenInput], wanted: list[str]) -> str:
 
 
 def _checked(item: GivenInput, spec: TensorSpec, notice: Notice) -> np.ndarray:
-    array = item.array
+    array = item.array if isinstance(item.array, np.ndarray) else item.array(spec, notice)
     expected = declared_shape(spec, array.ndim)
     if expected is not None:
-        _check_shape(item, spec.name, expected)
+        _check_shape(array, item.source, spec.name, expected)
     if array.ndim == 0:
         raise BatchError(f"input {spec.name!r}: a single number, but samples lie along axis 0 ({item.source})")
     if declared_dtype(spec, array.dtype) is not None:
-        array = _cast(item, spec, notice)
+        array = _cast(array, item.source, spec, notice)
     elif array.dtype.kind in _TEXT:
         if not _is_text(array):
-            raise _objects(item, spec)
+            raise _objects(array, item.source, spec)
         array = as_bytes(array)
     if spec.limit is not None and "limit" not in spec.presumed and array.size and array.dtype.kind in "iuf":
         low, high = int(array.min()), int(array.max())
@@ -210,8 +225,8 @@ def declared_dtype(spec: TensorSpec, given: np.dtype[np.generic]) -> str | None:
     return None
 
 
-def _check_shape(item: GivenInput, name: str, expected: Shape) -> None:
-    given = item.array.shape
+def _check_shape(array: np.ndarray, source: str, name: str, expected: Shape) -> None:
+    given = array.shape
     if len(given) == len(expected) and all(e is None or e == g for e, g in zip(expected[1:], given[1:], strict=True)):
         return
     hint = None
@@ -221,16 +236,16 @@ def _check_shape(item: GivenInput, name: str, expected: Shape) -> None:
     elif len(given) == len(expected) and sorted(given[1:]) == sorted(e or -1 for e in rest):
         hint = "the axes are in another order: numpy.transpose or numpy.moveaxis"
     raise BatchError(
-        f"input {name!r}: expected shape {show_shape(expected)}, given {show_shape(given)} ({item.source})", hint
+        f"input {name!r}: expected shape {show_shape(expected)}, given {show_shape(given)} ({source})", hint
     )
 
 
-def _cast(item: GivenInput, spec: TensorSpec, notice: Notice) -> np.ndarray:
-    array, dtype = item.array, spec.dtype
+def _cast(array: np.ndarray, source: str, spec: TensorSpec, notice: Notice) -> np.ndarray:
+    dtype = spec.dtype
     given = "string" if array.dtype.kind in _TEXT else str(array.dtype)
     if given == "string" and not _is_text(array):
-        raise _objects(item, spec)
-    problem = BatchError(f"input {spec.name!r}: expected {dtype}, given {given} ({item.source})")
+        raise _objects(array, source, spec)
+    problem = BatchError(f"input {spec.name!r}: expected {dtype}, given {given} ({source})")
     if dtype == "string":
         if given != "string":
             problem.hint = "give the text itself, as an array of strings"
@@ -271,12 +286,21 @@ def _is_text(array: np.ndarray) -> bool:
     return array.dtype.kind != "O" or all(isinstance(value, (str, bytes)) for value in array.ravel().tolist())
 
 
-def _objects(item: GivenInput, spec: TensorSpec) -> BatchError:
-    kinds = {type(value).__name__ for value in item.array.ravel().tolist() if not isinstance(value, (str, bytes))}
+def _objects(array: np.ndarray, source: str, spec: TensorSpec) -> BatchError:
+    kinds = {type(value).__name__ for value in array.ravel().tolist() if not isinstance(value, (str, bytes))}
     return BatchError(
         f"input {spec.name!r}: an array of Python objects ({', '.join(sorted(kinds)[:3])}), neither numbers nor text"
-        f" ({item.source})",
+        f" ({source})",
         f"convert it: array.astype({'str' if spec.dtype == 'string' else repr(spec.dtype or 'float32')})",
+    )
+
+
+def has_fields(source: Path | str, dtype: np.dtype[Any]) -> BatchError:
+    """The error for a structured array."""
+    fields = ", ".join(dtype.names or ())
+    return BatchError(
+        f"{source}: a structured array, with the fields {fields}, where a tensor is needed",
+        "numpy.lib.recfunctions.structured_to_unstructured makes one axis of them; or save each field as an array",
     )
 
 

@@ -1,4 +1,4 @@
-"""What is given in place of an array file: told by its first bytes, with what to type to get an array out of it."""
+"""What is given in place of a file of data: told by its first bytes, with what to type to get an array out of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from kmr_cli.errors import BatchError
 
 HEAD = 132
 """Bytes of a file that tell what it is."""
-_ARRAYS = (b"\x93NUMPY", b"PK")
 
 
 class _Kind(NamedTuple):
@@ -20,34 +19,20 @@ class _Kind(NamedTuple):
     """A Python expression that gives the array; ``{file}`` stands for the file's name as a literal."""
 
 
-_PICTURE = "numpy.stack([PIL.Image.open({file})])"
 _TORCH = "torch.load({file}).numpy()"
 _GZIP = _Kind("a file that gzip compressed", "")
 _BEGINNINGS = {
-    b"\x89PNG": _Kind("a PNG image", _PICTURE),
-    b"\xff\xd8\xff": _Kind("a JPEG image", _PICTURE),
-    b"GIF8": _Kind("a GIF image", _PICTURE),
-    b"BM": _Kind("a BMP image", _PICTURE),
-    b"II*\0": _Kind("a TIFF image", _PICTURE),
-    b"MM\0*": _Kind("a TIFF image", _PICTURE),
-    b"\x89HDF": _Kind("an HDF5 file", "h5py.File({file})[KEY][:]"),
-    b"PAR1": _Kind("a Parquet file", "pandas.read_parquet({file}).to_numpy()"),
     b"MATLAB": _Kind("a MATLAB file", "scipy.io.loadmat({file})[KEY]"),
     b"%PDF": _Kind("a PDF", ""),
     b"\x1f\x8b": _GZIP,
 }
-_SUFFIXES = {
-    ".csv": _Kind("a CSV file", "numpy.loadtxt({file}, delimiter=',', ndmin=2, dtype='float32')"),
-    ".tsv": _Kind("a TSV file", "numpy.loadtxt({file}, delimiter='\\t', ndmin=2, dtype='float32')"),
-    ".json": _Kind("a JSON file", "json.loads(pathlib.Path({file}).read_text())"),
-    ".jsonl": _Kind("a JSONL file", "[json.loads(line) for line in pathlib.Path({file}).read_text().splitlines()]"),
-    ".txt": _Kind("a text file", "numpy.loadtxt({file}, ndmin=2, dtype='float32')"),
-}
 _TEXT = _Kind("text", "numpy.loadtxt({file}, ndmin=2, dtype='float32')")
+KINDS = ".npy, .npz, .csv, .json, .jsonl, .h5, .parquet, .safetensors, or pictures"
+"""What is read, for people."""
 
 
 def refuse_no_file(path: Path) -> None:
-    """Refuse what is there and no regular file, before it is opened: a pipe would never end.
+    """Refuse what is there and neither a regular file nor a folder, before it is opened: a pipe would never end.
 
     Raises:
         BatchError: that.
@@ -56,15 +41,13 @@ def refuse_no_file(path: Path) -> None:
         mode = path.stat().st_mode
     except OSError:  # told when it is opened
         return
-    if stat.S_ISDIR(mode):
-        raise BatchError(f"{path}: a folder, not a .npy or .npz file", "give --input NAME=FILE.npy for each input")
-    if not stat.S_ISREG(mode):
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         what = "a pipe" if stat.S_ISFIFO(mode) else "a device" if stat.S_ISCHR(mode) else "no regular file"
-        raise BatchError(f"{path}: {what}, not a .npy or .npz file", "write the array to a file, and give that")
+        raise BatchError(f"{path}: {what}, not a file of data", "write the array to a file, and give that")
 
 
 def refuse_others(path: Path, head: bytes) -> None:
-    """Refuse what neither is nor was an array file.
+    """Refuse what no reader is for; an empty file is left to one.
 
     Args:
         path: the file.
@@ -73,12 +56,12 @@ def refuse_others(path: Path, head: bytes) -> None:
     Raises:
         BatchError: that, with what to type.
     """
-    if not head or any(head.startswith(start[: len(head)]) for start in _ARRAYS):
+    if not head:
         return
-    kind = _kind(path, head)
+    kind = _kind(head)
     if kind is None:
         raise BatchError(
-            f"{path}: not a .npy or .npz file",
+            f"{path}: not a file of data ({KINDS})",
             "read it in Python, and write the array with numpy.save or numpy.savez",
         )
     raise _instead(path, kind)
@@ -106,23 +89,19 @@ def _instead(path: Path, kind: _Kind) -> BatchError:
         hint = f"gunzip -k {shlex.quote(str(path))} unpacks it"
     else:
         hint = "read it in Python, and write the array with numpy.save or numpy.savez"
-    return BatchError(f"{path}: {kind.what}, not a .npy or .npz file", hint)
+    return BatchError(f"{path}: {kind.what}, not a file of data ({KINDS})", hint)
 
 
-def _kind(path: Path, head: bytes) -> _Kind | None:
+def _kind(head: bytes) -> _Kind | None:
     for start, kind in _BEGINNINGS.items():
         if head.startswith(start):
             return kind
     if head.startswith(b"RIFF"):
-        sound = head[8:12] == b"WAVE"
-        if sound:
-            return _Kind("a WAV file", "scipy.io.wavfile.read({file})[1][None]")
-        return _Kind("a WebP image", _PICTURE) if head[8:12] == b"WEBP" else None
+        return _Kind("a WAV file", "scipy.io.wavfile.read({file})[1][None]") if head[8:12] == b"WAVE" else None
     if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
         return _Kind("a pickle", "numpy.load({file}, allow_pickle=True)")
     if head.startswith((b"\xff\xfe", b"\xfe\xff")) or (b"\0" not in head and not _controls(head)):
-        suffix = path.suffix.lower()
-        return _SUFFIXES.get(suffix, _TEXT)
+        return _TEXT
     return None
 
 

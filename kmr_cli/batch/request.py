@@ -9,11 +9,14 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
+from kmr_cli.config.reading import WHOLE, InputFiles, InputFunction, Reading
 from kmr_cli.config.shapes import parse_shapes
 from kmr_cli.records import SampleShape, Shapes
 
-Data: TypeAlias = Mapping[str, Any] | np.ndarray | str | Path | Sequence[str | Path] | None
-"""A batch: one array per input, the array alone where there is one input, files, or None for synthetic data."""
+Data: TypeAlias = Mapping[str, Any] | np.ndarray | str | Path | Sequence[str | Path] | InputFiles | InputFunction | None
+"""A batch: one array per input, the array alone where there is one input, files as ``--input`` takes them (with rows,
+size or scale: :class:`kmr_cli.InputFiles`), a function that gives it (:class:`kmr_cli.InputFunction`), or None for
+synthetic data."""
 
 GivenShapes: TypeAlias = Mapping[str | None, SampleShape | str] | SampleShape | str | Sequence[str] | None
 """Shape of one sample by input name, ``{"image": (8, 8, 1)}``; alone where there is one input; or as ``--shape`` takes
@@ -44,6 +47,8 @@ class BatchRequest:
     @property
     def files(self) -> tuple[str, ...]:
         """The files that the data is to be read from; none where it is given as arrays."""
+        if isinstance(self.data, InputFiles):
+            return self.data.files
         if isinstance(self.data, (str, Path)):
             return (str(self.data),)
         if isinstance(self.data, (list, tuple)) and all(isinstance(item, (str, Path)) for item in self.data):
@@ -51,16 +56,30 @@ class BatchRequest:
         return ()
 
     @property
-    def kind(self) -> Literal["synthetic", "files", "arrays"]:
+    def reading(self) -> Reading:
+        """How the files are read."""
+        return self.data.reading if isinstance(self.data, InputFiles) else WHOLE
+
+    @property
+    def function(self) -> str | None:
+        """The function that gives the data, ``module:function``; None where it comes from elsewhere."""
+        return self.data.name if isinstance(self.data, InputFunction) else None
+
+    @property
+    def kind(self) -> Literal["synthetic", "files", "arrays", "function"]:
         """What the data is."""
-        return "synthetic" if self.synthetic else "files" if self.files else "arrays"
+        if self.synthetic or self.function is not None:
+            return "synthetic" if self.synthetic else "function"
+        return "files" if self.files else "arrays"
 
     @property
     def source(self) -> str:
-        """Where the data comes from, for people: ``synthetic``, the names of files, or ``arrays``."""
-        if self.synthetic:
-            return "synthetic"
-        return ", ".join(Path(file).name for file in self.files) or "arrays"
+        """Where the data comes from, for people: ``synthetic``, files and how they are read, or ``arrays``."""
+        if self.kind in ("synthetic", "arrays"):
+            return self.kind
+        if self.function is not None:
+            return f"--input-from {self.function}"
+        return " ".join((", ".join(Path(file).name for file in self.files), *self.reading.options))
 
 
 def request(data: Data, size: int | None, shapes: GivenShapes, seed: int) -> BatchRequest:

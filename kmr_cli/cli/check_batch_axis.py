@@ -123,9 +123,10 @@ def command(
 
     if layer_class and models:
         raise click.UsageError("give MODEL or --layer-class, not both")
+    typed = options.typed_data(inputs)
     _refuse_contradictions(
         no_proof=no_proof, proof_only=proof_only, training=training, layer_class=layer_class, models=models,
-        data=[*inputs, *shapes], masks=masks, sizes=sizes, batch_size=batch_size,
+        data=bool(typed or shapes), masks=masks, sizes=sizes, batch_size=batch_size,
     )  # fmt: skip
     if not (models or layer_class):
         refuse_no_model(masks=bool(masks), format_=format_, output=output)
@@ -156,7 +157,7 @@ def command(
                 return report, None
         file, way = ways.get(path, (path, opening))
         said = decided.of(file)
-        data, sample_shapes = options.data(said, inputs, given)
+        data, sample_shapes = options.data(said, typed, given)
         own = replace(
             policy,
             masks=policy.masks or said.mask_input,
@@ -224,7 +225,7 @@ def _refuse_contradictions(
     training: bool,
     layer_class: str | None,
     models: Sequence[str],
-    data: Sequence[str],
+    data: bool,
     masks: Sequence[str],
     sizes: str | None,
     batch_size: int | None,
@@ -240,7 +241,8 @@ def _refuse_contradictions(
         raise click.UsageError("--proof-only needs a MODEL that holds its graph: a .pt2 or .onnx file, or a SavedModel")
     if data or masks or sizes is not None or batch_size is not None:
         raise click.UsageError(
-            "--proof-only runs nothing; leave out --input, --shape, --batch-size, --batch-sizes and --mask-input"
+            "--proof-only runs nothing; leave out --input, --input-from, --shape, --batch-size, --batch-sizes and"
+            " --mask-input"
         )
 
 

@@ -87,6 +87,7 @@ def command(
     policy = combine(decided, "compare", select=select, ignore=ignore, allow=allow, dashes="--")
     tolerances = _tolerances(rtol, atol, ulp, decided.tolerance)
     opening = options.typed_opening()
+    typed = options.typed_data(inputs)
     given = options.parse_shapes(shapes)
     refuse_options(baselines, update=update)
     said = [file for path in paths for file in decided.of(path).input]
@@ -94,7 +95,7 @@ def command(
 
     def work(path: str, notify: jobs_module.Notify, fork: bool) -> tuple[Comparison, Snapshot | None, ModelInfo]:
         baseline = baselines[path]
-        data, sample_shapes = options.data(decided.of(path), inputs, given)
+        data, sample_shapes = options.data(decided.of(path), typed, given)
         way = options.trusted(opening, decided.of(path), path, notify)
         own = replace(policy, allow_inconclusive=accepted(path))
         with Model(path, way, fork=fork, debug=debug, report=notify, limits=limits) as model:

@@ -49,8 +49,9 @@ def refuse_no_model(*, masks: bool, format_: str | None, output: str | None) -> 
 
 
 _OF_A_MODEL = (
-    "jobs", "inputs", "batch_size", "shapes", "constructor", "all_methods", "imports", "signature", "tags", "method",
-    "constants", "trust", "strict", "allow_inconclusive",
+    "jobs", "inputs", "rows", "resize", "scale", "input_from", "batch_size", "shapes", "constructor", "all_methods",
+    "imports", "signature", "tags", "method", "constants", "trust",
+    "strict", "allow_inconclusive",
 )  # fmt: skip
 """Parameters that say nothing of the bundled layers."""
 

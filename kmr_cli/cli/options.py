@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kmr_cli.config.per_model import ModelSettings
     from kmr_cli.config.project_file import Decided
     from kmr_cli.config.pyproject import Settings
+    from kmr_cli.config.reading import InputFiles, InputFunction, Reading
     from kmr_cli.formats.interface import OpenOptions
     from kmr_cli.records import SampleShape
 
@@ -89,7 +90,8 @@ def typed_limits(decided: Settings | Decided | None = None) -> Limits:
 
 
 def batch(command: Command) -> Command:
-    """``--input``, ``--batch-size``, ``--shape`` and ``--seed``: the data that the model runs on."""
+    """``--input``, ``--batch-size``, ``--shape``, ``--seed``, and :func:`reading`: the data that the model runs on."""
+    command = reading(command)
     for option in (
         click.option("--seed", type=int, default=0, show_default=True, help="Seed of all random data."),
         click.option(
@@ -100,9 +102,33 @@ def batch(command: Command) -> Command:
             "--batch-size", type=int, metavar="B", help="Size of the synthetic batch, or only the first B samples."
         ),
         click.option(
-            "--input", "inputs", metavar="[NAME=]FILE", multiple=True,
-            help="The batch: .npy or .npz, samples along axis 0; repeatable for several inputs. Without it:"
-            " synthetic data.",
+            "--input", "inputs", metavar="[NAME=]FILE[:KEY]", multiple=True,
+            help="The batch, samples along axis 0: .npy, .npz, .csv, .json, .h5, .parquet, .safetensors, a picture or"
+            " a folder of them; repeatable. Without it: synthetic data.",
+        ),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def reading(command: Command) -> Command:
+    """``--rows``, ``--resize``, ``--scale`` and ``--input-from``; :func:`typed_data` says what they are."""
+    for option in (
+        _kept(
+            "--input-from", metavar="MODULE:FUNCTION",
+            help="Get the batch from a function without arguments: an array, or a mapping from input names to arrays.",
+        ),
+        _kept(
+            "--scale", metavar="LOW:HIGH",
+            help="Map the values of pictures to LOW..HIGH, as in 0:1 or -1:1, or normalize them as for imagenet.",
+        ),
+        _kept(
+            "--resize", metavar="HxW",
+            help="Stretch pictures to H x W pixels, as in 224x224; 224x224:crop keeps their proportions.",
+        ),
+        _kept(
+            "--rows", metavar="START:STOP",
+            help="Only these samples of each file, as in 100:132; the rest of a large file is not read.",
         ),
     ):  # fmt: skip
         command = option(command)
@@ -167,13 +193,75 @@ def trusted(opening: OpenOptions, said: ModelSettings, path: str, notify: Callab
     return opening.trusting(said.trust)
 
 
+class TypedData(NamedTuple):
+    """What the command line says of the data.
+
+    Attributes:
+        files: of ``--input``.
+        reading: rows, size and scale.
+        function: of ``--input-from``.
+    """
+
+    files: tuple[str, ...]
+    reading: Reading
+    function: str | None
+
+    def __bool__(self) -> bool:
+        """Whether it says anything."""
+        return bool(self.files or self.reading.options or self.function)
+
+    def given(self, said: ModelSettings | None = None) -> InputFiles | InputFunction | None:
+        """The data of a model; None for synthetic data.
+
+        Args:
+            said: what ``[tool.kmr-inspect.models]`` says of the model: of data only where none is typed, of the size
+                and scale of pictures always.
+
+        Raises:
+            click.UsageError: it says how files are read, and there are none.
+        """
+        from kmr_cli.config.reading import InputFiles, InputFunction
+
+        if self.function is not None:
+            return InputFunction(self.function)
+        if self.files:
+            return InputFiles.of(
+                self.files, self.reading if said is None else self.reading.or_else(said.reading, rows=False)
+            )
+        if self.reading.options and (said is None or not said.input):
+            option = self.reading.options[0].partition(" ")[0]
+            raise click.UsageError(f"{option} says how --input is read: give --input FILE too")
+        return None if said is None else said.data(self.reading)
+
+
+def typed_data(inputs: tuple[str, ...]) -> TypedData:
+    """What the command line says of the data, ``inputs`` being those of ``--input``.
+
+    Raises:
+        click.UsageError: options that exclude each other.
+        BatchError: one of them isn't what it should be.
+    """
+    from kmr_cli.config.reading import Reading
+
+    typed = _typed()
+    found = TypedData(inputs, Reading(typed["rows"], typed["resize"], typed["scale"]), typed["input_from"])
+    if found.function is not None and (inputs or found.reading.options):
+        other = "--input" if inputs else found.reading.options[0].partition(" ")[0]
+        raise click.UsageError(f"--input-from gives the batch: leave out {other}")
+    return found
+
+
 def data(
-    said: ModelSettings, inputs: tuple[str, ...], shapes: dict[str | None, SampleShape]
-) -> tuple[tuple[str, ...] | None, dict[str | None, SampleShape]]:
-    """The files and shapes for a model: as typed, else as ``[tool.kmr-inspect.models]`` says of it."""
-    if inputs or shapes:
-        return inputs or None, shapes
-    return said.input or None, parse_shapes(said.shape)
+    said: ModelSettings, typed: TypedData, shapes: dict[str | None, SampleShape]
+) -> tuple[InputFiles | InputFunction | None, dict[str | None, SampleShape]]:
+    """The data and shapes for a model: as typed, else as ``[tool.kmr-inspect.models]`` says of it.
+
+    Raises:
+        click.UsageError: as :meth:`TypedData.given`.
+    """
+    if typed.files or typed.function or shapes:
+        return typed.given(said if typed else None), shapes
+    return typed.given(said), parse_shapes(said.shape)
 
 
 def console() -> Console:

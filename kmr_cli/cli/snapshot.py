@@ -66,11 +66,12 @@ def command(
     said = [file for model in models for file in decided.of(model).input]
     places = _places(models, (*inputs, *said), output, force=force, full=full)
     sides = {"out": ("out",), "in": ("in",), "both": ("in", "out")}[side]
+    typed = options.typed_data(inputs)
     given = options.parse_shapes(shapes)
     opening = options.typed_opening()
     with options.Messages() as messages:
         for model, place in zip(models, places, strict=True):
-            data, own = options.data(decided.of(model), inputs, given)
+            data, own = options.data(decided.of(model), typed, given)
             asked: dict[str, Any] = {"sides": sides, "size": batch_size, "shapes": own, "seed": seed}
             way = options.trusted(opening, decided.of(model), model, messages)
             with Model(model, way, fork=True, debug=debug, report=messages, limits=limits) as opened:

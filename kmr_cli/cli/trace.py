@@ -51,7 +51,7 @@ def command(
     clock = Clock()
     decided = rule_options.settings()
     said = decided.of(model)
-    data, own = options.data(said, inputs, options.parse_shapes(shapes))
+    data, own = options.data(said, options.typed_data(inputs), options.parse_shapes(shapes))
     goal = target.target("trace", format_, output, force=force, sources=[model, *inputs, *said.input])
     opening = options.typed_opening()
     messages = options.Messages()

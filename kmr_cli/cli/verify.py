@@ -23,9 +23,10 @@ _WIDTH = 12
 @click.argument("model", metavar="MODEL")
 @click.option("--rerun", is_flag=True, help="Run the passes again too.")
 @click.option(
-    "--input", "inputs", metavar="[NAME=]FILE", multiple=True,
-    help="With --rerun: the data of the check, .npy or .npz; repeatable. Without it: synthetic data.",
+    "--input", "inputs", metavar="[NAME=]FILE[:KEY]", multiple=True,
+    help="With --rerun: the data of the check, as check-batch-axis takes it. Without it: synthetic data.",
 )  # fmt: skip
+@options.reading
 @click.option("--import", "imports", metavar="MODULE", multiple=True, help="Import MODULE first, for custom layers.")
 @options.trust
 @options.limits
@@ -58,12 +59,13 @@ def command(
     from kmr_cli.api.certificate_file import read_certificate
     from kmr_cli.errors import ModelFileError
 
-    if inputs and not rerun:
-        raise click.UsageError("--input is for --rerun, which runs the passes again")
+    data = options.typed_data(inputs)
+    if data and not rerun:
+        raise click.UsageError("data is for --rerun, which runs the passes again")
     read = read_certificate(Path(certificate))
     if not Path(model).exists():
         raise ModelFileError(f"{model}: no such file", "give the model that the certificate is about")
-    again = Again(inputs) if rerun else None
+    again = Again(data.given()) if rerun else None
     differs = False
     with options.Messages() as messages:
         lines = verify(

@@ -9,10 +9,14 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from kmr_cli.config.batch_sizes import checked_sizes
+from kmr_cli.config.reading import InputFiles, InputFunction, Reading
 from kmr_cli.config.shapes import parse_shapes
 from kmr_cli.errors import KmrError
 
-_KEYS = ("input", "shape", "mask-input", "batch-sizes", "trust", "allow-inconclusive")
+_LISTS = ("input", "shape", "mask-input")
+_TEXTS = ("input-from", "rows", "resize", "scale")
+_SWITCHES = ("trust", "allow-inconclusive")
+_KEYS = (*_LISTS, "batch-sizes", *_SWITCHES, *_TEXTS)
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,8 @@ class ModelSettings:
         batch_sizes: the other sizes to try.
         trust: load it whatever a scan finds in it.
         allow_inconclusive: what could not be verified of it is accepted.
+        input_from: ``module:function``, which gives the data.
+        rows, resize, scale: how files are read.
     """
 
     input: tuple[str, ...] = ()
@@ -34,10 +40,29 @@ class ModelSettings:
     batch_sizes: tuple[int, ...] = ()
     trust: bool | None = None
     allow_inconclusive: bool | None = None
+    input_from: str | None = None
+    rows: str | None = None
+    resize: str | None = None
+    scale: str | None = None
+
+    @property
+    def reading(self) -> Reading:
+        """How files are read."""
+        return Reading(self.rows, self.resize, self.scale)
+
+    def data(self, over: Reading) -> InputFiles | InputFunction | None:
+        """The data; None where nothing is said of any.
+
+        Args:
+            over: what is typed of how files are read.
+        """
+        if self.input_from is not None:
+            return InputFunction(self.input_from)
+        return InputFiles.of(self.input, over.or_else(self.reading)) if self.input else None
 
     def over(self, other: ModelSettings) -> ModelSettings:
         """This, completed with what only the other says. Data and shapes take the place of each other."""
-        says_data = bool(self.input or self.shape)
+        says_data = bool(self.input or self.shape or self.input_from)
         return ModelSettings(
             self.input if says_data else other.input,
             self.shape if says_data else other.shape,
@@ -45,6 +70,10 @@ class ModelSettings:
             self.batch_sizes or other.batch_sizes,
             other.trust if self.trust is None else self.trust,
             other.allow_inconclusive if self.allow_inconclusive is None else self.allow_inconclusive,
+            self.input_from if says_data else other.input_from,
+            self.rows if says_data else self.rows or other.rows,
+            self.resize or other.resize,
+            self.scale or other.scale,
         )
 
 
@@ -84,16 +113,22 @@ def _settings(folder: Path, place: str, table: dict[str, Any]) -> ModelSettings:
     unknown = [key for key in table if key not in _KEYS]
     if unknown:
         raise KmrError(f"{place} has an unknown key {unknown[0]!r}", f"known keys are {', '.join(_KEYS)}")
-    texts = {key: _texts(place, key, table[key]) for key in _KEYS[:3] if key in table}
-    switches = {key: table[key] for key in _KEYS[4:] if key in table}
+    texts = {key: _texts(place, key, table[key]) for key in _LISTS if key in table}
+    switches = {key: table[key] for key in _SWITCHES if key in table}
     for key, value in switches.items():
         if not isinstance(value, bool):
             raise KmrError(f"{place} {key} must be true or false", f"{key} = true")
-    if "input" in texts and "shape" in texts:
-        raise KmrError(f"{place} has both input and shape", "shape is for synthetic data: leave out one of them")
+    for key in _TEXTS:
+        if not isinstance(table.get(key, ""), str):
+            raise KmrError(f"{place} {key} must be a text", f'{key} = "…"')
+    sources = [key for key in ("input", "input-from", "shape") if key in table]
+    if len(sources) > 1:
+        hint = "shape is for synthetic data" if "shape" in sources else "each gives the data"
+        raise KmrError(f"{place} has both {sources[0]} and {sources[1]}", f"{hint}: leave out one of them")
     sizes: tuple[int, ...] = ()
     try:
         parse_shapes(texts.get("shape", ()))
+        Reading(table.get("rows"), table.get("resize"), table.get("scale"))
         if "batch-sizes" in table:
             sizes = checked_sizes(table["batch-sizes"])
     except KmrError as exc:
@@ -101,6 +136,7 @@ def _settings(folder: Path, place: str, table: dict[str, Any]) -> ModelSettings:
     return ModelSettings(
         tuple(absolute(text, folder) for text in texts.get("input", ())), texts.get("shape", ()),
         texts.get("mask-input", ()), sizes, switches.get("trust"), switches.get("allow-inconclusive"),
+        *(table.get(key) for key in _TEXTS),
     )  # fmt: skip
 
 

@@ -51,3 +51,9 @@ def without_inputs(name: str) -> str | None:
 def frameworks() -> frozenset[str]:
     """Modules after whose import a process must not be forked, of all formats that this process has met."""
     return frozenset(name for format_ in (*all_formats(), *plugins.met()) for name in format_.FRAMEWORKS)
+
+
+def channels_first(name: str) -> bool:
+    """Whether such models take pictures with the channels before height and width, unless they declare otherwise."""
+    found = find_format(name)
+    return found is not None and bool(optional(found, "CHANNELS_FIRST"))

@@ -369,6 +369,8 @@ class OptionalParts(Protocol):
     """All that join paths, where that is for a file to say; the default is ``SEPARATOR`` alone."""
     SORTED_OUTPUTS: bool
     """Whether outputs come sorted by name as text, ``output_10`` before ``output_2``; the default is False."""
+    CHANNELS_FIRST: bool
+    """Whether pictures have their channels first, unless the file declares it; the default is False."""
     WITHOUT_INPUTS: str
     """What to do, for people, about a file that does not tell what its model takes."""
     LIVE: str

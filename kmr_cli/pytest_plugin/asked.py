@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from kmr_cli.batch.files.source import parse
 from kmr_cli.config.batch_sizes import parse_batch_sizes
 from kmr_cli.config.constants import parse_constants
 from kmr_cli.config.limits import NONE, Limits, limits_of
 from kmr_cli.config.per_model import PerModel, absolute, settings_of
 from kmr_cli.config.policy import Policy, combine
 from kmr_cli.config.pyproject import Settings, read_settings
+from kmr_cli.config.reading import WHOLE, InputFiles, InputFunction, Reading
 from kmr_cli.config.shapes import parse_shapes
 from kmr_cli.config.tolerance import Tolerance, Tolerances
 from kmr_cli.errors import KmrError
@@ -31,7 +33,7 @@ class Asked:
         models: files, absolute.
         collected: they are tests of this run: they stand on the command line, or in the ini file and the run is of no
             chosen tests.
-        inputs: npy and npz files, absolute, as ``FILE`` or ``NAME=FILE``.
+        inputs: files of data, absolute, as ``FILE`` or ``NAME=FILE``.
         size, shapes: of the batch.
         opening: how models are opened.
         snapshot: a file, or a folder of them.
@@ -45,6 +47,8 @@ class Asked:
         training: training mode is checked.
         proof: the graph is asked as well.
         allow_inconclusive: the command line or the ini file accepts what could not be verified.
+        reading: how files of data are read.
+        function: that gives the data, ``module:function``.
     """
 
     models: tuple[Path, ...]
@@ -65,13 +69,30 @@ class Asked:
     training: bool = False
     proof: bool = True
     allow_inconclusive: bool = False
+    reading: Reading = WHOLE
+    function: str | None = None
+
+    @property
+    def data(self) -> InputFiles | InputFunction | None:
+        """The batch; None for synthetic data."""
+        if self.function is not None:
+            return InputFunction(self.function)
+        return InputFiles.of(self.inputs, self.reading) if self.inputs else None
+
+    @property
+    def options(self) -> list[str]:
+        """The data and shapes as options of the command, its files absolute."""
+        words = [part for text in self.inputs for part in ("--input", text)]
+        words += [word for option in (self.reading.options if self.inputs else ()) for word in option.split(" ", 1)]
+        return [*words, *(["--input-from", self.function] if self.function is not None else [])]
 
     def of(self, model: Path) -> Asked:
         """The same for one model, completed with what ``[tool.kmr-inspect.models]`` says of it."""
         said = settings_of(self.per_model, model)
-        data = (self.inputs, self.shapes)
-        if not (self.inputs or self.shapes):
-            data = said.input, parse_shapes(said.shape)
+        inputs, shapes, function = self.inputs, self.shapes, self.function
+        typed = bool(inputs or shapes or function)
+        if not typed:
+            inputs, shapes, function = said.input, parse_shapes(said.shape), said.input_from
         policy = replace(
             self.policy,
             masks=self.policy.masks or said.mask_input,
@@ -81,7 +102,10 @@ class Asked:
             ),
         )  # fmt: skip
         opening = self.opening.trusting(said.trust)
-        return replace(self, inputs=data[0], shapes=data[1], policy=policy, opening=opening)
+        return replace(
+            self, inputs=inputs, shapes=shapes, policy=policy, opening=opening, function=function,
+            reading=self.reading.or_else(said.reading, rows=not typed),
+        )  # fmt: skip
 
     def snapshot_of(self, model: Path) -> Path | None:
         """The snapshot that a model is compared with, or None."""
@@ -137,7 +161,7 @@ def _read(config: pytest.Config) -> Asked:
     typed = config.getoption("kmr_inputs")
     inputs = tuple(absolute(text, here if typed else root) for text in typed or config.getini("kmr_inputs"))
     for text in inputs:
-        if not Path(text).exists() and not Path(text.partition("=")[2]).is_file():
+        if not parse(text).path.exists():
             raise KmrError(f"--kmr-input {text}: no such file", "it is FILE or NAME=FILE")
     settings = read_settings(root)
     snapshot = _snapshot(config, models)
@@ -165,12 +189,22 @@ def _read(config: pytest.Config) -> Asked:
         bool(config.getoption("kmr_training") or config.getini("kmr_training")),
         not (config.getoption("kmr_no_proof") or config.getini("kmr_no_proof")),
         bool(config.getoption("kmr_allow_inconclusive") or config.getini("kmr_allow_inconclusive")),
+        _reading(config),
+        config.getoption("kmr_input_from") or config.getini("kmr_input_from") or None,
     )
+    if asked.function is not None and (inputs or asked.shapes):
+        raise KmrError("--kmr-input-from gives the batch", "leave out --kmr-input and --kmr-shape")
     # Workers of xdist get these: they may stand in another folder, and are always told which tests to run.
     config.option.kmr_models = [str(path) for path in models] if collected else []
     config.option.kmr_inputs = list(inputs)
     config.option.kmr_snapshot = None if asked.snapshot is None else str(asked.snapshot)
     return asked
+
+
+def _reading(config: pytest.Config) -> Reading:
+    """How files of data are read."""
+    said = (config.getoption(name) or config.getini(name) or None for name in ("kmr_rows", "kmr_resize", "kmr_scale"))
+    return Reading(*said)
 
 
 def _number(config: pytest.Config, name: str, example: str) -> int | None:

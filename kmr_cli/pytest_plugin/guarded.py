@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 from kmr_cli.api.model import Model
-from kmr_cli.batch.request import Data
+from kmr_cli.batch.request import BatchRequest, Data
 from kmr_cli.config.per_model import absolute
 from kmr_cli.config.policy import Policy, combine
 from kmr_cli.config.pyproject import Settings, read_settings
+from kmr_cli.config.reading import WHOLE, InputFiles, InputFunction
 from kmr_cli.config.samples import Index
 from kmr_cli.config.tolerance import Tolerance, Tolerances
 from kmr_cli.errors import KmrError
@@ -190,9 +191,11 @@ class GuardedModel:
         """The batch, files made absolute, in place of which the command line's may stand."""
         root = self._config.rootpath
         if batch is None:
-            return self._said().inputs or None
+            return self._said().data
         if isinstance(batch, (str, Path)):
             return absolute(str(batch), root)
+        if isinstance(batch, InputFiles):
+            return InputFiles.of((absolute(file, root) for file in batch.files), batch.reading)
         if isinstance(batch, (list, tuple)) and all(isinstance(item, (str, Path)) for item in batch):
             return [absolute(str(item), root) for item in batch]
         return batch
@@ -211,7 +214,16 @@ class GuardedModel:
         """What the command line says of its models, and ``[tool.kmr-inspect.models]`` of any."""
         asked = asked_of(self._config)
         if not self._named.asked:
-            asked = replace(asked, inputs=(), size=None, shapes={}, policy=Policy(), typed_sizes=())
+            asked = replace(
+                asked,
+                inputs=(),
+                reading=WHOLE,
+                function=None,
+                size=None,
+                shapes={},
+                policy=Policy(),
+                typed_sizes=(),
+            )
         return asked.of(self.path)
 
     def _accepts_inconclusive(self, asked: bool | None, as_before: bool | None) -> bool:
@@ -234,12 +246,20 @@ class GuardedModel:
     def _no_snapshot(self, place: Path, data: Data, size: int | None, shapes: Shapes) -> str:
         there = shown_path(self._config, place)
         how = f"pytest {shown(shlex.quote(self._nodeid))} --kmr-update"
-        files = [data] if isinstance(data, str) else data
-        if files is None or (isinstance(files, (list, tuple)) and all(isinstance(item, str) for item in files)):
-            arguments = [part for file in files or () for part in ("--input", relative(self._config, str(file)))]
+        if data is None or isinstance(data, (InputFiles, InputFunction)) or _files_of(data):
+            arguments = [part for file in _files_of(data) for part in ("--input", relative(self._config, file))]
+            if isinstance(data, InputFiles):
+                arguments += [word for option in data.reading.options for word in option.split(" ", 1)]
+            if isinstance(data, InputFunction):
+                arguments = ["--input-from", data.name]
             arguments += [*shape_options(shapes), *(["--batch-size", str(size)] if size is not None else [])]
             how += ", or " + command_line("snapshot", self._named.title, self._named.opening, [*arguments, "-o", there])
         return f"{shown(there)}: no such snapshot\nhint:  {how}"
+
+
+def _files_of(data: Data) -> tuple[str, ...]:
+    """The files that data is read from."""
+    return BatchRequest(data).files
 
 
 def _renamed(unproven_ok: bool | None) -> bool | None:

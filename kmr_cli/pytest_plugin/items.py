@@ -31,7 +31,8 @@ class ModelCollection:
     def pytest_report_header(self, config: pytest.Config) -> str:
         """What is checked, and on what."""
         models = ", ".join(shown_path(config, path) for path in self._asked.models)
-        data = ", ".join(relative(config, text) for text in self._asked.inputs) or "synthetic data"
+        data = ", ".join(relative(config, text) for text in self._asked.inputs)
+        data = " ".join((data, *self._asked.reading.options)) if data else self._asked.function or "synthetic data"
         return f"kmr-inspect: {for_terminal(models)} on {for_terminal(data)}"
 
     @pytest.hookimpl(tryfirst=True)
@@ -165,7 +166,7 @@ class ModelItem(pytest.Item):
 
     def _command(self, finding: Finding) -> str:
         asked = self.run.asked
-        data = [part for text in asked.inputs for part in ("--input", relative(self.config, text))]
+        data = [relative(self.config, word) if word in asked.inputs else word for word in asked.options]
         data += shape_options(asked.shapes)
         if asked.size is not None:
             data += ["--batch-size", str(asked.size)]

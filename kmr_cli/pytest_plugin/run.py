@@ -111,7 +111,7 @@ class ModelRun:
         asked = self.asked
         model = self._models.open(self.path, asked.opening)
         report = model.check_batch_axis(
-            asked.inputs or None, policy=asked.policy, size=asked.size, shapes=asked.shapes, seed=asked.seed,
+            asked.data, policy=asked.policy, size=asked.size, shapes=asked.shapes, seed=asked.seed,
             training=asked.training, proof=asked.proof,
         )  # fmt: skip
         silent = {} if report.basis == "proof" else _silent(report)
@@ -122,7 +122,7 @@ class ModelRun:
         assert self.snapshot is not None
         model = self._models.open(self.path, asked.opening)
         found = match_snapshot(
-            model, self.snapshot, asked.inputs or None, size=asked.size, shapes=asked.shapes,
+            model, self.snapshot, asked.data, size=asked.size, shapes=asked.shapes,
             tolerances=asked.tolerances, policy=asked.policy, update=asked.update,
         )  # fmt: skip
         if found.comparison is None:

@@ -16,7 +16,7 @@ from kmr_cli.render.documents.findings import dependences, place, shown, title
 from kmr_cli.rules import remedy_of
 
 _OPTIONS = re.compile(
-    r"--(input|shape|batch-sizes?|mask-input|import|constant|method|signature|tag|all-methods|snapshot|trust|timeout|memory)\b"
+    r"--(input-from|input|rows|resize|scale|shape|batch-sizes?|mask-input|import|constant|method|signature|tag|all-methods|snapshot|trust|timeout|memory)\b"
 )
 """Of the commands, which the plugin has as well: ``--kmr-input``."""
 _SANDBOX = {"--no-sandbox": "--kmr-sandbox off", "--require-sandbox": "--kmr-sandbox required"}

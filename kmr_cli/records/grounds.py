@@ -25,14 +25,22 @@ class DataSource:
     """Where the batch came from.
 
     Attributes:
-        kind: ``synthetic``, ``files``, or ``arrays`` that were given in Python.
-        files: with their digests, where it came from files.
+        kind: ``synthetic``, ``files``, a ``function`` that gave it, or ``arrays`` that were given in Python.
+        files: with their digests, where it came from files; of a folder the digest of what ``sha256sum`` prints for its
+            pictures in the order of their names.
         seed: of synthetic data, and of the data that samples were replaced with.
+        options: how the files were read, ``--rows 100:132``.
+        function: that gave it, ``module:function``; empty where none did.
+        values: SHA-256 of the values as they were fed; None where digests of files tell it. Of rows, their files' are
+            None, since the files weren't read as a whole.
     """
 
-    kind: Literal["synthetic", "files", "arrays"]
+    kind: Literal["synthetic", "files", "arrays", "function"]
     files: tuple[FileDigest, ...] = ()
     seed: int = 0
+    options: tuple[str, ...] = ()
+    function: str = ""
+    values: str | None = None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import inspect
 
 import pytest
 
-from kmr_cli import Policy, check_batch_axis
+from kmr_cli import InputFiles, InputFunction, Policy, check_batch_axis
 from kmr_cli.cli.check_batch_axis import command
 from kmr_cli.config.per_model import ModelSettings
 from kmr_cli.config.pyproject import Settings
@@ -20,6 +20,10 @@ OF_A_REPORT = "Python and pytest have the report itself"
 OPTIONS = {  # parameter of the command: in Python, in pytest, in [tool.kmr-inspect] or [tool.kmr-inspect.models]
     "models": ("model", "--kmr-model", OF_A_RUN),
     "inputs": ("batch", "--kmr-input", "input"),
+    "input_from": ("InputFunction.name", "--kmr-input-from", "input-from"),
+    "rows": ("InputFiles.rows", "--kmr-rows", "rows"),
+    "resize": ("InputFiles.resize", "--kmr-resize", "resize"),
+    "scale": ("InputFiles.scale", "--kmr-scale", "scale"),
     "batch_size": ("size", "--kmr-batch-size", OF_A_RUN),
     "shapes": ("shapes", "--kmr-shape", "shape"),
     "seed": ("seed", "--kmr-seed", OF_A_RUN),
@@ -54,7 +58,8 @@ OPTIONS = {  # parameter of the command: in Python, in pytest, in [tool.kmr-insp
     "debug": ("an exception has its traceback", "pytest shows tracebacks", OF_A_RUN),
 }
 ONLY_IN_PYTHON = {"policy", "custom_objects"}
-"""The first holds what stands above as ``policy.…``; the second are objects of Python."""
+"""The first holds what stands above as ``policy.…``; the second are objects of Python. What is ``InputFiles.…`` and
+``InputFunction.…`` above is given as the batch."""
 ONLY_IN_PYTEST = {"--kmr-snapshot", "--kmr-update"}
 """Of ``compare``."""
 ONLY_IN_SETTINGS = {"tolerance", "models"}
@@ -71,7 +76,9 @@ def test_every_option_of_the_command_stands_here():
 
 def test_in_python():
     policy = {f"policy.{name}" for name in Policy.__dataclass_fields__} - {"policy.batch_sizes"}
-    assert {*inspect.signature(check_batch_axis).parameters} - ONLY_IN_PYTHON | policy == names(0)
+    reading = {f"InputFiles.{name}" for name in inspect.signature(InputFiles).parameters} - {"InputFiles.files"}
+    reading |= {f"InputFunction.{name}" for name in InputFunction.__dataclass_fields__}
+    assert {*inspect.signature(check_batch_axis).parameters} - ONLY_IN_PYTHON | policy | reading == names(0)
 
 
 def test_in_pytest():

@@ -57,6 +57,9 @@ def test_a_folder_with_the_characters_of_a_glob_is_that_folder(tmp_path):
         ("batch-sizes = [0]", "at least 1"),
         ("batch-sizes = 8.5", "whole number"),
         ("input = 'x.npy'\nshape = '3'", "both input and shape"),
+        ("input = 'x.npy'\ninput-from = 'a:b'", "both input and input-from"),
+        ("input = 'x.npy'\nrows = '4'", "'4' is not START:STOP"),
+        ("resize = 8", "resize must be a text"),
     ],
 )
 def test_a_slip_names_the_file_the_table_and_what_is_wrong(tmp_path, body, message):

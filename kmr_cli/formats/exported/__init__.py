@@ -32,6 +32,7 @@ SEPARATOR = "."
 PROGRAMS = ("torch",)
 FRAMEWORKS = ("torch",)
 FREE_DIMS = True
+CHANNELS_FIRST = True
 OPTIONS = frozenset({"signature", "constants"})
 SCANNED = ("the archive", "operators", "sizes", "payloads")
 

@@ -26,6 +26,7 @@ SEPARATORS = ("/", ".")
 PROGRAMS = ("onnxruntime",)
 FRAMEWORKS = ("onnxruntime",)
 FREE_DIMS = True
+CHANNELS_FIRST = True
 OPTIONS = frozenset({"constants"})
 SCANNED = ("operators", "places and sizes of weights")
 

@@ -30,6 +30,7 @@ SEPARATOR = "."
 PROGRAMS = ("torch",)
 FRAMEWORKS = ("torch",)
 FREE_DIMS = False
+CHANNELS_FIRST = True
 OPTIONS = frozenset({"method", "constants"})
 SCANNED = ("the archive", "code", "pickles")
 EXPORTED = True

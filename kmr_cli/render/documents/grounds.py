@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from kmr_cli.records import Comparison, DataSource, FileDigest, Grounds, Report, ScanReport
 from kmr_cli.render.documents.findings import shown
 
-_DATA = {"synthetic": "synthetic data", "files": "your data", "arrays": "your data"}
+_DATA = {"synthetic": "synthetic data", "files": "your data", "arrays": "your data", "function": "your data"}
 _MOST_OUTPUTS = 8
 _PROGRAMS = {"kmr_inspect": "kmr-inspect", "python": "Python"}
 
@@ -81,8 +81,13 @@ def data_lines(data: DataSource) -> list[str]:
     """Where the batch came from, a line for each file; the last tells the seed."""
     if data.kind == "synthetic":
         return [f"synthetic, seed {data.seed}"]
-    files = [_digest(file) for file in data.files] or ["arrays given in Python"]
-    return [*files, f"replaced by other rows, or by data of seed {data.seed}"]
+    files = [_digest(file) if file.sha256 or not data.values else shown(file.name) for file in data.files]
+    lines = files or [f"given by {shown(data.function)}" if data.function else "arrays given in Python"]
+    if data.options:
+        lines.append(f"read with {shown(' '.join(data.options))}")
+    if data.values:
+        lines.append(f"values as fed: sha256 {data.values}")
+    return [*lines, f"replaced by other rows, or by data of seed {data.seed}"]
 
 
 def skipped_rules(grounds: Grounds) -> list[str]:

@@ -197,7 +197,14 @@ def grounds(rests_on: Grounds) -> dict[str, Any]:
         "baseline": [_digest(file) for file in rests_on.baseline],
         "data": None
         if data is None
-        else {"source": data.kind, "files": [_digest(file) for file in data.files], "seed": data.seed},
+        else {
+            "source": data.kind,
+            "files": [_digest(file) for file in data.files],
+            "seed": data.seed,
+            **({"options": texts(data.options)} if data.options else {}),
+            **({"function": text(data.function)} if data.function else {}),
+            **({"values_sha256": data.values} if data.values else {}),
+        },
         "versions": dict(rests_on.versions),
         "methods": texts(rests_on.methods),
         "masks": texts(rests_on.masks),

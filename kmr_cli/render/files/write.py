@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from kmr_cli.errors import OutputError
@@ -49,7 +49,7 @@ def refuse_sources(place: Path, sources: Iterable[str | Path]) -> None:
     """
     target = Path(os.path.realpath(place))
     for source in dict.fromkeys(map(str, sources)):
-        for path in (Path(source), Path(source.partition("=")[2])):
+        for path in _files_named(source):
             if not path.name or not path.exists():
                 continue
             if target == Path(os.path.realpath(path)) or (target.exists() and target.samefile(path)):
@@ -57,6 +57,17 @@ def refuse_sources(place: Path, sources: Iterable[str | Path]) -> None:
                 raise OutputError(f"{place}: {what}", "give another name")
             if Path(os.path.realpath(path)) in target.parents:
                 raise OutputError(f"{place}: lies inside {source}, which is read", "give another place")
+
+
+def _files_named(source: str) -> Iterator[Path]:
+    """What ``FILE``, ``NAME=FILE`` and ``FILE:KEY`` may name."""
+    yield Path(source)
+    yield Path(source.partition("=")[2])
+    if ":" in source:
+        from kmr_cli.batch.files.source import file_of
+
+        yield Path(file_of(source))
+        yield Path(file_of(source.partition("=")[2]))
 
 
 def _target(path: Path) -> Path:

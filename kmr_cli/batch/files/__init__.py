@@ -1,0 +1,77 @@
+"""Files that a batch is read from: one module for each kind of file, loaded when the first file of its kind is met.
+
+A module has ``read(source, reading)``, which gives what the file holds as :class:`kmr_cli.batch.fit.GivenInput`;
+pictures are read together, since several are one input. May import: what ``batch`` may, and the library made for its
+kind, lazily.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import NamedTuple
+
+from kmr_cli.batch.files.source import Source
+from kmr_cli.batch.fit import GivenInput
+from kmr_cli.config.reading import Reading
+
+
+class Kind(NamedTuple):
+    """How files of a kind are recognized: by their first bytes, or where these say nothing, by their suffix."""
+
+    module: str
+    beginnings: tuple[bytes, ...] = ()
+    suffixes: tuple[str, ...] = ()
+
+
+KINDS = {
+    "arrays": Kind("kmr_cli.batch.files.arrays", (b"\x93NUMPY", b"PK")),
+    "hdf5": Kind("kmr_cli.batch.files.hdf5", (b"\x89HDF",)),
+    "parquet": Kind("kmr_cli.batch.files.parquet", (b"PAR1",)),
+    "safetensors": Kind("kmr_cli.batch.files.safetensors", (), (".safetensors",)),
+    "csv": Kind("kmr_cli.batch.files.csv", (), (".csv", ".tsv")),
+    "json": Kind("kmr_cli.batch.files.json", (), (".json", ".jsonl", ".ndjson")),
+}
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+"""Suffixes of pictures; a folder holds those."""
+_PICTURE_BEGINNINGS = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"GIF8", b"II*\0", b"MM\0*")
+
+
+def kind_of(path: Path, head: bytes) -> str | None:
+    """The kind of a file, ``picture`` among them; None for one that isn't read."""
+    if head.startswith(_PICTURE_BEGINNINGS) or (head.startswith(b"RIFF") and head[8:12] == b"WEBP"):
+        return "picture"
+    for name, kind in KINDS.items():
+        if head and any(head.startswith(start[: len(head)]) for start in kind.beginnings):
+            return name
+    suffix = path.suffix.lower()
+    return next((name for name, kind in KINDS.items() if suffix in kind.suffixes), None)
+
+
+def read(kind: str, source: Source, reading: Reading) -> list[GivenInput]:
+    """What a file of a kind of :data:`KINDS` holds.
+
+    Raises:
+        BatchError: it cannot be read, or not so.
+        MissingFrameworkError: the library that reads this kind is not installed.
+    """
+    found: list[GivenInput] = import_module(KINDS[kind].module).read(source, reading)
+    return found
+
+
+def read_pictures(name: str | None, places: Sequence[Path], reading: Reading, *, channels_first: bool) -> GivenInput:
+    """Pictures, each of which is a sample of one input; a folder stands for all in it.
+
+    Args:
+        name: of the input; None where nobody says.
+        places: files and folders, in order.
+        reading: which of them, their size and scale.
+        channels_first: the layout where the model declares none.
+
+    Raises:
+        BatchError: a folder without pictures, or rows that aren't there.
+    """
+    from kmr_cli.batch.files.images import pictures
+
+    return pictures(name, places, reading, channels_first=channels_first)

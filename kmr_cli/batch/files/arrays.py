@@ -1,0 +1,147 @@
+"""``.npy`` and ``.npz`` files, as NumPy writes them."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import tokenize
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import ml_dtypes  # noqa: F401  (registers bfloat16 and float8 with NumPy, so that np.dtype knows them by name)
+import numpy as np
+
+from kmr_cli.batch.files.source import Source
+from kmr_cli.batch.fit import GivenInput, has_fields
+from kmr_cli.batch.other_files import other_archive
+from kmr_cli.batch.text_files import NotTextError, read_text
+from kmr_cli.config.reading import Reading, Rows
+from kmr_cli.errors import BatchError
+
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    EOFError,
+    RuntimeError,  # encrypted, or compressed in a way that zipfile does not know (NotImplementedError)
+    SyntaxError,  # NumPy reads an array's header as a Python literal
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+_PIECE = 2**20
+
+
+def read(source: Source, reading: Reading) -> list[GivenInput]:
+    """The array of an .npy file, or those of an .npz file by their names. Rows are read without the others.
+
+    Raises:
+        BatchError: a damaged file, or one that holds Python objects.
+    """
+    path = source.path
+    rows = None if reading.rows is None else reading.chosen
+    try:
+        # Opened here, since np.load leaves the file open where it is damaged.
+        with path.open("rb") as file, contextlib.ExitStack() as opened:
+            dtype = _dtype_of(file)
+            if dtype is not None and dtype.names:
+                raise has_fields(path, dtype)
+            if dtype is not None:
+                if source.key is not None:
+                    raise BatchError(f"{path}: holds one array without a name", f"give --input {path}")
+                return [GivenInput(source.name, str(path), _array(file, dtype, rows, path))]
+            archive = np.load(file, allow_pickle=False)
+            opened.enter_context(archive)
+            if (other := other_archive(path, archive.zip.namelist())) is not None:
+                raise other
+            if not archive.files:
+                raise BatchError(f"{path}: holds no arrays", "write it with numpy.savez")
+            keys = source.choose(archive.files, "array")
+            arrays = [(key, _member(archive, key, rows, source.label(key))) for key in keys]
+            for _, array in arrays:
+                if array.dtype.names:
+                    raise has_fields(path, array.dtype)
+    except NotTextError as exc:
+        raise BatchError(
+            f"{path}: holds {exc}, which are not read from files",
+            "save numbers, or text as array.astype(str), with numpy.save or numpy.savez",
+        ) from exc
+    except MemoryError as exc:
+        raise BatchError(f"{path}: declares an array that does not fit into memory") from exc
+    except _UNREADABLE as exc:
+        if isinstance(exc, OSError) and exc.strerror:
+            problem = f"cannot be read ({exc.strerror})"
+        else:
+            problem = "not a .npy or .npz file, or cut short"
+        raise BatchError(f"{path}: {problem}", "write it with numpy.save or numpy.savez") from exc
+    if source.name is not None:
+        return [GivenInput(source.name, source.label(arrays[0][0]), arrays[0][1])]
+    alone = len(arrays) == 1
+    return [GivenInput(key, source.label(key), value, container=not alone) for key, value in arrays]
+
+
+def _dtype_of(file: BinaryIO) -> np.dtype[Any] | None:
+    """The dtype that an .npy file declares, None where it isn't one; the file is at its beginning afterwards."""
+    try:
+        dtype: np.dtype[Any] = _header(file)[2]
+    except (ValueError, SyntaxError, tokenize.TokenError, EOFError):
+        return None  # an archive, or damaged, which NumPy says
+    finally:
+        file.seek(0)
+    return dtype
+
+
+def _header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether the values stand in the order of Fortran, and dtype; the values come next in the file."""
+    version = np.lib.format.read_magic(file)
+    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    found: tuple[tuple[int, ...], bool, np.dtype[Any]] = read_header(file)
+    return found
+
+
+def _array(file: BinaryIO, dtype: np.dtype[Any], rows: Rows | None, path: Path) -> np.ndarray:
+    """The array of an .npy file; of rows, the memory that the others would take is not."""
+    if dtype.hasobject:
+        return _rows_of(read_text(file), rows, path)
+    if rows is None:
+        array: np.ndarray = np.load(file, allow_pickle=False)
+        return array
+    mapped = np.lib.format.open_memmap(path, mode="r")
+    return np.array(_rows_of(mapped, rows, path))
+
+
+def _member(archive: Any, key: str, rows: Rows | None, label: str) -> np.ndarray:
+    """One array of an .npz file; of rows, the file is read up to them, piece by piece."""
+    if rows is not None:
+        with archive.zip.open(f"{key}.npy") as member:
+            shape, fortran, dtype = _header(member)
+            if not (fortran or dtype.hasobject or dtype.names) and shape:
+                return _stream(member, shape, dtype, rows.within(shape[0], label))
+    try:
+        array: np.ndarray = archive[key]
+    except ValueError as exc:
+        if "allow_pickle" not in str(exc):
+            raise
+        with archive.zip.open(f"{key}.npy") as member:
+            array = read_text(member)
+    return _rows_of(array, rows, label)
+
+
+def _stream(member: Any, shape: tuple[int, ...], dtype: np.dtype[Any], rows: slice) -> np.ndarray:
+    row = math.prod(shape[1:]) * dtype.itemsize
+    skipped = rows.start * row
+    while skipped:
+        piece = len(member.read(min(skipped, _PIECE)))
+        if not piece:
+            raise EOFError
+        skipped -= piece
+    content = member.read((rows.stop - rows.start) * row)
+    array = np.frombuffer(bytearray(content), dtype)
+    return array.reshape(rows.stop - rows.start, *shape[1:])
+
+
+def _rows_of(array: np.ndarray, rows: Rows | None, label: object) -> np.ndarray:
+    if rows is None or not array.ndim:
+        return array
+    return np.asarray(array[rows.within(len(array), label)])

@@ -1,0 +1,76 @@
+"""HDF5 files: data sets by their path in the file, ``FILE.h5::dataset``; of rows, the hyperslab alone is read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import h5py
+import numpy as np
+
+from kmr_cli.batch.files.source import Source, refuse_large
+from kmr_cli.batch.fit import GivenInput, Notice, has_fields
+from kmr_cli.config.reading import Reading
+from kmr_cli.errors import BatchError
+from kmr_cli.records import TensorSpec
+
+_UNREADABLE = (OSError, ValueError, KeyError, RuntimeError, TypeError)
+"""What h5py raises for damaged files."""
+
+
+def read(source: Source, reading: Reading) -> list[GivenInput]:
+    """The data sets; each is read once an input takes it.
+
+    Raises:
+        BatchError: a damaged file, or no such data set.
+    """
+    names: list[str] = []
+
+    def visit(name: str, thing: Any) -> None:
+        if isinstance(thing, h5py.Dataset):
+            names.append(name)
+
+    try:
+        with h5py.File(source.path, "r") as file:
+            file.visititems(visit)
+    except _UNREADABLE as exc:
+        raise BatchError(f"{source.path}: damaged, or no HDF5 file ({_line(exc)})") from exc
+    key = None if source.key is None else source.key.strip("/")
+    keys = source._replace(key=key).choose(names, "dataset")
+    several = len(keys) > 1
+    return [
+        GivenInput(
+            source.name or one, source.label(one), _Maker(source, one, reading),
+            container=several and source.name is None,
+        )
+        for one in keys
+    ]  # fmt: skip
+
+
+class _Maker:
+    """Reads a data set, or rows of it."""
+
+    def __init__(self, source: Source, key: str, reading: Reading) -> None:
+        self._source, self._key, self._reading = source, key, reading
+
+    def __call__(self, spec: TensorSpec, notice: Notice) -> np.ndarray:  # noqa: ARG002  # part of what an input is made by
+        label = self._source.label(self._key)
+        try:
+            with h5py.File(self._source.path, "r") as file:
+                dataset = file[self._key]
+                if dataset.dtype.names:
+                    raise has_fields(label, dataset.dtype)
+                if not dataset.shape:
+                    raise BatchError(f"{label}: a single value, but samples lie along axis 0")
+                rows = self._reading.chosen.within(len(dataset), label)
+                refuse_large((rows.stop - rows.start) * (dataset.nbytes // max(len(dataset), 1)), label)
+                if h5py.check_string_dtype(dataset.dtype):
+                    dataset = dataset.asstr()
+                return np.asarray(dataset[rows])
+        except MemoryError as exc:
+            raise BatchError(f"{label}: does not fit into memory", "--rows 0:32 reads the first 32 rows alone") from exc
+        except _UNREADABLE as exc:
+            raise BatchError(f"{label}: cannot be read ({_line(exc)})") from exc
+
+
+def _line(exc: Exception) -> str:
+    return (str(exc).strip().splitlines() or [type(exc).__name__])[0]

@@ -1,0 +1,51 @@
+"""Parquet files, read by pyarrow: the row groups that hold the rows, and the columns that the model takes, alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kmr_cli.batch.files.columns import inputs_of
+from kmr_cli.batch.files.source import Source, library, refuse_large
+from kmr_cli.batch.fit import GivenInput
+from kmr_cli.config.reading import Reading
+from kmr_cli.errors import BatchError
+
+_NUMBER = 8
+"""Bytes of a value, at most, where the file packs them: runs of one value take next to none."""
+
+
+def read(source: Source, reading: Reading) -> list[GivenInput]:
+    """The columns of the table.
+
+    Raises:
+        BatchError: a damaged file, or rows that it doesn't hold.
+        MissingFrameworkError: pyarrow is not installed.
+    """
+    parquet = library("pyarrow.parquet", source.path)
+    path = source.path
+    try:
+        with parquet.ParquetFile(path) as file:
+            metadata, names = file.metadata, list(file.schema_arrow.names)
+    except MemoryError as exc:
+        raise BatchError(f"{path}: declares a table that does not fit into memory") from exc
+    except (library("pyarrow", path).ArrowException, OSError, ValueError) as exc:
+        line = (str(exc).strip().splitlines() or [""])[0]
+        raise BatchError(f"{path}: damaged, or no Parquet file ({line})") from exc
+    rows = reading.chosen.within(metadata.num_rows, path)
+    refuse_large((rows.stop - rows.start) * _NUMBER, path)
+    groups, before = [], 0
+    skipped = None
+    for group in range(metadata.num_row_groups):
+        size = metadata.row_group(group).num_rows
+        if before + size > rows.start and before < rows.stop:
+            groups.append(group)
+            skipped = before if skipped is None else skipped
+        before += size
+    start = rows.start - (skipped or 0)
+
+    def column(name: str) -> Any:
+        with parquet.ParquetFile(path) as file:
+            table = file.read_row_groups(groups, columns=[name], use_threads=False)
+            return table.column(name).slice(start, rows.stop - rows.start)
+
+    return inputs_of(source, names, column, first=rows.start)

@@ -1,0 +1,69 @@
+"""The batch out of a function of the user's: ``--input-from my_data:batch``."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from kmr_cli.batch.fit import GivenInput
+from kmr_cli.batch.given import from_arrays
+from kmr_cli.errors import BatchError
+from kmr_cli.formats.common.frameworks import first_line, import_from_here
+
+_lock = threading.Lock()
+_given: dict[str, Any] = {}
+"""What each function gave: it is called once, so that all models of a call get the same data."""
+
+
+def from_function(name: str) -> list[GivenInput]:
+    """Call a function without arguments: it gives one array, or a mapping from input names to arrays.
+
+    It runs in this process; what it prints goes to stderr, so that a report on stdout stays one.
+
+    Raises:
+        BatchError: no such function, or it raises, or gives anything else.
+    """
+    with _lock:
+        if name not in _given:
+            with contextlib.redirect_stdout(sys.stderr):
+                _given[name] = _call(name)
+    try:
+        return from_arrays(_given[name])
+    except BatchError as exc:
+        raise BatchError(f"--input-from {name}: {exc.message}", exc.hint) from exc
+
+
+def _call(name: str) -> Any:
+    module, colon, function = name.partition(":")
+    if not (module and colon and function):
+        raise BatchError(f"--input-from {name}: not MODULE:FUNCTION", "as in --input-from my_data:batch")
+    try:
+        found = getattr(import_from_here(module), function)
+    except ModuleNotFoundError as exc:
+        if exc.name is not None and module.split(".")[0] == exc.name.split(".")[0]:
+            hint = "give the name as in a Python import (my_data for ./my_data.py), not a path"
+            raise BatchError(f"--input-from {name}: there is no module {module!r}", hint) from exc
+        raise BatchError(f"--input-from {name}: it needs {exc.name}, which is not installed") from exc
+    except AttributeError as exc:
+        raise BatchError(f"--input-from {name}: {first_line(exc)}", f"{module!r} must define {function!r}") from exc
+    except Exception as exc:  # importing a module runs it
+        raise _raised(name, exc) from exc
+    if not callable(found):
+        raise BatchError(f"--input-from {name}: a {type(found).__name__}, not a function")
+    try:
+        given = found()
+    except Exception as exc:
+        raise _raised(name, exc) from exc
+    if given is None or isinstance(given, (str, tuple)) or (isinstance(given, Mapping) and not given):
+        raise BatchError(
+            f"--input-from {name}: gave {type(given).__name__}, not data",
+            "it must return an array, or a mapping from input names to arrays",
+        )
+    return given
+
+
+def _raised(name: str, exc: Exception) -> BatchError:
+    return BatchError(f"--input-from {name}: {type(exc).__name__}: {first_line(exc)}")

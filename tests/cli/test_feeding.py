@@ -1,0 +1,171 @@
+"""``--rows``, ``--scale``, ``--input-from`` and the rest at the command, in Python, in pytest, in a project."""
+
+import hashlib
+import json
+import subprocess
+
+import jsonschema
+import numpy as np
+import pytest
+from PIL import Image
+from zoo.samples import HOME, command, python
+
+MODEL, DATA = HOME / "digits.onnx", HOME / "digits.npz"
+SCHEMA = json.loads((HOME.parent / "docs" / "check-batch-axis.schema.json").read_text())
+PROJECT = f'[tool.kmr-inspect.models."{MODEL}"]\n'
+
+
+@pytest.fixture(scope="module")
+def images():
+    with np.load(DATA) as archive:
+        return archive["image"]
+
+
+@pytest.fixture
+def folder(tmp_path, images):
+    place = tmp_path / "pictures"
+    place.mkdir()
+    for number, image in enumerate(images):
+        Image.fromarray(np.uint8(image[..., 0] * 255)).save(place / f"{number:02}.png")
+    return place
+
+
+def sampled(tmp_path, *options, layer="conv2", index=0):
+    place = tmp_path / "value.npy"
+    place.unlink(missing_ok=True)
+    run = command(
+        ["sample", MODEL, "--layer", layer, "--index", index, "--side", "in", "--no-verify", *options, "-o", place],
+        cwd=tmp_path,
+    )
+    assert run.returncode == 0, run.stderr
+    return np.load(place), run.stderr
+
+
+def data_of(tmp_path, *options):
+    run = command(["check-batch-axis", MODEL, "--format", "json", *options], cwd=tmp_path)
+    document = json.loads(run.stdout)
+    jsonschema.validate(document, SCHEMA)
+    return document["grounds"]["data"], document
+
+
+def test_rows_are_the_samples(tmp_path):
+    whole, _ = sampled(tmp_path, "--input", DATA, index=5)
+    part, _ = sampled(tmp_path, "--input", f"{DATA}:image", "--rows", "4:8", index=1)
+    assert np.array_equal(whole, part)
+
+
+def test_a_report_names_the_rows_and_the_digest_of_their_values(tmp_path):
+    found, _ = data_of(tmp_path, "--input", DATA, "--rows", "2:6")
+    assert found["options"] == ["--rows 2:6"]
+    assert [file["sha256"] for file in found["files"]] == [None]  # it isn't read as a whole
+    again, _ = data_of(tmp_path, "--input", f"{DATA}:image", "--rows", "2:6")
+    other, _ = data_of(tmp_path, "--input", DATA, "--rows", "3:7")
+    assert found["values_sha256"] == again["values_sha256"] != other["values_sha256"]
+
+
+def test_a_report_names_pictures_by_what_sha256sum_prints(tmp_path, folder):
+    found, _ = data_of(tmp_path, "--input", folder, "--scale", "0:1")
+    said = subprocess.run(["sha256sum", *sorted(one.name for one in folder.iterdir())], cwd=folder, capture_output=True)
+    assert found["files"] == [{"file": str(folder), "sha256": hashlib.sha256(said.stdout).hexdigest()}]
+    assert found["options"] == ["--scale 0:1"]
+
+
+def test_what_a_function_gives(tmp_path, images):
+    (tmp_path / "my_data.py").write_text(
+        f"import numpy as np\ndef batch():\n    print('made')\n    return np.load({str(DATA)!r})['image']\n"
+    )
+    found, report = data_of(tmp_path, "--input-from", "my_data:batch")
+    assert (found["source"], found["function"], report["verdict"]) == ("function", "my_data:batch", "pass")
+    assert np.array_equal(sampled(tmp_path, "--input-from", "my_data:batch")[0], sampled(tmp_path, "--input", DATA)[0])
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        ("def other(): pass", "module 'my_data' has no attribute 'batch'"),
+        ("def batch(): raise ValueError('no disk')", "ValueError: no disk"),
+        ("def batch(): return None", "gave NoneType, not data"),
+        ("import numpy.nothing", "it needs numpy.nothing"),
+        ("batch = 3", "a int, not a function"),
+    ],
+)
+def test_functions_that_give_nothing(tmp_path, body, problem):
+    (tmp_path / "my_data.py").write_text(body)
+    run = command(["trace", MODEL, "--input-from", "my_data:batch"], cwd=tmp_path)
+    assert run.returncode == 2
+    assert problem in run.stderr
+    assert len(run.stderr.splitlines()) <= 2
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (["--rows", "1:2"], "give --input FILE too"),
+        (["--rows", "a", "--input", DATA], "'a' is not START:STOP"),
+        (["--input-from", "a:b", "--input", DATA], "leave out --input"),
+        (["--input", "none.csv"], "no such file"),
+    ],
+)
+def test_options_that_do_not_go_together(tmp_path, options, problem):
+    run = command(["trace", MODEL, *options], cwd=tmp_path)
+    assert run.returncode == 2
+    assert problem in run.stderr
+
+
+def test_a_project_says_how_its_pictures_are_read(tmp_path, folder):
+    (tmp_path / "pyproject.toml").write_text(f'{PROJECT}input = "{folder.name}"\nrows = "2:6"\nscale = "0:1"\n')
+    typed = ["--input", folder, "--rows", "2:6", "--scale", "0:1"]
+    assert np.array_equal(sampled(tmp_path)[0], sampled(tmp_path, *typed)[0])
+    one, said = sampled(tmp_path, "--input", folder / "02.png")  # scaled as the project says; the rows are of its files
+    assert np.array_equal(one, sampled(tmp_path)[0])
+    assert "as stored" not in said
+
+
+def test_nothing_is_written_over_what_is_read(tmp_path):
+    np.savez(tmp_path / "a.npz", image=np.zeros((2, 8, 8, 1), np.float32))
+    run = command(
+        ["sample", MODEL, "-l", "conv2", "-i", 0, "--input", "a.npz:image", "-o", "a.npz", "--force"], cwd=tmp_path
+    )
+    assert run.returncode == 2
+    assert "what it is run on" in run.stderr
+
+
+def test_a_library_that_is_missing_is_named_with_the_extra(tmp_path):
+    (tmp_path / "a.csv").write_text("image\n1\n")
+    script = (
+        "import sys; sys.modules['pyarrow'] = sys.modules['pyarrow.csv'] = None\n"
+        f"from kmr_cli.cli import run; sys.exit(run(['trace', {str(MODEL)!r}, '--input', 'a.csv']))"
+    )
+    run = python("-c", script, cwd=tmp_path)
+    assert run.returncode == 2
+    assert run.stderr.splitlines()[0].startswith("error: a.csv: cannot be read: pyarrow")
+    assert "[data]'" in run.stderr.splitlines()[1]
+
+
+def test_in_python(tmp_path, folder):
+    script = (
+        "import sys; from kmr_cli import InputFiles, BatchError, check_batch_axis\n"
+        f"report = check_batch_axis({str(MODEL)!r}, InputFiles({str(folder)!r}, rows='0:4', scale='0:1'))\n"
+        "print(report.verdict, report.grounds.data.options)\n"
+        f"try: check_batch_axis({str(MODEL)!r}, InputFiles({str(folder / '00.png')!r}, resize='4x4'))\n"
+        "except BatchError as exc: print(exc)\n"
+    )
+    lines = python("-c", script, cwd=tmp_path).stdout.splitlines()
+    assert lines[0] == "pass ('--rows 0:4', '--scale 0:1')"
+    assert lines[-1] == "hint:  resize='8x8'"
+
+
+def test_in_pytest(tmp_path, folder):
+    options = ["--kmr-input", folder, "--kmr-rows", "0:4", "--kmr-scale", "0:1"]
+    run = python("-m", "pytest", "-p", "no:cacheprovider", "--kmr-model", MODEL, *options, cwd=tmp_path)
+    assert run.returncode == 0, run.stdout
+    assert "on pictures --rows 0:4 --scale 0:1" in run.stdout
+    (tmp_path / "test_it.py").write_text(
+        "import pytest\nfrom kmr_cli import InputFiles\n"
+        f"@pytest.mark.kmr_model({str(MODEL)!r})\n"
+        "def test_it(kmr_model):\n"
+        "    report = kmr_model.assert_batch_independent(InputFiles('pictures', rows='0:4', scale='0:1'))\n"
+        "    assert report.grounds.data.options == ('--rows 0:4', '--scale 0:1')\n"
+    )
+    run = python("-m", "pytest", "-p", "no:cacheprovider", "-q", "test_it.py", cwd=tmp_path)
+    assert run.returncode == 0, run.stdout
