@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kmr_cli.cli import certificate as certificate_module
+from kmr_cli.cli import completion, options, outcomes, rule_options
 from kmr_cli.cli import layer_class as layer_class_module
-from kmr_cli.cli import options, outcomes, rule_options
 from kmr_cli.cli.jobs import Notify, run_each
 from kmr_cli.cli.jobs import option as jobs_option
 from kmr_cli.cli.target import target
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @click.command("check-batch-axis", short_help="Check that the samples of a batch do not mix.")
-@click.argument("models", metavar="[MODEL]...", nargs=-1)
+@click.argument("models", metavar="[MODEL]...", nargs=-1, shell_complete=completion.files)
 @options.batch
 @click.option("--layer-class", metavar="PKG.MOD:CLASS", help="A layer under development; needs --shape.")
 @click.option("--kwargs", "constructor", metavar="JSON", default="{}", help="Its constructor's arguments.")
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     "--all-methods", is_flag=True, help="Check every exported method or signature of MODEL, one after the other."
 )
 @click.option(
-    "--certificate", metavar="FILE",
+    "--certificate", metavar="FILE", shell_complete=completion.files,
     help="Also write a certificate of the verdict, bound to the files of MODEL by SHA-256: see kmr-inspect verify.",
 )  # fmt: skip
 @jobs_option

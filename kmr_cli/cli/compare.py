@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kmr_cli.cli import completion, options, outcomes, rule_options
 from kmr_cli.cli import jobs as jobs_module
-from kmr_cli.cli import options, outcomes, rule_options
 from kmr_cli.cli.target import say_written, target
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @click.command("compare", short_help="Compare MODEL with a snapshot or another model.")
-@click.argument("models", metavar="MODEL... BASELINE", nargs=-1, required=True)
+@click.argument("models", metavar="MODEL... BASELINE", nargs=-1, required=True, shell_complete=completion.files)
 @options.batch
 @click.option("--rtol", type=float, metavar="X", help="Tolerance relative to the largest value of a sample's tensor.")
 @click.option("--atol", type=float, metavar="X", help="Absolute tolerance, added to it.")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kmr_cli.cli import options, target
+from kmr_cli.cli import completion, options, target
 from kmr_cli.cli.clock import Clock
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command("layers", short_help="List the layers of MODEL.")
-@click.argument("model", metavar="MODEL")
+@click.argument("model", metavar="MODEL", shell_complete=completion.files)
 @click.option("--filter", "pattern", metavar="GLOB", help="Only layers whose path matches, as in --filter 'enc*'.")
 @click.option("--depth", type=click.IntRange(min=1), metavar="N", help="Only layers at most N levels deep.")
 @click.option("--long", is_flag=True, help="Also what enters each layer, and its dtype.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
+from kmr_cli.cli import completion
 from kmr_cli.cli.messages import Messages as Messages
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ debug = click.option("--debug", is_flag=True, help="Show tracebacks and all that
 _TRUST = "Load MODEL whatever a scan finds in it, code of Lambda layers included: you trust its author."
 trust = click.option("--trust", is_flag=True, help=_TRUST)
 
-_TYPED = "kmr_cli.typed"
+TYPED = "kmr_cli.typed"
 """Where a command's context keeps what was typed, of options that come as a group."""
 
 
@@ -37,13 +38,13 @@ def _kept(*names: str, **settings: Any) -> Callable[[Command], Command]:
     """An option that is no argument of the command: whoever wants its group asks for that as a whole."""
 
     def keep(context: click.Context, parameter: click.Parameter, value: object) -> None:
-        context.meta.setdefault(_TYPED, {})[parameter.name] = value
+        context.meta.setdefault(TYPED, {})[parameter.name] = value
 
     return click.option(*names, expose_value=False, callback=keep, **settings)
 
 
 def _typed() -> dict[str, Any]:
-    found: dict[str, Any] = click.get_current_context().meta.get(_TYPED, {})
+    found: dict[str, Any] = click.get_current_context().meta.get(TYPED, {})
     return found
 
 
@@ -102,7 +103,7 @@ def batch(command: Command) -> Command:
             "--batch-size", type=int, metavar="B", help="Size of the synthetic batch, or only the first B samples."
         ),
         click.option(
-            "--input", "inputs", metavar="[NAME=]FILE[:KEY]", multiple=True,
+            "--input", "inputs", metavar="[NAME=]FILE[:KEY]", multiple=True, shell_complete=completion.files,
             help="The batch, samples along axis 0: .npy, .npz, .csv, .json, .h5, .parquet, .safetensors, a picture or"
             " a folder of them; repeatable. Without it: synthetic data.",
         ),

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from kmr_cli.cli import completion
+
 if TYPE_CHECKING:
     from kmr_cli.config.pyproject import Settings
 
@@ -19,14 +21,16 @@ def rules(what_is_allowed: str) -> Callable[[Command], Command]:
     def decorate(command: Command) -> Command:
         for option in (
             click.option(
-                "--allow", metavar="LAYER", multiple=True,
+                "--allow", metavar="LAYER", multiple=True, shell_complete=completion.layers,
                 help=f"Layer that {what_is_allowed}: its path, the unique end of it, or a glob; repeatable.",
             ),
             click.option(
-                "--ignore", metavar="CODE", multiple=True, help="Leave out rules that start with CODE; repeatable."
+                "--ignore", metavar="CODE", multiple=True, shell_complete=completion.rules,
+                help="Leave out rules that start with CODE; repeatable."
             ),
             click.option(
-                "--select", metavar="CODE", multiple=True, help="Only rules that start with CODE; repeatable."
+                "--select", metavar="CODE", multiple=True, shell_complete=completion.rules,
+                help="Only rules that start with CODE; repeatable."
             ),
         ):  # fmt: skip
             command = option(command)

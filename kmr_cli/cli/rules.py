@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kmr_cli.cli import options
+from kmr_cli.cli import completion, options
 from kmr_cli.cli.complaint import styled
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def _chosen(code: str) -> list[Rule]:
 
 
 @click.command("rules")
-@click.argument("code", metavar="[CODE]", required=False)
+@click.argument("code", metavar="[CODE]", required=False, shell_complete=completion.rules)
 @options.debug
 def command(code: str | None, debug: bool) -> None:  # noqa: ARG001  (read where errors are shown)
     """List the rules, or explain some.

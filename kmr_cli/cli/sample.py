@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import click
 
-from kmr_cli.cli import options, rule_options, target
+from kmr_cli.cli import completion, options, rule_options, target
 from kmr_cli.cli.clock import Clock
 
 
 @click.command("sample", short_help="Show one sample's values at any layer of MODEL.")
-@click.argument("model", metavar="MODEL")
+@click.argument("model", metavar="MODEL", shell_complete=completion.files)
 @click.option(
-    "-l", "--layer", "layers", metavar="PATH", multiple=True, required=True,
+    "-l", "--layer", "layers", metavar="PATH", multiple=True, required=True, shell_complete=completion.layers,
     help="Layer: its path, the unique end of it, or a glob; repeatable. '*' is all.",
 )  # fmt: skip
 @click.option("-i", "--index", metavar="I", required=True, help="Samples, counted from 0: 4, -1, 0:8 or 1,4,7.")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kmr_cli.cli import completion, options, outcomes
 from kmr_cli.cli import jobs as jobs_module
-from kmr_cli.cli import options, outcomes
 from kmr_cli.cli.target import target
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command("scan", short_help="Scan MODEL for what could do harm, without loading it.")
-@click.argument("models", metavar="MODEL...", nargs=-1, required=True)
+@click.argument("models", metavar="MODEL...", nargs=-1, required=True, shell_complete=completion.files)
 @outcomes.options("scan")
 @jobs_module.option
 @options.limits

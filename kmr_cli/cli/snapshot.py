@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kmr_cli.cli import options, rule_options, target
+from kmr_cli.cli import completion, options, rule_options, target
 
 if TYPE_CHECKING:
     from kmr_cli.records import Snapshot
 
 
 @click.command("snapshot", short_help="Save shapes, batch axes and values of MODEL to a file.")
-@click.argument("models", metavar="MODEL...", nargs=-1, required=True)
+@click.argument("models", metavar="MODEL...", nargs=-1, required=True, shell_complete=completion.files)
 @click.option(
-    "-o", "--output", metavar="FILE",
+    "-o", "--output", metavar="FILE", shell_complete=completion.files,
     help="Where to write it, such as model.kmr.json; a folder for several models. Default: print it.",
 )  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from kmr_cli.cli import completion
 from kmr_cli.cli.complaint import silence_stdout
 from kmr_cli.render.outputs import TERMINAL, choose, formats_of, is_own_report, render, save, suffixes_of
 
@@ -31,7 +32,7 @@ def options(command: str, *, output: str, format_: str = "How to print it.") -> 
     def decorate(function: Command) -> Command:
         for option in (
             click.option("--force", is_flag=True, help="Replace FILE even if kmr-inspect did not write it."),
-            click.option("-o", "--output", metavar="FILE", help=help_),
+            click.option("-o", "--output", metavar="FILE", help=help_, shell_complete=completion.files),
             click.option(
                 "--format", "format_", type=click.Choice(formats_of(command)),
                 help=f"{format_}  [default: {TERMINAL}, or by the suffix of FILE]",

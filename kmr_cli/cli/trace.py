@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import click
 
-from kmr_cli.cli import options, rule_options, target
+from kmr_cli.cli import completion, options, rule_options, target
 from kmr_cli.cli.clock import Clock
 from kmr_cli.cli.exit_codes import ExitCode
 
 
 @click.command("trace", short_help="Show where values of MODEL go wrong, for every sample.")
-@click.argument("model", metavar="MODEL")
+@click.argument("model", metavar="MODEL", shell_complete=completion.files)
 @click.option(
-    "-l", "--layer", "layers", metavar="PATH", multiple=True,
+    "-l", "--layer", "layers", metavar="PATH", multiple=True, shell_complete=completion.layers,
     help="Only this layer: its path, the unique end of it, or a glob; repeatable.  [default: all]",
 )  # fmt: skip
 @options.batch

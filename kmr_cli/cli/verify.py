@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kmr_cli.cli import options
+from kmr_cli.cli import completion, options
 from kmr_cli.cli.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -19,11 +19,11 @@ _WIDTH = 12
 
 
 @click.command("verify", short_help="Check a certificate against MODEL.")
-@click.argument("certificate", metavar="CERTIFICATE")
-@click.argument("model", metavar="MODEL")
+@click.argument("certificate", metavar="CERTIFICATE", shell_complete=completion.files)
+@click.argument("model", metavar="MODEL", shell_complete=completion.files)
 @click.option("--rerun", is_flag=True, help="Run the passes again too.")
 @click.option(
-    "--input", "inputs", metavar="[NAME=]FILE[:KEY]", multiple=True,
+    "--input", "inputs", metavar="[NAME=]FILE[:KEY]", multiple=True, shell_complete=completion.files,
     help="With --rerun: the data of the check, as check-batch-axis takes it. Without it: synthetic data.",
 )  # fmt: skip
 @options.reading

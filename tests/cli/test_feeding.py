@@ -159,7 +159,7 @@ def test_in_pytest(tmp_path, folder):
     options = ["--kmr-input", folder, "--kmr-rows", "0:4", "--kmr-scale", "0:1"]
     run = python("-m", "pytest", "-p", "no:cacheprovider", "--kmr-model", MODEL, *options, cwd=tmp_path)
     assert run.returncode == 0, run.stdout
-    assert "on pictures --rows 0:4 --scale 0:1" in run.stdout
+    assert "pictures --rows 0:4 --scale 0:1" in run.stdout
     (tmp_path / "test_it.py").write_text(
         "import pytest\nfrom kmr_cli import InputFiles\n"
         f"@pytest.mark.kmr_model({str(MODEL)!r})\n"

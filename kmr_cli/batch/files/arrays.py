@@ -137,8 +137,8 @@ def _stream(member: Any, shape: tuple[int, ...], dtype: np.dtype[Any], rows: sli
             raise EOFError
         skipped -= piece
     content = member.read((rows.stop - rows.start) * row)
-    array = np.frombuffer(bytearray(content), dtype)
-    return array.reshape(rows.stop - rows.start, *shape[1:])
+    array: np.ndarray = np.frombuffer(bytearray(content), dtype).reshape(rows.stop - rows.start, *shape[1:])
+    return array
 
 
 def _rows_of(array: np.ndarray, rows: Rows | None, label: object) -> np.ndarray:

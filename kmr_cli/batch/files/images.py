@@ -154,7 +154,8 @@ class _Maker:
                     f"{self._label}: not three channels, for which alone {IMAGENET} stands",
                     "--scale 0:1 takes any number of channels",
                 )
-            return (unit - np.asarray(_MEAN, np.float32)) / np.asarray(_DEVIATION, np.float32)
+            normal: np.ndarray = (unit - np.asarray(_MEAN, np.float32)) / np.asarray(_DEVIATION, np.float32)
+            return normal
         assert reading.ends is not None
         low, high = map(np.float32, reading.ends)
         return unit if reading.ends == (0, 1) else np.asarray(low + (high - low) * unit)
