@@ -104,6 +104,7 @@ _RULES: Sequence[tuple[re.Pattern[str], Callable[[re.Match[str]], str] | str]] =
     (re.compile(r"--(rows|resize|scale)\b"), r"\1="),
     (re.compile(r"--input-from MODULE:FUNCTION\b"), "batch=array"),
     (re.compile(r"--input-from (\S+?:\w+)"), r"InputFunction('\1')"),
+    (re.compile(r"--input-from\b"), "InputFunction"),
     _option("input", _NAMED, _mapping("batch", lambda _: "array")),
     _option("shape", _NAMED, _mapping("shapes", repr)),
     _option("constant", _NAMED, _mapping("constants", str)),

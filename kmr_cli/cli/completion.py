@@ -63,7 +63,7 @@ def _layers_of(model: str, context: click.Context) -> tuple[Sequence[LayerInfo],
     """The layers that a file declares, read in a process of its own; no framework is imported."""
     from pathlib import Path
 
-    from kmr_cli.cli.options import TYPED
+    from kmr_cli.cli.kept import TYPED
     from kmr_cli.config.limits import limits_of
     from kmr_cli.errors import KmrError
     from kmr_cli.formats.interface import OpenOptions

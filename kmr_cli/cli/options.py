@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import click
 
 from kmr_cli.cli import completion
+from kmr_cli.cli.kept import kept, typed_values
 from kmr_cli.cli.messages import Messages as Messages
 
 if TYPE_CHECKING:
@@ -30,37 +31,20 @@ debug = click.option("--debug", is_flag=True, help="Show tracebacks and all that
 _TRUST = "Load MODEL whatever a scan finds in it, code of Lambda layers included: you trust its author."
 trust = click.option("--trust", is_flag=True, help=_TRUST)
 
-TYPED = "kmr_cli.typed"
-"""Where a command's context keeps what was typed, of options that come as a group."""
-
-
-def _kept(*names: str, **settings: Any) -> Callable[[Command], Command]:
-    """An option that is no argument of the command: whoever wants its group asks for that as a whole."""
-
-    def keep(context: click.Context, parameter: click.Parameter, value: object) -> None:
-        context.meta.setdefault(TYPED, {})[parameter.name] = value
-
-    return click.option(*names, expose_value=False, callback=keep, **settings)
-
-
-def _typed() -> dict[str, Any]:
-    found: dict[str, Any] = click.get_current_context().meta.get(TYPED, {})
-    return found
-
 
 def limits(command: Command) -> Command:
     """``--timeout``, ``--memory`` and ``--require-sandbox``; :func:`typed_limits` says what they are."""
     for option in (
-        _kept(
+        kept(
             "--require-sandbox/--no-sandbox", "sandbox", default=None,
             help="Refuse to load the model without a sandbox that keeps it from files and the network, or use none."
             "  [default: as far as this machine can]",
         ),
-        _kept(
+        kept(
             "--memory", metavar="SIZE",
             help="End the model's process if it holds more memory than SIZE, as in 4G or 500M; exit code 4.",
         ),
-        _kept(
+        kept(
             "--timeout", type=float, metavar="SECONDS",
             help="End the model's process if reading the file, or running the model, takes longer; exit code 4.",
         ),
@@ -82,7 +66,7 @@ def typed_limits(decided: Settings | Decided | None = None) -> Limits:
     """What the model's process may take: as typed, else as ``[tool.kmr-inspect]`` says."""
     from kmr_cli.config.limits import limits_of
 
-    typed = _typed()
+    typed = typed_values()
     said = {name: getattr(decided, name, None) for name in ("timeout", "memory")}
     decided_on = getattr(decided, "sandbox", "") or "offered"
     sandbox = {None: decided_on, True: "required", False: "off"}[typed.get("sandbox")]
@@ -115,19 +99,19 @@ def batch(command: Command) -> Command:
 def reading(command: Command) -> Command:
     """``--rows``, ``--resize``, ``--scale`` and ``--input-from``; :func:`typed_data` says what they are."""
     for option in (
-        _kept(
+        kept(
             "--input-from", metavar="MODULE:FUNCTION",
             help="Get the batch from a function without arguments: an array, or a mapping from input names to arrays.",
         ),
-        _kept(
+        kept(
             "--scale", metavar="LOW:HIGH",
             help="Map the values of pictures to LOW..HIGH, as in 0:1 or -1:1, or normalize them as for imagenet.",
         ),
-        _kept(
+        kept(
             "--resize", metavar="HxW",
             help="Stretch pictures to H x W pixels, as in 224x224; 224x224:crop keeps their proportions.",
         ),
-        _kept(
+        kept(
             "--rows", metavar="START:STOP",
             help="Only these samples of each file, as in 100:132; the rest of a large file is not read.",
         ),
@@ -139,18 +123,18 @@ def reading(command: Command) -> Command:
 def opening(command: Command) -> Command:
     """``--import``, ``--signature``, ``--tag``, ``--method``, ``--constant`` and ``--trust``; :func:`typed_opening`."""
     for option in (
-        _kept("--trust", is_flag=True, help=_TRUST),
-        _kept(
+        kept("--trust", is_flag=True, help=_TRUST),
+        kept(
             "--constant",
             "constants",
             metavar="NAME=VALUE",
             multiple=True,
             help="Argument that is the same for the whole batch, as in sr=16000; repeatable.",
         ),
-        _kept("--method", metavar="NAME", help="TorchScript: exported method to run in place of forward."),
-        _kept("--tag", "tags", metavar="TAG", multiple=True, help="SavedModel: tag set to open; repeatable."),
-        _kept("--signature", metavar="NAME", help="SavedModel: signature to run."),
-        _kept("--import", "imports", metavar="MODULE", multiple=True, help="Import MODULE first, for custom layers."),
+        kept("--method", metavar="NAME", help="TorchScript: exported method to run in place of forward."),
+        kept("--tag", "tags", metavar="TAG", multiple=True, help="SavedModel: tag set to open; repeatable."),
+        kept("--signature", metavar="NAME", help="SavedModel: signature to run."),
+        kept("--import", "imports", metavar="MODULE", multiple=True, help="Import MODULE first, for custom layers."),
     ):
         command = option(command)
     return command
@@ -160,7 +144,7 @@ def typed_opening() -> OpenOptions:
     """How the model is to be opened, as typed."""
     from kmr_cli.formats.interface import OpenOptions
 
-    typed = _typed()
+    typed = typed_values()
     fixed = None
     if typed["constants"]:
         from kmr_cli.config.constants import parse_constants
@@ -244,7 +228,7 @@ def typed_data(inputs: tuple[str, ...]) -> TypedData:
     """
     from kmr_cli.config.reading import Reading
 
-    typed = _typed()
+    typed = typed_values()
     found = TypedData(inputs, Reading(typed["rows"], typed["resize"], typed["scale"]), typed["input_from"])
     if found.function is not None and (inputs or found.reading.options):
         other = "--input" if inputs else found.reading.options[0].partition(" ")[0]
