@@ -49,8 +49,8 @@ class _TerminatedError(BaseException):
         self.number = number
 
 
-_ENDING = (signal.SIGTERM, signal.SIGHUP)
-"""To end, from whoever supervises this program, and from a terminal that is closed."""
+_ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+"""To end, from whoever supervises this program, and from a terminal that is closed (Windows has none of that)."""
 
 
 def _terminate(number: int, _frame: object) -> None:

@@ -33,6 +33,7 @@ from kmr_cli.process.resources import resident, restrict
 from kmr_cli.process.scratch import Scratch
 from kmr_cli.process.search_path import leave_out_current_folder
 from kmr_cli.process.served import LONGEST_LINE, USERS_HOME, Notify, Task, answer_all, redirect
+from kmr_cli.process.system import refuse_system
 
 if TYPE_CHECKING:
     import subprocess
@@ -93,9 +94,13 @@ class Child:
 
     Attributes:
         born: the :func:`circumstances` that it was started in as a fresh interpreter; None where it is a fork.
+
+    Raises:
+        KmrError: a system that has no such processes.
     """
 
     def __init__(self, tasks: Mapping[str, Task], *, fork: bool, debug: bool = False) -> None:
+        refuse_system()
         self._tasks = tasks
         self._debug = debug
         self._scratch = Scratch()

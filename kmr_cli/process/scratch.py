@@ -11,6 +11,7 @@ import contextlib
 import os
 import re
 import shutil
+import sys
 import tempfile
 import weakref
 import zlib
@@ -82,6 +83,8 @@ def _surroundings() -> str:
 
 
 def _gone(pid: int) -> bool:
+    if sys.platform == "win32":  # there os.kill(pid, 0) sends Ctrl-C
+        return False
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

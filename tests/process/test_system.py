@@ -1,0 +1,68 @@
+"""Systems that lack what POSIX has: refused in one line before anything runs; what needs no model still works."""
+
+import pytest
+from zoo.samples import HOME, command, python
+
+LACKS = """
+import os, signal, socket, sys
+sys.platform = "win32"
+for module, names in (
+    (os, ("fork", "getuid", "killpg", "setsid", "sysconf", "uname")), (signal, ("SIGHUP", "SIGKILL")),
+    (socket, ("AF_UNIX",)),
+):
+    for name in names:
+        delattr(module, name)
+for name in [name for name in sys.modules if name.split(".")[0] == "kmr_cli"]:
+    del sys.modules[name]  # that of the process this one is a fork of
+def killed(*_): raise AssertionError("on Windows os.kill(pid, 0) sends Ctrl-C")
+os.kill = killed
+"""
+RUN = """
+from kmr_cli.__main__ import main
+sys.argv = ["kmr-inspect", *{!r}]
+main()
+"""
+
+
+def on_windows(*arguments):
+    return python("-c", LACKS + RUN.format([str(argument) for argument in arguments]))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("layers", HOME / "digits.onnx"),
+        ("sample", HOME / "digits.onnx", "-l", "*", "-i", "0"),
+        ("check-batch-axis", HOME / "digits.keras", "--jobs", "2"),
+        ("scan", HOME / "windows.pt"),
+        ("trace", HOME / "digits_savedmodel"),
+    ],
+)
+def test_refused_in_one_line(arguments):
+    run = on_windows(*arguments)
+    assert run.returncode == 2
+    assert run.stderr.splitlines() == [
+        "error: models are read and run on Linux and macOS, not on Windows",
+        "hint:  on Windows, run kmr-inspect inside WSL",
+    ]
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("rules", "KMR101"), ("doctor",)])
+def test_what_needs_no_model_works(arguments):
+    run = on_windows(*arguments)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout
+
+
+def test_in_python():
+    opened = f"try: open_model({str(HOME / 'digits.onnx')!r})\nexcept KmrError as exc: print(exc.message)"
+    run = python("-c", f"{LACKS}from kmr_cli import KmrError, open_model\n{opened}")
+    assert run.stdout == "models are read and run on Linux and macOS, not on Windows\n", run.stderr
+
+
+def test_where_nothing_can_be_forked():
+    """As on macOS: a fresh interpreter is started, and neither /proc nor the kernel's parts of Linux are asked for."""
+    script = "import sys\nsys.platform = 'darwin'\n" + RUN.format(["layers", str(HOME / "digits.onnx")])
+    run = python("-c", script)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout == command(["layers", HOME / "digits.onnx"]).stdout
