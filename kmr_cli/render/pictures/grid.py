@@ -24,7 +24,7 @@ def fit(picture: Picture, pixels: int) -> Picture:
     if height * width <= room:
         return replace(picture, planes=kept, labels=picture.labels[: len(kept)])
     step = math.sqrt(height * width / room)
-    down, across = _chosen(height, step if height > 1 else 1), _chosen(width, step if height > 1 else step**2)
+    down, across = chosen(height, step if height > 1 else 1), chosen(width, step if height > 1 else step**2)
     planes = tuple(plane[np.ix_(down, across)] for plane in kept)
     return replace(picture, planes=planes, labels=picture.labels[: len(kept)])
 
@@ -49,6 +49,6 @@ def together(planes: list[np.ndarray], columns: int, nothing: int) -> np.ndarray
     return whole
 
 
-def _chosen(length: int, step: float) -> np.ndarray:
+def chosen(length: int, step: float) -> np.ndarray:
     """Places from end to end, about ``step`` apart."""
     return np.unique(np.linspace(0, length - 1, max(1, int(length / step))).round().astype(int))

@@ -12,6 +12,7 @@ from kmr_cli.arrays.summary import Summary, summarize
 from kmr_cli.batch.words import dtype_name
 from kmr_cli.records import ModelInfo, Record
 from kmr_cli.render.escape import for_terminal
+from kmr_cli.render.screen.blocks import picture_lines
 from kmr_cli.render.screen.layers import head
 from kmr_cli.render.screen.lines import print_hanging
 from kmr_cli.render.screen.values import preview
@@ -104,6 +105,7 @@ def _print_record(console: Console, record: Record, type_: str, several_calls: b
         told = figures(summarize(record.value))
         lines += [(label, Text(line)) for label, line in zip(("values", ""), told, strict=False)]
         lines += [(label, Text(line)) for label, line in preview(record.value, 80 - _LABEL)]
+        lines += picture_lines(record.value, console, max(console.width, 60) - _LABEL)
     else:
         lines.append(("values", Text("none: an empty tensor")))
     for label, text in lines:
