@@ -15,7 +15,7 @@ from kmr_cli.check.wiring import sources
 from kmr_cli.config.masks import Mask
 from kmr_cli.config.policy import Policy
 from kmr_cli.evidence.taps import Tap
-from kmr_cli.formats.interface import training_mode
+from kmr_cli.formats.interface import ExportableSession, TracedSession, training_mode
 from kmr_cli.records import Basis, BatchIndex, Dependence, Finding, OutputVerdict, Report, TapVerdict, Verdict
 from kmr_cli.rules import RULES
 
@@ -47,6 +47,7 @@ def make_report(run: Run, policy: Policy, masks: Sequence[Mask], tried: Sequence
         TapVerdict(
             *tap, run.evidence.specs[tap].shape, dtype_name(run.evidence.specs[tap].dtype),
             _SILENT if tap in silent else _shown_index(run, tap), wired.get(tap, ()),
+            _tensor(run, tap),
         )
         for tap in run.evidence.order
         if tap in run.indices
@@ -58,6 +59,13 @@ def make_report(run: Run, policy: Policy, masks: Sequence[Mask], tried: Sequence
         basis=basis, not_examined=tuple(not_examined(run, masks, tried, verdict, basis)),
         grounds=grounds(run, policy, masks, findings), proof=proof, outputs=outputs, claims_held=run.held,
     )  # fmt: skip
+
+
+def _tensor(run: Run, tap: Tap) -> str:
+    """What the file calls the value at a tap; nothing where a framework traced the graph, whose names nobody knows."""
+    if run.structure is None or isinstance(run.session, (TracedSession, ExportableSession)):
+        return ""
+    return run.structure.proof.owners.graph.taps.get(tap, "")
 
 
 def _outputs(run: Run) -> Iterator[OutputVerdict]:

@@ -48,6 +48,7 @@ class TapVerdict:
         sources: of what enters a layer, or leaves a container or the model, the taps that it was made from: the layer
             that returned it, or all from which code between layers made it; ``("", 0, "in0")`` is the first input of
             the model. Empty where that is not known.
+        tensor: its name in the graph of the model, as the file writes it; empty where no file names it.
     """
 
     layer: str
@@ -57,6 +58,7 @@ class TapVerdict:
     dtype: str
     index: BatchIndex
     sources: tuple[Tap, ...] = ()
+    tensor: str = ""
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,8 @@ class Line(NamedTuple):
     """By which ``-o`` recognizes it; none where it has to be asked for with ``--format``."""
     shows: tuple[Content, ...]
     text: bool = True
+    only: tuple[str, ...] = ()
+    """Commands whose content has what it needs; none where all have."""
 
 
 OUTPUTS = {
@@ -54,6 +56,9 @@ OUTPUTS = {
     "junit": Line("kmr_cli.render.documents.junit", (".xml",), ("outcomes",)),
     "sarif": Line("kmr_cli.render.documents.sarif", (".sarif", ".sarif.json"), ("outcomes",)),
     "github": Line("kmr_cli.render.documents.github", (), ("outcomes",)),
+    "model-explorer": Line(
+        "kmr_cli.render.documents.model_explorer", (".nodes.json",), ("outcomes",), only=("check-batch-axis",)
+    ),
     "npy": Line("kmr_cli.render.files.npy", (".npy",), ("samples",), text=False),
     "npz": Line("kmr_cli.render.files.npz", (".npz",), ("samples",), text=False),
     "hdf5": Line("kmr_cli.render.files.hdf5", (".h5", ".hdf5"), ("samples",), text=False),
@@ -174,7 +179,8 @@ def _module(name: str) -> Any:
 
 
 def _outputs_of(command: str) -> list[str]:
-    return [name for name, line in OUTPUTS.items() if CONTENTS[command] in line.shows]
+    shows = CONTENTS[command]
+    return [name for name, line in OUTPUTS.items() if shows in line.shows and (not line.only or command in line.only)]
 
 
 def _by_suffix(command: str, place: Path) -> str | None:

@@ -24,6 +24,8 @@ CASES = [
     ("check-batch-axis", None, "found.xml", "junit"),
     ("check-batch-axis", None, "found.sarif", "sarif"),
     ("check-batch-axis", None, "found.sarif.json", "sarif"),
+    ("check-batch-axis", None, "found.nodes.json", "model-explorer"),
+    ("compare", None, "found.nodes.json", "json"),  # which that command does not write
     ("compare", None, "FOUND.JSON", "json"),
     ("compare", "sarif", "found.sarif.json", "sarif"),
     ("compare", "github", "found.txt", "github"),
@@ -37,7 +39,7 @@ CASES = [
 ]
 REFUSED = [
     ("check-batch-axis", None, "found.txt", "cannot tell the format from the name",
-     "end it in .json, .html, .xml, .sarif or .sarif.json; github needs --format"),
+     "end it in .json, .html, .xml, .sarif, .sarif.json or .nodes.json; github needs --format"),
     ("check-batch-axis", "junit", "x.sarif", "its name says sarif, and --format says junit", "end the name in .xml"),
     ("check-batch-axis", "github", "x.xml", "its name says junit, and --format says github", "another name"),
     ("check-batch-axis", "json", "x.sarif.json", "its name says sarif, and --format says json", "in .json"),
@@ -190,7 +192,7 @@ def test_what_is_not_a_report_of_ours_is_not_known(tmp_path):
 def test_a_name_that_tells_no_format_may_stay_with_format(tmp_path):
     with pytest.raises(OutputError) as caught:
         choose("check-batch-axis", None, tmp_path / "x.txt")
-    assert "add --format json|html|junit|sarif|github" in caught.value.hint
+    assert "add --format json|html|junit|sarif|github|model-explorer" in caught.value.hint
     assert choose("check-batch-axis", "sarif", tmp_path / "x.txt") == "sarif"
     with pytest.raises(OutputError) as caught:
         choose("snapshot", None, tmp_path / "x.txt")

@@ -247,6 +247,7 @@ def _check(report: Report) -> dict[str, Any]:
                 "index": tap.index.kind,
                 "axis": tap.index.axis,
                 "sources": [{"layer": text(layer), "call": call, "port": port} for layer, call, port in tap.sources],
+                "tensor": text(tap.tensor),
             }
             for tap in report.taps
         ],

@@ -43,7 +43,7 @@ def picture_lines(value: np.ndarray, console: Console, width: int) -> Iterator[t
     drawn = [(_painted if painted else _written)(plane, small) for plane in small.planes[:shown]]
     yield "picture", Text(_words(picture, picture.labels[:shown], painted=painted))
     for lines in zip(*drawn, strict=True):
-        yield "", Text(" ").join(lines)
+        yield "", Text(" " if painted else "|").join(lines)
 
 
 def _fit(picture: Picture, most_across: int, most_down: int) -> Picture:

@@ -53,7 +53,7 @@ def test_channels_stand_side_by_side_as_many_as_fit():
     value = np.stack([np.full((8, 8), number) for number in range(10)], -1)
     first, *lines = drawn(value)
     assert first == ("picture", "8 by 8, [:, :, 0] to [:, :, 3] of 10, blank 0 to @ 9")
-    assert {text for _, text in lines} == {" ".join(sign * 16 for sign in " .:-")}
+    assert {text for _, text in lines} == {"|".join(sign * 16 for sign in " .:-")}
     assert drawn(value, "truecolor")[0][1].startswith("8 by 8, [:, :, 0] to [:, :, 6] of 10")
     assert drawn(value, width=16)[0][1] == "8 by 8, [:, :, 0], blank 0 to @ 9"
 

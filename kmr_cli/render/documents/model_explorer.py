@@ -1,0 +1,73 @@
+"""Node data of Model Explorer: the graph that it draws, coloured by what is known of each value's samples.
+
+Its nodes are found by the names of the tensors that they return, as the file writes them, or by their own, which are
+the same in ``.pt2``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from kmr_cli.errors import OutputError
+from kmr_cli.records import Report
+from kmr_cli.render.contents import Outcome
+from kmr_cli.render.documents.findings import unchecked
+from kmr_cli.render.documents.html import states
+from kmr_cli.render.documents.json import text
+
+MARK = r'\{\s*"name": "kmr-inspect'
+"""How a document of ours begins."""
+_COLOURS = {
+    "good": ("#e3f5e9", "#146c3a"), "bad": ("#fde9e7", "#b3201c"), "warn": ("#fdf1d9", "#875200"),
+    "other": ("#ecebfb", "#4b3fa8"), "none": ("#eceff3", "#586273"),
+}  # fmt: skip
+"""Background and text, as on our pages."""
+
+
+def render(outcomes: Sequence[Outcome]) -> str:
+    """The data of one graph, or of several by the paths of their models; ends with a line break.
+
+    Raises:
+        OutputError: a model was checked, and its file names no tensors.
+    """
+    graphs = {outcome.path: _graph(outcome) for outcome in outcomes}
+    document: Any = (
+        next(iter(graphs.values())) if len(graphs) == 1 else {text(path): one for path, one in graphs.items()}
+    )
+    return json.dumps(document, indent=1) + "\n"
+
+
+def _graph(outcome: Outcome) -> dict[str, Any]:
+    results = _results(outcome.result) if isinstance(outcome.result, Report) else {}
+    if not results and not unchecked(outcome):
+        raise OutputError(
+            f"{outcome.path}: its file names no tensors, by which Model Explorer would know its nodes",
+            "--format model-explorer is for .pt2, .onnx and SavedModels, with the proof; --format html shows any model",
+        )
+    return {
+        "name": f"kmr-inspect: {'not checked' if unchecked(outcome) else outcome.verdict}",
+        "results": results,
+        "showExpandedSummaryOnGroupNode": True,
+        "showLabelCountColumnsInChildrenStatsTable": True,
+    }
+
+
+def _results(report: Report) -> dict[str, dict[str, str]]:
+    """By the name of a tensor; of several taps of one tensor what is worst."""
+    of_layers = states.of_check(report)
+    found: dict[str, states.State] = {}
+    for tap in report.taps:
+        if not tap.tensor or not tap.port.startswith("out"):
+            continue
+        begins = of_layers.get(tap.layer) if tap.layer else None
+        here = begins if begins in (states.ERROR, states.WARNING) else states.of_tap(tap)
+        for name in (tap.tensor, tap.tensor.partition(":")[0]):  # TensorFlow's name of the node, and which output
+            found[name] = states.worst([here, found.get(name, here)], here)
+    return {text(name): _shown(state) for name, state in found.items()}
+
+
+def _shown(state: states.State) -> dict[str, str]:
+    background, letters = _COLOURS[state.tone]
+    return {"value": state.name, "bgColor": background, "textColor": letters}
