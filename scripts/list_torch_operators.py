@@ -7,7 +7,15 @@ Run it with the newest torch:
 import torch
 import torch.ao.quantization.fx._decomposed  # registers what quantization leaves
 
-CUT = {"aten::save": "writes a file", "aten::from_file": "reads a file"}
+CUT = {
+    "aten::save": "writes a file",
+    "aten::from_file": "reads a file",
+    "prim::PythonOp": "calls Python",
+    "prim::IgnoredPythonOp": "the same",
+    "prim::rpc_async": "calls another machine",
+    "prim::rpc_remote": "the same",
+    "prim::rpc_sync": "the same",
+}
 CUT_NAMESPACES = {
     "c10d": "exchanges tensors with other machines",
     "_c10d_functional": "the same",

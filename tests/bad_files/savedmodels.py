@@ -65,7 +65,8 @@ for _operation, _rule in (
     ("LMDBReader", "KMR502"), ("CreateSummaryFileWriter", "KMR502"), ("WriteScalarSummary", "KMR502"),
     ("DebugIdentityV2", "KMR502"), ("DumpTensor", "KMR502"), ("LoadAndRemapMatrix", "KMR502"),
     ("InitializeTableFromTextFileV2", "KMR502"), ("PyFunc", "KMR501"), ("EagerPyFunc", "KMR501"),
-    ("PyFuncStateless", "KMR501"), ("XlaCustomCallV2", "KMR501"), ("RpcCall", "KMR503"), ("RpcServer", "KMR503"),
+    ("PyFuncStateless", "KMR501"), ("DatasetFromGraph", "KMR501"), ("XlaCustomCallV2", "KMR501"), ("RpcCall", "KMR503"),
+    ("RpcServer", "KMR503"),
     ("DataServiceDatasetV4", "KMR503"), ("CollectiveReduceV2", "KMR503"), ("_Send", "KMR503"), ("Abort", "KMR504"),
     ("MyCustomOperator", "KMR506"),
 ):  # fmt: skip
@@ -138,6 +139,99 @@ def signature_runs_the_saver(folder: Path) -> Path:
         output.name, output.dtype = f"{meta_graph.saver_def.restore_op_name}:0", 1
 
     return directory(folder, change)
+
+
+def _function(meta_graph: Any, name: str, operation: str, *inputs: str) -> Any:
+    """A function whose argument is handed to an operation."""
+    function = meta_graph.graph_def.library.function.add()
+    function.signature.name = name
+    function.signature.input_arg.add(name="name", type=7)
+    function.node_def.add(name="bad", op=operation, input=inputs)
+    return function
+
+
+@bad("KMR502")
+def signature_calls_a_function_of_the_saver(folder: Path) -> Path:
+    """By the function's own name, which is an operation too; with a place that the graph names."""
+
+    def change(meta_graph: Any) -> None:
+        _function(meta_graph, "put", "SaveV2", "name")
+        graph = meta_graph.graph_def.node
+        _text(graph, "bad/name", b"/tmp/canary")
+        graph.add(name="bad", op="put", input=["bad/name"])
+        restore = next(node for node in graph if node.name == meta_graph.saver_def.restore_op_name)
+        restore.input.append("^bad")
+        next(iter(meta_graph.signature_def.values())).outputs["stolen"].name = "bad:0"
+
+    return directory(folder, change)
+
+
+@bad("KMR502")
+def table_from_a_file_that_a_call_names(folder: Path) -> Path:
+    """The function takes a place, as that of a vocabulary does, and its caller has it from the graph."""
+
+    def change(meta_graph: Any) -> None:
+        _function(meta_graph, "initialize", "InitializeTableFromTextFileV2", "table", "name")
+        graph = meta_graph.graph_def.node
+        _text(graph, "bad/name", b"/etc/passwd")
+        graph.add(name="bad", op="StatefulPartitionedCall", input=["bad/name"]).attr["f"].func.name = "initialize"
+
+    return directory(folder, change)
+
+
+@bad("KMR502")
+def table_from_a_file_that_a_function_holds(folder: Path) -> Path:
+    """Nothing in the graph calls it: the loader does, with a constant of the graph in place of an asset."""
+
+    def change(meta_graph: Any) -> None:
+        _function(meta_graph, "initialize", "InitializeTableFromTextFileV2", "table", "name")
+        _text(meta_graph.graph_def.node, "bad/name", b"/etc/passwd")
+        objects = meta_graph.object_graph_def
+        objects.nodes.add().constant.operation = "bad/name"
+        objects.concrete_functions["initialize"].bound_inputs.append(len(objects.nodes) - 1)
+
+    return directory(folder, change)
+
+
+@bad("KMR502")
+def saver_picks_another_place(folder: Path) -> Path:
+    """The saver's place is one of two; and what it merges goes elsewhere."""
+
+    def change(meta_graph: Any) -> None:
+        graph = meta_graph.graph_def.node
+        _text(graph, "bad/name", b"/tmp/canary")
+        given = meta_graph.saver_def.filename_tensor_name
+        graph.add(name="bad/picked", op="Select", input=["bad/which", given, "bad/name"])
+        graph.add(name="bad", op="RestoreV2", input=["bad/picked"])
+        restore = next(node for node in graph if node.name == meta_graph.saver_def.restore_op_name)
+        restore.input.append("^bad")
+
+    return directory(folder, change)
+
+
+@bad("KMR502")
+def merges_checkpoints_elsewhere(folder: Path) -> Path:
+    """From the place that the saver is given, to one that the graph names."""
+
+    def change(meta_graph: Any) -> None:
+        graph = meta_graph.graph_def.node
+        _text(graph, "bad/name", b"/tmp/canary")
+        given = meta_graph.saver_def.filename_tensor_name
+        graph.add(name="bad", op="MergeV2Checkpoints", input=[given, "bad/name"])
+        restore = next(node for node in graph if node.name == meta_graph.saver_def.restore_op_name)
+        restore.input.append("^bad")
+
+    return directory(folder, change)
+
+
+for _operation, _attribute in (
+    ("DecodeProtoV2", "descriptor_source"), ("EncodeProto", "descriptor_source"), ("Skipgram", "filename"),
+    ("RecordInput", "file_pattern"), ("FixedUnigramCandidateSampler", "vocab_file"),
+):  # fmt: skip
+
+    @bad("KMR502", f"attribute_of_{_operation}")
+    def _(folder: Path, operation: str = _operation, attribute: str = _attribute) -> Path:
+        return directory(folder, _in_main(operation, **{attribute: b"/etc/passwd"}))
 
 
 @bad("KMR502")

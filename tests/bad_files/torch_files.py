@@ -51,6 +51,9 @@ for _case, _rule, _statement in (
     ("writes_an_image", "KMR502", 'bad = ops.image.write_file("canary", x)'),
     ("all_reduce", "KMR503", 'bad = ops._c10d_functional.all_reduce(x, "sum", "0")'),
     ("remote_call", "KMR503", 'bad = ops.rpc.rpc_sync("worker", 1)'),
+    ("remote_call_as_torch_has_it", "KMR503", 'bad = ops.prim.rpc_async("worker", 1)'),
+    ("remote_call_by_its_name", "KMR503", 'bad = rpc_async("worker", 1)'),
+    ("python_operator", "KMR501", "bad = ops.prim.PythonOp(x)"),
     ("custom_operator", "KMR506", "bad = ops.mylib.launch(x)"),
     ("cannot_be_parsed", "KMR501", "bad = = x"),
 ):

@@ -19,7 +19,10 @@ _FILES = {
     "image::read_file": "reads a file",
     "image::write_file": "writes a file",
 }
+_CODE = dict.fromkeys(("prim::PythonOp", "prim::IgnoredPythonOp"), "calls a Python function of the process")
 _NETWORK = frozenset({"c10d", "_c10d_functional", "_c10d_functional_autograd", "_dtensor", "symm_mem", "rpc"})
+REMOTE = frozenset({"rpc_async", "rpc_remote", "rpc_sync"})
+"""Operators of ``prim`` that call another machine; code names them without their namespace."""
 FILE_METHODS = frozenset(name.partition("::")[2] for name in _FILES)
 """Names under which a value's method may be one of those that read or write files."""
 
@@ -29,7 +32,9 @@ def scan(namespace: str, name: str, place: str) -> Iterator[Hazard]:
     full = f"{namespace}::{name}"
     if full in _FILES:
         yield Hazard("files", place, f"{full} {_FILES[full]}")
-    elif namespace in _NETWORK:
+    elif full in _CODE:
+        yield Hazard("code", place, f"{full} {_CODE[full]}")
+    elif namespace in _NETWORK or (namespace == "prim" and name in REMOTE):
         yield Hazard("network", place, f"{full} exchanges tensors with other processes or machines")
     elif not is_known(namespace, name):
         yield Hazard("foreign", "", f"names the operator {full[:200]}, which is not part of torch")

@@ -60,6 +60,8 @@ TensorSpec name=1:string
 SavedObjectGraph nodes=1:*SavedObject concrete_functions=2:SavedConcreteFunction{}
 SavedConcreteFunction bound_inputs=2:*int32 canonicalized_input_signature=3:StructuredValue
 SavedObject children=1:*ObjectReference user_object=4:SavedUserObject variable=7:SavedVariable
+SavedObject constant=9:SavedConstant
+SavedConstant operation=1:string
 ObjectReference node_id=1:int32 local_name=2:string
 SavedUserObject identifier=1:string metadata=3:string
 SavedVariable dtype=1:int32 shape=2:TensorShapeProto name=6:string

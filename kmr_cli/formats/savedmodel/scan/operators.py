@@ -16,6 +16,7 @@ from kmr_cli.records.scan import HazardKind
 _READS, _WRITES = "reads files", "writes files"
 _HARMFUL: Mapping[str, tuple[HazardKind, str]] = {
     "PyFunc|PyFuncStateless|EagerPyFunc": ("code", "calls a Python function of the process"),
+    "DatasetFromGraph": ("code", "runs a graph that stands in a text, where it cannot be looked into"),
     "XlaCustomCall|XlaCustomCallV2|XlaHostCompute|_XlaHostComputeMlir": ("code", "calls a function of the process"),
     "Abort": ("exhaustion", "ends the process"),
     "SleepOp": ("exhaustion", "waits"),
@@ -41,6 +42,15 @@ SAVER: Mapping[str, str] = {
     "RestoreV2": _READS, "RestoreSlice": _READS,
 }  # fmt: skip
 """Operations that belong into the part of the file that saves and restores weights, and nowhere else."""
+NAMES_AT: Mapping[str, tuple[int, ...]] = {"MergeV2Checkpoints": (0, 1)}
+"""Inputs of operations of the saver that are names of files, where it isn't the first one alone."""
+FILE_ATTRIBUTES: Mapping[str, str] = {
+    "DecodeProtoV2": "descriptor_source", "EncodeProto": "descriptor_source", "Skipgram": "filename",
+    "RecordInput": "file_pattern", "FixedUnigramCandidateSampler": "vocab_file",
+}  # fmt: skip
+"""Operations that read a file which an attribute names -> the attribute."""
+NO_FILES = ("local://", "bytes://")
+"""What a ``descriptor_source`` begins with where it names no file."""
 TABLES = frozenset({"InitializeTableFromTextFile", "InitializeTableFromTextFileV2"})
 """Operations that read a vocabulary, which has to be an asset of the model."""
 SILENT = words("""

@@ -57,6 +57,8 @@ def _nodes(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:
 
 
 def _node(node: ast.AST, place: str, methods: set[str]) -> Iterator[Hazard]:
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in torch_operators.REMOTE:
+        yield from torch_operators.scan("prim", node.func.id, place)
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
         return
     name = dotted(node.func)
