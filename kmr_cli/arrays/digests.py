@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 
 import numpy as np
-from xxhash import xxh3_128_digest
+from xxhash import xxh3_128, xxh3_128_digest
 
 _SEED = secrets.randbits(64)
 
@@ -50,9 +50,12 @@ class Fingerprint:
 
 def digest(array: np.ndarray) -> bytes:
     """Of a whole tensor of any layout, its shape and dtype included; text too."""
-    about = f"{array.shape} {_named(array.dtype)}".encode()
-    held = repr(array.tolist()).encode() if array.dtype.hasobject else np.ascontiguousarray(array).tobytes()
-    return xxh3_128_digest(about + held, _SEED)
+    found = xxh3_128(f"{array.shape} {_named(array.dtype)}".encode(), _SEED)
+    if array.dtype.hasobject:
+        found.update(repr(array.tolist()).encode())
+    else:
+        found.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    return found.digest()
 
 
 @cache

@@ -44,8 +44,11 @@ def forbidding_value(values: np.ndarray) -> float | None:
     """The very negative number of a float mask that is added to scores, and holds 0 where a step counts; else None."""
     if values.dtype.kind not in "fV" or not values.size:
         return None
-    seen = np.unique(values.astype(np.float64))
-    return float(seen[0]) if len(seen) == 2 and seen[1] == 0 and seen[0] <= _FORBIDS else None
+    wide = values if values.dtype.kind == "f" else values.astype(np.float64)
+    low, high = float(wide.min()), float(wide.max())
+    if high != 0 or not low <= _FORBIDS:
+        return None
+    return low if bool(((wide == low) | (wide == 0)).all()) else None
 
 
 def adds_nothing(values: np.ndarray, forbids: float | None = None) -> float | None:

@@ -9,7 +9,7 @@ from kmr_cli.batch import replacement
 from kmr_cli.batch.given import batch_size
 from kmr_cli.check.grounds import all_but, looked_at_too
 from kmr_cli.check.probes.mask_axis import mask_one_step_at
-from kmr_cli.check.probes.resized import broken
+from kmr_cli.check.probes.resized import broken, keeps_rows
 from kmr_cli.check.probes.sizes import other_lengths
 from kmr_cli.check.probes.workable import all_rows, dimensions, first_rows, related, sizes_that_work, square_input
 from kmr_cli.check.report import make_report
@@ -20,6 +20,7 @@ from kmr_cli.config.masks import Mask
 from kmr_cli.config.policy import Policy
 from kmr_cli.errors import ModelRunError
 from kmr_cli.evidence.reach import SINGLY
+from kmr_cli.evidence.taps import Tap
 from kmr_cli.records import Batch, ModelInfo, Report, Verdict
 
 Again = Callable[[ModelInfo, Batch, "Batch | None"], Report]
@@ -59,7 +60,8 @@ def check_failing(
     lengths = set(dimensions(run.batch))
     if inner is not None and 1 in works:  # what is broadcast may meet any dimension inside
         lengths |= {length for tap in inner.taps for length in other_lengths(tap.shape, tap.index)}
-    sizes.judge_failing(run, failure, broken(failure, run.evidence.order), works, fails, lengths)
+    bound = None if inner is None else _bound(run, inner, works)
+    sizes.judge_failing(run, failure, broken(failure, run.evidence.order), works, fails, lengths, bound)
     tried = [run.evidence.size, *works]
     return make_report(run, policy, masks, tried) if inner is None else _together(run, inner, policy, tried)
 
@@ -114,6 +116,26 @@ def _check_at(run: Run, rows: Batch, works: Sequence[int], again: Again) -> Repo
         return again(info, batch, spare)
     except ModelRunError:
         return None
+
+
+def _bound(run: Run, inner: Report, works: Sequence[int]) -> tuple[Tap, int] | None:
+    """The first layer whose output has a row for each sample at the one size that works, and as many on the batch.
+
+    One sample is broadcast to whatever there is. A table that happens to be as long as another dimension is none.
+    """
+    several = [size for size in works if size > 1]
+    if len(several) != 1:
+        return None
+    (size,) = several
+    at_work = {(tap.layer, tap.call, tap.port): tap for tap in inner.taps}
+    if any(size in other_lengths(tap.shape, tap.index) for tap in inner.taps):
+        return None
+    for tap in run.evidence.order:
+        known, seen = at_work.get(tap), run.evidence.specs.get(tap)
+        inside = tap[0] and tap[2].startswith("out")
+        if inside and known is not None and seen is not None and keeps_rows(known.shape, seen.shape, size):
+            return tap, size
+    return None
 
 
 def _together(run: Run, inner: Report, policy: Policy, tried: Sequence[int]) -> Report:

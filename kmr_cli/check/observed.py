@@ -113,11 +113,13 @@ class Trace:
         order: the taps in the order in which they ran.
         wrong: of another shape or with other values than the whole batch demands.
         right: those of which that was only supposed, and fits.
+        bound: outputs of layers that have as many rows as the whole batch.
     """
 
     order: list[Tap] = field(default_factory=list)
     wrong: set[Tap] = field(default_factory=set)
     right: set[Tap] = field(default_factory=set)
+    bound: list[Tap] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -127,10 +129,12 @@ class Traced:
     Attributes:
         sources: the layers.
         right: taps that are right though they are mixed in their last bits.
+        bound: outputs of layers that have as many rows as the batch whose results are known, at this size too.
     """
 
     sources: list[Source]
     right: set[Tap]
+    bound: list[Tap]
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 
 from kmr_cli.batch.likely_masks import likely_masks, masking_layers
 from kmr_cli.check.rules.possible import POSSIBLE_MIX
@@ -98,7 +99,12 @@ def _layers(run: Run) -> Iterator[str]:
     elif 2 * len(unseen) > len(listed):
         why = next((f": {layer.untappable}" for layer in unseen if layer.untappable), "")
         yield f"{UNSEEN_LAYERS}{len(unseen)} of {len(listed)}, {unseen[0].path!r} the first{why}"
-    outside, whole = run.info.parameters_outside, run.info.parameters or 0
+    described = {layer.path for layer in run.info.layers}  # more may show in the loaded model
+    more = [replace(layer, parameters=layer.parameters or 0) for layer in listed if layer.path not in described]
+    outside = replace(
+        run.info, layers=(*run.info.layers, *more)
+    ).parameters_outside  # some show in the loaded model alone
+    whole = run.info.parameters or 0
     if 2 * outside > whole:
         yield f"{UNSEEN_LAYERS}{outside:,} of {whole:,} parameters stand in no layer that is listed"
 

@@ -21,6 +21,13 @@ Sink: TypeAlias = "Callable[[str, int, str, np.ndarray], None]"
 as soon as the sink returns: a sink copies what it keeps. Where it is such a view it is read-only."""
 
 
+def ignored(layer: str, call: int, port: str, array: np.ndarray) -> None:
+    """A sink for passes whose taps nobody looks at, but which must run as those do whose taps somebody does.
+
+    A format may leave it uncalled.
+    """
+
+
 @dataclass(frozen=True)
 class OpenOptions:
     """How to open a model.

@@ -4,7 +4,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from kmr_cli.arrays.digests import Fingerprint, digests
+from kmr_cli.arrays.digests import Fingerprint, digest, digests
 
 DTYPES = ["float32", "float64", "float16", "int64", "int8", "bool", "complex64", ml_dtypes.bfloat16]
 
@@ -78,3 +78,22 @@ def test_digests_do_not_depend_on_the_layout():
     array = tensor()
     assert digests(array, 6, range(6)) == digests(np.asfortranarray(array), 6, range(6))
     assert len(set(digests(array, 6, range(6)))) == 6
+
+
+@pytest.mark.parametrize("layout", ["columns", "gaps"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_digest_is_of_values_and_not_of_how_they_lie(dtype, layout):
+    array = tensor(dtype)
+    assert digest(array) == digest(laid_out(array, layout))
+    assert digest(array) != digest(array[::-1])
+    assert digest(array) != digest(array.reshape(5, 6, 7))
+
+
+def test_a_digest_knows_dtypes_that_have_one_width():
+    bits = np.arange(4, dtype=np.int16)
+    assert len({digest(bits.view(dtype)) for dtype in (np.int16, np.float16, ml_dtypes.bfloat16)}) == 3
+
+
+def test_a_digest_of_text():
+    assert digest(np.array([b"a", b"b"], object)) == digest(np.array([b"a", b"b"], object))
+    assert digest(np.array([b"a", b"b"], object)) != digest(np.array([b"ab", b""], object))

@@ -1,9 +1,10 @@
 """What values alone tell of masks and padding."""
 
+import ml_dtypes
 import numpy as np
 import pytest
 
-from kmr_cli.arrays.masks import as_steps, hiding_value, is_padding, padded_steps, two_valued
+from kmr_cli.arrays.masks import as_steps, forbidding_value, hiding_value, is_padding, padded_steps, two_valued
 
 LENGTHS = np.array([6, 2, 4, 3])
 COUNTED = np.arange(6)[None] < LENGTHS[:, None]
@@ -62,3 +63,17 @@ def test_what_an_input_says_is_padding():
     values = np.array([[[1.0, 1.0], [0.0, 1.0], [1.0, 1.0]]])
     assert is_padding(values, 1.0).tolist() == [[True, False, True]]
     assert is_padding(np.array([[1, 0]]), 0).tolist() == [[False, True]]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", ml_dtypes.bfloat16])
+def test_what_a_mask_that_is_added_forbids_with(dtype):
+    added = np.where(COUNTED, 0, -1000).astype(dtype)
+    assert forbidding_value(added) == float(added.min())
+    assert forbidding_value(added[:1]) is None  # nothing is hidden
+    for other in (-added, added + np.asarray(1, dtype), added / 100, np.where(COUNTED, added, np.nan), added[:0]):
+        assert forbidding_value(other.astype(dtype)) is None
+    between = added.copy()
+    between[1, 5] = -500
+    assert forbidding_value(between) is None
+    assert forbidding_value(COUNTED) is None
+    assert forbidding_value(np.where(COUNTED, 0, -np.inf)) == -np.inf

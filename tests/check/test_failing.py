@@ -198,3 +198,38 @@ def test_data_that_was_made_up_is_not_the_users():
 def test_where_rows_are_replaced_but_cannot_be_fewer_that_is_said_as_well():
     report = checked(Graphs(), data=nodes(6))
     assert any("rows may not be samples" in one.message for one in report.findings if one.rule == "KMR102")
+
+
+class Table(ArraySession):
+    """A layer that makes a row for each of so many samples, whatever comes in, and one behind it that adds these."""
+
+    def __init__(self, rows, last=lambda x: x):
+        self.table = np.random.default_rng(5).standard_normal((rows, WIDTH))
+        self.kept = None
+        super().__init__(
+            [("project", self.keep), ("places", self.make), ("add", self.add), ("last", last)], (None, WIDTH)
+        )
+
+    def keep(self, x):
+        self.kept = np.tanh(x)
+        return self.kept
+
+    def make(self, _):
+        return self.table
+
+    def add(self, table):
+        return self.kept + table
+
+
+@pytest.mark.parametrize("given", [6, 4], ids=["fails on the batch", "fails on others"])
+def test_the_layer_that_the_batch_size_was_baked_into_is_named_and_not_the_one_that_fails(given):
+    found = [one for one in checked(Table(4), size=given).findings if one.rule == "KMR102"]
+    assert [one.layer for one in found] == ["places"]
+    assert found[0].message.endswith("; what this layer returns has 4 rows whatever the batch")
+
+
+@pytest.mark.parametrize("given", [6, 4], ids=["fails on the batch", "fails on others"])
+def test_a_table_as_long_as_another_dimension_may_be_innocent(given):
+    """(4, 7) may be meant for the four heads."""
+    report = checked(Table(4, last=lambda x: np.stack([np.tanh(x * head) for head in range(1, 5)], 1)), size=given)
+    assert {layer for rule, layer in errors(report) if rule in ("KMR102", "KMR103")} == {"add"}

@@ -62,6 +62,14 @@ def test_fewer_turns_than_samples(turns, loop, inside):
     assert errors(report) & SAYS_IT
 
 
+@pytest.mark.parametrize("turns", [2, 3, 5])
+def test_as_many_rows_as_turns_is_said_to_be_a_loop_that_was_unrolled(turns):
+    report = checked(("loop", stacked(turns)))
+    assert "KMR102" in errors(report)
+    assert "KMR104" not in errors(report)
+    assert f"has {turns} rows whatever the batch" in report.findings[0].message
+
+
 @pytest.mark.parametrize("turns", [6, 8, 20])
 @pytest.mark.parametrize("loop", [filled, stacked, appended])
 def test_as_many_turns_as_the_batch_has_samples_or_more(turns, loop):

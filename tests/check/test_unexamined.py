@@ -87,6 +87,17 @@ def test_that_most_of_a_model_was_not_seen_and_then_it_is_not_called_every_layer
     assert ("every output depends on its own sample alone" in headline(report)) == (told is not None)
 
 
+def test_parameters_of_layers_that_the_loaded_model_alone_shows_are_in_a_layer():
+    """As of a subclassed model, whose file names none."""
+    session = Sparse([("one", np.tanh)], SPEC.shape, SPEC.dtype)
+    session.hidden = (LayerInfo("two", "Dense", parameters=7),)
+    told = []
+    for parameters in (9, 20):
+        report = check(session, ModelInfo("m", "keras", "", (SPEC,), (), (), parameters), {"x": X})
+        told += [line for line in report.not_examined if line.startswith("layers: ")]
+    assert told == ["layers: 13 of 20 parameters stand in no layer that is listed"]
+
+
 def test_parameters_of_no_layer_are_pointed_out():
     layers = (LayerInfo("a", "A", parameters=3), LayerInfo("a/b", "B", parameters=2), LayerInfo("c", "C", parameters=1))
     info = ModelInfo("m", "keras", "", (), (), layers, 10)

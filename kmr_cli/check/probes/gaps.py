@@ -37,7 +37,7 @@ def leave_gaps(run: Run, sample: int) -> dict[Tap, int]:
 
     try:
         found = quiet.beside(run.kept(doing, data, others, see))
-        after = parts_of(run, doing, replaced, [sample])
+        after = parts_of(run, doing, replaced, [sample], before)
     except ModelRunError as exc:
         run.refused.append(f"a sample of which a part is missing (the model fails on NaN: {exc.message})")
         return {}

@@ -72,7 +72,7 @@ def _try(run: Run, at: dict[int, Kind]) -> dict[Tap, int]:
         _drop_rounding(found)
         for sample, kind in at.items():
             doing = f"making all samples {kind.name}"
-            among = parts_of(run, doing, alone[kind.name], [sample])
+            among = parts_of(run, doing, alone[kind.name], [sample], beside)
             if kind.name == "short" and _is_rounding(beside, among):
                 continue  # trimmed to the longest, all is computed otherwise
             moved = moved_parts(run, {key: part for key, part in beside.items() if key in among}, among)

@@ -18,16 +18,18 @@ Parts: TypeAlias = "dict[tuple[Tap, int], np.ndarray | bytes]"
 """(tap, sample) -> what is the sample's there: of outputs the values, inside a digest; one NaN equals another."""
 
 
-def parts_of(run: Run, doing: str, data: Batch, samples: Collection[int]) -> Parts:
-    """What belongs to ``samples`` in one pass of ``data``.
+def parts_of(run: Run, doing: str, data: Batch, samples: Collection[int], before: Parts) -> Parts:
+    """What belongs to ``samples`` in one pass of ``data``, at the taps of which another pass has told ``before``.
 
     Raises:
         ModelRunError: the model does not run on it.
     """
     parts: Parts = {}
+    told = {tap for tap, _ in before}
 
     def look(layer: str, call: int, port: str, array: np.ndarray) -> None:
-        add_parts(run, (layer, call, port), array, samples, parts)
+        if (tap := (layer, call, port)) in told:
+            add_parts(run, tap, array, samples, parts)
 
     run.step(doing)
     watch(run.session, data, run.taps, look)
@@ -44,12 +46,12 @@ def add_parts(run: Run, tap: Tap, array: np.ndarray, samples: Collection[int], p
         return
     for sample in samples:
         if index is None or index.axis is None:
-            part = np.array(part_of(run, array, sample))
+            part = part_of(run, array, sample)
         else:
             part = np.take(array, [place for place, owner in enumerate(index.owners) if owner == sample], index.axis)
-        if part.dtype.kind in "fc":
-            part[np.isnan(part)] = np.nan
-        parts[tap, sample] = digest(part) if tap[0] else part
+        if part.dtype.kind in "fc" and (missing := np.isnan(part)).any():
+            part = np.where(missing, np.asarray(np.nan, part.dtype), part)
+        parts[tap, sample] = digest(part) if tap[0] else np.array(part)
 
 
 def moved_parts(run: Run, before: Mapping[tuple[Tap, int], np.ndarray | bytes], after: Parts) -> dict[Tap, int]:

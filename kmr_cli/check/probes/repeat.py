@@ -19,7 +19,7 @@ from kmr_cli.check.probes.resized import resized
 from kmr_cli.check.run import Run
 from kmr_cli.errors import ModelRunError
 from kmr_cli.evidence.taps import Tap, watch
-from kmr_cli.formats.interface import KeepingSession, Session, State, Taps, training_mode
+from kmr_cli.formats.interface import KeepingSession, Session, State, Taps, ignored, training_mode
 from kmr_cli.records import Batch
 
 _MANY, _MOST_BYTES = 32, 10**9
@@ -76,7 +76,7 @@ def _leave_what_is_kept(run: Run, start: State) -> None:
         moved, after_itself = _later(run, "running the batch after itself")
         start.restore()
         run.step("running other data")
-        session.capture(other, run.taps, lambda *_: None)
+        session.capture(other, run.taps, ignored)
         moved_too, after_other = _later(run, "running the batch after other data")
     finally:
         session.start = start

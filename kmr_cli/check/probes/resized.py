@@ -15,7 +15,7 @@ from kmr_cli.batch.words import count_samples
 from kmr_cli.check.observed import SizeRun, Trace, Trial
 from kmr_cli.errors import ModelRunError
 from kmr_cli.evidence.taps import Tap, output_title
-from kmr_cli.formats.interface import Session, Taps
+from kmr_cli.formats.interface import Session, Taps, ignored
 from kmr_cli.records import Batch, BatchIndex
 
 _COINCIDENT = 4
@@ -76,7 +76,7 @@ def outputs_of(session: Session, batch: Batch, taps: Taps) -> dict[str, np.ndarr
     With all taps, though none is looked at: so no second copy of the model has to be made ready.
     """
     try:
-        found = session.capture(batch, taps, lambda *_: None)
+        found = session.capture(batch, taps, ignored)
     except ModelRunError as exc:
         return exc
     assert found is not None
@@ -216,6 +216,8 @@ def trace_size(
     def look(layer: str, call: int, port: str, array: np.ndarray) -> None:
         tap = (layer, call, port)
         order.append(tap)
+        if layer and port.startswith("out") and tap in known and keeps_rows(known[tap][0].shape, array.shape, whole):
+            found.bound.append(tap)
         expected = expected_at(*known[tap], whole, rows) if tap in known else None
         if expected is None:
             if port.startswith("in"):
@@ -241,6 +243,11 @@ def trace_size(
             order.append(failed)
             wrong.add(failed)
     return found
+
+
+def keeps_rows(before: Sequence[int], after: Sequence[int], whole: int) -> bool:
+    """Whether a value has one row for each of ``whole`` samples, and as many where there are more or fewer of them."""
+    return len(before) > 0 and len(before) == len(after) and before[0] == after[0] == whole
 
 
 def broken(failure: ModelRunError, order: Sequence[Tap]) -> Tap | None:

@@ -23,6 +23,7 @@ from kmr_cli.check.observed import SizeRun
 from kmr_cli.check.probes.resized import beyond_rounding, expected_at, resized
 from kmr_cli.check.run import Run
 from kmr_cli.evidence.taps import Tap, watch
+from kmr_cli.formats.interface import ignored
 
 _OF_THE_SAME_KIND = 16.0
 """Rounding happens in every layer and the control moves the input alone: a difference so many times as large as the
@@ -61,7 +62,7 @@ def _move_last_bits(run: Run) -> dict[str, float]:
     if data is None:
         return {}
     run.step("changing the last bits of the input")
-    outputs = run.session.capture(data, run.taps, lambda *_: None)
+    outputs = run.session.capture(data, run.taps, ignored)
     assert outputs is not None
     before = {tap[2]: run.evidence.base[tap] for tap in run.outputs}
     after = {f"out{number}": np.asarray(value) for number, value in enumerate(outputs.values())}

@@ -35,7 +35,8 @@ def trace(run: Run, rows: Sequence[int], *, failed: bool) -> Traced | None:
     supposed = {tap for tap in known if tap[0] and not _verified(run, tap) and known[tap][1].axis is not None}
     run.step(f"looking inside at a batch of {len(rows)}")
     found = trace_size(run.session, run.batch, rows, run.taps, known, run.noisy, supposed)
-    return Traced(run.sources(found.wrong.__contains__, found.order), found.right)
+    bound = found.bound if len(rows) != run.evidence.size else []
+    return Traced(run.sources(found.wrong.__contains__, found.order), found.right, bound)
 
 
 def supposed_index(run: Run, tap: Tap) -> BatchIndex:

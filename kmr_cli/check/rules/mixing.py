@@ -6,6 +6,7 @@ from kmr_cli.arrays.dtypes import discrete
 from kmr_cli.check.axes import carrying_axes, movement, pairs, possible_axis
 from kmr_cli.check.observed import LargeRun
 from kmr_cli.check.probes.large import locate
+from kmr_cli.check.rules.sizes import BATCH_SIZE_DEPENDENT
 from kmr_cli.check.run import Run
 from kmr_cli.check.silence import accept, why_silent
 from kmr_cli.check.sources import add_at_sources, add_mix, between
@@ -205,12 +206,24 @@ def _judge_silent(run: Run, tap: Tap) -> None:
     if possible_axis(run, tap) is None:
         if run.structure is not None and run.structure.owned(run.evidence.names, tap):
             run.not_verified(tap, f"{title}: no axis was seen to carry the samples: {why_silent(run, tap)}")
+        elif (rows := _unrolled(run, tap)) is not None:
+            text = f"{title} has {rows} rows whatever the batch, one for each of the first samples, as of a loop over"
+            text = f"{text} the samples that was unrolled when the model was written"
+            run.add(BATCH_SIZE_DEPENDENT, Source(*tap), text, output=tap, allowed=allowed)
         else:
             add_at_sources(run, BATCH_AXIS_LOST, tap, lambda other: _cannot_carry(run, other), allowed=allowed)
         return
     silent = sorted(set(range(run.evidence.size)) - set(run.indices[tap].owners))
     who = f"samples {', '.join(map(str, silent))} were" if len(silent) > 1 else f"sample {silent[0]} was"
     run.not_verified(tap, f"{title} did not change when {who} replaced: {why_silent(run, tap, silent)}")
+
+
+def _unrolled(run: Run, tap: Tap) -> int | None:
+    """The number of an output's rows, if each is a sample's of its own and there are as many at every other size."""
+    index, shape = run.indices[tap], run.evidence.specs[tap].shape
+    own = index.axis == 0 and len(shape) > 0 and index.owners == tuple(range(len(index.owners))) and shape[0] > 1
+    others = [found.shapes[tap[2]] for found, _ in run.sizes if tap[2] in found.shapes]
+    return shape[0] if own and others and all(other == shape for other in others) else None
 
 
 def _cannot_carry(run: Run, tap: Tap) -> bool:

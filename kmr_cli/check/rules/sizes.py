@@ -68,7 +68,12 @@ def judge(run: Run, found: SizeRun, *, coincident: bool) -> None:
     elif found.differs is not None:
         text = f"{run.where(found)}: {text}"
     traced = trace(run, found.rows, failed=found.error is not None)
-    for source in (traced and traced.sources) or [Source("", 0, port)]:
+    sources = (traced and traced.sources) or [Source("", 0, port)]
+    whole = run.evidence.size
+    fails = found.error is not None or found.wrong_count is not None
+    if fails and traced is not None and traced.bound and whole not in dimensions_of(run):
+        sources, text = [Source(*traced.bound[0])], f"{text}; {has_rows(whole)}"
+    for source in sources:
         run.add(rule, source, text)
 
 
@@ -79,6 +84,7 @@ def judge_failing(
     works: Sequence[int],
     fails: Collection[int],
     dimensions: Collection[int],
+    bound: tuple[Tap, int] | None = None,
 ) -> None:
     """The model fails on the batch itself, and runs at some other sizes.
 
@@ -89,6 +95,7 @@ def judge_failing(
         works: the sizes at which it runs.
         fails: those at which it fails.
         dimensions: other sizes of the inputs.
+        bound: the output of a layer that has so many rows whatever the batch, where there is one.
     """
     rule = COINCIDENT_BROADCAST if coincides(works, dimensions) else BATCH_SIZE_DEPENDENT
     if len(works) > len(fails):
@@ -97,7 +104,14 @@ def judge_failing(
     else:
         where = f"{only_on(works, dimensions)} and fails on one of {run.evidence.size}"
     text = f"{where}: {failure.message}"
+    if bound is not None:
+        failed, text = bound[0], f"{text}; {has_rows(bound[1])}"
     run.add(rule, Source(*(failed or ("", 0, "out0"))), text)
+
+
+def has_rows(count: int) -> str:
+    """What is said of a layer that the batch size was baked into, and behind which the model fails."""
+    return f"what this layer returns has {count} rows whatever the batch"
 
 
 def is_failure(finding: Finding) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 from kmr_cli.errors import BatchError, LayerError
 from kmr_cli.formats.common.comparands import listed
 from kmr_cli.formats.common.torch_arrays import to_arrays, to_tensor
-from kmr_cli.formats.interface import Sink, State, Taps, TrainingMode
+from kmr_cli.formats.interface import Sink, State, Taps, TrainingMode, ignored
 from kmr_cli.formats.torchscript.describe.description import Description
 from kmr_cli.formats.torchscript.describe.signature import build
 from kmr_cli.formats.torchscript.run import failures, instrument
@@ -89,11 +89,11 @@ class TorchScriptSession:
         tensors = {name: _tensor(name, array) for name, array in batch.items()}
         arguments, keywords = build(self._described.arguments, tensors | self._same_for_all())
         last = self._last_values(taps) if stop else None
-        recorder = _Recorder(taps, sink, last, self._identities, self._described.helpers)
+        recorder = _Recorder(taps, sink, last, torch.Tensor, self._identities, self._described.helpers)
         if self.start is not None:
             self.start.restore()
         with _ONE_PASS:
-            before = instrument.listen(recorder)
+            before = instrument.listen(recorder if recorder.wants else None)
             try:
                 # Every run takes the same path through the executor. With its optimizer on, the first run, which
                 # profiles, and later ones, which use the profile, could round differently.
@@ -191,6 +191,7 @@ class _Recorder(CallStack):
         taps: what is wanted.
         sink: receives it.
         last: how many calls to see before the pass is ended, None to let it run.
+        tensor: torch's class of tensors.
         identities, helpers: as those of :class:`CallStack`.
     """
 
@@ -199,6 +200,7 @@ class _Recorder(CallStack):
         taps: Taps,
         sink: Sink | None,
         last: int | None,
+        tensor: type,
         identities: Mapping[int, str],
         helpers: frozenset[tuple[str, str]],
     ) -> None:
@@ -207,9 +209,17 @@ class _Recorder(CallStack):
         self._numbers = None if taps.calls is None else frozenset(taps.calls)
         self._ins = "in" in taps.sides
         self._outs = "out" in taps.sides
-        self._sink = sink
-        self._left = last
+        self._sink = None if sink is ignored else sink
+        self._left, self._tensor = last, tensor
+        self._latest: Any = None
+        self._version: int | None = None
+        self._parts: tuple[tuple[str, np.ndarray], ...] = ()
         self.raised: BaseException | None = None
+
+    @property
+    def wants(self) -> bool:
+        """Whether anything is to be told of what runs."""
+        return self._sink is not None or self._left is not None
 
     def entered(self, path: str, call: int, values: Any) -> None:
         """See :class:`CallStack`."""
@@ -232,13 +242,22 @@ class _Recorder(CallStack):
         if self._sink is None:
             return
         try:
-            for number, tensor in enumerate(flat_tensors(values)):
-                for suffix, array in to_arrays(tensor):
-                    array.flags.writeable = False  # it may show the model's own memory
+            for number, tensor in enumerate(flat_tensors(values, self._tensor)):
+                for suffix, array in self._arrays(tensor):
                     self._sink(path, call, f"{side}{number}{suffix}", array)
         except BaseException as exc:
             self.raised = exc
             raise
+
+    def _arrays(self, tensor: Any) -> tuple[tuple[str, np.ndarray], ...]:
+        """Those of :func:`to_arrays`: the very same as before where the latest tensor is handed on, as it mostly is."""
+        version = None if tensor.is_inference() else tensor._version  # counts what was written in place
+        if tensor is not self._latest or version is None or version != self._version:
+            self._parts = tuple(to_arrays(tensor))
+            self._latest, self._version = tensor, version
+            for _, array in self._parts:
+                array.flags.writeable = False  # it may show the model's own memory
+        return self._parts
 
     def _count_down(self) -> None:
         if self._left is not None:
@@ -250,7 +269,7 @@ class _Recorder(CallStack):
     def close(self) -> None:
         """See :class:`CallStack`."""
         super().close()
-        self._sink = None
+        self._sink, self._latest, self._parts = None, None, ()
 
 
 def _named_outputs(result: Any) -> Iterator[tuple[str, np.ndarray]]:
