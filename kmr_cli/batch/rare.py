@@ -57,6 +57,31 @@ class RareValues:
         found = self.put(ids, rows)
         return None if found is None else {**{name: np.array(values) for name, values in batch.items()}, **found}
 
+    def asked(self, batch: Batch, rows: Collection[int]) -> dict[str, np.ndarray] | None:
+        """A copy of ``batch`` in which ``rows`` hold the numbers that the model compares with, as many as have room.
+
+        All at the same places: what has room for a few who ask for the same is full then. None where no input may.
+        """
+        result, touched = {}, False
+        for name, given in batch.items():
+            result[name] = np.array(given, copy=True)
+            spec = self._specs.get(name)
+            if spec is not None and given.size and not _is_told(given, spec) and not two_valued(given):
+                touched |= self._ask(result[name].reshape(len(given), -1), given, sorted(rows), spec)
+        return result if touched else None
+
+    def _ask(self, flat: np.ndarray, values: np.ndarray, rows: Sequence[int], spec: TensorSpec) -> bool:
+        """Write to the samples of ``flat``; whether any number was written."""
+        limit = _range_of(spec)
+        if values.dtype.kind not in ("iuf" if limit else "f"):
+            return False  # of other whole numbers nobody knows how large they may be
+        wanted = [one for one in self._comparands if _fits(one, values) and (not limit or 0 < one < limit)]
+        free = np.ones(values.shape[1:], bool) if limit else free_places(values, spec)
+        places = np.flatnonzero(free) if free is not None else np.zeros(0, int)
+        for place, number in zip(places.tolist(), wanted, strict=False):
+            flat[rows, place] = number
+        return bool(places.size and wanted)
+
     def note(self, batch: Batch) -> None:
         """Remember which ids a batch held that was run."""
         for name, seen in self._seen.items():

@@ -58,7 +58,8 @@ def check(
     """Check that samples do not mix, and where they do, say which layer mixes them.
 
     The number of forward passes depends on the inputs alone: at most B + 31 for up to eight samples, 2·⌈log2 B⌉ + 31
-    above, four fewer from 32 samples on; of several inputs, which are made extreme in turn, up to twelve more. Up to
+    above, four fewer from 32 samples on; of several inputs, which are made extreme in turn, up to twelve more, and one
+    more for two or three samples where the model compares with numbers. Up to
     four of them run a batch of at least 32 samples, unless the tapped values would take more than 1 GB; up to five more
     find out what went wrong there. Up to two find the layer of what went wrong at
     another size; what is left names samples that mix, where groups showed that some do. Where a large tensor does not

@@ -87,3 +87,21 @@ def test_floats_that_are_no_ids_are_none_that_a_pass_held():
     values = rare(TensorSpec("ids", (None, 5), "float32", 1000))
     values.note({"ids": np.array([[3, np.nan, np.inf, -np.inf, 1e30], [-1, 1000, 4, 3, 999]], np.float32)})
     assert values.unseen() == {"ids": (997, 1000)}
+
+
+def test_samples_that_hold_what_the_model_compares_with():
+    made = rare(IDS, 432, 4000, 7.5, 8).asked(BATCH, [1, 2])["ids"]  # 4000 is no id, nor is 7.5
+    assert (made[1:3, :2] == [432, 8]).all()
+    made[1:3, :2] = BATCH["ids"][1:3, :2]
+    np.testing.assert_array_equal(made, BATCH["ids"])
+    assert rare(IDS).asked(BATCH, [1]) is None
+    assert rare(IDS, 4000).asked(BATCH, [1]) is None
+    floats = TensorSpec("x", (None, 3), "float32")
+    data = {"x": np.random.default_rng(0).standard_normal((4, 3)).astype("float32")}
+    assert rare(floats, 1.5).asked(data, range(4))["x"][:, 0].tolist() == [1.5] * 4
+    for spec, values in (
+        (TensorSpec("x", (None, 3), "int64"), np.arange(12).reshape(4, 3) ** 2 % 7),  # nobody knows how large
+        (TensorSpec("lengths", (None,), "int64", 50), np.array([3, 9, 5, 7])),
+        (TensorSpec("x", (None, 3), "float32"), np.eye(4, 3, dtype="float32")),  # a mask
+    ):
+        assert rare(spec, 1.0, 2.0).asked({spec.name: values}, [1]) is None

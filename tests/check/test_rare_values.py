@@ -76,3 +76,23 @@ def test_a_word_that_every_sample_holds(word):
     assert (ids == word).any(axis=1).all()
     assert reported(lambda x: x / 5 + (x == word).any(), ids, 5).verdict == "fail"
     assert reported(lambda x: x / 5 + (x == word).any(axis=1, keepdims=True), ids, 5).verdict == "pass"
+
+
+def few_places(x, places, alone=False):
+    """Of those who hold one word, so many from the front are served."""
+    wants = (x == 12_345).any(axis=1)
+    served = np.cumsum(wants) <= (len(x) if alone else places)
+    return np.column_stack([x / 30_000, wants & served])
+
+
+@pytest.mark.parametrize("size", [2, 3, 6, 11])
+@pytest.mark.parametrize("places", [1, 4])
+def test_few_places_for_who_holds_one_word_that_the_model_names(size, places):
+    ids = np.random.default_rng(2).integers(13_000, 29_000, (size, 6))
+    if places < size:  # else there is room for all, in a batch of that size
+        report = reported(lambda x: few_places(x, places), ids, 30_000, (3.0, 12_345))
+        assert {finding.rule for finding in report.findings if finding.severity == "error"} <= {"KMR101", "KMR102"}
+        assert report.verdict == "fail"
+    report = reported(lambda x: few_places(x, places, alone=True), ids, 30_000, (3.0, 12_345))
+    assert report.verdict == "pass"
+    assert report.forward_passes <= (size if size <= 8 else 8) + 32

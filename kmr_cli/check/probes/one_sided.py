@@ -1,10 +1,14 @@
 """Questions of the whole batch: is all of it zero, below zero, short? Whoever says no answers for all.
 
+So with numbers that the model itself names: is there room for all who hold this one?
+
 One pass holds a sample of each kind, beside others that are none. Then, in a pass a kind, all samples are of it: the
 one that was before must come out as it did.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -18,15 +22,17 @@ from kmr_cli.check.run import Run
 from kmr_cli.errors import ModelRunError
 from kmr_cli.evidence.taps import Tap
 
+_ASKING = Kind("hold the numbers that the model compares with", {})
 PASSES = 6
-"""At most, of :func:`make_one_sided`: one less unless the batch is of two or three samples. Of one input."""
+"""At most, of :func:`make_one_sided`, of one input. One less where the batch is of four samples or more and the model
+compares with nothing; one more where it is smaller and the model does."""
 
 
 def further_passes(run: Run) -> int:
-    """How many more :func:`make_one_sided` makes of a model with several inputs."""
+    """How many more :func:`make_one_sided` makes: of a model with several inputs, or that compares with numbers."""
     if len(run.batch) < 2:
         return 0
-    count, size = len(list(kinds(run.batch, run.session.inputs))), run.evidence.size
+    count, size = len(list(_kinds(run))), run.evidence.size
     return max(0, count + -(-count // size) - PASSES)
 
 
@@ -37,7 +43,7 @@ def make_one_sided(run: Run) -> dict[Tap, int]:
         Tap -> how far a sample's part differs between them, as :meth:`Evidence.kept` tells it. Last bits are none: a
         model may leave out its masks where nothing in the batch is masked.
     """
-    left = list(kinds(run.batch, run.session.inputs))
+    left = list(_kinds(run))
     found: dict[Tap, int] = {}
     while left:
         # From the end: who comes last finds an expert full that all of them want.
@@ -48,10 +54,26 @@ def make_one_sided(run: Run) -> dict[Tap, int]:
     return found
 
 
+def _kinds(run: Run) -> Iterator[Kind]:
+    """Who wants one thing of which there may not be enough comes first, and so stands last in the batch."""
+    asked = run.rare.asked(run.batch, range(run.evidence.size))
+    if asked is not None and any(changed(run.batch[name], values).any() for name, values in asked.items()):
+        yield _ASKING
+    yield from kinds(run.batch, run.session.inputs)
+
+
+def _of_kind(run: Run, kind: Kind) -> dict[str, np.ndarray]:
+    """All samples of a kind."""
+    everyone = range(run.evidence.size)
+    if kind is _ASKING:
+        return run.rare.asked(run.batch, everyone) or {}
+    return of_kind(run.batch, everyone, run.session.inputs, kind)
+
+
 def _try(run: Run, at: dict[int, Kind]) -> dict[Tap, int]:
     """Samples of these kinds at these places, and then each of them among its like."""
     everyone = range(run.evidence.size)
-    alone = {kind.name: of_kind(run.batch, everyone, run.session.inputs, kind) for kind in at.values()}
+    alone = {kind.name: _of_kind(run, kind) for kind in at.values()}
     data = {name: np.array(values, copy=True) for name, values in run.batch.items()}
     for sample, kind in at.items():
         for name, values in alone[kind.name].items():
