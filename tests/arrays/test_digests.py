@@ -85,8 +85,10 @@ def test_digests_do_not_depend_on_the_layout():
 def test_a_digest_is_of_values_and_not_of_how_they_lie(dtype, layout):
     array = tensor(dtype)
     assert digest(array) == digest(laid_out(array, layout))
-    assert digest(array) != digest(array[::-1])
     assert digest(array) != digest(array.reshape(5, 6, 7))
+    other = array.copy()
+    other[0, 0, 0] = 0
+    assert digest(array) != digest(other)
 
 
 def test_a_digest_knows_dtypes_that_have_one_width():
