@@ -473,6 +473,9 @@ class Model:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
+    def _repr_html_(self) -> str:
+        return self.info._repr_html_()
+
     def __repr__(self) -> str:
         return f"<Model {self.info.path!r} {self.info.format}, {len(self.layers)} layers>"
 

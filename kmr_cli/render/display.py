@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import io
 from collections.abc import Callable
 from dataclasses import fields, replace
@@ -31,8 +30,12 @@ _LAYERS = 20
 
 def as_text(value: Any) -> str:
     """What the terminal shows of a record, 80 columns wide and without colour; arguments take the place of options."""
-    shown = _in_python(value) if isinstance(value, (Report, Comparison)) else value
+    shown = _in_words_of_python(value)
     return text_of(lambda console: _SHOW[type(value)](console, shown))
+
+
+def _in_words_of_python(value: Any) -> Any:
+    return _in_python(value) if isinstance(value, (Report, Comparison)) else value
 
 
 def _in_python(value: Any) -> Any:
@@ -55,8 +58,10 @@ def text_of(show: Callable[[Console], None]) -> str:
 
 
 def as_html(value: Any) -> str:
-    """The same for a notebook: names that come from a file stay text, whatever is in them."""
-    return f'<pre style="white-space: pre; overflow-x: auto">{html.escape(as_text(value))}</pre>'
+    """The same for a notebook, with tables and pictures."""
+    from kmr_cli.render import notebook
+
+    return notebook.as_html(_in_words_of_python(value), as_text(value))
 
 
 def _show_info(console: Console, info: ModelInfo) -> None:
