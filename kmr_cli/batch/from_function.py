@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kmr_cli.batch.fit import GivenInput
@@ -28,12 +28,22 @@ def from_function(name: str) -> list[GivenInput]:
     """
     with _lock:
         if name not in _given:
-            with contextlib.redirect_stdout(sys.stderr):
+            with contextlib.redirect_stdout(sys.stderr), _path_put_back():
                 _given[name] = _call(name)
     try:
         return from_arrays(_given[name])
     except BatchError as exc:
         raise BatchError(f"--input-from {name}: {exc.message}", exc.hint) from exc
+
+
+@contextlib.contextmanager
+def _path_put_back() -> Iterator[None]:
+    """What runs a model later looks for modules where it would have done, not in the current folder."""
+    before = list(sys.path)
+    try:
+        yield
+    finally:
+        sys.path[:] = before
 
 
 def _call(name: str) -> Any:

@@ -18,7 +18,10 @@ from kmr_cli.config.reading import Reading
 
 
 class Kind(NamedTuple):
-    """How files of a kind are recognized: by their first bytes, or where these say nothing, by their suffix."""
+    """How files of a kind are recognized.
+
+    Text is by its suffix, since a table may begin with any letters; all else by its first bytes.
+    """
 
     module: str
     beginnings: tuple[bytes, ...] = ()
@@ -26,13 +29,14 @@ class Kind(NamedTuple):
 
 
 KINDS = {
+    "csv": Kind("kmr_cli.batch.files.csv", (), (".csv", ".tsv")),
+    "json": Kind("kmr_cli.batch.files.json", (), (".json", ".jsonl", ".ndjson")),
+    "safetensors": Kind("kmr_cli.batch.files.safetensors", (), (".safetensors",)),
     "arrays": Kind("kmr_cli.batch.files.arrays", (b"\x93NUMPY", b"PK")),
     "hdf5": Kind("kmr_cli.batch.files.hdf5", (b"\x89HDF",)),
     "parquet": Kind("kmr_cli.batch.files.parquet", (b"PAR1",)),
-    "safetensors": Kind("kmr_cli.batch.files.safetensors", (), (".safetensors",)),
-    "csv": Kind("kmr_cli.batch.files.csv", (), (".csv", ".tsv")),
-    "json": Kind("kmr_cli.batch.files.json", (), (".json", ".jsonl", ".ndjson")),
 }
+"""In the order in which a file is held against them."""
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 """Suffixes of pictures; a folder holds those."""
 _PICTURE_BEGINNINGS = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"GIF8", b"II*\0", b"MM\0*")
@@ -40,13 +44,12 @@ _PICTURE_BEGINNINGS = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"GIF8", b"II*\0", b"
 
 def kind_of(path: Path, head: bytes) -> str | None:
     """The kind of a file, ``picture`` among them; None for one that isn't read."""
-    if head.startswith(_PICTURE_BEGINNINGS) or (head.startswith(b"RIFF") and head[8:12] == b"WEBP"):
-        return "picture"
-    for name, kind in KINDS.items():
-        if head and any(head.startswith(start[: len(head)]) for start in kind.beginnings):
-            return name
     suffix = path.suffix.lower()
-    return next((name for name, kind in KINDS.items() if suffix in kind.suffixes), None)
+    for name, kind in KINDS.items():
+        if suffix in kind.suffixes or (head and any(head.startswith(start[: len(head)]) for start in kind.beginnings)):
+            return name
+    picture = head.startswith(_PICTURE_BEGINNINGS) or (head.startswith(b"RIFF") and head[8:12] == b"WEBP")
+    return "picture" if picture else None
 
 
 def read(kind: str, source: Source, reading: Reading) -> list[GivenInput]:

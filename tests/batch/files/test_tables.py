@@ -98,6 +98,12 @@ def test_what_is_missing_or_wrong_is_said(tmp_path, text, problem):
         fed([written(tmp_path / "a.csv", text)], AGE)
 
 
+@pytest.mark.parametrize("name", ["BMI", "PK", "GIF8"])
+def test_names_that_look_like_the_beginning_of_another_file(tmp_path, name):
+    place = written(tmp_path / "a.csv", f"{name},age\n1,2\n")
+    assert fed([place], AGE)[0]["age"].tolist() == [[2]]
+
+
 def test_text_in_other_encodings(tmp_path):
     for encoding in ("latin-1", "utf-16"):
         (tmp_path / "a.csv").write_bytes("größe,age\n1,2\n".encode(encoding))
