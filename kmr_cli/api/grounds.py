@@ -18,7 +18,7 @@ import numpy as np
 from kmr_cli.api.batches import Arrays
 from kmr_cli.api.opened import Opened
 from kmr_cli.api.versions import versions_of
-from kmr_cli.batch.files.images import pictures_in
+from kmr_cli.batch.files.images import images_in
 from kmr_cli.batch.files.source import parse
 from kmr_cli.batch.request import BatchRequest
 from kmr_cli.formats.files import inside
@@ -158,9 +158,9 @@ def _data_files(asked: BatchRequest) -> dict[str, Path | Sequence[Path] | None]:
     for argument in asked.files:
         path = parse(argument).path
         if path.is_dir():
-            pictures = pictures_in(path)
+            images = images_in(path)
             found[str(path)] = (
-                pictures[asked.reading.chosen.within(len(pictures), path)] if len(asked.files) == 1 else pictures
+                images[asked.reading.chosen.within(len(images), path)] if len(asked.files) == 1 else images
             )
         else:
             found[str(path)] = path if asked.reading.rows is None else None

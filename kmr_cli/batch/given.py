@@ -22,42 +22,42 @@ def read_files(
     *,
     channels_first: bool = False,
 ) -> list[GivenInput]:
-    """Read what arguments of ``--input`` name. Pictures for one input, and those of a folder, are its samples.
+    """Read what arguments of ``--input`` name. Images for one input, and those of a folder, are its samples.
 
     Args:
         arguments: ``[NAME=]FILE[:KEY]``.
-        reading: rows, and size and scale of pictures.
-        channels_first: the layout of pictures where the model declares none.
+        reading: rows, and size and scale of images.
+        channels_first: the layout of images where the model declares none.
 
     Raises:
         BatchError: a file that cannot be read, holds Python objects, or isn't data.
         MissingFrameworkError: the library that reads such a file is not installed.
     """
     given: list[GivenInput] = []
-    pictures: dict[str | None, list[Path]] = {}
+    images: dict[str | None, list[Path]] = {}
     for argument in arguments:
         source = parse(argument)
         kind = _kind_of(source.path)
-        if kind == "picture":
+        if kind == "image":
             if source.key is not None:
-                raise BatchError(f"{source.path}: a picture, which has no {source.key!r}", f"--input {source.path}")
-            pictures.setdefault(source.name, []).append(source.path)
+                raise BatchError(f"{source.path}: an image, which has no {source.key!r}", f"--input {source.path}")
+            images.setdefault(source.name, []).append(source.path)
         else:
             given.extend(files.read(kind, source, reading))
     given.extend(
-        files.read_pictures(name, places, reading, channels_first=channels_first) for name, places in pictures.items()
+        files.read_images(name, places, reading, channels_first=channels_first) for name, places in images.items()
     )
-    if not pictures and (reading.resize or reading.scale):
+    if not images and (reading.resize or reading.scale):
         option = "--resize" if reading.resize else "--scale"
-        raise BatchError("no picture is given, and size and scale are for pictures", f"leave out {option}")
+        raise BatchError("no image is given, and size and scale are for images", f"leave out {option}")
     return given
 
 
 def _kind_of(path: Path) -> str:
-    """What reads a file; a folder stands for the pictures in it."""
+    """What reads a file; a folder stands for the images in it."""
     refuse_no_file(path)
     if path.is_dir():
-        return "picture"
+        return "image"
     try:
         with path.open("rb") as file:
             head = file.read(HEAD)

@@ -27,7 +27,7 @@ _BEGINNINGS = {
     b"\x1f\x8b": _GZIP,
 }
 _TEXT = _Kind("text", "numpy.loadtxt({file}, ndmin=2, dtype='float32')")
-KINDS = ".npy, .npz, .csv, .json, .jsonl, .h5, .parquet, .safetensors, or pictures"
+KINDS = ".npy, .npz, .csv, .json, .jsonl, .h5, .parquet, .safetensors, or images"
 """What is read, for people."""
 
 

@@ -76,7 +76,6 @@ def typed_limits(decided: Settings | Decided | None = None) -> Limits:
 
 def batch(command: Command) -> Command:
     """``--input``, ``--batch-size``, ``--shape``, ``--seed``, and :func:`reading`: the data that the model runs on."""
-    command = reading(command)
     for option in (
         click.option("--seed", type=int, default=0, show_default=True, help="Seed of all random data."),
         click.option(
@@ -86,9 +85,10 @@ def batch(command: Command) -> Command:
         click.option(
             "--batch-size", type=int, metavar="B", help="Size of the synthetic batch, or only the first B samples."
         ),
+        reading,
         click.option(
             "--input", "inputs", metavar="[NAME=]FILE[:KEY]", multiple=True, shell_complete=completion.files,
-            help="The batch, samples along axis 0: .npy, .npz, .csv, .json, .h5, .parquet, .safetensors, a picture or"
+            help="The batch, samples along axis 0: .npy, .npz, .csv, .json, .h5, .parquet, .safetensors, an image or"
             " a folder of them; repeatable. Without it: synthetic data.",
         ),
     ):  # fmt: skip
@@ -105,11 +105,11 @@ def reading(command: Command) -> Command:
         ),
         kept(
             "--scale", metavar="LOW:HIGH",
-            help="Map the values of pictures to LOW..HIGH, as in 0:1 or -1:1, or normalize them as for imagenet.",
+            help="Map the values of images to LOW..HIGH, as in 0:1 or -1:1, or normalize them as for imagenet.",
         ),
         kept(
             "--resize", metavar="HxW",
-            help="Stretch pictures to H x W pixels, as in 224x224; 224x224:crop keeps their proportions.",
+            help="Stretch images to H x W pixels, as in 224x224; 224x224:crop keeps their proportions.",
         ),
         kept(
             "--rows", metavar="START:STOP",
@@ -200,7 +200,7 @@ class TypedData(NamedTuple):
 
         Args:
             said: what ``[tool.kmr-inspect.models]`` says of the model: of data only where none is typed, of the size
-                and scale of pictures always.
+                and scale of images always.
 
         Raises:
             click.UsageError: it says how files are read, and there are none.

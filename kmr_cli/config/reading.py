@@ -40,7 +40,7 @@ class Rows(NamedTuple):
 
 
 class Size(NamedTuple):
-    """Height and width of a picture in pixels; ``crop``: its middle is cut out, rather than that it is stretched."""
+    """Height and width of an image in pixels; ``crop``: its middle is cut out, rather than that it is stretched."""
 
     height: int
     width: int
@@ -52,12 +52,12 @@ class Size(NamedTuple):
 
 @dataclass(frozen=True)
 class Reading:
-    """What is taken of files, and what becomes of pictures.
+    """What is taken of files, and what becomes of images.
 
     Attributes:
         rows: only these samples of each file; ``100:132``.
-        resize: pictures are made this large, height and then width: ``224x224``, ``224x224:crop``.
-        scale: what the values of pictures are mapped to: ``0:1``, ``-1:1`` or ``imagenet``.
+        resize: images are made this large, height and then width: ``224x224``, ``224x224:crop``.
+        scale: what the values of images are mapped to: ``0:1``, ``-1:1`` or ``imagenet``.
     """
 
     rows: str | None = None
@@ -121,8 +121,8 @@ class InputFiles:
         Args:
             files: as ``--input`` takes them.
             rows: only these samples of each file, ``"100:132"``; the rest of a large file is not read.
-            resize: height and width of pictures, ``"224x224"`` or ``"224x224:crop"``.
-            scale: what the values of pictures are mapped to, ``"0:1"``, ``"-1:1"`` or ``"imagenet"``.
+            resize: height and width of images, ``"224x224"`` or ``"224x224:crop"``.
+            scale: what the values of images are mapped to, ``"0:1"``, ``"-1:1"`` or ``"imagenet"``.
 
         Raises:
             BatchError: one of these isn't what it should be, or no file is named.
@@ -178,13 +178,13 @@ def parse_size(text: str) -> Size:
     if found is None or not (int(found[1]) and int(found[2])):
         raise BatchError(
             f"{text!r} is not HEIGHTxWIDTH",
-            "--resize 224x224 stretches pictures to that size; --resize 224x224:crop keeps their proportions",
+            "--resize 224x224 stretches images to that size; --resize 224x224:crop keeps their proportions",
         )
     return Size(int(found[1]), int(found[2]), found[3] is not None)
 
 
 def parse_scale(text: str | None) -> tuple[float, float]:
-    """``0:1`` or ``-1:1``: what the smallest and the largest value that a picture can hold become.
+    """``0:1`` or ``-1:1``: what the smallest and the largest value that an image can hold become.
 
     Raises:
         BatchError: it isn't LOW:HIGH.
@@ -196,7 +196,7 @@ def parse_scale(text: str | None) -> tuple[float, float]:
         ends = (0.0, 0.0)
     if not colon or not -1e9 < ends[0] < ends[1] < 1e9:
         raise BatchError(
-            f"{text!r} is neither LOW:HIGH nor {IMAGENET}", "--scale 0:1 maps the values of pictures to 0 to 1"
+            f"{text!r} is neither LOW:HIGH nor {IMAGENET}", "--scale 0:1 maps the values of images to 0 to 1"
         )
     return ends
 

@@ -54,6 +54,6 @@ def frameworks() -> frozenset[str]:
 
 
 def channels_first(name: str) -> bool:
-    """Whether such models take pictures with the channels before height and width, unless they declare otherwise."""
+    """Whether such models take images with the channels before height and width, unless they declare otherwise."""
     found = find_format(name)
     return found is not None and bool(optional(found, "CHANNELS_FIRST"))

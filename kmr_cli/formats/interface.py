@@ -377,7 +377,7 @@ class OptionalParts(Protocol):
     SORTED_OUTPUTS: bool
     """Whether outputs come sorted by name as text, ``output_10`` before ``output_2``; the default is False."""
     CHANNELS_FIRST: bool
-    """Whether pictures have their channels first, unless the file declares it; the default is False."""
+    """Whether images have their channels first, unless the file declares it; the default is False."""
     WITHOUT_INPUTS: str
     """What to do, for people, about a file that does not tell what its model takes."""
     LIVE: str

@@ -31,16 +31,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--kmr-model", dest="kmr_models", metavar="PATH", action="append", default=[],
         help="Model file to check: one test per layer and rule (repeatable).")  # fmt: skip
     add("--kmr-input", dest="kmr_inputs", metavar="[NAME=]FILE[:KEY]", action="append", default=[],
-        help="The batch, samples along axis 0: .npy, .npz, .csv, .json, .h5, .parquet, .safetensors, a picture or a"
+        help="The batch, samples along axis 0: .npy, .npz, .csv, .json, .h5, .parquet, .safetensors, an image or a"
         " folder of them (repeatable). Without it: synthetic data.")  # fmt: skip
     add("--kmr-input-from", dest="kmr_input_from", metavar="MODULE:FUNCTION", default=None,
         help="Get the batch from a function: an array, or a mapping from input names to arrays.")  # fmt: skip
     add("--kmr-rows", dest="kmr_rows", metavar="START:STOP", default=None,
         help="Only these samples of each file, as in 100:132.")  # fmt: skip
     add("--kmr-resize", dest="kmr_resize", metavar="HxW", default=None,
-        help="Stretch pictures to H x W pixels, as in 224x224; 224x224:crop keeps their proportions.")  # fmt: skip
+        help="Stretch images to H x W pixels, as in 224x224; 224x224:crop keeps their proportions.")  # fmt: skip
     add("--kmr-scale", dest="kmr_scale", metavar="LOW:HIGH", default=None,
-        help="Map the values of pictures to LOW..HIGH, as in 0:1 or -1:1, or normalize them as for"
+        help="Map the values of images to LOW..HIGH, as in 0:1 or -1:1, or normalize them as for"
         " imagenet.")  # fmt: skip
     add("--kmr-batch-size", dest="kmr_batch_size", metavar="B", type=int, default=None,
         help="Size of the synthetic batch, or only the first B samples.")  # fmt: skip

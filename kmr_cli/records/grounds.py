@@ -27,7 +27,7 @@ class DataSource:
     Attributes:
         kind: ``synthetic``, ``files``, a ``function`` that gave it, or ``arrays`` that were given in Python.
         files: with their digests, where it came from files; of a folder the digest of what ``sha256sum`` prints for its
-            pictures in the order of their names.
+            images in the order of their names.
         seed: of synthetic data, and of the data that samples were replaced with.
         options: how the files were read, ``--rows 100:132``.
         function: that gave it, ``module:function``; empty where none did.

@@ -6,7 +6,9 @@ import subprocess
 
 import jsonschema
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper
 from PIL import Image
 from zoo.samples import HOME, command, python
 
@@ -23,7 +25,7 @@ def images():
 
 @pytest.fixture
 def folder(tmp_path, images):
-    place = tmp_path / "pictures"
+    place = tmp_path / "images"
     place.mkdir()
     for number, image in enumerate(images):
         Image.fromarray(np.uint8(image[..., 0] * 255)).save(place / f"{number:02}.png")
@@ -63,7 +65,7 @@ def test_a_report_names_the_rows_and_the_digest_of_their_values(tmp_path):
     assert found["values_sha256"] == again["values_sha256"] != other["values_sha256"]
 
 
-def test_a_report_names_pictures_by_what_sha256sum_prints(tmp_path, folder):
+def test_a_report_names_images_by_what_sha256sum_prints(tmp_path, folder):
     found, _ = data_of(tmp_path, "--input", folder, "--scale", "0:1")
     said = subprocess.run(["sha256sum", *sorted(one.name for one in folder.iterdir())], cwd=folder, capture_output=True)
     assert found["files"] == [{"file": str(folder), "sha256": hashlib.sha256(said.stdout).hexdigest()}]
@@ -123,7 +125,7 @@ def test_options_that_do_not_go_together(tmp_path, options, problem):
     assert problem in run.stderr
 
 
-def test_a_project_says_how_its_pictures_are_read(tmp_path, folder):
+def test_a_project_says_how_its_images_are_read(tmp_path, folder):
     (tmp_path / "pyproject.toml").write_text(f'{PROJECT}input = "{folder.name}"\nrows = "2:6"\nscale = "0:1"\n')
     typed = ["--input", folder, "--rows", "2:6", "--scale", "0:1"]
     assert np.array_equal(sampled(tmp_path)[0], sampled(tmp_path, *typed)[0])
@@ -166,16 +168,28 @@ def test_in_python(tmp_path, folder):
     assert lines[-1] == "hint:  resize='8x8'"
 
 
+def test_a_failing_test_says_how_to_look_at_it(tmp_path):
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 3]) for name in "xy"]
+    graph = helper.make_graph([helper.make_node("Softmax", ["x"], ["y"], axis=0)], "g", ends[:1], ends[1:])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "m.onnx")
+    np.savetxt(tmp_path / "x.csv", np.random.default_rng(0).normal(size=(9, 3)), delimiter=",")
+    options = ["--rootdir", tmp_path, "--kmr-input", "x.csv", "--kmr-rows", "0:4"]
+    run = python("-m", "pytest", "-p", "no:cacheprovider", "--kmr-model", "m.onnx", *options, cwd=tmp_path)
+    assert run.returncode == 1
+    assert "look: kmr-inspect sample m.onnx" in run.stdout
+    assert "--input x.csv --rows 0:4" in run.stdout
+
+
 def test_in_pytest(tmp_path, folder):
     options = ["--kmr-input", folder, "--kmr-rows", "0:4", "--kmr-scale", "0:1"]
     run = python("-m", "pytest", "-p", "no:cacheprovider", "--kmr-model", MODEL, *options, cwd=tmp_path)
     assert run.returncode == 0, run.stdout
-    assert "pictures --rows 0:4 --scale 0:1" in run.stdout
+    assert "images --rows 0:4 --scale 0:1" in run.stdout
     (tmp_path / "test_it.py").write_text(
         "import pytest\nfrom kmr_cli import InputFiles\n"
         f"@pytest.mark.kmr_model({str(MODEL)!r})\n"
         "def test_it(kmr_model):\n"
-        "    report = kmr_model.assert_batch_independent(InputFiles('pictures', rows='0:4', scale='0:1'))\n"
+        "    report = kmr_model.assert_batch_independent(InputFiles('images', rows='0:4', scale='0:1'))\n"
         "    assert report.grounds.data.options == ('--rows 0:4', '--scale 0:1')\n"
     )
     run = python("-m", "pytest", "-p", "no:cacheprovider", "-q", "test_it.py", cwd=tmp_path)

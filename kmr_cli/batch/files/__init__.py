@@ -1,7 +1,7 @@
 """Files that a batch is read from: one module for each kind of file, loaded when the first file of its kind is met.
 
 A module has ``read(source, reading)``, which gives what the file holds as :class:`kmr_cli.batch.fit.GivenInput`;
-pictures are read together, since several are one input. May import: what ``batch`` may, and the library made for its
+images are read together, since several are one input. May import: what ``batch`` may, and the library made for its
 kind, lazily.
 """
 
@@ -37,19 +37,19 @@ KINDS = {
     "parquet": Kind("kmr_cli.batch.files.parquet", (b"PAR1",)),
 }
 """In the order in which a file is held against them."""
-PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
-"""Suffixes of pictures; a folder holds those."""
-_PICTURE_BEGINNINGS = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"GIF8", b"II*\0", b"MM\0*")
+IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+"""Suffixes of images; a folder holds those."""
+_IMAGE_BEGINNINGS = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"GIF8", b"II*\0", b"MM\0*")
 
 
 def kind_of(path: Path, head: bytes) -> str | None:
-    """The kind of a file, ``picture`` among them; None for one that isn't read."""
+    """The kind of a file, ``image`` among them; None for one that isn't read."""
     suffix = path.suffix.lower()
     for name, kind in KINDS.items():
         if suffix in kind.suffixes or (head and any(head.startswith(start[: len(head)]) for start in kind.beginnings)):
             return name
-    picture = head.startswith(_PICTURE_BEGINNINGS) or (head.startswith(b"RIFF") and head[8:12] == b"WEBP")
-    return "picture" if picture else None
+    image = head.startswith(_IMAGE_BEGINNINGS) or (head.startswith(b"RIFF") and head[8:12] == b"WEBP")
+    return "image" if image else None
 
 
 def read(kind: str, source: Source, reading: Reading) -> list[GivenInput]:
@@ -63,8 +63,8 @@ def read(kind: str, source: Source, reading: Reading) -> list[GivenInput]:
     return found
 
 
-def read_pictures(name: str | None, places: Sequence[Path], reading: Reading, *, channels_first: bool) -> GivenInput:
-    """Pictures, each of which is a sample of one input; a folder stands for all in it.
+def read_images(name: str | None, places: Sequence[Path], reading: Reading, *, channels_first: bool) -> GivenInput:
+    """Images, each of which is a sample of one input; a folder stands for all in it.
 
     Args:
         name: of the input; None where nobody says.
@@ -73,8 +73,8 @@ def read_pictures(name: str | None, places: Sequence[Path], reading: Reading, *,
         channels_first: the layout where the model declares none.
 
     Raises:
-        BatchError: a folder without pictures, or rows that aren't there.
+        BatchError: a folder without images, or rows that aren't there.
     """
-    from kmr_cli.batch.files.images import pictures
+    from kmr_cli.batch.files.images import images
 
-    return pictures(name, places, reading, channels_first=channels_first)
+    return images(name, places, reading, channels_first=channels_first)

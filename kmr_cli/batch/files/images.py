@@ -1,6 +1,6 @@
-"""Pictures, read by Pillow: each is a sample of one input, in the size, channels and layout that the model takes.
+"""Images, read by Pillow: each is a sample of one input, in the size, channels and layout that the model takes.
 
-Nothing is changed that nobody asked for: a picture of another size is an error, and what becomes of colours is said.
+Nothing is changed that nobody asked for: an image of another size is an error, and what becomes of colours is said.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ import contextlib
 import struct
 import warnings
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from kmr_cli.batch.files import PICTURES
+from kmr_cli.batch.files import IMAGES
 from kmr_cli.batch.files.source import library, refuse_large
 from kmr_cli.batch.fit import GivenInput, Notice, declared_shape
 from kmr_cli.batch.words import show_shape
@@ -32,7 +33,7 @@ _UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.er
 
 
 class _Wanted(NamedTuple):
-    """What an input takes of each picture; None where it takes any."""
+    """What an input takes of each image; None where it takes any."""
 
     height: int | None
     width: int | None
@@ -42,19 +43,19 @@ class _Wanted(NamedTuple):
     """There is an axis of channels."""
 
 
-def pictures(name: str | None, places: Sequence[Path], reading: Reading, *, channels_first: bool) -> GivenInput:
-    """See :func:`kmr_cli.batch.files.read_pictures`."""
+def images(name: str | None, places: Sequence[Path], reading: Reading, *, channels_first: bool) -> GivenInput:
+    """See :func:`kmr_cli.batch.files.read_images`."""
     files: list[Path] = []
     for place in places:
-        files.extend(pictures_in(place) if place.is_dir() else [place])
+        files.extend(images_in(place) if place.is_dir() else [place])
     files = files[reading.chosen.within(len(files), _told(places))]
     library("PIL.Image", files[0])
     maker = _Maker(files, _told(places), reading, channels_first=channels_first)
     return GivenInput(name, _told(places), maker)
 
 
-def pictures_in(folder: Path) -> list[Path]:
-    """The pictures of a folder, in the order of their names.
+def images_in(folder: Path) -> list[Path]:
+    """The images of a folder, in the order of their names.
 
     Raises:
         BatchError: it holds none.
@@ -63,13 +64,11 @@ def pictures_in(folder: Path) -> list[Path]:
         there = sorted(folder.iterdir())
     except OSError as exc:
         raise BatchError(f"{folder}: cannot be read ({exc.strerror})") from exc
-    found = [file for file in there if file.suffix.lower() in PICTURES and file.is_file()]
+    found = [file for file in there if file.suffix.lower() in IMAGES and file.is_file()]
     if not found:
         inside = [one for one in there if one.is_dir()]
         hint = f"give one of the folders in it: --input {inside[0]}" if inside else None
-        raise BatchError(
-            f"{folder}: a folder without pictures", hint or "give a file, or a folder of .png or .jpg files"
-        )
+        raise BatchError(f"{folder}: a folder without images", hint or "give a file, or a folder of .png or .jpg files")
     return found
 
 
@@ -78,14 +77,14 @@ def _told(places: Sequence[Path]) -> str:
 
 
 class _Maker:
-    """Reads the pictures for an input."""
+    """Reads the images for an input."""
 
     def __init__(self, files: list[Path], label: str, reading: Reading, *, channels_first: bool) -> None:
         self._files, self._label, self._reading, self._channels_first = files, label, reading, channels_first
 
     def __call__(self, spec: TensorSpec, notice: Notice) -> np.ndarray:
         wanted = _wanted(spec, channels_first=self._channels_first)
-        said: dict[str, int] = {}
+        said: Counter[str] = Counter()
         arrays: list[np.ndarray] = []
         for file in self._files:
             array = self._read(file, wanted, spec, said)
@@ -95,11 +94,8 @@ class _Maker:
             if len(arrays) == 1:
                 refuse_large(array.nbytes * 4 * len(self._files), self._label)
         for what, number in said.items():
-            notice(
-                f"{self._label}: {number} of {len(self._files)} {what}"
-                if len(self._files) > 1
-                else f"{self._label}: {what}"
-            )
+            some = f"{number} of {len(self._files)} " if len(self._files) > 1 else ""
+            notice(f"{self._label}: {some}{what}")
         batch = self._scaled(np.stack(arrays), spec, notice)
         if wanted.axis and wanted.channels_first:
             batch = np.ascontiguousarray(np.moveaxis(batch, -1, 1))
@@ -111,22 +107,20 @@ class _Maker:
             )
         return batch
 
-    def _read(self, file: Path, wanted: _Wanted, spec: TensorSpec, said: dict[str, int]) -> np.ndarray:
-        """One picture: height, width, channels."""
+    def _read(self, file: Path, wanted: _Wanted, spec: TensorSpec, said: Counter[str]) -> np.ndarray:
+        """One image: height, width, channels."""
         image = _open(file)
         if _rotated(image):
-            said["is stored turned, which EXIF tells and is not undone"] = 1 + said.get(
-                "is stored turned, which EXIF tells and is not undone", 0
-            )
+            said["is stored turned, which EXIF tells and is not undone"] += 1
         was, image = image.mode, _converted(image, wanted.channels, file)
         if was != image.mode and (was in _COLOURS or was not in ("1", "P", "PA")):
             what = f"converted from {_COLOURS.get(was, was)} to {_COLOURS.get(image.mode, image.mode)}"
-            said[what] = said.get(what, 0) + 1
+            said[what] += 1
         size = self._reading.size
         if size is not None and (image.height, image.width) != size[:2]:
             how = "cut and resized" if size.crop else "stretched"
             what = f"{how} from {image.height}x{image.width} to {size}"
-            said[what] = said.get(what, 0) + 1
+            said[what] += 1
             image = _resized(image, size)
         for have, want in ((image.height, wanted.height), (image.width, wanted.width)):
             if want is not None and have != want:
@@ -165,7 +159,7 @@ def _wanted(spec: TensorSpec, *, channels_first: bool) -> _Wanted:
     """What an input takes.
 
     Raises:
-        BatchError: no picture can be that.
+        BatchError: no image can be that.
     """
     shape = declared_shape(spec, 4)
     if shape is None:
@@ -181,13 +175,13 @@ def _wanted(spec: TensorSpec, *, channels_first: bool) -> _Wanted:
             first = channels_first if len(fitting) == 2 else fitting[0]
             return _Wanted(*layouts[first], channels_first=first, axis=True)
     raise BatchError(
-        f"input {spec.name!r}: takes {show_shape(spec.shape)}, which a picture cannot be",
+        f"input {spec.name!r}: takes {show_shape(spec.shape)}, which an image cannot be",
         "make the array in Python: --input-from MODULE:FUNCTION, or --input FILE.npy",
     )
 
 
 def _open(file: Path) -> Any:
-    """The picture, decoded.
+    """The image, decoded.
 
     Raises:
         BatchError: it cannot be.
@@ -201,19 +195,19 @@ def _open(file: Path) -> Any:
             with file.open("rb") as content:
                 image = Image.open(content, formats=_FORMATS)
                 if (number := getattr(image, "n_frames", 1)) > 1:
-                    raise BatchError(f"{file}: holds {number} pictures, where one is a sample", "save one of them")
+                    raise BatchError(f"{file}: holds {number} images, where one is a sample", "save one of them")
                 image.load()
             return image
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as exc:
         raise BatchError(
-            f"{file}: has more pixels than a picture of a sample should ({Image.MAX_IMAGE_PIXELS:,} at most)",
+            f"{file}: has more pixels than an image of a sample should ({Image.MAX_IMAGE_PIXELS:,} at most)",
             "make it smaller first",
         ) from exc
     except MemoryError as exc:
         raise BatchError(f"{file}: doesn't fit into memory") from exc
     except _UNREADABLE as exc:
         line = (str(exc).strip().splitlines() or [type(exc).__name__])[0]
-        raise BatchError(f"{file}: damaged, or no picture ({line})") from exc
+        raise BatchError(f"{file}: damaged, or no image ({line})") from exc
 
 
 def _rotated(image: Any) -> bool:

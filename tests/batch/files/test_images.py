@@ -1,4 +1,4 @@
-"""Pictures as samples: the model's size, channels and layout; what is changed was asked for, and is said."""
+"""Images as samples: the model's size, channels and layout; what is changed was asked for, and is said."""
 
 import struct
 import zlib
@@ -26,11 +26,11 @@ def fed(arguments, spec, channels_first=False, **reading):
 
 @pytest.fixture
 def folder(tmp_path):
-    place = tmp_path / "pictures"
+    place = tmp_path / "images"
     place.mkdir()
     for number in range(3):
         Image.fromarray(PIXELS + number).save(place / f"{number}.png")
-    (place / "notes.txt").write_text("no picture")
+    (place / "notes.txt").write_text("no image")
     return place
 
 
@@ -76,7 +76,7 @@ def test_another_size_is_an_error_that_names_the_option(folder):
     assert notices == [f"{folder}: 3 of 3 cut and resized from 4x6 to 2x2"]
 
 
-def test_pictures_of_different_sizes(folder):
+def test_images_of_different_sizes(folder):
     Image.fromarray(PIXELS[:2]).save(folder / "9.png")
     with pytest.raises(BatchError, match=r"9\.png: 2x6 \(height x width\), and .*0\.png 4x6"):
         fed([folder], TensorSpec("image", None, None))
@@ -106,12 +106,14 @@ def test_sixteen_bits(tmp_path):
     Image.fromarray(deep).save(tmp_path / "a.png")
     found, _ = fed([tmp_path / "a.png"], TensorSpec("image", (None, 4, 6), "float32"), scale="0:1")
     assert np.array_equal(found[0], deep.astype(np.float32) / np.float32(65535))
+    small, _ = fed([tmp_path / "a.png"], TensorSpec("image", (None, 2, 3), "float32"), scale="0:1", resize="2x3")
+    assert 0 < small.min() < small.max() < 1
     with pytest.raises(BatchError, match="more than 8 bits"):
         fed([tmp_path / "a.png"], LAST)
 
 
 def png(width, height):
-    """The head of a picture, and nothing behind it."""
+    """The head of an image, and nothing behind it."""
 
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -125,9 +127,9 @@ def png(width, height):
     [
         (png(12_000, 12_000), "more pixels than"),
         (png(200_000, 200_000), "more pixels than"),
-        (png(4, 4)[:45], "damaged, or no picture"),
-        (b"\x89PNG\r\n\x1a\n", "damaged, or no picture"),
-        (b"\xff\xd8\xff\xe0", "damaged, or no picture"),
+        (png(4, 4)[:45], "damaged, or no image"),
+        (b"\x89PNG\r\n\x1a\n", "damaged, or no image"),
+        (b"\xff\xd8\xff\xe0", "damaged, or no image"),
     ],
 )
 def test_bombs_and_damage(tmp_path, content, problem):
@@ -136,22 +138,22 @@ def test_bombs_and_damage(tmp_path, content, problem):
         fed([tmp_path / "a.png"], LAST)
 
 
-def test_what_no_picture_can_be(folder, tmp_path):
-    with pytest.raises(BatchError, match="which a picture cannot be"):
+def test_what_no_image_can_be(folder, tmp_path):
+    with pytest.raises(BatchError, match="which an image cannot be"):
         fed([folder], TensorSpec("x", (None, 784), "float32"))
     with pytest.raises(BatchError, match="takes uint8") as caught:
         fed([folder], TensorSpec("x", (None, 4, 6, 3), "uint8"), scale="0:1")
     assert caught.value.hint == "leave out --scale"
-    with pytest.raises(BatchError, match="a folder without pictures") as caught:
+    with pytest.raises(BatchError, match="a folder without images") as caught:
         fed([tmp_path], LAST)
     assert caught.value.hint == f"give one of the folders in it: --input {folder}"
     frames = [Image.fromarray(PIXELS), Image.fromarray(PIXELS + 9)]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
-    with pytest.raises(BatchError, match="holds 2 pictures"):
+    with pytest.raises(BatchError, match="holds 2 images"):
         fed([tmp_path / "a.gif"], LAST)
 
 
-def test_a_picture_that_a_camera_turned(tmp_path):
+def test_a_image_that_a_camera_turned(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.fromarray(PIXELS).save(tmp_path / "a.jpg", exif=exif)
@@ -159,7 +161,7 @@ def test_a_picture_that_a_camera_turned(tmp_path):
     assert notices == [f"{tmp_path / 'a.jpg'}: is stored turned, which EXIF tells and is not undone"]
 
 
-def test_size_and_scale_without_a_picture(tmp_path):
+def test_size_and_scale_without_a_image(tmp_path):
     np.save(tmp_path / "a.npy", PIXELS)
-    with pytest.raises(BatchError, match="no picture is given"):
+    with pytest.raises(BatchError, match="no image is given"):
         fed([tmp_path / "a.npy"], LAST, scale="0:1")
