@@ -84,7 +84,8 @@ def test_what_a_function_gives(tmp_path, images):
 def test_the_folder_of_a_function_is_not_where_a_model_looks_for_modules(tmp_path):
     (tmp_path / "my_data.py").write_text("import numpy as np\ndef batch(): return np.ones((2, 8, 8, 1), np.float32)\n")
     script = (
-        "import os, sys; before = list(sys.path)\nfrom kmr_cli import InputFunction, open_model\n"
+        "import sys; sys.path[:] = before = [place for place in sys.path if place]\n"
+        "from kmr_cli import InputFunction, open_model\n"
         f"with open_model({str(MODEL)!r}) as model: model.trace(InputFunction('my_data:batch'))\n"
         "assert sys.path == before, sys.path"
     )

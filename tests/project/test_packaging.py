@@ -25,7 +25,8 @@ EXTRAS = {
     "torch": {"keras", "torch"},
     "keras2": {"keras", "tensorflow", "tf-keras"},
     "onnx": {"onnxruntime"},
-    "all": {"keras", "onnxruntime", "tensorflow", "tf-keras", "torch"},
+    "data": {"pillow", "pyarrow", "safetensors"},
+    "all": {"keras", "onnxruntime", "pillow", "pyarrow", "safetensors", "tensorflow", "tf-keras", "torch"},
 }
 
 
