@@ -62,6 +62,7 @@ OUTPUTS = {
     "npy": Line("kmr_cli.render.files.npy", (".npy",), ("samples",), text=False),
     "npz": Line("kmr_cli.render.files.npz", (".npz",), ("samples",), text=False),
     "hdf5": Line("kmr_cli.render.files.hdf5", (".h5", ".hdf5"), ("samples",), text=False),
+    "png": Line("kmr_cli.render.files.png", (".png",), ("samples",), text=False),
     "snapshot": Line("kmr_cli.render.files.snapshots", (".kmr.json", ".json"), ("snapshot",), text=False),
 }
 

@@ -33,6 +33,7 @@ CASES = [
     ("layers", None, "found.json", "json"),
     ("sample", None, "o.npz", "npz"),
     ("sample", None, "o.hdf5", "hdf5"),
+    ("sample", None, "o.png", "png"),
     ("sample", "json", None, "json"),
     ("snapshot", None, "m.kmr.json", "snapshot"),
     ("snapshot", None, "m.json", "snapshot"),
@@ -47,7 +48,7 @@ REFUSED = [
     ("check-batch-axis", None, "x.npz", "cannot tell the format", ".xml"),
     ("layers", None, "x.xml", "cannot tell the format from the name", "end it in .json"),
     ("sample", "json", "x.npz", "its name says npz, and --format says json", "end the name in .json"),
-    ("sample", None, "x", "cannot tell the format from the name", "end it in .json, .html, .npy, .npz, .h5 or .hdf5"),
+    ("sample", None, "x", "cannot tell the format from the name", ".json, .html, .npy, .npz, .h5, .hdf5 or .png"),
     ("snapshot", None, "x.npz", "cannot tell the format from the name", "end it in .kmr.json or .json"),
 ]  # fmt: skip
 

@@ -24,9 +24,19 @@ def fit(picture: Picture, pixels: int) -> Picture:
     if height * width <= room:
         return replace(picture, planes=kept, labels=picture.labels[: len(kept)])
     step = math.sqrt(height * width / room)
-    down, across = chosen(height, step if height > 1 else 1), chosen(width, step if height > 1 else step**2)
+    down, across = _chosen(height, step if height > 1 else 1), _chosen(width, step if height > 1 else step**2)
     planes = tuple(plane[np.ix_(down, across)] for plane in kept)
     return replace(picture, planes=planes, labels=picture.labels[: len(kept)])
+
+
+def within(picture: Picture, across: int, down: int) -> Picture:
+    """The same with planes of at most so many pixels across and down: as many rows are left out as columns."""
+    height, width = picture.planes[0].shape[:2]
+    step = max(width / across, height / down, 1.0)
+    if step == 1:
+        return picture
+    place = np.ix_(_chosen(height, step), _chosen(width, step))
+    return replace(picture, planes=tuple(plane[place] for plane in picture.planes))
 
 
 def as_png(picture: Picture, columns: int | None = None) -> bytes:
@@ -49,6 +59,6 @@ def together(planes: list[np.ndarray], columns: int, nothing: int) -> np.ndarray
     return whole
 
 
-def chosen(length: int, step: float) -> np.ndarray:
+def _chosen(length: int, step: float) -> np.ndarray:
     """Places from end to end, about ``step`` apart."""
     return np.unique(np.linspace(0, length - 1, max(1, int(length / step))).round().astype(int))

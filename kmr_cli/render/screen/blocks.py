@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import numpy as np
 from rich.color import Color
@@ -12,7 +11,7 @@ from rich.style import Style
 from rich.text import Text
 
 from kmr_cli.render.pictures.colours import LEVELS, NOT_FINITE, coloured, levels, span
-from kmr_cli.render.pictures.grid import chosen
+from kmr_cli.render.pictures.grid import within
 from kmr_cli.render.pictures.planes import Picture, picture_of
 
 _LEAST = 4
@@ -36,7 +35,7 @@ def picture_lines(value: np.ndarray, console: Console, width: int) -> Iterator[t
     if picture is None or min(picture.planes[0].shape[:2]) < _LEAST:
         return
     painted = console.color_system in _ENOUGH
-    small = _fit(picture, width if painted else width // 2, 2 * _LINES if painted else _LINES)
+    small = within(picture, min(width if painted else width // 2, _WIDEST), 2 * _LINES if painted else _LINES)
     across = small.planes[0].shape[1]
     each = across + 1 if painted else 2 * across + 1
     shown = min(len(small.planes), max(1, (width + 1) // each))
@@ -44,16 +43,6 @@ def picture_lines(value: np.ndarray, console: Console, width: int) -> Iterator[t
     yield "picture", Text(_words(picture, picture.labels[:shown], painted=painted))
     for lines in zip(*drawn, strict=True):
         yield "", Text(" " if painted else "|").join(lines)
-
-
-def _fit(picture: Picture, most_across: int, most_down: int) -> Picture:
-    """Rows and columns are left out, as many of each, until a plane fits."""
-    height, across = picture.planes[0].shape[:2]
-    step = max(across / min(most_across, _WIDEST), height / most_down, 1.0)
-    if step == 1:
-        return picture
-    place = np.ix_(chosen(height, step), chosen(across, step))
-    return replace(picture, planes=tuple(plane[place] for plane in picture.planes))
 
 
 def _painted(plane: np.ndarray, picture: Picture) -> list[Text]:
