@@ -54,6 +54,7 @@ def cases() -> Iterator[Case]:
     yield from _notebook()
     yield from _checks()
     yield from _scans()
+    yield from _proofs()
 
 
 def _processes() -> Iterator[Case]:
@@ -246,6 +247,19 @@ def _scans() -> Iterator[Case]:
                 return Ratio(**found["ratio"]), found["note"]
 
             yield Case(f"`scan`, {kind}, {model}", against, 1.0, measure, unit)
+
+
+def _proofs() -> Iterator[Case]:
+    """What the size of the weights adds to a structural proof, which reads none."""
+    kinds = {"pt2": "`.pt2`", "onnx": "ONNX", "external": "ONNX with its weights beside it"}
+    for kind, model in kinds.items():
+        for what, unit in (("time", "s"), ("memory", "MB")):
+
+            def measure(_pairs: int, kind: str = kind, what: str = what) -> Measured:
+                found = _script("proofs.py", what, kind)
+                return Ratio(**found["ratio"]), found["note"]
+
+            yield Case(f"proof, {what}, 1 GB {model}", "the same graph with 1 MB of weights", 1.3, measure, unit)
 
 
 def _is_model(path: Path) -> bool:

@@ -57,6 +57,7 @@ _RULES: dict[str, Rule] = {
     "Constant": layers.constant,
     "ConstantOfShape": pointwise.like,
     "CumSum": layers.over_axis(0),
+    "DFT": layers.dft,
     "Dropout": layers.dropout,
     "DynamicQuantizeLinear": layers.chosen,
     "Einsum": layers.einsum,

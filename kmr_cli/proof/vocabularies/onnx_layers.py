@@ -57,6 +57,15 @@ def over_axis(default: int) -> Rule:
     return rule
 
 
+def dft(call: Call) -> Clear:
+    """A Fourier transform along one axis, of numbers whose real and imaginary parts stand along the last."""
+    operand = call.needed("self")
+    if not call.given("axis") and operand.rank != 3:
+        raise NoRuleError("which axis it is along depends on the version")
+    axis = call.axis("axis", operand.rank, 1)
+    return reduce.along(operand, (axis, operand.rank - 1), what=call.kind)
+
+
 def top_k(call: Call) -> tuple[Clear, ...]:
     """The largest along one axis, and where they were."""
     operand = call.needed("self")

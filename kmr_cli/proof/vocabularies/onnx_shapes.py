@@ -87,7 +87,20 @@ def picked(call: Call) -> Clear:
         if isinstance(call.batch, int):
             raise NoRuleError("it takes single samples")
         raise MeetError(f"it takes one place of axis {axis}, which carries the samples, for all of them")
+    if call.given("step") and axis == 0 and isinstance(operand.owner, Own) and isinstance(index.owner, Free):
+        found = _block_by_block(call, operand.owner, index)
+        if found is not None:
+            return found
     return gather.picked(operand, axis, index)
+
+
+def _block_by_block(call: Call, owner: Own, index: Operand) -> Own | None:
+    """Along one axis of the indices stand places of one block of so many after the other: each is one sample's."""
+    along = index.rank + call.integer("along")
+    one_block_each = owner.pattern == (0, 1, call.integer("step"))
+    if not one_block_each or along < 0 or index.shape[along] != call.batch:
+        return None
+    return replace(owner, axis=along, inner=1)
 
 
 def picked_by_places(call: Call) -> Clear:

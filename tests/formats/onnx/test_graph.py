@@ -132,8 +132,31 @@ def picked(rows, first=("r3", "c3")):
     ]  # fmt: skip
 
 
+def strided(rest, *, stride="four", start="zero", flat=(), last=()):
+    """``x.as_strided`` as exporters write it: of all elements in a row those at ``stride * row + rest``."""
+    return [
+        node("Shape", ["x"], "s"), node("Gather", ["s", "zero"], "n"), node("Add", ["n", start], "end"),
+        node("Range", [start, "end", "one"], "r"), node("Mul", ["r", stride], "m"),
+        node("Unsqueeze", ["m", "second"], "u"), node("Add", ["u", rest], "i"), *flat,
+        node("Reshape", ["t" if flat else "x", "all"], "f"), *(last or [node("Gather", ["f", "i"])]),
+    ]  # fmt: skip
+
+
 NUMBERED = node("Range", ["zero", "n", "one"], "r")
 FAULTS = {
+    "strides of half a sample": (strided("rest", stride="two"), "unknown", "Gather"),
+    "strides of two samples": (strided("rest", stride="eight"), "unknown", "Gather"),
+    "strides from the second sample on": (strided("rest", start="one"), "unknown", "Gather"),
+    "strides into the next sample": (strided("beyond"), "unknown", "Gather"),
+    "strides from the sample before": (strided("before"), "unknown", "Gather"),
+    "strides over columns": (strided("rest", flat=[node("Transpose", ["x"], "t")]), "unknown", "Gather"),
+    "strides by content": ([node("ArgMax", ["x"], "k", axis=1), *strided("k")], "unknown", "Gather"),
+    "Fourier transform over the batch": (
+        [node("Unsqueeze", ["x", "last"], "u"), node("DFT", ["u", "", "zero"], "d"), node("ReduceSum", ["d", "last"],
+         keepdims=0)],
+        "meet",
+        "DFT",
+    ),
     "rows picked backwards": (
         picked(
             [
@@ -213,7 +236,9 @@ FAULTS = {
 CONSTANTS = [
     constant("first", [0]), constant("second", [1]), constant("zero", 0), constant("one", 1),
     constant("shape", [-1, 4]), weights("bias", 4), constant("sizes", [4, 1]), constant("after", [1, 2]),
-    constant("columns", [[[3], [1], [0], [2]]]), constant("s0", [1]),
+    constant("columns", [[[3], [1], [0], [2]]]), constant("s0", [1]), constant("two", 2), constant("four", 4),
+    constant("eight", 8), constant("all", [-1]), constant("rest", [[2, 0, 3, 1]]), constant("beyond", [[0, 1, 2, 4]]),
+    constant("before", [[-1, 0, 1, 2]]), constant("last", [2]),
 ]  # fmt: skip
 
 
@@ -226,6 +251,15 @@ def test_faults(name, tmp_path):
 
 CLEAN = {
     "rows picked in order": picked([NUMBERED]),
+    "strides of whole samples": strided("rest"),
+    "strides along the last axis": [
+        *strided("rest", last=[node("Unsqueeze", ["m", "first"], "v")]),
+        node("Add", ["v", "high"], "j"), node("Gather", ["f", "j"], "g"), node("Transpose", ["g"]),
+    ],
+    "Fourier transform over the features": [
+        node("Unsqueeze", ["x", "last"], "u"), node("DFT", ["u", "", "one"], "d"), node("ReduceSum", ["d", "last"],
+        keepdims=0),
+    ],
     "mean of the features": [node("ReduceMean", ["x", "second"], "m"), node("Sub", ["x", "m"])],
     "softmax over the features": [node("Softmax", ["x"], axis=1)],
     "number of features": [
@@ -249,7 +283,11 @@ CLEAN = {
 
 @pytest.mark.parametrize("name", CLEAN)
 def test_their_clean_twins(name, tmp_path):
-    claim = made(tmp_path, CLEAN[name], initializers=[*CONSTANTS, constant("halves", [2, 2])])
+    claim = made(
+        tmp_path,
+        CLEAN[name],
+        initializers=[*CONSTANTS, constant("halves", [2, 2]), constant("high", [[2], [0], [3], [1]])],
+    )
     assert claim.answer == "proven", claim
 
 

@@ -27,8 +27,9 @@ INITIALIZER = 5
 _NAME = 8
 _PAYLOAD = frozenset({4, 5, 6, 7, 9, 10, 11})
 """The fields of a TensorProto that hold its elements."""
-SMALL = 4096
-"""Bytes of elements that are read all the same: scales, shapes, axes."""
+SMALL, SMALL_INDICES = 4096, 1 << 16
+"""Bytes of elements that are read all the same: scales, shapes, axes; of int64, which holds indices, more."""
+_DATA_TYPE, _INT64 = 2, 7
 
 
 @dataclass(frozen=True)
@@ -108,9 +109,11 @@ def _light_graph(data: FileBytes, graph: wire.Field, places: dict[str, tuple[int
         if field.number != INITIALIZER or field.kind != wire.LENGTH:
             yield data[field.start : field.end]
             continue
-        kept, name = [], b""
+        kept, name, most = [], b"", SMALL
         for inner in wire.fields(data, field.value, field.end):
-            if inner.number not in _PAYLOAD or inner.end - inner.value <= SMALL:
+            if inner.number == _DATA_TYPE and wire.varint(data, inner.value, inner.end)[0] == _INT64:
+                most = SMALL_INDICES
+            if inner.number not in _PAYLOAD or inner.end - inner.value <= most:
                 kept.append(data[inner.start : inner.end])
             if inner.number == _NAME:
                 name = data[inner.value : inner.end]

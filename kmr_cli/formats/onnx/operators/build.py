@@ -13,10 +13,11 @@ from kmr_cli.formats.onnx.describe.analysis import Analysis, analyse
 from kmr_cli.formats.onnx.describe.flow import Node
 from kmr_cli.formats.onnx.describe.types import ValueType
 from kmr_cli.formats.onnx.operators import schema
-from kmr_cli.formats.onnx.operators.constants import folded, stored, whole_floats
+from kmr_cli.formats.onnx.operators.constants import folded, short_floats, stored
 from kmr_cli.formats.onnx.operators.control import Bodies, control
 from kmr_cli.formats.onnx.operators.known import Content, Known
 from kmr_cli.formats.onnx.operators.shapes import inferred
+from kmr_cli.formats.onnx.operators.steps import Spread, Steps, counted, spread
 from kmr_cli.proof import graph as neutral
 from kmr_cli.proof.graph import Argument, Ref
 from kmr_cli.proof.sizes import BATCH, Range, Shape, Size, symbol
@@ -58,6 +59,9 @@ class _Builder:
         self._inside: dict[str, neutral.Kind] = {}
         self._joined: dict[str, tuple[Ref, ...]] = {}
         """What was joined along its last axis -> of what."""
+        self._steps: dict[str, Steps] = {}
+        self._spreads: dict[str, Spread] = {}
+        """Of values outside of branches and loops: places that are counted out, and constants."""
 
     def _batched(self) -> Iterator[str]:
         """Inputs that hold samples, as far as the options tell."""
@@ -73,6 +77,9 @@ class _Builder:
             inputs.append((name, "weight" if shared else "samples"))
         for name, message in self._graph.initializers.items():
             self._weight(name, message)
+            numbers = spread(message)
+            if numbers is not None:
+                self._spreads[name] = numbers
             inputs.append((name, "weight"))
         for name, message in self._graph.sparse.items():
             known.shapes[name] = tuple(message.dims)
@@ -122,11 +129,11 @@ class _Builder:
             self._known.contents[name] = content
 
     def _factors(self, name: str, message: Any) -> None:
-        found = whole_floats(message)
+        found = short_floats(message)
         if found is not None:
             self._known.scales[name] = found
 
-    def _operator(self, node: Node, layer: str, call: int) -> neutral.Operator:
+    def _operator(self, node: Node, layer: str, call: int, *, inside: bool = False) -> neutral.Operator:
         known = self._known
         attributes = dict(_attributes(node))
         content = folded(node, attributes, known)
@@ -152,16 +159,26 @@ class _Builder:
             self._joined[node.outputs[0]] = tuple(Ref(name) for name in node.message.input)
         if node.op == "GatherND" and node.message.input[1] in self._joined:
             attributes["places"] = self._joined[node.message.input[1]]
+        if not inside:  # of branches and loops, where names may come again, it is not followed
+            attributes |= self._counted(node)
         arguments = (*self._inputs(node), *sorted(attributes.items()))
         kind = f"onnx.{node.op}" if not node.domain else f"{node.domain}.{node.op}"
         graphs = bodies.graphs if bodies else ()
         return neutral.Operator(_name(node), kind, arguments, outputs, layer, call, graphs)
 
+    def _counted(self, node: Node) -> dict[str, Argument]:
+        """What a ``Gather`` is told of places that were counted out; they are noted where a node makes them."""
+        steps = counted(node, self._known, self._steps, self._spreads)
+        if steps is not None:
+            self._steps[node.outputs[0]] = steps
+        index = self._steps.get(node.message.input[1]) if node.op == "Gather" else None
+        return {"step": index.step, "along": index.axis} if index is not None and index.apart else {}
+
     def _bodies(self, node: Node, layer: str, call: int) -> Bodies | None:
         """What a branch or loop runs, with names of their own, and the shapes of its results."""
 
         def built(message: Node) -> neutral.Operator:
-            return self._operator(message, layer, call)
+            return self._operator(message, layer, call, inside=True)
 
         def inside(name: str, message: Any) -> None:
             self._weight(name, message)

@@ -48,16 +48,15 @@ def stored(message: Any) -> Content | None:
     return Content(shape, tuple(numbers)) if len(numbers) == count else None
 
 
-def whole_floats(message: Any) -> tuple[int, ...] | None:
-    """The numbers of a short TensorProto of float32, where all of them are whole: factors of sizes."""
+def short_floats(message: Any) -> tuple[float, ...] | None:
+    """The numbers of a short TensorProto of float32: factors of sizes."""
     count = message.dims[0] if len(message.dims) == 1 else 0
     if message.data_type != _FLOAT32 or not 0 < count <= _MOST_FACTORS:
         return None
     numbers = list(message.float_data)
     if message.raw_data and len(message.raw_data) == 4 * count:
         numbers = list(struct.unpack(f"<{count}f", message.raw_data))
-    whole = len(numbers) == count and all(math.isfinite(one) and one == int(one) for one in numbers)
-    return tuple(map(int, numbers)) if whole else None
+    return tuple(numbers) if len(numbers) == count and all(map(math.isfinite, numbers)) else None
 
 
 def folded(node: Node, attributes: Mapping[str, Argument], known: Known) -> Content | None:

@@ -29,11 +29,11 @@ class Known:
         ranges: of symbols.
         shapes, dtypes: None where not known.
         contents: numbers that shape arithmetic tells.
-        scales: short lists of whole numbers that are stored as floats.
+        scales: short lists of floats.
     """
 
     ranges: Mapping[str, Range]
     shapes: dict[str, Shape | None] = field(default_factory=dict)
     dtypes: dict[str, str | None] = field(default_factory=dict)
     contents: dict[str, Content] = field(default_factory=dict)
-    scales: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    scales: dict[str, tuple[float, ...]] = field(default_factory=dict)

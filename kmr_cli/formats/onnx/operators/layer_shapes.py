@@ -100,12 +100,28 @@ def _resize(use: Use) -> Results:
             scales = use.known.scales.get(use.node.message.input[place])
     if not isinstance(scales, tuple):
         raise UntoldError
-    found: list[Size] = []
-    for size, scale in zip(before, scales, strict=True):
-        if not isinstance(scale, (int, float)) or (scale != int(scale) and not isinstance(size, int)):
-            raise UntoldError
-        found.append(size * int(scale) if scale == int(scale) else int(size * scale) if isinstance(size, int) else 0)
-    return (tuple(found),)
+    return (tuple(_scaled(size, scale) for size, scale in zip(before, scales, strict=True)),)
+
+
+def _scaled(size: Size, scale: Argument) -> Size:
+    if not isinstance(scale, (int, float)):
+        raise UntoldError
+    if scale == int(scale):
+        return size * int(scale)
+    if not isinstance(size, int) or scale * _EXACT != int(scale * _EXACT):  # else a last bit may decide
+        raise UntoldError
+    return int(size * scale)
+
+
+_EXACT = 1024
+"""Scales that are a whole number of parts of this size make a product with a length that float32 holds exactly."""
+
+
+def _dft(use: Use) -> Results:
+    """Complex numbers, as many as there were."""
+    if use.has(1) or use.integer("onesided", 0):
+        raise UntoldError
+    return ((*use.shape(0)[:-1], 2),)
 
 
 def _depth_to_space(use: Use) -> Results:
@@ -161,6 +177,7 @@ LAYER_RULES: dict[str, Rule] = {
     "Attention": _attention,
     "ZipMap": _normalised,  # a map from classes to scores for every sample
     "ConvTranspose": _conv_transpose,
+    "DFT": _dft,
     "DepthToSpace": _depth_to_space,
     "DynamicQuantizeLinear": _dynamic_quantize,
     "QLinearConv": _qlinear_conv,

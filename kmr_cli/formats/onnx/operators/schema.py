@@ -13,6 +13,7 @@ _INPUTS = """
     Split self split!
     TopK self k!
     CumSum self axis!
+    DFT self length! axis!
     Trilu self k!
     Range start! limit! delta!
     ConstantOfShape size!
