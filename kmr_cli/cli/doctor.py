@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import click
 
+from kmr_cli.cli import options
+
 
 @click.command("doctor", short_help="Show what is installed, and how models are sandboxed.")
-def command() -> None:
+@click.option(
+    "--format", "format_", type=click.Choice(["terminal", "json"]), default="terminal", help="json, for programs."
+)
+@options.debug
+def command(format_: str, debug: bool) -> None:  # noqa: ARG001  (read where errors are shown)
     """Show what is installed, and how models are sandboxed on this machine.
 
     For every format the programs that run it, or how to install them; and the
@@ -19,35 +26,70 @@ def command() -> None:
     \b
     Examples:
       kmr-inspect doctor
+      kmr-inspect doctor --format json
     """
-    for line in lines():
+    found = examine()
+    if format_ == "json":
+        import json
+
+        click.echo(json.dumps(found, indent=2))
+        return
+    for line in _lines(found):
         click.echo(line)
 
 
-def lines() -> Iterator[str]:
-    """What the command prints, line by line."""
+def examine() -> dict[str, Any]:
+    """What there is, as ``--format json`` prints it."""
     import platform
 
     from kmr_cli.api.versions import versions_of
     from kmr_cli.cli.clock import machine
     from kmr_cli.formats import all_formats
     from kmr_cli.formats.common.frameworks import how_to_install, installed
-
-    ours = {"kmr_inspect", "python", "numpy"}
-    yield f"{'program':<21} kmr-inspect {versions_of()['kmr_inspect']}"
-    yield f"{'Python':<21} {platform.python_version()}, NumPy {versions_of()['numpy']}"
-    yield f"{'system':<21} {machine()}"
-    for format_ in all_formats():
-        found = [f"{name} {version}" for name, version in versions_of(format_.NAME).items() if name not in ours]
-        runs = any(installed(name) for name in format_.FRAMEWORKS)
-        yield f"{format_.TITLE:<21} {', '.join(found) if runs else f'cannot be run: {how_to_install(format_.EXTRA)}'}"
-    yield f"{'sandbox':<21} {_sandbox()}"
-
-
-def _sandbox() -> str:
+    from kmr_cli.formats.interface import optional
     from kmr_cli.process import sandbox
 
-    found = sandbox.offered()
+    ours = {"kmr_inspect", "python", "numpy"}
+    formats = []
+    for format_ in all_formats():
+        backend = optional(format_, "backend")
+        runs = any(installed(name) for name in format_.FRAMEWORKS)
+        formats.append(
+            {
+                "name": format_.NAME,
+                "title": format_.TITLE,
+                "runs": runs,
+                "programs": {name: version for name, version in versions_of(format_.NAME).items() if name not in ours},
+                "backend": backend() if backend and runs else None,
+                "install": None if runs else how_to_install(format_.EXTRA),
+            }
+        )
+    return {
+        "kmr_inspect": versions_of()["kmr_inspect"],
+        "python": platform.python_version(),
+        "numpy": versions_of()["numpy"],
+        "system": machine(),
+        "formats": formats,
+        "sandbox": sandbox.offered(),
+    }
+
+
+def _lines(found: dict[str, Any]) -> Iterator[str]:
+    """The same for people."""
+    yield f"{'program':<21} kmr-inspect {found['kmr_inspect']}"
+    yield f"{'Python':<21} {found['python']}, NumPy {found['numpy']}"
+    yield f"{'system':<21} {found['system']}"
+    for format_ in found["formats"]:
+        told = ", ".join(f"{name} {version}" for name, version in format_["programs"].items())
+        if format_["backend"]:
+            told += f"; backend: {format_['backend']}"
+        if not format_["runs"]:
+            told = f"cannot be run: {format_['install']}"
+        yield f"{format_['title']:<21} {told}"
+    yield f"{'sandbox':<21} {_sandbox(found['sandbox'])}"
+
+
+def _sandbox(found: dict[str, str]) -> str:
     if not found:
         return "none: a model can reach whatever you can; needs Linux 5.13 or later"
     told = ", ".join(f"{name} ({how})" for name, how in found.items())

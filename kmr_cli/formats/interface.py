@@ -433,6 +433,12 @@ class OptionalParts(Protocol):
             ModelFileError: the file is damaged.
         """
 
+    def backend(self) -> str | None:
+        """Which of several frameworks runs a model here, by the name it is imported by; None where none can.
+
+        Imports none of them.
+        """
+
     SCANNED: tuple[str, ...]
     """For people: the parts of a file that ``scan`` looks at."""
 

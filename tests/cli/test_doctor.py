@@ -1,11 +1,16 @@
 """What ``kmr-inspect doctor`` tells: true on this machine, and on one that has nothing."""
 
+import json
+import re
+
 import pytest
 
 from kmr_cli.api.versions import versions_of
 from kmr_cli.cli import run
 from kmr_cli.formats import all_formats
 from kmr_cli.formats.common import frameworks
+from kmr_cli.formats.keras import archive
+from kmr_cli.formats.keras.run import backend
 from kmr_cli.process.sandbox import landlock, seccomp
 
 
@@ -18,6 +23,33 @@ def test_what_is_installed(arguments, capsys):
         known = versions_of(format_.NAME)
         assert all(f"{name} {known[name]}" in line for name in format_.PROGRAMS if name in known)
     assert ("Landlock" in said) == bool(landlock.version())
+
+
+def test_for_programs(capsys):
+    assert run(["doctor", "--format", "json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [format_["name"] for format_ in told["formats"]] == [format_.NAME for format_ in all_formats()]
+    for format_ in told["formats"]:
+        assert format_["runs"] == (format_["install"] is None)
+        assert format_["programs"].items() <= versions_of(format_["name"]).items()
+    assert bool(told["sandbox"]) == bool(landlock.version())
+
+
+@pytest.mark.parametrize("name", ["torch", "tensorflow"])
+def test_the_backend_of_keras(capsys, monkeypatch, name):
+    if name != "tensorflow" and not frameworks.installed(name):
+        pytest.skip(f"no {name}")
+    monkeypatch.setenv("KERAS_BACKEND", name)
+    run(["doctor"])
+    assert re.search(rf"^Keras archive .*; backend: {name}$", capsys.readouterr().out, re.MULTILINE)
+
+
+def test_the_backend_that_is_chosen_is_the_one_that_is_installed(monkeypatch):
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    monkeypatch.setattr(backend, "installed", lambda name: name == "torch")
+    assert archive.backend() == "torch"
+    monkeypatch.setattr(backend, "installed", lambda _: False)
+    assert archive.backend() is None
 
 
 def test_a_machine_that_has_nothing(capsys, monkeypatch):

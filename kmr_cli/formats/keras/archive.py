@@ -50,6 +50,13 @@ def explain(path: Path) -> ModelFileError | None:
     return None
 
 
+def backend() -> str | None:
+    """The backend of Keras; see :class:`kmr_cli.formats.interface.OptionalParts`."""
+    from kmr_cli.formats.keras.run.backend import choose_backend
+
+    return choose_backend()
+
+
 def scan(path: Path) -> Iterable[Hazard]:
     """What could do harm when Keras loads the file; see :class:`kmr_cli.formats.interface.OptionalParts`."""
     from kmr_cli.formats.keras.scan.look import scan_archive

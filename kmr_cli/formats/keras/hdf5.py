@@ -62,6 +62,13 @@ def _is_hdf5(path: Path) -> bool:
         return False
 
 
+def backend() -> str | None:
+    """The backend of Keras; see :class:`kmr_cli.formats.interface.OptionalParts`."""
+    from kmr_cli.formats.keras.run.backend import choose_backend
+
+    return choose_backend()
+
+
 def scan(path: Path) -> Iterable[Hazard]:
     """What could do harm when Keras loads the file; see :class:`kmr_cli.formats.interface.OptionalParts`."""
     from kmr_cli.formats.keras.scan.look import scan_hdf5

@@ -26,7 +26,7 @@ def import_keras() -> ModuleType:
         raise MissingFrameworkError("keras is not installed", how_to_install(EXTRA))
     if os.environ.get("KERAS_BACKEND"):
         return require("keras", EXTRA)
-    backend = next((name for name in ("tensorflow", "torch", "jax") if installed(name)), None)
+    backend = choose_backend()
     if backend is None:
         raise MissingFrameworkError("keras is installed, but none of its backends is", how_to_install(EXTRA))
     os.environ["KERAS_BACKEND"] = backend
@@ -34,6 +34,12 @@ def import_keras() -> ModuleType:
         return require("keras", EXTRA)
     finally:
         del os.environ["KERAS_BACKEND"]
+
+
+def choose_backend() -> str | None:
+    """The backend that Keras is imported on, or will be; None where none is installed."""
+    asked = os.environ.get("KERAS_BACKEND")
+    return asked or next((name for name in ("tensorflow", "torch", "jax") if installed(name)), None)
 
 
 def backend_name() -> str:
