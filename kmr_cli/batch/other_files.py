@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kmr_cli.errors import BatchError
+from kmr_cli.formats.common.pointers import DOWNLOAD, pointer
 
 HEAD = 132
 """Bytes of a file that tell what it is."""
@@ -58,6 +59,9 @@ def refuse_others(path: Path, head: bytes) -> None:
     """
     if not head:
         return
+    known = pointer(path)
+    if known is not None:
+        raise BatchError(f"{path}: {known}", DOWNLOAD)
     kind = _kind(head)
     if kind is None:
         raise BatchError(

@@ -10,6 +10,7 @@ from pathlib import Path
 from kmr_cli.errors import ModelFileError
 from kmr_cli.formats import all_formats
 from kmr_cli.formats.common.archives import zip_names
+from kmr_cli.formats.common.pointers import DOWNLOAD, pointer
 from kmr_cli.formats.interface import optional
 from kmr_cli.formats.words import known_files
 
@@ -44,6 +45,9 @@ def diagnose(path: Path) -> ModelFileError:
     """The error for an existing path that no format claims: formats say first what they know of their own world."""
     if path.is_file() and path.stat().st_size == 0:
         return ModelFileError(f"{path}: the file is empty", "copy or save the model again")
+    known = pointer(path) if path.is_file() else None
+    if known is not None:
+        return ModelFileError(f"{path}: {known}", DOWNLOAD)
     inside = _models_in(path) if path.is_dir() else []
     if any((path / name).is_file() for name in inside):
         return _folder(path, inside)

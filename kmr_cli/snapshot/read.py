@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import cast, get_args
 
 from kmr_cli.errors import SnapshotError
+from kmr_cli.formats.common.pointers import DOWNLOAD, pointer
 from kmr_cli.records import BatchIndexKind, InputSketch, SampleShape, SampleSketch, Shape, Snapshot, TapSketch
 from kmr_cli.snapshot.checked import Damaged, Value
 from kmr_cli.snapshot.file import METHODS, SCHEMA
@@ -43,6 +44,9 @@ def read_text(path: Path) -> str:
             raise SnapshotError(f"{path}: {problem}", f"make one first: kmr-inspect snapshot MODEL -o {path}")
         if path.stat().st_size > _LARGEST:
             raise SnapshotError(f"{path}: too large for a snapshot ({path.stat().st_size:,} bytes)")
+        known = pointer(path)
+        if known is not None:
+            raise SnapshotError(f"{path}: {known}", DOWNLOAD)
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise SnapshotError(f"{path}: not a snapshot", "kmr-inspect snapshot MODEL -o FILE writes one") from None

@@ -8,11 +8,14 @@ import zipfile
 import h5py
 import numpy as np
 import pytest
+from zoo import onnx_models
 from zoo.samples import HOME
 
-from kmr_cli.errors import ModelFileError
+from kmr_cli.batch.given import read_files
+from kmr_cli.errors import BatchError, ModelFileError, SnapshotError
 from kmr_cli.formats import detect
 from kmr_cli.formats.interface import OpenOptions
+from kmr_cli.snapshot.read import load
 
 
 def zipped(path, *names):
@@ -65,6 +68,40 @@ def test_empty_file(tmp_path, suffix):
     path.touch()
     with pytest.raises(ModelFileError, match="the file is empty"):
         detect(path)
+
+
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345678\n"
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5", ".pt", ".pt2", ".onnx", ".pb"])
+def test_git_lfs_pointers(tmp_path, suffix):
+    path = tmp_path / f"m{suffix}"
+    path.write_text(POINTER)
+    error = refused(path)
+    assert error.message == f"{path}: a Git LFS pointer, not the file itself (12,345,678 bytes)"
+    assert error.hint == "download it: run `git lfs pull` in its repository"
+
+
+def test_git_lfs_pointers_inside_of_models(tmp_path):
+    saved = shutil.copytree(HOME / "digits_savedmodel", tmp_path / "saved")
+    (saved / "saved_model.pb").write_text(POINTER)
+    with pytest.raises(ModelFileError, match=r"saved: saved_model\.pb is a Git LFS pointer"):
+        described(saved)
+    path = onnx_models.large(tmp_path / "large.onnx")
+    (tmp_path / "large.data").write_text(POINTER)
+    assert any("'large.data' with its weights is a Git LFS pointer" in note for note in described(path).notes)
+    with pytest.raises(ModelFileError, match="is a Git LFS pointer") as caught:
+        detect(path).open(path, OpenOptions())
+    assert "git lfs pull" in caught.value.hint
+
+
+def test_git_lfs_pointers_in_place_of_other_files(tmp_path):
+    (tmp_path / "batch.npz").write_text(POINTER)
+    with pytest.raises(BatchError, match=r"batch\.npz: a Git LFS pointer"):
+        read_files([str(tmp_path / "batch.npz")])
+    (tmp_path / "m.kmr.json").write_text(POINTER)
+    with pytest.raises(SnapshotError, match=r"m\.kmr\.json: a Git LFS pointer"):
+        load(tmp_path / "m.kmr.json")
 
 
 def test_directory_that_is_not_savedmodel(tmp_path):

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 from zoo import onnx_models
+from zoo.samples import HOME
 
 from kmr_cli.errors import BatchError, ModelFileError, ModelLoadError, ModelRunError
 from kmr_cli.formats import detect
 from kmr_cli.formats.interface import OpenOptions, Taps
+from kmr_cli.formats.onnx.describe.analysis import analyse
 from kmr_cli.formats.onnx.run import failures
 
 X = {"x": np.ones((2, 4), np.float32)}
@@ -64,23 +66,71 @@ def test_an_unknown_operator(tmp_path):
     assert "--import" in error.hint
 
 
-def test_an_unknown_standard_operator(tmp_path):
-    assert "needs the operator Fancy" in refused(simple("Fancy"), tmp_path).message
+@pytest.mark.parametrize(
+    ("operator", "domain", "opset", "said", "hint"),
+    [
+        ("Reluu", "", 21, "ONNX has no operator 'Reluu'", "did you mean 'Relu'? operators of your own need a domain"),
+        ("softmax", "", 21, "ONNX has no operator 'softmax'", "did you mean 'Softmax'?"),
+        ("Fancy", "", 21, "ONNX has no operator 'Fancy'", "operators of your own need a domain of their own"),
+        ("Scalr", "ai.onnx.ml", 21, "ai.onnx.ml has no operator 'Scalr'", "did you mean 'Scaler'?"),
+        ("Gelu", "", 13, "uses the operator Gelu, which came with opset 20, but declares opset 13", "for opset 20 or"),
+        (
+            "Upsample",
+            "",
+            21,
+            "uses the operator Upsample, which opset 10 removed, but declares opset 21",
+            "took its place",
+        ),
+        ("Relu", "", 0, "it declares opset 0, which there never was", "export the model again"),
+        (
+            "Fused",
+            "com.microsoft",
+            21,
+            "com.microsoft:Fused, which this onnxruntime does not have",
+            "upgrade onnxruntime",
+        ),
+        ("Adam", "ai.onnx.preview.training", 21, "which is there for training only", "for inference"),
+    ],
+)
+def test_an_unknown_operator_of_a_known_domain(tmp_path, operator, domain, opset, said, hint):
+    kind = ModelFileError if domain in ("", "ai.onnx.ml") else ModelLoadError
+    error = refused(simple(operator, domain=domain, opset=opset), tmp_path, kind)
+    assert said in error.message
+    assert hint in error.hint
+
+
+def test_without_a_version_of_its_operators(tmp_path):
+    made = simple("Relu")
+    del made.opset_import[:]
+    assert "doesn't say which version of ONNX's operators it uses" in refused(made, tmp_path, ModelFileError).message
+
+
+def with_dtype(operator, dtype):
+    made = simple(operator)
+    for one in (*made.graph.input, *made.graph.output):
+        one.type.tensor_type.elem_type = dtype
+    return made
 
 
 def test_an_operator_without_a_kernel(tmp_path):
-    made = simple("Relu")
-    for one in (*made.graph.input, *made.graph.output):
-        one.type.tensor_type.elem_type = TensorProto.BFLOAT16
-    error = refused(made, tmp_path)
-    assert "no CPU implementation of Relu" in error.message
-    assert "float32" in error.hint
+    for operator, dtype, name in (("Relu", TensorProto.BFLOAT16, "bfloat16"), ("Erf", TensorProto.DOUBLE, "float64")):
+        error = refused(with_dtype(operator, dtype), tmp_path)
+        assert f"no CPU implementation of {operator} (version" in error.message
+        assert error.message.endswith(f"for {name} (node 'only')")
+        assert "float32" in error.hint
+
+
+def test_a_dtype_that_an_operator_is_not_defined_for(tmp_path):
+    error = refused(with_dtype("Erf", TensorProto.FLOAT8E4M3FN), tmp_path, ModelFileError)
+    assert error.message == "model.onnx: the operator Erf takes no float8e4m3fn (input 'x' of node 'only')"
+    assert "cast" in error.hint
 
 
 def test_a_graph_that_is_not_valid(tmp_path):
     made = onnx_models.plain()
     made.graph.node[1].op_type = "Concat"  # which needs an axis
-    assert "its graph isn't valid" in refused(made, tmp_path, ModelFileError).message
+    message = refused(made, tmp_path, ModelFileError).message
+    assert "its graph isn't valid (Concat: Required attribute 'axis' is missing" in message
 
 
 def test_dtypes_that_do_not_fit(tmp_path):
@@ -168,7 +218,7 @@ def test_language_settings_that_the_machine_lacks():
         "[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : Exception during initialization: Failed to construct locale with "
         "name:en_US.UTF-8:locale::facet::_S_create_c_locale name not valid:Please, install necessary language-pack-XX"
     )
-    found = failures.while_loading("words.onnx", said)
+    found = failures.while_loading("words.onnx", said, analyse(HOME / "digits.onnx").graph)
     assert found.message == "words.onnx: works on text in the language settings en_US.UTF-8, which this machine lacks"
     assert "localedef -i en_US -f UTF-8 en_US.UTF-8" in found.hint
 

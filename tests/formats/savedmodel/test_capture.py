@@ -547,6 +547,15 @@ def test_missing_data_file(damaged):
         savedmodel.open(path, OpenOptions())
 
 
+@pytest.mark.parametrize("file", ["variables.data-00000-of-00001", "variables.index"])
+def test_weights_that_git_lfs_did_not_download(damaged, file):
+    path = damaged("keras_cnn")
+    (path / "variables" / file).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 1234\n")
+    with pytest.raises(ModelLoadError, match="is a Git LFS pointer") as caught:
+        savedmodel.open(path, OpenOptions())
+    assert "git lfs pull" in caught.value.hint
+
+
 def test_missing_shard(damaged):
     path = damaged("keras_cnn")
     data = path / "variables" / "variables.data-00000-of-00001"

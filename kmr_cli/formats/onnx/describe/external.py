@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from kmr_cli.errors import ModelFileError
+from kmr_cli.formats.common.pointers import DOWNLOAD, pointer
 from kmr_cli.formats.onnx.describe.reader import Source
 
 EXTERNAL = 1
@@ -24,6 +25,7 @@ class External:
         size: in bytes; None where there is no such file.
         needed: bytes that the model expects it to have at least.
         tensors: names of the weights in it.
+        pointer: what it is, where Git LFS did not download it.
     """
 
     location: str
@@ -31,12 +33,20 @@ class External:
     size: int | None
     needed: int
     tensors: tuple[str, ...]
+    pointer: str | None = None
+
+    @property
+    def remedy(self) -> str:
+        """What to do about its problem."""
+        return DOWNLOAD if self.pointer else f"put it beside the model: {self.path}"
 
     @property
     def problem(self) -> str | None:
         """What is wrong with it, or None."""
         if self.size is None:
             return f"the file {self.location!r} with its weights is missing"
+        if self.pointer:
+            return f"the file {self.location!r} with its weights is {self.pointer}"
         if self.size < self.needed:
             return f"the file {self.location!r} with its weights is cut short ({self.size:,} of {self.needed:,} bytes)"
         return None
@@ -69,8 +79,7 @@ def external_files(source: Source) -> tuple[External, ...]:
         needed[location] = max(needed.get(location, 0), offset + length)
         named.setdefault(location, []).append(tensor.name)
     return tuple(
-        External(location, folder / location, _size(folder / location), bytes_, tuple(named[location]))
-        for location, bytes_ in needed.items()
+        _found(location, folder / location, bytes_, tuple(named[location])) for location, bytes_ in needed.items()
     )
 
 
@@ -127,6 +136,12 @@ def is_inside(folder: Path, location: str) -> bool:
         return (folder / location).resolve().is_relative_to(folder.resolve())
     except (OSError, RuntimeError, ValueError):
         return False
+
+
+def _found(location: str, path: Path, needed: int, tensors: tuple[str, ...]) -> External:
+    size = _size(path)
+    short = size is not None and size < needed
+    return External(location, path, size, needed, tensors, pointer(path) if short else None)
 
 
 def _size(path: Path) -> int | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 from kmr_cli.errors import KmrError, ModelFileError, ModelLoadError, ModelRunError
+from kmr_cli.formats.onnx.describe.graph import Graph
+from kmr_cli.formats.onnx.run.unknown import unknown
 
 _PREFIX = re.compile(r"^\[ONNXRuntimeError\] : \d+ : [A-Z_]+ : ")
 _PLACES = re.compile(
@@ -14,18 +16,25 @@ _PLACES = re.compile(
 _STATUS = re.compile(r"\s*Status Message:\s*")
 _OPSET = re.compile(r"[Oo]pset (\d+) is under development|opset version (\d+)", re.DOTALL)
 _IR = re.compile(r"Unsupported model IR version: (\d+), max supported IR version: (\d+)")
-_NO_KERNEL = re.compile(r"Could not find an implementation for ([\w.:]+)\((\d+)\) node")
-_UNKNOWN = re.compile(r"([\w.:]+)\(-?\d+\) is not a registered function/op|No Op registered for (\S+)")
+_NO_KERNEL = re.compile(r"Could not find an implementation for ([\w.:]+)\((\d+)\) node with name '([^']*)'")
+_OUTSIDE = re.compile(r"([\w.]+):(\w+)\(-?\d+\) is not a registered function/op")
+_INVALID = re.compile(r"In Node, \(\"([^\"]*)\", ([\w.]*), \"([\w.]*)\", -?\d+\) : .* , Error (.+)$")
+_UNKNOWN = re.compile(r"No Op registered for |Op registered for \w+ is deprecated in ")
+_WRONG_DTYPE = re.compile(
+    r"Type 'tensor\((\w+)\)' of input parameter \(([^)]*)\) of operator \((\w+)\) in node \(([^)]*)\) is invalid"
+)
 _LOCALE = re.compile(r"Failed to construct locale with name: ?([\w.@-]+)")
 _NODE = re.compile(r"Non-zero status code returned while running (\S+) node\. Name:'([^']*)'")
 _LONGEST = 300
+_AGAIN = "copy or export the model again"
 _OLDEST = 7
 """The first opset that onnxruntime promises to run; some operators of earlier ones have a kernel all the same."""
 
 
-def while_loading(name: str, error: BaseException, opset: int | None = None) -> KmrError:
-    """The error for a model that onnxruntime refuses; ``opset`` is its version of ONNX's own operators."""
+def while_loading(name: str, error: BaseException, graph: Graph) -> KmrError:
+    """The error for a model that onnxruntime refuses."""
     text = str(error)
+    opset = graph.imports.get("")
     version = _IR.search(text)
     if version:
         return ModelLoadError(
@@ -45,16 +54,29 @@ def while_loading(name: str, error: BaseException, opset: int | None = None) -> 
             f"convert it: onnx.save(onnx.version_converter.convert_version(onnx.load({name!r}), 18), 'new.onnx')",
         )
     if kernel:
+        where = f" (node {kernel[3]!r})" if kernel[3] else ""
         return ModelLoadError(
-            f"{name}: onnxruntime has no CPU implementation of {kernel[1]} (version {kernel[2]}) for these dtypes",
+            f"{name}: onnxruntime has no CPU implementation of {kernel[1]} (version {kernel[2]}) for "
+            f"{_dtypes(graph, kernel[1], kernel[3])}{where}",
             "export the model in float32, or for a CPU",
         )
-    unknown = _UNKNOWN.search(text)
-    if unknown:
-        return ModelLoadError(
-            f"{name}: needs the operator {unknown[1] or unknown[2]}, which onnxruntime does not know",
-            "add --import LIBRARY.so, the library that registers it, or --import MODULE that names one "
-            "(onnxruntime_extensions)",
+    dtype = _WRONG_DTYPE.search(text)
+    if dtype:
+        return ModelFileError(
+            f"{name}: the operator {dtype[3]} takes no {dtype[1]} (input {dtype[2]!r} of node {dtype[4]!r})",
+            "export the model again, with a cast before it or in float32",
+        )
+    outside, invalid = _OUTSIDE.search(text), _INVALID.search(" ".join(text.split()))
+    if outside:
+        return unknown(name, outside[2], outside[1], graph.imports)
+    if invalid and _UNKNOWN.search(invalid[4]):
+        return unknown(name, invalid[2], invalid[3], graph.imports)
+    if invalid:
+        where = " ".join([invalid[2] or "a node without a type", *([f"{invalid[1]!r}"] if invalid[1] else [])])
+        return ModelFileError(f"{name}: its graph isn't valid ({where}: {invalid[4].rstrip('. ')})", _AGAIN)
+    if "Missing opset in the model" in text:
+        return ModelFileError(
+            f"{name}: it doesn't say which version of ONNX's operators it uses (opset_import)", _AGAIN
         )
     locale = _LOCALE.search(text)
     if locale:
@@ -64,13 +86,18 @@ def while_loading(name: str, error: BaseException, opset: int | None = None) -> 
             f"-f UTF-8 {locale[1]}), or export the model with the locale 'C'",
         )
     if type(error).__name__ in ("InvalidProtobuf", "InvalidGraph"):
-        return ModelFileError(
-            f"{name}: its graph isn't valid ({meaningful_line(error)})", "copy or export the model again"
-        )
+        return ModelFileError(f"{name}: its graph isn't valid ({meaningful_line(error)})", _AGAIN)
     return ModelLoadError(
         f"{name}: onnxruntime cannot load it ({meaningful_line(error)})",
         f"onnx.checker.check_model({name!r}, full_check=True) may say more",
     )
+
+
+def _dtypes(graph: Graph, operator: str, label: str) -> str:
+    """The dtypes that operators of this type and name take, as far as the file tells them."""
+    nodes = [node for node in graph.nodes if (node.op, node.name) == (operator, label)]
+    found = sorted({dtype for node in nodes for name in node.reads if (dtype := graph.type(name).dtype)})
+    return ", ".join(found) or "these dtypes"
 
 
 def while_running(name: str, error: BaseException, layer: str | None) -> ModelRunError:

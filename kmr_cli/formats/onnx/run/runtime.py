@@ -9,6 +9,7 @@ from typing import Any
 
 from kmr_cli.errors import ModelLoadError
 from kmr_cli.formats.common.frameworks import import_user_modules, require
+from kmr_cli.formats.onnx.describe.graph import Graph
 from kmr_cli.formats.onnx.run import failures
 
 EXTRA = "onnx"
@@ -27,15 +28,15 @@ class Runtime:
         path: the model's file, for messages and for weights beside it.
         imports: Python modules to import first. One that has a ``get_library_path`` (onnxruntime_extensions) brings
             a library of custom operators; a path of such a library can stand here as well.
-        opset: version of ONNX's own operators in the model, for messages.
+        graph: the model's, for messages.
 
     Raises:
         MissingFrameworkError: onnxruntime is not installed.
         ModelLoadError: a module or library cannot be loaded.
     """
 
-    def __init__(self, path: Path, imports: Sequence[str], opset: int | None = None) -> None:
-        self._path, self._opset = path, opset
+    def __init__(self, path: Path, imports: Sequence[str], graph: Graph) -> None:
+        self._path, self._graph = path, graph
         self._ort: ModuleType = require("onnxruntime", EXTRA)
         libraries = [name for name in imports if name.endswith(_LIBRARY_SUFFIXES)]
         modules = [name for name in imports if name not in libraries]
@@ -52,7 +53,7 @@ class Runtime:
         try:
             return self._ort.InferenceSession(model, self._options(), providers=["CPUExecutionProvider"])
         except Exception as error:
-            raise failures.while_loading(self._path.name, error, self._opset) from error
+            raise failures.while_loading(self._path.name, error, self._graph) from error
 
     def value(self, array: Any, number: int) -> Any:
         """An ``OrtValue`` of a dtype that NumPy does not have, by ONNX's number."""

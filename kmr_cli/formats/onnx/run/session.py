@@ -58,9 +58,9 @@ class OnnxSession(TakesAnySize, PutsOtherPadding):
         self._name = analysis.path.name
         for file in analysis.external:
             if file.problem:
-                raise ModelFileError(f"{self._name}: {file.problem}", f"put it beside the model: {file.path}")
+                raise ModelFileError(f"{self._name}: {file.problem}", file.remedy)
         self._fixed = fixed_inputs(self._name, analysis.inputs(), options.constants)
-        self._runtime = Runtime(analysis.path, options.imports, analysis.graph.imports.get(""))
+        self._runtime = Runtime(analysis.path, options.imports, analysis.graph)
         self._types = InferredTypes(analysis, self._runtime)
         self._sessions: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
         self._uneven: set[Within] = set()

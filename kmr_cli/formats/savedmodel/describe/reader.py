@@ -10,6 +10,7 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from kmr_cli.errors import ModelFileError
+from kmr_cli.formats.common.pointers import DOWNLOAD, pointer_in
 from kmr_cli.formats.savedmodel.describe import messages
 
 GRAPH_FILE = "saved_model.pb"
@@ -93,6 +94,9 @@ def parse(path: Path) -> Any:
         raise ModelFileError(f"{path.name}: {GRAPH_FILE} cannot be read ({error.strerror})") from error
     if not data:
         raise ModelFileError(f"{path.name}: {GRAPH_FILE} is empty", "copy or save the model again")
+    known = pointer_in(data)
+    if known is not None:
+        raise ModelFileError(f"{path.name}: {GRAPH_FILE} is {known}", DOWNLOAD)
     try:
         saved_model = messages.SavedModel.FromString(data)
     except DecodeError as error:

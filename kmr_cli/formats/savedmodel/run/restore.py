@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kmr_cli.errors import ModelLoadError
+from kmr_cli.formats.common.pointers import DOWNLOAD, pointer
 from kmr_cli.formats.savedmodel.describe import dtypes, messages
 from kmr_cli.formats.savedmodel.describe.analysis import Analysis
 from kmr_cli.formats.savedmodel.describe.graph import PLACEHOLDERS, producer, with_index
@@ -69,6 +70,10 @@ def check_files(analysis: Analysis) -> None:
     missing = [name for one in range(count) if (name := f"variables.data-{one:05d}-of-{count:05d}") not in present]
     if missing:
         raise ModelLoadError(f"{path.name}: a part of the weights is missing (variables/{missing[0]})", _DAMAGED)
+    for name in ("variables.index", *sorted(present)):
+        known = pointer(prefix.with_name(name))
+        if known is not None:
+            raise ModelLoadError(f"{path.name}: variables/{name} is {known}", DOWNLOAD)
 
 
 def plan(analysis: Analysis, needed: Collection[str], tensorflow: Any) -> Restore:
