@@ -1,17 +1,18 @@
 """Count the clean models that a check leaves inconclusive, and write the table in inconclusive.md.
 
-Usage: python benchmarks/inconclusive.py --keep FILE [--zoo KEPT] [--corpus FOLDER] [--only WORD] [--minutes M]
+Usage: python benchmarks/inconclusive.py --keep FILE [--corpus FOLDER] [--only WORD] [--minutes M]
 
 An inconclusive check is exit code 1, so this is how often a build fails though nothing is wrong. Three kinds of models
-are counted: the clean ones of tests/zoo, whose outcomes `benchmarks/detection.py --keep KEPT` wrote; sample_models; and
-files in a folder, such as benchmarks/corpus.py and benchmarks/keras_corpus.py fill with third-party architectures. What
-was checked is kept in FILE and isn't checked again, so that the whole can be run in pieces.
+are counted: the clean ones of tests/zoo, by benchmarks/detection.py; sample_models; and files in a folder, such as
+benchmarks/corpus.py and benchmarks/keras_corpus.py fill with third-party architectures. What was checked is kept in FILE
+and isn't checked again, so that the whole can be run in pieces.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import time
 from collections import Counter
@@ -31,7 +32,7 @@ SECONDS = 240
 """For one model; one that takes longer is named, and not counted."""
 BAR = 0.03
 """The share that may stay inconclusive, so that inconclusive may be exit code 1."""
-ZOO, OURS, CORPUS = "tests/zoo, clean", "sample_models", "third-party architectures"
+OURS, CORPUS = "`sample_models`", "third-party architectures"
 Line = dict[str, Any]
 
 
@@ -97,17 +98,13 @@ def _lines(file: Path) -> list[Line]:
     return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
 
 
-def zoo(kept: Path | None) -> list[Line]:
-    """The clean models of tests/zoo, as detection.py kept them; of a model that was checked twice, the last outcome."""
-    last = {json.dumps(line["case"]): line for line in _lines(kept) if "case" in line} if kept else {}
-    return [
-        {
-            "group": ZOO, "name": line["case"]["name"], "format": line["case"]["format"], "verdict": line["verdict"],
-            "basis": line["basis"], "why": line["reasons"],
-        }
-        for line in last.values()
-        if not line["case"]["rules"]
-    ]  # fmt: skip
+def of_zoo() -> str:
+    """What detection.md says of the clean models of tests/zoo, with its date."""
+    text = (HERE / "detection.md").read_text(encoding="utf-8")
+    said, when = re.search(r"^- Clean models: (.*)$", text, re.MULTILINE), re.search(r" on (\d{4}-\d\d-\d\d)", text)
+    if said is None or when is None:
+        sys.exit("detection.md doesn't say how many clean models stay inconclusive: run benchmarks/detection.py")
+    return f"`tests/zoo`, clean ([detection.md](detection.md), {when[1]}): {said[1]}"
 
 
 def page(lines: list[Line]) -> str:
@@ -120,13 +117,15 @@ def page(lines: list[Line]) -> str:
         f" code 1: of models in which nothing is wrong, at most {BAR:.0%} may be. The share is that of the files that"
         " pass or are inconclusive.",
         "",
+        f"- {of_zoo()}",
+        "",
         head,
         f"| --- |{' ---: |' * 7}",
-        *(_row(group, [line for line in lines if line["group"] == group]) for group in (ZOO, OURS, CORPUS)),
+        *(_row(group, [line for line in lines if line["group"] == group]) for group in (OURS, CORPUS)),
         _row("**all**", lines),
     ]
     for title, verdict in (("Inconclusive", "inconclusive"), ("Failed", "fail"), ("Not checked", "error")):
-        some = [line for line in lines if line["verdict"] in (verdict, "crash" if verdict == "error" else verdict)]
+        some = [line for line in lines if line["verdict"] == verdict]
         told += ["", f"## {title}", ""]
         told += [f"- {line['group']}, {line['name']}: {'; '.join(line['why'][:2])}." for line in some] or ["None."]
     return "\n".join(told) + "\n"
@@ -139,7 +138,7 @@ def _row(title: str, lines: list[Line]) -> str:
     share = f"{verdicts['inconclusive'] / judged:.1%}" if judged else ""
     cells = (
         len(lines), proven, verdicts["pass"] - proven, verdicts["inconclusive"], share, verdicts["fail"],
-        verdicts["error"] + verdicts["crash"],
+        verdicts["error"],
     )  # fmt: skip
     return f"| {title} | {' | '.join(map(str, cells))} |"
 
@@ -147,7 +146,6 @@ def _row(title: str, lines: list[Line]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--keep", type=Path, required=True, metavar="FILE", help="outcomes, one a line")
-    parser.add_argument("--zoo", type=Path, metavar="KEPT", help="what detection.py --keep wrote")
     parser.add_argument("--corpus", type=Path, metavar="FOLDER", help="check the models in this folder too")
     parser.add_argument("--only", default="", metavar="WORD", help="files whose name contains WORD; no page")
     parser.add_argument("--minutes", type=float, default=float("inf"), metavar="M", help="begin no model after as long")
@@ -156,7 +154,7 @@ def main() -> None:
     if left:
         sys.exit(f"{left} models are left: run it again")
     if not given.only:
-        text = page([*zoo(given.zoo), *_lines(given.keep)])
+        text = page(_lines(given.keep))
         (HERE / "inconclusive.md").write_text(text, encoding="utf-8")
 
 
