@@ -4,8 +4,8 @@ Usage: python benchmarks/inconclusive.py --keep FILE [--corpus FOLDER] [--only W
 
 An inconclusive check is exit code 1, so this is how often a build fails though nothing is wrong. Three kinds of models
 are counted: the clean ones of tests/zoo, by benchmarks/detection.py; sample_models; and files in a folder, such as
-benchmarks/corpus.py and benchmarks/keras_corpus.py fill with third-party architectures. What was checked is kept in FILE
-and isn't checked again, so that the whole can be run in pieces.
+benchmarks/corpus.py and benchmarks/keras_corpus.py fill with third-party architectures. What was checked is kept in
+FILE and isn't checked again, so that the whole can be run in pieces.
 """
 
 from __future__ import annotations
