@@ -46,6 +46,7 @@ PARTS = {  # name of a process -> modules of cases
     "faults in ONNX": ("zoo.faults.onnx_faults",),
     "clean ONNX": ("zoo.clean.onnx_networks", "zoo.clean.onnx_kinds"),
     "faults in ONNX, new exporter": ("zoo.faults.onnx_faults_new",),
+    "leaks of public designs": ("zoo.faults.public_designs",),
     "faults in .pt2": ("zoo.faults.exported_faults",),
     "clean .pt2": ("zoo.clean.exported_networks",),
 }

@@ -9,6 +9,7 @@ import numpy as np
 from kmr_cli.check.run import Run
 from kmr_cli.evidence.sources import Source
 from kmr_cli.evidence.taps import Tap
+from kmr_cli.proof.owners import Meet
 
 REMEDIES = {
     "dynamic quantization": "quantize statically, with scales that are stored, or take one scale per row: a scale found"
@@ -65,14 +66,38 @@ def kind_at(run: Run, source: Source, tap: Tap) -> str | None:
     single = value is not None and value.size == 1  # a maximum is one sample's
     if tap in run.indices and run.indices[tap].kind == "interleaved" and not single:
         return "reshape"
-    if value is not None and (shown := _shown_by(run, source, value)) is not None:
-        return shown
-    if source.before is None:
-        named = _type_of(run, source.layer).lower()
-        for kind, pattern in _TYPES.items():
-            if re.search(pattern, named):
-                return kind
-    return "routing" if tap in run.routed else None
+    operator = _meeting_in(run, source.layer)
+    by_layer = _kind_of_type(_type_of(run, source.layer)) if source.before is None else None
+    by_operator = _kind_of_type(operator.kind.partition(".")[2])
+    shown = None if value is None else _shown_by(run, source, value)
+    if shown is not None:  # batch norm takes statistics, and has a remedy of its own
+        return "normalization" if shown == "statistic" and "normalization" in (by_layer, by_operator) else shown
+    if by_layer is None and (tap in run.routed or _counts(run, operator)):
+        return "routing"
+    return by_layer or by_operator
+
+
+def _kind_of_type(named: str) -> str | None:
+    """The kind of operation of a class, or of an operator."""
+    return next((kind for kind, pattern in _TYPES.items() if re.search(pattern, named.lower())), None)
+
+
+def _meeting_in(run: Run, layer: str) -> Meet:
+    """The operator of a layer, or inside of it, in which the graph lets samples meet; one without names for none."""
+    meets = () if run.structure is None else run.structure.meets(run.outputs, run.evidence.names)
+    inside = layer + run.info.separator
+    owners = [claim.owner for _, claim in meets if isinstance(claim.owner, Meet)]
+    return next((one for one in owners if one.layer == layer or one.layer.startswith(inside)), Meet(""))
+
+
+def _counts(run: Run, operator: Meet) -> bool:
+    """Whether an operator counts rows on the way to it: a router's places, which its capacity cuts off."""
+    if run.structure is None or not re.search(_TYPES["running"], operator.kind.lower()):
+        return False
+    graph = run.structure.proof.owners.graph
+    made = next((one.outputs for one in graph.operators if one.name == operator.operator), ())
+    kinds = [graph.values[name].dtype for name in made if name is not None and name in graph.values]
+    return any(kind is not None and kind.startswith(("int", "uint")) for kind in kinds)
 
 
 def _type_of(run: Run, layer: str) -> str:

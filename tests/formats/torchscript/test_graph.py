@@ -70,6 +70,16 @@ class Squeezes(Base):
         return self.layer(x).squeeze()
 
 
+class OneApart(Base):
+    def forward(self, x: Tensor) -> Tensor:
+        return x if x.size(0) == 1 else self.layer(x)
+
+
+class AllButOne(Base):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x) + x[: x.size(0) - 1].sum()
+
+
 class Halves(nn.Module):
     """What a trace makes of sizes: numbers in tensors."""
 
@@ -93,7 +103,7 @@ def graph_of(module: Callable[[Tensor], Tensor], x: Tensor = X):
 def test_what_nothing_of_the_batch_decides_is_followed_and_proven():
     proof = prove(graph_of(torch.jit.script(Plain())))
     assert [(claim.output, claim.answer) for claim in proof.claims] == [("last", "proven"), ("sum", "proven")]
-    assert proof.range == (2, None)
+    assert proof.range == (1, None)
     assert {operator.layer for operator in proof.owners.graph.operators} == {"", "layer"}
 
 
@@ -137,9 +147,11 @@ def test_its_clean_kin_is_proven(code):
     assert proof.proven, [str(claim.reason) for claim in proof.claims]
 
 
-def test_one_sample_is_not_claimed():
-    """At one sample the axis of samples goes away, which an export never sees."""
-    assert prove(graph_of(torch.jit.script(Squeezes()))).range[0] == 2
+@pytest.mark.parametrize("kind", [Squeezes, OneApart, AllButOne])
+def test_one_sample_is_not_claimed_where_it_goes_another_way(kind):
+    """The axis of samples goes away, the code asks, or the rest of the batch is empty: an export never sees that."""
+    proof = prove(graph_of(torch.jit.script(kind())))
+    assert (proof.proven, proof.range) == (kind is not AllButOne, (2, None))
 
 
 def test_of_a_file_with_shapes():

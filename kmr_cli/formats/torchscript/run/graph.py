@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from kmr_cli.errors import BatchError, ModelLoadError
 from kmr_cli.formats.common.frameworks import first_line
@@ -13,15 +13,14 @@ from kmr_cli.formats.torchscript.describe.signature import build, leaves
 from kmr_cli.formats.torchscript.run.calls import CallStack
 from kmr_cli.formats.torchscript.run.instrument import Loaded
 from kmr_cli.formats.torchscript.run.interpreted import Interpreter, Module
-from kmr_cli.formats.torchscript.run.lockstep import LEAST, NotFollowedError, Tensor
+from kmr_cli.formats.torchscript.run.lockstep import ROWS, NotFollowedError, Tensor, from_samples
 from kmr_cli.formats.torchscript.run.outputs import flat_tensors, name_tensors
 from kmr_cli.formats.torchscript.run.recording import Recording
 from kmr_cli.proof.graph import Argument, Graph, Operator, Ref, shape_of_samples
 from kmr_cli.proof.sizes import BATCH
+from kmr_cli.proof.verdict import prove
 
 _HINT = "check it with passes (check-batch-axis), or export the model with torch.export and prove the .pt2 file"
-_ROWS = LEAST
-"""Samples of the batch that the code is run with."""
 _LAST_BITS = 1e-5
 """Of the largest value."""
 
@@ -49,39 +48,69 @@ def graph_of(
     if any(one.kind == "each" for one in leaves(described.arguments)):
         raise ModelLoadError(f"{name}: its code takes a list of as many tensors as there are samples", _HINT)
     rows = {input_: _some(name, tensor) for input_, tensor in tensors.items()}
-    recording = Recording(_ROWS)
-    stack = _Taps(loaded.modules_by_identity(), described)
     method = getattr(loaded.module, described.method)
     with torch.no_grad(), torch.jit.optimized_execution(False):
         try:
-            interpreter = Interpreter(loaded, recording, stack)
-            taken = {input_: recording.samples(input_, tensor) for input_, tensor in rows.items()}
-            taken |= {input_: recording.weight(input_, tensor, fixed=False) for input_, tensor in same_for_all.items()}
-            mine = interpreter.method(
-                Module(loaded.handle, ""), described.method, list(_arguments(described, taken, method))
-            )
-            theirs = method(
-                *_arguments(described, {key: one.clone() for key, one in rows.items()} | dict(same_for_all), method)
-            )
+            given = {key: one.clone() for key, one in rows.items()} | dict(same_for_all)
+            theirs = list(name_tensors(method(*_arguments(described, given, method))))
+            return _from_one_on(loaded, described, rows, same_for_all, theirs)
         except NotFollowedError as exc:
             raise ModelLoadError(f"{name}: its code is not proven: {exc}", _HINT) from exc
         except Exception as exc:
             raise ModelLoadError(f"{name}: its code cannot be followed: {first_line(exc)}", _HINT) from exc
+
+
+_Named: TypeAlias = "list[tuple[str, Any]]"
+
+
+def _from_one_on(
+    loaded: Loaded, described: Description, rows: dict[str, Any], same_for_all: Mapping[str, Any], theirs: _Named
+) -> Graph:
+    """The graph for batches of any size; where one sample alone is treated otherwise, for those of two and more.
+
+    Raises:
+        NotFollowedError: the code does something else at another number of samples, above one.
+    """
+    try:
+        with from_samples(1):
+            made = _followed(loaded, described, rows, same_for_all, theirs, least=1)
+        if prove(made).proven:
+            return made
+    except Exception:  # noqa: S110  (whatever one sample alone is refused for, two need not be)
+        pass
+    return _followed(loaded, described, rows, same_for_all, theirs, least=ROWS)
+
+
+def _followed(
+    loaded: Loaded,
+    described: Description,
+    rows: dict[str, Any],
+    same_for_all: Mapping[str, Any],
+    theirs: _Named,
+    *,
+    least: int,
+) -> Graph:
+    """The graph for batches of ``least`` samples and more, whose values are those that the module itself gave."""
+    recording = Recording()
+    stack = _Taps(loaded.modules_by_identity(), described)
+    taken = {input_: recording.samples(input_, tensor) for input_, tensor in rows.items()}
+    taken |= {input_: recording.weight(input_, tensor, fixed=False) for input_, tensor in same_for_all.items()}
+    arguments = list(_arguments(described, taken, getattr(loaded.module, described.method)))
+    mine = Interpreter(loaded, recording, stack).method(Module(loaded.handle, ""), described.method, arguments)
     found = list(flat_tensors(mine, Tensor))
-    named = list(name_tensors(theirs))
-    if len(named) != len(found) or not all(
-        _equal(one.lanes[0], other) for one, (_, other) in zip(found, named, strict=True)
+    if len(theirs) != len(found) or not all(
+        _equal(one.lanes[0], other) for one, (_, other) in zip(found, theirs, strict=True)
     ):
-        raise ModelLoadError(f"{name}: its code, followed node by node, gives other values than it does", _HINT)
+        raise NotFollowedError("followed node by node, it gives other values than it does")
     listed = frozenset(layer.path for layer in described.info.layers)
     return Graph(
         vocabulary="aten",
         inputs=tuple(recording.inputs),
         operators=tuple(_in_listed(operator, listed) for operator in recording.operators),
         values=recording.values,
-        outputs=tuple(_outputs(named, found)),
+        outputs=tuple(_outputs(theirs, found)),
         batch=BATCH,
-        ranges={"batch": (LEAST, None)},
+        ranges={"batch": (least, None)},
         taps=stack.taps,
         shapes=tuple(shape_of_samples(input_, tensor.shape) for input_, tensor in rows.items()),
     )
@@ -128,7 +157,7 @@ def _some(name: str, tensor: Any) -> Any:
 
     if tensor.ndim == 0:
         raise BatchError(f"{name}: an input is a single number", "give one row per sample")
-    return tensor[:_ROWS].clone() if len(tensor) >= _ROWS else torch.cat([tensor] * _ROWS)
+    return tensor[:ROWS].clone() if len(tensor) >= ROWS else torch.cat([tensor] * ROWS)
 
 
 def _in_listed(operator: Operator, listed: frozenset[str]) -> Operator:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,11 +30,30 @@ from kmr_cli.proof.sizes import (
     smaller,
 )
 
-SIZES = (3, 65537)
+ROWS = 2
+"""Samples that lane 0 holds."""
+_SIZES = (3, 65537)
 """Batch sizes of the lanes without content: with that of lane 0 the least two, and one beyond every threshold."""
-LEAST = 2
-"""Samples: what code does with one alone is not followed."""
-_RANGES: Mapping[str, Range] = {"batch": (LEAST, None)}
+_LEAST: ContextVar[int] = ContextVar("least number of samples", default=ROWS)
+
+
+@contextmanager
+def from_samples(least: int) -> Iterator[None]:
+    """Code is followed for batches of ``least`` samples or more: 1, which then is a lane of its own, or ROWS."""
+    token = _LEAST.set(least)
+    try:
+        yield
+    finally:
+        _LEAST.reset(token)
+
+
+def sizes_without_content() -> tuple[int, ...]:
+    """Batch sizes of the lanes behind lane 0."""
+    return _SIZES if _LEAST.get() == ROWS else (_LEAST.get(), *_SIZES)
+
+
+def _ranges() -> Mapping[str, Range]:
+    return {"batch": (_LEAST.get(), None)}
 
 
 class NotFollowedError(Exception):
@@ -173,7 +194,7 @@ def _asked() -> NotFollowedError:
 
 def _above(gap: Size) -> bool:
     """Whether it is above 0 at every batch size."""
-    bound = least(gap, _RANGES)
+    bound = least(gap, _ranges())
     return bound is not None and bound > 0
 
 
@@ -181,7 +202,7 @@ def _decided(gap: Size) -> bool:
     """Whether it is above 0: at every batch size, or at none."""
     if _above(gap):
         return True
-    bound = most(gap, _RANGES)
+    bound = most(gap, _ranges())
     if bound is not None and bound <= 0:
         return False
     raise _asked()
@@ -212,8 +233,8 @@ _EXACT: dict[Any, Callable[[Size, Size], Size]] = {
     operator.floordiv: floor_quotient,
     operator.mod: remainder,
     operator.pow: _power,
-    min: lambda one, other: smaller(one, other, _RANGES),
-    max: lambda one, other: larger(one, other, _RANGES),
+    min: lambda one, other: smaller(one, other, _ranges()),
+    max: lambda one, other: larger(one, other, _ranges()),
 }
 
 

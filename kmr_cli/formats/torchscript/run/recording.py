@@ -6,7 +6,15 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from kmr_cli.formats.torchscript.run.lane_shapes import at_other_sizes
-from kmr_cli.formats.torchscript.run.lockstep import SIZES, NotFollowedError, Number, Tensor, fitted, lane
+from kmr_cli.formats.torchscript.run.lockstep import (
+    ROWS,
+    NotFollowedError,
+    Number,
+    Tensor,
+    fitted,
+    lane,
+    sizes_without_content,
+)
 from kmr_cli.proof.graph import Argument, Kind, Operator, Ref, Value
 from kmr_cli.proof.sizes import Polynomial, Size
 
@@ -14,20 +22,17 @@ from kmr_cli.proof.sizes import Polynomial, Size
 class Recording:
     """Makes the values of all lanes, and the operators of a graph beside them.
 
-    Args:
-        rows: samples that lane 0 holds.
-
     Attributes:
         place: the layer that runs now and which call of it.
         inputs, values, operators: as those of :class:`kmr_cli.proof.graph.Graph`.
     """
 
-    def __init__(self, rows: int) -> None:
+    def __init__(self) -> None:
         self.place: tuple[str, int] = ("", 0)
         self.inputs: list[tuple[str, Kind]] = []
         self.values: dict[str, Value] = {}
         self.operators: list[Operator] = []
-        self._batches = (rows, *SIZES)
+        self._batches = (ROWS, *sizes_without_content())
         self._weights: dict[int, tuple[Any, Tensor]] = {}
         self._fixed: set[int] = set()
         self._changed: set[int] = set()
@@ -37,7 +42,7 @@ class Recording:
         """An input with one row a sample."""
         import torch
 
-        made = [torch.empty((size, *real.shape[1:]), dtype=real.dtype, device="meta") for size in SIZES]
+        made = [torch.empty((size, *real.shape[1:]), dtype=real.dtype, device="meta") for size in self._batches[1:]]
         return self._started(self._named(f"input {name}"), "samples", (real.clone(), *made), constant=False)
 
     def weight(self, name: str, real: Any, *, fixed: bool) -> Tensor:
@@ -45,7 +50,9 @@ class Recording:
         if id(real) not in self._weights:
             empty = real.detach().to("meta")
             first = real.detach() if fixed else real.detach().clone()
-            made = self._started(self._named(name), "weight", (first, *(empty for _ in SIZES)), constant=True)
+            made = self._started(
+                self._named(name), "weight", (first, *(empty for _ in self._batches[1:])), constant=True
+            )
             self._weights[id(real)] = real, made  # kept, or another one may get its identity
             self._fixed |= {_memory(made)} if fixed else set()
         return self._weights[id(real)][1]
@@ -199,7 +206,7 @@ def _as_tensor(argument: Any, value: Any) -> Any:
     if isinstance(value, Number):
         first, *rest = map(torch.tensor, value.lanes)
     else:
-        first, *rest = (torch.tensor(value),) * (1 + len(SIZES))
+        first, *rest = (torch.tensor(value),) * (1 + len(sizes_without_content()))
     return _Scalar((first, *(one.to("meta") for one in rest)), value)
 
 
