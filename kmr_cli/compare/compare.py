@@ -13,6 +13,7 @@ from kmr_cli.compare.difference import Values
 from kmr_cli.compare.gather import OTHER_DATA, gather
 from kmr_cli.compare.grounds import grounds
 from kmr_cli.compare.kinds import Kinds
+from kmr_cli.compare.pair import Pair
 from kmr_cli.config.policy import Policy
 from kmr_cli.config.tolerance import Tolerances
 from kmr_cli.records import (
@@ -102,7 +103,12 @@ def _concluded(case: Case, *, exact: bool, unmatched: tuple[tuple[str, ...], tup
         matched=tuple(MatchedCall(*call, *other) for call, other in case.alignment.pairs if call[0]),
         unmatched=unmatched[0],
         unmatched_tolerances=unmatched[1],
+        differing=tuple(dict.fromkeys(pair.model.layer for pair in case.pairs if _differs(pair) and pair.model.layer)),
     )
+
+
+def _differs(pair: Pair) -> bool:
+    return pair.content.kind not in ("same", "close")
 
 
 def _in_order(findings: Sequence[Difference], case: Case) -> list[Difference]:

@@ -76,6 +76,8 @@ class Comparison(Shown):
         findings: errors first, then in the order in which the layers ran.
         outputs: one for each output of the baseline.
         layers: that were compared.
+        differing: those of them that take in or return a tensor that differs by more than its tolerance, or that could
+            not be compared: also where that began at another layer, which alone a finding names.
         inconclusive: what could not be compared, one line each.
         matched: what was matched with what, in the order of the model.
         unmatched: what the policy allows and no layer matches.
@@ -106,8 +108,16 @@ class Comparison(Shown):
     basis: Basis = "evidence"
     not_examined: tuple[str, ...] = ()
     grounds: Grounds = field(default_factory=Grounds)
+    differing: tuple[str, ...] = ()
 
     unproven = deprecated("unproven", "inconclusive")
+
+    @property
+    def unjudged(self) -> dict[str, str]:
+        """Layers that no finding names and that do not agree either, and why."""
+        named = {finding.layer for finding in self.findings if finding.severity != "note"}
+        why = "its values differ from the baseline's too, which is reported where it begins"
+        return {layer: why for layer in self.differing if layer not in named}
 
     def _brief(self) -> str:
         found = [f"{finding.rule} at {finding.layer!r}" for finding in self.findings if finding.severity == "error"]

@@ -1,8 +1,12 @@
 """Pages of real models, from the command line."""
 
+import json
 import re
+from xml.etree import ElementTree as ET
 
 import pytest
+from onnx import helper
+from zoo.onnx_models import model, save, tensor, weights
 from zoo.samples import HOME, command
 
 pytestmark = pytest.mark.slow
@@ -36,6 +40,27 @@ def test_a_comparison(tmp_path):
     assert "is the same, bit for bit" in text
     assert 'data-state="agrees"' in text
     assert 'data-state="differs"' not in text
+
+
+def test_a_layer_that_differs_because_of_another_does_not_agree(tmp_path):
+    into, out = [tensor("x", ["batch", 4])], [tensor("y", ["batch", 4])]
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["a"], "/first/MatMul"),
+        helper.make_node("Tanh", ["a"], ["b"], "/second/Tanh"),
+        helper.make_node("Relu", ["x"], ["c"], "/aside/Relu"),
+        helper.make_node("Add", ["b", "c"], ["y"], "/last/Add"),
+    ]
+    for name, seed in (("now.onnx", 0), ("before.onnx", 1)):
+        save(model(nodes, into, out, [weights("w", 4, 4, seed=seed)]), tmp_path / name)
+    pair = ["compare", tmp_path / "now.onnx", tmp_path / "before.onnx"]
+    done = command([*pair, "--format", "json"])
+    assert json.loads(done.stdout)["differing"] == ["first", "second", "last"], done.stderr
+    text = command([*pair, "--format", "html"]).stdout
+    states = {path: state for state, path in re.findall(r'data-state="([^"]*)" data-path="([^"]*)"', text)}
+    assert states == {"first": "differs", "second": "differs too", "aside": "agrees", "last": "differs too"}
+    suite = ET.fromstring(command([*pair, "--format", "junit"]).stdout)
+    found = {case.get("name"): [child.tag for child in case] for case in suite.iter("testcase")}
+    assert (found["first"], found["second"], found["aside"]) == (["failure"], ["skipped"], [])
 
 
 def test_a_sample_and_a_trace(tmp_path):

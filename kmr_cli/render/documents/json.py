@@ -293,6 +293,7 @@ def _comparison(result: Comparison) -> dict[str, Any]:
         "baseline": {"path": text(result.baseline), "format": result.baseline_format},
         "exact": result.exact,
         "compared": {"taps": result.compared, "layers_by_path": result.by_path, "layers_by_order": result.by_order},
+        "differing": texts(result.differing),
         "matched": [
             {
                 "layer": text(match.layer),

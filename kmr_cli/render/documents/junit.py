@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
-from kmr_cli.records import Finding, Report
+from kmr_cli.records import Comparison, Finding, Report
 from kmr_cli.render.contents import Outcome
 from kmr_cli.render.documents.findings import (
     ITSELF,
@@ -58,7 +58,7 @@ def _suite(outcome: Outcome) -> ET.Element:
         by_layer.setdefault(finding.layer, []).append(finding)
     of_it, whole_name = by_layer.pop("", []), itself(outcome.result)
     looked_at = set(outcome.layers)
-    unjudged = outcome.result.unjudged if isinstance(outcome.result, Report) else {}
+    unjudged = outcome.result.unjudged if isinstance(outcome.result, (Report, Comparison)) else {}
     cases = [
         _case(path, shown(layer), found, _UNSEEN if layer not in looked_at else unjudged.get(layer))
         for layer, found in by_layer.items()

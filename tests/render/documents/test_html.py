@@ -217,7 +217,7 @@ def test_layers_and_what_is_known_of_each():
     assert states(page(silent)) == {"dead": "inconclusive"}
     rounded = BatchIndex("mixed", max_ulp=1)
     bits = replace(wired(), taps=(replace(tap("bits", "out0"), index=rounded), tap("", "out0")), findings=())
-    assert states(page(bits)) == {"bits": "separated"}
+    assert states(page(bits)) == {"bits": "apart, but last bits"}
 
 
 def test_a_finding_is_drawn_among_its_neighbours():
@@ -257,12 +257,21 @@ def test_a_comparison():
         (OutputAgreement("scores", False, 1.0, 0.1),), ("conv", "head"), ("output 'b' has no counterpart",),
         not_examined=("training mode",), grounds=Grounds(rules=("KMR406",)),
     )  # fmt: skip
-    infos = (LayerInfo("conv", "Conv2D"), LayerInfo("head", "Dense"), LayerInfo("drop", "Dropout"))
+    noted = replace(difference, severity="note", layer="norm")
+    gone = Difference("KMR401", "note", "only/before", 0, "out0", "no counterpart: 'only/before'")
+    findings, layers = (difference, noted, gone), ("conv", "norm", "head")
+    result = replace(result, findings=findings, layers=(*layers, "tail"), differing=("head", "tail"))
+    infos = tuple(LayerInfo(path, "Dense") for path in ("conv", "norm", "head", "tail", "drop"))
     info = ModelInfo(PATH, "keras", "", (), (), infos, 10)
     found = Page(render("html", [of_comparison(result, PATH, Run(), info)]))
     assert found.of("h1") == [f"{PATH} against before.keras"]
     assert found.of("p", "said") == ["fail the model differs from the baseline"]
-    assert states(found) == {"conv": "agrees", "head": "differs", "drop": "not compared"}
+    assert states(found) == {
+        "conv": "agrees", "norm": "differs, noted", "head": "differs", "tail": "differs too", "drop": "not compared",
+    }  # fmt: skip
+    inside = replace(result, verdict="pass", findings=(noted,))
+    assert states(Page(render("html", [of_comparison(inside, PATH, Run(), info)])))["tail"] == "differs, noted"
+    assert "at only/before" in found.text
     assert "output 'scores' differs: off by at most 1, tolerance 0.1" in found.text
     assert "Samples: 0, 2" in found.text
     assert "Not compared" in found.text

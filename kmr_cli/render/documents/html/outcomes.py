@@ -134,12 +134,13 @@ def _left_open(title: str, outcome: Outcome, prefix: str) -> Markup | None:
 
 def _layers(outcome: Outcome, prefix: str) -> Layers:
     result = outcome.result
-    infos, separator = with_seen(outcome.info, [*outcome.layers, *(finding.layer for finding in outcome.findings)])
-    if isinstance(result, Comparison):
+    if isinstance(result, Comparison):  # a finding may be at a layer that only the baseline has
+        infos, separator = with_seen(outcome.info, outcome.layers)
         layers = Layers(infos, separator, states.of_comparison(result), {}, prefix, states.UNMATCHED)
         details = {match.layer: _matched(match.baseline_layer) for match in result.matched if match.by == "order"}
         layers.details = details
         return layers
+    infos, separator = with_seen(outcome.info, [*outcome.layers, *(finding.layer for finding in outcome.findings)])
     if not isinstance(result, Report):
         return Layers(infos, separator, {}, {}, prefix)
     layers = Layers(infos, separator, states.of_check(result), {}, prefix)

@@ -36,17 +36,21 @@ ROUTED = State("routed", "⇉", "warn")
 UNKNOWN = State("inconclusive", "?", "warn")
 MOVED = State("kept apart", "⇄", "other")
 SEPARATED = State("separated", "✓", "good")
+ROUNDED = State("apart, but last bits", "≈", "other")
 CONSTANT = State("no samples", "∅", "none")
 HOLDS = State("holds others", "·", "none")
 UNSEEN = State("not looked at", "—", "none")
 DIFFERS = State("differs", "≠", "bad")
+DIFFERS_TOO = State("differs too", "≠", "bad")
+NOTED = State("differs, noted", "≈", "other")
 AGREES = State("agrees", "✓", "good")
 UNMATCHED = State("not compared", "—", "none")
 
 GRAVE = frozenset({ERROR, DIFFERS, WARNING, UNKNOWN})
 """What a reader looks for."""
 ORDER = (
-    ERROR, DIFFERS, WARNING, MIXED, ROUTED, UNKNOWN, MOVED, SEPARATED, AGREES, CONSTANT, UNSEEN, UNMATCHED, HOLDS,
+    ERROR, DIFFERS, WARNING, MIXED, DIFFERS_TOO, ROUTED, UNKNOWN, MOVED, ROUNDED, NOTED, SEPARATED, AGREES, CONSTANT,
+    UNSEEN, UNMATCHED, HOLDS,
 )  # fmt: skip
 """The worst first."""
 _OF_KIND = {
@@ -57,7 +61,7 @@ _OF_KIND = {
 
 def of_tap(tap: TapVerdict) -> State:
     """Of one value."""
-    return SEPARATED if tap.index.kind == "mixed" and tap.index.max_ulp else _OF_KIND[tap.index.kind]
+    return ROUNDED if tap.index.kind == "mixed" and tap.index.max_ulp else _OF_KIND[tap.index.kind]
 
 
 def worst(states: Iterable[State], otherwise: State) -> State:
@@ -77,7 +81,9 @@ def of_check(report: Report) -> dict[str, State]:
 
 def of_comparison(result: Comparison) -> dict[str, State]:
     """Of every layer that was compared or that something was found at."""
-    return dict.fromkeys(result.layers, AGREES) | _found(result.findings, DIFFERS)
+    noted = {one.layer: NOTED for one in result.findings if one.layer in result.layers}  # what is graver replaces it
+    behind = dict.fromkeys(result.differing, DIFFERS_TOO if result.verdict == "fail" else NOTED)
+    return dict.fromkeys(result.layers, AGREES) | noted | behind | _found(result.findings, DIFFERS)
 
 
 def _found(findings: Sequence[Finding], error: State) -> dict[str, State]:
