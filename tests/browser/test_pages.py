@@ -158,6 +158,7 @@ def test_on_paper(open_page, name):
     page.emulate_media(media="print")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert shown(page, "#theme, .tools, .skip") == []
+    assert all(badge.bounding_box()["width"] < 200 for badge in shown(page, ".badge"))
     assert page.pdf(format="A4", print_background=True).startswith(b"%PDF")
 
 
