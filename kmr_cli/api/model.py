@@ -280,7 +280,8 @@ class Model:
             layer: path, unique suffix or glob; or several.
             index: which samples: ``4``, ``-1``, ``slice(0, 8)``, ``[1, 4, 7]``; counted from 0.
             batch: one array per input with the samples along axis 0 (a mapping, or the array alone where the model
-                takes one input), or npy/npz files as on the command line; None for synthetic data.
+                takes one input), or files as ``--input`` takes them, with rows, size and scale as
+                :class:`kmr_cli.InputFiles`; None for synthetic data.
             side: ``in``, ``out`` or ``both``.
             call: only this call of each layer, counted from 0; None for every call.
             verify: find out whose the values are (one more pass, a second one in doubt); else trust the shape.

@@ -18,10 +18,10 @@ from kmr_cli.cli import options
 def command(format_: str, debug: bool) -> None:  # noqa: ARG001  (read where errors are shown)
     """Show what is installed, and how models are sandboxed on this machine.
 
-    For every format the programs that run it, or how to install them; and the
-    sandbox that keeps a model from files and the network. Nothing is imported
-    and no model is read. Made to be pasted into a bug report;
-    `kmr-inspect --version --verbose` does the same.
+    For every format the programs that run it, or how to install them; the same
+    for files of data; and the sandbox that keeps a model from files and the
+    network. Nothing is imported and no model is read. Made to be pasted into a
+    bug report; `kmr-inspect --version --verbose` does the same.
 
     \b
     Examples:
@@ -70,8 +70,38 @@ def examine() -> dict[str, Any]:
         "numpy": versions_of()["numpy"],
         "system": machine(),
         "formats": formats,
+        "data_files": _data_files(),
         "sandbox": sandbox.offered(),
+        "refused": _refused(),
     }
+
+
+def _data_files() -> dict[str, Any]:
+    """What reads tables, images and tensors; NumPy and HDF5 files need nothing more."""
+    from importlib import metadata
+
+    from kmr_cli.batch.files.source import EXTRA, LIBRARIES
+    from kmr_cli.formats.common.frameworks import how_to_install, installed
+
+    there = [name for name, module in LIBRARIES.items() if installed(module)]
+    missing = [name for name in LIBRARIES if name not in there]
+    return {
+        "programs": {name: metadata.version(name) for name in there},
+        "missing": missing,
+        "install": how_to_install(EXTRA) if missing else None,
+    }
+
+
+def _refused() -> str | None:
+    """Why no model can be run on this system, and where it can."""
+    from kmr_cli.errors import KmrError
+    from kmr_cli.process.system import refuse_system
+
+    try:
+        refuse_system()
+    except KmrError as exc:
+        return f"{exc.message}; {exc.hint}"
+    return None
 
 
 def _lines(found: dict[str, Any]) -> Iterator[str]:
@@ -86,7 +116,13 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
         if not format_["runs"]:
             told = f"cannot be run: {format_['install']}"
         yield f"{format_['title']:<21} {told}"
+    data = found["data_files"]
+    told = ", ".join(f"{name} {version}" for name, version in data["programs"].items())
+    lacks = f"no {', '.join(data['missing'])}: {data['install']}" if data["missing"] else ""
+    yield f"{'data files':<21} {'; '.join(filter(None, (told, lacks)))}"
     yield f"{'sandbox':<21} {_sandbox(found['sandbox'])}"
+    if found["refused"]:
+        yield f"{'models':<21} {found['refused']}"
 
 
 def _sandbox(found: dict[str, str]) -> str:

@@ -22,6 +22,7 @@ def test_what_is_installed(arguments, capsys):
         (line,) = [line for line in said.splitlines() if line.startswith(f"{format_.TITLE} ")]
         known = versions_of(format_.NAME)
         assert all(f"{name} {known[name]}" in line for name in format_.PROGRAMS if name in known)
+    assert "data files            pyarrow, Pillow, safetensors\n" in said
     assert ("Landlock" in said) == bool(landlock.version())
 
 
@@ -59,6 +60,7 @@ def test_a_machine_that_has_nothing(capsys, monkeypatch):
     assert run(["doctor"]) == 0
     said = capsys.readouterr().out
     assert said.count("cannot be run: pip install") == len(all_formats())
+    assert "data files            no pyarrow, Pillow, safetensors: pip install" in said
     assert "sandbox               none: a model can reach whatever you can" in said
     monkeypatch.setattr(seccomp, "available", lambda: True)
     run(["doctor"])

@@ -14,6 +14,8 @@ from kmr_cli.formats.common.frameworks import require
 
 EXTRA = "data"
 """The extra of this package that brings the libraries that read data."""
+LIBRARIES = {"pyarrow": "pyarrow", "Pillow": "PIL", "safetensors": "safetensors"}
+"""These, and the modules that they are imported as."""
 MOST = 4 * 10**9
 """Bytes that are read of one file without being asked for some of its rows."""
 
