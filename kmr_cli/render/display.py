@@ -53,7 +53,11 @@ def _in_python(value: Any) -> Any:
 def text_of(show: Callable[[Console], None]) -> str:
     """What ``show`` prints, 80 columns wide and without colour."""
     screen = io.StringIO()
-    show(Console(file=screen, width=_WIDTH, highlight=False, markup=False, emoji=False, color_system=None))
+    # In a notebook rich would show every line there, whatever the file is.
+    console = Console(
+        file=screen, width=_WIDTH, highlight=False, markup=False, emoji=False, color_system=None, force_jupyter=False
+    )
+    show(console)
     return screen.getvalue().rstrip("\n")
 
 

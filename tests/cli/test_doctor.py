@@ -2,6 +2,7 @@
 
 import json
 import re
+from importlib import metadata
 
 import pytest
 
@@ -22,7 +23,8 @@ def test_what_is_installed(arguments, capsys):
         (line,) = [line for line in said.splitlines() if line.startswith(f"{format_.TITLE} ")]
         known = versions_of(format_.NAME)
         assert all(f"{name} {known[name]}" in line for name in format_.PROGRAMS if name in known)
-    assert "data files            pyarrow, Pillow, safetensors\n" in said
+    libraries = ", ".join(f"{name} {metadata.version(name)}" for name in ("pyarrow", "Pillow", "safetensors"))
+    assert f"data files            {libraries}\n" in said
     assert ("Landlock" in said) == bool(landlock.version())
 
 
@@ -33,6 +35,8 @@ def test_for_programs(capsys):
     for format_ in told["formats"]:
         assert format_["runs"] == (format_["install"] is None)
         assert format_["programs"].items() <= versions_of(format_["name"]).items()
+    assert set(told["data_files"]["programs"]) == {"pyarrow", "Pillow", "safetensors"}
+    assert (told["data_files"]["missing"], told["refused"]) == ([], None)
     assert bool(told["sandbox"]) == bool(landlock.version())
 
 

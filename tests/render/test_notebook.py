@@ -29,7 +29,9 @@ ELEMENTS = frozenset({
     "div", "span", "strong", "pre", "details", "summary", "img", "table", "caption", "thead", "tbody", "tr", "th", "td",
 })  # fmt: skip
 RUNNER = """
-import ast, json, sys
+import ast, builtins, json, sys
+class ZMQInteractiveShell: pass
+builtins.get_ipython = ZMQInteractiveShell  # by which rich knows a notebook
 shown, names = [], {}
 for code in json.loads(sys.argv[1]):
     *statements, last = ast.parse(code).body
@@ -73,6 +75,8 @@ def cells():
 def test_the_notebook_runs_and_shows(cells):
     model, record, value, trace, check, _ = cells
     assert "conv2" in model
+    for page in (model, record, trace, check):
+        assert len(page.partition("<pre")[2].partition("</pre>")[0]) > 100
     assert {"table", "details", "pre"} <= Tags(model).found
     assert {"img", "details"} <= Tags(record).found
     assert "proven" in record

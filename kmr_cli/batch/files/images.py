@@ -101,10 +101,10 @@ class _Maker:
             batch = np.ascontiguousarray(np.moveaxis(batch, -1, 1))
         if not wanted.axis:
             batch = batch[..., 0]
-        if spec.shape is None or spec.presumed:
-            notice(
-                f"{self._label}: given to input {spec.name!r} as {show_shape((None, *batch.shape[1:]))} {batch.dtype}"
-            )
+        if spec.shape is None or spec.dtype is None or spec.presumed:
+            float_ = "" if batch.dtype.kind == "f" else "; --scale 0:1 makes them float32"
+            shape = show_shape((None, *batch.shape[1:]))
+            notice(f"{self._label}: given to input {spec.name!r} as {shape} {batch.dtype}{float_}")
         return batch
 
     def _read(self, file: Path, wanted: _Wanted, spec: TensorSpec, said: Counter[str]) -> np.ndarray:

@@ -50,7 +50,9 @@ def test_channels_stand_where_the_model_has_them(folder):
     assert fed([folder / "0.png"], unknown)[0].shape == (1, 4, 6, 3)
     found, notices = fed([folder / "0.png"], unknown, channels_first=True)
     assert found.shape == (1, 3, 4, 6)
-    assert notices == [f"{folder / '0.png'}: given to input 'image' as (batch, 3, 4, 6) uint8"]
+    assert notices == [
+        f"{folder / '0.png'}: given to input 'image' as (batch, 3, 4, 6) uint8; --scale 0:1 makes them float32"
+    ]
 
 
 def test_scales_are_those_of_keras_and_torchvision(folder):
