@@ -101,7 +101,7 @@ def _of_layers(layers: Iterable[LayerInfo], more: int = 0) -> list[Content]:
 
 
 def _of_model(info: ModelInfo) -> list[Content]:
-    title = element("div", element("strong", info.path), f" {info.writer}")
+    title = element("div", element("strong", info.path), f" written by {info.writer}")
     ends = [
         element("div", f"{end} {spec.name} {show_shape(spec.shape)} {spec.dtype or ''}")
         for end, specs in (("input", info.inputs), ("output", info.outputs))
@@ -117,8 +117,8 @@ def _matrix(matrix: Matrix) -> Markup:
         element("tr", element("th", row, scope="row"), *(_cell(mark, own=row == at) for at, mark in enumerate(marks)))
         for row, marks in enumerate(matrix.marks)
     ]
-    caption = element("caption", f"{matrix.title}: replaced sample (down), changed sample (across)")
-    return element("table", caption, element("thead", head), element("tbody", *rows))
+    title = element("div", f"{matrix.title}: replaced sample (down), changed sample (across)")
+    return element("div", title, element("table", element("thead", head), element("tbody", *rows)))
 
 
 def _cell(mark: str, *, own: bool) -> Markup:
