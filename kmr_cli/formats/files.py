@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from kmr_cli.errors import ModelFileError
+
+_LARGE = 1 << 30
+_LEAST_STORED = 100
+"""How many times smaller than a file what is stored of it may be, where the file system compresses."""
 
 
 def inside(folder: Path) -> Iterator[tuple[str, Path]]:
@@ -31,10 +36,15 @@ class Seen:
     Args:
         path: of the model, a file or a folder.
         beside: names of files beside it that belong to it.
+
+    Raises:
+        ModelFileError: one of them is a pipe or a device, or little more than a hole.
     """
 
     def __init__(self, path: Path, beside: Iterable[str] = ()) -> None:
         self._path, self._beside = path, tuple(beside)
+        for one in self._files().values():
+            _refuse_endless(one)
         self._marks = self._now()
 
     def refuse_changed(self) -> None:
@@ -53,10 +63,12 @@ class Seen:
         )
 
     def _now(self) -> dict[str, tuple[int, ...] | None]:
+        return {name: _mark(path) for name, path in self._files().items()}
+
+    def _files(self) -> dict[str, Path]:
         if self._path.is_dir():
-            return {name: _mark(path) for name, path in inside(self._path)}
-        files = {self._path.name: self._path, **{name: self._path.parent / name for name in self._beside}}
-        return {name: _mark(path) for name, path in files.items()}
+            return dict(inside(self._path))
+        return {self._path.name: self._path, **{name: self._path.parent / name for name in self._beside}}
 
 
 def _mark(path: Path) -> tuple[int, ...] | None:
@@ -65,3 +77,21 @@ def _mark(path: Path) -> tuple[int, ...] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _refuse_endless(path: Path) -> None:
+    """Refuse a pipe, a device, and a large file that takes next to nothing on the disk: reading them takes for ever."""
+    try:
+        found = path.stat()
+    except OSError:
+        return
+    if not stat.S_ISREG(found.st_mode):
+        raise ModelFileError(
+            f"{path}: neither a regular file nor a folder, in the place of one", "copy or save the model again"
+        )
+    stored = found.st_blocks * 512  # some file systems say 0 of every file
+    if found.st_size > _LARGE and 0 < stored < found.st_size // _LEAST_STORED:
+        raise ModelFileError(
+            f"{path}: it claims {found.st_size:,} bytes and takes {stored:,} on the disk: the rest is a hole",
+            "copy or save the model again",
+        )

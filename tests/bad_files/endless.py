@@ -342,3 +342,43 @@ def link_back_in_a_savedmodel(folder: Path) -> Path:
     (path / "assets").mkdir(exist_ok=True)
     (path / "assets" / "again").symlink_to(path)
     return path
+
+
+def _with_members(folder: Path, number: int, suffix: str, data: bytes) -> Path:
+    """A TorchScript archive with so many more members, deflated."""
+    path = rewritten(SAMPLES / "windows.pt", folder / "model.pt", lambda _, data: data, {})
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as file:
+        root = file.namelist()[0].partition("/")[0]
+        for member in range(number):
+            file.writestr(f"{root}/code/more{member}{suffix}", data)
+    return path
+
+
+@bad(DAMAGED)
+def members_that_unpack_together(folder: Path) -> Path:
+    """Each of them is small, and all of them are not."""
+    return _with_members(folder, 100, ".py", b" " * 250_000)
+
+
+@bad("KMR501")
+def pickles_that_take_long_together(folder: Path) -> Path:
+    """A byte of each is an operation."""
+    return _with_members(folder, 10, ".pkl", b"\x80\x02N" + b"2" * 200_000 + b".")
+
+
+@bad(BOUNDED)
+def pickles_in_a_row(folder: Path) -> Path:
+    """A file of pickles of four bytes each."""
+    path = folder / "model.pkl"
+    path.write_bytes(b"\x80\x02N." * 200_000)
+    return path
+
+
+@bad("KMR504")
+def keras_infinite_size(folder: Path) -> Path:
+    """A layer with as many units as there are numbers."""
+
+    def change(config: dict[str, Any]) -> None:
+        config["config"]["layers"][-1]["config"]["units"] = float("inf")
+
+    return archive(folder, change)

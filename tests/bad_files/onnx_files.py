@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ def changed(folder: Path, change: Callable[[Any], None]) -> Path:
     return path
 
 
-def _external(location: str) -> Callable[[Any], None]:
+def external(location: str) -> Callable[[Any], None]:
     def change(model: Any) -> None:
         tensor = model.graph.initializer[0]
         tensor.ClearField("raw_data")
@@ -95,11 +96,11 @@ def _size(*dims: int) -> Callable[[Any], None]:
 
 
 for _case, _rule, _change in (
-    ("weights_absolute", "KMR502", _external("/etc/passwd")),
-    ("weights_outside", "KMR502", _external("../../etc/passwd")),
-    ("weights_hidden_outside", "KMR502", _external("folder/../../other")),
-    ("weights_windows", "KMR502", _external("C:\\Windows\\win.ini")),
-    ("weights_nowhere", "KMR502", _external("")),
+    ("weights_absolute", "KMR502", external("/etc/passwd")),
+    ("weights_outside", "KMR502", external("../../etc/passwd")),
+    ("weights_hidden_outside", "KMR502", external("folder/../../other")),
+    ("weights_windows", "KMR502", external("C:\\Windows\\win.ini")),
+    ("weights_nowhere", "KMR502", external("")),
     ("weights_of_a_function", "KMR502", _constant_of_a_function),
     ("weights_of_a_default", "KMR502", _default_of_a_function),
     ("weights_of_a_branch", "KMR502", _constant_of_a_branch),
@@ -126,4 +127,11 @@ for _case, _rule, _change in (
 def _(folder: Path) -> Path:
     """The name is a plain one, and the file a link."""
     (folder / "weights.bin").symlink_to("/etc/passwd")
-    return changed(folder, _external("weights.bin"))
+    return changed(folder, external("weights.bin"))
+
+
+@bad("KMR502")
+def onnx_weight_in_a_pipe(folder: Path) -> Path:
+    """Whoever opens the weights waits for somebody to write them."""
+    os.mkfifo(folder / "pipe")
+    return changed(folder, external("pipe"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -312,3 +313,12 @@ def tensor_without_a_number(folder: Path) -> Path:
         inside.input[place] += "0*\x07"
 
     return directory(folder, change)
+
+
+@bad("KMR502")
+def savedmodel_with_a_pipe(folder: Path) -> Path:
+    """Whoever opens it waits for somebody to write into it."""
+    path = directory(folder, lambda _: None)
+    (path / "variables" / "variables.data-00000-of-00001").unlink()
+    os.mkfifo(path / "variables" / "variables.data-00000-of-00001")
+    return path

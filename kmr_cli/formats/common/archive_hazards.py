@@ -6,7 +6,7 @@ import stat
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -16,8 +16,13 @@ from kmr_cli.records import Hazard
 MOST_MEMBERS = 1 << 18
 MOST_EXPANSION = 200
 """Weights hardly compress; text does, by less than this."""
-_SMALL = 1 << 20
+_SMALL = 1 << 18
 """Bytes that a member may unpack to, however few it takes in the archive."""
+_TEXTS = (".py", ".pkl", ".pickle", ".json")
+_MOST_TEXT = 1 << 24
+"""Bytes that all members with text and structure may unpack to, however few they take."""
+_TEXT_EXPANSION = 20
+"""That of code is 3, that of what torch exports 1, since it stores it."""
 _END = 22
 """Length of the record that ends a zip archive, which a comment may follow."""
 
@@ -55,6 +60,7 @@ def scan(path: Path, *, expected: Callable[[str], bool] | None = None) -> Iterat
         yield Hazard("container", path.name, "something stands before the archive: another program may read that")
     if comment or _beyond(path):
         yield Hazard("container", path.name, "something stands behind the archive: another program may read that")
+    refuse_bomb(infos, path.name)
     for name, times in Counter(info.filename for info in infos).items():
         if times > 1:
             yield Hazard("container", name, f"the archive holds this member {times} times: readers choose differently")
@@ -79,6 +85,25 @@ def _member(info: zipfile.ZipInfo, expected: Callable[[str], bool] | None) -> It
 def is_inflated(info: zipfile.ZipInfo) -> bool:
     """Whether a member claims to unpack to more than anything that a model holds: it is told of, and not read."""
     return info.file_size > MOST_EXPANSION * info.compress_size + _SMALL
+
+
+def refuse_bomb(infos: Iterable[zipfile.ZipInfo], name: str) -> None:
+    """Refuse an archive whose members together unpack to far more than they take, each of them being small.
+
+    Args:
+        infos: of all members.
+        name: of the archive, for people.
+
+    Raises:
+        ModelFileError: that.
+    """
+    texts = [info for info in infos if info.filename.endswith(_TEXTS) and not is_inflated(info)]
+    taken, claimed = sum(info.compress_size for info in texts), sum(info.file_size for info in texts)
+    if claimed > _TEXT_EXPANSION * taken + _MOST_TEXT:
+        raise ModelFileError(
+            f"{name}: {len(texts):,} members of {taken:,} bytes claim to unpack to {claimed:,}, as no model's do",
+            "copy or save the model again",
+        )
 
 
 def _stays_inside(name: str) -> bool:

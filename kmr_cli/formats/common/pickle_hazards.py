@@ -6,6 +6,7 @@ containers; every other name is code.
 
 from __future__ import annotations
 
+import io
 import pickletools
 import zipfile
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ SUFFIXES = (".pkl", ".pickle")
 LONGEST = 1 << 28
 """Bytes. The structure of the largest models takes a few megabytes: tensors stand beside the pickle."""
 _MOST_OPCODES = 5_000_000
+_FEW_OPCODES, _OPCODES_A_BYTE = 200_000, 4
+"""Operations that the pickles of an archive may have together, and more for each byte that they take in it."""
 
 _ALLOWED = {
     "collections": {"OrderedDict", "defaultdict", "Counter", "deque"},
@@ -69,30 +72,49 @@ def of_members(archive: zipfile.ZipFile, *, place: str = "", own: str = "") -> I
         place: where the archive itself stands, for people; empty for the file.
         own: as for :func:`scan`.
     """
-    for info in archive.infolist():
-        if info.filename.endswith(SUFFIXES) and not is_inflated(info):
-            where = f"{place}: {info.filename}" if place else info.filename
-            data = archive.read(info) if info.file_size <= LONGEST else None
-            yield from [_too_long(where, info.file_size)] if data is None else scan(data, where, own=own)
+    pickles = [info for info in archive.infolist() if info.filename.endswith(SUFFIXES) and not is_inflated(info)]
+    budget = Budget(_FEW_OPCODES + _OPCODES_A_BYTE * sum(info.compress_size for info in pickles))
+    for info in pickles:
+        where = f"{place}: {info.filename}" if place else info.filename
+        data = archive.read(info) if info.file_size <= LONGEST else None
+        yield from [_too_long(where, info.file_size)] if data is None else scan(data, where, own=own, budget=budget)
 
 
 def _too_long(place: str, size: int) -> Hazard:
     return Hazard("exhaustion", place, f"a pickle of {size:,} bytes, too many for the structure of a model")
 
 
-def scan(data: bytes, place: str, *, own: str = "") -> Iterator[Hazard]:
+class Budget:
+    """How many operations several pickles may have together."""
+
+    def __init__(self, left: int) -> None:
+        self._left = left
+
+    def take(self) -> None:
+        """One operation.
+
+        Raises:
+            _MalformedError: that was one too many.
+        """
+        self._left -= 1
+        if self._left < 0:
+            raise _MalformedError("too many operations")
+
+
+def scan(data: bytes, place: str, *, own: str = "", budget: Budget | None = None) -> Iterator[Hazard]:
     """The names that a pickle, or several in a row, would call.
 
     Args:
         data: its bytes.
         place: where it stands, for people.
         own: names in modules that begin so are the file's own (TorchScript's ``__torch__``).
+        budget: of all pickles of the file; None where this is all of it.
     """
     if len(data) > LONGEST:
         yield _too_long(place, len(data))
         return
     try:
-        names = _names(data)
+        names = _names(data, budget or Budget(_MOST_OPCODES))
     except _MalformedError as exc:
         yield Hazard("code", place, f"a pickle that cannot be followed ({exc}): what it calls is hidden")
         return
@@ -116,34 +138,34 @@ class _MalformedError(Exception):
     pass
 
 
-def _names(data: bytes) -> list[tuple[str, str]]:
+def _names(data: bytes, budget: Budget) -> list[tuple[str, str]]:
     """Every (module, name) that is looked up, each once, in this pickle and those that follow it directly."""
     found: dict[tuple[str, str], None] = {}
+    stream = io.BytesIO(data)
     at = 0
     while at == 0 or looks_like(data[at : at + 2]):
-        length = _one(data[at:], found)
-        if length is None and not at and not found:
+        stream.seek(at)
+        end = _one(stream, found, budget)
+        if end is None and not at and not found:
             raise _MalformedError("it is damaged")
-        if length is None:  # what comes after a damaged place never runs; what came before did
+        if end is None:  # what comes after a damaged place never runs; what came before did
             break
-        at += length
+        at = end
     return list(found)
 
 
-def _one(data: bytes, found: dict[tuple[str, str], None]) -> int | None:
-    """Note what one pickle looks up; returns its length, or None where it is damaged.
+def _one(stream: io.BytesIO, found: dict[tuple[str, str], None], budget: Budget) -> int | None:
+    """Note what one pickle looks up; returns where it ends, or None where it is damaged.
 
     STACK_GLOBAL takes two texts from the stack. They are followed through the memo and what pushes texts; where
     anything else could have put them there, the name is unknown.
     """
     recent: list[Any] = []  # what was pushed last; None for anything but a text
     memo: dict[int, Any] = {}
-    count = end = 0
+    end = 0
     try:
-        for opcode, argument, position in pickletools.genops(data):
-            count += 1
-            if count > _MOST_OPCODES:
-                raise _MalformedError("too many operations")
+        for opcode, argument, position in pickletools.genops(stream):
+            budget.take()
             end = (position or 0) + 1
             _follow(opcode.name, argument, recent, memo, found)
             del recent[:-8]

@@ -52,7 +52,7 @@ def output_shapes(layer: LayerConfig, inputs: list[Shape | None]) -> list[Shape 
         return None
     try:
         return _output_shapes(layer, inputs[0], inputs)
-    except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError):
+    except (KeyError, TypeError, ValueError, IndexError, ArithmeticError):
         return None  # a config of an unknown shape: say nothing rather than something wrong
 
 

@@ -101,7 +101,7 @@ def _entry(entry: dict[str, Any], where: str) -> Iterator[Hazard]:
                 "files", where, f"{key} is the name of a file, {value[:200]!r}, which is read when the model is loaded",
                 "save the model with the vocabulary in it: pass a list, or save as .keras, which keeps it as an asset",
             )  # fmt: skip
-        elif key in _SIZES and isinstance(value, int) and not isinstance(value, bool) and abs(value) > LARGEST:
+        elif key in _SIZES and isinstance(value, (int, float)) and not abs(value) <= LARGEST:
             yield Hazard("exhaustion", where, f"{key} is {value:,}")
 
 

@@ -70,6 +70,8 @@ def _tensor(path: Path, tensor: Any) -> Iterator[Hazard]:
         location = next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
         if not external.is_inside(path.parent, location):
             yield Hazard("files", tensor.name, f"a weight that lies outside the model's folder, {location[:200]!r}")
+        elif (path.parent / location).exists() and not (path.parent / location).is_file():
+            yield Hazard("files", tensor.name, f"a weight in something that isn't a file, {location[:200]!r}")
 
 
 def _node(node: Any, own: set[tuple[str, str]]) -> Iterator[Hazard]:

@@ -29,6 +29,8 @@ def _links(folder: Path) -> Iterator[Hazard]:
     home = folder.resolve()
     allowed = [home, *(one / "blobs" for one in home.parents if one.name.startswith("models--"))]
     for name, path in inside(folder):
+        if path.exists() and not path.is_file():
+            yield Hazard("files", name, "something that isn't a file, in the model's folder")
         if path.is_symlink() or path.parent.resolve() != home:
             true = path.resolve()
             if not any(true.is_relative_to(one) for one in allowed):

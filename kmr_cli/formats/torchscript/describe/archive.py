@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from kmr_cli.errors import ModelFileError
 from kmr_cli.formats import unrecognized
-from kmr_cli.formats.common.archive_hazards import is_inflated
+from kmr_cli.formats.common.archive_hazards import is_inflated, refuse_bomb
 from kmr_cli.formats.common.archives import zip_names
 
 _MAX_TEXT = 1 << 28
@@ -126,6 +126,7 @@ def read(source: Path | BinaryIO, name: str) -> Archive:
             folder = _folder(members.namelist())
             if folder is None:
                 raise _another_kind(source, name)
+            refuse_bomb(members.infolist(), name)
             return _read(members, folder, name)
     except ModelFileError:
         raise
