@@ -241,11 +241,28 @@ def test_matrices_say_the_same_in_words():
     assert [text for text in found.of("td") if text in ("●changed", "✕changed", "did not change")] == [
         "●changed", "✕changed", "did not change", "●changed",
     ]  # fmt: skip
+    down = Dependence("out0", ((True, False), (True, True)), "y")
+    assert "Replacing sample 1 changed sample 0." in page(replace(wired(), dependence=(down,))).text
     own = Dependence("out0", ((True, False), (False, False)), "y")
     still = page(replace(wired(), dependence=(own,))).text
     assert "No sample changed another one. Its own part stayed as it was for sample 1." in still
     every = Dependence("out0", ((True, True), (True, True)), "y")
     assert "Every sample changed every other one." in page(replace(wired(), dependence=(every,))).text
+
+
+def test_of_many_outputs_the_mixed_ones_come_first_and_most_are_closed():
+    outputs = tuple(tap("", f"out{number}") for number in range(20))
+    pictures = tuple(
+        Dependence(f"out{number}", ((True, number in (7, 15)), (False, True)), f"output {number}")
+        for number in range(20)
+    )
+    found = page(replace(wired(), taps=outputs, findings=(), dependence=pictures))
+    assert found.of("figcaption")[:3] == ["output 7", "output 15", "output 0"]
+    assert len(found.of("table", "matrix")) == 20
+    assert "8 more outputs, none of them mixed" in found.of("summary")
+    every = tuple(replace(one, moved=((True, True), (False, True))) for one in pictures)
+    found = page(replace(wired(), taps=outputs, findings=(), dependence=every))
+    assert "8 more outputs, 8 of them mixed" in found.of("summary")
 
 
 def test_a_comparison():

@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 from kmr_cli.records import Report
+from kmr_cli.render.counts import counted
 from kmr_cli.render.dependences import Mark, Matrix, matrices
 from kmr_cli.render.documents.html.elements import Markup, element
 from kmr_cli.render.documents.html.page import section
 
-_MOST = 24
-"""Outputs whose matrix is shown; a detector may have a hundred. The JSON has them all."""
+_OPEN, _MOST = 12, 150
+"""Outputs whose matrix is shown at once, and in all; a detector may have hundreds. The JSON has them all."""
 _NAMED = 6
 
 
 def dependence(report: Report, prefix: str) -> Markup | None:
     """The part of the page with all matrices; None where there is nothing to say."""
     found = list(matrices(report))
-    drawn = [one for one in found if isinstance(one, Matrix)]
+    drawn = sorted((one for one in found if isinstance(one, Matrix)), key=lambda one: not one.mixed)  # mixed ones first
     lines = [one for one in found if isinstance(one, str)]
     if len(drawn) > _MOST:
         lines.append(f"{len(drawn) - _MOST} more outputs; the JSON has all")
     if not found:
         return None
-    tables = element("div", *map(_table, drawn[:_MOST]), class_="matrices") if drawn else None
+    tables = element("div", *map(_table, drawn[:_OPEN]), class_="matrices") if drawn else None
+    closed = _closed(drawn[_OPEN:_MOST]) if len(drawn) > _OPEN else None
     told = element("ul", *(element("li", line) for line in lines), class_="lines") if lines else None
     note = "replaced sample (down), changed sample (across)" if drawn else ""
-    return section("Who moves whom", tables, told, name=f"{prefix}-dependence", note=note)
+    return section("Who moves whom", tables, closed, told, name=f"{prefix}-dependence", note=note)
+
+
+def _closed(matrices_: list[Matrix]) -> Markup:
+    mixing = sum(matrix.mixed > 0 for matrix in matrices_)
+    words = (
+        f"{counted(len(matrices_), 'more output')}{f', {mixing} of them mixed' if mixing else ', none of them mixed'}"
+    )
+    inside = element("div", *map(_table, matrices_), class_="matrices")
+    return element("details", element("summary", words), inside, class_="inside")
 
 
 def _table(matrix: Matrix) -> Markup:

@@ -136,7 +136,9 @@ def _layers(outcome: Outcome, prefix: str) -> Layers:
     result = outcome.result
     if isinstance(result, Comparison):  # a finding may be at a layer that only the baseline has
         infos, separator = with_seen(outcome.info, outcome.layers)
-        layers = Layers(infos, separator, states.of_comparison(result), {}, prefix, states.UNMATCHED)
+        layers = Layers(
+            infos, separator, states.of_comparison(result), {}, prefix, states.UNMATCHED, "beside the baseline"
+        )
         details = {match.layer: _matched(match.baseline_layer) for match in result.matched if match.by == "order"}
         layers.details = details
         return layers

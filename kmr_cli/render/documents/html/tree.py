@@ -30,6 +30,7 @@ class Layers:
         shapes: by path, of what leaves a layer, where the file does not say.
         prefix: of the ids: there may be several models on a page.
         otherwise: the state of a layer of which nothing is known.
+        about: what the states are about: the heading above them.
     """
 
     infos: Sequence[LayerInfo]
@@ -38,6 +39,7 @@ class Layers:
     details: Mapping[str, Markup]
     prefix: str
     otherwise: State = UNSEEN
+    about: str = "samples"
     shapes: Mapping[str, str] = field(default_factory=dict)
     _ids: dict[str, str] = field(init=False)
     _silent: dict[str, State] = field(init=False)
@@ -81,7 +83,7 @@ class Layers:
         )  # fmt: skip
         head = element(
             "div",
-            *(element("span", text) for text in ("layer", "type", "what leaves it", "samples")),
+            *(element("span", text) for text in ("layer", "type", "what leaves it", self.about)),
             class_="row head", aria_hidden="true",
         )  # fmt: skip
         tree = element(
