@@ -13,29 +13,40 @@ from zoo.records import VALUES, record, samples
 
 from kmr_cli.records import (
     BatchIndex,
+    Comparison,
     Dependence,
+    Difference,
     Finding,
     LayerInfo,
+    MatchedCall,
     ModelInfo,
+    OutputAgreement,
     Report,
     TapVerdict,
     Trace,
     TracedValue,
 )
-from kmr_cli.render.contents import Outcome, Run, Traced, of_check
+from kmr_cli.render.contents import Outcome, Run, Traced, of_check, of_comparison
 
 BROWSER = Path(sys.prefix) / "browser"
 """Where ``make browser`` puts Chromium and axe-core."""
 RUN = Run("2026-01-02T03:04:05Z", 1.5, "Linux 6.1.0 x86_64")
 SCRIPT = "</script></style><img src=x onerror=\"window.hurt=1\"><svg onload='window.hurt=2'>${window.hurt=3}"
 PARTS = {"norm": "LayerNorm", "dense": "Linear", "gelu": "GELU", "gate": "Softmax"}
-NAMES = (*CASES, "deep", "names", "sample", "trace")
+NAMES = (*CASES, "deep", "names", "compared", "sample", "trace")
 
 
 def contents() -> Mapping[str, Any]:
     """What is rendered, by the names of the pages."""
     found = {name: _outcomes(items) for name, items in CASES.items()}
-    return {**found, "deep": [_deep()], "names": [_names()], "sample": _samples(), "trace": _trace()}
+    return {
+        **found,
+        "deep": [_deep()],
+        "names": [_names()],
+        "compared": [_compared()],
+        "sample": _samples(),
+        "trace": _trace(),
+    }
 
 
 def _outcomes(items):
@@ -82,6 +93,22 @@ def _names():
     moved = Dependence("out0", ((True, True), (True, True)), SCRIPT)
     report = Report("fail", SCRIPT, "keras", 9, (2,), taps, findings, (moved,), names)
     return of_check(report, SCRIPT, RUN, ModelInfo(SCRIPT, "keras", SCRIPT, (), (), infos, 1))
+
+
+def _compared():
+    found = Difference(
+        "KMR406", "error", "conv", 0, "out0", "off by at most 1", where=(0, 2), size=1.0, tolerance=0.1, exact=True
+    )
+    noted = Difference("KMR404", "note", "norm", 0, "out0", "float16 instead of float32", counterpart="bn")
+    outputs = (OutputAgreement("scores", False, 1.0, 0.1), OutputAgreement("side", True, 0.0, 0.1))
+    layers = ("conv", "norm", "head", "aside")
+    matched = (MatchedCall("conv", 0, "conv", 0), MatchedCall("norm", 0, "bn", 0))
+    result = Comparison(
+        "fail", "now.keras", "keras", "before.onnx", "onnx", True, 8, 3, 1, (found, noted), outputs, layers,
+        ("output 'third' has no counterpart",), matched, not_examined=("training mode",), differing=("conv", "head"),
+    )  # fmt: skip
+    info = ModelInfo("now.keras", "keras", "", (), (), tuple(LayerInfo(one, "Dense") for one in (*layers, "drop")), 9)
+    return of_comparison(result, "now.keras", RUN, info)
 
 
 def _samples():
