@@ -32,9 +32,7 @@ def on_windows(*arguments):
     "arguments",
     [
         ("layers", HOME / "digits.onnx"),
-        ("sample", HOME / "digits.onnx", "-l", "*", "-i", "0"),
         ("check-batch-axis", HOME / "digits.keras", "--jobs", "2"),
-        ("scan", HOME / "windows.pt"),
         ("trace", HOME / "digits_savedmodel"),
     ],
 )

