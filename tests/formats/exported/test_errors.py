@@ -220,6 +220,22 @@ def test_size_expressions_are_never_run(good, tmp_path):
     assert not marker.exists()
 
 
+@pytest.mark.parametrize("which", ["a weight", "a result"])
+def test_a_value_that_nothing_makes(good, tmp_path, which):
+    def change(document):
+        module = document["graph_module"]
+        if which == "a weight":
+            (spec,) = module["signature"]["input_specs"][0].values()
+            spec["arg"]["name"] = "other"
+        else:
+            module["graph"]["nodes"][0]["outputs"][0]["as_tensor"]["name"] = "other"
+
+    path = zoo.with_program(good, tmp_path / "m.pt2", change)
+    with pytest.raises(ModelFileError, match="its graph reads '.*', which nothing in it makes") as caught:
+        used(path)
+    assert "export the model again" in caught.value.hint
+
+
 def test_a_run_that_fails_names_the_layer():
     path = zoo.path_of("shared")
     batch = {"x": zoo.normal(3, 5)}

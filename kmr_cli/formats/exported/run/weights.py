@@ -58,9 +58,13 @@ class Weights:
         """The tensor of a value of the graph.
 
         Raises:
-            KeyError: the graph has no such constant.
-            ModelFileError: its bytes are cut short or damaged.
+            ModelFileError: nothing in the file makes such a value, or its bytes are cut short or damaged.
         """
+        if name not in self._stored:
+            raise ModelFileError(
+                f"{self._archive.path}: its graph reads {name!r:.200}, which nothing in it makes",
+                "copy or export the model again",
+            )
         if name not in self._loaded:
             self._loaded[name] = self.tensor(self._stored[name])
         return self._loaded[name]
