@@ -150,13 +150,14 @@ def test_the_fault_is_found_and_its_layer_named(module, form, name, tensors):
     case, outcome = outcome_of(module, form, name)
     assert outcome.found, (outcome.verdict, outcome.errors, outcome.reasons)
     assert outcome.named == (case.layer,)
+    assert outcome.refused == ()  # by the scan
     assert outcome.basis == "evidence" or not BETWEEN_SAMPLES & set(case.rules)
 
 
 @pytest.mark.parametrize(("module", "form", "name", "tensors"), runs(CLEAN), indirect=["tensors"])
 def test_a_clean_model_passes(module, form, name, tensors):
     _, outcome = outcome_of(module, form, name)
-    assert outcome.errors == ()
+    assert outcome.errors == outcome.refused == ()  # the latter by the scan
     assert outcome.verdict == "pass", outcome.reasons
     assert (outcome.basis == "proof") is (
         name not in UNDECIDED | (UNDECIDED_SCRIPTS if form == "torchscript" else set())

@@ -3,13 +3,16 @@
 import subprocess
 import sys
 import textwrap
+import warnings
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
+from bad_files import onnx_files, torch_files
 
 from kmr_cli import open_model
-from kmr_cli.errors import ModelRunError
+from kmr_cli.errors import KmrError, ModelRunError
 
 # Stands for native code that a model brings along: it holds the number of the socket, which no file operation gets.
 SCRIPT = textwrap.dedent(
@@ -136,6 +139,26 @@ def torchscript(path, action):
     return path
 
 
+def keras2(path, action):
+    """The same as functions of TensorFlow that a file of Keras 2 names."""
+    import tensorflow as tf
+    import tf_keras
+
+    assert action == "read"
+    number = tf_keras.Input((1,), dtype="int32", name="number")
+    place = tf.strings.join(["/proc/self/fd/", tf.strings.as_string(number[0, 0])])
+    content = tf.strings.strip(place)  # in place of what a model cannot be built with, though a file can name it
+    reach = tf_keras.layers.Reshape((1,), name="reach")(number + tf.strings.length(content))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that .h5 is legacy
+        tf_keras.Model(number, reach).save(path)
+    with h5py.File(path, "a") as file:
+        config = file.attrs["model_config"]
+        assert config.count('"strings.strip"') == 1
+        file.attrs["model_config"] = config.replace('"strings.strip"', '"io.read_file"')
+    return path
+
+
 def children():
     return {
         int(pid) for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()
@@ -149,22 +172,37 @@ def sockets(pid):
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc")
-@pytest.mark.parametrize(("build", "action"), [(savedmodel, "write"), (savedmodel, "read"), (torchscript, "write")])
+@pytest.mark.parametrize(
+    ("build", "action"), [(savedmodel, "write"), (savedmodel, "read"), (torchscript, "write"), (keras2, "read")]
+)
 def test_a_model_cannot_reach_the_line(build, action, tmp_path):
-    path = build(tmp_path / ("model.pt" if build is torchscript else "model"), action)
+    path = build(tmp_path / {savedmodel: "model", torchscript: "model.pt", keras2: "model.h5"}[build], action)
     before = children()
     with open_model(path, trust=True, sandbox="off") as model:
 
-        def reach(number, layer="reach" if build is savedmodel else "add"):
-            return model.sample(layer, 0, np.full(4, number, np.int32), side="out", verify=False)
+        def reach(number, layer="add" if build is torchscript else "reach"):
+            shape = (4, 1) if build is keras2 else 4
+            return model.sample(layer, 0, np.full(shape, number, np.int32), side="out", verify=False)
 
         (record,) = reach(1)  # what it prints goes to a file, which it may open: so it does what it is meant to
         (child,) = children() - before
         (number,) = sockets(child)
-        if build is savedmodel:
-            with pytest.raises(ModelRunError, match="No such device or address"):
+        if build is not torchscript:
+            with pytest.raises(ModelRunError, match=r"No such device or address|failed at layer 'tf\.strings\.strip'"):
                 reach(number)
         else:
             reach(number)  # torch.save does not say that it could not open the file
         (again,) = reach(1)
-        assert again.shape == record.shape == (4,)
+        assert again.shape[0] == record.shape[0] == 4
+
+
+@pytest.mark.parametrize("name", ["pt2_maps_a_file", "pt2_saves", "pt2_python", "onnx_weights_of_the_process"])
+def test_programs_and_onnx_files_have_nothing_to_reach_it_with(name, tmp_path):
+    """Trusted and without a sandbox: their operators compute, and their weights lie in the model's folder."""
+    cases = {case.name: case.build for case in torch_files.CASES}
+    cases["onnx_weights_of_the_process"] = lambda folder: onnx_files.changed(
+        folder, onnx_files.external("/proc/self/fd/1")
+    )
+    refused = pytest.raises(KmrError, match=r"outside the model's folder|not supported here|no exported program uses")
+    with refused, open_model(cases[name](tmp_path), trust=True, sandbox="off") as model:
+        model.sample("*", 0, verify=False)
