@@ -53,7 +53,9 @@ def cases() -> Iterator[Case]:
     yield from _forwards()
     yield from _notebook()
     yield from _checks()
+    yield from _sandbox()
     yield from _scans()
+    yield from _endless()
     yield from _proofs()
 
 
@@ -247,6 +249,29 @@ def _scans() -> Iterator[Case]:
                 return Ratio(**found["ratio"]), found["note"]
 
             yield Case(f"`scan`, {kind}, {model}", against, 1.0, measure, unit)
+
+
+def _sandbox() -> Iterator[Case]:
+    """What the sandbox costs, where a run is shortest."""
+    for kind, name in {"ONNX": "digits.onnx", "`.keras`": "digits.keras"}.items():
+        command = [*OURS, "sample", str(HERE.parent / "sample_models" / name), "--layer", "head", "--index", "0"]
+        yield Case(
+            f"`sample` in the sandbox, a small {kind} file",
+            "`--no-sandbox`",
+            1.05,
+            _commands(command, [*command, "--no-sandbox"], 3),
+        )
+
+
+def _endless() -> Iterator[Case]:
+    """What files without end take: absolute limits, as for scans."""
+    for kind, against, unit in (("time", "2 s", "s"), ("memory", "200 MB", "MB")):
+
+        def measure(_pairs: int, kind: str = kind) -> Measured:
+            found = _script("endless.py", kind)
+            return Ratio(**found["ratio"]), found["note"]
+
+        yield Case(f"files without end, {kind}, the one that takes most", against, 1.0, measure, unit)
 
 
 def _proofs() -> Iterator[Case]:
