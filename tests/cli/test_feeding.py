@@ -147,16 +147,29 @@ def test_nothing_is_written_over_what_is_read(tmp_path):
     assert "what it is run on" in run.stderr
 
 
-def test_a_library_that_is_missing_is_named_with_the_extra(tmp_path):
+def test_a_library_that_is_missing_is_named_with_the_extra(tmp_path, folder):
     (tmp_path / "a.csv").write_text("image\n1\n")
+    (tmp_path / "a.safetensors").write_bytes(b"")
     script = (
-        "import sys; sys.modules['pyarrow'] = sys.modules['pyarrow.csv'] = None\n"
-        f"from kmr_cli.cli import run; sys.exit(run(['trace', {str(MODEL)!r}, '--input', 'a.csv']))"
+        "import sys\nfrom kmr_cli.cli import run\n"
+        "class Gone:\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        "        if name.split('.')[0] in ('pyarrow', 'PIL', 'safetensors'):\n"
+        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
+        "sys.meta_path.insert(0, Gone())\n"
+        "for name in [name for name in sys.modules if name.split('.')[0] in ('pyarrow', 'PIL', 'safetensors')]:\n"
+        "    del sys.modules[name]\n"
+        "for file in ('a.csv', 'images', 'a.safetensors'):\n"
+        f"    assert run(['trace', {str(MODEL)!r}, '--input', file]) == 2\n"
     )
     run = python("-c", script, cwd=tmp_path)
-    assert run.returncode == 2
-    assert run.stderr.splitlines()[0].startswith("error: a.csv: cannot be read: pyarrow")
-    assert "[data]'" in run.stderr.splitlines()[1]
+    assert run.returncode == 0, run.stderr
+    assert run.stderr.splitlines()[::2] == [
+        "error: a.csv: cannot be read: pyarrow is not installed",
+        "error: images/00.png: cannot be read: Pillow is not installed",
+        "error: a.safetensors: cannot be read: safetensors is not installed",
+    ]
+    assert all("[data]'" in hint for hint in run.stderr.splitlines()[1::2])
 
 
 def test_in_python(tmp_path, folder):

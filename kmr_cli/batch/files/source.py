@@ -109,7 +109,9 @@ def library(module: str, path: Path) -> ModuleType:
     try:
         return require(module, EXTRA)
     except MissingFrameworkError as exc:
-        raise MissingFrameworkError(f"{path}: cannot be read: {exc.message}", exc.hint) from exc
+        name = next(name for name, root in LIBRARIES.items() if root == module.partition(".")[0])
+        said = exc.message.replace(module, name, 1)
+        raise MissingFrameworkError(f"{path}: cannot be read: {said}", exc.hint) from exc
 
 
 def refuse_large(size: int, source: object) -> None:
