@@ -10,10 +10,11 @@ from zoo import torchscript as zoo
 
 from kmr_cli.errors import LayerError, ModelRunError
 from kmr_cli.formats import torchscript
+from kmr_cli.formats.common.plain_values import plain_values
 from kmr_cli.formats.common.torch_arrays import to_arrays, to_tensor
 from kmr_cli.formats.interface import OpenOptions, Session, Taps
 from kmr_cli.formats.torchscript.describe.signature import build
-from kmr_cli.formats.torchscript.run.outputs import name_tensors
+from kmr_cli.formats.torchscript.run.outputs import members_of, name_tensors
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*quantized tensor creation functions:UserWarning"),
@@ -67,7 +68,8 @@ def run_bare(path, batch, runs=1):
     for _ in range(runs):
         with torch.no_grad():
             result = module(*arguments, **keywords)
-    return {name + suffix: array for name, value in name_tensors(result) for suffix, array in to_arrays(value)}
+    found = {name + suffix: array for name, value in name_tensors(result) for suffix, array in to_arrays(value)}
+    return found | {name: array for name, array, _ in plain_values(result, members_of(result) or {}, 0)}
 
 
 def same(first, second):

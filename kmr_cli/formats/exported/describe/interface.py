@@ -45,6 +45,7 @@ class Interface:
         fed: every input, in order.
         inputs: those that take a batch.
         outputs: (name, the graph's name) of every tensor that it returns.
+        numbers: the graph's name of every number that it returns and computes, which is their name outside as well.
         batch: the symbols that stand for the number of samples; empty where it is fixed.
         fixed: the only number of samples it takes, or None.
         arguments: structure of the arguments.
@@ -53,6 +54,7 @@ class Interface:
     fed: tuple[Fed, ...]
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[tuple[str, str], ...]
+    numbers: tuple[str, ...]
     batch: frozenset[str]
     fixed: int | None
     arguments: tree.Branch | None
@@ -75,7 +77,7 @@ def interface(program: Program) -> Interface:
         for one in fed
         if one.how == "batch"
     )
-    return Interface(fed, inputs, tuple(_outputs(program)), batch, fixed, arguments)
+    return Interface(fed, inputs, tuple(_outputs(program)), tuple(_numbers(program)), batch, fixed, arguments)
 
 
 def spec(
@@ -148,3 +150,10 @@ def _outputs(program: Program) -> Iterator[tuple[str, str]]:
     for name, value in zip(names, results, strict=True):
         if name is not None and isinstance(value, Ref):
             yield name, value.name
+
+
+def _numbers(program: Program) -> Iterator[str]:
+    tensors = program.graph.tensors
+    for one in program.outputs:
+        if one.kind == "user" and isinstance(one.value, Ref) and one.value.name not in tensors:
+            yield one.value.name

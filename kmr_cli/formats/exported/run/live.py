@@ -16,6 +16,7 @@ from kmr_cli.formats.common.comparands import in_object, listed
 from kmr_cli.formats.common.devices import missing_device
 from kmr_cli.formats.common.dynamic_quantization import one_scale
 from kmr_cli.formats.common.frameworks import first_line
+from kmr_cli.formats.common.plain_values import plain_values
 from kmr_cli.formats.common.torch_arrays import to_arrays, to_tensor
 from kmr_cli.formats.exported.run.live_state import LiveState
 from kmr_cli.formats.interface import Sink, State, Taps
@@ -282,6 +283,8 @@ def _outputs(result: Any) -> Iterator[tuple[str, np.ndarray]]:
     for name, tensor in _named(result):
         for suffix, array in to_arrays(tensor):
             yield name + suffix, array.copy()  # it may be the model's own state, which the next pass changes
+    for name, array, _ in plain_values(result, _members(result), 0):
+        yield name, array
 
 
 def _named(result: Any) -> Iterator[tuple[str, Any]]:

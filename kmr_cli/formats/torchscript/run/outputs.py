@@ -31,17 +31,23 @@ def flat_tensors(value: Any, kind: type | None = None) -> Iterator[Any]:
 
 def name_tensors(result: Any, kind: type | None = None) -> Iterator[tuple[str, Any]]:
     """What ``forward`` returned, by name: dictionary keys and field names where there are any, else ``out0``, …."""
-    if isinstance(result, dict):
-        members = {str(key): value for key, value in result.items()}
-    elif isinstance(result, tuple) and hasattr(result, "_fields"):
-        members = dict(zip(result._fields, result, strict=True))
-    else:
+    members = members_of(result)
+    if members is None:
         yield from ((f"out{number}", tensor) for number, tensor in enumerate(flat_tensors(result, kind)))
         return
     for name, value in members.items():
         tensors = list(flat_tensors(value, kind))
         for number, tensor in enumerate(tensors):
             yield (name if len(tensors) == 1 else f"{name}.{number}"), tensor
+
+
+def members_of(result: Any) -> dict[str, Any] | None:
+    """Keys and values of a dictionary, fields of a named tuple; None of anything else."""
+    if isinstance(result, dict):
+        return {str(key): value for key, value in result.items()}
+    if isinstance(result, tuple) and hasattr(result, "_fields"):
+        return dict(zip(result._fields, result, strict=True))
+    return None
 
 
 def listed_outputs(result: Any, size: int) -> Iterator[tuple[str, int | None]]:

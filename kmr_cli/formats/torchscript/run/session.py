@@ -12,13 +12,14 @@ import numpy as np
 
 from kmr_cli.errors import BatchError, LayerError
 from kmr_cli.formats.common.comparands import listed
+from kmr_cli.formats.common.plain_values import plain_values
 from kmr_cli.formats.common.torch_arrays import to_arrays, to_tensor
 from kmr_cli.formats.interface import Sink, State, Taps, TrainingMode, ignored
 from kmr_cli.formats.torchscript.describe.description import Description
 from kmr_cli.formats.torchscript.describe.signature import build
 from kmr_cli.formats.torchscript.run import failures, instrument
 from kmr_cli.formats.torchscript.run.calls import CallStack
-from kmr_cli.formats.torchscript.run.outputs import flat_tensors, listed_outputs, name_tensors
+from kmr_cli.formats.torchscript.run.outputs import flat_tensors, listed_outputs, members_of, name_tensors
 from kmr_cli.formats.torchscript.run.state import ModuleState
 from kmr_cli.proof.graph import Graph
 from kmr_cli.records import Batch, LayerInfo, ModelInfo, TensorSpec
@@ -115,7 +116,12 @@ class TorchScriptSession:
             return None
         size = len(next(iter(batch.values()))) if batch else 0
         self._listed = {name: owner for name, owner in listed_outputs(result, size) if owner is not None}
-        return dict(_named_outputs(result))
+        outputs = dict(_named_outputs(result))
+        for name, array, owner in plain_values(result, members_of(result) or {}, size):
+            outputs[name] = array
+            if owner is not None:
+                self._listed[name] = owner
+        return outputs
 
     def graph_for(self, batch: Batch) -> Graph:
         """See :class:`kmr_cli.formats.interface.ExportableSession`."""
