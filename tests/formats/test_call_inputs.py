@@ -2,6 +2,7 @@
 
 import io
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from zoo.onnx_models import EXPORTED
 from zoo.samples import HOME
 from zoo.torchscript_architectures import Siamese
 
+from kmr_cli import open_model
 from kmr_cli.formats import detect
 from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.formats.keras.describe.config import Argument, LayerConfig, TensorRef
@@ -43,6 +45,37 @@ def test_of_keras_with_what_is_inside_the_shared_model():
         "tower", "tower/image", "tower/conv1", "tower/embed", "project", "difference", "head",
     }  # fmt: skip
     assert set(found.values()) == {BOTH}
+
+
+def two_ways(keras, first, crossed=False):
+    """A layer that is called on two inputs, or on one and on what it made of it; ``first`` is returned first."""
+    keras.utils.clear_session()
+    inputs = {name: keras.Input((6,), name=name) for name in "ab"}
+    shared = keras.layers.Dense(6, activation="tanh", name="shared")
+    other = keras.layers.Dense(6, name="other")
+    found = {"b": shared(inputs["b"])}  # it is called on `b` first
+    found["a"] = shared(other(found["b"]) if crossed else inputs["a"])
+    heads = {name: keras.layers.Dense(2, name=f"head_{name}")(value) for name, value in found.items()}
+    last = "b" if first == "a" else "a"
+    both = keras.layers.Concatenate(name="both")([inputs["a"], heads[last]]) if crossed else heads[last]
+    return keras.Model(list(inputs.values()), [heads[first], both])
+
+
+@pytest.mark.parametrize("library", ["keras", "tf_keras"])
+@pytest.mark.parametrize("first", ["a", "b"])
+@pytest.mark.parametrize("crossed", [False, True])
+def test_keras_runs_calls_by_their_depth_and_not_as_it_lists_them(tmp_path, library, first, crossed):
+    path = tmp_path / ("model.keras" if library == "keras" else "model.h5")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        two_ways(pytest.importorskip(library), first, crossed).save(path)
+    batch = {name: np.full((2, 6), number, np.float32) for number, name in enumerate("ab", 1)}
+    with open_model(path) as model:
+        seen = [record.value.flat[0] for record in model.sample("shared", 0, batch, side="in", verify=False)]
+    told = calls_of(path).get("shared", (("b",), ("b",)))
+    assert [value if value in (1, 2) else "inside" for value in seen] == [
+        "inside" if crossed and place else batch[names[0]].flat[0] for place, names in enumerate(told)
+    ]
 
 
 def test_of_exported_programs():

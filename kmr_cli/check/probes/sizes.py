@@ -82,7 +82,8 @@ def compared(
         text = (
             f"returns {len(after)} outputs on a batch of {size}, and {len(run.outputs)} on one of {run.evidence.size}"
         )
-        return SizeRun(size, rows, wrong_count=("out0", text))
+        missing = next((port for port, name in run.evidence.names.items() if name not in found), "out0")
+        return SizeRun(size, rows, wrong_count=(missing, text))
     result = hold(after, rows, run.evidence.size, outputs, run.evidence.names, run.noisy)
     return hold_lists(run, found, elements, result)
 

@@ -6,6 +6,7 @@ from collections import defaultdict
 from typing import TypeAlias
 
 from kmr_cli.formats.keras.describe.config import Argument, LayerConfig, leaves
+from kmr_cli.formats.keras.describe.running_order import calls_in_order
 
 Names: TypeAlias = "frozenset[str]"
 _MOST = 64
@@ -43,13 +44,14 @@ def _follow(model: LayerConfig, prefix: str, entering: list[list[Names]], found:
     """
     assert model.layers is not None
     inside: dict[str, list[list[Names]]] = defaultdict(list)
+    order = calls_in_order(model) if model.functional else {}
     for given in entering[:_MOST]:
         wires = _Wires(model, given)
         for layer in model.layers:
             if layer.name in wires.entries:
                 found[prefix + layer.name].append(wires.entries[layer.name])
                 continue
-            for arguments in layer.calls if model.functional else [None]:
+            for arguments in [layer.calls[number] for number in order[layer.name]] if model.functional else [None]:
                 reaching = wires.all if arguments is None else [wires.of(one) for one in arguments]
                 found[prefix + layer.name].append(frozenset[str]().union(*reaching))
                 inside[layer.name].append(reaching)

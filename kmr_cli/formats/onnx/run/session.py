@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -31,6 +32,9 @@ from kmr_cli.records import Batch, LayerInfo, TensorSpec
 
 _KEPT = 2
 """Graphs that stay loaded: one to look at a layer, one to look at all."""
+
+_MEMBER = re.compile(r"\.(\d+)")
+"""Of a sequence: ``.2``, ``.2_keys``."""
 
 
 class OnnxSession(TakesAnySize, PutsOtherPadding):
@@ -66,6 +70,7 @@ class OnnxSession(TakesAnySize, PutsOtherPadding):
         self._uneven: set[Within] = set()
         """Values that rounds of a loop give in different shapes, as far as passes have shown it."""
         self._events: dict[Taps, list[Event | Runs]] = {}  # of the last taps: they are mostly the same again
+        self._listed: dict[str, int] = {}
         self._closed = False
 
     @property
@@ -77,6 +82,11 @@ class OnnxSession(TakesAnySize, PutsOtherPadding):
     def layers(self) -> tuple[LayerInfo, ...]:
         """The same layers as ``describe`` lists: the file tells them all."""
         return layer_infos(self._analysis)
+
+    @property
+    def listed(self) -> Mapping[str, int]:
+        """See :class:`kmr_cli.formats.interface.ListingSession`."""
+        return self._listed
 
     def capture(
         self, batch: Batch, taps: Taps, sink: Sink | None = None, *, stop: bool = False
@@ -98,6 +108,8 @@ class OnnxSession(TakesAnySize, PutsOtherPadding):
         if sink is not None:
             for one in listed:
                 one.deliver(found, sink)
+        size = len(next(iter(batch.values()))) if batch else 0
+        self._listed = dict(self._elements(outputs, found, size))
         return None if stop else dict(self._named(outputs, found))
 
     def comparands(self) -> tuple[float, ...]:
@@ -192,6 +204,16 @@ class OnnxSession(TakesAnySize, PutsOtherPadding):
             for suffix, array in found.parts[name]:
                 if suffix != ".keys" or not self._analysis.graph.has_fixed_keys(name):
                     yield name + suffix, array
+
+    def _elements(self, outputs: Iterable[str], found: Found, size: int) -> Iterator[tuple[str, int]]:
+        """The parts of sequences with as many members as the batch has samples, and which member each is of."""
+        for name in outputs:
+            if self._analysis.graph.type(name).kind != "sequence":
+                continue
+            numbers = ((suffix, _MEMBER.match(suffix)) for suffix, _ in found.parts[name])
+            members = [(name + suffix, int(number[1])) for suffix, number in numbers if number is not None]
+            if members and size > 1 and max(number for _, number in members) + 1 == size:
+                yield from members
 
     def _session(
         self, computed: tuple[str, ...], recordings: tuple[Recording, ...], feeds: Mapping[str, np.ndarray]
