@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from kmr_cli.formats.keras.describe.config import LayerConfig, leaves
+from kmr_cli.formats.keras.describe.config import LayerConfig, leaves, parse_layer
+from kmr_cli.formats.keras.describe.running_order import calls_in_order
 
 
 def needed_part(entry: dict[str, Any], config: LayerConfig, wanted: Iterable[str]) -> dict[str, Any] | None:
@@ -28,7 +29,17 @@ def needed_part(entry: dict[str, Any], config: LayerConfig, wanted: Iterable[str
     part = _first_layers(entry, config, wanted) if config.sequential else _functional_part(entry, config, wanted)
     if part is None or not all(_keeps_its_name(raw) for raw in part["config"]["layers"]):
         return None
-    return part
+    return part if _keeps_order(config, part, wanted) else None
+
+
+def _keeps_order(whole: LayerConfig, part: dict[str, Any], wanted: Iterable[str]) -> bool:
+    """Whether several calls of a wanted layer run in the order that they have in the whole model."""
+    layers = {layer.name: layer for layer in whole.layers or ()}
+    several = [name for name in wanted if len(layers[name].calls) > 1]
+    if not several:
+        return True
+    before, now = calls_in_order(whole), calls_in_order(parse_layer(part))
+    return all(before[name] == now[name] for name in several)
 
 
 def _keeps_its_name(raw: dict[str, Any]) -> bool:
