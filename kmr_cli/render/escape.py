@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from urllib.parse import quote
 
 _LONGEST = 200
+_COMMAND = re.compile(r"##|(?<!\S)::|(?<=\S{60})::")
+"""What a log of CI takes for a command of its own: ``::set-output …`` (GitHub) where a line begins, as a name may, and
+where a long word is folded; ``##[set-output …]`` and ``##vso[…]`` (Azure) wherever they stand."""
 
 
 def for_terminal(text: str, longest: int = _LONGEST) -> str:
-    """One printable line: control characters and direction marks spelled out, the middle of monsters left out."""
+    """One printable line: control characters and direction marks spelled out, the middle of monsters left out.
+
+    What a log of CI would take for a command is spelled out too.
+    """
     shown = text
     if not (text.isascii() and text.isprintable()):
         shown = "".join(character if _printable(character) else _spelled(character) for character in text)
+    if "::" in shown or "##" in shown:
+        shown = _COMMAND.sub(lambda found: f"{found[0][0]}\\x{ord(found[0][0]):02x}", shown)
     if len(shown) > longest:
         half = (longest - 1) // 2
         shown = f"{shown[:half]}…{shown[-half:]}"

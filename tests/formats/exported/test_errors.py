@@ -231,7 +231,7 @@ def test_a_value_that_nothing_makes(good, tmp_path, which):
             module["graph"]["nodes"][0]["outputs"][0]["as_tensor"]["name"] = "other"
 
     path = zoo.with_program(good, tmp_path / "m.pt2", change)
-    with pytest.raises(ModelFileError, match="its graph reads '.*', which nothing in it makes") as caught:
+    with pytest.raises(ModelFileError, match=r"its graph reads '.*', which nothing in it makes") as caught:
         used(path)
     assert "export the model again" in caught.value.hint
 
