@@ -124,6 +124,8 @@ def command(
     if layer_class and models:
         raise click.UsageError("give MODEL or --layer-class, not both")
     typed = options.typed_data(inputs)
+    if layer_class and typed:
+        raise click.UsageError("--layer-class is checked on synthetic data: leave out --input and --input-from")
     _refuse_contradictions(
         no_proof=no_proof, proof_only=proof_only, training=training, layer_class=layer_class, models=models,
         data=bool(typed or shapes), masks=masks, sizes=sizes, batch_size=batch_size,

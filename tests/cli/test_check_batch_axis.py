@@ -153,13 +153,14 @@ def test_the_bundled_library(kmr):
     [
         (["--layer-class", "my_layers:BatchMean"], "needs the shape"),
         (["--layer-class", "my_layers:BatchMean", "x.keras"], "not both"),
+        (["--layer-class", "my_layers:BatchMean", "--shape", "5", "--input", "x.npz"], "leave out --input"),
         (["--layer-class", "x:Y", "--shape", "5", "--kwargs", "{"], "not JSON"),
         (["--layer-class", "x:Y", "--shape", "5", "--kwargs", "[]"], "must be a JSON object"),
         (["x.keras", "--select", "XYZ"], "no rule starts with 'XYZ'"),
         (["x.keras"], "no such file"),
         ([HOME / "digits.keras", "--batch-size", "1"], "nothing to mix with"),
     ],
-    ids=["no shape", "both", "no JSON", "no object", "no rule", "no file", "one sample"],
+    ids=["no shape", "both", "data of no use", "no JSON", "no object", "no rule", "no file", "one sample"],
 )
 def test_wrong_arguments_are_one_line(kmr, folder, arguments, message):
     screen = kmr("check-batch-axis", *arguments, cwd=folder)
