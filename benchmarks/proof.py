@@ -2,7 +2,7 @@
 
 Usage: python benchmarks/proof.py [--formats NAME ...] [--graphs N] [--corpus FOLDER ...] [--zoo GROUP ...]
                                   [--without-passes] [--only WORD] [--keep FILE [--seconds N]] [--forget WORD]
-                                  [--checks FILE]
+                                  [--checks FILE] [--only-kept]
 
 Three things are tried: random graphs of operators, every claim of which is held against data; the models with seeded
 faults and without any from tests/zoo, in every format that has a graph; and whatever models lie in a folder, such as
@@ -49,7 +49,7 @@ IMPORTS = ("keras_hub", "keras_cv_attention_models")
 """Libraries whose layers a ``.keras`` file of the corpus needs; its name begins with the library's."""
 RESULTS = HERE / "proof.json"
 """Figures of the last run of every part."""
-RUN = 60_000_000
+RUN = 20_000_000
 """Bytes of the largest file of the corpus that is also run."""
 
 Measure = Callable[[], Outcome]
@@ -127,6 +127,8 @@ def random_graphs(count: int, formats: Iterable[str]) -> dict[str, dict[str, Any
 def measure(models: Iterable[tuple[str, str, str, Measure]], only: str, kept: Kept, until: float) -> list[Outcome]:
     """The outcomes of all models whose format/name holds a word; those that are kept are not measured again.
 
+    ``until`` minus infinity measures none.
+
     Raises:
         TimeoutError: some are left when the time is over.
     """
@@ -135,6 +137,8 @@ def measure(models: Iterable[tuple[str, str, str, Measure]], only: str, kept: Ke
         if only not in f"{format_}/{name}":
             continue
         if (group, format_, name) not in kept:
+            if until == float("-inf"):
+                continue
             if time.monotonic() > until:
                 raise TimeoutError
             with warnings.catch_warnings():
@@ -155,6 +159,7 @@ def main(arguments: Iterable[str] | None = None) -> int:
     parser.add_argument("--only", default="", help="models with this in format/name; nothing is written")
     parser.add_argument("--keep", type=Path, help="append outcomes to this file, leave out what it holds")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="start no model after this time")
+    parser.add_argument("--only-kept", action="store_true", help="measure no model: write what is kept")
     parser.add_argument("--checks", type=Path, help="what benchmarks/inconclusive.py --keep wrote, for its figures")
     parser.add_argument("--forget", help="first drop kept outcomes with this in group/format/name")
     options = parser.parse_args(None if arguments is None else list(arguments))
@@ -163,7 +168,7 @@ def main(arguments: Iterable[str] | None = None) -> int:
     passes, kept = not options.without_passes, Kept(options.keep)
     if options.forget is not None:
         kept.forget(options.forget)
-    until = time.monotonic() + options.seconds
+    until = time.monotonic() + (float("-inf") if options.only_kept else options.seconds)
     try:
         outcomes = measure(corpus(options.corpus, options.formats, passes=passes), options.only, kept, until)
         outcomes += measure(zoo(options.zoo, options.formats, passes=passes), options.only, kept, until)

@@ -34,7 +34,7 @@ class Outcome:
         reason: the first of them.
         unknown: operators without a rule for how they are used here, with how often.
         kinds: every operator of the graph, those of bodies included, with how often.
-        read, judged: seconds to read the graph, and to go through it.
+        read, judged: seconds of CPU time to read the graph, and to go through it.
         measured: the day.
         kind, layer: of a seeded fault.
         claims: how many values were held against data, by what was claimed of them.
@@ -133,16 +133,16 @@ def judged(path: Path, group: str, name: str, options: OpenOptions, *, passes: b
 
     format_ = detect(path)
     known = {"kind": case.kind, "layer": case.layer} if case else {}
-    start = time.perf_counter()
+    start = time.process_time()
     try:
         graph = graph_of(format_, path, options, case)
     except KmrError as exc:
         why = f"no graph: {exc.message.removeprefix(f'{path}: ')}"
         return Outcome(group, format_.NAME, name, ("unknown",), reason=why, **known)
-    read = time.perf_counter() - start
-    start = time.perf_counter()
+    read = time.process_time() - start
+    start = time.process_time()
     proof = prove(graph)
-    spent = time.perf_counter() - start
+    spent = time.process_time() - start
     claims, broken, not_run = _held(format_, path, graph, proof, options, case) if passes else ({}, (), "")
     left = [claim for claim in proof.claims if claim.answer not in ("proven", "layout")]
     return Outcome(

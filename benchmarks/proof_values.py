@@ -230,7 +230,7 @@ def _described(owners: Mapping[str, Own | Free], first: Mapping[str, Array]) -> 
             continue
         for axis in owner.uniform:
             if not np.array_equal(value, np.broadcast_to(value.take([0], axis), value.shape), equal_nan=_real(value)):
-                yield f"{name}: {owner} is not the same along axis {axis}"
+                yield f"{name}: {owner} isn't the same along axis {axis}"
         if owner.index is not None:
             counted = np.arange(value.shape[owner.index]).reshape([-1] + [1] * (value.ndim - owner.index - 1))
             if not np.array_equal(value, np.broadcast_to(counted, value.shape)):

@@ -1,8 +1,10 @@
 """Hold the scan, and other scanners, against the bad files of the tests and against models without harm.
 
-Usage: python benchmarks/scan.py --peers FOLDER. FOLDER holds a virtual environment for each of the others, made by
-``python3 -m venv FOLDER/picklescan && FOLDER/picklescan/bin/pip install picklescan`` and so on, of modelscan with its
-extras, ``modelscan[tensorflow,h5py]``. Writes scan.md, and scan.json, in which what was measured before stays.
+Usage: python benchmarks/scan.py --peers FOLDER, or --corpus FOLDER ... The first folder holds a virtual environment for
+each of the others, made by ``python3 -m venv FOLDER/picklescan && FOLDER/picklescan/bin/pip install picklescan`` and so
+on, of modelscan with its extras, ``modelscan[tensorflow,h5py]``. The folders of a corpus hold models without harm, such
+as benchmarks/corpus.py and benchmarks/keras_corpus.py export, which this program alone scans. Writes scan.md, and
+scan.json, in which what was measured before stays.
 """
 
 from __future__ import annotations
@@ -116,6 +118,25 @@ def clean(folder: Path) -> dict[str, str]:
     return kinds
 
 
+FORMATS = {".pt2": "`.pt2`", ".onnx": "ONNX", ".pt": "TorchScript", ".keras": "`.keras`", "": "SavedModel"}
+
+
+def corpus(folders: list[Path]) -> dict[str, Any]:
+    """How many models of each format lie in these folders, and those in which the scan finds an error."""
+    counts: Counter[str] = Counter()
+    alarms: list[str] = []
+    left: list[str] = []
+    for path in sorted(one for folder in folders for one in folder.iterdir()):
+        kind = FORMATS.get("" if path.is_dir() else path.suffix)
+        if kind is None:
+            continue
+        counts[kind] += 1
+        report = scan(path)
+        alarms += [f"{path.name}: {one.rule}" for one in report.findings if one.severity == "error"]
+        left += [f"{path.name}: {report.inconclusive[0]}"] if report.verdict == "inconclusive" else []
+    return {"files": dict(counts), "alarms": alarms, "inconclusive": left, "measured": date.today().isoformat()}
+
+
 def ours(folder: Path, kinds: dict[str, str]) -> set[str]:
     """The cases of which this program's scan finds an error."""
     found = set()
@@ -194,15 +215,36 @@ def page(kept: dict[str, Any]) -> str:
             lines.append(f"| {title}: {kind} | {count} | " + " | ".join(map(str, numbers)) + " |")
         sums = [sum(kept["tools"][name][what].values()) for name in tools]
         lines.append(f"| **{title}: {whole}** | {sum(files.values())} | " + " | ".join(map(str, sums)) + " |")
+    if "corpus" in kept:
+        files, told = kept["corpus"]["files"], kept["corpus"]["alarms"]
+        blank = " |" * len(tools[1:])
+        for kind, count in sorted(files.items()):
+            some = sum(FORMATS.get(Path(one.partition(":")[0]).suffix, FORMATS[""]) == kind for one in told)
+            lines.append(f"| alarms on: third-party architectures, {kind} | {count} | {some} |{blank}")
+        lines.append(f"| **alarms on: all third-party architectures** | {sum(files.values())} | {len(told)} |{blank}")
     missed, alarms = (", ".join(kept[what]) or "none" for what in ("missed", "alarms"))
+    if "corpus" in kept:
+        known = kept["corpus"]
+        lines += [
+            "",
+            f"The third-party architectures are those of `proof.md`, scanned on {known['measured']} by this program",
+            f"alone. Alarms: {'; '.join(known['alarms']) or 'none'}. Inconclusive: {len(known['inconclusive'])}",
+            "archives with layers of keras-hub and keras-cv-attention-models, which are not in the file (KMR506).",
+        ]
     return "\n".join([*lines, "", f"Missed by `{OURS}`: {missed}. Its alarms: {alarms}."]) + "\n"
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--peers", type=Path, required=True)
+    parser.add_argument("--peers", type=Path)
+    parser.add_argument("--corpus", type=Path, nargs="+", default=[])
     parser.add_argument("--tool", action="append", choices=[OURS, *PEERS], help="measure only these; the others stay")
     arguments = parser.parse_args()
-    results = measured(arguments.peers.absolute(), arguments.tool or [OURS, *PEERS])
+    if arguments.peers:
+        results = measured(arguments.peers.absolute(), arguments.tool or [OURS, *PEERS])
+    else:
+        results = json.loads(KEPT.read_text())
+    if arguments.corpus:
+        results["corpus"] = corpus(arguments.corpus)
     KEPT.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     (HERE / "scan.md").write_text(page(results), encoding="utf-8")

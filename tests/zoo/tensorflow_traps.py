@@ -451,3 +451,21 @@ def a_sum_over_what_is_spread(x):
         return i + 1, h + tf.reduce_mean(spread, 0)
 
     return tf.while_loop(lambda i, h: i < 4, step, (0, x))[1]
+
+
+# Sizes held as floats
+
+
+@case("proven", shape=(None, 4))
+def steps_counted_in_floats(x):
+    return x * tf.cos(tf.range(tf.cast(tf.shape(x)[1], tf.float32))[:, None] * 0.5)
+
+
+@case("unknown", at="AddV2")
+def samples_counted_in_floats(x):
+    return x + tf.range(tf.cast(_batch(x), tf.float32))[:, None]
+
+
+@case("unknown", at="Mul", shape=(None, 4))
+def steps_counted_in_halves(x):
+    return x * tf.range(tf.cast(tf.shape(x)[1], tf.float32) / 2.0, delta=0.5)[:, None]

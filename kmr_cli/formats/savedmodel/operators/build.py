@@ -17,7 +17,7 @@ from kmr_cli.formats.savedmodel.operators.contents import folded
 from kmr_cli.formats.savedmodel.operators.control import Control
 from kmr_cli.formats.savedmodel.operators.known import Content, Known
 from kmr_cli.formats.savedmodel.operators.shapes import inferred
-from kmr_cli.formats.savedmodel.operators.stored import constant
+from kmr_cli.formats.savedmodel.operators.stored import constant, whole_float
 from kmr_cli.formats.savedmodel.operators.use import Use
 from kmr_cli.proof import graph as neutral
 from kmr_cli.proof.graph import Argument, Ref
@@ -107,6 +107,10 @@ class Builder:
             self.known.bounds[outputs[0]] = bound
         if size is not None:
             self.known.several[outputs[0]] = size
+        if use.op == "Cast" and dtypes.name(use.integer("DstT")) in ("float32", "float64"):
+            cast = self.known.contents.get(use.inputs[0])
+            if cast is not None and cast.shape == ():
+                self.known.floats[outputs[0]] = cast.item()
         if use.op == "Range":
             start, _, step = (self.known.contents.get(name) for name in use.inputs)
             if start is not None and step is not None and (start.item(), step.item()) == (0, 1):
@@ -135,6 +139,9 @@ class Builder:
         value = node.attr("value")
         shape, content, same = constant(value.tensor) if value is not None else (None, None, False)
         self.known.shapes[name] = shape
+        number = whole_float(value.tensor) if value is not None and shape == () else None
+        if number is not None:
+            self.known.floats[name] = number
         if content is not None and shape is not None:
             return [self._told(name, content, layer, call)]
         return [neutral.Operator(node.name, "tensorflow.Const", (("same", int(same)),), (name,), layer, call)]

@@ -47,6 +47,7 @@ class Known:
         bounds: least and largest value of a number, whatever the samples hold.
         several: conditions that are true where this size is above 1.
         counting: values that are 0, 1, 2 …
+        floats: single whole numbers that are held as floats.
     """
 
     ranges: dict[str, Range]
@@ -58,6 +59,7 @@ class Known:
     bounds: dict[str, tuple[int | None, int | None]] = field(default_factory=dict)
     several: dict[str, Size] = field(default_factory=dict)
     counting: set[str] = field(default_factory=set)
+    floats: dict[str, Size] = field(default_factory=dict)
 
     def origin(self, name: str) -> str:
         """The value behind names that only pass it on."""
@@ -67,7 +69,7 @@ class Known:
 
     def forget(self, name: str) -> None:
         """A value is made anew, as in a further look at a loop."""
-        for one in (self.shapes, self.contents, self.lists, self.same, self.bounds, self.several):
+        for one in (self.shapes, self.contents, self.lists, self.same, self.bounds, self.several, self.floats):
             one.pop(name, None)
         self.counting.discard(name)
 

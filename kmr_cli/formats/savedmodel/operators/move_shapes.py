@@ -7,7 +7,18 @@ from collections.abc import Callable, Sequence
 from kmr_cli.formats.savedmodel.describe import dtypes
 from kmr_cli.formats.savedmodel.operators.use import Use, front
 from kmr_cli.proof.primitives.cuts import Cuts, lengths
-from kmr_cli.proof.sizes import Shape, Size, UntoldError, at_least, filled, floor_quotient, larger, quotient, squeezed
+from kmr_cli.proof.sizes import (
+    Shape,
+    Size,
+    UntoldError,
+    any_of_batch,
+    at_least,
+    filled,
+    floor_quotient,
+    larger,
+    quotient,
+    squeezed,
+)
 
 Shapes = Sequence["Shape | None"]
 
@@ -180,13 +191,23 @@ def _one_hot(use: Use) -> Shapes:
 
 
 def _range(use: Use) -> Shapes:
-    start, limit, step = (use.number(place) for place in range(3))
+    start, limit, step = (_number(use, place) for place in range(3))
     if not isinstance(step, int) or step == 0:
         raise UntoldError
     span = limit - start if step > 0 else start - limit
     if not at_least(span, 0, use.known.ranges):
         span = larger(span, 0, use.known.ranges)
     return ((floor_quotient(span + (abs(step) - 1), abs(step)),),)
+
+
+def _number(use: Use, place: int) -> Size:
+    """Held as a whole number, or as a float; then it must not be the number of samples, which may be any."""
+    found = use.known.floats.get(use.known.origin(use.inputs[place]))
+    if found is None:
+        return use.number(place)
+    if any_of_batch((found,)):
+        raise UntoldError
+    return found
 
 
 def _spaced(use: Use) -> Shapes:

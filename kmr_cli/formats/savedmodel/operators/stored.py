@@ -48,3 +48,22 @@ def constant(raw: bytes) -> tuple[tuple[int, ...] | None, Content | None, bool]:
     found = np.empty(count, object)
     found[:] = [int(one) for one in listed]
     return fixed, found.reshape(fixed), same
+
+
+def whole_float(raw: bytes) -> int | None:
+    """The only number of a TensorProto of float32 or float64, where it is whole and small; None for everything else."""
+    try:
+        message = messages.TensorProto.FromString(raw)
+    except DecodeError:
+        return None
+    name = dtypes.name(message.dtype)
+    if name not in ("float32", "float64") or shape_of(message.tensor_shape) != ():
+        return None
+    found = [*message.float_val, *message.double_val]
+    if message.tensor_content and len(message.tensor_content) == np.dtype(name).itemsize:
+        found = np.frombuffer(message.tensor_content, name).tolist()
+    number = found[0] if len(found) == 1 else 0.0 if not found and not message.tensor_content else math.nan
+    return int(number) if abs(number) < _MOST_WHOLE and number == int(number) else None
+
+
+_MOST_WHOLE = 1 << 20
