@@ -132,7 +132,8 @@ def corpus(folders: list[Path]) -> dict[str, Any]:
             continue
         counts[kind] += 1
         report = scan(path)
-        alarms += [f"{path.name}: {one.rule}" for one in report.findings if one.severity == "error"]
+        errors = dict.fromkeys(f"{one.rule}, {one.message}" for one in report.findings if one.severity == "error")
+        alarms += [f"{path.name}: {'; '.join(errors)}"] if errors else []
         left += [f"{path.name}: {report.inconclusive[0]}"] if report.verdict == "inconclusive" else []
     return {"files": dict(counts), "alarms": alarms, "inconclusive": left, "measured": date.today().isoformat()}
 
