@@ -75,6 +75,13 @@ class OneApart(Base):
         return x if x.size(0) == 1 else self.layer(x)
 
 
+class ByAxes(Base):
+    """It asks how many axes are left, which takes no operator that a proof would see."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x) if x.squeeze(0).dim() == x.dim() else x
+
+
 class AllButOne(Base):
     def forward(self, x: Tensor) -> Tensor:
         return self.layer(x) + x[: x.size(0) - 1].sum()
@@ -147,7 +154,7 @@ def test_its_clean_kin_is_proven(code):
     assert proof.proven, [str(claim.reason) for claim in proof.claims]
 
 
-@pytest.mark.parametrize("kind", [Squeezes, OneApart, AllButOne])
+@pytest.mark.parametrize("kind", [Squeezes, OneApart, ByAxes, AllButOne])
 def test_one_sample_is_not_claimed_where_it_goes_another_way(kind):
     """The axis of samples goes away, the code asks, or the rest of the batch is empty: an export never sees that."""
     proof = prove(graph_of(torch.jit.script(kind())))
