@@ -62,3 +62,30 @@ def test_a_busy_machine_is_measured_by_cpu_time(bench):
     sides = iter([busy, idle, idle, idle])
     found = processes.alternate(lambda: next(sides), lambda: quick, pairs=3)
     assert (found.ratio, found.by_cpu, found.pairs) == (2.0, False, 3)
+
+
+def test_the_share_of_inconclusive_models_is_that_of_those_that_could_pass(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    monkeypatch.delitem(sys.modules, "inconclusive", raising=False)
+    import inconclusive
+
+    def line(name, verdict, why=(), group=inconclusive.OURS, basis="evidence"):
+        return {"group": group, "name": name, "verdict": verdict, "basis": basis, "why": list(why), "seconds": 1.0}
+
+    page = inconclusive.page(
+        [
+            line("a.pt", "pass", basis="proof"),
+            line("b.pt", "pass"),
+            line("c.pt", "inconclusive", ["no sample ever showed in it"]),
+            line("d.pt", "fail", ["KMR101 at norm"], inconclusive.CORPUS),
+            line("e.pt", "error", ["it took longer"], inconclusive.CORPUS),
+        ]
+    )
+    assert "| `sample_models` | 3 | 1 | 1 | 1 | 33.3% | 0 | 0 |" in page
+    assert "| third-party architectures | 2 | 0 | 0 | 0 |  | 1 | 1 |" in page
+    assert "| **all** | 5 | 1 | 1 | 1 | 33.3% | 1 | 1 |" in page
+    assert "- `sample_models`, c.pt: no sample ever showed in it." in page
+    assert "- `tests/zoo`, clean ([detection.md](detection.md), " in page
+    names = {path.name for _, path, _ in inconclusive.files(None)}
+    assert {"digits.onnx", "digits_savedmodel", "windows.pt2"} <= names
+    sys.modules.pop("inconclusive", None)
