@@ -123,6 +123,8 @@ def page(lines: list[Line]) -> str:
         f"| --- |{' ---: |' * 7}",
         *(_row(group, [line for line in lines if line["group"] == group]) for group in (OURS, CORPUS)),
         _row("**all**", lines),
+        "",
+        f"Of the third-party architectures, those files of up to {RUN / 1e6:.0f} MB that were checked so far.",
     ]
     for title, verdict in (("Inconclusive", "inconclusive"), ("Failed", "fail"), ("Not checked", "error")):
         some = [line for line in lines if line["verdict"] == verdict]
