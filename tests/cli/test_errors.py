@@ -120,7 +120,7 @@ class TestBeforeAnyFramework:
         text = error_of(sample(kmr, KERAS, "--input", BATCH, "-o", tmp_path / "none" / "o.npz", **no_frameworks))
         assert "there isn't a folder" in text
         text = error_of(sample(kmr, KERAS, "--input", BATCH, "-o", tmp_path / "o.txt", **no_frameworks))
-        assert "end it in .json, .html, .npy, .npz, .h5 or .hdf5" in text
+        assert "end it in .json, .html, .npy, .npz, .h5, .hdf5 or .png" in text
 
     def test_call_that_never_happens(self, kmr, no_frameworks):
         text = error_of(sample(kmr, KERAS, "--input", BATCH, "--call", "1", **no_frameworks))
