@@ -17,6 +17,7 @@ from kmr_cli.formats import detect
 from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.formats.keras.describe.config import Argument, LayerConfig, TensorRef
 from kmr_cli.formats.keras.describe.origins import call_inputs
+from kmr_cli.formats.keras.describe.running_order import calls_in_order
 from kmr_cli.render.contents import Listing
 from kmr_cli.render.documents import json as document
 from kmr_cli.render.screen.layers import show_layers
@@ -124,3 +125,14 @@ def test_screen_and_json_say_it():
     console = Console(file=io.StringIO(), width=100)
     show_layers(console, info, info.layers)
     assert "(batch, 4) 2 calls: left; right" in console.file.getvalue()
+
+
+def test_calls_of_a_model_inside_count_from_one_where_they_are_outputs():
+    """The last output that the calls lead to comes first."""
+    inner = functional([layer("deep", [TensorRef("x", 0, 0)])], ("x",))
+    inner.name, inner.calls = "inner", layer("", [TensorRef("a", 0, 0)], [TensorRef("b", 0, 0)]).calls
+    for outputs, order in (((1, 2), [1, 0]), ((2, 1), [0, 1])):
+        model = functional([layer("a"), layer("b"), inner], ("a", "b"))
+        model.outputs = [TensorRef("inner", number, 0) for number in outputs]
+        assert calls_in_order(model)["inner"] == order
+        assert call_inputs(model)["inner"] == tuple((("a",), ("b",))[number] for number in order)

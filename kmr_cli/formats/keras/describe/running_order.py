@@ -25,7 +25,7 @@ def calls_in_order(model: LayerConfig) -> dict[str, list[int]]:
         for layer in model.layers or ()
         for number, arguments in enumerate(layer.calls)
     }
-    order = list(_towards_outputs([(ref.layer, ref.node) for ref in leaves(model.outputs)], parents))
+    order = list(_towards_outputs(list(_outputs(model)), parents))
     reached = set(order)
     depths: dict[Node, int] = {}
     of_layers: dict[str, int] = {}
@@ -42,6 +42,15 @@ def calls_in_order(model: LayerConfig) -> dict[str, list[int]]:
         if (name, number) not in reached:
             found[name].append(number)
     return found
+
+
+def _outputs(model: LayerConfig) -> Iterator[Node]:
+    """The calls that give the outputs. Those of a model inside count from 1 here: it was called when it was made."""
+    layers = {layer.name: layer for layer in model.layers or ()}
+    for ref in leaves(model.outputs):
+        layer = layers.get(ref.layer)
+        from_one = layer is not None and (layer.functional or ref.node >= len(layer.calls))
+        yield ref.layer, max(ref.node - 1, 0) if from_one else ref.node
 
 
 def _towards_outputs(outputs: list[Node], parents: Mapping[Node, list[Node]]) -> Iterator[Node]:
