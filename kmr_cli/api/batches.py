@@ -11,13 +11,13 @@ import numpy as np
 from kmr_cli.api.opened import Opened
 from kmr_cli.batch.fit import GivenInput, fit
 from kmr_cli.batch.from_function import from_function
-from kmr_cli.batch.given import batch_size, from_arrays, read_files
+from kmr_cli.batch.given import batch_size, from_arrays, read_files, try_apart
 from kmr_cli.batch.request import BatchRequest
 from kmr_cli.batch.synthetic import CHECKED, choose_batch_size, synthesize
 from kmr_cli.batch.words import count_samples
 from kmr_cli.config.arguments import refuse_size_and_seed
 from kmr_cli.config.samples import Index, least_size, resolve_index
-from kmr_cli.errors import BatchError
+from kmr_cli.errors import BatchError, LimitError, ModelRunError
 from kmr_cli.evidence.passes import SINGLY
 from kmr_cli.formats.facts import channels_first, without_inputs
 
@@ -127,6 +127,16 @@ def _given(opened: Opened, asked: BatchRequest) -> list[GivenInput]:
         return from_function(asked.function)
     if not asked.files:
         return from_arrays(asked.data)
+    for path in dict.fromkeys(try_apart(asked.files)):
+        try:
+            opened.run_apart("try_data", {"path": str(path), "files": asked.files, "rows": asked.reading.rows})
+        except LimitError as exc:
+            again = "copy the file, or write it, again; or raise --timeout or --memory"
+            raise LimitError(f"{path}: reading it took too long, or too much memory", again) from exc
+        except ModelRunError as exc:
+            raise BatchError(
+                f"{path}: damaged: the library that reads it crashed", "copy the file, or write it, again"
+            ) from exc
     return read_files(asked.files, asked.reading, channels_first=channels_first(opened.info.format))
 
 

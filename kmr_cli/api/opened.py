@@ -66,6 +66,21 @@ class Opened:
         self._refuse_changed()
         return found
 
+    def run_apart(self, task: str, arguments: dict[str, Any]) -> Any:
+        """Carry out a task on something else, in a child of its own that has the same limits.
+
+        Raises:
+            KmrError: as the task raised it, or the model is closed.
+        """
+        with self._lock:
+            if self._place is None:
+                raise KmrError("the model is closed", "open it again with open_model(...)")
+            place = self._place.another()
+        try:
+            return place.run(task, arguments, self.report)
+        finally:
+            place.close()
+
     def _refuse_changed(self) -> None:
         if self._seen is not None:
             self._seen.refuse_changed()

@@ -53,6 +53,29 @@ def read_files(
     return given
 
 
+def try_apart(arguments: Iterable[str]) -> list[Path]:
+    """The files among these that :func:`attempt` is for, in a process that can be ended.
+
+    Raises:
+        BatchError: as :func:`read_files`.
+    """
+    places = [parse(argument).path for argument in arguments]
+    return [place for place in places if _kind_of(place) == "hdf5"]
+
+
+def attempt(arguments: Iterable[str], place: Path, reading: Reading) -> None:
+    """Read what these arguments want of a file, and forget it.
+
+    Raises:
+        BatchError: as :func:`read_files`.
+    """
+    from kmr_cli.batch.files import hdf5
+
+    for source in map(parse, arguments):
+        if source.path == place:
+            hdf5.attempt(source, reading)
+
+
 def _kind_of(path: Path) -> str:
     """What reads a file; a folder stands for the images in it."""
     refuse_no_file(path)

@@ -31,6 +31,9 @@ class Place(Protocol):
     def rest(self) -> None:
         """Give back what can be had again when the next task comes: a process and its memory."""
 
+    def another(self) -> Apart:
+        """A place beside this one, with the same limits where this one has any."""
+
     def close(self) -> None:
         """Free the model. The place is unusable afterwards."""
 
@@ -47,6 +50,10 @@ class Here:
 
     def rest(self) -> None:
         """Nothing: a live object is held by whoever gave it."""
+
+    def another(self) -> Apart:
+        """See :class:`Place`."""
+        return Apart(fork=True, debug=False)
 
     def close(self) -> None:
         """See :class:`Place`."""
@@ -101,6 +108,10 @@ class Apart:
             self._child = None
 
     close = rest
+
+    def another(self) -> Apart:
+        """See :class:`Place`."""
+        return Apart(fork=self._fork, debug=self._debug, limits=self._limits)
 
     def _start(self) -> Child:
         if self._fork and can_fork():

@@ -59,6 +59,7 @@ TASKS = {
     "describe": Task("kmr_cli.process.describe:describe", lambda: records.ModelInfo, reading_time),
     "prove": Task("kmr_cli.process.prove:prove", lambda: records.StructuralProof, reading_time),
     "scan": Task("kmr_cli.process.scan:scan", lambda: records.ScanReport, reading_time),
+    "try_data": Task("kmr_cli.process.data:try_data", lambda: bool, reading_time),
     "inputs": Task("kmr_cli.process.work:inputs", lambda: tuple[records.TensorSpec, ...]),
     "sample": Task("kmr_cli.process.work:sample", lambda: tuple[records.Record, ...]),
     "snapshot": Task("kmr_cli.process.work:snapshot", lambda: tuple[tuple[records.TapSketch, ...], tuple[str, ...]]),

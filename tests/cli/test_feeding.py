@@ -1,9 +1,11 @@
 """``--rows``, ``--scale``, ``--input-from`` and the rest at the command, in Python, in pytest, in a project."""
 
+import gzip
 import hashlib
 import json
 import shutil
 import subprocess
+from pathlib import Path
 
 import jsonschema
 import numpy as np
@@ -211,3 +213,25 @@ def test_in_pytest(tmp_path, folder):
     )
     run = python("-m", "pytest", "-p", "no:cacheprovider", "-q", "test_it.py", cwd=tmp_path)
     assert run.returncode == 0, run.stdout
+
+
+@pytest.mark.parametrize(
+    ("place", "with_", "problem"),
+    [
+        (6383, b"\0\0", "reading it took too long"),
+        (5025, b"\xff", "the library that reads it crashed"),
+    ],
+)
+def test_damage_that_libhdf5_does_not_survive_ends_a_child_alone(tmp_path, place, with_, problem):
+    # Written by h5py 3.14: twelve groups, each with a compressed data set. A later release may read what this damages.
+    content = bytearray(gzip.decompress((Path(__file__).parent / "chunked.h5.gz").read_bytes()))
+    content[place : place + len(with_)] = with_
+    (tmp_path / "data.h5").write_bytes(content)
+    run = command(
+        ["sample", MODEL, "--layer", "conv2", "--index", 0, "--input", tmp_path / "data.h5", "--timeout", 2],
+        cwd=tmp_path,
+    )
+    assert run.returncode in (2, 4)
+    assert f"error: {tmp_path / 'data.h5'}" in run.stderr
+    assert any(words in run.stderr for words in (problem, "cannot be read", "damaged", "holds")), run.stderr
+    assert "Traceback" not in run.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import h5py
@@ -23,6 +24,31 @@ def read(source: Source, reading: Reading) -> list[GivenInput]:
     Raises:
         BatchError: a damaged file, or no such data set.
     """
+    keys = _keys(source)
+    several = len(keys) > 1
+    return [
+        GivenInput(
+            source.name or one, source.label(one), _Maker(source, one, reading),
+            container=several and source.name is None,
+        )
+        for one in keys
+    ]  # fmt: skip
+
+
+def attempt(source: Source, reading: Reading) -> None:
+    """Read all that an input could take, and forget it.
+
+    libhdf5 never comes back from some damaged files: a process that can be ended tries first.
+
+    Raises:
+        BatchError: as :func:`read`.
+    """
+    for key in _keys(source):
+        with suppress(BatchError):  # which is told if an input takes it
+            _Maker(source, key, reading).values()
+
+
+def _keys(source: Source) -> list[str]:
     names: list[str] = []
 
     def visit(name: str, thing: Any) -> None:
@@ -35,15 +61,7 @@ def read(source: Source, reading: Reading) -> list[GivenInput]:
     except _UNREADABLE as exc:
         raise BatchError(f"{source.path}: damaged, or no HDF5 file ({_line(exc)})") from exc
     key = None if source.key is None else source.key.strip("/")
-    keys = source._replace(key=key).choose(names, "dataset")
-    several = len(keys) > 1
-    return [
-        GivenInput(
-            source.name or one, source.label(one), _Maker(source, one, reading),
-            container=several and source.name is None,
-        )
-        for one in keys
-    ]  # fmt: skip
+    return source._replace(key=key).choose(names, "dataset")
 
 
 class _Maker:
@@ -53,6 +71,9 @@ class _Maker:
         self._source, self._key, self._reading = source, key, reading
 
     def __call__(self, spec: TensorSpec, notice: Notice) -> np.ndarray:  # noqa: ARG002  # part of what an input is made by
+        return self.values()
+
+    def values(self) -> np.ndarray:
         label = self._source.label(self._key)
         try:
             with h5py.File(self._source.path, "r") as file:
