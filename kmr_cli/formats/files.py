@@ -43,8 +43,8 @@ class Seen:
 
     def __init__(self, path: Path, beside: Iterable[str] = ()) -> None:
         self._path, self._beside = path, tuple(beside)
-        for one in self._files().values():
-            _refuse_endless(one)
+        for name, one in self._files().items():
+            _refuse_endless(one, str(path) if one == path else f"{path}: {name}")
         self._marks = self._now()
 
     def refuse_changed(self) -> None:
@@ -79,19 +79,17 @@ def _mark(path: Path) -> tuple[int, ...] | None:
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
-def _refuse_endless(path: Path) -> None:
+def _refuse_endless(path: Path, shown: str) -> None:
     """Refuse a pipe, a device, and a large file that takes next to nothing on the disk: reading them takes for ever."""
     try:
         found = path.stat()
     except OSError:
         return
     if not stat.S_ISREG(found.st_mode):
-        raise ModelFileError(
-            f"{path}: neither a regular file nor a folder, in the place of one", "copy or save the model again"
-        )
+        raise ModelFileError(f"{shown}: neither a regular file nor a directory", "copy or save the model again")
     stored = found.st_blocks * 512  # some file systems say 0 of every file
     if found.st_size > _LARGE and 0 < stored < found.st_size // _LEAST_STORED:
         raise ModelFileError(
-            f"{path}: it claims {found.st_size:,} bytes and takes {stored:,} on the disk: the rest is a hole",
+            f"{shown}: it claims {found.st_size:,} bytes and takes {stored:,} on the disk: the rest is a hole",
             "copy or save the model again",
         )
