@@ -7,9 +7,11 @@ import unicodedata
 from urllib.parse import quote
 
 _LONGEST = 200
-_COMMAND = re.compile(r"##|(?<!\S)::|(?<=\S{60})::")
-"""What a log of CI takes for a command of its own: ``::set-output …`` (GitHub) where a line begins, as a name may, and
-where a long word is folded; ``##[set-output …]`` and ``##vso[…]`` (Azure) wherever they stand."""
+_COMMAND = re.compile(r"##|(?<!\S)::")
+_COMMAND_IF_FOLDED = re.compile(r"##|(?<!\S)::|(?<=\S{60})::")
+"""What a log of CI takes for a command of its own: ``##[set-output …]`` and ``##vso[…]`` (Azure) wherever they stand;
+``::set-output …::`` (GitHub) where a line begins, as a name may, and where a long word is folded. The latter takes a
+second ``::``, which ids of tests lack."""
 
 
 def for_terminal(text: str, longest: int = _LONGEST) -> str:
@@ -21,7 +23,8 @@ def for_terminal(text: str, longest: int = _LONGEST) -> str:
     if not (text.isascii() and text.isprintable()):
         shown = "".join(character if _printable(character) else _spelled(character) for character in text)
     if "::" in shown or "##" in shown:
-        shown = _COMMAND.sub(lambda found: f"{found[0][0]}\\x{ord(found[0][0]):02x}", shown)
+        commands = _COMMAND_IF_FOLDED if shown.count("::") > 1 else _COMMAND
+        shown = commands.sub(lambda found: f"{found[0][0]}\\x{ord(found[0][0]):02x}", shown)
     if len(shown) > longest:
         half = (longest - 1) // 2
         shown = f"{shown[:half]}…{shown[-half:]}"
