@@ -9,7 +9,7 @@ from kmr_cli.formats import exported
 from kmr_cli.formats.interface import OpenOptions, Taps
 
 FOLDER = Path(__file__).parents[2] / "zoo" / "pt2"
-RELEASES = ("2.5.0", "2.6.0", "2.7.1", "2.9.1", "2.11.0", "2.12.1")
+RELEASES = ("2.5.0", "2.6.0", "2.7.1", "2.8.0", "2.9.1", "2.11.0", "2.12.1")
 NAMES = ("branching", "counting", "digits", "nested", "reader")
 OPTIONS = OpenOptions()
 
