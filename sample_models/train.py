@@ -64,6 +64,7 @@ with silenced():
     import keras2_networks
     import keras_networks
     import torch_networks
+    from torch_twins import twin_of
 
 Predict = Callable[[dict[str, np.ndarray]], np.ndarray]
 ENDINGS = (".keras", ".h5", ".pt", ".pt2", ".onnx", ".npz", "_savedmodel", "snapshots")
@@ -142,19 +143,23 @@ def train_pair(folder: Path) -> list[Written]:
     """Two inputs, a nested model, and layers that run twice."""
     split = pairs()
     save_batch(folder / "pair.npz", split.held_out)
-    return [write_keras(folder / "pair.keras", keras_networks.pair, split, epochs=12, floor=0.95)]
+    archive = write_keras(folder / "pair.keras", keras_networks.pair, split, epochs=12, floor=0.95)
+    return [archive, *write_twins(archive.path, split.held_out, 0.95)]
 
 
 def train_sequence(folder: Path) -> list[Written]:
     """Embedding, mask and LSTM."""
     split = sequences()
     save_batch(folder / "sequence.npz", split.held_out)
-    return [write_keras(folder / "sequence.keras", keras_networks.sequence, split, epochs=60, floor=0.90)]
+    archive = write_keras(folder / "sequence.keras", keras_networks.sequence, split, epochs=60, floor=0.90)
+    return [archive, *write_twins(archive.path, split.held_out, 0.90)]
 
 
 def train_transformer(folder: Path) -> list[Written]:
     """A transformer block."""
-    return [write_keras(folder / "transformer.keras", keras_networks.transformer, digits(), epochs=60, floor=0.95)]
+    split = digits()
+    archive = write_keras(folder / "transformer.keras", keras_networks.transformer, split, epochs=60, floor=0.95)
+    return [archive, *write_twins(archive.path, split.held_out, 0.95)]
 
 
 def train_windows(folder: Path) -> list[Written]:
@@ -292,10 +297,21 @@ def write_torchscript(path: Path, program: Any, held_out: Samples, floor: float)
     return Written(path, demand(path, measured, floor), sum(one.numel() for one in program.parameters()))
 
 
+def write_twins(archive: Path, held_out: Samples, floor: float) -> list[Written]:
+    """The weights of a Keras archive in a PyTorch network, exported and as ONNX, beside it."""
+    weights = {one.path: np.asarray(one) for one in keras.models.load_model(archive).weights}
+    model = twin_of(archive.stem, weights)
+    return [
+        write_exported(archive.with_suffix(".pt2"), model, held_out, floor),
+        write_onnx(archive.with_suffix(".onnx"), model, held_out, floor, output="probabilities"),
+    ]
+
+
 def write_exported(path: Path, model: torch.nn.Module, held_out: Samples, floor: float) -> Written:
     """Export for batches of any size, and measure what was written. Where the source stood is nobody's business."""
-    dims = ({0: torch.export.Dim("batch")},)
-    program = torch.export.export(model.eval(), (torch.zeros(4, 8, 8, 1),), dynamic_shapes=dims)
+    example = blank_batch(held_out, 4)
+    free = ({0: torch.export.Dim("batch")},) * len(example)
+    program = torch.export.export(model.eval(), example, dynamic_shapes=free)
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)
     torch.export.save(program, path)
@@ -303,12 +319,15 @@ def write_exported(path: Path, model: torch.nn.Module, held_out: Samples, floor:
     return Written(path, demand(path, measured, floor), sum(one.numel() for one in model.parameters()))
 
 
-def write_onnx(path: Path, model: torch.nn.Module, held_out: Samples, floor: float) -> Written:
+def write_onnx(
+    path: Path, model: torch.nn.Module, held_out: Samples, floor: float, *, output: str = "scores"
+) -> Written:
     """Export for batches of any size, and measure what was written. Where the source stood is nobody's business."""
-    dims = ({0: torch.export.Dim("batch")},)
+    example = blank_batch(held_out, 2)
+    free = ({0: torch.export.Dim("batch")},) * len(example)
     torch.onnx.export(
-        model, (torch.zeros(2, 8, 8, 1),), path, input_names=["image"], output_names=["scores"],
-        dynamic_shapes=dims, external_data=False, verbose=False,
+        model, example, path, input_names=list(held_out.inputs), output_names=[output],
+        dynamic_shapes=free, external_data=False, verbose=False,
     )  # fmt: skip
     exported = onnx.load(path)
     for node in exported.graph.node:
@@ -317,8 +336,13 @@ def write_onnx(path: Path, model: torch.nn.Module, held_out: Samples, floor: flo
         node.metadata_props.extend(kept)
     onnx.save(exported, path)
     session = onnxruntime.InferenceSession(path)
-    measured = accuracy(lambda inputs: session.run(None, {"image": inputs["image"]})[0], held_out)
+    measured = accuracy(lambda inputs: session.run(None, inputs)[0], held_out)
     return Written(path, demand(path, measured, floor), sum(one.numel() for one in model.parameters()))
+
+
+def blank_batch(samples: Samples, count: int) -> tuple[torch.Tensor, ...]:
+    """As many samples of zeros, which is all that an export needs to see."""
+    return tuple(torch.zeros_like(torch.from_numpy(one)) for one in samples.first(count).inputs.values())
 
 
 def predict_keras(model: Any) -> Predict:

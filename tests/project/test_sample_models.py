@@ -25,12 +25,18 @@ FLOORS = {
     "digits_scripted.pt": 0.97,
     "digits_traced.pt": 0.97,
     "pair.keras": 0.95,
+    "pair.onnx": 0.95,
+    "pair.pt2": 0.95,
     "recommender.keras": 0.95,
     "recommender_savedmodel": 0.95,
     "recommender.h5": 0.95,
     "recommender.pt": 0.95,
     "sequence.keras": 0.90,
+    "sequence.onnx": 0.90,
+    "sequence.pt2": 0.90,
     "transformer.keras": 0.95,
+    "transformer.onnx": 0.95,
+    "transformer.pt2": 0.95,
     "windows.keras": 0.95,
     "windows.onnx": 0.95,
     "windows.pt": 0.95,
@@ -38,15 +44,19 @@ FLOORS = {
 }
 DATA = {
     "pair.keras": "pair",
+    "pair.onnx": "pair",
+    "pair.pt2": "pair",
     "recommender.keras": "recommender",
     "recommender_savedmodel": "recommender",
     "recommender.h5": "recommender",
     "recommender.pt": "recommender",
     "sequence.keras": "sequence",
+    "sequence.onnx": "sequence",
+    "sequence.pt2": "sequence",
 }
 """The .npz of each model; ``digits`` for all that are not here."""
 RECOMMENDERS = ("recommender.keras", "recommender_savedmodel", "recommender.h5", "recommender.pt")
-WIDTHS = {"pair.keras": 1, **dict.fromkeys(RECOMMENDERS, 3)}
+WIDTHS = {**dict.fromkeys(("pair.keras", "pair.onnx", "pair.pt2"), 1), **dict.fromkeys(RECOMMENDERS, 3)}
 """Of each model's first output; 10, for the ten digits, for all that are not here."""
 
 torchscript_is_deprecated = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
@@ -90,14 +100,16 @@ def loaded(name: str) -> Callable[[dict[str, np.ndarray]], list[np.ndarray]]:
 
         def run_exported(inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
             with torch.inference_mode():
-                return [np.asarray(program(torch.from_numpy(inputs["image"])))]
+                wanted = [array for key, array in inputs.items() if key != "label"]
+                return [np.asarray(program(*map(torch.from_numpy, wanted)))]
 
         return run_exported
     if path.suffix == ".onnx":
         import onnxruntime
 
         session = onnxruntime.InferenceSession(path)
-        return lambda inputs: [np.asarray(one) for one in session.run(None, {"image": inputs["image"]})]
+        names = [one.name for one in session.get_inputs()]
+        return lambda inputs: [np.asarray(one) for one in session.run(None, {name: inputs[name] for name in names})]
     if path.suffix == "":
         import tensorflow as tf
 
@@ -212,6 +224,16 @@ def test_images_are_float32_between_0_and_1() -> None:
 def test_the_digits_files_of_keras_hold_one_model(twin: str) -> None:
     batch = batch_of(twin)
     np.testing.assert_allclose(predict(twin, batch), predict("digits.keras", batch), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("ending", ["pt2", "onnx"])
+@pytest.mark.parametrize("name", ["pair", "sequence", "transformer"])
+def test_the_exported_twins_of_a_keras_model_hold_its_weights(name: str, ending: str) -> None:
+    batch = batch_of(f"{name}.keras")
+    for size in (1, 2, 5, 11):
+        part = {key: array[:size] for key, array in batch.items()}
+        twin, archive = predict(f"{name}.{ending}", part), predict(f"{name}.keras", part)
+        np.testing.assert_allclose(twin, archive, rtol=0, atol=1e-5)
 
 
 @torchscript_is_deprecated
