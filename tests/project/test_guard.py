@@ -41,8 +41,7 @@ def test_its_samples_stay_apart_and_it_does_what_it_did(kmr_model, name):
     if name == "pair.onnx":  # onnxruntime's Sigmoid is exactly 0 far below 0, so that one pair's answer stays
         own[0, 0] = False
     assert all((np.array(picture.moved) == own).all() for picture in report.dependence)
-    more = name.startswith("recommender") or name == "pair.onnx"  # two inputs; another try for the answer that stayed
-    assert report.forward_passes <= 8 + 31 + (12 if more else 0)
+    assert report.forward_passes <= 8 + 31 + (12 if name.startswith(("recommender", "pair")) else 0)  # of two inputs
     jsonschema.validate(json.loads(render([of_check(report, name, Run())])), SCHEMA)
     comparison = kmr_model.assert_matches_snapshot(snapshots.place_of(name, FOLDER), batch)
     assert comparison is None or not comparison.by_order  # None: written just now
