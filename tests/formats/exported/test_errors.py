@@ -60,7 +60,7 @@ def test_flipped_bytes_give_one_of_our_errors_or_nothing(good, tmp_path):
     [
         ("models/model.json", b"not json", "model.json' is damaged"),
         ("models/model.json", b"[1, 2]", "does not hold what torch.export writes"),
-        ("models/model.json", b"{}", "the program 'model' is damaged"),
+        ("models/model.json", b"{}", "the program 'model' isn't what torch.export writes: 'graph_module' is missing"),
         ("models/model.json", b"[" * 100_000, "model.json' is damaged"),
         ("weights_config.json", b'{"config": 3}', "does not hold what torch.export writes"),
         ("weights_config.json", b'{"config": {}}', "'mask' is not in the file"),
@@ -72,6 +72,52 @@ def test_damaged_members(good, tmp_path, member, content, message):
         good = zoo.rewritten(good, tmp_path / "a.pt2", lambda name, old: None if "constants_config" in name else old)
     change = lambda name, old: content if name.endswith(member) else old  # noqa: E731
     assert message in refused(zoo.rewritten(good, tmp_path / "m.pt2", change)).message
+
+
+def places(value, place=()):
+    """Where each value of a JSON document is."""
+    yield place
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        yield from places(inner, (*place, key))
+
+
+def test_a_program_with_a_wrong_value_is_refused_in_english(good, tmp_path):
+    """Whatever is put in place of any value: what Python says of our code never stands in the message."""
+    with zipfile.ZipFile(good) as archive:
+        (member,) = [name for name in archive.namelist() if name.endswith("models/model.json")]
+        whole = archive.read(member)
+    said = set()
+    for place in [*places(json.loads(whole))][1::3]:
+        for wrong in (7, "x", []):
+            document = inner = json.loads(whole)
+            for key in place[:-1]:
+                inner = inner[key]
+            inner[place[-1]] = wrong
+            content = json.dumps(document).encode()
+            changed = zoo.rewritten(
+                good, tmp_path / "wrong.pt2", lambda name, old, content=content: content if name == member else old
+            )
+            with contextlib.suppress(ModelFileError):
+                try:
+                    exported.describe(changed, OPTIONS)
+                except ModelFileError as refusal:
+                    said.add(refusal.message.partition(": ")[2])
+                    raise
+    assert any("isn't what torch.export writes: node 0: " in message for message in said)
+    python = (
+        "object",
+        "Error",
+        "expected",
+        "argument",
+        "unpack",
+        "NoneType",
+        "indices",
+        "attribute",
+        "<class",
+        "zip()",
+    )
+    assert [message for message in said if any(word in message for word in python)] == []
 
 
 def entry_of(path, tmp_path, **changes):

@@ -12,6 +12,7 @@ from kmr_cli.formats.common.notes import some
 from kmr_cli.formats.exported.describe import control, operators, reader
 from kmr_cli.formats.exported.describe.archive import Archive
 from kmr_cli.formats.exported.describe.calls import ModuleCall
+from kmr_cli.formats.exported.describe.damage import DAMAGES, reason
 from kmr_cli.formats.exported.describe.interface import BATCH, Interface, interface, spec
 from kmr_cli.formats.exported.describe.modules import Flow, flow
 from kmr_cli.formats.exported.describe.operators import Operator
@@ -56,9 +57,10 @@ def describe_archive(archive: Archive, format_name: str) -> Description:
         program = reader.parse(archive.program)
         outside = interface(program)
         found = flow(program)
-    except (ValueError, KeyError, TypeError, RecursionError) as exc:
+    except DAMAGES as exc:
         raise ModelFileError(
-            f"{archive.path}: the program {archive.name!r} is damaged ({exc})", "export and save the model again"
+            f"{archive.path}: the program {archive.name!r} isn't what torch.export writes: {reason(exc)}",
+            "export and save the model again",
         ) from exc
     weights = _Weights(program, archive)
     listed = operators.of(program) if not found.calls and not found.inner else {}

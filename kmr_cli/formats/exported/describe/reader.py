@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from kmr_cli.formats.exported.describe import sizes
+from kmr_cli.formats.exported.describe.damage import DAMAGES, UnexpectedError, reason
 from kmr_cli.formats.exported.describe.program import (
     Argument,
     Code,
@@ -33,15 +35,8 @@ def parse(document: Mapping[str, Any]) -> Program:
     """Read a program.
 
     Raises:
-        ValueError: it is not what torch.export writes.
+        ValueError, LookupError, TypeError, AttributeError, RecursionError: it is not what torch.export writes.
     """
-    try:
-        return _program(document)
-    except (KeyError, TypeError, AttributeError, IndexError, RecursionError) as exc:
-        raise ValueError(f"{type(exc).__name__}: {exc}") from exc
-
-
-def _program(document: Mapping[str, Any]) -> Program:
     module = document["graph_module"]
     hints: dict[str, int] = {}
     graph = _Reader(hints).graph(module["graph"], 0)
@@ -56,7 +51,7 @@ def _program(document: Mapping[str, Any]) -> Program:
             _output(spec, value) for spec, value in zip(module["signature"]["output_specs"], graph.outputs, strict=True)
         ),
         ranges={
-            name: (limits.get("min_val"), limits.get("max_val"))
+            name: (_limit(limits.get("min_val")), _limit(limits.get("max_val")))
             for name, limits in (document.get("range_constraints") or {}).items()
         },
         writer=_writer(document.get("torch_version")),
@@ -80,7 +75,7 @@ def _single(union: Mapping[str, Any]) -> tuple[str, Any]:
     """The member of a union that is given; newer writers may list the others as null."""
     given = [(kind, value) for kind, value in union.items() if value is not None]
     if len(given) != 1:
-        raise TypeError(f"a choice of {len(given)} members")
+        raise UnexpectedError(f"{len(given)} values where there must be one")
     return given[0]
 
 
@@ -122,20 +117,26 @@ class _Reader:
 
     def graph(self, document: Mapping[str, Any], depth: int) -> Graph:
         if depth > _DEEPEST:
-            raise TypeError(f"graphs that are nested more than {_DEEPEST} deep")
+            raise UnexpectedError(f"graphs that are nested more than {_DEEPEST} deep")
         self._left -= len(document["nodes"])
         if self._left < 0:
-            raise TypeError(f"more than {_MOST_NODES} nodes")
+            raise UnexpectedError(f"more than {_MOST_NODES} nodes")
         return unfolded(
             Graph(
                 inputs=tuple(_argument(value, None) for value in document["inputs"]),
                 outputs=tuple(_argument(value, None) for value in document["outputs"]),
-                nodes=tuple(self._node(number, node, depth) for number, node in enumerate(document["nodes"])),
+                nodes=tuple(self._node_at(number, node, depth) for number, node in enumerate(document["nodes"])),
                 tensors={name: self._meta(meta) for name, meta in document["tensor_values"].items()},
                 numbers={name: self._number(value) for name, value in (document.get("sym_int_values") or {}).items()},
                 expressions={name: self._size(value) for name, value in (document.get("sym_int_values") or {}).items()},
             )
         )
+
+    def _node_at(self, number: int, node: Mapping[str, Any], depth: int) -> Node:
+        try:
+            return self._node(number, node, depth)
+        except DAMAGES as exc:
+            raise UnexpectedError(f"node {number}: {reason(exc)}") from exc
 
     def _node(self, number: int, node: Mapping[str, Any], depth: int) -> Node:
         def graph(document: Mapping[str, Any]) -> SubGraph:
@@ -199,7 +200,13 @@ class _Reader:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{type(value).__name__} where text was expected")
+        raise UnexpectedError(f"{json.dumps(value)[:40]} where there must be text")
+    return value
+
+
+def _limit(value: Any) -> int | None:
+    if value is not None and not isinstance(value, int):
+        raise UnexpectedError(f"{json.dumps(value)[:40]} where a size has its limit")
     return value
 
 
@@ -243,7 +250,7 @@ def _argument(union: Mapping[str, Any], graph: Callable[[Mapping[str, Any]], Sub
     if kind in _PLAIN and isinstance(value, (bool, int, str, list)):
         plain: Argument = value
         return plain
-    raise TypeError(f"an argument of the unknown kind {kind!r}")
+    raise UnexpectedError(f"an argument of the unknown kind {kind!r}")
 
 
 def _refs(value: Any) -> list[Any]:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from kmr_cli.formats.exported.describe.damage import UnexpectedError
+
 _LONGEST = 10_000
 """Characters of one size: no real one comes near it."""
 _LONGEST_NAME = 60
@@ -46,11 +48,11 @@ def parse(text: str) -> Expression:
         ValueError: it is something else.
     """
     if len(text) > _LONGEST:
-        raise ValueError(f"a size of {len(text)} characters")
+        raise UnexpectedError(f"a size of {len(text)} characters")
     try:
         return _build(ast.parse(text, mode="eval").body, 0)
     except (SyntaxError, RecursionError, MemoryError) as exc:
-        raise ValueError(f"not a size: {text[:60]!r}") from exc
+        raise UnexpectedError(f"not a size: {text[:60]!r}") from exc
 
 
 _OPERATORS: dict[type[ast.operator], str] = {
@@ -60,7 +62,7 @@ _OPERATORS: dict[type[ast.operator], str] = {
 
 def _build(node: ast.expr, depth: int) -> Expression:
     if depth > _DEEPEST:
-        raise ValueError("a size that is nested too deeply")
+        raise UnexpectedError("a size that is nested too deeply")
     if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)) and not isinstance(node.value, bool):
         return node.value
     if isinstance(node, ast.Name):
@@ -76,7 +78,7 @@ def _build(node: ast.expr, depth: int) -> Expression:
             return Formula(_OPERATORS[type(node.op)], (left, right))
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
         return _call(node.func.id, node.args, depth)
-    raise ValueError(f"a size may not hold {type(node).__name__}")
+    raise UnexpectedError(f"{ast.unparse(node)[:60]!r} in a size")
 
 
 def _call(name: str, arguments: list[ast.expr], depth: int) -> Expression:
@@ -86,7 +88,7 @@ def _call(name: str, arguments: list[ast.expr], depth: int) -> Expression:
         number = arguments[0].value if arguments and isinstance(arguments[0], ast.Constant) else None
         if isinstance(number, (str, int, float)):
             return float(number)
-        raise ValueError("a number without a value")
+        raise UnexpectedError("a number without a value")
     operands = tuple(_build(argument, depth + 1) for argument in arguments)
     if name == "Integer" and len(operands) == 1 and isinstance(operands[0], int):
         return operands[0]
@@ -96,12 +98,12 @@ def _call(name: str, arguments: list[ast.expr], depth: int) -> Expression:
 def _symbol(name: object) -> Symbol:
     if isinstance(name, str) and name.isidentifier() and name.isascii() and len(name) <= _LONGEST_NAME:
         return Symbol(name)
-    raise ValueError("a symbol without a name")
+    raise UnexpectedError("a symbol without a name")
 
 
 def _power(base: Number, exponent: Number) -> Number:
     if exponent < 0 or abs(exponent) > 64:
-        raise ValueError("an exponent that no size has")
+        raise UnexpectedError("an exponent that no size has")
     return base**exponent
 
 
