@@ -139,13 +139,15 @@ def distance(expected: np.ndarray, after: np.ndarray, beside: np.ndarray | None 
 
 
 def relative(expected: np.ndarray, after: np.ndarray, beside: np.ndarray | None = None) -> float:
-    """The largest difference in terms of the largest value; infinite where NaN or Inf stand at other places.
+    """The largest difference in terms of the largest value; infinite where NaN or Inf stand elsewhere, or text differs.
 
     Args:
         expected: what a tensor should hold.
         after: what it holds, of the same shape.
         beside: as in :func:`distance`.
     """
+    if expected.dtype.kind in "SUO":
+        return float("inf") if changed(expected, after).any() else 0.0
     wide = np.complex128 if expected.dtype.kind == "c" else np.float64
     first, second = expected.astype(wide), after.astype(wide)
     finite = np.isfinite(first)

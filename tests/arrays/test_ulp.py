@@ -4,7 +4,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from kmr_cli.arrays.ulp import FAR, distance, fraction_bits, scaled_distance, ulp_distance, unit_at
+from kmr_cli.arrays.ulp import FAR, distance, fraction_bits, relative, scaled_distance, ulp_distance, unit_at
 from kmr_cli.batch import stress
 from kmr_cli.config.tolerance import Tolerance, Tolerances
 from kmr_cli.records import TensorSpec
@@ -94,3 +94,8 @@ def test_what_has_no_fraction_is_far_apart(name):
     if name != "V4":
         before, after = np.array([0, 1]).astype(name), np.array([0, 0]).astype(name)
         assert ulp_distance(before, after).tolist() == [0, FAR]
+
+
+def test_text_is_the_same_or_infinitely_far():
+    low, high = np.array(b"low", object), np.array(b"high", object)
+    assert (relative(low, low), relative(low, high)) == (0, float("inf"))

@@ -36,6 +36,11 @@ def ways(report):
     return [line for line in report.not_examined if line.startswith("method ")]
 
 
+def unproven(report):
+    """Why a report has no proof."""
+    return next(line for line in report.not_examined if "proof" in line)
+
+
 def normal(*shape):
     return np.random.default_rng(sum(shape)).standard_normal(shape).astype(np.float32)
 
@@ -73,6 +78,13 @@ def test_members_of_an_enum_are_read(opened):
         assert model.check_batch_axis({"x": normal(5, 3, 8, 8)}).verdict == "pass"
 
 
+def test_members_of_an_enum_that_nobody_imported(saved):
+    with open_model(saved(zoo.script(Patches()))) as model:
+        report = model.check_batch_axis({"x": normal(5, 3, 8, 8)})
+    assert report.verdict == "pass"
+    assert "holds a value that only TorchScript has, such as a member of an Enum" in unproven(report)
+
+
 def test_a_value_without_a_counterpart_in_python_is_none():
     def hidden():
         raise RuntimeError("Unknown reference to ScriptClass __torch__.Layout. (Did you forget to import it?)")
@@ -101,7 +113,9 @@ def test_a_gradient_is_taken_inside_forward(opened):
     pos = normal(6, 5, 3)
     eager = Forces()
     with opened(eager) as model:
-        assert model.check_batch_axis({"pos": pos}).verdict == "pass"
+        report = model.check_batch_axis({"pos": pos})
+        assert report.verdict == "pass"
+        assert "takes gradients (torch.autograd.grad)" in unproven(report)
         (record,) = model.sample("net.1", 2, {"pos": pos}, side="out")
         right = torch.tanh(eager.net[0](torch.from_numpy(pos)))[2]
         np.testing.assert_array_equal(record.value, right.detach().numpy())

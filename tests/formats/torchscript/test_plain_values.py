@@ -60,16 +60,23 @@ class Mean(Scores):
         return self.scores(x), float(self.judged(x).amax().item())
 
 
+class Judgement(Scores):
+    """One text for the whole batch, which a batch of one sample can change."""
+
+    def forward(self, x: Tensor) -> tuple[Tensor, str]:
+        return self.scores(x), "high" if bool(self.judged(x)[:, 0].mean() > 0) else "low"
+
+
 class Size(Scores):
     def forward(self, x: Tensor) -> tuple[int, Tensor]:
         return x.shape[0], self.scores(x)
 
 
-def checked(module, tmp_path):
+def checked(module, tmp_path, batch=BATCH):
     path = tmp_path / "model.pt"
     zoo.quietly(torch.jit.script(module.eval()).save, str(path))
     with open_model(path) as model:
-        return model.check_batch_axis(BATCH)
+        return model.check_batch_axis(batch)
 
 
 def errors(report):
@@ -95,6 +102,13 @@ def test_one_number_for_all(tmp_path):
     report = checked(Mean(alone=False), tmp_path)
     assert report.verdict == "fail"
     assert errors(report) & {"KMR101", "KMR104"}
+
+
+def test_one_text_for_all_that_another_batch_size_changes(tmp_path):
+    module = Judgement(alone=True)
+    high = module.linear.weight[0].detach().numpy()
+    report = checked(module, tmp_path, {"x": np.stack([-9 * high, *4 * [9 * high]])})
+    assert errors(report) & {"KMR102", "KMR104"}
 
 
 def test_the_number_of_samples_is_no_answer_of_one(tmp_path):

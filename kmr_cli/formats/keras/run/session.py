@@ -21,11 +21,12 @@ from kmr_cli.formats.keras.run.backend import backend_name, no_gradients
 from kmr_cli.formats.keras.run.capture import Framework, Keras3, Tapper
 from kmr_cli.formats.keras.run.comparands import comparands
 from kmr_cli.formats.keras.run.load import CannotShortenError, keras_message, quiet_keras
+from kmr_cli.formats.keras.run.outputs import named_leaves
 from kmr_cli.formats.keras.run.padding import OtherPadding
 from kmr_cli.formats.keras.run.paths import Places
 from kmr_cli.formats.keras.run.sizes import without_input_specs
 from kmr_cli.formats.keras.run.state import KerasState
-from kmr_cli.formats.keras.run.values import arrays, is_tensor
+from kmr_cli.formats.keras.run.values import arrays
 from kmr_cli.proof.graph import Graph
 from kmr_cli.records import Batch, LayerInfo, ModelInfo, TensorSpec
 
@@ -102,6 +103,7 @@ class KerasSession(PutsOtherPadding):
         self._cut: Built | None = None
         self._known = {layer.path: layer for layer in info.layers}
         self.missed: dict[str, str] = {}
+        self._listed: dict[str, int] = {}
         self._all: tuple[LayerInfo, ...] | None = None if info.opaque else info.layers
         self._calls = {layer.path: layer.calls for layer in info.layers if layer.calls is not None}
 
@@ -165,7 +167,13 @@ class KerasSession(PutsOtherPadding):
             self._calls.update(tapper.calls)
         if stop:
             return None
-        return self._named_outputs(outputs)
+        declared = self._config is not None and self._config.functional  # a list of outputs, not of samples
+        return self._named_outputs(outputs, 0 if declared or not batch else len(next(iter(batch.values()))))
+
+    @property
+    def listed(self) -> Mapping[str, int]:
+        """See :class:`kmr_cli.formats.interface.ListingSession`."""
+        return self._listed
 
     def state(self) -> State:
         """See :class:`kmr_cli.formats.interface.KeepingSession`."""
@@ -209,7 +217,8 @@ class KerasSession(PutsOtherPadding):
 
         def model(values: Mapping[str, Any]) -> list[tuple[str, Any]]:
             outputs = self._forward(whole, values)
-            return self._with_names(outputs)
+            leaves = named_leaves(outputs, self._framework.flatten, self._info.outputs)
+            return [(name, value) for name, value, _ in leaves]
 
         before = self.state()
         try:
@@ -324,22 +333,15 @@ class KerasSession(PutsOtherPadding):
             return built.model(next(iter(arrays.values())), **mode)
         return built.model(arrays, **mode)
 
-    def _named_outputs(self, outputs: Any) -> dict[str, np.ndarray]:
-        return {
-            port: np.array(array) for name, value in self._with_names(outputs) for port, array in arrays(name, value)
-        }
-
-    def _with_names(self, outputs: Any) -> list[tuple[str, Any]]:
-        """The outputs of the model by the names that the file has for them, where it tells."""
-        flat = [outputs] if is_tensor(outputs) else self._framework.flatten(outputs)
-        specs = self._info.outputs
-        if len(specs) == len(flat):
-            names = [spec.name for spec in specs]
-        elif isinstance(outputs, dict) and len(outputs) == len(flat):
-            names = sorted(outputs)
-        else:
-            names = [f"out{i}" for i in range(len(flat))]
-        return [(name, value) for name, value in zip(names, flat, strict=True) if value is not None]
+    def _named_outputs(self, outputs: Any, size: int) -> dict[str, np.ndarray]:
+        named: dict[str, np.ndarray] = {}
+        self._listed = {}
+        for name, value, owner in named_leaves(outputs, self._framework.flatten, self._info.outputs, size):
+            for port, array in arrays(name, value):
+                named[port] = np.array(array)
+                if owner is not None:
+                    self._listed[port] = owner
+        return named
 
 
 def _prefixes(path: str) -> list[str]:

@@ -8,6 +8,8 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
+from kmr_cli.formats.common.plain_values import plain_array
+
 TORCH_BITS = {
     "torch.bfloat16": ("int16", ml_dtypes.bfloat16),
     "torch.float8_e4m3fn": ("uint8", ml_dtypes.float8_e4m3fn),
@@ -77,7 +79,8 @@ def _dense(value: Any) -> np.ndarray:
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(value, torch.Tensor):
         return _torch_arrays("", value)[0][1]
-    return np.asarray(value)
+    plain = plain_array(value)
+    return plain if plain is not None else np.asarray(value)
 
 
 def _tensorflow_array(tf: Any, value: Any) -> np.ndarray:

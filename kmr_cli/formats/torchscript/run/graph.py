@@ -47,6 +47,8 @@ def graph_of(
     name = described.info.path
     if any(one.kind == "each" for one in leaves(described.arguments)):
         raise ModelLoadError(f"{name}: its code takes a list of as many tensors as there are samples", _HINT)
+    if loaded.takes_gradients:
+        raise ModelLoadError(f"{name}: its code takes gradients (torch.autograd.grad), which aren't followed", _HINT)
     rows = {input_: _some(name, tensor) for input_, tensor in tensors.items()}
     method = getattr(loaded.module, described.method)
     with torch.no_grad(), torch.jit.optimized_execution(False):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from kmr_cli.formats.torchscript.run import instrument
@@ -115,7 +116,7 @@ class _Frame:
         function = str(output.type())
         if function in self._whole.functions:
             return self._whole.functions[function]
-        value = output.toIValue()
+        value = _in_python(output.toIValue, "one of its constants")
         if not hasattr(value, "dim"):
             return value
         return value.item() if value.dim() == 0 else self._whole.recording.weight("constant", value, fixed=True)
@@ -128,7 +129,8 @@ class _Frame:
         inside = instrument.members(owner.handle)
         if name in inside:
             return Module(inside[name], path)
-        return self._held(owner.handle.getattr(name), path, fixed=name in instrument.parameters(owner.handle))
+        value = _in_python(partial(owner.handle.getattr, name), repr(path))
+        return self._held(value, path, fixed=name in instrument.parameters(owner.handle))
 
     def _held(self, value: Any, path: str, *, fixed: bool) -> Any:
         """What a module holds; ``fixed``: the code does not write to it."""
@@ -192,6 +194,16 @@ class _Frame:
             raise NotFollowedError(f"{full} takes other arguments in this release of torch")
         self._whole.recording.place = self._whole.stack.now
         return self._whole.recording.run(operator, given)
+
+
+def _in_python(read: Callable[[], Any], where: str) -> Any:
+    """A value of the code; members of an Enum have none here, as their class isn't imported."""
+    try:
+        return read()
+    except RuntimeError:
+        raise NotFollowedError(
+            f"{where} holds a value that only TorchScript has, such as a member of an Enum"
+        ) from None
 
 
 def _several(values: list[Any]) -> Any:
