@@ -7,7 +7,9 @@ from torch import Tensor, nn
 from zoo import torchscript as zoo
 
 from kmr_cli import open_model
+from kmr_cli.batch.words import dtype_name
 from kmr_cli.formats.common.plain_values import plain_values
+from kmr_cli.formats.torchscript.run.outputs import name_tensors
 
 BATCH = {"x": np.random.default_rng(0).standard_normal((5, 8)).astype("float32")}
 
@@ -116,6 +118,23 @@ def test_the_number_of_samples_is_no_answer_of_one(tmp_path):
     assert report.verdict != "pass"
     (tap,) = [tap for tap in report.taps if not tap.layer and tap.index.axis == 0]
     assert tap.port == "out0"  # tensors come first, whatever stands before them
+
+
+class Various(Scores):
+    def forward(self, x: Tensor) -> tuple[list[float], Tensor, str, tuple[int, Tensor, bool]]:
+        return [0.5, 2.0], self.scores(x), "name", (3, x, True)
+
+
+@pytest.mark.parametrize("kind", [Various, Mean, Size, Named])
+def test_the_file_tells_the_outputs_of_a_run(tmp_path, kind):
+    path = tmp_path / "model.pt"
+    zoo.quietly(torch.jit.script(kind(alone=True)).save, str(path))
+    with open_model(path, in_process=True) as model:
+        told = [(spec.name, spec.dtype) for spec in model.info.outputs]
+    result = torch.jit.load(path)(torch.zeros(2, 8))
+    tensors = [(name, None) for name, _ in name_tensors(result)]
+    plain = [(name, dtype_name(array.dtype)) for name, array, _ in plain_values(result, {}, 2)]
+    assert told == [*tensors, *plain]
 
 
 def test_names_arrays_and_owners():

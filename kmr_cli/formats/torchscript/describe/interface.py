@@ -182,8 +182,31 @@ def outputs(result: Value, forward: ast.FunctionDef | None, code: Code) -> Itera
                 yield TensorSpec(key if count == 1 else f"{key}.{place}")
         return
     count = _tensor_count(result, forward.returns, code)
-    for place in range(count or 0):
-        yield TensorSpec(f"out{place}")
+    if count is None:
+        return
+    yield from (TensorSpec(f"out{place}") for place in range(count))
+    kind, members = _kind(forward.returns)
+    if kind != "Tuple":
+        yield from _plain_outputs("value0", forward.returns)
+        return
+    for place, member in enumerate(members):
+        yield from _plain_outputs(f"value{place}", member)
+
+
+_PLAIN = {"bool": "bool", "int": "int64", "float": "float64", "str": "string"}
+"""Types of values beside tensors, and the dtypes that a run gives them."""
+
+
+def _plain_outputs(name: str, annotation: ast.expr | None) -> Iterator[TensorSpec]:
+    """Numbers and text, named as :func:`kmr_cli.formats.common.plain_values.plain_values` names them."""
+    kind, members = _kind(annotation)
+    if kind in _PLAIN:
+        yield TensorSpec(name, (), _PLAIN[kind])
+    elif kind == "List" and dotted(members[0]) in _PLAIN:
+        yield TensorSpec(name, None, _PLAIN[dotted(members[0]) or ""])
+    elif kind == "Tuple":
+        for place, member in enumerate(members):
+            yield from _plain_outputs(f"{name}.value{place}", member)
 
 
 def _of(code: Code, annotation: ast.expr) -> Value:
