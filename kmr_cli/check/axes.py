@@ -65,7 +65,7 @@ def completed(run: Run, tap: Tap) -> BatchIndex:
 
 
 def movement(run: Run, tap: Tap) -> Movement | None:
-    """Who moves whom at an output, along the axis that carries the samples.
+    """Dependence between samples at an output, along the axis that carries the samples.
 
     Where they are mixed and several axes could be it (scores of everybody with everybody), the one along which they
     are mixed least. None where no axis could be, nothing is known of it, or groups of samples were replaced.

@@ -1,4 +1,4 @@
-"""Who moves whom: of every output of a check a matrix, or why there is none."""
+"""Dependence between samples: of every output of a check a matrix, or why there is none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who moves whom, for people: for every output of a check a small picture, or why there is none."""
+"""Dependence between samples, for people: for every output of a check a small picture, or why there is none."""
 
 from __future__ import annotations
 

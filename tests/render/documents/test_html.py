@@ -152,7 +152,7 @@ def test_the_verdict_comes_first_and_says_what_it_rests_on():
     found = page(PROVEN)
     assert found.of("h1") == ["models/scores.onnx"]
     assert found.of("p", "said")[0].startswith("pass proven: samples never mix, for every input")
-    assert found.text.index("rests on") < found.text.index("Who moves whom") < found.text.index("Layers")
+    assert found.text.index("rests on") < found.text.index("Dependence between samples") < found.text.index("Layers")
     assert "the graph of the model, for every input; no pass disagrees" in found.text
     assert "training mode" in found.of("dd")
     assert "what the passes showed" in page(CLEAN).text

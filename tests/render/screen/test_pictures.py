@@ -1,4 +1,4 @@
-"""Who moves whom: only where something was learned, and where there is no picture, why."""
+"""Dependence between samples: only where something was learned, and where there is no picture, why."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""Who moves whom, as a table for every output and a sentence below it."""
+"""Dependence between samples, as a table for every output and a sentence below it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def dependence(report: Report, prefix: str) -> Markup | None:
     closed = _closed(drawn[_OPEN:_MOST]) if len(drawn) > _OPEN else None
     told = element("ul", *(element("li", line) for line in lines), class_="lines") if lines else None
     note = "replaced sample (down), changed sample (across)" if drawn else ""
-    return section("Who moves whom", tables, closed, told, name=f"{prefix}-dependence", note=note)
+    return section("Dependence between samples", tables, closed, told, name=f"{prefix}-dependence", note=note)
 
 
 def _closed(matrices_: list[Matrix]) -> Markup:
