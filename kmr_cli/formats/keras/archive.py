@@ -72,7 +72,7 @@ def open(path: Path, options: OpenOptions) -> Session:  # noqa: A001
     from kmr_cli.formats.keras.run.backend import import_keras
     from kmr_cli.formats.keras.run.bundled import import_bundled_layers
     from kmr_cli.formats.keras.run.custom import custom_objects
-    from kmr_cli.formats.keras.run.imports import only_of_the_user
+    from kmr_cli.formats.keras.run.imports import only_of_the_user, tensorflow_with_keras_2
     from kmr_cli.formats.keras.run.load import load_archive
     from kmr_cli.formats.keras.run.session import KerasSession
     from kmr_cli.formats.keras.run.subgraph import needed_part
@@ -82,8 +82,9 @@ def open(path: Path, options: OpenOptions) -> Session:  # noqa: A001
     if info.writer.startswith("Keras 2"):
         from kmr_cli.formats.keras.run.tf_keras_model import Keras2, load_by_tf_keras
 
-        require("tf_keras", "keras2")
-        import_user_modules(options.imports)
+        with tensorflow_with_keras_2():
+            require("tf_keras", "keras2")
+            import_user_modules(options.imports)
         custom = custom_objects(entry, options.imports, options.custom or ())
 
         def load_whole(_: object) -> Any:

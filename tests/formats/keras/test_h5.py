@@ -1,6 +1,7 @@
 """Legacy .h5 files of Keras 2 and 3, and archives that tf_keras wrote."""
 
 import os
+import subprocess
 import sys
 
 import h5py
@@ -103,6 +104,37 @@ def test_archives_of_tf_keras(name, tmp_path):
     assert info.writer.startswith("Keras 2.")
     listed = {layer.path for layer in info.layers if not layer.untappable and layer.calls is not None}
     assert listed <= {layer for layer, _, _ in values}
+
+
+OLD_MODULE = """
+import tensorflow as tf
+from tensorflow import keras
+
+@keras.utils.register_keras_serializable("old")
+def twice(x):
+    return 2 * tf.nn.relu(x)
+
+def save(path):
+    x = keras.Input((3,))
+    keras.Model(x, keras.layers.Dense(2, activation=twice, name="d")(x)).save(path)
+"""
+
+
+@pytest.mark.slow
+def test_modules_of_the_time_of_keras_2_get_keras_2(tmp_path):
+    (tmp_path / "old_module.py").write_text(OLD_MODULE)
+    environment = {name: value for name, value in os.environ.items() if name != "TF_USE_LEGACY_KERAS"}
+
+    def run(*arguments, **more):  # a process of its own: what tf.keras is, is settled once
+        return subprocess.run(
+            [sys.executable, *arguments], cwd=tmp_path, env=environment | more, capture_output=True, text=True
+        )  # fmt: skip
+
+    saved = run("-c", "import old_module; old_module.save('m.keras')", TF_USE_LEGACY_KERAS="1")
+    assert saved.returncode == 0, saved.stderr
+    loaded = run("-m", "kmr_cli", "check-batch-axis", "m.keras", "--import", "old_module", "--proof-only")
+    assert loaded.returncode == 0, loaded.stderr
+    assert "pass: proven" in loaded.stdout
 
 
 @pytest.mark.parametrize("kind", ["functional", "sequential"])

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from kmr_cli.formats.keras.run.libraries import LIBRARIES
+
+_LEGACY = "TF_USE_LEGACY_KERAS"
+"""TensorFlow's own variable: whether ``tf.keras`` is Keras 2."""
 
 
 @contextmanager
@@ -35,3 +39,20 @@ def only_of_the_user(modules: Sequence[str], library: str = "keras") -> Iterator
         yield
     finally:
         serialization.importlib = original
+
+
+@contextmanager
+def tensorflow_with_keras_2() -> Iterator[None]:
+    """While it is open, ``tf.keras`` becomes Keras 2, where nobody has used it before.
+
+    What a module of the time of Keras 2 defines with it is then a layer of ``tf_keras``, and registered there.
+    """
+    before = os.environ.get(_LEGACY)
+    os.environ[_LEGACY] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_LEGACY]
+        else:
+            os.environ[_LEGACY] = before
