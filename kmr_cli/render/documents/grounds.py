@@ -42,8 +42,10 @@ def proof_lines(report: Report) -> Iterator[str]:
         return
     proven = sum(claim.separate for claim in proof.outputs)
     said = "every output" if proven == len(proof.outputs) else f"{proven} of {len(proof.outputs)} outputs"
-    held = f"; {report.claims_held} claims checked against the passes" if report.claims_held else ""
-    yield f"{said} proven {proof.sizes}, by {proof.operators} operators ({proof.vocabulary}){held}"
+    claims = f"{report.claims_held} claim{'s' * (report.claims_held != 1)}"
+    held = f"; {claims} checked against the passes" if report.claims_held else ""
+    operators = f"{proof.operators} operator{'s' * (proof.operators != 1)}"
+    yield f"{said} proven {proof.sizes}, by {operators} ({proof.vocabulary}){held}"
     left = [str(claim) for claim in proof.outputs if not claim.separate]
     yield from _some(f"not proven: {shown(line)}" for line in left if line not in report.inconclusive)
     yield from _some(f"proven, not seen: {shown(line)}" for output in report.outputs for line in output.settled)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from zoo import exported as zoo
 
-from kmr_cli.errors import LayerError
+from kmr_cli.errors import LayerError, ModelRunError
 from kmr_cli.formats import exported
 from kmr_cli.formats.interface import OpenOptions, Taps
 
@@ -111,6 +111,25 @@ def test_a_model_all_of_whose_modules_are_inside_a_loop():
         expected = model.step(expected)
         np.testing.assert_array_equal(value, expected.numpy())
         expected = expected.tanh()
+
+
+class Halving(nn.Module):
+    """Takes as many rounds as the largest value asks for; of infinity, all there are."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        from torch._higher_order_ops import while_loop
+
+        return while_loop(lambda y: y.abs().max() > 0.02, lambda y: (y * 0.998,), (x,))[0]
+
+
+def test_a_loop_that_never_ends_is_an_error():
+    batch = {"x": zoo.normal(3, 4)}
+    path = zoo.saved(Halving().eval(), batch)
+    rounds = seen(path, batch, "while_loop", sides=("out",))  # more than two thousand rounds, and then it ends
+    assert np.abs(rounds["while_loop", 0, "out0"]).max() <= 0.02
+    batch["x"][1, 2] = np.inf
+    with pytest.raises(ModelRunError, match="a loop that never ends on this batch"):
+        seen(path, batch, "while_loop")
 
 
 class Everywhere(nn.Module):

@@ -11,6 +11,8 @@ from kmr_cli.formats.exported.run import operators
 
 Body = Callable[..., tuple[Any, ...]]
 """A graph as a function of its inputs."""
+_MANY = 2**11
+"""Rounds of a loop from which on it is asked whether it ends: chance, which may end one, has had time to."""
 
 
 def find(name: str, target: str) -> Callable[..., Any]:
@@ -36,10 +38,25 @@ def _cond(condition: Any, if_true: Body, if_false: Body, operands: Sequence[Any]
 
 
 def _while_loop(condition: Body, body: Body, carried: Sequence[Any], additional: Sequence[Any] = ()) -> Any:
-    state = tuple(carried)
+    """A loop that comes back to values that it had goes on for ever, as halving does from infinity.
+
+    Raises:
+        RuntimeError: that.
+    """
+    state, kept, rounds = tuple(carried), None, 0
     while condition(*state, *additional)[0]:
-        state = tuple(body(*state, *additional))
+        state, rounds = tuple(body(*state, *additional)), rounds + 1
+        if kept is not None and all(map(_same, state, kept)):
+            raise RuntimeError("a loop that never ends on this batch: its values come back to what they were")
+        if rounds >= _MANY and rounds.bit_count() == 1:  # Brent's way: a cycle is no longer than the next power of two
+            kept = state
     return state
+
+
+def _same(value: Any, other: Any) -> bool:
+    """Whether two values are the same, NaN for NaN."""
+    same = value == other
+    return same if isinstance(same, bool) else bool((same | ((value != value) & (other != other))).all())
 
 
 def _map(body: Body, mapped: Sequence[Any], additional: Sequence[Any] = ()) -> Any:
