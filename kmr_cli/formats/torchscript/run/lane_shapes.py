@@ -26,6 +26,9 @@ _ROWS_KEPT = words("""
 """)
 """Their result is as long along axis 0 as their first argument, and along all others whatever that length is."""
 
+_RECURRENT = words("gru lstm rnn_relu rnn_tanh")
+"""Torch runs these step by step also without content, where samples along the axis of steps are 65,537 steps."""
+
 
 def at_other_sizes(name: str, made: Any, given: Sequence[Any], lanes: Sequence[Sequence[Any]]) -> list[Any] | None:
     """What an operator makes at other batch sizes; None where it has to be run to know.
@@ -38,6 +41,8 @@ def at_other_sizes(name: str, made: Any, given: Sequence[Any], lanes: Sequence[S
     """
     import torch
 
+    if name in _RECURRENT:
+        return _recurrent(made, given, lanes)
     shape = _RULES.get(name.removesuffix("_"))
     first: Any = next(iter(given), None)
     is_list = isinstance(first, list)
@@ -51,6 +56,28 @@ def at_other_sizes(name: str, made: Any, given: Sequence[Any], lanes: Sequence[S
         return None
     shapes = [shape(values, made) for values in lanes]
     return [torch.empty(one, dtype=made.dtype, device="meta") for one in shapes]
+
+
+def _recurrent(made: Any, given: Sequence[Any], lanes: Sequence[Sequence[Any]]) -> list[Any] | None:
+    import torch
+
+    shapes = [_recurrent_shapes(values, made) for values in (given, *lanes)]
+    if shapes[0] != [tuple(one.shape) for one in made] or None in shapes:
+        return None
+    return [tuple(torch.empty(one, dtype=made[0].dtype, device="meta") for one in each) for each in shapes[1:] if each]
+
+
+def _recurrent_shapes(values: Sequence[Any], made: Any) -> list[tuple[int, ...]] | None:
+    """Those of the values of all steps, and of the states, which are as large as they were; None for packed samples."""
+    steps, states, batch_first = values[0], values[1], values[-1]
+    is_packed = not isinstance(values[1] if len(made) == 3 else values[2], list)
+    if is_packed or steps.dim() != 3:
+        return None
+    states = states if isinstance(states, list) else [states]
+    samples = steps.shape[0 if batch_first else 1]
+    if any(one.dim() != 3 or one.shape[1] != samples for one in states):
+        return None  # torch says what doesn't fit
+    return [(*steps.shape[:2], made[0].shape[-1]), *(tuple(one.shape) for one in states)]
 
 
 def _broadcast(values: Sequence[Any], _: Any) -> Any:
