@@ -26,6 +26,7 @@ STAGES = {
 """What a run does -> how it gets stuck there; in a child as native code would, deaf to what can be ignored."""
 PROGRAM = """
 import os, signal, sys, time
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may have set it to be ignored: nohup
 import kmr_cli.__main__ as program  # first, so that NumPy starts no thread
 main = os.getpid()
 told = os.open({told!r}, os.O_WRONLY | os.O_CREAT)  # here, since the sandbox would not let it
