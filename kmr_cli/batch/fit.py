@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes  # noqa: F401  (registers bfloat16 and float8 with NumPy, so that np.dtype knows them by name)
 import numpy as np
 
 from kmr_cli.batch.words import count_samples, listed, show_shape

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from kmr_cli.batch.files.numbers import as_column, as_declared, is_number
 from kmr_cli.batch.files.source import Source, some
 from kmr_cli.batch.fit import GivenInput, Notice
 from kmr_cli.errors import BatchError
@@ -67,9 +68,7 @@ class _Table:
                 notice(f"{self._source.path}: the columns {some(names)} are input {spec.name!r}, in this order")
             arrays = [self._array(name, spec) for name in names]
             if len(arrays) == 1:
-                (array,) = arrays
-                narrow = array.ndim == 1 and spec.shape is not None and len(spec.shape) == 2 and spec.shape[1] == 1
-                return array[:, None] if narrow else array
+                return as_column(arrays[0], spec)
             if any(array.ndim > 1 for array in arrays):
                 raise BatchError(
                     f"{self._source.path}: a column that holds lists, beside others",
@@ -113,11 +112,11 @@ class _Table:
             kinds.reverse()
         for kind in kinds:
             with contextlib.suppress(pyarrow.ArrowInvalid):
-                return _as_declared(trimmed.cast(kind).to_numpy(), spec)
-        if spec.dtype is None and not any(map(_is_number, trimmed.slice(0, _LOOKED_AT).to_pylist())):
+                return as_declared(trimmed.cast(kind).to_numpy(), spec)
+        if spec.dtype is None and not any(map(is_number, trimmed.slice(0, _LOOKED_AT).to_pylist())):
             return values_of(column, label, self._first)
         for row, cell in enumerate(trimmed.to_pylist(), start=self._first):
-            if not _is_number(cell):
+            if not is_number(cell):
                 what = "is empty" if not cell else f"holds {cell[:40]!r}, which isn't a number"
                 raise BatchError(f"{label}: row {row} {what}, but input {spec.name!r} takes numbers", _FILL)
         raise BatchError(f"{label}: not all of it are numbers, but input {spec.name!r} takes numbers", _FILL)
@@ -125,23 +124,6 @@ class _Table:
 
 _FILL = "fill it with a number, or leave the row out"
 _LOOKED_AT = 1000
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return "_" not in text
-
-
-def _as_declared(array: np.ndarray, spec: TensorSpec) -> np.ndarray:
-    """Numbers out of text, which have no precision of their own, in that of the input."""
-    with contextlib.suppress(TypeError):  # a dtype that only a framework knows
-        if spec.dtype is not None and np.dtype(spec.dtype).kind in "fV" and array.dtype.kind in "if":
-            with np.errstate(over="ignore"):
-                return array.astype(spec.dtype)
-    return array
 
 
 def values_of(column: Any, label: str, first: int) -> np.ndarray:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kmr_cli.batch.files.columns import inputs_of
+from kmr_cli.batch.files.numbers import is_number
 from kmr_cli.batch.files.source import Source, library, refuse_large
 from kmr_cli.batch.fit import GivenInput
 from kmr_cli.config.reading import Reading, Rows, outside
@@ -57,7 +58,7 @@ def _first_line(path: Path) -> tuple[list[str], str, bool]:
         cells = next(csv.reader(io.StringIO(text.lstrip("\r\n"), newline=""), delimiter=delimiter))
     except csv.Error as exc:
         raise BatchError(f"{path}: its first line cannot be read ({exc})") from exc
-    if all(map(_is_number, cells)):
+    if all(map(is_number, cells)):
         return [str(number) for number in range(len(cells))], delimiter, False
     return cells, delimiter, True
 
@@ -99,11 +100,3 @@ def _table(path: Path, names: list[str], delimiter: str, rows: Rows, *, named: b
 
 def _not_utf8(path: Path) -> BatchError:
     return BatchError(f"{path}: is not text in UTF-8", "save it in UTF-8")
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True

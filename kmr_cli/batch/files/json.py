@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from kmr_cli.batch.files.numbers import as_column, as_declared
 from kmr_cli.batch.files.source import Source, some
 from kmr_cli.batch.fit import GivenInput, Notice
 from kmr_cli.config.reading import Reading, Rows, outside
@@ -132,8 +133,7 @@ class _Maker:
             raise BatchError(f"{label}: lists of different lengths", "pad them to the same length") from exc
         if array.dtype == object and "str" not in kinds:
             raise BatchError(f"{label}: a number that doesn't fit into 64 bits")
-        narrow = array.ndim == 1 and spec.shape is not None and len(spec.shape) == 2 and spec.shape[1] == 1
-        return _as_float(array[:, None] if narrow else array, spec)
+        return as_declared(as_column(array, spec), spec)
 
 
 def _kinds(content: list[Any]) -> set[str]:
@@ -144,11 +144,3 @@ def _kinds(content: list[Any]) -> set[str]:
         found |= {type(one).__name__ for one in level}
         level = list(itertools.chain.from_iterable(one for one in level if isinstance(one, list)))
     return found - {"list"} if found != {"list"} else set()
-
-
-def _as_float(array: np.ndarray, spec: TensorSpec) -> np.ndarray:
-    """Numbers out of text, which have no precision of their own, in that of the input."""
-    if spec.dtype in ("float16", "float32", "bfloat16") and array.dtype.kind in "if":
-        with np.errstate(over="ignore"):
-            return array.astype(spec.dtype)
-    return array

@@ -38,6 +38,15 @@ def test_one_list(tmp_path):
     assert fed(tmp_path / "a.json", "[[1, 2], [3, 4]]", X)["x"].tolist() == [[1, 2], [3, 4]]
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+def test_numbers_have_the_precision_of_the_input(tmp_path, dtype):
+    (tmp_path / "a.json").write_text("[[1, 2]]")
+    notices = []
+    spec = TensorSpec("x", (None, 2), dtype)
+    batch = fit(read_files([str(tmp_path / "a.json")]), (spec,), fixed_batch=None, notice=notices.append)
+    assert (batch["x"].dtype.name, batch["x"].tolist(), notices) == (dtype, [[1, 2]], [])
+
+
 def test_lines(tmp_path):
     text = '{"x": [1, 2]}\n\n{"x": [3, 4]}\n{"x": [5, 6]}\n'
     assert fed(tmp_path / "a.jsonl", text, X)["x"].tolist() == [[1, 2], [3, 4], [5, 6]]

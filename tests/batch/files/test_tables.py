@@ -67,6 +67,13 @@ def test_all_columns_are_no_input_where_some_go_by_name(tmp_path):
         fed([place], AGE, TensorSpec("x", (None, 2), "float32"))
 
 
+def test_names_of_digits_are_names(tmp_path):
+    """``2_1`` is a number in Python's own text, and in no table."""
+    place = written(tmp_path / "a.csv", "2_1,2_2,2_3\n1,2,3\n")
+    assert fed([place], ROW)[0]["x"].tolist() == [[1, 2, 3]]
+    assert fed([f"x={place}:2_3,2_1,2_2"], ROW)[0]["x"].tolist() == [[3, 1, 2]]
+
+
 def test_without_names(tmp_path):
     np.savetxt(tmp_path / "a.csv", np.arange(6.0).reshape(2, 3), delimiter=",")
     assert fed([tmp_path / "a.csv"], ROW)[0]["x"].tolist() == [[0, 1, 2], [3, 4, 5]]
