@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from importlib import import_module
 from typing import Any
 
@@ -13,21 +14,22 @@ from kmr_cli.batch.files.numbers import as_column, as_declared, is_number
 from kmr_cli.batch.files.source import Source, some
 from kmr_cli.batch.fit import GivenInput, Notice
 from kmr_cli.errors import BatchError
+from kmr_cli.formats.common.frameworks import first_line
 from kmr_cli.records import TensorSpec
 
-Column = Callable[[str], Any]
-"""The column of a name, as a ``pyarrow.ChunkedArray``."""
+Columns = Callable[[], AbstractContextManager[Callable[[str], Any]]]
+"""Opens a table: gives what reads the column of a name, as a ``pyarrow.ChunkedArray``."""
 
 
 def inputs_of(
-    source: Source, names: Sequence[str], column: Column, *, first: int, as_text: bool = False
+    source: Source, names: Sequence[str], columns: Columns, *, first: int, as_text: bool = False
 ) -> list[GivenInput]:
     """The columns of a table, each for the input of its name; or all as one array where there is one input.
 
     Args:
         source: the file, and the columns that are wanted of it, ``a,b,c``.
         names: of all its columns.
-        column: reads one.
+        columns: reads them.
         first: number of the first row that is read, for messages.
         as_text: all columns are text, and become what the inputs take.
 
@@ -39,7 +41,7 @@ def inputs_of(
     twice = [name for name in dict.fromkeys(names) if list(names).count(name) > 1]
     if twice:
         raise BatchError(f"{source.path}: two columns are called {twice[0]!r}", "rename one of them")
-    table = _Table(source, column, first, as_text=as_text)
+    table = _Table(source, columns, first, as_text=as_text)
     chosen = list(names)
     if source.key is not None:
         chosen = [source.key] if source.key in names else source.key.split(",")
@@ -56,8 +58,8 @@ def inputs_of(
 
 
 class _Table:
-    def __init__(self, source: Source, column: Column, first: int, *, as_text: bool) -> None:
-        self._source, self._column, self._first, self._as_text = source, column, first, as_text
+    def __init__(self, source: Source, columns: Columns, first: int, *, as_text: bool) -> None:
+        self._source, self._columns, self._first, self._as_text = source, columns, first, as_text
 
     def of(self, names: Sequence[str]) -> Callable[[TensorSpec, Notice], np.ndarray]:
         """Makes of these columns what an input takes: one as it is, several side by side."""
@@ -66,7 +68,7 @@ class _Table:
             if len(names) > 1:
                 self._refuse_number(names, spec)
                 notice(f"{self._source.path}: the columns {some(names)} are input {spec.name!r}, in this order")
-            arrays = [self._array(name, spec) for name in names]
+            arrays = self._arrays(names, spec)
             if len(arrays) == 1:
                 return as_column(arrays[0], spec)
             if any(array.ndim > 1 for array in arrays):
@@ -90,15 +92,22 @@ class _Table:
             f"name the columns: --input {spec.name}={self._source.path}:{','.join(names[:2])},…",
         )
 
-    def _array(self, name: str, spec: TensorSpec) -> np.ndarray:
+    def _arrays(self, names: Sequence[str], spec: TensorSpec) -> list[np.ndarray]:
         import pyarrow
 
-        label = self._source.label(name)
+        arrays: list[np.ndarray] = []
+        label = self._source.label(names[0])
         try:
-            column = self._column(name)
-            return self._parsed(column, label, spec) if self._as_text else values_of(column, label, self._first)
+            with self._columns() as column:
+                for name in names:
+                    label = self._source.label(name)
+                    arrays.append(self._array(column(name), label, spec))
         except (pyarrow.ArrowException, OSError, ValueError) as exc:
-            raise BatchError(f"{label}: cannot be read ({_line(exc)})") from exc
+            raise BatchError(f"{label}: cannot be read ({first_line(exc)})") from exc
+        return arrays
+
+    def _array(self, column: Any, label: str, spec: TensorSpec) -> np.ndarray:
+        return self._parsed(column, label, spec) if self._as_text else values_of(column, label, self._first)
 
     def _parsed(self, column: Any, label: str, spec: TensorSpec) -> np.ndarray:
         """Text as the numbers that it holds; as it is where text is wanted, or nobody says and it holds no numbers."""
@@ -165,7 +174,3 @@ def values_of(column: Any, label: str, first: int) -> np.ndarray:
         inner = values_of(pyarrow.chunked_array([rows.flatten()]), label, first)
         return inner.reshape(len(rows), *lengths, *inner.shape[1:])
     raise BatchError(f"{label}: holds values of the type {kind}, neither numbers nor text", "convert them to numbers")
-
-
-def _line(exc: Exception) -> str:
-    return (str(exc).strip().splitlines() or [type(exc).__name__])[0]

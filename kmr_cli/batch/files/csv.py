@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from kmr_cli.batch.files.source import Source, library, refuse_large
 from kmr_cli.batch.fit import GivenInput
 from kmr_cli.config.reading import Reading, Rows, outside
 from kmr_cli.errors import BatchError
+from kmr_cli.formats.common.frameworks import first_line
 
 _LONGEST = 2**20
 """Bytes of a line."""
@@ -34,7 +36,7 @@ def read(source: Source, reading: Reading) -> list[GivenInput]:
     if reading.rows is None:
         refuse_large(path.stat().st_size, path)
     table = _table(path, names, delimiter, reading.chosen, named=named)
-    return inputs_of(source, names, table.column, first=reading.chosen.start, as_text=True)
+    return inputs_of(source, names, lambda: nullcontext(table.column), first=reading.chosen.start, as_text=True)
 
 
 def _first_line(path: Path) -> tuple[list[str], str, bool]:
@@ -89,7 +91,7 @@ def _table(path: Path, names: list[str], delimiter: str, rows: Rows, *, named: b
     except MemoryError as exc:
         raise BatchError(f"{path}: doesn't fit into memory", "--rows 0:32 reads the first 32 rows alone") from exc
     except (pyarrow.ArrowException, OSError, ValueError) as exc:
-        line = (str(exc).strip().splitlines() or [""])[0]
+        line = first_line(exc)
         if "UTF8" in line:
             raise _not_utf8(path) from exc
         raise BatchError(f"{path}: cannot be read as a table ({line})") from exc

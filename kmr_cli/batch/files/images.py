@@ -22,6 +22,7 @@ from kmr_cli.batch.fit import GivenInput, Notice, declared_shape
 from kmr_cli.batch.words import show_shape
 from kmr_cli.config.reading import IMAGENET, Reading, Size
 from kmr_cli.errors import BatchError
+from kmr_cli.formats.common.frameworks import first_line
 from kmr_cli.records import TensorSpec
 
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
@@ -206,8 +207,7 @@ def _open(file: Path) -> Any:
     except MemoryError as exc:
         raise BatchError(f"{file}: doesn't fit into memory") from exc
     except _UNREADABLE as exc:
-        line = (str(exc).strip().splitlines() or [type(exc).__name__])[0]
-        raise BatchError(f"{file}: damaged, or no image ({line})") from exc
+        raise BatchError(f"{file}: damaged, or no image ({first_line(exc)})") from exc
 
 
 def _rotated(image: Any) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from kmr_cli.batch.files.columns import inputs_of
@@ -9,6 +11,7 @@ from kmr_cli.batch.files.source import Source, library, refuse_large
 from kmr_cli.batch.fit import GivenInput
 from kmr_cli.config.reading import Reading
 from kmr_cli.errors import BatchError
+from kmr_cli.formats.common.frameworks import first_line
 
 _NUMBER = 8
 """Bytes of a value, at most, where the file packs them: runs of one value take next to none."""
@@ -29,8 +32,7 @@ def read(source: Source, reading: Reading) -> list[GivenInput]:
     except MemoryError as exc:
         raise BatchError(f"{path}: declares a table that does not fit into memory") from exc
     except (library("pyarrow", path).ArrowException, OSError, ValueError) as exc:
-        line = (str(exc).strip().splitlines() or [""])[0]
-        raise BatchError(f"{path}: damaged, or no Parquet file ({line})") from exc
+        raise BatchError(f"{path}: damaged, or no Parquet file ({first_line(exc)})") from exc
     rows = reading.chosen.within(metadata.num_rows, path)
     refuse_large((rows.stop - rows.start) * _NUMBER, path)
     groups, before = [], 0
@@ -43,9 +45,13 @@ def read(source: Source, reading: Reading) -> list[GivenInput]:
         before += size
     start = rows.start - (skipped or 0)
 
-    def column(name: str) -> Any:
-        with parquet.ParquetFile(path) as file:
+    @contextmanager
+    def columns() -> Iterator[Callable[[str], Any]]:
+        def column(name: str) -> Any:
             table = file.read_row_groups(groups, columns=[name], use_threads=False)
             return table.column(name).slice(start, rows.stop - rows.start)
 
-    return inputs_of(source, names, column, first=rows.start)
+        with parquet.ParquetFile(path) as file:
+            yield column
+
+    return inputs_of(source, names, columns, first=rows.start)
