@@ -10,7 +10,6 @@ import zlib
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import ml_dtypes  # noqa: F401  (registers bfloat16 and float8 with NumPy, so that np.dtype knows them by name)
 import numpy as np
 
 from kmr_cli.batch.files.source import Source
@@ -57,11 +56,14 @@ def read(source: Source, reading: Reading) -> list[GivenInput]:
                 raise other
             if not archive.files:
                 raise BatchError(f"{path}: holds no arrays", "write it with numpy.savez")
-            keys = source.choose(archive.files, "array")
-            arrays = [(key, _member(archive, key, rows, source.label(key))) for key in keys]
-            for _, array in arrays:
+
+            def member(key: str) -> np.ndarray:
+                array = _member(archive, key, rows, source.label(key))
                 if array.dtype.names:
                     raise has_fields(path, array.dtype)
+                return array
+
+            return source.inputs(source.choose(archive.files, "array"), member)
     except NotTextError as exc:
         raise BatchError(
             f"{path}: holds {exc}, which are not read from files",
@@ -75,10 +77,6 @@ def read(source: Source, reading: Reading) -> list[GivenInput]:
         else:
             problem = "not a .npy or .npz file, or cut short"
         raise BatchError(f"{path}: {problem}", "write it with numpy.save or numpy.savez") from exc
-    if source.name is not None:
-        return [GivenInput(source.name, source.label(arrays[0][0]), arrays[0][1])]
-    alone = len(arrays) == 1
-    return [GivenInput(key, source.label(key), value, container=not alone) for key, value in arrays]
 
 
 def _dtype_of(file: BinaryIO) -> np.dtype[Any] | None:

@@ -9,10 +9,10 @@ import h5py
 import numpy as np
 
 from kmr_cli.batch.files.source import Source, refuse_large
-from kmr_cli.batch.fit import GivenInput, Notice, has_fields
+from kmr_cli.batch.fit import GivenInput, has_fields
 from kmr_cli.config.reading import Reading
 from kmr_cli.errors import BatchError
-from kmr_cli.records import TensorSpec
+from kmr_cli.formats.common.frameworks import first_line
 
 _UNREADABLE = (OSError, ValueError, KeyError, RuntimeError, TypeError)
 """What h5py raises for damaged files."""
@@ -24,15 +24,7 @@ def read(source: Source, reading: Reading) -> list[GivenInput]:
     Raises:
         BatchError: a damaged file, or no such data set.
     """
-    keys = _keys(source)
-    several = len(keys) > 1
-    return [
-        GivenInput(
-            source.name or one, source.label(one), _Maker(source, one, reading),
-            container=several and source.name is None,
-        )
-        for one in keys
-    ]  # fmt: skip
+    return source.inputs(_keys(source), lambda key: lambda *_: _values(source, key, reading))
 
 
 def attempt(source: Source, reading: Reading) -> None:
@@ -45,7 +37,7 @@ def attempt(source: Source, reading: Reading) -> None:
     """
     for key in _keys(source):
         with suppress(BatchError):  # which is told if an input takes it
-            _Maker(source, key, reading).values()
+            _values(source, key, reading)
 
 
 def _keys(source: Source) -> list[str]:
@@ -59,39 +51,27 @@ def _keys(source: Source) -> list[str]:
         with h5py.File(source.path, "r") as file:
             file.visititems(visit)
     except _UNREADABLE as exc:
-        raise BatchError(f"{source.path}: damaged, or no HDF5 file ({_line(exc)})") from exc
+        raise BatchError(f"{source.path}: damaged, or no HDF5 file ({first_line(exc)})") from exc
     key = None if source.key is None else source.key.strip("/")
     return source._replace(key=key).choose(names, "dataset")
 
 
-class _Maker:
-    """Reads a data set, or rows of it."""
-
-    def __init__(self, source: Source, key: str, reading: Reading) -> None:
-        self._source, self._key, self._reading = source, key, reading
-
-    def __call__(self, spec: TensorSpec, notice: Notice) -> np.ndarray:  # noqa: ARG002  # part of what an input is made by
-        return self.values()
-
-    def values(self) -> np.ndarray:
-        label = self._source.label(self._key)
-        try:
-            with h5py.File(self._source.path, "r") as file:
-                dataset = file[self._key]
-                if dataset.dtype.names:
-                    raise has_fields(label, dataset.dtype)
-                if not dataset.shape:
-                    raise BatchError(f"{label}: a single value, but samples lie along axis 0")
-                rows = self._reading.chosen.within(len(dataset), label)
-                refuse_large((rows.stop - rows.start) * (dataset.nbytes // max(len(dataset), 1)), label)
-                if h5py.check_string_dtype(dataset.dtype):
-                    dataset = dataset.asstr()
-                return np.asarray(dataset[rows])
-        except MemoryError as exc:
-            raise BatchError(f"{label}: does not fit into memory", "--rows 0:32 reads the first 32 rows alone") from exc
-        except _UNREADABLE as exc:
-            raise BatchError(f"{label}: cannot be read ({_line(exc)})") from exc
-
-
-def _line(exc: Exception) -> str:
-    return (str(exc).strip().splitlines() or [type(exc).__name__])[0]
+def _values(source: Source, key: str, reading: Reading) -> np.ndarray:
+    """A data set, or rows of it."""
+    label = source.label(key)
+    try:
+        with h5py.File(source.path, "r") as file:
+            dataset = file[key]
+            if dataset.dtype.names:
+                raise has_fields(label, dataset.dtype)
+            if not dataset.shape:
+                raise BatchError(f"{label}: a single value, but samples lie along axis 0")
+            rows = reading.chosen.within(len(dataset), label)
+            refuse_large((rows.stop - rows.start) * (dataset.nbytes // max(len(dataset), 1)), label)
+            if h5py.check_string_dtype(dataset.dtype):
+                dataset = dataset.asstr()
+            return np.asarray(dataset[rows])
+    except MemoryError as exc:
+        raise BatchError(f"{label}: does not fit into memory", "--rows 0:32 reads the first 32 rows alone") from exc
+    except _UNREADABLE as exc:
+        raise BatchError(f"{label}: cannot be read ({first_line(exc)})") from exc

@@ -45,15 +45,9 @@ def read(source: Source, reading: Reading) -> list[GivenInput]:
     if isinstance(content, list) and content and isinstance(content[0], dict):
         content = _by_column(content, path)
     if isinstance(content, dict):
-        keys = source.choose(list(content), "list")
-        several = len(keys) > 1
-        return [
-            GivenInput(
-                source.name or key, source.label(key), _Maker(content[key], source.label(key), rows),
-                container=several and source.name is None,
-            )
-            for key in keys
-        ]  # fmt: skip
+        columns = content
+        keys = source.choose(list(columns), "list")
+        return source.inputs(keys, lambda key: _Maker(columns[key], source.label(key), rows))
     if isinstance(content, list) and source.key is None:
         return [GivenInput(source.name, str(path), _Maker(content, str(path), rows))]
     what = "one list without a name" if isinstance(content, list) else "a single value"

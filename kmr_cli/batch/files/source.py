@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
+import numpy as np
+
+from kmr_cli.batch.fit import GivenInput, Made
 from kmr_cli.batch.words import listed
 from kmr_cli.errors import BatchError, MissingFrameworkError
 from kmr_cli.formats.common.frameworks import require
@@ -61,6 +64,16 @@ class Source(NamedTuple):
                 f"give --input {self.name}={self.path}:{keys[0]}, or another of these",
             )
         return [self.name]
+
+    def inputs(self, keys: Sequence[str], value: Callable[[str], np.ndarray | Made]) -> list[GivenInput]:
+        """These arrays of the file, each for the input of its name, or of the one that the argument names.
+
+        Args:
+            keys: as :meth:`choose` gives them.
+            value: of an array, or what makes it.
+        """
+        several = len(keys) > 1
+        return [GivenInput(self.name or key, self.label(key), value(key), container=several) for key in keys]
 
 
 def split_argument(argument: str) -> tuple[str, str]:
