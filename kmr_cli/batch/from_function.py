@@ -11,7 +11,7 @@ from typing import Any
 from kmr_cli.batch.fit import GivenInput
 from kmr_cli.batch.given import from_arrays
 from kmr_cli.errors import BatchError
-from kmr_cli.formats.common.frameworks import first_line, import_from_here
+from kmr_cli.formats.common.frameworks import first_line, import_named
 
 _lock = threading.Lock()
 _given: dict[str, Any] = {}
@@ -50,16 +50,12 @@ def _call(name: str) -> Any:
     module, colon, function = name.partition(":")
     if not (module and colon and function):
         raise BatchError(f"--input-from {name}: not MODULE:FUNCTION", "as in --input-from my_data:batch")
+    imported = import_named(module, f"--input-from {name}", BatchError, like="my_data")
     try:
-        found = getattr(import_from_here(module), function)
-    except ModuleNotFoundError as exc:
-        if exc.name is not None and module.split(".")[0] == exc.name.split(".")[0]:
-            hint = "give the name as in a Python import (my_data for ./my_data.py), not a path"
-            raise BatchError(f"--input-from {name}: there is no module {module!r}", hint) from exc
-        raise BatchError(f"--input-from {name}: it needs {exc.name}, which is not installed") from exc
+        found = getattr(imported, function)
     except AttributeError as exc:
         raise BatchError(f"--input-from {name}: {first_line(exc)}", f"{module!r} must define {function!r}") from exc
-    except Exception as exc:  # importing a module runs it
+    except Exception as exc:  # a module's own __getattr__
         raise _raised(name, exc) from exc
     if not callable(found):
         raise BatchError(f"--input-from {name}: a {type(found).__name__}, not a function")

@@ -105,6 +105,7 @@ def test_the_folder_of_a_function_is_not_where_a_model_looks_for_modules(tmp_pat
         ("def batch(): raise ValueError('no disk')", "ValueError: no disk"),
         ("def batch(): return None", "gave NoneType, not data"),
         ("import numpy.nothing", "it needs numpy.nothing"),
+        ("import numpy; numpy.nothing", "AttributeError: module 'numpy' has no attribute 'nothing'"),
         ("batch = 3", "a int, not a function"),
     ],
 )

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
-from kmr_cli.errors import LimitError, MissingFrameworkError, ModelLoadError
+from kmr_cli.errors import KmrError, LimitError, MissingFrameworkError, ModelLoadError
 from kmr_cli.formats.common.memory import MORE_MEMORY, lacks_memory
 
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "ABSL_MIN_LOG_LEVEL": "3", "GRPC_VERBOSITY": "ERROR", "GLOG_minloglevel": "3"}
@@ -88,18 +88,37 @@ def import_user_modules(modules: Sequence[str]) -> None:
     Raises:
         ModelLoadError: one of them cannot be imported.
     """
+    outside = "modules that reach other files, programs or the network need --no-sandbox"
     for name in modules:
-        try:
-            import_from_here(name)
-        except ModuleNotFoundError as exc:
-            if exc.name is not None and name.split(".")[0] == exc.name.split(".")[0]:
-                hint = "give the name as in a Python import (my_layers for ./my_layers.py), not a path"
-                raise ModelLoadError(f"--import {name}: there is no such module", hint) from exc
-            raise ModelLoadError(f"--import {name}: it needs {exc.name}, which is not installed") from exc
-        except Exception as exc:
-            outside = "modules that reach other files, programs or the network need --no-sandbox"
-            what = f"--import {name}: {type(exc).__name__}: {first_line(exc)}"
-            raise ModelLoadError(what, outside if isinstance(exc, PermissionError) else None) from exc
+        import_named(name, f"--import {name}", ModelLoadError, like="my_layers", forbidden=outside)
+
+
+def import_named(
+    name: str, asked: str, error: type[KmrError], *, like: str, forbidden: str | None = None
+) -> ModuleType:
+    """Import a module that an option names.
+
+    Args:
+        name: of the module.
+        asked: the option and its value, for people.
+        error: what to raise.
+        like: what such a module may be called, as an example.
+        forbidden: what to do where it may not do what it does.
+
+    Raises:
+        error: there is no such module, or it needs another one that is not there, or it raises.
+    """
+    try:
+        return import_from_here(name)
+    except ModuleNotFoundError as exc:
+        if exc.name is not None and name.split(".")[0] == exc.name.split(".")[0]:
+            which = "such module" if asked.endswith(f" {name}") else f"module {name!r}"
+            hint = f"give the name as in a Python import ({like} for ./{like}.py), not a path"
+            raise error(f"{asked}: there is no {which}", hint) from exc
+        raise error(f"{asked}: it needs {exc.name}, which is not installed") from exc
+    except Exception as exc:  # importing a module runs it
+        what = f"{asked}: {type(exc).__name__}: {first_line(exc)}"
+        raise error(what, forbidden if isinstance(exc, PermissionError) else None) from exc
 
 
 def import_from_here(name: str) -> ModuleType:
