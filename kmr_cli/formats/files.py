@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from kmr_cli.errors import ModelFileError
@@ -43,9 +43,10 @@ class Seen:
 
     def __init__(self, path: Path, beside: Iterable[str] = ()) -> None:
         self._path, self._beside = path, tuple(beside)
-        for name, one in self._files().items():
+        files = self._files()
+        for name, one in files.items():
             _refuse_endless(one, str(path) if one == path else f"{path}: {name}")
-        self._marks = self._now()
+        self._marks = _marks(files)
 
     def refuse_changed(self) -> None:
         """Raise where anything is different by now.
@@ -53,7 +54,7 @@ class Seen:
         Raises:
             ModelFileError: that.
         """
-        now = self._now()
+        now = _marks(self._files())
         if now == self._marks:
             return
         changed = sorted(name for name in now.keys() | self._marks.keys() if now.get(name) != self._marks.get(name))
@@ -62,13 +63,14 @@ class Seen:
             f"{self._path.name}: the file changed while it was read{which}", "run it again once nobody writes to it"
         )
 
-    def _now(self) -> dict[str, tuple[int, ...] | None]:
-        return {name: _mark(path) for name, path in self._files().items()}
-
     def _files(self) -> dict[str, Path]:
         if self._path.is_dir():
             return dict(inside(self._path))
         return {self._path.name: self._path, **{name: self._path.parent / name for name in self._beside}}
+
+
+def _marks(files: Mapping[str, Path]) -> dict[str, tuple[int, ...] | None]:
+    return {name: _mark(path) for name, path in files.items()}
 
 
 def _mark(path: Path) -> tuple[int, ...] | None:

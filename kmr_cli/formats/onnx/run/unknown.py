@@ -52,11 +52,11 @@ def _of_onnx(name: str, operator: str, domain: str, version: int | None) -> Mode
     versions = domain or "opset"
     declared = f"{versions} {version}"
     if operator not in listed:
-        near = difflib.get_close_matches(operator.lower(), {one.lower(): one for one in listed}, n=1, cutoff=0.7)
-        meant = next((one for one in listed if near and one.lower() == near[0]), None)
+        by_case = {one.lower(): one for one in listed}
+        near = difflib.get_close_matches(operator.lower(), by_case, n=1, cutoff=0.7)
         return ModelFileError(
             f"{name}: {domain or 'ONNX'} has no operator {operator!r}",
-            (f"did you mean {meant!r}? " if meant else "")
+            (f"did you mean {by_case[near[0]]!r}? " if near else "")
             + "operators of your own need a domain of their own, and --import LIBRARY.so",
         )
     first, gone = listed[operator]
