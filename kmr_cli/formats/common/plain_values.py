@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
@@ -12,17 +13,33 @@ Named: TypeAlias = "tuple[str, np.ndarray, int | None]"
 _SCALARS = (bool, int, float, complex, str)
 
 
-def plain_values(result: Any, members: Mapping[str, Any], size: int) -> Iterator[Named]:
+def members_of(result: Any) -> dict[str, Any]:
+    """Keys and values of a dictionary, fields of a named tuple or a dataclass; nothing of anything else."""
+    if isinstance(result, Mapping):
+        return {str(key): value for key, value in result.items()}
+    if isinstance(result, tuple) and hasattr(result, "_fields"):
+        return dict(zip(result._fields, result, strict=True))
+    if dataclasses.is_dataclass(result) and not isinstance(result, type):
+        return {field.name: getattr(result, field.name) for field in dataclasses.fields(result)}
+    return {}
+
+
+def is_by_sample(value: Any, size: int) -> bool:
+    """Whether a value is a list with an element for each of the samples, which are ``size``."""
+    return isinstance(value, list) and len(value) == size > 1
+
+
+def plain_values(result: Any, size: int) -> Iterator[Named]:
     """Their names, arrays and owners; tensors, None and other objects are left out.
 
-    A list of numbers, or of text, is one array, ``(length,)``. Names are those of ``members``, or ``value1`` for what
+    A list of numbers, or of text, is one array, ``(length,)``. Names are those of its members, or ``value1`` for what
     stands second in a tuple; what is inside of them has names of its own, ``scores.value0``.
 
     Args:
         result: what the model returned.
-        members: of it by name, where it has any.
         size: samples of the batch: in a list of as many elements each is a sample's, its owner.
     """
+    members = members_of(result)
     if members:
         for name, value in members.items():
             yield from _of(name, value, size, None)
@@ -64,7 +81,7 @@ def _of(name: str, value: Any, size: int, owner: int | None) -> Iterator[Named]:
 
 
 def _elements(start: str, values: list[Any] | tuple[Any, ...], size: int, owner: int | None) -> Iterator[Named]:
-    each = isinstance(values, list) and len(values) == size > 1 and owner is None
+    each = owner is None and is_by_sample(values, size)
     like = None
     if isinstance(values, list):  # and not a tuple, whose elements have nothing in common
         arrays = (plain_array(value) for value in values if isinstance(value, list))

@@ -14,7 +14,7 @@ from kmr_cli.formats.common.plain_values import plain_values
 from kmr_cli.formats.common.torch_arrays import to_arrays, to_tensor
 from kmr_cli.formats.interface import OpenOptions, Session, Taps
 from kmr_cli.formats.torchscript.describe.signature import build
-from kmr_cli.formats.torchscript.run.outputs import members_of, name_tensors
+from kmr_cli.formats.torchscript.run.outputs import name_tensors
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*quantized tensor creation functions:UserWarning"),
@@ -69,7 +69,7 @@ def run_bare(path, batch, runs=1):
         with torch.no_grad():
             result = module(*arguments, **keywords)
     found = {name + suffix: array for name, value in name_tensors(result) for suffix, array in to_arrays(value)}
-    return found | {name: array for name, array, _ in plain_values(result, members_of(result) or {}, 0)}
+    return found | {name: array for name, array, _ in plain_values(result, 0)}
 
 
 def same(first, second):

@@ -133,7 +133,7 @@ def test_the_file_tells_the_outputs_of_a_run(tmp_path, kind):
         told = [(spec.name, spec.dtype) for spec in model.info.outputs]
     result = torch.jit.load(path)(torch.zeros(2, 8))
     tensors = [(name, None) for name, _ in name_tensors(result)]
-    plain = [(name, dtype_name(array.dtype)) for name, array, _ in plain_values(result, {}, 2)]
+    plain = [(name, dtype_name(array.dtype)) for name, array, _ in plain_values(result, 2)]
     assert told == [*tensors, *plain]
 
 
@@ -141,7 +141,7 @@ def test_names_arrays_and_owners():
     scores = torch.zeros(2)
     boxes = [{"boxes": scores, "labels": [1, 2, 3]}, {"labels": [4]}]
     result = (scores, 3, [True, False], "text", boxes, None, (1, 2.5), [[], [7]], [])
-    found = {name: (array.dtype.kind, array.tolist(), owner) for name, array, owner in plain_values(result, {}, 2)}
+    found = {name: (array.dtype.kind, array.tolist(), owner) for name, array, owner in plain_values(result, 2)}
     assert found == {
         "value1": ("i", 3, None),
         "value2": ("b", [True, False], None),
@@ -153,6 +153,6 @@ def test_names_arrays_and_owners():
         "value7.value0": ("i", [], 0),
         "value7.value1": ("i", [7], 1),
     }
-    assert [name for name, _, _ in plain_values({}, {"a": 1, "b": scores, "c": (2, scores)}, 2)] == ["a", "c.value0"]
-    assert next(plain_values(2**70, {}, 2))[1].dtype == "float64"
-    assert not list(plain_values([], {}, 2))
+    assert [name for name, _, _ in plain_values({"a": 1, "b": scores, "c": (2, scores)}, 2)] == ["a", "c.value0"]
+    assert next(plain_values(2**70, 2))[1].dtype == "float64"
+    assert not list(plain_values([], 2))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -16,7 +15,7 @@ from kmr_cli.formats.common.comparands import in_object, listed
 from kmr_cli.formats.common.devices import missing_device
 from kmr_cli.formats.common.dynamic_quantization import one_scale
 from kmr_cli.formats.common.frameworks import first_line
-from kmr_cli.formats.common.plain_values import plain_values
+from kmr_cli.formats.common.plain_values import members_of, plain_values
 from kmr_cli.formats.common.torch_arrays import to_arrays, to_tensor
 from kmr_cli.formats.exported.run.live_state import LiveState
 from kmr_cli.formats.interface import Sink, State, Taps
@@ -265,31 +264,20 @@ def _leaves(value: Any) -> Iterator[Any]:
         for inner in value:
             yield from _leaves(inner)
     else:
-        yield from _leaves(list(_members(value).values()))
-
-
-def _members(value: Any) -> dict[str, Any]:
-    """Keys and values of a dictionary, fields of a named tuple or a dataclass; nothing of anything else."""
-    if isinstance(value, Mapping):
-        return {str(key): inner for key, inner in value.items()}
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return dict(zip(value._fields, value, strict=True))
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    return {}
+        yield from _leaves(list(members_of(value).values()))
 
 
 def _outputs(result: Any) -> Iterator[tuple[str, np.ndarray]]:
     for name, tensor in _named(result):
         for suffix, array in to_arrays(tensor):
             yield name + suffix, array.copy()  # it may be the model's own state, which the next pass changes
-    for name, array, _ in plain_values(result, _members(result), 0):
+    for name, array, _ in plain_values(result, 0):
         yield name, array
 
 
 def _named(result: Any) -> Iterator[tuple[str, Any]]:
     """What forward returned, by name: keys and fields where there are any, else ``out0``, ``out1``, …."""
-    members = _members(result)
+    members = members_of(result)
     if not members:
         tensors = (one for one in _leaves(result) if one is not None)
         yield from ((f"out{number}", tensor) for number, tensor in enumerate(tensors))

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from kmr_cli.formats.common.plain_values import plain_array
+from kmr_cli.formats.common.plain_values import is_by_sample, plain_array
 from kmr_cli.formats.keras.run.values import is_tensor
 from kmr_cli.records import TensorSpec
 
@@ -51,7 +51,7 @@ def _lists_joined(value: Any) -> Any:
 
 def _marks(value: Any, size: int, owner: int) -> Any:
     """The structure with the owner in place of every leaf."""
-    each = isinstance(value, list) and len(value) == size > 1 and owner == _NOBODY
+    each = owner == _NOBODY and is_by_sample(value, size)
     made = _rebuilt(value, lambda place, part: _marks(part, size, place if each else owner))
     return owner if made is value else made
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from kmr_cli.formats.common.plain_values import is_by_sample, members_of
+
 
 def flat_tensors(value: Any, kind: type | None = None) -> Iterator[Any]:
     """The tensors of a nested structure, in order; None, numbers and text are left out.
@@ -32,22 +34,13 @@ def flat_tensors(value: Any, kind: type | None = None) -> Iterator[Any]:
 def name_tensors(result: Any, kind: type | None = None) -> Iterator[tuple[str, Any]]:
     """What ``forward`` returned, by name: dictionary keys and field names where there are any, else ``out0``, …."""
     members = members_of(result)
-    if members is None:
+    if not members:
         yield from ((f"out{number}", tensor) for number, tensor in enumerate(flat_tensors(result, kind)))
         return
     for name, value in members.items():
         tensors = list(flat_tensors(value, kind))
         for number, tensor in enumerate(tensors):
             yield (name if len(tensors) == 1 else f"{name}.{number}"), tensor
-
-
-def members_of(result: Any) -> dict[str, Any] | None:
-    """Keys and values of a dictionary, fields of a named tuple; None of anything else."""
-    if isinstance(result, dict):
-        return {str(key): value for key, value in result.items()}
-    if isinstance(result, tuple) and hasattr(result, "_fields"):
-        return dict(zip(result._fields, result, strict=True))
-    return None
 
 
 def listed_outputs(result: Any, size: int) -> Iterator[tuple[str, int | None]]:
@@ -63,6 +56,6 @@ def _owners(value: Any, size: int, owner: int | None) -> Iterator[int | None]:
         yield owner
         return
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
-    each = isinstance(value, list) and len(value) == size > 1 and owner is None
+    each = owner is None and is_by_sample(value, size)
     for place, part in enumerate(parts):
         yield from _owners(part, size, place if each else owner)

@@ -19,7 +19,7 @@ from kmr_cli.formats.torchscript.describe.description import Description
 from kmr_cli.formats.torchscript.describe.signature import build
 from kmr_cli.formats.torchscript.run import failures, instrument
 from kmr_cli.formats.torchscript.run.calls import CallStack
-from kmr_cli.formats.torchscript.run.outputs import flat_tensors, listed_outputs, members_of, name_tensors
+from kmr_cli.formats.torchscript.run.outputs import flat_tensors, listed_outputs, name_tensors
 from kmr_cli.formats.torchscript.run.state import ModuleState
 from kmr_cli.proof.graph import Graph
 from kmr_cli.records import Batch, LayerInfo, ModelInfo, TensorSpec
@@ -117,7 +117,7 @@ class TorchScriptSession:
         size = len(next(iter(batch.values()))) if batch else 0
         self._listed = {name: owner for name, owner in listed_outputs(result, size) if owner is not None}
         outputs = dict(_named_outputs(result))
-        for name, array, owner in plain_values(result, members_of(result) or {}, size):
+        for name, array, owner in plain_values(result, size):
             outputs[name] = array
             if owner is not None:
                 self._listed[name] = owner
