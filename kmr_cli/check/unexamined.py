@@ -101,9 +101,7 @@ def _layers(run: Run) -> Iterator[str]:
         yield f"{UNSEEN_LAYERS}{len(unseen)} of {len(listed)}, {unseen[0].path!r} the first{why}"
     described = {layer.path for layer in run.info.layers}  # more may show in the loaded model
     more = [replace(layer, parameters=layer.parameters or 0) for layer in listed if layer.path not in described]
-    outside = replace(
-        run.info, layers=(*run.info.layers, *more)
-    ).parameters_outside  # some show in the loaded model alone
+    outside = replace(run.info, layers=(*run.info.layers, *more)).parameters_outside
     whole = run.info.parameters or 0
     if 2 * outside > whole:
         yield f"{UNSEEN_LAYERS}{outside:,} of {whole:,} parameters stand in no layer that is listed"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 
 from kmr_cli.check.run import Run
@@ -76,10 +77,10 @@ class _Upstream:
 
     def of(self, tap: Tap) -> tuple[Tap, ...]:
         """The taps from which the value at a tap was made, in the order in which they are met."""
-        todo, seen = list(self._value_of.get(tap, ())), set[str]()
+        todo, seen = deque(self._value_of.get(tap, ())), set[str]()
         found: list[Tap] = []
         while todo and len(seen) < _FAR:
-            value = todo.pop(0)
+            value = todo.popleft()
             if value in seen:
                 continue
             seen.add(value)
