@@ -1,4 +1,4 @@
-"""Options that come as a group: what is typed of them is kept in the command's context, not given to its function."""
+"""Options that come as a group; what is typed may be kept in the command's context, not given to its function."""
 
 from __future__ import annotations
 
@@ -20,6 +20,17 @@ def kept(*names: str, **settings: Any) -> Callable[[Command], Command]:
         context.meta.setdefault(TYPED, {})[parameter.name] = value
 
     return click.option(*names, expose_value=False, callback=keep, **settings)
+
+
+def together(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
+    """Options as one decorator, in the order in which ``--help`` lists them."""
+
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
 
 
 def typed_values() -> dict[str, Any]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from kmr_cli.cli import completion
-from kmr_cli.cli.kept import kept, typed_values
+from kmr_cli.cli.kept import kept, together, typed_values
 from kmr_cli.cli.messages import Messages as Messages
 
 if TYPE_CHECKING:
@@ -24,33 +24,28 @@ if TYPE_CHECKING:
     from kmr_cli.formats.interface import OpenOptions
     from kmr_cli.records import SampleShape
 
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 debug = click.option("--debug", is_flag=True, help="Show tracebacks and all that the framework prints.")
 
 _TRUST = "Load MODEL whatever a scan finds in it, code of Lambda layers included: you trust its author."
 trust = click.option("--trust", is_flag=True, help=_TRUST)
 
-
-def limits(command: Command) -> Command:
-    """``--timeout``, ``--memory`` and ``--require-sandbox``; :func:`typed_limits` says what they are."""
-    for option in (
-        kept(
-            "--require-sandbox/--no-sandbox", "sandbox", default=None,
-            help="Refuse to load the model without a sandbox that keeps it from files and the network, or use none."
-            "  [default: as far as this machine can]",
-        ),
-        kept(
-            "--memory", metavar="SIZE",
-            help="End the model's process if it holds more memory than SIZE, as in 4G or 500M; exit code 4.",
-        ),
-        kept(
-            "--timeout", type=float, metavar="SECONDS",
-            help="End the model's process if reading the file, or running the model, takes longer; exit code 4.",
-        ),
-    ):  # fmt: skip
-        command = option(command)
-    return command
+limits = together(
+    kept(
+        "--timeout", type=float, metavar="SECONDS",
+        help="End the model's process if reading the file, or running the model, takes longer; exit code 4.",
+    ),
+    kept(
+        "--memory", metavar="SIZE",
+        help="End the model's process if it holds more memory than SIZE, as in 4G or 500M; exit code 4.",
+    ),
+    kept(
+        "--require-sandbox/--no-sandbox", "sandbox", default=None,
+        help="Refuse to load the model without a sandbox that keeps it from files and the network, or use none."
+        "  [default: as far as this machine can]",
+    ),
+)  # fmt: skip
+"""``--timeout``, ``--memory`` and ``--require-sandbox``; :func:`typed_limits` says what they are."""
 
 
 def decided() -> Decided:
@@ -74,70 +69,59 @@ def typed_limits(decided: Settings | Decided | None = None) -> Limits:
     return limits_of(timeout, memory, sandbox)
 
 
-def batch(command: Command) -> Command:
-    """``--input``, ``--batch-size``, ``--shape``, ``--seed``, and :func:`reading`: the data that the model runs on."""
-    for option in (
-        click.option("--seed", type=int, default=0, show_default=True, help="Seed of all random data."),
-        click.option(
-            "--shape", "shapes", metavar="[NAME=]N,N,…[:DTYPE]", multiple=True,
-            help="Shape of ONE sample, and its dtype, for synthetic data where the file does not specify them.",
-        ),
-        click.option(
-            "--batch-size", type=int, metavar="B", help="Size of the synthetic batch, or only the first B samples."
-        ),
-        reading,
-        click.option(
-            "--input", "inputs", metavar="[NAME=]FILE[:KEY]", multiple=True, shell_complete=completion.files,
-            help="The batch, samples along axis 0: .npy, .npz, .csv, .json, .h5, .parquet, .safetensors, an image or"
-            " a folder of them; repeatable. Without it: synthetic data.",
-        ),
-    ):  # fmt: skip
-        command = option(command)
-    return command
+reading = together(
+    kept(
+        "--rows", metavar="START:STOP",
+        help="Only these samples of each file, as in 100:132; the rest of a large file is not read.",
+    ),
+    kept(
+        "--resize", metavar="HxW",
+        help="Stretch images to H x W pixels, as in 224x224; 224x224:crop keeps their proportions.",
+    ),
+    kept(
+        "--scale", metavar="LOW:HIGH",
+        help="Map the values of images to LOW..HIGH, as in 0:1 or -1:1, or normalize them as for imagenet.",
+    ),
+    kept(
+        "--input-from", metavar="MODULE:FUNCTION",
+        help="Get the batch from a function without arguments: an array, or a mapping from input names to arrays.",
+    ),
+)  # fmt: skip
+"""``--rows``, ``--resize``, ``--scale`` and ``--input-from``; :func:`typed_data` says what they are."""
 
+batch = together(
+    click.option(
+        "--input", "inputs", metavar="[NAME=]FILE[:KEY]", multiple=True, shell_complete=completion.files,
+        help="The batch, samples along axis 0: .npy, .npz, .csv, .json, .h5, .parquet, .safetensors, an image or"
+        " a folder of them; repeatable. Without it: synthetic data.",
+    ),
+    reading,
+    click.option(
+        "--batch-size", type=int, metavar="B", help="Size of the synthetic batch, or only the first B samples."
+    ),
+    click.option(
+        "--shape", "shapes", metavar="[NAME=]N,N,…[:DTYPE]", multiple=True,
+        help="Shape of ONE sample, and its dtype, for synthetic data where the file does not specify them.",
+    ),
+    click.option("--seed", type=int, default=0, show_default=True, help="Seed of all random data."),
+)  # fmt: skip
+"""``--input``, ``--batch-size``, ``--shape``, ``--seed``, and :func:`reading`: the data that the model runs on."""
 
-def reading(command: Command) -> Command:
-    """``--rows``, ``--resize``, ``--scale`` and ``--input-from``; :func:`typed_data` says what they are."""
-    for option in (
-        kept(
-            "--input-from", metavar="MODULE:FUNCTION",
-            help="Get the batch from a function without arguments: an array, or a mapping from input names to arrays.",
-        ),
-        kept(
-            "--scale", metavar="LOW:HIGH",
-            help="Map the values of images to LOW..HIGH, as in 0:1 or -1:1, or normalize them as for imagenet.",
-        ),
-        kept(
-            "--resize", metavar="HxW",
-            help="Stretch images to H x W pixels, as in 224x224; 224x224:crop keeps their proportions.",
-        ),
-        kept(
-            "--rows", metavar="START:STOP",
-            help="Only these samples of each file, as in 100:132; the rest of a large file is not read.",
-        ),
-    ):  # fmt: skip
-        command = option(command)
-    return command
-
-
-def opening(command: Command) -> Command:
-    """``--import``, ``--signature``, ``--tag``, ``--method``, ``--constant`` and ``--trust``; :func:`typed_opening`."""
-    for option in (
-        kept("--trust", is_flag=True, help=_TRUST),
-        kept(
-            "--constant",
-            "constants",
-            metavar="NAME=VALUE",
-            multiple=True,
-            help="Argument that is the same for the whole batch, as in sr=16000; repeatable.",
-        ),
-        kept("--method", metavar="NAME", help="TorchScript: exported method to run in place of forward."),
-        kept("--tag", "tags", metavar="TAG", multiple=True, help="SavedModel: tag set to open; repeatable."),
-        kept("--signature", metavar="NAME", help="SavedModel: signature to run."),
-        kept("--import", "imports", metavar="MODULE", multiple=True, help="Import MODULE first, for custom layers."),
-    ):
-        command = option(command)
-    return command
+opening = together(
+    kept("--import", "imports", metavar="MODULE", multiple=True, help="Import MODULE first, for custom layers."),
+    kept("--signature", metavar="NAME", help="SavedModel: signature to run."),
+    kept("--tag", "tags", metavar="TAG", multiple=True, help="SavedModel: tag set to open; repeatable."),
+    kept("--method", metavar="NAME", help="TorchScript: exported method to run in place of forward."),
+    kept(
+        "--constant",
+        "constants",
+        metavar="NAME=VALUE",
+        multiple=True,
+        help="Argument that is the same for the whole batch, as in sr=16000; repeatable.",
+    ),
+    kept("--trust", is_flag=True, help=_TRUST),
+)
+"""``--import``, ``--signature``, ``--tag``, ``--method``, ``--constant`` and ``--trust``; :func:`typed_opening`."""
 
 
 def typed_opening() -> OpenOptions:

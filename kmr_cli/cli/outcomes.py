@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from kmr_cli.cli import target as target_module
 from kmr_cli.cli.complaint import complain, silence_stdout
 from kmr_cli.cli.exit_codes import ExitCode, of_errors
+from kmr_cli.cli.kept import Command, together
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from kmr_cli.config.pyproject import Settings
     from kmr_cli.errors import KmrError
     from kmr_cli.render.contents import Outcome
-
-Command = TypeVar("Command", bound=Callable[..., object])
 
 
 def options(command: str) -> Callable[[Command], Command]:
@@ -41,7 +40,7 @@ def options(command: str) -> Callable[[Command], Command]:
         " goes to stdout.",
         format_="html is a page to look at; junit, sarif and github are for CI: one document for all models.",
     )
-    return lambda function: allow(strict(rest(function)))
+    return together(allow, strict, rest)
 
 
 def acceptance(decided: Settings | None, *, typed: bool, strict: bool) -> Callable[[str], bool]:

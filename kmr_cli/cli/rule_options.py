@@ -3,40 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
 from kmr_cli.cli import completion
+from kmr_cli.cli.kept import Command, together
 
 if TYPE_CHECKING:
     from kmr_cli.config.pyproject import Settings
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-
 
 def rules(what_is_allowed: str) -> Callable[[Command], Command]:
     """The three options; ``what_is_allowed`` completes "Layer that …" in the help of ``--allow``."""
-
-    def decorate(command: Command) -> Command:
-        for option in (
-            click.option(
-                "--allow", metavar="LAYER", multiple=True, shell_complete=completion.layers,
-                help=f"Layer that {what_is_allowed}: its path, the unique end of it, or a glob; repeatable.",
-            ),
-            click.option(
-                "--ignore", metavar="CODE", multiple=True, shell_complete=completion.rules,
-                help="Leave out rules that start with CODE; repeatable."
-            ),
-            click.option(
-                "--select", metavar="CODE", multiple=True, shell_complete=completion.rules,
-                help="Only rules that start with CODE; repeatable."
-            ),
-        ):  # fmt: skip
-            command = option(command)
-        return command
-
-    return decorate
+    return together(
+        click.option(
+            "--select", metavar="CODE", multiple=True, shell_complete=completion.rules,
+            help="Only rules that start with CODE; repeatable."
+        ),
+        click.option(
+            "--ignore", metavar="CODE", multiple=True, shell_complete=completion.rules,
+            help="Leave out rules that start with CODE; repeatable."
+        ),
+        click.option(
+            "--allow", metavar="LAYER", multiple=True, shell_complete=completion.layers,
+            help=f"Layer that {what_is_allowed}: its path, the unique end of it, or a glob; repeatable.",
+        ),
+    )  # fmt: skip
 
 
 def settings() -> Settings:

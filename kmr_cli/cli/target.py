@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from kmr_cli.cli import completion
 from kmr_cli.cli.complaint import silence_stdout
+from kmr_cli.cli.kept import Command, together
 from kmr_cli.render.outputs import TERMINAL, choose, formats_of, is_own_report, render, save, suffixes_of
 
 if TYPE_CHECKING:
     from kmr_cli.cli.messages import Messages
-
-Command = TypeVar("Command", bound=Callable[..., object])
 
 
 def options(command: str, *, output: str, format_: str = "How to print it.") -> Callable[[Command], Command]:
@@ -28,20 +27,14 @@ def options(command: str, *, output: str, format_: str = "How to print it.") -> 
         format_: the help of ``--format``.
     """
     help_ = output.format(suffixes=", ".join(suffixes_of(command)))
-
-    def decorate(function: Command) -> Command:
-        for option in (
-            click.option("--force", is_flag=True, help="Replace FILE even if kmr-inspect did not write it."),
-            click.option("-o", "--output", metavar="FILE", help=help_, shell_complete=completion.files),
-            click.option(
-                "--format", "format_", type=click.Choice(formats_of(command)),
-                help=f"{format_}  [default: {TERMINAL}, or by the suffix of FILE]",
-            ),
-        ):  # fmt: skip
-            function = option(function)
-        return function
-
-    return decorate
+    return together(
+        click.option(
+            "--format", "format_", type=click.Choice(formats_of(command)),
+            help=f"{format_}  [default: {TERMINAL}, or by the suffix of FILE]",
+        ),
+        click.option("-o", "--output", metavar="FILE", help=help_, shell_complete=completion.files),
+        click.option("--force", is_flag=True, help="Replace FILE even if kmr-inspect did not write it."),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
