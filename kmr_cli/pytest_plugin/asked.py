@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from kmr_cli.batch.files.source import parse
+from kmr_cli.batch.request import BatchRequest, Data
 from kmr_cli.config.batch_sizes import parse_batch_sizes
 from kmr_cli.config.constants import parse_constants
 from kmr_cli.config.limits import NONE, Limits, limits_of
@@ -79,13 +80,6 @@ class Asked:
             return InputFunction(self.function)
         return InputFiles.of(self.inputs, self.reading) if self.inputs else None
 
-    @property
-    def options(self) -> list[str]:
-        """The data and shapes as options of the command, its files absolute."""
-        words = [part for text in self.inputs for part in ("--input", text)]
-        words += [word for option in (self.reading.options if self.inputs else ()) for word in option.split(" ", 1)]
-        return [*words, *(["--input-from", self.function] if self.function is not None else [])]
-
     def of(self, model: Path) -> Asked:
         """The same for one model, completed with what ``[tool.kmr-inspect.models]`` says of it."""
         said = settings_of(self.per_model, model)
@@ -147,6 +141,14 @@ def relative(config: pytest.Config, argument: str) -> str:
     if not equals or Path(argument).exists():
         return shown_path(config, Path(argument))
     return f"{name}={shown_path(config, Path(file))}"
+
+
+def data_options(config: pytest.Config, data: Data) -> list[str]:
+    """The data as options of a command: ``--input`` and how files are read, or ``--input-from``; none for arrays."""
+    asked = BatchRequest(data)
+    words = [word for file in asked.files for word in ("--input", relative(config, file))]
+    words += [word for option in asked.reading.options for word in option.split(" ", 1)]
+    return [*words, *(["--input-from", asked.function] if asked.function is not None else [])]
 
 
 def _read(config: pytest.Config) -> Asked:

@@ -17,12 +17,12 @@ from kmr_cli.batch.request import BatchRequest, Data
 from kmr_cli.config.per_model import absolute
 from kmr_cli.config.policy import Policy, combine
 from kmr_cli.config.pyproject import Settings, read_settings
-from kmr_cli.config.reading import WHOLE, InputFiles, InputFunction
+from kmr_cli.config.reading import WHOLE, InputFiles
 from kmr_cli.config.samples import Index
 from kmr_cli.config.tolerance import Tolerance, Tolerances
 from kmr_cli.errors import KmrError
 from kmr_cli.pytest_plugin import UPDATED
-from kmr_cli.pytest_plugin.asked import Asked, asked_of, relative, shown_path
+from kmr_cli.pytest_plugin.asked import Asked, asked_of, data_options, shown_path
 from kmr_cli.pytest_plugin.models import models_of
 from kmr_cli.pytest_plugin.named import Named, named_models, refuse
 from kmr_cli.pytest_plugin.snapshots import Matched, match_snapshot
@@ -192,13 +192,10 @@ class GuardedModel:
         root = self._config.rootpath
         if batch is None:
             return self._said().data
-        if isinstance(batch, (str, Path)):
-            return absolute(str(batch), root)
-        if isinstance(batch, InputFiles):
-            return InputFiles.of((absolute(file, root) for file in batch.files), batch.reading)
-        if isinstance(batch, (list, tuple)) and all(isinstance(item, (str, Path)) for item in batch):
-            return [absolute(str(item), root) for item in batch]
-        return batch
+        given = BatchRequest(batch)
+        if not given.files:
+            return batch
+        return InputFiles.of((absolute(file, root) for file in given.files), given.reading)
 
     def _asked_for(self, batch: Data, *, size: int | None, shapes: Shapes | None) -> dict[str, Any]:
         """What the caller says, over what the command line says of its models."""
@@ -246,20 +243,11 @@ class GuardedModel:
     def _no_snapshot(self, place: Path, data: Data, size: int | None, shapes: Shapes) -> str:
         there = shown_path(self._config, place)
         how = f"pytest {shown(shlex.quote(self._nodeid))} --kmr-update"
-        if data is None or isinstance(data, (InputFiles, InputFunction)) or _files_of(data):
-            arguments = [part for file in _files_of(data) for part in ("--input", relative(self._config, file))]
-            if isinstance(data, InputFiles):
-                arguments += [word for option in data.reading.options for word in option.split(" ", 1)]
-            if isinstance(data, InputFunction):
-                arguments = ["--input-from", data.name]
-            arguments += [*shape_options(shapes), *(["--batch-size", str(size)] if size is not None else [])]
+        if BatchRequest(data).kind != "arrays":
+            arguments = [*data_options(self._config, data), *shape_options(shapes)]
+            arguments += ["--batch-size", str(size)] if size is not None else []
             how += ", or " + command_line("snapshot", self._named.title, self._named.opening, [*arguments, "-o", there])
         return f"{shown(there)}: no such snapshot\nhint:  {how}"
-
-
-def _files_of(data: Data) -> tuple[str, ...]:
-    """The files that data is read from."""
-    return BatchRequest(data).files
 
 
 def _renamed(unproven_ok: bool | None) -> bool | None:

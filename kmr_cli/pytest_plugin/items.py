@@ -9,7 +9,7 @@ import pytest
 
 from kmr_cli.errors import KmrError
 from kmr_cli.pytest_plugin import UPDATED, KmrWarning
-from kmr_cli.pytest_plugin.asked import Asked, relative, shown_path
+from kmr_cli.pytest_plugin.asked import Asked, data_options, relative, shown_path
 from kmr_cli.pytest_plugin.models import models_of
 from kmr_cli.pytest_plugin.run import JUST_WRITTEN, Judgement, Kind, ModelRun, kind_of, needs_evidence
 from kmr_cli.pytest_plugin.words import of_error, of_finding, properties, sample_command, shape_options
@@ -166,8 +166,7 @@ class ModelItem(pytest.Item):
 
     def _command(self, finding: Finding) -> str:
         asked = self.run.asked
-        data = [relative(self.config, word) if word in asked.inputs else word for word in asked.options]
-        data += shape_options(asked.shapes)
+        data = [*data_options(self.config, asked.data), *shape_options(asked.shapes)]
         if asked.size is not None:
             data += ["--batch-size", str(asked.size)]
         if asked.seed:
