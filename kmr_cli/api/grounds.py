@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -29,15 +29,18 @@ Judged = TypeVar("Judged", Report, Comparison)
 _PIECE = 2**20
 
 
+_Files: TypeAlias = Mapping[str, Path | Sequence[Path] | None]
+"""Name in the report -> path; of several files together, their paths; of what isn't to be read, None."""
+
+
 class Digests:
     """SHA-256 of files, taken in a thread while the model runs in its own process. Use it as a context manager.
 
     Args:
-        files: name in the report -> path, by what they are to the verdict: ``model``, ``baseline``, ``data``; of
-            several files together, their paths; of what isn't to be read, None.
+        files: by what they are to the verdict: ``model``, ``baseline``, ``data``.
     """
 
-    def __init__(self, files: Mapping[str, Mapping[str, Path | Sequence[Path] | None]]) -> None:
+    def __init__(self, files: Mapping[str, _Files]) -> None:
         self._files = files
         self._found: dict[str, tuple[FileDigest, ...]] = {}
         self._left = threading.Event()
@@ -105,8 +108,7 @@ class Groundwork(Generic[Judged]):
         baseline: Opened | Path | None = None,
     ) -> None:
         self._asked, self._fed = asked, [arrays for arrays in fed if arrays is not None]
-        files: dict[str, Mapping[str, Path | Sequence[Path] | None]] = {"model": files_of(model)}
-        files["data"] = {} if asked is None else _data_files(asked)
+        files: dict[str, _Files] = {"model": files_of(model), "data": {} if asked is None else _data_files(asked)}
         if isinstance(baseline, Path):
             files["baseline"] = {baseline.name: baseline}
         elif baseline is not None:
@@ -152,16 +154,15 @@ class Groundwork(Generic[Judged]):
         self._digests.__exit__(kind, exc, at)
 
 
-def _data_files(asked: BatchRequest) -> dict[str, Path | Sequence[Path] | None]:
+def _data_files(asked: BatchRequest) -> _Files:
     """The files of a batch as they were given; those of which only rows are read aren't read for a digest either."""
     found: dict[str, Path | Sequence[Path] | None] = {}
     for argument in asked.files:
         path = parse(argument).path
         if path.is_dir():
             images = images_in(path)
-            found[str(path)] = (
-                images[asked.reading.chosen.within(len(images), path)] if len(asked.files) == 1 else images
-            )
+            alone = len(asked.files) == 1
+            found[str(path)] = images[asked.reading.chosen.within(len(images), path)] if alone else images
         else:
             found[str(path)] = path if asked.reading.rows is None else None
     return found
