@@ -114,10 +114,7 @@ def _settings(folder: Path, place: str, table: dict[str, Any]) -> ModelSettings:
     if unknown:
         raise KmrError(f"{place} has an unknown key {unknown[0]!r}", f"known keys are {', '.join(_KEYS)}")
     texts = {key: _texts(place, key, table[key]) for key in _LISTS if key in table}
-    switches = {key: table[key] for key in _SWITCHES if key in table}
-    for key, value in switches.items():
-        if not isinstance(value, bool):
-            raise KmrError(f"{place} {key} must be true or false", f"{key} = true")
+    switches = {key: switch(place, key, table[key]) for key in _SWITCHES if key in table}
     for key in _TEXTS:
         if not isinstance(table.get(key, ""), str):
             raise KmrError(f"{place} {key} must be a text", f'{key} = "…"')
@@ -138,6 +135,17 @@ def _settings(folder: Path, place: str, table: dict[str, Any]) -> ModelSettings:
         texts.get("mask-input", ()), sizes, switches.get("trust"), switches.get("allow-inconclusive"),
         *(table.get(key) for key in _TEXTS),
     )  # fmt: skip
+
+
+def switch(place: str, key: str, value: object) -> bool:
+    """A value that is true or false.
+
+    Raises:
+        KmrError: it is anything else.
+    """
+    if not isinstance(value, bool):
+        raise KmrError(f"{place} {key} must be true or false", f"{key} = true")
+    return value
 
 
 def _texts(place: str, key: str, value: object) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kmr_cli.config.batch_sizes import checked_sizes
-from kmr_cli.config.per_model import ModelSettings, PerModel, parse_models, settings_of
+from kmr_cli.config.per_model import ModelSettings, PerModel, parse_models, settings_of, switch
 from kmr_cli.config.project_file import SECTION, Decided, limit, read_section
 from kmr_cli.config.tolerance import Tolerance
 from kmr_cli.errors import KmrError
@@ -78,9 +78,7 @@ def _parse(file: Path, section: dict[str, Any]) -> Settings:
             values[key] = limit(file, key, value)
             continue
         if key == "allow-inconclusive":
-            if not isinstance(value, bool):
-                raise KmrError(f"{file}: [{SECTION}] {key} must be true or false", f"{key} = true")
-            values["allow_inconclusive"] = value
+            values["allow_inconclusive"] = switch(f"{file}: [{SECTION}]", key, value)
             continue
         if key == "batch-sizes":
             values["batch_sizes"] = _batch_sizes(file, value)
