@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import resource
+import statistics
 import sys
 import tempfile
-import time
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from kmr_cli.errors import ModelFileError
 from kmr_cli.formats import describe
 from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.scan.scan import scan
+from processes import against_limit, forked
 
 for _format in ("exported", "keras", "onnx", "savedmodel", "torchscript"):
     import_module(f"kmr_cli.formats.{_format}.scan.look")
@@ -34,26 +34,11 @@ ALLOWED = {"time": 2.0, "memory": 200.0}
 RUNS = 3
 
 
-def measured(path: Path) -> tuple[float, float]:
-    """Seconds, and MB of resident memory that reading a file adds."""
-    here, there = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        began = time.perf_counter()
-        for read in (lambda: describe(path, OpenOptions()), lambda: scan(path)):
-            with contextlib.suppress(ModelFileError):
-                read()
-        took = time.perf_counter() - began
-        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        os.write(there, json.dumps([took, (most - before) / 1024]).encode())
-        os._exit(0)
-    os.close(there)
-    told = os.read(here, 1000)
-    os.close(here)
-    os.waitpid(pid, 0)
-    seconds, memory = json.loads(told)
-    return seconds, memory
+def read(path: Path) -> None:
+    """As a command does that is given this file."""
+    for step in (lambda: describe(path, OpenOptions()), lambda: scan(path)):
+        with contextlib.suppress(ModelFileError):
+            step()
 
 
 def main() -> None:
@@ -64,14 +49,12 @@ def main() -> None:
     for case in cases:
         with tempfile.TemporaryDirectory() as folder:
             path = case.build(Path(folder))
-            found = sorted(measured(path)[what == "memory"] for _ in range(RUNS))
-        if found[RUNS // 2] >= worst[0][len(worst[0]) // 2]:
+            runs = [forked(partial(read, path)) for _ in range(RUNS)]
+        found = [run.peak if what == "memory" else run.wall for run in runs]
+        if statistics.median(found) >= statistics.median(worst[0]):
             worst = (found, case.name)
-    found, name = worst
-    allowed, ours = ALLOWED[what], found[RUNS // 2]
-    ratio = {"ours": ours, "theirs": allowed, "ratio": ours / allowed, "low": found[0] / allowed,
-             "high": found[-1] / allowed, "pairs": RUNS}  # fmt: skip
-    print(json.dumps({"ratio": ratio, "note": f"{name}; of {len(cases)} files"}))
+    ratio = against_limit(worst[0], ALLOWED[what])
+    print(json.dumps({"ratio": ratio.as_dict(), "note": f"{worst[1]}; of {len(cases)} files"}))
 
 
 if __name__ == "__main__":

@@ -87,7 +87,12 @@ def run(keep: Path, corpus: Path | None, only: str, until: float) -> int:
         if time.time() > until:
             left += 1
             continue
-        line = {"group": group, "name": path.name, "format": path.suffix or "SavedModel", **check(path, data)}
+        line = {
+            "group": group,
+            "name": path.name,
+            "format": "SavedModel" if path.is_dir() else path.suffix,
+            **check(path, data),
+        }
         with keep.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
         print(f"{path.name}: {line['verdict']} ({line['seconds']:.0f} s)", file=sys.stderr)

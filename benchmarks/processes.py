@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -86,6 +88,40 @@ def timed(call: Callable[[], object]) -> Run:
     cpu, wall = time.process_time(), time.perf_counter()
     call()
     return Run(time.perf_counter() - wall, time.process_time() - cpu)
+
+
+def forked(call: Callable[[], object]) -> Run:
+    """One call in a fork of this process, where all is imported; its peak is what it adds to the memory that is there.
+
+    Raises:
+        RuntimeError: it failed.
+    """
+    here, there = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            before = _peak()
+            run = timed(call)
+            os.write(there, json.dumps([run.wall, run.cpu, _peak() - before]).encode())
+        finally:
+            os._exit(0)
+    os.close(there)
+    told = os.read(here, 1000)
+    os.close(here)
+    os.waitpid(pid, 0)
+    if not told:
+        raise RuntimeError("the call failed in its fork")
+    return Run(*json.loads(told))
+
+
+def _peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def against_limit(taken: Sequence[float], limit: float) -> Ratio:
+    """What several runs took, as a share of what they may take."""
+    ours = statistics.median(taken)
+    return Ratio(ours, limit, ours / limit, min(taken) / limit, max(taken) / limit, pairs=len(taken))
 
 
 def alternate(ours: Callable[[], Run], theirs: Callable[[], Run], *, pairs: int) -> Ratio:

@@ -232,7 +232,7 @@ def checked(lines: Iterable[dict[str, Any]]) -> dict[str, Part]:
     for line in lines:
         if line["group"] != "third-party architectures":
             continue
-        format_ = SUFFIXES.get(line["format"], "SavedModel")  # a folder's name may hold a dot
+        format_ = SUFFIXES.get(line["format"], line["format"])
         mine = found.setdefault(format_, {**dict.fromkeys(CHECKED, 0), "measured": str(date.today()), "named": []})
         verdict = f"pass by {line['basis']}" if line["verdict"] == "pass" else line["verdict"]
         mine[verdict] += 1

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
@@ -22,6 +20,7 @@ from kmr_cli.api.grounds import Digests
 from kmr_cli.formats import detect
 from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.proof.verdict import prove
+from processes import Ratio, forked
 
 LAYERS, LARGE, SMALL = 16, 4096, 64
 """16 matrices of 64 MB each, or of 16 kB."""
@@ -64,26 +63,6 @@ SAVE: dict[str, tuple[str, Callable[[Path, int], None]]] = {
 }
 
 
-def forked(work: Callable[[], None]) -> tuple[float, float]:
-    """Seconds of CPU time, since others use the machine, and MB of resident memory that it adds."""
-    here, there = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        began = time.process_time()
-        work()
-        took = time.process_time() - began
-        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        os.write(there, json.dumps([took, (most - before) / 1024]).encode())
-        os._exit(0)
-    os.close(there)
-    told = os.read(here, 1000)
-    os.close(here)
-    os.waitpid(pid, 0)
-    seconds, memory = json.loads(told)
-    return seconds, memory
-
-
 def proven(path: Path) -> None:
     """Read the graph, and judge it."""
     assert prove(detect(path).graph(path, OpenOptions())).proven
@@ -120,18 +99,17 @@ def main() -> None:
             both = {path: forked(partial(proven, path)) for path in ((large, small), (small, large))[turn % 2]}
             taken.append((both[large], both[small]))
         largest = max(Path(folder).iterdir(), key=lambda one: one.stat().st_size)
-        size, (beside, _) = largest.stat().st_size, forked(lambda: digested(largest))
-    place = what == "memory"
-    pairs = [(ours[place], theirs[place]) for ours, theirs in taken]
+        size, beside = largest.stat().st_size, forked(lambda: digested(largest))
+    memory = what == "memory"
+    # CPU time, since others use the machine.
+    pairs = [tuple(run.peak if memory else run.cpu for run in both) for both in taken]
     ratios = [ours / max(theirs, 1e-9) for ours, theirs in pairs]
-    ratio = {
-        "ours": statistics.median(ours for ours, _ in pairs),
-        "theirs": statistics.median(theirs for _, theirs in pairs),
-        "ratio": statistics.median(ratios), "low": min(ratios), "high": max(ratios), "pairs": RUNS,
-        "by_cpu": not place,
-    }  # fmt: skip
-    note = f"{size / 1e9:.2f} GB; its digest beside that: {beside:.1f} s" if what == "time" else ""
-    print(json.dumps({"ratio": ratio, "note": note}))
+    ours, theirs = (statistics.median(side) for side in zip(*pairs, strict=True))
+    ratio = Ratio(
+        ours, theirs, statistics.median(ratios), min(ratios), max(ratios), pairs=RUNS, by_cpu=not memory
+    )  # fmt: skip
+    note = f"{size / 1e9:.2f} GB; its digest beside that: {beside.cpu:.1f} s" if what == "time" else ""
+    print(json.dumps({"ratio": ratio.as_dict(), "note": note}))
 
 
 if __name__ == "__main__":

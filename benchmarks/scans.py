@@ -6,11 +6,9 @@ Run as ``python scans.py time|memory PATH…``; of several files the one that ta
 from __future__ import annotations
 
 import json
-import os
-import resource
 import statistics
 import sys
-import time
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
@@ -18,6 +16,7 @@ import h5py  # noqa: F401  (once, for all forks)
 
 from kmr_cli.formats.files import inside
 from kmr_cli.scan.scan import scan
+from processes import against_limit, forked, timed
 
 for _format in ("exported", "keras", "onnx", "savedmodel", "torchscript"):
     import_module(f"kmr_cli.formats.{_format}.scan.look")
@@ -26,31 +25,23 @@ ALLOWED = {"time": {True: 0.05, False: 0.3}, "memory": {True: 80.0, False: 80.0}
 RUNS = 7
 
 
+def passes(path: Path) -> None:
+    """Scan a file in which nothing is found."""
+    assert scan(path).verdict == "pass"
+
+
+def read(path: Path) -> None:
+    """The bytes of a file, or of all in a folder."""
+    for file in [file for _, file in inside(path)] if path.is_dir() else [path]:
+        with file.open("rb") as opened:
+            while opened.read(1 << 20):
+                pass
+
+
 def measured(path: Path) -> tuple[float, float]:
     """Seconds beyond reading the file's bytes, and MB of resident memory that a scan adds."""
-    here, there = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        began = time.perf_counter()
-        assert scan(path).verdict == "pass"
-        took = time.perf_counter() - began
-        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        files = [file for _, file in inside(path)] if path.is_dir() else [path]
-        began = time.perf_counter()
-        for file in files:
-            with file.open("rb") as opened:
-                while opened.read(1 << 20):
-                    pass
-        took -= time.perf_counter() - began
-        os.write(there, json.dumps([took, (most - before) / 1024]).encode())
-        os._exit(0)
-    os.close(there)
-    told = os.read(here, 1000)
-    os.close(here)
-    os.waitpid(pid, 0)
-    seconds, memory = json.loads(told)
-    return seconds, memory
+    run = forked(partial(passes, path))
+    return run.wall - timed(partial(read, path)).wall, run.peak
 
 
 def main() -> None:
@@ -62,11 +53,8 @@ def main() -> None:
         if statistics.median(found) >= statistics.median(worst[0]):
             worst = (found, path)
     found, path = worst
-    allowed = ALLOWED[what]["sample_models" in path.parts]
-    ours = statistics.median(found)
-    ratio = {"ours": ours, "theirs": allowed, "ratio": ours / allowed, "low": min(found) / allowed,
-             "high": max(found) / allowed, "pairs": RUNS}  # fmt: skip
-    print(json.dumps({"ratio": ratio, "note": path.name if len(paths) > 1 else ""}))
+    ratio = against_limit(found, ALLOWED[what]["sample_models" in path.parts])
+    print(json.dumps({"ratio": ratio.as_dict(), "note": path.name if len(paths) > 1 else ""}))
 
 
 if __name__ == "__main__":
