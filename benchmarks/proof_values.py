@@ -96,19 +96,11 @@ def _tapped(session: Session) -> Run:
 
 def _onnx(path: Path, names: list[str]) -> Run:
     import onnx
-    import onnxruntime
+    from zoo.onnx_claims import showing
 
-    model = onnx.load(path)
-    made = {name for node in model.graph.node for name in node.output}
-    shown = [name for name in names if name in made]  # the rest stands inside of bodies, or was added by the reader
-    known = {one.name for one in model.graph.output}
-    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in shown if name not in known)
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 4
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    return lambda batch: dict(zip(shown, session.run(shown, dict(batch)), strict=True))
+    graph = onnx.load(path, load_external_data=False).graph
+    made = {name for node in graph.node for name in node.output}
+    return showing(path, [name for name in names if name in made])  # the rest is inside bodies, or the reader's own
 
 
 def _exported(path: Path, names: list[str]) -> Run:

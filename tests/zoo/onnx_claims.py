@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +19,8 @@ Array = np.ndarray
 Batch = Mapping[str, Array]
 
 
-def values(path: Path, batches: list[Batch], names: list[str]) -> list[dict[str, Array]]:
-    """What these values of a file hold, for each batch; graph optimization is off."""
+def showing(path: Path, names: list[str]) -> Callable[[Batch], dict[str, Array]]:
+    """Runs a file, and gives what these values of it hold; graph optimization is off."""
     model = onnx.load(path)
     known = {one.name for one in model.graph.output}
     model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in known)
@@ -29,7 +29,7 @@ def values(path: Path, batches: list[Batch], names: list[str]) -> list[dict[str,
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    return [dict(zip(names, session.run(names, dict(batch)), strict=True)) for batch in batches]
+    return lambda batch: dict(zip(names, session.run(names, dict(batch)), strict=True))
 
 
 def violations(path: Path, graph: Graph, proof: Proof, data: Batch, tally: Counter[str]) -> Iterator[str]:
@@ -46,7 +46,7 @@ def violations(path: Path, graph: Graph, proof: Proof, data: Batch, tally: Count
         if name is not None and isinstance(owner := proof.owners.of[name], (Own, Free))
     }
     symbols = {one: 1 for shape in graph.values.values() for length in shape.shape or () for one in _names(length)}
-    found = values(path, [base, turned, fewer, *replaced], list(judged))
+    found = list(map(showing(path, list(judged)), [base, turned, fewer, *replaced]))
     first, backwards, less, changed = found[0], found[1], found[2], found[3:]
     for name, owner in judged.items():
         tally[type(owner).__name__] += 1
