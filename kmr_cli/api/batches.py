@@ -127,9 +127,9 @@ def _given(opened: Opened, asked: BatchRequest) -> list[GivenInput]:
         return from_function(asked.function)
     if not asked.files:
         return from_arrays(asked.data)
-    for path in dict.fromkeys(try_apart(asked.files)):
+    for path, files in try_apart(asked.files).items():
         try:
-            opened.run_apart("try_data", {"path": str(path), "files": asked.files, "rows": asked.reading.rows})
+            opened.run_apart("try_data", {"path": str(path), "files": files, "rows": asked.reading.rows})
         except LimitError as exc:
             again = "copy the file, or write it, again; or raise --timeout or --memory"
             raise LimitError(f"{path}: reading it took too long, or too much memory", again) from exc

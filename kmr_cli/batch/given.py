@@ -53,27 +53,30 @@ def read_files(
     return given
 
 
-def try_apart(arguments: Iterable[str]) -> list[Path]:
-    """The files among these that :func:`attempt` is for, in a process that can be ended.
+def try_apart(arguments: Iterable[str]) -> dict[Path, tuple[str, ...]]:
+    """The files that :func:`attempt` is for, in a process that can be ended: each with the arguments that name it.
 
     Raises:
         BatchError: as :func:`read_files`.
     """
-    places = [parse(argument).path for argument in arguments]
-    return [place for place in places if _kind_of(place) == "hdf5"]
+    named: dict[Path, tuple[str, ...]] = {}
+    for argument in arguments:
+        path = parse(argument).path
+        if path in named or _kind_of(path) == "hdf5":
+            named[path] = (*named.get(path, ()), argument)
+    return named
 
 
-def attempt(arguments: Iterable[str], place: Path, reading: Reading) -> None:
-    """Read what these arguments want of a file, and forget it.
+def attempt(arguments: Iterable[str], reading: Reading) -> None:
+    """Read what these arguments of :func:`try_apart` want, and forget it.
 
     Raises:
         BatchError: as :func:`read_files`.
     """
     from kmr_cli.batch.files import hdf5
 
-    for source in map(parse, arguments):
-        if source.path == place:
-            hdf5.attempt(source, reading)
+    for argument in arguments:
+        hdf5.attempt(parse(argument), reading)
 
 
 def _kind_of(path: Path) -> str:

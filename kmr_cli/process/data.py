@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from kmr_cli.batch.given import attempt
 from kmr_cli.config.reading import Reading
 from kmr_cli.formats.interface import OpenOptions
@@ -18,11 +16,11 @@ def try_data(
     report: Tell,  # noqa: ARG001  (it takes a moment only)
     sessions: Sessions = OPEN,
 ) -> bool:
-    """Read what arguments of ``--input`` want of a file, and forget it: :func:`kmr_cli.batch.given.attempt`.
+    """Read what arguments of ``--input`` want of the file that they name: :func:`kmr_cli.batch.given.attempt`.
 
     Raises:
         BatchError: it cannot be read.
     """
     sessions.enter_to_read(path, OpenOptions())
-    attempt(files, Path(path), Reading(rows))
+    attempt(files, Reading(rows))
     return True

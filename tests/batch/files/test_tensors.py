@@ -7,7 +7,7 @@ import pytest
 import safetensors.numpy
 
 from kmr_cli.batch.fit import fit
-from kmr_cli.batch.given import read_files
+from kmr_cli.batch.given import attempt, read_files, try_apart
 from kmr_cli.config.reading import Reading
 from kmr_cli.errors import BatchError
 from kmr_cli.records import TensorSpec
@@ -40,6 +40,15 @@ def test_data_sets(hdf5):
     for argument in (f"{hdf5}::deep/x", f"x={hdf5}::/deep/x", f"{hdf5}:deep/x"):
         assert fed(argument, X)[0]["x"].tolist() == (VALUES + 1).tolist()
     assert fed(f"{hdf5}::text", TensorSpec("t", (None,), "string"))[0]["t"].tolist()[2] == "größe".encode()
+
+
+def test_each_file_is_tried_once_with_what_is_wanted_of_it(hdf5, tmp_path):
+    np.save(tmp_path / "a.npy", VALUES)
+    wanted = (f"x={hdf5}", f"y={hdf5}::deep/x")
+    assert try_apart([wanted[0], str(tmp_path / "a.npy"), wanted[1]]) == {hdf5: wanted}
+    attempt(wanted, Reading())
+    with pytest.raises(BatchError, match="holds no dataset 'none'"):
+        attempt([f"{hdf5}::none"], Reading())
 
 
 def test_rows_are_read_without_the_others(hdf5):
