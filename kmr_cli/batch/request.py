@@ -68,8 +68,10 @@ class BatchRequest:
     @property
     def kind(self) -> Literal["synthetic", "files", "arrays", "function"]:
         """What the data is."""
-        if self.synthetic or self.function is not None:
-            return "synthetic" if self.synthetic else "function"
+        if self.synthetic:
+            return "synthetic"
+        if self.function is not None:
+            return "function"
         return "files" if self.files else "arrays"
 
     @property

@@ -134,10 +134,10 @@ class Child:
         returns = getattr(self._tasks.get(task), "returns", Any)
         limit = getattr(self._tasks.get(task), "limit", None)
         patience = None if limit is None else limit(arguments)
-        given = [seconds for seconds in (patience, limits.timeout) if seconds is not None]
-        deadline = time.monotonic() + min(given) if given else None
+        allowed = min((seconds for seconds in (patience, limits.timeout) if seconds is not None), default=None)
+        deadline = None if allowed is None else time.monotonic() + allowed
         try:
-            self._channel.send((task, dict(arguments), limits.sandbox, min(given) if given else None))
+            self._channel.send((task, dict(arguments), limits.sandbox, allowed))
             while True:
                 self._watch(limits, deadline)
                 kind, content = _message(self._channel.receive(deadline), returns)

@@ -22,10 +22,8 @@ def refuse_system() -> None:
         KmrError: that.
     """
     if sys.platform == "win32" or not all(hasattr(module, name) for module, name in _NEEDED):
+        name = "Windows" if sys.platform == "win32" else sys.platform
         raise KmrError(
-            f"models are read and run on Linux and macOS, not on {_NAMES.get(sys.platform, sys.platform)}",
+            f"models are read and run on Linux and macOS, not on {name}",
             "on Windows, run kmr-inspect inside WSL",
         )
-
-
-_NAMES = {"win32": "Windows"}
