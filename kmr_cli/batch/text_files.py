@@ -25,9 +25,7 @@ def read_text(file: BinaryIO) -> np.ndarray:
         NotTextError: it holds anything else.
         ValueError: not a .npy file.
     """
-    version = np.lib.format.read_magic(file)
-    header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = header(file)  # the values stand in the order of C, whatever that of the array
+    shape, _, dtype = read_header(file)  # the values stand in the order of C, whatever that of the array
     if not dtype.hasobject or dtype.names is not None:
         raise NotTextError(f"an array of {dtype}")
     try:
@@ -44,6 +42,21 @@ def read_text(file: BinaryIO) -> np.ndarray:
     array = np.empty(len(values), dtype=object)
     array[:] = values
     return array.reshape(shape)
+
+
+def read_header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether the values stand in the order of Fortran, and dtype; the values come next in the file.
+
+    Args:
+        file: a .npy file, at its beginning.
+
+    Raises:
+        ValueError: not a .npy file.
+    """
+    version = np.lib.format.read_magic(file)
+    header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    found: tuple[tuple[int, ...], bool, np.dtype[Any]] = header(file)
+    return found
 
 
 class _Shell:

@@ -15,7 +15,7 @@ import numpy as np
 from kmr_cli.batch.files.source import Source
 from kmr_cli.batch.fit import GivenInput, has_fields
 from kmr_cli.batch.other_files import other_archive
-from kmr_cli.batch.text_files import NotTextError, read_text
+from kmr_cli.batch.text_files import NotTextError, read_header, read_text
 from kmr_cli.config.reading import Reading, Rows
 from kmr_cli.errors import BatchError
 
@@ -82,20 +82,12 @@ def read(source: Source, reading: Reading) -> list[GivenInput]:
 def _dtype_of(file: BinaryIO) -> np.dtype[Any] | None:
     """The dtype that an .npy file declares, None where it isn't one; the file is at its beginning afterwards."""
     try:
-        dtype: np.dtype[Any] = _header(file)[2]
+        dtype: np.dtype[Any] = read_header(file)[2]
     except (ValueError, SyntaxError, tokenize.TokenError, EOFError):
         return None  # an archive, or damaged, which NumPy says
     finally:
         file.seek(0)
     return dtype
-
-
-def _header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, whether the values stand in the order of Fortran, and dtype; the values come next in the file."""
-    version = np.lib.format.read_magic(file)
-    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    found: tuple[tuple[int, ...], bool, np.dtype[Any]] = read_header(file)
-    return found
 
 
 def _array(file: BinaryIO, dtype: np.dtype[Any], rows: Rows | None, path: Path) -> np.ndarray:
@@ -113,7 +105,7 @@ def _member(archive: Any, key: str, rows: Rows | None, label: str) -> np.ndarray
     """One array of an .npz file; of rows, the file is read up to them, piece by piece."""
     if rows is not None:
         with archive.zip.open(f"{key}.npy") as member:
-            shape, fortran, dtype = _header(member)
+            shape, fortran, dtype = read_header(member)
             if not (fortran or dtype.hasobject or dtype.names) and shape:
                 return _stream(member, shape, dtype, rows.within(shape[0], label))
     try:
