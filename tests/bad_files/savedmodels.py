@@ -116,16 +116,21 @@ def asset_elsewhere(folder: Path) -> Path:
     return directory(folder, change)
 
 
+def _restoring(meta_graph: Any, operation: str, *inputs: str) -> None:
+    """An operation that runs when weights are restored."""
+    graph = meta_graph.graph_def.node
+    graph.add(name="bad", op=operation, input=inputs)
+    restore = next(node for node in graph if node.name == meta_graph.saver_def.restore_op_name)
+    restore.input.append("^bad")
+
+
 @bad("KMR502")
 def saver_with_a_name_of_its_own(folder: Path) -> Path:
     """Inside the part that restores weights, and yet from a file that the graph names."""
 
     def change(meta_graph: Any) -> None:
-        graph = meta_graph.graph_def.node
-        _text(graph, "bad/name", b"/etc/passwd")
-        graph.add(name="bad", op="RestoreV2", input=["bad/name"])
-        restore = next(node for node in graph if node.name == meta_graph.saver_def.restore_op_name)
-        restore.input.append("^bad")
+        _text(meta_graph.graph_def.node, "bad/name", b"/etc/passwd")
+        _restoring(meta_graph, "RestoreV2", "bad/name")
 
     return directory(folder, change)
 
@@ -157,11 +162,8 @@ def signature_calls_a_function_of_the_saver(folder: Path) -> Path:
 
     def change(meta_graph: Any) -> None:
         _function(meta_graph, "put", "SaveV2", "name")
-        graph = meta_graph.graph_def.node
-        _text(graph, "bad/name", b"/tmp/canary")
-        graph.add(name="bad", op="put", input=["bad/name"])
-        restore = next(node for node in graph if node.name == meta_graph.saver_def.restore_op_name)
-        restore.input.append("^bad")
+        _text(meta_graph.graph_def.node, "bad/name", b"/tmp/canary")
+        _restoring(meta_graph, "put", "bad/name")
         next(iter(meta_graph.signature_def.values())).outputs["stolen"].name = "bad:0"
 
     return directory(folder, change)
@@ -203,9 +205,7 @@ def saver_picks_another_place(folder: Path) -> Path:
         _text(graph, "bad/name", b"/tmp/canary")
         given = meta_graph.saver_def.filename_tensor_name
         graph.add(name="bad/picked", op="Select", input=["bad/which", given, "bad/name"])
-        graph.add(name="bad", op="RestoreV2", input=["bad/picked"])
-        restore = next(node for node in graph if node.name == meta_graph.saver_def.restore_op_name)
-        restore.input.append("^bad")
+        _restoring(meta_graph, "RestoreV2", "bad/picked")
 
     return directory(folder, change)
 
@@ -215,12 +215,9 @@ def merges_checkpoints_elsewhere(folder: Path) -> Path:
     """From the place that the saver is given, to one that the graph names."""
 
     def change(meta_graph: Any) -> None:
-        graph = meta_graph.graph_def.node
-        _text(graph, "bad/name", b"/tmp/canary")
+        _text(meta_graph.graph_def.node, "bad/name", b"/tmp/canary")
         given = meta_graph.saver_def.filename_tensor_name
-        graph.add(name="bad", op="MergeV2Checkpoints", input=[given, "bad/name"])
-        restore = next(node for node in graph if node.name == meta_graph.saver_def.restore_op_name)
-        restore.input.append("^bad")
+        _restoring(meta_graph, "MergeV2Checkpoints", given, "bad/name")
 
     return directory(folder, change)
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import jsonschema
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import helper
 from PIL import Image
+from zoo.onnx_models import model, save, tensor
 from zoo.samples import HOME, command, python
 
 MODEL, DATA = HOME / "digits.onnx", HOME / "digits.npz"
@@ -189,9 +189,8 @@ def test_in_python(tmp_path, folder):
 
 
 def test_a_failing_test_says_how_to_look_at_it(tmp_path):
-    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 3]) for name in "xy"]
-    graph = helper.make_graph([helper.make_node("Softmax", ["x"], ["y"], axis=0)], "g", ends[:1], ends[1:])
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "m.onnx")
+    mixing = [helper.make_node("Softmax", ["x"], ["y"], axis=0)]
+    save(model(mixing, [tensor("x", ["batch", 3])], [tensor("y", ["batch", 3])]), tmp_path / "m.onnx")
     np.savetxt(tmp_path / "x.csv", np.random.default_rng(0).normal(size=(9, 3)), delimiter=",")
     options = ["--rootdir", tmp_path, "--kmr-input", "x.csv", "--kmr-rows", "0:4"]
     run = python("-m", "pytest", "-p", "no:cacheprovider", "--kmr-model", "m.onnx", *options, cwd=tmp_path)

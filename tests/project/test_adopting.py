@@ -8,10 +8,10 @@ import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
-import onnx
 import pytest
 import yaml
-from onnx import TensorProto, helper
+from onnx import helper
+from zoo.onnx_models import model, save, tensor
 from zoo.samples import COMMAND, HOME
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,11 +49,9 @@ def models(tmp_path):
     place = tmp_path / "my models"
     place.mkdir()
     shutil.copy(HOME / "digits.onnx", place)
-    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 3]) for name in "xy"]
-    graph = helper.make_graph([helper.make_node("Softmax", ["x"], ["y"], axis=0)], "g", ends[:1], ends[1:])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    mixing = [helper.make_node("Softmax", ["x"], ["y"], axis=0)]
     (place / "mixed").mkdir()
-    onnx.save(model, place / "mixed" / "mixed.onnx")
+    save(model(mixing, [tensor("x", ["batch", 3])], [tensor("y", ["batch", 3])]), place / "mixed" / "mixed.onnx")
     return place
 
 
