@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from kmr_cli.records import (
     Comparison,
     OutputAgreement,
     Report,
+    ScanReport,
     StructuralProof,
     unexamined_masks,
     unseen_layers,
@@ -57,6 +60,19 @@ def passes_run(report: Report) -> str:
     passes = counted(report.forward_passes, "forward pass", "forward passes")
     layers = len({tap.layer for tap in report.taps if tap.layer})
     return f"{passes}, {tried}; {counted(layers, 'layer') if layers else 'no layer'} tapped"
+
+
+def kinds_of_taps(report: Report) -> str:
+    """``12 separated, 3 merged``: the most common first; empty where nothing was tapped."""
+    kinds = Counter(tap.index.kind for tap in report.taps)
+    return ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+
+
+def allowances(report: Report) -> list[str]:
+    """What it means that findings are allowed, a line for each rule that says so."""
+    allowed = [finding for finding in report.findings if finding.allowed and not finding.by_design]
+    meant = dict.fromkeys(RULES[finding.rule].if_allowed for finding in allowed)
+    return [line for line in meant if line is not None]
 
 
 def proven(proof: StructuralProof) -> str:
@@ -121,6 +137,17 @@ def compared(result: Comparison, *, some_rules: bool = False) -> str:
         return "no error in the rules and layers that were selected"
     special = [rule for rule in (RULES[finding.rule] for finding in result.findings) if rule.if_passed]
     return max(special, key=lambda rule: rule.gravity).if_passed or meaning if special else meaning
+
+
+def scanned(report: ScanReport) -> str:
+    """What the verdict of a scan means, in one line."""
+    if report.verdict == "pass":
+        return "nothing known to be dangerous was found"
+    rules = [RULES[finding.rule] for finding in report.findings]
+    if report.verdict == "fail":
+        worst = max((rule for rule in rules if rule.severity == "error"), key=lambda rule: rule.gravity)
+        return worst.headline or worst.found_when
+    return next(filter(None, (rule.if_passed for rule in rules)), "not everything could be judged")
 
 
 def how_compared(result: Comparison) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from kmr_cli.records import Difference, Finding
 from kmr_cli.render.contents import Outcome
@@ -47,11 +47,11 @@ def there(finding: Finding) -> str:
     return "" if other is None else f" (the baseline's '{shown(other)}')"
 
 
-def samples(finding: Finding) -> str:
-    """The samples that it is about, all of them: ``0, 1, 4``, or who depends on whom; empty where it tells of none."""
+def samples(finding: Finding, most: int | None = None) -> str:
+    """The samples that it is about: ``0, 1, 4``, or who depends on whom (at most so many); empty where it has none."""
     if isinstance(finding, Difference):
         return ", ".join(map(str, finding.where))
-    return dependences(finding)
+    return dependences(finding, most)
 
 
 def dependences(finding: Finding, most: int | None = None) -> str:
@@ -78,20 +78,29 @@ def unchecked(outcome: Outcome) -> str | None:
     return None if outcome.layers or outcome.findings else NOTHING_CHECKED
 
 
+def word_of(outcome: Outcome) -> str:
+    """The verdict, or ``not checked`` where there is none."""
+    return "not checked" if unchecked(outcome) else outcome.verdict
+
+
+def numbers(findings: Iterable[Finding]) -> str:
+    """``2 errors, 1 warning, 4 notes, 1 allowed``; empty where there are none."""
+    kinds = Counter("allowed" if finding.allowed else finding.severity for finding in findings)
+    found = [counted(kinds[kind], kind) for kind in ("error", "warning", "note") if kinds[kind]]
+    if kinds["allowed"]:
+        found.append(f"{kinds['allowed']} allowed")
+    return ", ".join(found)
+
+
 def tally(outcomes: Sequence[Outcome]) -> str:
     """``3 models: 1 pass, 1 fail, 1 not checked; 2 errors, 1 warning, 4 notes``. Free of names."""
     if not outcomes:
         return NOTHING_CHECKED
-    verdicts = Counter("not checked" if unchecked(outcome) else outcome.verdict for outcome in outcomes)
-    kinds = Counter(
-        "allowed" if finding.allowed else finding.severity for outcome in outcomes for finding in outcome.findings
-    )
+    verdicts = Counter(map(word_of, outcomes))
     ran = [
         f"{verdicts[verdict]} {verdict}"
         for verdict in ("pass", "fail", "inconclusive", "not checked")
         if verdicts[verdict]
     ]
-    found = [counted(kinds[kind], kind) for kind in ("error", "warning", "note") if kinds[kind]]
-    if kinds["allowed"]:
-        found.append(f"{kinds['allowed']} allowed")
-    return f"{counted(len(outcomes), 'model')}: {', '.join(ran)}; {', '.join(found) or 'no findings'}"
+    found = numbers(finding for outcome in outcomes for finding in outcome.findings)
+    return f"{counted(len(outcomes), 'model')}: {', '.join(ran)}; {found or 'no findings'}"

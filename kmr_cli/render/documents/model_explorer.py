@@ -13,7 +13,7 @@ from typing import Any
 from kmr_cli.errors import OutputError
 from kmr_cli.records import Report
 from kmr_cli.render.contents import Outcome
-from kmr_cli.render.documents.findings import unchecked
+from kmr_cli.render.documents.findings import unchecked, word_of
 from kmr_cli.render.documents.html import states
 from kmr_cli.render.documents.json import text
 
@@ -47,7 +47,7 @@ def _graph(outcome: Outcome) -> dict[str, Any]:
             "--format model-explorer is for .pt2, .onnx and SavedModels, with the proof; --format html shows any model",
         )
     return {
-        "name": f"kmr-inspect: {'not checked' if unchecked(outcome) else outcome.verdict}",
+        "name": f"kmr-inspect: {word_of(outcome)}",
         "results": results,
         "showExpandedSummaryOnGroupNode": True,
         "showLabelCountColumnsInChildrenStatsTable": True,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -14,7 +13,7 @@ from kmr_cli.render.contents import Run
 from kmr_cli.render.documents.findings import accepted, dependences, itself
 from kmr_cli.render.documents.grounds import proof_lines
 from kmr_cli.render.escape import for_terminal
-from kmr_cli.render.headline import headline, passes_run
+from kmr_cli.render.headline import allowances, headline, kinds_of_taps, passes_run
 from kmr_cli.render.screen.grounds import print_grounds
 from kmr_cli.render.screen.lines import print_hanging, print_not_examined
 from kmr_cli.render.screen.pictures import pictures
@@ -43,18 +42,16 @@ def show_report(console: Console, report: Report, *, some_rules: bool = False, r
     if report.held_passes:
         held = f"{report.held_passes} of the passes ran with the layers that mix by design put into inference mode"
         _line(console, held)
-    kinds = Counter(tap.index.kind for tap in report.taps)
+    kinds = kinds_of_taps(report)
     if kinds:
-        _line(console, "taps: " + ", ".join(f"{count} {kind}" for kind, count in kinds.most_common()))
+        _line(console, f"taps: {kinds}")
     elif report.verdict == "fail" and report.batch_sizes:
         _line(console, f"it does not run on a batch of {report.batch_sizes[0]}, so little else could be checked")
     for line in proof_lines(report):
         _line(console, line if line.startswith(("not proven", "proven")) else f"proof: {line}")
     print_not_examined(console, report.not_examined)
-    allowed = [finding for finding in report.findings if finding.allowed and not finding.by_design]
-    for meaning in dict.fromkeys(RULES[finding.rule].if_allowed for finding in allowed):
-        if meaning is not None:
-            _line(console, meaning)
+    for meaning in allowances(report):
+        _line(console, meaning)
     for picture in pictures(report):
         console.print()
         for line in picture:

@@ -8,6 +8,7 @@ from rich.text import Text
 from kmr_cli.records import ScanReport
 from kmr_cli.render.contents import Run
 from kmr_cli.render.escape import for_terminal
+from kmr_cli.render.headline import scanned
 from kmr_cli.render.screen.grounds import print_grounds
 from kmr_cli.render.screen.lines import print_hanging, print_not_examined
 from kmr_cli.rules import RULES, remedy_of
@@ -26,7 +27,7 @@ def show_scan(console: Console, report: ScanReport, run: Run | None = None) -> N
     """
     print_hanging(console, Text(), Text(for_terminal(report.path), "bold"))
     verdict = Text(report.verdict, _VERDICTS[report.verdict])
-    print_hanging(console, Text(), verdict.append(f": {headline(report)}", "not bold default"))
+    print_hanging(console, Text(), verdict.append(f": {scanned(report)}", "not bold default"))
     if report.parts:
         print_hanging(console, Text("  examined: "), Text("; ".join(report.parts)))
     print_not_examined(console, report.not_examined)
@@ -40,14 +41,3 @@ def show_scan(console: Console, report: ScanReport, run: Run | None = None) -> N
         print_hanging(console, Text("  "), Text(for_terminal(finding.message, 1000)))
         print_hanging(console, Text("  fix: "), Text(remedy_of(finding)))
     print_grounds(console, report.grounds, run)
-
-
-def headline(report: ScanReport) -> str:
-    """What the verdict means, in one line."""
-    if report.verdict == "pass":
-        return "nothing known to be dangerous was found"
-    rules = [RULES[finding.rule] for finding in report.findings]
-    if report.verdict == "fail":
-        worst = max((rule for rule in rules if rule.severity == "error"), key=lambda rule: rule.gravity)
-        return worst.headline or worst.found_when
-    return next(filter(None, (rule.if_passed for rule in rules)), "not everything could be judged")

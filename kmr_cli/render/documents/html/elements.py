@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import html
 from collections.abc import Iterable
 from typing import TypeAlias
@@ -50,13 +51,23 @@ def path(name: str) -> Markup:
     return element("span", for_terminal(name), class_="path")
 
 
+def badge(word: str, tone: str) -> Markup:
+    """A word on a ground of its own: ``tone`` is ``good``, ``bad``, ``warn`` or ``none``, of the style sheet."""
+    return element("span", word, class_=f"badge is-{tone}")
+
+
+def png(data: bytes) -> Markup:
+    """The address of a picture of our own that is part of the page."""
+    return Markup(f"data:image/png;base64,{base64.b64encode(data).decode()}")
+
+
 def lines_of(text: str) -> Markup:
     """Lines of a block in which breaks and blanks count; what else can do harm is spelled out."""
     return Markup("\n".join(_inner(line) for line in text.split("\n")))
 
 
 def raw(text: str) -> Markup:
-    """A style sheet, a script or a picture of our own: put in as it is."""
+    """A style sheet or a script of our own: put in as it is."""
     return Markup(text)
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from kmr_cli.records import Difference, Finding
-from kmr_cli.render.documents.findings import accepted, dependences, failing, place, samples, title
-from kmr_cli.render.documents.html.elements import Content, Markup, element, path
+from kmr_cli.records import Finding
+from kmr_cli.render.documents.findings import accepted, numbers, place, samples, title
+from kmr_cli.render.documents.html.elements import Content, Markup, badge, element, path
 from kmr_cli.render.documents.html.page import section
 from kmr_cli.render.documents.html.tree import Layers
 from kmr_cli.rules import RULES, remedy_of
 
-_TONES = {"error": "bad", "warning": "warn", "note": "none"}
+TONES = {"error": "bad", "warning": "warn", "note": "none"}
+"""By severity."""
 _PICTURES = 40
 """Findings with a picture of what is around: a page stays below two megabytes."""
 _MOST = 400
@@ -52,23 +53,23 @@ def found(
     left = max(len(grave) - _MOST, 0) + max(len(notes) - _MOST, 0)
     if left:
         parts.append(element("p", f"… and {left} more: the JSON has all", class_="more soft"))
-    return section("Findings", *parts, name=f"{prefix}-findings", note=_counted(findings))
+    return section("Findings", *parts, name=f"{prefix}-findings", note=numbers(findings))
 
 
 def _article(alike: Sequence[Finding], layers: Layers, whole: str, picture: Markup | None) -> Markup:
     finding = alike[0]
-    tone = _TONES[finding.severity] if not finding.allowed else "none"
+    tone = TONES[finding.severity] if not finding.allowed else "none"
     places: list[Content] = []
     for one in dict.fromkeys((one.layer, place(one, whole)) for one in alike):
         places += [", "] if places else []
         places.append(layers.link(one[0], path(one[1])) if one[0] else one[1])
     rule = RULES[finding.rule]
-    badge = element("span", f"{finding.severity}{', allowed' if finding.allowed else ''}", class_=f"badge is-{tone}")
+    severity = badge(f"{finding.severity}{', allowed' if finding.allowed else ''}", tone)
     grave = finding.severity != "note" and not finding.allowed
-    concerned = samples(finding) if isinstance(finding, Difference) else dependences(finding, _PAIRS)
+    concerned = samples(finding, _PAIRS)
     return element(
         "article",
-        element("h3", badge, f" {title(finding)} ", element("span", "at ", *places, class_="at")),
+        element("h3", severity, f" {title(finding)} ", element("span", "at ", *places, class_="at")),
         element("p", finding.message),
         element("p", f"Accepted, {accepted(finding)}." if finding.by_design else "Allowed: by design.", class_="soft")
         if finding.allowed else None,
@@ -78,14 +79,3 @@ def _article(alike: Sequence[Finding], layers: Layers, whole: str, picture: Mark
         picture,
         class_=f"finding is-{tone}",
     )  # fmt: skip
-
-
-def _counted(findings: Sequence[Finding]) -> str:
-    errors = sum(map(failing, findings))
-    allowed = sum(one.allowed for one in findings)
-    kinds = {
-        kind: sum(one.severity == kind and not one.allowed for one in findings) for kind in ("warning", "note")
-    }  # fmt: skip
-    told = [(errors, "error"), (kinds["warning"], "warning"), (kinds["note"], "note")]
-    words = [f"{number} {word}{'s' if number > 1 else ''}" for number, word in told if number]
-    return ", ".join([*words, *([f"{allowed} allowed"] if allowed else [])])

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 from kmr_cli.batch.words import show_shape
 from kmr_cli.records import Comparison, Report, TapVerdict
 from kmr_cli.render.contents import Outcome
-from kmr_cli.render.documents.findings import ITSELF, itself, tally, unchecked
+from kmr_cli.render.documents.findings import ITSELF, itself, tally, unchecked, word_of
 from kmr_cli.render.documents.grounds import proof_lines, rests_on
 from kmr_cli.render.documents.html import states
-from kmr_cli.render.documents.html.elements import Content, Markup, element, path
+from kmr_cli.render.documents.html.elements import Content, Markup, badge, element, path
 from kmr_cli.render.documents.html.findings import found
 from kmr_cli.render.documents.html.flow import Wiring, around
 from kmr_cli.render.documents.html.matrices import dependence
 from kmr_cli.render.documents.html.page import section, terms
 from kmr_cli.render.documents.html.tree import Layers, ports, with_seen
-from kmr_cli.render.headline import agreement, compared, headline, how_compared, passes_run
-from kmr_cli.rules import RULES
+from kmr_cli.render.headline import (
+    agreement,
+    allowances,
+    compared,
+    headline,
+    how_compared,
+    kinds_of_taps,
+    passes_run,
+    scanned,
+)
 
-_TONES = {"pass": "good", "fail": "bad", "inconclusive": "warn", "error": "bad"}
+_TONES = {"pass": "good", "fail": "bad", "inconclusive": "warn", "not checked": "bad"}
 
 
 def shown(outcomes: Sequence[Outcome]) -> list[Markup]:
@@ -32,7 +39,7 @@ def shown(outcomes: Sequence[Outcome]) -> list[Markup]:
 def _summary(outcomes: Sequence[Outcome]) -> Markup:
     rows = [
         element(
-            "li", _badge("not checked" if unchecked(one) else one.verdict, one), " ",
+            "li", _badge(one), " ",
             element("a", path(one.path), href=f"#m{number}"),
         )
         for number, one in enumerate(outcomes)
@@ -43,15 +50,15 @@ def _summary(outcomes: Sequence[Outcome]) -> Markup:
     )  # fmt: skip
 
 
-def _badge(word: str, outcome: Outcome) -> Markup:
-    return element("span", word, class_=f"badge is-{'bad' if unchecked(outcome) else _TONES[outcome.verdict]}")
+def _badge(outcome: Outcome) -> Markup:
+    return badge(word_of(outcome), _TONES[word_of(outcome)])
 
 
 def _model(outcome: Outcome, prefix: str) -> Markup:
     reason = unchecked(outcome)
     if reason is not None:
         hint = element("p", element("b", "What to do: "), outcome.hint) if outcome.hint else None
-        told = (element("p", _badge("not checked", outcome), " ", reason, class_="said"), hint)
+        told = (element("p", _badge(outcome), " ", reason, class_="said"), hint)
         return _article(outcome, prefix, told, ())
     result = outcome.result
     layers = _layers(outcome, prefix)
@@ -72,13 +79,12 @@ def _model(outcome: Outcome, prefix: str) -> Markup:
 
 
 def _article(outcome: Outcome, prefix: str, verdict: Sequence[Content], parts: Sequence[Content]) -> Markup:
-    tone = "bad" if unchecked(outcome) else _TONES[outcome.verdict]
     against = outcome.result.baseline if isinstance(outcome.result, Comparison) else None
     heading = element(
         "h1", outcome.path, *((element("small", " against "), against) if against is not None else ()),
         id=f"{prefix}-title",
     )  # fmt: skip
-    head = element("div", heading, *verdict, class_=f"verdict is-{tone}")
+    head = element("div", heading, *verdict, class_=f"verdict is-{_TONES[word_of(outcome)]}")
     return element("article", head, *parts, class_="model", id=prefix, aria_labelledby=f"{prefix}-title")
 
 
@@ -90,26 +96,23 @@ def _verdict(outcome: Outcome) -> list[Content]:
         said = headline(result, some_rules=outcome.some_rules)
         pairs.append(("rests on", _basis(result)))
         pairs.append(("passes", passes_run(result)))
-        kinds = Counter(tap.index.kind for tap in result.taps)
+        kinds = kinds_of_taps(result)
         if kinds:
-            pairs.append(("taps", ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())))
+            pairs.append(("taps", kinds))
         pairs += [("graph", line) for line in proof_lines(result)]
         if result.training:
             pairs.append(("mode", "training"))
-        allowed = [finding for finding in result.findings if finding.allowed and not finding.by_design]
-        meant = dict.fromkeys(RULES[finding.rule].if_allowed for finding in allowed)
-        pairs += [("allowed", line) for line in meant if line is not None]
+        pairs += [("allowed", line) for line in allowances(result)]
     elif isinstance(result, Comparison):
         said = compared(result, some_rules=outcome.some_rules)
         pairs.append(("compared", how_compared(result)))
         pairs += [("outputs", agreement(output, exact=result.exact)) for output in result.outputs]
         pairs += [("note", note) for note in result.notes]
     else:
-        said = {"pass": "nothing known to be dangerous was found", "fail": "loading it could do harm"}.get(
-            outcome.verdict, "not everything could be examined"
-        )
+        assert result is not None  # else it would not have been checked
+        said = scanned(result)
     pairs += [("not examined", line) for line in outcome.not_examined]
-    words = element("p", _badge(outcome.verdict, outcome), " ", said, class_="said")
+    words = element("p", _badge(outcome), " ", said, class_="said")
     return [words, terms(pairs)]
 
 
@@ -136,24 +139,22 @@ def _layers(outcome: Outcome, prefix: str) -> Layers:
     result = outcome.result
     if isinstance(result, Comparison):  # a finding may be at a layer that only the baseline has
         infos, separator = with_seen(outcome.info, outcome.layers)
-        layers = Layers(
-            infos, separator, states.of_comparison(result), {}, prefix, states.UNMATCHED, "beside the baseline"
-        )
         details = {match.layer: _matched(match.baseline_layer) for match in result.matched if match.by == "order"}
-        layers.details = details
-        return layers
+        return Layers(
+            infos, separator, states.of_comparison(result), details, prefix, states.UNMATCHED, "beside the baseline"
+        )
     infos, separator = with_seen(outcome.info, [*outcome.layers, *(finding.layer for finding in outcome.findings)])
     if not isinstance(result, Report):
         return Layers(infos, separator, {}, {}, prefix)
-    layers = Layers(infos, separator, states.of_check(result), {}, prefix)
     taps: dict[str, list[TapVerdict]] = {}
     for tap in result.taps:
         if tap.layer:
             taps.setdefault(tap.layer, []).append(tap)
-    layers.shapes = {
+    shapes = {
         layer: ", ".join(dict.fromkeys(show_shape(tap.shape) for tap in ones if tap.port.startswith("out")))
         for layer, ones in taps.items()
     }
+    layers = Layers(infos, separator, states.of_check(result), {}, prefix, shapes=shapes)
     left = {info.path: element("p", info.untappable) for info in infos if info.untappable and info.calls != 0}
     layers.details = left | {layer: ports(ones, layers) for layer, ones in taps.items()}
     return layers
@@ -176,5 +177,5 @@ def title(outcomes: Sequence[Outcome]) -> str:
     """For the window."""
     if len(outcomes) == 1:
         one = outcomes[0]
-        return f"{'not checked' if unchecked(one) else one.verdict}: {one.path}"
+        return f"{word_of(one)}: {one.path}"
     return tally(outcomes)
