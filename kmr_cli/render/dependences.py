@@ -12,6 +12,7 @@ from kmr_cli.records import Dependence, Report, TapVerdict
 
 Mark: TypeAlias = Literal["", "x", "~"]
 """Of one sample and another: nothing changed, it changed, it changed in its last bits only."""
+HOW_TO_READ = "replaced sample (down), changed sample (across)"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from kmr_cli.records import Condition, Trace, TracedValue
+from kmr_cli.records import Condition, Finding, Trace, TracedValue
 from kmr_cli.render.escape import for_terminal
 
 Mark: TypeAlias = "Condition | int"
@@ -21,6 +21,9 @@ SIGNS: dict[Condition, tuple[str, str]] = {
     "saturated": ("S", "over half at the layer's limit"),
 }
 """The worst first: a character, and what it stands for."""
+WHOLE = "all samples: no axis is as long as the batch"
+"""Of a row with one mark alone."""
+NOTHING_BEGINS = "no NaN or Inf begins in the model"
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,16 @@ def seen(trace: Trace) -> list[Condition]:
     """The conditions that occur, worst first."""
     found = {one for value in trace.values for one in value.conditions}
     return [one for one in SIGNS if one in found]
+
+
+def place(finding: Finding) -> str:
+    """Where it begins: a layer and what leaves or enters it, or the code between them."""
+    return f"{finding.layer} {finding.port}" if finding.layer else "the code between layers"
+
+
+def said(finding: Finding) -> str:
+    """What begins, and whether it matters to the outputs."""
+    return f"{finding.message}{'; the outputs are finite' if finding.severity == 'note' else ''}"
 
 
 def _title(value: TracedValue, several: set[str]) -> str:

@@ -5,18 +5,19 @@ Styles stand in the elements: a notebook may drop a style sheet, and then nothin
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from kmr_cli.batch.words import show_shape
 from kmr_cli.records import Comparison, LayerInfo, ModelInfo, Record, Report, ScanReport, Trace
-from kmr_cli.render.dependences import Matrix, matrices
-from kmr_cli.render.documents.html.elements import Content, Markup, element, lines_of, raw
-from kmr_cli.render.headline import compared, headline
-from kmr_cli.render.pictures.grid import as_png, fit
+from kmr_cli.render.dependences import HOW_TO_READ, Mark, Matrix, matrices
+from kmr_cli.render.documents.html.elements import Content, Markup, element, lines_of, png
+from kmr_cli.render.documents.html.matrices import table
+from kmr_cli.render.headline import compared, headline, scanned
+from kmr_cli.render.health import NOTHING_BEGINS, place, said
+from kmr_cli.render.pictures.grid import as_png, fit, sides
 from kmr_cli.render.pictures.planes import picture_of
-from kmr_cli.render.screen.terminal import word_for
+from kmr_cli.render.whose import is_known, word_for
 
 _LAYERS = 50
 _MATRICES = 4
@@ -50,24 +51,22 @@ def _of_comparison(result: Comparison) -> list[Content]:
 
 
 def _of_scan(report: ScanReport) -> list[Content]:
-    named = "; ".join(dict.fromkeys(finding.message for finding in report.findings)) or "nothing dangerous was found"
-    return [_verdict(report.verdict, named)]
+    named = "; ".join(dict.fromkeys(finding.message for finding in report.findings))
+    return [_verdict(report.verdict, named or scanned(report))]
 
 
 def _of_trace(trace: Trace) -> list[Content]:
     if trace.failed is not None:
         return [_badge("failed", "bad", trace.failed)]
-    named = "; ".join(f"{finding.layer}: {finding.message}" for finding in trace.findings)
-    return [
-        _badge("not finite", "bad", named) if named else _badge("finite", "good", "no NaN or Inf begins in the model")
-    ]
+    named = "; ".join(f"{place(finding)}: {said(finding)}" for finding in trace.findings)
+    return [_badge("not finite", "bad", named) if named else _badge("finite", "good", NOTHING_BEGINS)]
 
 
 def _of_record(record: Record) -> list[Content]:
     word = word_for(record)
     whose = "" if record.sample is None else f", sample {record.sample}"
     title = element("strong", f"{record.layer} {record.port}{whose} {show_shape(record.value.shape)}")
-    tone = "good" if word in ("verified", "constant", "proven") else "open"
+    tone = "good" if is_known(record) else "open"
     return [element("div", title), _badge(word, tone, record.index.evidence or record.index.kind), _picture(record)]
 
 
@@ -76,14 +75,13 @@ def _picture(record: Record) -> Markup | None:
     if picture is None:
         return None
     drawn = fit(picture, _PIXELS)
-    height, width = drawn.planes[0].shape[:2]
-    rows = -(-len(drawn.planes) // drawn.columns)
-    across, down = drawn.columns * (width + 1) - 1, rows * (height + 1) - 1
+    down, across = sides(drawn)
     times = max(1, _WIDE // across)
-    data = raw(f"data:image/png;base64,{base64.b64encode(as_png(drawn)).decode()}")
     what = f"{picture.kind} of {record.layer} {record.port}, from {picture.low:.4g} to {picture.high:.4g}"
-    return element("img", src=data, alt=what, title=what, width=across * times, height=max(down * times, 12),
-                   style="image-rendering: pixelated; margin: 4px 0")  # fmt: skip
+    return element(
+        "img", src=png(as_png(drawn)), alt=what, title=what, width=across * times, height=max(down * times, 12),
+        style="image-rendering: pixelated; margin: 4px 0",
+    )  # fmt: skip
 
 
 def _of_layers(layers: Iterable[LayerInfo], more: int = 0) -> list[Content]:
@@ -111,17 +109,11 @@ def _of_model(info: ModelInfo) -> list[Content]:
 
 
 def _matrix(matrix: Matrix) -> Markup:
-    size = len(matrix.marks)
-    head = element("tr", element("th"), *(element("th", sample, scope="col") for sample in range(size)))
-    rows = [
-        element("tr", element("th", row, scope="row"), *(_cell(mark, own=row == at) for at, mark in enumerate(marks)))
-        for row, marks in enumerate(matrix.marks)
-    ]
-    title = element("div", f"{matrix.title}: replaced sample (down), changed sample (across)")
-    return element("div", title, element("table", element("thead", head), element("tbody", *rows)))
+    title = element("div", f"{matrix.title}: {HOW_TO_READ}")
+    return element("div", title, table(matrix, element("th"), _cell))
 
 
-def _cell(mark: str, *, own: bool) -> Markup:
+def _cell(mark: Mark, own: bool) -> Markup:
     tone = {"x": "good" if own else "bad", "~": "open"}.get(mark)
     sign = {"x": "●" if own else "✕", "~": "~"}.get(mark, "·")
     return element("td", sign, style=f"text-align: center; color: {_TONES[tone]}" if tone else "text-align: center")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from kmr_cli.records import Comparison, DataSource, FileDigest, Grounds, Report, ScanReport
+from kmr_cli.render.counts import counted
 from kmr_cli.render.documents.findings import shown
 
 _DATA = {"synthetic": "synthetic data", "files": "your data", "arrays": "your data", "function": "your data"}
@@ -42,10 +43,8 @@ def proof_lines(report: Report) -> Iterator[str]:
         return
     proven = sum(claim.separate for claim in proof.outputs)
     said = "every output" if proven == len(proof.outputs) else f"{proven} of {len(proof.outputs)} outputs"
-    claims = f"{report.claims_held} claim{'s' * (report.claims_held != 1)}"
-    held = f"; {claims} checked against the passes" if report.claims_held else ""
-    operators = f"{proof.operators} operator{'s' * (proof.operators != 1)}"
-    yield f"{said} proven {proof.sizes}, by {operators} ({proof.vocabulary}){held}"
+    held = f"; {counted(report.claims_held, 'claim')} checked against the passes" if report.claims_held else ""
+    yield f"{said} proven {proof.sizes}, by {counted(proof.operators, 'operator')} ({proof.vocabulary}){held}"
     left = [str(claim) for claim in proof.outputs if not claim.separate]
     yield from _some(f"not proven: {shown(line)}" for line in left if line not in report.inconclusive)
     yield from _some(f"proven, not seen: {shown(line)}" for output in report.outputs for line in output.settled)
@@ -76,7 +75,7 @@ def _lines(grounds: Grounds) -> Iterator[tuple[str, str]]:
     if grounds.trusted:
         yield "trusted", ", ".join(grounds.trusted)
     if grounds.versions:
-        yield "versions", versions(grounds)
+        yield "versions", versions(grounds.versions)
 
 
 def data_lines(data: DataSource) -> list[str]:
@@ -100,9 +99,9 @@ def skipped_rules(grounds: Grounds) -> list[str]:
     return [f"{', '.join(codes)}: {shown(why)}" for why, codes in by_reason.items()]
 
 
-def versions(grounds: Grounds) -> str:
+def versions(of: Mapping[str, str]) -> str:
     """``kmr-inspect 0.2.0, Python 3.12.1, numpy 2.4.1``."""
-    return ", ".join(f"{_PROGRAMS.get(name, name)} {version}" for name, version in grounds.versions.items())
+    return ", ".join(f"{_PROGRAMS.get(name, name)} {version}" for name, version in of.items())
 
 
 def brief(files: Sequence[FileDigest]) -> str:

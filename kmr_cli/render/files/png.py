@@ -19,6 +19,7 @@ from kmr_cli.render.escape import for_terminal
 from kmr_cli.render.pictures.colours import NOT_FINITE, coloured, palette, span
 from kmr_cli.render.pictures.grid import within
 from kmr_cli.render.pictures.planes import Picture, picture_of
+from kmr_cli.render.whose import part_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -143,7 +144,6 @@ class _Part:
 
 def _part(record: Record, picture: Picture, samples: Samples) -> _Part:
     call = f" call {record.call}" if record.call else ""
-    whose = "whole tensor" if record.sample is None else f"sample {record.sample}"
     index = record.index
     word = "proven" if index.proven else index.kind
     more = f"; {len(picture.planes)} of {picture.total} planes" if len(picture.planes) < picture.total else ""
@@ -153,4 +153,4 @@ def _part(record: Record, picture: Picture, samples: Samples) -> _Part:
     height, width = small.planes[0].shape[:2]
     most = (_WIDTH - 2 * _MARGIN) // width
     times = max(1, min(most, _PLANE // max(height, width) if small.kind != "vector" else max(1, most), 32))
-    return _Part(f"{for_terminal(record.layer, 80)}{call} {record.port}, {whose}", lines, small, times)
+    return _Part(f"{for_terminal(record.layer, 80)}{call} {record.port}, {part_of(record)}", lines, small, times)

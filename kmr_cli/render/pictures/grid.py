@@ -39,24 +39,25 @@ def within(picture: Picture, across: int, down: int) -> Picture:
     return replace(picture, planes=tuple(plane[place] for plane in picture.planes))
 
 
-def as_png(picture: Picture, columns: int | None = None) -> bytes:
-    """A file with all planes, a pixel apart; ``columns`` beside each other, or as many as make it a square."""
+def sides(picture: Picture) -> tuple[int, int]:
+    """How many pixels all planes take, down and across: in rows and columns, a pixel apart."""
+    height, width = picture.planes[0].shape[:2]
+    rows = math.ceil(len(picture.planes) / picture.columns)
+    return rows * (height + 1) - 1, picture.columns * (width + 1) - 1
+
+
+def as_png(picture: Picture) -> bytes:
+    """A file with all planes; its size is that of :func:`sides`."""
     first = picture.planes[0]
     if first.ndim == 3:
         return coloured(colours_of(first, picture))
-    pixels = together([levels(plane, picture) for plane in picture.planes], columns or picture.columns, NOTHING)
+    height, width = first.shape
+    pixels = np.full(sides(picture), NOTHING, np.uint8)
+    for number, plane in enumerate(picture.planes):
+        row, column = divmod(number, picture.columns)
+        top, left = row * (height + 1), column * (width + 1)
+        pixels[top : top + height, left : left + width] = levels(plane, picture)
     return indexed(pixels, palette(picture), NOTHING)
-
-
-def together(planes: list[np.ndarray], columns: int, nothing: int) -> np.ndarray:
-    """Planes of one size in rows, with a line of ``nothing`` between them."""
-    height, width = planes[0].shape
-    rows = math.ceil(len(planes) / columns)
-    whole = np.full((rows * (height + 1) - 1, columns * (width + 1) - 1), nothing, planes[0].dtype)
-    for number, plane in enumerate(planes):
-        top, left = number // columns * (height + 1), number % columns * (width + 1)
-        whole[top : top + height, left : left + width] = plane
-    return whole
 
 
 def _chosen(length: int, step: float) -> np.ndarray:

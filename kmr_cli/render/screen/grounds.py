@@ -49,7 +49,7 @@ def _lines(grounds: Grounds) -> Iterator[tuple[str, str]]:
     if grounds.trusted:
         yield "trusted", f"the {' and the '.join(grounds.trusted)}: loaded whatever a scan finds (--trust)"
     if grounds.versions:
-        yield "versions", versions(grounds)
+        yield "versions", versions(grounds.versions)
 
 
 def _not(grounds: Grounds) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kmr_cli.records import Report
-from kmr_cli.render.dependences import Matrix, matrices
+from kmr_cli.render.dependences import HOW_TO_READ, Matrix, matrices
 from kmr_cli.render.escape import for_terminal
 
 
@@ -18,7 +18,7 @@ def pictures(report: Report) -> Iterator[list[str]]:
 def _draw(matrix: Matrix) -> list[str]:
     size = len(matrix.marks)
     width = len(str(size - 1))
-    lines = [f"{for_terminal(matrix.title)}: replaced sample (down), changed sample (across)"]
+    lines = [f"{for_terminal(matrix.title)}: {HOW_TO_READ}"]
     lines.append(" " * (width + 2) + " ".join(str(sample).rjust(width) for sample in range(size)))
     for sample, row in enumerate(matrix.marks):
         lines.append(f"{str(sample).rjust(width)}  {' '.join((mark or '.').rjust(width) for mark in row)}")

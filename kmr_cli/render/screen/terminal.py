@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from kmr_cli.arrays.summary import Summary, summarize
+from kmr_cli.arrays.summary import summarize
 from kmr_cli.batch.words import dtype_name
 from kmr_cli.records import ModelInfo, Record
 from kmr_cli.render.escape import for_terminal
@@ -16,23 +16,12 @@ from kmr_cli.render.screen.blocks import picture_lines
 from kmr_cli.render.screen.layers import head
 from kmr_cli.render.screen.lines import print_hanging
 from kmr_cli.render.screen.values import preview
+from kmr_cli.render.whose import WORDS, axis_of, figures, is_known, word_for
 
 _LABEL = 12
 _GAP = 2
 _IN_FULL = 12
 """Values up to this many are shown in full; more get a line each."""
-
-_VERDICTS = {
-    "separated": "verified",
-    "merged": "verified",
-    "moved": "verified",
-    "reordered": "verified",
-    "mixed": "MIXED",
-    "interleaved": "INTERLEAVED",
-    "constant": "constant",
-    "routed": "ROUTED",
-    "inconclusive": "INCONCLUSIVE",
-}
 
 
 def show_record(console: Console, record: Record) -> None:
@@ -62,7 +51,7 @@ def _print_many(console: Console, records: Sequence[Record], several_calls: set[
         ends = "" if summary.minimum is None else f"{summary.minimum:.4g} to {summary.maximum:.4g}"
         whose = "all" if record.sample is None else str(record.sample)
         name = f"{for_terminal(record.layer)}{call} {record.port}{_from(record)}"
-        rows.append((name, whose, _numbers(record.value.shape), _VERDICTS[record.index.kind], ends))
+        rows.append((name, whose, _numbers(record.value.shape), WORDS[record.index.kind], ends))
     titles = ("layer and port", "sample", "shape", "evidence", "values")
     widths = [max(cell_len(cell) for cell in column) for column in zip(titles, *rows, strict=True)]
     room = max(console.width, 60) - _GAP * (len(widths) - 1)
@@ -73,7 +62,7 @@ def _print_many(console: Console, records: Sequence[Record], several_calls: set[
         _print_row(console, row, widths, "")
     console.print()
     for record in records:
-        if _VERDICTS[record.index.kind] not in ("verified", "constant"):
+        if not is_known(record):
             label = f"{for_terminal(record.layer)} {record.port}"
             whose = "" if record.sample is None else f", sample {record.sample}"
             print_hanging(console, Text(f"{label}{whose}: ", "bold yellow"), Text(record.index.evidence))
@@ -126,30 +115,9 @@ def _tensor(record: Record) -> Text:
 
 def _verdict(record: Record) -> Text:
     index = record.index
-    axis = (
-        "" if index.axis is None or index.kind in ("mixed", "inconclusive") else f", {index.kind} on axis {index.axis}"
-    )
-    word = word_for(record)
-    axis = ", constant" if index.proven and index.axis is None else axis
-    style = "green" if word in ("verified", "constant", "proven") else "bold yellow"
-    return Text(word, style).append(f"{axis}: {index.evidence}" if index.evidence else axis, "not bold default")
-
-
-def word_for(record: Record) -> str:
-    """Whether it is known whose a value is: ``verified``, ``constant`` and ``proven`` say so."""
-    return "proven" if record.index.proven else _VERDICTS[record.index.kind]
-
-
-def figures(summary: Summary) -> list[str]:
-    """A line of its numbers, and one of how many are special."""
-    if summary.minimum is None and not summary.nans and not summary.infinities:
-        return [f"{summary.size:,} texts"]
-    numbers = "nothing finite"
-    if summary.minimum is not None:
-        named = {"min": summary.minimum, "max": summary.maximum, "mean": summary.mean, "std": summary.deviation}
-        numbers = "  ".join(f"{name} {figure:.4g}" for name, figure in named.items())
-    counts = f"zeros {summary.zeros:,} of {summary.size:,}  NaN {summary.nans:,}  Inf {summary.infinities:,}"
-    return [numbers, counts]
+    axis = "constant" if index.proven and index.axis is None else axis_of(index)
+    text = Text(word_for(record), "green" if is_known(record) else "bold yellow")
+    return text.append(f"{axis and f', {axis}'}{index.evidence and f': {index.evidence}'}", "not bold default")
 
 
 def _numbers(shape: Sequence[int]) -> str:

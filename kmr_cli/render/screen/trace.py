@@ -11,7 +11,7 @@ from rich.text import Text
 from kmr_cli.batch.words import count_samples, name_samples
 from kmr_cli.records import Condition, Finding, Trace, TracedValue
 from kmr_cli.render.escape import for_terminal
-from kmr_cli.render.health import SIGNS, Row, rows, seen, shown_values, titles
+from kmr_cli.render.health import NOTHING_BEGINS, SIGNS, WHOLE, Row, place, rows, said, seen, shown_values, titles
 from kmr_cli.render.screen.lines import print_hanging
 
 _STYLE_OF: dict[Condition, str] = {
@@ -58,10 +58,9 @@ def _marks(row: Row) -> Text:
     for mark in row.marks:
         if isinstance(mark, int):
             marks.append(_RAMP[mark])
-        elif mark:
+        else:
             marks.append(SIGNS[mark][0], _STYLE_OF[mark])
-    whole = " (all samples: no axis is as long as the batch)"
-    return marks if row.value.axis is not None else marks.append(whole, "dim")
+    return marks if row.value.axis is not None else marks.append(f" ({WHOLE})", "dim")
 
 
 def _told(trace: Trace) -> Iterator[Text]:
@@ -73,13 +72,9 @@ def _told(trace: Trace) -> Iterator[Text]:
     for finding in trace.findings:
         yield _finding(finding)
     if not trace.findings and trace.failed is None:
-        yield Text("no NaN or Inf begins in the model", "green")
+        yield Text(NOTHING_BEGINS, "green")
 
 
 def _finding(finding: Finding) -> Text:
-    where = "the code between layers" if not finding.layer else f"{for_terminal(finding.layer)} {finding.port}"
     text = Text(f"{finding.rule} {finding.severity}", _STYLES[finding.severity])
-    text.append(f"  {where}: {finding.message}", "not bold default")
-    if finding.severity == "note":
-        text.append("; the outputs are finite", "not bold default")
-    return text
+    return text.append(f"  {for_terminal(place(finding))}: {said(finding)}", "not bold default")

@@ -107,7 +107,7 @@ def test_a_file_can_be_read_again(name):
 def test_planes_stand_a_pixel_apart():
     value = np.arange(1.0, 46).reshape(5, 3, 3)
     picture = picture_of(value)
-    pixels, _ = read(as_png(picture, 2))
+    pixels, _ = read(as_png(picture))
     assert pixels.shape == (11, 7, 1)
     assert (pixels[3] == NOTHING).all()
     assert (pixels[:, 3] == NOTHING).all()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from kmr_cli.records import Report
 from kmr_cli.render.counts import counted
-from kmr_cli.render.dependences import Mark, Matrix, matrices
+from kmr_cli.render.dependences import HOW_TO_READ, Mark, Matrix, matrices
 from kmr_cli.render.documents.html.elements import Markup, element
 from kmr_cli.render.documents.html.page import section
 
@@ -22,36 +24,44 @@ def dependence(report: Report, prefix: str) -> Markup | None:
         lines.append(f"{len(drawn) - _MOST} more outputs; the JSON has all")
     if not found:
         return None
-    tables = element("div", *map(_table, drawn[:_OPEN]), class_="matrices") if drawn else None
+    tables = element("div", *map(_figure, drawn[:_OPEN]), class_="matrices") if drawn else None
     closed = _closed(drawn[_OPEN:_MOST]) if len(drawn) > _OPEN else None
     told = element("ul", *(element("li", line) for line in lines), class_="lines") if lines else None
-    note = "replaced sample (down), changed sample (across)" if drawn else ""
+    note = HOW_TO_READ if drawn else ""
     return section("Dependence between samples", tables, closed, told, name=f"{prefix}-dependence", note=note)
+
+
+def table(matrix: Matrix, corner: Markup, cell: Callable[[Mark, bool], Markup], class_: str | None = None) -> Markup:
+    """A matrix with the numbers of its samples at two sides.
+
+    Args:
+        matrix: of one output.
+        corner: where these meet.
+        cell: draws what became of one sample; True where that was the replaced one itself.
+        class_: of the table.
+    """
+    head = element("tr", corner, *(element("th", sample, scope="col") for sample in range(len(matrix.marks))))
+    rows = [
+        element("tr", element("th", row, scope="row"), *(cell(mark, row == at) for at, mark in enumerate(marks)))
+        for row, marks in enumerate(matrix.marks)
+    ]
+    return element("table", element("thead", head), element("tbody", *rows), class_=class_)
 
 
 def _closed(matrices_: list[Matrix]) -> Markup:
     mixing = sum(matrix.mixed > 0 for matrix in matrices_)
-    words = (
-        f"{counted(len(matrices_), 'more output')}{f', {mixing} of them mixed' if mixing else ', none of them mixed'}"
-    )
-    inside = element("div", *map(_table, matrices_), class_="matrices")
+    words = f"{counted(len(matrices_), 'more output')}, {mixing or 'none'} of them mixed"
+    inside = element("div", *map(_figure, matrices_), class_="matrices")
     return element("details", element("summary", words), inside, class_="inside")
 
 
-def _table(matrix: Matrix) -> Markup:
-    size = len(matrix.marks)
+def _figure(matrix: Matrix) -> Markup:
     corner = element("td", element("span", "replaced sample, changed sample", class_="sr"), class_="corner")
-    head = element("tr", corner, *(element("th", sample, scope="col") for sample in range(size)))
-    rows = [
-        element("tr", element("th", row, scope="row"), *(_cell(mark, own=row == at) for at, mark in enumerate(marks)))
-        for row, marks in enumerate(matrix.marks)
-    ]
-    caption = element("figcaption", matrix.title)
-    table = element("table", element("thead", head), element("tbody", *rows), class_="matrix")
-    return element("figure", caption, element("div", table, class_="scroll"), element("p", in_words(matrix)))
+    drawn = element("div", table(matrix, corner, _cell, "matrix"), class_="scroll")
+    return element("figure", element("figcaption", matrix.title), drawn, element("p", _in_words(matrix)))
 
 
-def _cell(mark: Mark, *, own: bool) -> Markup:
+def _cell(mark: Mark, own: bool) -> Markup:
     sign, tone, words = {
         "": ("", "none", "did not change"),
         "x": ("●", "good", "changed") if own else ("✕", "bad", "changed"),
@@ -62,7 +72,7 @@ def _cell(mark: Mark, *, own: bool) -> Markup:
     )
 
 
-def in_words(matrix: Matrix) -> str:
+def _in_words(matrix: Matrix) -> str:
     """``Replacing sample 0 changed samples 1 and 2, too.``, for those who do not see the table."""
     moved = {
         row: [at for at, mark in enumerate(marks) if mark == "x" and at != row]

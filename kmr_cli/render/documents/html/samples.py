@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 
 import numpy as np
 
 from kmr_cli.arrays.summary import summarize
 from kmr_cli.batch.words import dtype_name, show_shape
-from kmr_cli.records import Grounds, Record
+from kmr_cli.records import Record
 from kmr_cli.render.contents import Samples
 from kmr_cli.render.counts import counted
 from kmr_cli.render.documents.grounds import versions
-from kmr_cli.render.documents.html.elements import Content, Markup, element, lines_of, path, raw
+from kmr_cli.render.documents.html.elements import Content, Markup, badge, element, lines_of, path, png
 from kmr_cli.render.documents.html.page import terms
 from kmr_cli.render.pictures.colours import span
-from kmr_cli.render.pictures.grid import as_png, fit
+from kmr_cli.render.pictures.grid import as_png, fit, sides
 from kmr_cli.render.pictures.planes import Picture, picture_of
-from kmr_cli.render.screen.terminal import figures, word_for
 from kmr_cli.render.screen.values import preview
+from kmr_cli.render.whose import axis_of, figures, is_known, part_of, word_for
 
 _PIXELS = 500_000
 """Of all pictures of a page together: a byte each, before they are compressed."""
@@ -53,7 +52,7 @@ def title(samples: Samples) -> str:
 
 
 def _head(samples: Samples) -> Markup:
-    doubtful = [record for record in samples.records if word_for(record) not in ("verified", "constant", "proven")]
+    doubtful = [record for record in samples.records if not is_known(record)]
     words = counted(len(samples.records), "value")
     numbers = sorted({record.sample for record in samples.records if record.sample is not None})
     whose = f" of {counted(len(numbers), 'sample')}: {_in_short(numbers)}" if numbers else ""
@@ -62,7 +61,7 @@ def _head(samples: Samples) -> Markup:
         pairs.append(("doubtful", f"{counted(len(doubtful), 'value')}: whose they are is not verified; see below"))
     if samples.trusted:
         pairs.append(("trusted", "the model: loaded whatever a scan finds (--trust)"))
-    pairs.append(("versions", versions(Grounds(versions=samples.versions))))
+    pairs.append(("versions", versions(samples.versions)))
     heading = element("h1", samples.info.path, id="title")
     return element("section", heading, terms(pairs), class_=f"verdict is-{'warn' if doubtful else 'good'}")
 
@@ -82,15 +81,12 @@ def _whose(record: Record) -> str:
 
 def _record(record: Record, type_: str, name: str, pixels: int, *, numbers: bool) -> Markup:
     call = f" call {record.call}" if record.call else ""
-    whose = "whole tensor" if record.sample is None else f"sample {record.sample}"
-    word = word_for(record)
-    tone = "good" if word in ("verified", "constant", "proven") else "warn"
-    index = record.index
-    axis = "" if index.axis is None or index.kind in ("mixed", "inconclusive") else f"{index.kind} on axis {index.axis}"
-    evidence = ": ".join(filter(None, (axis, index.evidence)))
+    whose = part_of(record)
+    evidence = ": ".join(filter(None, (axis_of(record.index), record.index.evidence)))
+    word = badge(word_for(record), "good" if is_known(record) else "warn")
     shape = show_shape(record.value.shape)
     pairs: list[tuple[str, Content]] = [
-        ("evidence", element("span", element("span", word, class_=f"badge is-{tone}"), " ", evidence)),
+        ("evidence", element("span", word, " ", evidence)),
         ("batch", f"{show_shape(record.shape)} {dtype_name(record.value.dtype)}"),
         (whose, shape),
     ]
@@ -116,11 +112,7 @@ def _in_numbers(lines: Sequence[tuple[str, str]]) -> Markup:
 
 
 def _drawn(picture: Picture, what: str, whole: Picture) -> Markup:
-    data = raw(f"data:image/png;base64,{base64.b64encode(as_png(picture)).decode()}")
-    height, width = picture.planes[0].shape[:2]
-    columns = picture.columns
-    rows = -(-len(picture.planes) // columns)
-    across, down = columns * (width + 1) - 1, rows * (height + 1) - 1
+    down, across = sides(picture)
     times = next((times for most, times in _SIZES if across <= most), 1)
     words = _words(whole, len(picture.planes))
     low, high = span(picture)
@@ -128,7 +120,8 @@ def _drawn(picture: Picture, what: str, whole: Picture) -> Markup:
     bad = not all(np.isfinite(plane).all() for plane in picture.planes)
     alarm = "; NaN and Inf are magenta" if bad else ""
     image = element(
-        "img", src=data, alt=f"{words} of {what}", width=across * times, height=max(down * times, _STRIP)
+        "img", src=png(as_png(picture)), alt=f"{words} of {what}", width=across * times,
+        height=max(down * times, _STRIP),
     )  # fmt: skip
     caption = element("figcaption", f"{words}{scale}{alarm}")
     return element("figure", caption, element("div", image, class_="scroll picture", tabindex=0))

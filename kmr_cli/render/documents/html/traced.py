@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from kmr_cli.batch.words import count_samples, name_samples, show_shape
-from kmr_cli.records import Condition, Finding, Grounds
+from kmr_cli.records import Condition, Finding
 from kmr_cli.render.contents import Traced
 from kmr_cli.render.documents.findings import title as rule_title
 from kmr_cli.render.documents.grounds import versions
-from kmr_cli.render.documents.html.elements import Content, Markup, element, path
+from kmr_cli.render.documents.html.elements import Content, Markup, badge, element, path
+from kmr_cli.render.documents.html.findings import TONES
 from kmr_cli.render.documents.html.page import section, terms
-from kmr_cli.render.health import SIGNS, STEPS, Mark, Row, rows, seen, shown_values
+from kmr_cli.render.health import NOTHING_BEGINS, SIGNS, STEPS, WHOLE, Mark, Row, place, rows, said, seen, shown_values
 
 _COLUMNS = 64
 _ROWS = 3000
 """More than any file lists; the JSON has all."""
 _TONES: dict[Condition, str] = {"NaN": "bad", "Inf": "other", "dead": "none", "saturated": "warn"}
-_OF = {"error": "bad", "warning": "warn", "note": "none"}
 
 
 def shown(traced: Traced) -> list[Markup]:
@@ -39,7 +39,7 @@ def _said(traced: Traced) -> tuple[str, str, str]:
         return "NaN or Inf", "bad", "NaN or Inf begins in the model and reaches its outputs"
     if trace.findings:
         return "inside", "warn", "NaN or Inf begins in the model; see below where, and whether it reaches an output"
-    return "finite", "good", "no NaN or Inf begins in the model"
+    return "finite", "good", NOTHING_BEGINS
 
 
 def _head(traced: Traced) -> Markup:
@@ -55,19 +55,18 @@ def _head(traced: Traced) -> Markup:
         pairs.append(("the batch", f"NaN or Inf is in the batch itself: {name_samples(trace.given)}"))
     if traced.trusted:
         pairs.append(("trusted", "the model: loaded whatever a scan finds (--trust)"))
-    pairs.append(("versions", versions(Grounds(versions=traced.versions))))
+    pairs.append(("versions", versions(traced.versions)))
     heading = element("h1", traced.info.path, id="title")
-    said = element("p", element("span", word, class_=f"badge is-{tone}"), " ", sentence, class_="said")
-    return element("section", heading, said, terms(pairs), class_=f"verdict is-{tone}", aria_labelledby="title")
+    verdict = element("p", badge(word, tone), " ", sentence, class_="said")
+    return element("section", heading, verdict, terms(pairs), class_=f"verdict is-{tone}", aria_labelledby="title")
 
 
 def _finding(finding: Finding) -> Markup:
-    where = path(f"{finding.layer} {finding.port}") if finding.layer else "the code between layers"
-    tone = _OF[finding.severity]
-    badge = element("span", finding.severity, class_=f"badge is-{tone}")
-    finite = "; the outputs are finite" if finding.severity == "note" else ""
-    heading = element("h3", badge, f" {rule_title(finding)} ", element("span", "at ", where, class_="at"))
-    return element("article", heading, element("p", f"{finding.message}{finite}"), class_=f"finding is-{tone}")
+    where = path(place(finding)) if finding.layer else place(finding)
+    tone = TONES[finding.severity]
+    at = element("span", "at ", where, class_="at")
+    heading = element("h3", badge(finding.severity, tone), f" {rule_title(finding)} ", at)
+    return element("article", heading, element("p", said(finding)), class_=f"finding is-{tone}")
 
 
 def _map(traced: Traced) -> Markup | None:
@@ -110,7 +109,7 @@ def _sign(condition: Condition) -> Markup:
 def _row(row: Row, columns: int) -> Markup:
     figure = "" if row.largest is None else f"{row.largest:.4g}"
     if row.value.axis is None:
-        whole = element("span", "all samples: no axis is as long as the batch", class_="soft")
+        whole = element("span", WHOLE, class_="soft")
         marks = [element("td", _alone(row.marks[0]), " ", whole, colspan=columns)]
     else:
         marks = [_cell(mark) for mark in row.marks]
@@ -121,14 +120,14 @@ def _row(row: Row, columns: int) -> Markup:
 
 
 def _alone(mark: Mark) -> Markup:
-    if isinstance(mark, int) or not mark:
-        return element("span", class_=f"cell h{mark or 0}", aria_hidden="true")
+    if isinstance(mark, int):
+        return element("span", class_=f"cell h{mark}", aria_hidden="true")
     return _sign(mark)
 
 
 def _cell(mark: Mark) -> Markup:
-    if isinstance(mark, int) or not mark:
-        return element("td", class_=f"h{mark or 0}")
+    if isinstance(mark, int):
+        return element("td", class_=f"h{mark}")
     sign, words = SIGNS[mark]
     return element("td", element("span", sign, aria_hidden="true"), element("span", words, class_="sr"),
                    class_=f"is-{_TONES[mark]}")  # fmt: skip
