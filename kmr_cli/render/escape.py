@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 _LONGEST = 200
 _COMMAND = re.compile(r"##|(?<!\S)::")
-_COMMAND_IF_FOLDED = re.compile(r"##|(?<!\S)::|(?<=\S{60})::")
+_COMMAND_IF_FOLDED = re.compile(rf"{_COMMAND.pattern}|(?<=\S{{60}})::")
 """What a log of CI takes for a command of its own: ``##[set-output …]`` and ``##vso[…]`` (Azure) wherever they stand;
 ``::set-output …::`` (GitHub) where a line begins, as a name may, and where a long word is folded. The latter takes a
 second ``::``, which ids of tests lack."""

@@ -42,23 +42,25 @@ class Layers:
     about: str = "samples"
     shapes: Mapping[str, str] = field(default_factory=dict)
     _ids: dict[str, str] = field(init=False)
-    _silent: dict[str, State] = field(init=False)
+    _by_path: dict[str, LayerInfo] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._silent = {info.path: HOLDS for info in self.infos if info.calls == 0}
+        self._by_path = {info.path: info for info in self.infos}
         self._ids = {info.path: f"{self.prefix}-layer-{number}" for number, info in enumerate(self.infos)}
 
     def state(self, path: str) -> State:
         """What is known of a layer."""
-        return self.states.get(path, self._silent.get(path, self.otherwise))
+        info = self._by_path.get(path)
+        return self.states.get(path, HOLDS if info is not None and info.calls == 0 else self.otherwise)
 
     def type(self, path: str) -> str:
         """Its class, as far as the file says."""
-        return next((info.type for info in self.infos if info.path == path), "")
+        return self._by_path[path].type if path in self._by_path else ""
 
     def link(self, path: str, *content: Content) -> Markup:
         """A link to a layer, or only the content where it isn't in the tree."""
-        return element("a", *content, href=f"#{self._ids[path]}") if path in self._ids else join(content)
+        place = self.place(path)
+        return join(content) if place is None else element("a", *content, href=place)
 
     def place(self, path: str) -> str | None:
         """What a link to a layer points to."""
