@@ -2,10 +2,10 @@
 
 import json
 import subprocess
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from zoo.pages import Page
 from zoo.samples import HOME, python
 
 from kmr_cli import (
@@ -45,22 +45,9 @@ print(json.dumps(shown))
 """
 
 
-class Tags(HTMLParser):
-    """Which elements there are; every one that is opened is closed."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.found, self.open = set(), []
-        self.feed(text)
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.found.add(tag)
-        if tag not in ("img", "br"):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
+def tags(text):
+    """Which elements there are."""
+    return {tag for tag, _, _ in Page(text).elements}
 
 
 @pytest.fixture(scope="module")
@@ -77,12 +64,12 @@ def test_the_notebook_runs_and_shows(cells):
     assert "conv2" in model
     for page in (model, record, trace, check):
         assert len(page.partition("<pre")[2].partition("</pre>")[0]) > 100
-    assert {"table", "details", "pre"} <= Tags(model).found
-    assert {"img", "details"} <= Tags(record).found
+    assert {"table", "details", "pre"} <= tags(model)
+    assert {"img", "details"} <= tags(record)
     assert "proven" in record
     assert value.startswith("((32, 8, 8), ")
     assert "no NaN or Inf begins in the model" in trace
-    assert {"table", "details"} <= Tags(check).found
+    assert {"table", "details"} <= tags(check)
     assert ">pass<" in check
     assert check.count("●") == 8  # each sample moved itself, and no other
     assert "✕" not in check
@@ -109,7 +96,7 @@ def test_names_from_a_file_stay_text():
         Trace(2, (), failed=HOSTILE),
     ):
         text = value._repr_html_()
-        assert Tags(text).found <= ELEMENTS, type(value)
+        assert tags(text) <= ELEMENTS, type(value)
         assert "&lt;script" in text
         assert "\x1b" not in text
 
@@ -118,3 +105,14 @@ def test_a_model_and_a_scan_show_themselves():
     with open_model(HOME / "digits.onnx") as model:
         assert model._repr_html_() == model.info._repr_html_()
     assert ">pass<" in scan_model(HOME / "digits.onnx")._repr_html_()
+
+
+def test_what_begins_between_layers_is_placed():
+    note = Finding("KMR304", "note", "", 0, "out0", "NaN begins in sample 1")
+    shown = Trace(2, (), (note,))._repr_html_()
+    assert "the code between layers: NaN begins in sample 1; the outputs are finite" in shown.partition("<pre")[0]
+
+
+def test_a_scan_that_settled_nothing_says_no_more_than_the_terminal():
+    open_end = ScanReport("inconclusive", "m", "keras", (), (), ("foreign",))
+    assert "not everything could be judged" in open_end._repr_html_().partition("<pre")[0]

@@ -1,9 +1,13 @@
-"""Pages of every kind, of reports that no model gave: small, deep, and with names that do all the harm they can."""
+"""Pages of every kind, of reports that no model gave: small, deep, and with names that do all the harm they can.
+
+And :class:`Page`, which reads them.
+"""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +36,49 @@ BROWSER = Path(sys.prefix) / "browser"
 """Where ``make browser`` puts Chromium and axe-core."""
 RUN = Run("2026-01-02T03:04:05Z", 1.5, "Linux 6.1.0 x86_64")
 SCRIPT = "</script></style><img src=x onerror=\"window.hurt=1\"><svg onload='window.hurt=2'>${window.hurt=3}"
-PARTS = {"norm": "LayerNorm", "dense": "Linear", "gelu": "GELU", "gate": "Softmax"}
+_VOID = {"meta", "input", "img", "br"}
+MARKUP = (
+    "</script></style></title><img src=x onerror=alert(1)>\" onload='alert(2)' <!-- --> &lt; ${x} javascript:alert(3)"
+)
 NAMES = (*CASES, "deep", "names", "compared", "sample", "trace")
+
+
+class Page(HTMLParser):
+    """A page as a browser sees it: elements with their attributes and text; every one is closed in order."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements, self._open, self.words = [], [], []
+        self.feed(text)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag, attributes):
+        found = (tag, dict(attributes), [])
+        assert len(found[1]) == len(attributes), f"an attribute twice in {tag}"
+        self.elements.append(found)
+        if tag not in _VOID:
+            self._open.append(found)
+
+    def handle_endtag(self, tag):
+        assert self._open.pop()[0] == tag
+
+    def handle_data(self, data):
+        for _, _, words in self._open:
+            words.append(data)
+        if not any(tag in ("script", "style") for tag, _, _ in self._open):
+            self.words.append(data)
+
+    def of(self, tag, class_=""):
+        """Text of these elements."""
+        return [
+            "".join(words) for name, given, words in self.elements
+            if name == tag and (not class_ or class_ in given.get("class", "").split())
+        ]  # fmt: skip
+
+    @property
+    def text(self):
+        return " ".join("".join(self.words).split())
 
 
 def contents() -> Mapping[str, Any]:

@@ -4,10 +4,10 @@ import base64
 import hashlib
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import pytest
 from zoo.outcomes import ALARMING, CASES, CLEAN, EMPTY, FINDINGS, HOSTILE, INCONCLUSIVE, PATH, PROVEN
+from zoo.pages import MARKUP, Page
 
 from kmr_cli.records import (
     BatchIndex,
@@ -20,56 +20,15 @@ from kmr_cli.records import (
     ModelInfo,
     OutputAgreement,
     Report,
+    ScanReport,
     TapVerdict,
     TensorSpec,
 )
-from kmr_cli.render.contents import Outcome, Run, of_check, of_comparison
+from kmr_cli.render.contents import Outcome, Run, of_check, of_comparison, of_scan
 from kmr_cli.render.outputs import OUTPUTS, is_own_report, render, save
 from kmr_cli.rules import RULES
 
-VOID = {"meta", "input", "img", "br"}
-SCRIPT = (
-    "</script></style></title><img src=x onerror=alert(1)>\" onload='alert(2)' <!-- --> &lt; ${x} javascript:alert(3)"
-)
-FAILED = Outcome("check-batch-axis", PATH, "error", error=f"it does not run {SCRIPT}", hint="try another")
-
-
-class Page(HTMLParser):
-    """A page as a browser sees it: elements with their attributes and text; every one is closed in order."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.elements, self._open, self.words = [], [], []
-        self.feed(text)
-        self.close()
-        assert self._open == []
-
-    def handle_starttag(self, tag, attributes):
-        found = (tag, dict(attributes), [])
-        assert len(found[1]) == len(attributes), f"an attribute twice in {tag}"
-        self.elements.append(found)
-        if tag not in VOID:
-            self._open.append(found)
-
-    def handle_endtag(self, tag):
-        assert self._open.pop()[0] == tag
-
-    def handle_data(self, data):
-        for _, _, words in self._open:
-            words.append(data)
-        if not any(tag in ("script", "style") for tag, _, _ in self._open):
-            self.words.append(data)
-
-    def of(self, tag, class_=""):
-        """Text of these elements."""
-        return [
-            "".join(words) for name, given, words in self.elements
-            if name == tag and (not class_ or class_ in given.get("class", "").split())
-        ]  # fmt: skip
-
-    @property
-    def text(self):
-        return " ".join("".join(self.words).split())
+FAILED = Outcome("check-batch-axis", PATH, "error", error=f"it does not run {MARKUP}", hint="try another")
 
 
 def outcomes(*reports, **more):
@@ -129,7 +88,7 @@ def test_the_policy_allows_its_own_style_and_script_and_nothing_else():
         assert f"{tag}-src 'sha256-{digest}'" in policy
 
 
-@pytest.mark.parametrize("name", [HOSTILE, SCRIPT])
+@pytest.mark.parametrize("name", [HOSTILE, MARKUP])
 def test_names_stay_text(name):
     finding = replace(FINDINGS.findings[0], layer=name, message=name, remedy=name)
     dependence = (replace(CLEAN.dependence[0], title=name),)
@@ -292,6 +251,16 @@ def test_a_comparison():
     assert "output 'scores' differs: off by at most 1, tolerance 0.1" in found.text
     assert "Samples: 0, 2" in found.text
     assert "Not compared" in found.text
+
+
+@pytest.mark.parametrize("rule", ["KMR501", "KMR502"])
+def test_a_scan_says_what_the_terminal_says(rule):
+    severity = RULES[rule].severity
+    found = (Finding(rule, severity, "pickle", 0, "", "it names os.system"),)
+    report = ScanReport("fail" if severity == "error" else "inconclusive", PATH, "keras", ("pickle",), found)
+    shown = Page(render("html", [of_scan(report, PATH, Run())]))
+    said = str(report).splitlines()[1].replace(": ", " ", 1)
+    assert shown.of("p", "said") == [said]
 
 
 def test_two_hundred_layers_stay_small():

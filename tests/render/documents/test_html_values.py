@@ -1,22 +1,16 @@
 """Pages of samples and of traces."""
 
 import base64
-import importlib.util
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
+from zoo.pages import MARKUP, Page
 from zoo.records import HOSTILE, INFO, VALUES, record, samples
 
 from kmr_cli.records import BatchIndex, Finding, Trace, TracedValue
 from kmr_cli.render.contents import Run, Samples, Traced
 from kmr_cli.render.outputs import render
-
-_spec = importlib.util.spec_from_file_location("html_page", Path(__file__).with_name("test_html.py"))
-_pages = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_pages)
-Page, SCRIPT = _pages.Page, _pages.SCRIPT
 
 
 def page(records):
@@ -37,7 +31,7 @@ def test_every_value_has_its_figures_and_a_picture_where_there_is_one(name):
 
 
 def test_names_stay_text():
-    for text in (HOSTILE, SCRIPT):
+    for text in (HOSTILE, MARKUP):
         index = BatchIndex("mixed", evidence=text)
         shown = Samples(replace(INFO, path=text, writer=text), (record([1.0, 2], layer=text, index=index),), {})
         found = Page(render("html", shown))
