@@ -84,7 +84,7 @@ def test_a_picture_is_one(cells, tmp_path):
 def test_names_from_a_file_stay_text():
     spec = TensorSpec(HOSTILE, (None, 3), "float32")
     layer = LayerInfo(HOSTILE, HOSTILE, (spec,), (spec,))
-    finding = Finding("KMR101", "error", HOSTILE, 0, "out0", HOSTILE)
+    finding = Finding("KMR101", "error", HOSTILE, 0, "out0", HOSTILE, remedy=HOSTILE)
     for value in (
         layer,
         ModelInfo(HOSTILE, "onnx", HOSTILE, (spec,), (spec,), (layer,), 7),
@@ -99,6 +99,7 @@ def test_names_from_a_file_stay_text():
         assert tags(text) <= ELEMENTS, type(value)
         assert "&lt;script" in text
         assert "\x1b" not in text
+        assert "\x1b" not in str(value)
 
 
 def test_a_model_and_a_scan_show_themselves():

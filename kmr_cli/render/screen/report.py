@@ -140,7 +140,7 @@ def _finding(console: Console, finding: Finding, whole: str) -> None:
     if finding.samples:
         _line(console, f"samples: {dependences(finding, 6)}")
     if finding.severity != "note" and not finding.allowed:
-        _line(console, f"fix: {remedy_of(finding)}")
+        _line(console, f"fix: {for_terminal(remedy_of(finding), 1000)}")
 
 
 def _place(finding: Finding, whole: str) -> str:

@@ -29,7 +29,7 @@ def show_scan(console: Console, report: ScanReport, run: Run | None = None) -> N
     verdict = Text(report.verdict, _VERDICTS[report.verdict])
     print_hanging(console, Text(), verdict.append(f": {scanned(report)}", "not bold default"))
     if report.parts:
-        print_hanging(console, Text("  examined: "), Text("; ".join(report.parts)))
+        print_hanging(console, Text("  examined: "), Text("; ".join(for_terminal(part, 500) for part in report.parts)))
     print_not_examined(console, report.not_examined)
     for finding in report.findings:
         rule = RULES[finding.rule]
@@ -39,5 +39,5 @@ def show_scan(console: Console, report: ScanReport, run: Run | None = None) -> N
             title.append(f" at {for_terminal(finding.layer, 300)}", "bold default")
         print_hanging(console, Text(), title)
         print_hanging(console, Text("  "), Text(for_terminal(finding.message, 1000)))
-        print_hanging(console, Text("  fix: "), Text(remedy_of(finding)))
+        print_hanging(console, Text("  fix: "), Text(for_terminal(remedy_of(finding), 1000)))
     print_grounds(console, report.grounds, run)

@@ -65,7 +65,7 @@ def _print_many(console: Console, records: Sequence[Record], several_calls: set[
         if not is_known(record):
             label = f"{for_terminal(record.layer)} {record.port}"
             whose = "" if record.sample is None else f", sample {record.sample}"
-            print_hanging(console, Text(f"{label}{whose}: ", "bold yellow"), Text(record.index.evidence))
+            print_hanging(console, Text(f"{label}{whose}: ", "bold yellow"), Text(_evidence(record)))
     line = f"{len(records)} values, one line each: choose {_IN_FULL} or fewer to see the evidence and the numbers, or"
     print_hanging(console, Text(), Text(f"{line} write all with -o FILE"))
 
@@ -117,7 +117,12 @@ def _verdict(record: Record) -> Text:
     index = record.index
     axis = "constant" if index.proven and index.axis is None else axis_of(index)
     text = Text(word_for(record), "green" if is_known(record) else "bold yellow")
-    return text.append(f"{axis and f', {axis}'}{index.evidence and f': {index.evidence}'}", "not bold default")
+    evidence = _evidence(record)
+    return text.append(f"{axis and f', {axis}'}{evidence and f': {evidence}'}", "not bold default")
+
+
+def _evidence(record: Record) -> str:
+    return for_terminal(record.index.evidence, 1000)
 
 
 def _numbers(shape: Sequence[int]) -> str:

@@ -77,4 +77,4 @@ def _told(trace: Trace) -> Iterator[Text]:
 
 def _finding(finding: Finding) -> Text:
     text = Text(f"{finding.rule} {finding.severity}", _STYLES[finding.severity])
-    return text.append(f"  {for_terminal(place(finding))}: {said(finding)}", "not bold default")
+    return text.append(f"  {for_terminal(place(finding))}: {for_terminal(said(finding), 1000)}", "not bold default")
