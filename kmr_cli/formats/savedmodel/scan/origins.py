@@ -7,9 +7,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-_BEGINS_WITH = frozenset({"Identity", "ShardedFilename", "StringJoin", "Reshape"})
-"""What these hand out begins with their first input."""
-_PICKS = frozenset({"Select", "SelectV2"})
+_PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderWithDefault"})
+"""Their values are given from outside; a default is the saver's own."""
+_FIRST = slice(1)
+_TAKEN = {
+    "Identity": _FIRST, "ShardedFilename": _FIRST, "StringJoin": _FIRST, "Reshape": _FIRST,
+    "Select": slice(1, 3), "SelectV2": slice(1, 3), "Pack": slice(None),
+}  # fmt: skip
+"""Operations that hand on names -> the inputs with which what they hand out begins."""
 _CALLS = {
     "PartitionedCall": 0, "StatefulPartitionedCall": 0, "While": 0, "StatelessWhile": 0, "If": 1, "StatelessIf": 1,
     "Case": 1, "StatelessCase": 1,
@@ -70,31 +75,40 @@ class Origins:
             if (here.function, name) in seen:
                 continue
             seen.add((here.function, name))
-            made_by = here.named.get(name)
-            if name in here.arguments:
-                callers = self._callers.get(here.function, ())
-                position = here.arguments.index(name)
-                if not callers and self._is_constant(here, position):
-                    return False
-                given = given or not callers
-                for caller, call in callers:
-                    entry = position + _CALLS.get(call.op, 0 if call.op == here.function else len(call.input))
-                    if entry >= len(call.input):
-                        return False
-                    waiting.append((caller, call.input[entry]))
-            elif name in here.assets or (
-                made_by is not None and made_by.op in ("Placeholder", "PlaceholderWithDefault")
-            ):
-                given = True  # a default is the saver's own
-            elif made_by is not None and made_by.op in _BEGINS_WITH:
-                waiting.extend((here, one) for one in made_by.input[:1])
-            elif made_by is not None and made_by.op in _PICKS:
-                waiting.extend((here, one) for one in made_by.input[1:3])
-            elif made_by is not None and made_by.op == "Pack":
-                waiting.extend((here, one) for one in made_by.input if not one.startswith("^"))
-            else:
+            before = self._before(here, name)
+            if before is None:
                 return False
+            given = given or not before
+            waiting.extend(before)
         return given
+
+    def _before(self, body: Body, name: str) -> list[tuple[Body, str]] | None:
+        """What a file's name is made of, in a function or its callers; nothing if it comes from outside.
+
+        None where the graph makes it.
+        """
+        if name in body.arguments:
+            return self._handed_in(body, body.arguments.index(name))
+        made_by = body.named.get(name)
+        operation = "" if made_by is None else made_by.op
+        if name in body.assets or operation in _PLACEHOLDERS:
+            return []
+        if made_by is None or operation not in _TAKEN:
+            return None
+        return [(body, one) for one in made_by.input[_TAKEN[operation]] if not one.startswith("^")] or None
+
+    def _handed_in(self, body: Body, position: int) -> list[tuple[Body, str]] | None:
+        """The same of an argument."""
+        callers = self._callers.get(body.function, ())
+        if not callers:
+            return None if self._is_constant(body, position) else []
+        found = []
+        for caller, call in callers:
+            entry = position + _CALLS.get(call.op, 0 if call.op == body.function else len(call.input))
+            if entry >= len(call.input):
+                return None
+            found.append((caller, call.input[entry]))
+        return found
 
     @cached_property
     def _callers(self) -> dict[str, list[tuple[Body, Any]]]:
