@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -21,6 +22,7 @@ from kmr_cli.proof.sizes import BATCH
 from kmr_cli.proof.verdict import prove
 
 _HINT = "check it with passes (check-batch-axis), or export the model with torch.export and prove the .pt2 file"
+_Named: TypeAlias = "list[tuple[str, Any]]"
 _LAST_BITS = 1e-5
 """Of the largest value."""
 
@@ -62,9 +64,6 @@ def graph_of(
             raise ModelLoadError(f"{name}: its code cannot be followed: {first_line(exc)}", _HINT) from exc
 
 
-_Named: TypeAlias = "list[tuple[str, Any]]"
-
-
 def _from_one_on(
     loaded: Loaded, described: Description, rows: dict[str, Any], same_for_all: Mapping[str, Any], theirs: _Named
 ) -> Graph:
@@ -73,13 +72,10 @@ def _from_one_on(
     Raises:
         NotFollowedError: the code does something else at another number of samples, above one.
     """
-    try:
-        with from_samples(1):
-            made = _followed(loaded, described, rows, same_for_all, theirs, least=1)
+    with suppress(Exception):  # whatever one sample alone is refused for, two need not be
+        made = _followed(loaded, described, rows, same_for_all, theirs, least=1)
         if prove(made).proven:
             return made
-    except Exception:  # noqa: S110  (whatever one sample alone is refused for, two need not be)
-        pass
     return _followed(loaded, described, rows, same_for_all, theirs, least=ROWS)
 
 
@@ -93,12 +89,13 @@ def _followed(
     least: int,
 ) -> Graph:
     """The graph for batches of ``least`` samples and more, whose values are those that the module itself gave."""
-    recording = Recording()
     stack = _Taps(loaded.modules_by_identity(), described)
-    taken = {input_: recording.samples(input_, tensor) for input_, tensor in rows.items()}
-    taken |= {input_: recording.weight(input_, tensor, fixed=False) for input_, tensor in same_for_all.items()}
-    arguments = list(_arguments(described, taken, getattr(loaded.module, described.method)))
-    mine = Interpreter(loaded, recording, stack).method(Module(loaded.handle, ""), described.method, arguments)
+    with from_samples(least):
+        recording = Recording()
+        taken = {input_: recording.samples(input_, tensor) for input_, tensor in rows.items()}
+        taken |= {input_: recording.weight(input_, tensor, fixed=False) for input_, tensor in same_for_all.items()}
+        arguments = list(_arguments(described, taken, getattr(loaded.module, described.method)))
+        mine = Interpreter(loaded, recording, stack).method(Module(loaded.handle, ""), described.method, arguments)
     found = list(flat_tensors(mine, Tensor))
     if len(theirs) != len(found) or not all(
         _equal(one.lanes[0], other) for one, (_, other) in zip(found, theirs, strict=True)
@@ -126,7 +123,7 @@ def _arguments(described: Description, tensors: dict[str, Any], method: Any) -> 
         yield keywords.get(one.name, one.default_value)
 
 
-def _outputs(named: list[tuple[str, Any]], found: list[Tensor]) -> Iterator[tuple[str, Argument]]:
+def _outputs(named: _Named, found: list[Tensor]) -> Iterator[tuple[str, Argument]]:
     for (name, _), one in zip(named, found, strict=True):
         yield name, Ref(one.name)
 
