@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from kmr_cli.formats.onnx.describe import types
 from kmr_cli.formats.onnx.describe.flow import Node
 from kmr_cli.formats.onnx.operators.known import Content, Known
 
-_INT64 = 7
 _MOST = 1 << 16
 """Numbers of the longest constant whose least and largest are looked for."""
 
@@ -55,7 +55,7 @@ def spread(message: Any) -> Spread | None:
     """Of a TensorProto within the file; None for one that is long, empty or holds anything else."""
     shape = tuple(message.dims)
     count = int(np.prod(shape, dtype=np.int64))
-    if message.data_type != _INT64 or message.data_location or not 0 < count <= _MOST:
+    if message.data_type != types.INT64 or message.data_location or not 0 < count <= _MOST:
         return None
     numbers = np.frombuffer(message.raw_data, "<i8") if message.raw_data else np.asarray(message.int64_data, "<i8")
     return Spread(shape, int(numbers.min()), int(numbers.max())) if numbers.size == count else None

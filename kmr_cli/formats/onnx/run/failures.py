@@ -6,7 +6,7 @@ import re
 
 from kmr_cli.errors import KmrError, ModelFileError, ModelLoadError, ModelRunError
 from kmr_cli.formats.onnx.describe.graph import Graph
-from kmr_cli.formats.onnx.run.unknown import unknown
+from kmr_cli.formats.onnx.run.unknown import AGAIN, unknown
 
 _PREFIX = re.compile(r"^\[ONNXRuntimeError\] : \d+ : [A-Z_]+ : ")
 _PLACES = re.compile(
@@ -26,7 +26,6 @@ _WRONG_DTYPE = re.compile(
 _LOCALE = re.compile(r"Failed to construct locale with name: ?([\w.@-]+)")
 _NODE = re.compile(r"Non-zero status code returned while running (\S+) node\. Name:'([^']*)'")
 _LONGEST = 300
-_AGAIN = "copy or export the model again"
 _OLDEST = 7
 """The first opset that onnxruntime promises to run; some operators of earlier ones have a kernel all the same."""
 
@@ -73,11 +72,9 @@ def while_loading(name: str, error: BaseException, graph: Graph) -> KmrError:
         return unknown(name, invalid[2], invalid[3], graph.imports)
     if invalid:
         where = " ".join([invalid[2] or "a node without a type", *([f"{invalid[1]!r}"] if invalid[1] else [])])
-        return ModelFileError(f"{name}: its graph isn't valid ({where}: {invalid[4].rstrip('. ')})", _AGAIN)
+        return ModelFileError(f"{name}: its graph isn't valid ({where}: {invalid[4].rstrip('. ')})", AGAIN)
     if "Missing opset in the model" in text:
-        return ModelFileError(
-            f"{name}: it doesn't say which version of ONNX's operators it uses (opset_import)", _AGAIN
-        )
+        return ModelFileError(f"{name}: it doesn't say which version of ONNX's operators it uses (opset_import)", AGAIN)
     locale = _LOCALE.search(text)
     if locale:
         return ModelLoadError(
@@ -86,7 +83,7 @@ def while_loading(name: str, error: BaseException, graph: Graph) -> KmrError:
             f"-f UTF-8 {locale[1]}), or export the model with the locale 'C'",
         )
     if type(error).__name__ in ("InvalidProtobuf", "InvalidGraph"):
-        return ModelFileError(f"{name}: its graph isn't valid ({meaningful_line(error)})", _AGAIN)
+        return ModelFileError(f"{name}: its graph isn't valid ({meaningful_line(error)})", AGAIN)
     return ModelLoadError(
         f"{name}: onnxruntime cannot load it ({meaningful_line(error)})",
         f"onnx.checker.check_model({name!r}, full_check=True) may say more",

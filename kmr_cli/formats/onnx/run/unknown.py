@@ -15,7 +15,7 @@ from kmr_cli.formats.onnx.describe.flow import STANDARD
 
 _TREES = "ai.onnx.ml"
 _MICROSOFT, _TRAINING = "com.microsoft", "ai.onnx.preview.training"
-_AGAIN = "copy or export the model again"
+AGAIN = "copy or export the model again"
 
 
 def unknown(name: str, operator: str, domain: str, imports: Mapping[str, int]) -> ModelFileError | ModelLoadError:
@@ -61,7 +61,7 @@ def _of_onnx(name: str, operator: str, domain: str, version: int | None) -> Mode
         )
     first, gone = listed[operator]
     if version is None or version < 1:
-        return ModelFileError(f"{name}: it declares {declared}, which there never was", _AGAIN)
+        return ModelFileError(f"{name}: it declares {declared}, which there never was", AGAIN)
     if version < first:
         return ModelFileError(
             f"{name}: uses the operator {operator}, which came with {versions} {first}, but declares {declared}",
