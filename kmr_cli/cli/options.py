@@ -177,7 +177,7 @@ class TypedData(NamedTuple):
 
     def __bool__(self) -> bool:
         """Whether it says anything."""
-        return bool(self.files or self.reading.options or self.function)
+        return bool(self.files or self.reading.option or self.function)
 
     def given(self, said: ModelSettings | None = None) -> InputFiles | InputFunction | None:
         """The data of a model; None for synthetic data.
@@ -197,9 +197,8 @@ class TypedData(NamedTuple):
             return InputFiles.of(
                 self.files, self.reading if said is None else self.reading.or_else(said.reading, rows=False)
             )
-        if self.reading.options and (said is None or not said.input):
-            option = self.reading.options[0].partition(" ")[0]
-            raise click.UsageError(f"{option} says how --input is read: give --input FILE too")
+        if self.reading.option and (said is None or not said.input):
+            raise click.UsageError(f"{self.reading.option} says how --input is read: give --input FILE too")
         return None if said is None else said.data(self.reading)
 
 
@@ -214,8 +213,7 @@ def typed_data(inputs: tuple[str, ...]) -> TypedData:
 
     typed = typed_values()
     found = TypedData(inputs, Reading(typed["rows"], typed["resize"], typed["scale"]), typed["input_from"])
-    if found.function is not None and (inputs or found.reading.options):
-        other = "--input" if inputs else found.reading.options[0].partition(" ")[0]
+    if found.function is not None and (other := "--input" if inputs else found.reading.option):
         raise click.UsageError(f"--input-from gives the batch: leave out {other}")
     return found
 

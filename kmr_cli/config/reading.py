@@ -92,6 +92,11 @@ class Reading:
         said = {"--rows": self.rows, "--resize": self.resize, "--scale": self.scale}
         return tuple(f"{option} {text}" for option, text in said.items() if text is not None)
 
+    @property
+    def option(self) -> str | None:
+        """The name of the first of these options; None where nothing is said."""
+        return self.options[0].partition(" ")[0] if self.options else None
+
 
 WHOLE = Reading()
 """Files are read as they are."""
@@ -127,9 +132,7 @@ class InputFiles:
         Raises:
             BatchError: one of these isn't what it should be, or no file is named.
         """
-        named = [
-            str(one) for part in files for one in ([part] if isinstance(part, (str, Path)) else part)
-        ]  # fmt: skip
+        named = [str(one) for part in files for one in ([part] if isinstance(part, (str, Path)) else part)]
         if not named:
             raise BatchError("no file of data is named", 'as in InputFiles("batch.npz", rows="0:8")')
         object.__setattr__(self, "files", tuple(named))

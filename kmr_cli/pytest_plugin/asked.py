@@ -194,13 +194,27 @@ def _read(config: pytest.Config) -> Asked:
         _reading(config),
         config.getoption("kmr_input_from") or config.getini("kmr_input_from") or None,
     )
-    if asked.function is not None and (inputs or asked.shapes):
-        raise KmrError("--kmr-input-from gives the batch", "leave out --kmr-input and --kmr-shape")
+    _refuse_contradictions(asked)
     # Workers of xdist get these: they may stand in another folder, and are always told which tests to run.
     config.option.kmr_models = [str(path) for path in models] if collected else []
     config.option.kmr_inputs = list(inputs)
     config.option.kmr_snapshot = None if asked.snapshot is None else str(asked.snapshot)
     return asked
+
+
+def _refuse_contradictions(asked: Asked) -> None:
+    """Refuse data from two sources, and to read files where there are none.
+
+    Raises:
+        KmrError: that is asked for.
+    """
+    reading = asked.reading.option and asked.reading.option.replace("--", "--kmr-")
+    if asked.function is not None and (asked.inputs or asked.shapes):
+        raise KmrError("--kmr-input-from gives the batch", "leave out --kmr-input and --kmr-shape")
+    if asked.function is not None and reading:
+        raise KmrError("--kmr-input-from gives the batch", f"leave out {reading}")
+    if reading and not (asked.inputs or any(said.input for _, said in asked.per_model)):
+        raise KmrError(f"{reading} says how --kmr-input is read", "give --kmr-input FILE too")
 
 
 def _reading(config: pytest.Config) -> Reading:

@@ -199,6 +199,19 @@ def test_a_failing_test_says_how_to_look_at_it(tmp_path):
     assert "--input x.csv --rows 0:4" in run.stdout
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("--kmr-rows=0:4", "--kmr-rows says how --kmr-input is read\nhint:  give --kmr-input FILE too"),
+        ("--kmr-input-from=a:b --kmr-scale=0:1", "--kmr-input-from gives the batch\nhint:  leave out --kmr-scale"),
+    ],
+)
+def test_in_pytest_no_option_is_without_effect(tmp_path, options, said):
+    run = python("-m", "pytest", "-p", "no:cacheprovider", "--kmr-model", MODEL, *options.split(), cwd=tmp_path)
+    assert run.returncode == 4
+    assert said in run.stderr
+
+
 def test_in_pytest(tmp_path, folder):
     options = ["--kmr-input", folder, "--kmr-rows", "0:4", "--kmr-scale", "0:1"]
     run = python("-m", "pytest", "-p", "no:cacheprovider", "--kmr-model", MODEL, *options, cwd=tmp_path)
