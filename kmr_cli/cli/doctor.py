@@ -78,15 +78,14 @@ def examine() -> dict[str, Any]:
 
 def _data_files() -> dict[str, Any]:
     """What reads tables, images and tensors; NumPy and HDF5 files need nothing more."""
-    from importlib import metadata
-
+    from kmr_cli.api.versions import version_of
     from kmr_cli.batch.files.source import EXTRA, LIBRARIES
     from kmr_cli.formats.common.frameworks import how_to_install, installed
 
     there = [name for name, module in LIBRARIES.items() if installed(module)]
     missing = [name for name in LIBRARIES if name not in there]
     return {
-        "programs": {name: metadata.version(name) for name in there},
+        "programs": {name: version for name in there if (version := version_of(name)) is not None},
         "missing": missing,
         "install": how_to_install(EXTRA) if missing else None,
     }

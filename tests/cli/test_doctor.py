@@ -7,6 +7,7 @@ from importlib import metadata
 import pytest
 
 from kmr_cli.api.versions import versions_of
+from kmr_cli.batch.files.source import LIBRARIES
 from kmr_cli.cli import run
 from kmr_cli.formats import all_formats
 from kmr_cli.formats.common import frameworks
@@ -38,6 +39,13 @@ def test_for_programs(capsys):
     assert set(told["data_files"]["programs"]) == {"pyarrow", "Pillow", "safetensors"}
     assert (told["data_files"]["missing"], told["refused"]) == ([], None)
     assert bool(told["sandbox"]) == bool(landlock.version())
+
+
+def test_a_library_that_another_distribution_brings_has_no_version(capsys, monkeypatch):
+    monkeypatch.setitem(LIBRARIES, "Pillow-by-another-name", "PIL")
+    assert run(["doctor", "--format", "json"]) == 0
+    told = json.loads(capsys.readouterr().out)["data_files"]
+    assert (set(told["programs"]), told["missing"]) == ({"pyarrow", "Pillow", "safetensors"}, [])
 
 
 @pytest.mark.parametrize("name", ["torch", "tensorflow"])
