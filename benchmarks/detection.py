@@ -31,6 +31,7 @@ TESTS = HERE.parent / "tests"
 PARTS = {  # name of a process -> modules of cases
     "training mode stored in calls": ("zoo.faults.keras_training", "zoo.clean.keras_training"),
     "outputs, order and lists": ("zoo.faults.torch_outputs", "zoo.clean.torch_outputs"),
+    "found late": ("zoo.faults.torch_found", "zoo.clean.torch_found"),
     "masks in ONNX": ("zoo.faults.onnx_masks", "zoo.clean.onnx_masks"),
     "clean keras.applications": ("zoo.clean.applications",),
     "clean keras.applications, the large ones": ("zoo.clean.large_applications",),

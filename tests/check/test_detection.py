@@ -8,6 +8,7 @@ KERAS, TENSORFLOW, TORCH = "zoo.faults.keras_faults", "zoo.faults.tensorflow_fau
 LAYERS, NETWORKS, SCRIPTS = "zoo.clean.keras_layers", "zoo.clean.keras_networks", "zoo.clean.torch_networks"
 KERAS_MASKS, TORCH_MASKS = "zoo.faults.keras_masks", "zoo.faults.torch_masks"
 KERAS_MASKED, TORCH_MASKED = "zoo.clean.keras_masks", "zoo.clean.torch_masks"
+TORCH_FOUND, FOUND_TWINS = "zoo.faults.torch_found", "zoo.clean.torch_found"
 TORCH_KINDS, TORCH_TWINS = "zoo.faults.torch_kinds", "zoo.clean.torch_kinds"
 
 FAULTS = [
@@ -76,6 +77,11 @@ FAULTS = [
     (TORCH_KINDS, "torchscript", "mean in another method"),
     (TENSORFLOW, "savedmodel", "mean in another signature, tf.Module"),
     (KERAS, "keras", "two rows a sample"),
+    (TORCH_FOUND, "torchscript", "four turns of a loop"),
+    (TORCH_FOUND, "torchscript", "filled by the nearest sample"),
+    (TORCH_FOUND, "torchscript", "one text for all"),
+    (KERAS, "h5", "a table of seven rows"),
+    (TENSORFLOW, "savedmodel", "a mean behind a counter, tf.Module"),
 ]
 CLEAN = [
     (LAYERS, "keras", "MultiHeadAttention"),
@@ -94,6 +100,8 @@ CLEAN = [
     (SCRIPTS, "torchscript", "in chunks above 18 samples"),
     (SCRIPTS, "torchscript", "one expert with room for all"),
     (NETWORKS, "keras", "operations: there and back"),
+    (FOUND_TWINS, "torchscript", "a turn for every sample"),
+    (FOUND_TWINS, "torchscript", "best of its own that counts"),
     (SCRIPTS, "torchscript", "packed sequences"),
     (SCRIPTS, "torchscript", "flip twice"),
     (SCRIPTS, "torchscript", "mixture of experts"),

@@ -68,6 +68,7 @@ def test_as_many_rows_as_turns_is_said_to_be_a_loop_that_was_unrolled(turns):
     assert "KMR102" in errors(report)
     assert "KMR104" not in errors(report)
     assert f"has {turns} rows whatever the batch" in report.findings[0].message
+    assert [finding.layer for finding in report.findings if finding.rule == "KMR102"] == ["loop"]
 
 
 @pytest.mark.parametrize("turns", [6, 8, 20])

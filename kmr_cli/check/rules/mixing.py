@@ -209,7 +209,8 @@ def _judge_silent(run: Run, tap: Tap) -> None:
         elif (rows := _unrolled(run, tap)) is not None:
             text = f"{title} has {rows} rows whatever the batch, one for each of the first samples, as of a loop over"
             text = f"{text} the samples that was unrolled when the model was written"
-            run.add(BATCH_SIZE_DEPENDENT, Source(*tap), text, output=tap, allowed=allowed)
+            for source in run.sources(lambda other: _holds_the_first(run, other, rows)) or [Source(*tap)]:
+                run.add(BATCH_SIZE_DEPENDENT, source, text, output=tap, allowed=allowed)
         else:
             add_at_sources(run, BATCH_AXIS_LOST, tap, lambda other: _cannot_carry(run, other), allowed=allowed)
         return
@@ -224,6 +225,12 @@ def _unrolled(run: Run, tap: Tap) -> int | None:
     own = index.axis == 0 and len(shape) > 0 and index.owners == tuple(range(len(index.owners))) and shape[0] > 1
     others = [found.shapes[tap[2]] for found, _ in run.sizes if tap[2] in found.shapes]
     return shape[0] if own and others and all(other == shape for other in others) else None
+
+
+def _holds_the_first(run: Run, tap: Tap, rows: int) -> bool:
+    """Whether a tap has so many rows, each of its own among the first samples."""
+    index, shape = run.indices[tap], run.evidence.specs[tap].shape
+    return index.axis == 0 and shape[:1] == (rows,) and index.owners == tuple(range(rows))
 
 
 def _cannot_carry(run: Run, tap: Tap) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keras
 from keras import layers, ops
-from zoo.faults.keras_layers import floor_below
+from zoo.faults.keras_layers import best_that_counts, floor_below
 
 
 def _merged_heads(x):
@@ -57,6 +57,13 @@ FUNCTIONS = {
     "instance norm": _instance_norm,
     "filled with zeros": lambda x: ops.where(ops.isnan(x), 0.0, x),
     "floor below its own loudest": lambda x: floor_below(x, axis=(1, 2)),
+    "a turn for every sample": lambda x: ops.map(ops.tanh, x),
+    "a table of one row": lambda x: x + ops.reshape(ops.arange(8, dtype=x.dtype) / 8.0, (1, 1, 8)),
+    "column less column": lambda x: x + ops.mean(x, axis=1, keepdims=True) - ops.max(x, axis=1, keepdims=True),
+    "best of its own that counts": lambda x: best_that_counts(x, axis=(1, 2)),
+    "filled by the step beside it": lambda x: ops.where(
+        ops.isnan(x), ops.roll(ops.where(ops.isnan(x), 0.0, x), 1, axis=1), x
+    ),
     "padded and cut": lambda x: ops.cumsum(ops.pad(x, ((0, 1), (0, 0), (0, 0))), axis=1)[:-1],
     "attention within a sample": lambda x: ops.matmul(ops.softmax(ops.matmul(x, ops.transpose(x, (0, 2, 1)))), x),
     "cumulative sum over steps": lambda x: ops.cumsum(x, axis=1),

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from zoo.cases import Case
 from zoo.clean import torch_kinds, torch_masks, torch_networks, torch_outputs
 from zoo.exported_cases import as_exported, network
+from zoo.faults import torch_found
 from zoo.faults.torch_faults import FLAT, Flat
 
 NOT_EXPORTED = frozenset(
@@ -16,6 +17,7 @@ NOT_EXPORTED = frozenset(
     | {"a loop over all rows"}  # export fixes the batch
     | {"own mean in another method"}  # a program has one
     | {"boxes against the best of their own"}  # export fixes the batch, and the list is a row of outputs
+    | {"a turn for every sample", "a number a sample, its own", "a text a sample, its own"}
 )
 AXES = {"bag of tokens": (0, 1)}
 
@@ -105,5 +107,6 @@ def cases() -> Iterator[Case]:
     yield from as_exported(torch_masks.cases(), NOT_EXPORTED, AXES)
     yield from as_exported(torch_kinds.cases(), NOT_EXPORTED, {})
     yield from as_exported(torch_outputs.cases(), NOT_EXPORTED, {})
+    yield from as_exported(torch_found.clean(), NOT_EXPORTED, {})
     for name, kind in OWN.items():
         yield network(name, lambda kind=kind: Flat(kind()), FLAT)

@@ -162,9 +162,10 @@ def _with(what, shape=(6, 8)):
     return keras.Model(x, layers.Dense(3, name="after")(y))
 
 
-def what_was_seen_is_counted():
+def kept(what):
+    """A layer that keeps something which goes nowhere."""
     x = keras.Input((6,), name="x")
-    kept = Keeps("seen", name="state")(layers.Dense(6, name="before")(x))
+    kept = Keeps(what, name="state")(layers.Dense(6, name="before")(x))
     return keras.Model(x, layers.Dense(4, name="after")(kept))
 
 
@@ -185,7 +186,8 @@ WITHIN = {
     "flip twice": {}, "roll and back": {}, "batch merged into steps": {}, "map over samples": {}, "instance norm": {},
     "padded and cut": {}, "attention within a sample": {}, "cumulative sum over steps": {}, "top-k of features": {},
     "another way above 18 samples": {}, "room for all rows": {}, "filled with zeros": {},
-    "floor below its own loudest": {},
+    "floor below its own loudest": {}, "a turn for every sample": {}, "a table of one row": {},
+    "column less column": {}, "best of its own that counts": {}, "filled by the step beside it": {},
 }  # fmt: skip
 OPERATIONS: dict[str, Callable] = {
     "operations: softmax of features": lambda x: ops.softmax(x, axis=-1),
@@ -211,8 +213,8 @@ def cases() -> Iterator[Case]:
                 continue
             yield Case(name, form, partial(write, make, form), imports=IMPORTS)
     for form in ("keras", "savedmodel", "h5"):
-        seen = partial(write, what_was_seen_is_counted, form)
-        yield Case("what was seen is counted", form, seen, imports=FAULTY)
+        for name, what in (("what was seen is counted", "seen"), ("own mean behind a counter", "own mean")):
+            yield Case(name, form, partial(write, partial(kept, what), form), imports=FAULTY)
         mean = partial(write, partial(masked, "masked mean"), form)
         yield Case("masked mean", form, mean, imports=FAULTY, masks=("counts",))
         if form != "h5":

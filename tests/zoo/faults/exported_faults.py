@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from zoo.cases import SIZE, Case
 from zoo.exported_cases import as_exported, network, write
-from zoo.faults import torch_faults, torch_kinds, torch_masks, torch_outputs
+from zoo.faults import torch_faults, torch_found, torch_kinds, torch_masks, torch_outputs
 
 NOT_EXPORTED = frozenset(
     {"branch", "branch, repeated"}  # as cond instead: export follows no branch that values decide
@@ -24,6 +24,8 @@ NOT_EXPORTED = frozenset(
     | {"rows filled one by one, traced"}  # export fixes the batch
     | {"mean in another method"}  # a program has one
     | {"two sizes alone", "boxes against the best of the batch"}  # export fixes the batch
+    | {"a table of seven rows", "a number a sample", "a text a sample"}  # nor does it hold lists and text
+    | {"one text for all", "one number for all"}
 )
 
 
@@ -39,6 +41,29 @@ class InABranch(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.cond(x.new_ones(()) > 0, lambda x: x - x.mean(0), lambda x: x * 2, (x,))
+
+
+class OneScaleInACond(nn.Module):
+    """Large batches are rounded with one scale for all: of a branch that export keeps."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        def scaled(x: Tensor) -> Tensor:
+            scale = x.abs().max() / 15.0
+            return torch.round(x / scale) * scale
+
+        return torch.cond(x.shape[0] > 18, scaled, lambda x: x.clone(), (x,))
+
+
+class OneNumber(nn.Module):
+    """The scores, and the largest of the batch as a number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(6, 3)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, float]:
+        scores = self.linear(x)
+        return scores, scores.amax().item()
 
 
 class InALoop(nn.Module):
@@ -139,6 +164,7 @@ class LayerInALoop(nn.Module):
 OWN: dict[str, tuple[type[nn.Module], str, tuple[str, ...], str]] = {
     "cond": (Cond, "branch", ("KMR101",), "fault"),
     "cond, mean inside": (InABranch, "branch", ("KMR101",), "fault.cond"),
+    "cond, one scale above 18 samples": (OneScaleInACond, "one scale above 18 samples", ("KMR101",), "fault.cond"),
     "while_loop, roll inside": (InALoop, "loop", ("KMR101",), "fault.while_loop"),
     "while_loop, a layer inside": (LayerInALoop, "loop", ("KMR101",), "fault.while_loop"),
     "while_loop until all are small": (UntilAllAreSmall, "loop", ("KMR101",), "fault.while_loop"),
@@ -155,6 +181,8 @@ def cases() -> Iterator[Case]:
     yield from as_exported(torch_masks.cases(), NOT_EXPORTED, dict.fromkeys(FIXED, ()))
     yield from as_exported(torch_kinds.cases(), NOT_EXPORTED, {})
     yield from as_exported(torch_outputs.cases(), NOT_EXPORTED, {})
+    yield from as_exported(torch_found.cases(), NOT_EXPORTED, {})
+    yield torch_found.of_one_sample()
     for name, (kind, fault, rules, layer) in OWN.items():
         yield network(name, lambda kind=kind: torch_faults.Flat(kind()), torch_faults.FLAT, fault, rules, layer)
     yield network(
@@ -165,6 +193,7 @@ def cases() -> Iterator[Case]:
         ("KMR101",),
         "blocks.2.mid",
     )
+    yield network("one number for all", OneNumber, torch_faults.FLAT, "numbers and text", ("KMR101", "KMR104"))
     yield Case(
         "sum over padding", "pt2", partial(write, Reader, {}, _tokens, SIZE, (0, 1)), "mask", ("KMR201",), "pool",
         data=_tokens, masks=("tokens=0",),

@@ -117,6 +117,20 @@ def beside_a_constant():
     return keras.Model(x, {"answer": layers.Dense(2, name="after")(left), "half": right})
 
 
+def tabled():
+    """What fails at other sizes is the sum; what is wrong is the table."""
+    x = keras.Input(FLAT, name="x")
+    before = layers.Dense(6, name="before")(x)
+    places = Apply("a table of seven rows", name="places")(before)
+    return keras.Model(x, layers.Dense(4, name="after")(layers.Add(name="add")([before, places])))
+
+
+def of_one_sample():
+    """A batch of 1, and the last request in the answer to this one."""
+    x = keras.Input(batch_shape=(1, *FLAT), name="x")
+    return keras.Model(x, layers.Dense(4, name="after")(Keeps("last", name="state")(layers.Dense(6, name="before")(x))))
+
+
 def masked_average():
     values, mask = keras.Input((5, 5), name="values"), keras.Input((5,), name="mask")
     return keras.Model([values, mask], MaskedAverage(name="average")(layers.Dense(5, name="before")(values), mask))
@@ -158,6 +172,11 @@ SIMPLE = {
     "filled with the mean of the batch": ("KMR101",),
     "floor below the loudest of the batch": ("KMR101",),
     "a loop of three turns": ("KMR101", "KMR102", "KMR104", "KMR109"),
+    "four turns of a loop": ("KMR102",),
+    "column less row": ("KMR101", "KMR103"),
+    "best of all that counts": ("KMR101",),
+    "filled by the nearest sample": ("KMR101",),
+    "rounded above 18 samples": ("KMR102",),
 }
 """Rules by the function of ``keras_layers.FUNCTIONS`` that stands between two dense layers."""
 LAST = {
@@ -178,6 +197,9 @@ KINDS = {
     "filled with the mean of the batch": "partly missing",
     "floor below the loudest of the batch": "quiet beside loud",
     "a loop of three turns": "frozen loop",
+    "four turns of a loop": "unrolled loop",
+    "best of all that counts": "maximum of what counts",
+    "filled by the nearest sample": "partly missing",
 }
 """Where the name says more than the kind of fault."""
 
@@ -327,6 +349,15 @@ def _models():
     for what, name in (("first", "the first request sets the scale"), ("last", "the last request is remembered")):
         yield name, "state", ("KMR302",), "state", partial(flat, partial(Keeps, what, name="state"))
     yield "calls are counted", "counter", ("KMR302",), "state", partial(flat, partial(Keeps, "calls", name="state"))
+    yield (
+        "a mean behind a counter",
+        "leak behind a state",
+        ("KMR101",),
+        "state",
+        partial(flat, partial(Keeps, "mean", name="state")),
+    )
+    yield "a table of seven rows", "batch size baked in", ("KMR102",), {"keras": "places", "savedmodel": "add"}, tabled
+    yield "one sample, the last is remembered", "state", ("KMR302",), "state", of_one_sample
     yield "beside a constant", "constant", ("KMR104",), "", beside_a_constant
     yield "running state", "state", ("KMR302",), "state", partial(flat, partial(Running, name="state"))
     yield "masked average", "mask", ("KMR103",), "average", masked_average

@@ -73,6 +73,23 @@ def _three_rows(x):
     return rows
 
 
+def _filled_by_the_nearest(x):
+    """What is missing is taken from the sample that is most alike."""
+    missing = ops.isnan(x)
+    there = ops.where(missing, 0.0, x)
+    squares = ops.sum(there * there, axis=1)
+    apart = squares[:, None] + squares[None] - 2.0 * ops.matmul(there, ops.transpose(there))
+    places = ops.arange(ops.shape(x)[0])
+    apart = apart + 1e9 * ops.cast(places[:, None] == places[None], x.dtype)
+    return ops.where(missing, ops.take(there, ops.argmin(apart, axis=1), axis=0), there)
+
+
+def best_that_counts(x, axis=0):
+    """Less the largest of what is above zero: of the batch, or of the sample."""
+    best = ops.max(ops.where(x < 0, -float("inf"), x), axis=axis, keepdims=True)
+    return x - ops.where(best > 0, best, 0.0)
+
+
 def _put_back_wrongly(x):
     """Sorted by what the samples hold, and put back by the order itself instead of its inverse."""
     order = ops.argsort(ops.sum(x, axis=1))
@@ -134,6 +151,16 @@ FUNCTIONS = {
     "filled with the mean of the batch": _filled_by_the_batch,
     "floor below the loudest of the batch": floor_below,
     "a loop of three turns": _three_rows,
+    "four turns of a loop": lambda x: ops.stack([ops.tanh(x[turn]) for turn in range(4)]),
+    "a table of seven rows": lambda x: ops.reshape(ops.arange(42, dtype=x.dtype) / 42.0, (SIZE, 6)),
+    "column less row": lambda x: (
+        x + ops.mean(ops.mean(x, axis=1, keepdims=True) - ops.max(x, axis=1), axis=1, keepdims=True)
+    ),
+    "best of all that counts": best_that_counts,
+    "filled by the nearest sample": _filled_by_the_nearest,
+    "rounded above 18 samples": lambda x: ops.where(
+        ops.cast(ops.shape(x)[0], "int32") > 18, ops.round(x * 2.0) / 2.0, x
+    ),
     "turned": lambda x: ops.transpose(ops.tanh(x)),
     "two rows a sample": lambda x: ops.reshape(ops.tanh(x), (-1, 3)),
     "empty": lambda x: x / ops.sum(ops.cast(x > 1e9, x.dtype), axis=-1, keepdims=True),
@@ -159,6 +186,7 @@ class Apply(layers.Layer):
             return shape[:-1]
         others = {
             "lost": shape[1:], "total": (), "scores": (shape[0], shape[0]), "one sample": (1, *shape[1:]),
+            "four turns of a loop": (4, *shape[1:]), "a table of seven rows": (7, *shape[1:]),
             "last sample": (1, *shape[1:]), "as many features as samples": (7,),
             "turned": shape[::-1], "two rows a sample": (None, 3),
         }  # fmt: skip
@@ -206,7 +234,8 @@ class Keeps(layers.Layer):
     """Keeps something of a request for the next one.
 
     Args:
-        what: ``first`` sets the scale of all, ``last`` is remembered, ``calls`` are counted, ``seen`` goes nowhere.
+        what: ``first`` sets the scale of all, ``last`` is remembered, ``calls`` are counted, ``seen`` goes nowhere;
+            ``mean`` and ``own mean`` are taken off, beside a counter that goes nowhere.
     """
 
     def __init__(self, what, **kwargs):
@@ -223,6 +252,9 @@ class Keeps(layers.Layer):
         if self.what == "calls":
             self.kept.assign_add(ops.ones_like(self.kept))
             return x * self.kept
+        if "mean" in self.what:
+            self.kept.assign_add(ops.ones_like(self.kept))
+            return x - ops.mean(x, axis=0 if self.what == "mean" else 1, keepdims=True)
         seen = x - 0.5 * self.kept if self.what == "last" else 2.0 * x
         self.kept.assign(x[-1])
         return seen

@@ -14,12 +14,14 @@ from torch import nn
 from torch.export import Dim
 from zoo import onnx_models
 from zoo.cases import SIZE, Case
-from zoo.faults import torch_faults, torch_kinds, torch_outputs
+from zoo.faults import onnx_masks, torch_faults, torch_found, torch_kinds, torch_outputs
 from zoo.torchscript import script
 
 NOT_IN_ONNX = frozenset(
     {"state", "counter", "the first request sets the scale", "the last request is remembered"}  # a graph has none
-    | {"what was seen is counted"}
+    | {"what was seen is counted", "a mean behind a counter", "own mean behind a counter"}
+    | {"one number for all", "a number a sample", "a text a sample"}  # nor does it return any
+    | {"a number a sample, its own", "a text a sample, its own"}
     | {"boxes against the best of the batch", "boxes against the best of their own"}
     | {
         "global norm",
@@ -32,6 +34,7 @@ NOT_IN_ONNX = frozenset(
 )
 """Beside what has state: what this exporter has no operators for."""
 ELSEWHERE = {
+    "a table of seven rows": "add",  # where the table is a weight of the sum
     "two sizes alone": "fault.If.else.Reshape",
     "one scale above 18 samples": "fault.If.then.ReduceMax",
     "rounded above 18 samples": "fault.If",
@@ -48,6 +51,8 @@ NOT_BY_THE_NEW = frozenset(
     | {"rows filled one by one, traced"}  # it fixes the batch
     | {"squeeze", "squeeze, behind a sort"}  # it squeezes nothing, as if no size could be 1
     | {"boxes against the best of the batch"}  # it fixes the batch, and the list is a row of outputs
+    | {"a table of seven rows"}  # it fixes the batch
+    | {"a mean behind a counter", "one number for all", "a number a sample", "a text a sample"}
 )
 OTHERWISE_BY_THE_NEW = {
     "state": {"rules": ("KMR101",)},  # the sum so far is a constant; what is left adds up the batch
@@ -88,6 +93,7 @@ def cases() -> Iterator[Case]:
         if case.name not in NOT_IN_ONNX:
             layer = ELSEWHERE.get(case.name, case.layer)
             yield replace(case, format="onnx", build=partial(write, make, convert, shapes), shapes={}, layer=layer)
+    yield _asking_two(alone=False)
     yield Case("dynamic quantization by onnxruntime", "onnx", _dynamic, "dynamic quantization", ("KMR101",), DYNAMIC)
     for name, (make_graph, layer) in BY_HAND.items():
         yield Case(
@@ -106,15 +112,27 @@ def by_the_new_exporter() -> Iterator[Case]:
 
 def clean_twins() -> Iterator[Case]:
     """What the exporter of old makes of the clean twins of some faults."""
-    for case, make, convert, shapes in _networks(chain(torch_kinds.clean(), torch_outputs.clean())):
+    for case, make, convert, shapes in _networks(
+        chain(torch_kinds.clean(), torch_outputs.clean(), torch_found.clean())
+    ):
         if case.name not in NOT_IN_ONNX:
             yield replace(case, format="onnx", build=partial(write, make, convert, shapes), shapes={})
+    yield _asking_two(alone=True)
+
+
+def _asking_two(*, alone: bool) -> Case:
+    """A question that is put to two inputs, of all samples or of each ``alone``."""
+    build = partial(onnx_masks.write, partial(torch_found.AskingTwo, alone), torch_found.TWO, None, SIZE, free=1)
+    if alone:
+        return Case("asks: two inputs, each sample", "onnx", build)
+    return Case("asks: two inputs", "onnx", build, "a rare value", ("KMR101",), "fault")
 
 
 def _networks(
     networks: Iterable[Case] | None = None,
 ) -> Iterator[tuple[Case, Callable[[], nn.Module], str, tuple[tuple[int, ...], ...]]]:
-    for case in networks or chain(torch_faults.cases(), torch_kinds.cases(), torch_outputs.cases()):
+    parts = (torch_faults.cases(), torch_kinds.cases(), torch_outputs.cases(), torch_found.cases())
+    for case in networks or chain(*parts):
         one_way = case.data is None and case.method is None
         if one_way and isinstance(case.build, partial) and case.build.func is torch_faults.write:
             make, convert, shapes = case.build.args

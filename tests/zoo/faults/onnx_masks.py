@@ -22,20 +22,25 @@ Shapes = Mapping[str | None, tuple[int, ...]]
 Data = Callable[[], Mapping[str, np.ndarray]]
 
 
-def write(make: Callable[[], nn.Module], shapes: Shapes, data: Data | None, size: int, folder: Path) -> Path:
-    """Export a network whose inputs have the names of its arguments; any number of samples and of steps goes in."""
+def write(
+    make: Callable[[], nn.Module], shapes: Shapes, data: Data | None, size: int, folder: Path, *, free: int = 2
+) -> Path:
+    """Export a network whose inputs have the names of its arguments; any number of samples and of steps goes in.
+
+    ``free=1`` leaves the number of samples open alone.
+    """
     torch.manual_seed(0)
     torch.set_num_threads(1)
     module, rng = make().eval(), np.random.default_rng(1)
     batch = data() if data else {name: rng.standard_normal((size, *shapes[name])).astype("f4") for name in shapes}
     names = list(inspect.signature(module.forward).parameters)
     example = tuple(torch.from_numpy(np.asarray(batch[name])) for name in names)
-    free = [dict.fromkeys(range(min(2, array.ndim)), Dim.AUTO) for array in example]  # samples and steps
+    sizes = [dict.fromkeys(range(min(free, array.ndim)), Dim.AUTO) for array in example]  # samples and steps
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
             module, example, str(folder / "model.onnx"), dynamo=True, input_names=names, opset_version=20,
-            verbose=False, dynamic_shapes=tuple(free), external_data=False,
+            verbose=False, dynamic_shapes=tuple(sizes), external_data=False,
         )  # fmt: skip
     return folder / "model.onnx"
 

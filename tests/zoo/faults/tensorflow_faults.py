@@ -114,7 +114,45 @@ def _put_back(module, x):
     return tf.gather(tf.tanh(tf.gather(x, order)), tf.argsort(order))
 
 
+def _best_that_counts(axis):
+    """Less the largest of what is above zero: of the batch, or of the sample."""
+
+    def less(module, x):
+        best = tf.reduce_max(tf.where(x < 0, -float("inf"), x), axis, keepdims=True)
+        return x - tf.where(best > 0, best, 0.0)
+
+    return less
+
+
+def _filled_by_the_nearest(module, x):
+    """What is missing is taken from the sample that is most alike."""
+    missing = tf.math.is_nan(x)
+    there = tf.where(missing, 0.0, x)
+    squares = tf.reduce_sum(there * there, 1)
+    apart = squares[:, None] + squares[None] - 2.0 * there @ tf.transpose(there) + 1e9 * tf.eye(tf.shape(x)[0])
+    return tf.where(missing, tf.gather(there, tf.argmin(apart, 1)), there)
+
+
+def _mean_behind_a_counter(axis):
+    def less(module, x):
+        module.calls.assign_add(1.0)
+        return x - tf.reduce_mean(x, axis, keepdims=True)
+
+    return less
+
+
 FAULTS: dict[str, tuple[Callable, tuple[str, ...]]] = {
+    "four turns of a loop": (lambda _, x: tf.stack([tf.tanh(x[turn]) for turn in range(4)]), ("KMR102",)),
+    "column less row": (
+        lambda _, x: x + tf.reduce_mean(tf.reduce_mean(x, 1, keepdims=True) - tf.reduce_max(x, 1), 1, keepdims=True),
+        ("KMR101", "KMR103"),
+    ),
+    "best of all that counts": (_best_that_counts(0), ("KMR101",)),
+    "filled by the nearest sample": (_filled_by_the_nearest, ("KMR101",)),
+    "rounded above 18 samples": (
+        lambda _, x: tf.where(tf.shape(x)[0] > 18, tf.round(x * 2.0) / 2.0, x), ("KMR102",)
+    ),
+    "a mean behind a counter": (_mean_behind_a_counter(0), ("KMR101",)),
     "put back wrongly": (_put_back_wrongly, ("KMR101", "KMR106")),
     "range": (
         lambda _, x: (x - tf.reduce_min(x, 0)) / (tf.reduce_max(x, 0) - tf.reduce_min(x, 0)), ("KMR101",)
@@ -170,6 +208,13 @@ LAYOUTS: dict[str, Callable] = {
 }
 """At the end as well; the finding is at the output."""
 TWINS: dict[str, Callable] = {
+    "a turn for every sample": lambda _, x: tf.stack(tf.map_fn(tf.tanh, x)),
+    "column less column": lambda _, x: x + tf.reduce_mean(x, 1, keepdims=True) - tf.reduce_max(x, 1, keepdims=True),
+    "best of its own that counts": _best_that_counts(1),
+    "filled by the step beside it": lambda _, x: tf.where(
+        tf.math.is_nan(x), tf.roll(tf.where(tf.math.is_nan(x), 0.0, x), 1, 1), x
+    ),
+    "own mean behind a counter": _mean_behind_a_counter(1),
     "put back in order": _put_back,
     "what was seen is counted": _monitor,
     "filled with zeros": lambda _, x: tf.where(tf.math.is_nan(x), 0.0, x),
@@ -182,6 +227,8 @@ KINDS = {
     "the first request sets the scale": "state", "the last request is remembered": "state",
     "a loop of three turns": "frozen loop", "filled with the mean of the batch": "partly missing",
     "floor below the loudest of the batch": "quiet beside loud",
+    "four turns of a loop": "unrolled loop", "best of all that counts": "maximum of what counts",
+    "filled by the nearest sample": "partly missing", "a mean behind a counter": "leak behind a state",
 }  # fmt: skip
 """Where the name says more than the kind of fault."""
 WITHIN = {
