@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from kmr_cli.proof.call import Call
-from kmr_cli.proof.owners import Clear, Free, MeetError, NoRuleError, Operand, Own
-from kmr_cli.proof.primitives.gather import by_mask, indexed
+from kmr_cli.proof.owners import Clear, Free, MeetError, NoRuleError, Operand, Own, varies
+from kmr_cli.proof.primitives.gather import BY_OTHERS, by_mask, indexed
 from kmr_cli.proof.primitives.pointwise import joined
-from kmr_cli.proof.sizes import Shape
+from kmr_cli.proof.sizes import Shape, Size
 
 _SUMS = ("add", "reduce", "sum")
 
@@ -98,6 +99,58 @@ def index_put(call: Call) -> Clear:
         raise NoRuleError("it writes by index")
     owner = operand.owner
     return replace(owner, place=owner.place or found.place, count=owner.count or found.count)
+
+
+def by_slices(operand: Operand, depth: int, places: Sequence[Operand], source: Operand) -> Clear:
+    """The owner after whole slices are written to places on the first axes, ``depth`` of them.
+
+    Args:
+        operand: that is written to.
+        depth: how many of its axes the places are on.
+        places: that are written to, along the last axis of each.
+        source: the slices, behind the other axes of the places.
+    """
+    lead = max(one.rank for one in places) - 1
+    if source.shape[lead:] != operand.shape[depth:]:
+        raise NoRuleError("what it writes does not fit")
+    if any(isinstance(one.owner, Own) for one in places):
+        if isinstance(operand.owner, Own):
+            raise MeetError(BY_OTHERS)
+        raise NoRuleError("where it writes depends on samples")
+    owner: Clear = source.owner
+    if isinstance(owner, Own):
+        if owner.axis < lead:
+            raise NoRuleError("it writes samples to places by index")
+        owner = replace(owner, axis=owner.axis - lead + depth)
+    else:
+        owner = Free(frozenset(axis - lead + depth for axis in owner.uniform if axis >= lead), count=owner.count)
+    base = operand.owner if isinstance(operand.owner, Own) else Free(operand.owner.uniform, count=operand.owner.count)
+    # Any of the slices may land at any place: along these axes nothing tells where a value came from.
+    return joined([Operand(base, operand.shape), Operand(owner, (1,) * depth + source.shape[lead:])], operand.shape)
+
+
+def by_columns(operand: Operand, columns: Sequence[Operand], source: Operand, batch: Size) -> Clear:
+    """The owner after ``operand[columns] = source``, where one of the columns counts the samples in order."""
+    if not isinstance(operand.owner, Own):
+        return _on_nobodys(operand, columns, source, batch)
+    place = indexed(operand, columns, source.shape)
+    found = joined([Operand(place, source.shape), source], source.shape)
+    assert isinstance(found, Own)
+    owner = operand.owner
+    return replace(owner, place=owner.place or found.place, count=owner.count or found.count)
+
+
+def _on_nobodys(operand: Operand, columns: Sequence[Operand], source: Operand, batch: Size) -> Clear:
+    """What belongs to no sample can be seen as a row of every sample's along any axis that is as long as the batch."""
+    for axis, column in enumerate(columns):
+        counts = isinstance(column.owner, Free) and column.owner.index is not None
+        if counts and operand.shape[axis] == batch:
+            rows = Own(axis, place=varies(operand, axis), count=operand.owner.count)
+            try:
+                return by_columns(Operand(rows, operand.shape), columns, source, batch)
+            except MeetError as exc:  # that may be an order of another kind
+                raise NoRuleError(str(exc)) from exc
+    raise NoRuleError("it writes samples to places by index")
 
 
 def _broadcast(shapes: list[Shape], rank: int) -> Shape:

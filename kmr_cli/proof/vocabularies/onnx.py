@@ -18,6 +18,7 @@ from kmr_cli.proof.primitives import (
 )
 from kmr_cli.proof.vocabularies import onnx_layers as layers
 from kmr_cli.proof.vocabularies import onnx_shapes as shapes
+from kmr_cli.proof.vocabularies import onnx_tables as tables
 
 _POINTWISE = """
     Abs Acos Acosh Add And Asin Asinh Atan Atanh BiasGelu BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Ceil Celu
@@ -37,7 +38,7 @@ _RULES: dict[str, Rule] = {
     **dict.fromkeys(_REDUCE.split(), layers.reduced),
     **dict.fromkeys(_ON_BATCH.split(), window.on_batch()),
     **dict.fromkeys(_DRAWN.split(), factories.drawn),
-    **dict.fromkeys(("Identity", "Cast"), pointwise.every),
+    **dict.fromkeys(("Identity", "Cast", "RegexFullMatch", "StringConcat"), pointwise.every),
     **dict.fromkeys(("Reshape", "Flatten", "Squeeze", "Unsqueeze"), reshape.reshape()),
     **dict.fromkeys(("ArgMax", "ArgMin"), layers.arg),
     **dict.fromkeys(("Softmax", "LogSoftmax", "Hardmax"), layers.softmax),
@@ -52,6 +53,7 @@ _RULES: dict[str, Rule] = {
     **dict.fromkeys(("Shape", "Size"), shapes.shape_of),
     "Attention": layers.attended,
     "BatchNormalization": layers.batch_norm,
+    "CastLike": tables.like,
     "Clip": layers.clip,
     "Concat": shapes.concat,
     "Constant": layers.constant,
@@ -62,6 +64,7 @@ _RULES: dict[str, Rule] = {
     "DynamicQuantizeLinear": layers.chosen,
     "Einsum": layers.einsum,
     "Expand": reshape.expand,
+    "EyeLike": tables.eye,
     "Gather": shapes.picked,
     "GatherElements": shapes.gather_elements,
     "GatherND": shapes.picked_by_places,
@@ -76,10 +79,14 @@ _RULES: dict[str, Rule] = {
     "Pad": shapes.pad,
     "Range": layers.range_,
     "ReverseSequence": shapes.reverse_sequence,
+    "Scatter": shapes.scatter_elements,
     "ScatterElements": shapes.scatter_elements,
+    "ScatterND": shapes.scattered_by_places,
+    "Sequence": tables.sequence,
     "Slice": shapes.slice_,
     "Split": shapes.split,
     "Tile": shapes.tile,
+    "StringNormalizer": tables.text,
     "TopK": layers.top_k,
     "Transpose": shapes.transpose,
     "Trilu": join.triangle,
@@ -88,12 +95,19 @@ _OF_ROWS = """
     Binarizer Imputer LinearClassifier LinearRegressor Normalizer SVMClassifier SVMRegressor Scaler
     TreeEnsembleClassifier TreeEnsembleRegressor ZipMap
 """
-_ML = dict.fromkeys(_OF_ROWS.split(), Entry(layers.rows))
+_ML = {
+    **dict.fromkeys(_OF_ROWS.split(), Entry(layers.rows)),
+    **dict.fromkeys(("CategoryMapper", "LabelEncoder"), Entry(pointwise.every)),
+    "ArrayFeatureExtractor": Entry(tables.columns),
+    "FeatureVectorizer": Entry(tables.side_by_side),
+    "OneHotEncoder": Entry(tables.classes),
+}
 _MICROSOFT = frozenset(
     ["BiasGelu", "FastGelu", "Gelu", "QuickGelu", "SkipLayerNormalization", "SkipSimplifiedLayerNormalization"]
 )
 """Of onnxruntime's own operators those that mean what their names say here."""
-_BLIND = frozenset({"Shape", "Size"})
+_BLIND = {"Shape": "self", "Size": "self", "CastLike": "like", "EyeLike": "self"}
+"""Operators -> the input of which they look at shape or dtype alone."""
 
 
 @lru_cache(maxsize=1024)
@@ -105,4 +119,4 @@ def lookup(kind: str) -> Entry | None:
     known = domain == "onnx" or (domain == "com.microsoft" and name in _MICROSOFT)
     if name not in _RULES or not known:
         return None
-    return Entry(_RULES[name], blind=frozenset({"self"}) if name in _BLIND else frozenset())
+    return Entry(_RULES[name], blind=frozenset({_BLIND[name]}) if name in _BLIND else frozenset())

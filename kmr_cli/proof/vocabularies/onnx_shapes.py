@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from kmr_cli.proof.call import Call, generic_free
@@ -108,13 +109,37 @@ def picked_by_places(call: Call) -> Clear:
 
     As exporters of ``x[i, j]`` write it, that axis was joined of one index for each: they are told apart then.
     """
-    operand, index = call.needed("self"), call.needed("index")
+    operand = call.needed("self")
     if call.integer("batch_dims", 0):
         raise NoRuleError("some axes of its indices are the operand's own")
-    columns = call.operands("places") if call.given("places") else [index]
+    columns = _columns(call)
     if any(one.shape[-1] != 1 for one in columns):
         raise NoRuleError("which of its indices are of which axis is not known")
     return gather.indexed(operand, [_column(one) for one in columns], call.shape)
+
+
+def scattered_by_places(call: Call) -> Clear:
+    """``ScatterND``: slices written to the places that stand along the last axis of the indices, as for GatherND."""
+    operand, source, columns = call.needed("self"), call.needed("src"), _columns(call)
+    depth = len(columns) if call.given("places") else columns[0].shape[-1]
+    if not isinstance(depth, int) or depth > operand.rank:
+        raise NoRuleError("how many axes its places are on is not known")
+    whole = isinstance(operand.owner, Own) and operand.owner.axis >= depth
+    if not whole and all(one.shape[-1] == 1 for one in columns) and _counts_samples(columns):
+        return scatter.by_columns(operand, [_column(one) for one in columns], source, call.batch)
+    if isinstance(operand.owner, Own) and not whole:
+        raise NoRuleError("it writes to some of the samples")
+    return scatter.by_slices(operand, depth, columns, source)
+
+
+def _columns(call: Call) -> list[Operand]:
+    """The places of ``GatherND`` and ``ScatterND``: of one axis after the other where that is known, else together."""
+    return call.operands("places") if call.given("places") else [call.needed("index")]
+
+
+def _counts_samples(columns: Sequence[Operand]) -> bool:
+    """Whether one of the places may be the numbers of the samples, in order."""
+    return any(isinstance(one.owner, Free) and one.owner.index is not None for one in columns)
 
 
 def _column(index: Operand) -> Operand:

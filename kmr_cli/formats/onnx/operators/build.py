@@ -16,6 +16,7 @@ from kmr_cli.formats.onnx.operators import schema
 from kmr_cli.formats.onnx.operators.constants import folded, short_floats, stored
 from kmr_cli.formats.onnx.operators.control import Bodies, control
 from kmr_cli.formats.onnx.operators.known import Content, Known
+from kmr_cli.formats.onnx.operators.sequences import Sequences
 from kmr_cli.formats.onnx.operators.shapes import inferred
 from kmr_cli.formats.onnx.operators.steps import Spread, Steps, counted, spread
 from kmr_cli.proof import graph as neutral
@@ -56,6 +57,7 @@ class _Builder:
         }
         self._symbols.pop("", None)
         self._known = Known(self._ranges)
+        self._sequences = Sequences(self._known, {name for node in self._graph.nodes for name in node.outputs})
         self._inside: dict[str, neutral.Kind] = {}
         self._joined: dict[str, tuple[Ref, ...]] = {}
         """What was joined along its last axis -> of what."""
@@ -85,19 +87,44 @@ class _Builder:
             known.shapes[name] = tuple(message.dims)
             inputs.append((name, "weight"))
         places = _places(self._analysis)
-        operators = [self._operator(node, *places.get(node.number, ("", 0))) for node in self._graph.nodes]
+        operators = [
+            operator
+            for node in self._graph.nodes
+            for operator in self._operators(node, *places.get(node.number, ("", 0)))
+        ]
         values = {name: neutral.Value(shape, known.dtypes.get(name)) for name, shape in known.shapes.items()}
         return neutral.Graph(
             vocabulary="onnx",
             inputs=(*inputs, *self._inside.items()),
             operators=tuple(operators),
             values=values,
-            outputs=tuple((self._named(name), Ref(name)) for name in self._graph.outputs),
+            outputs=tuple(self._outputs()),
             batch=self._batch,
             ranges=self._ranges,
             functional=True,
-            taps=dict(_taps(self._analysis)),
+            taps=dict(self._taps()),
         )
+
+    def _outputs(self) -> Iterator[tuple[str, Argument]]:
+        for name in self._graph.outputs:
+            yield from ((self._named(name) + suffix, Ref(value)) for suffix, value in self._sequences.ports(name))
+
+    def _taps(self) -> Iterator[tuple[tuple[str, int, str], str]]:
+        """What enters and leaves every call of every layer, but inside of loops and branches."""
+        outside = {name for node in self._graph.nodes for name in node.outputs} | set(self._graph.inputs)
+        for (layer, call, port), value in values_at_taps(self._analysis.layers):
+            if value in outside:
+                parts = self._sequences.ports(value)
+                yield from (((layer, call, port + suffix), part) for suffix, part in parts)
+
+    def _operators(self, node: Node, layer: str, call: int) -> list[neutral.Operator]:
+        """What stands for a node: itself, or what is done with the members of a sequence."""
+        steps = self._sequences.steps(node, dict(_attributes(node)))
+        if steps is None:
+            return [self._operator(node, layer, call)]
+        return [
+            neutral.Operator(_name(node), f"onnx.{op}", arguments, made, layer, call) for op, arguments, made in steps
+        ]
 
     def _named(self, output: str) -> str:
         """As a session names it: of maps from classes, which the file holds, to scores, the scores."""
@@ -157,14 +184,21 @@ class _Builder:
             attributes["coerced"] = 1
         if node.op == "Concat" and attributes.get("axis") in (-1, len(known.shapes.get(node.outputs[0]) or ()) - 1):
             self._joined[node.outputs[0]] = tuple(Ref(name) for name in node.message.input)
-        if node.op == "GatherND" and node.message.input[1] in self._joined:
-            attributes["places"] = self._joined[node.message.input[1]]
+        if node.op in ("GatherND", "ScatterND") and (places := self._columns(node.message.input[1])):
+            attributes["places"] = places
         if not inside:  # of branches and loops, where names may come again, it is not followed
             attributes |= self._counted(node)
-        arguments = (*self._inputs(node), *sorted(attributes.items()))
+        inputs = [one for one in self._inputs(node) if one[0] != "index" or "places" not in attributes]
+        arguments = (*inputs, *sorted(attributes.items()))
         kind = f"onnx.{node.op}" if not node.domain else f"{node.domain}.{node.op}"
         graphs = bodies.graphs if bodies else ()
         return neutral.Operator(_name(node), kind, arguments, outputs, layer, call, graphs)
+
+    def _columns(self, name: str) -> tuple[Ref, ...]:
+        """What was joined to these places, if each of it is for one axis."""
+        joined = self._joined.get(name, ())
+        shapes = [self._known.shapes.get(one.name) for one in joined]
+        return joined if all(shape and shape[-1] == 1 for shape in shapes) else ()
 
     def _counted(self, node: Node) -> dict[str, Argument]:
         """What a ``Gather`` is told of places that were counted out; they are noted where a node makes them."""
@@ -230,12 +264,6 @@ def _attributes(node: Node) -> Iterator[tuple[str, Argument]]:
             yield attribute.name, tuple(value)
         else:
             yield attribute.name, value
-
-
-def _taps(analysis: Analysis) -> Iterator[tuple[tuple[str, int, str], str]]:
-    """What enters and leaves every call of every layer, but inside of loops and branches."""
-    outside = {name for node in analysis.graph.nodes for name in node.outputs} | set(analysis.graph.inputs)
-    yield from ((tap, value) for tap, value in values_at_taps(analysis.layers) if value in outside)
 
 
 def _places(analysis: Analysis) -> Mapping[int, tuple[str, int]]:

@@ -157,6 +157,28 @@ def _regressed(use: Use) -> Results:
     return ((use.shape(0)[0], use.integer("targets", use.integer("n_targets", 1))),)
 
 
+def _columns(use: Use) -> Results:
+    rows, index = use.shape(0), use.shape(1)
+    if len(rows) < 2 or not index:
+        raise UntoldError
+    return ((*rows[:-1], index[-1]),)
+
+
+def _side_by_side(use: Use) -> Results:
+    shapes = [use.shape(place) for place in range(len(use.node.message.input))]
+    widths = use.integers("inputdimensions")
+    if any(len(shape) != 2 or shape[1] != width for shape, width in zip(shapes, widths, strict=True)):
+        raise UntoldError
+    return ((shapes[0][0], sum(widths)),)
+
+
+def _classes(use: Use) -> Results:
+    known = [found for name in ("cats_int64s", "cats_strings") if isinstance(found := use.attributes.get(name), tuple)]
+    if len(known) != 1:
+        raise UntoldError
+    return ((*use.shape(0), len(known[0])),)
+
+
 def _attention(use: Use) -> Results:
     query, value = use.shape(0), use.shape(2)
     if len(query) != 4 or len(value) != 4:
@@ -174,7 +196,10 @@ LAYER_RULES: dict[str, Rule] = {
     **dict.fromkeys(("Resize", "Upsample"), _resize),
     **dict.fromkeys(("LinearClassifier", "TreeEnsembleClassifier", "SVMClassifier"), _classified),
     **dict.fromkeys(("LinearRegressor", "TreeEnsembleRegressor", "SVMRegressor"), _regressed),
+    "ArrayFeatureExtractor": _columns,
     "Attention": _attention,
+    "FeatureVectorizer": _side_by_side,
+    "OneHotEncoder": _classes,
     "ZipMap": _normalised,  # a map from classes to scores for every sample
     "ConvTranspose": _conv_transpose,
     "DFT": _dft,

@@ -63,6 +63,7 @@ _INPUTS = """
     Attention query key value attn_mask past_key past_value
     ReverseSequence self lengths
     EyeLike self
+    CastLike self like
 """
 _TABLE = {line.split()[0]: tuple(line.split()[1:]) for line in _INPUTS.strip().splitlines()}
 

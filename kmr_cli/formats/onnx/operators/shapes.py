@@ -56,9 +56,10 @@ def _dtype(use: Use) -> str | None:
     return None
 
 
-_TO_BOOL = frozenset(
-    ["Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "And", "Or", "Xor", "Not", "IsNaN", "IsInf"]
-)
+_TO_BOOL = {
+    *("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "And", "Or", "Xor", "Not", "IsNaN", "IsInf"),
+    "RegexFullMatch",
+}
 _KEEPS_DTYPE = frozenset(
     [
         "Identity",
@@ -333,6 +334,12 @@ def _einsum(use: Use) -> Results:
     return (tuple(sizes[letter] for letter in right),)
 
 
+def _text(use: Use) -> Results:
+    if "stopwords" in use.attributes:
+        raise UntoldError
+    return (use.shape(0),)
+
+
 def _words(text: str) -> list[str]:
     return text.split()
 
@@ -345,11 +352,11 @@ _RULES: dict[str, Rule] = {
         LeakyRelu Log LogSoftmax LpNormalization MeanVarianceNormalization Mish Neg Not QuantizeLinear QuickGelu
         RandomNormalLike RandomUniformLike Reciprocal Relu ReverseSequence Round ScatterElements ScatterND Scatter Selu
         Shrink Sigmoid Sign Sin Sinh Softmax Softplus Softsign Sqrt Swish Tan Tanh ThresholdedRelu Trilu EyeLike
-        GroupNormalization SimplifiedLayerNormalization RMSNormalization Dropout Bernoulli
+        GroupNormalization SimplifiedLayerNormalization RMSNormalization Dropout Bernoulli RegexFullMatch
     """), _same),
     **dict.fromkeys(_words("""
         Add And BiasGelu BitShift BitwiseAnd BitwiseOr BitwiseXor Div Equal Greater GreaterOrEqual Less LessOrEqual Max
-        Mean Min Mod Mul Or PRelu Pow Sub Sum Where Xor
+        Mean Min Mod Mul Or PRelu Pow StringConcat Sub Sum Where Xor
     """), _broadcast),
     **dict.fromkeys(_words("""
         ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum
@@ -357,7 +364,7 @@ _RULES: dict[str, Rule] = {
     """), _reduce),
     **dict.fromkeys(("ArgMax", "ArgMin"), _arg),
     **dict.fromkeys(("MatMul", "MatMulInteger", "FusedMatMul"), _matmul),
-    **dict.fromkeys(("Scaler", "Normalizer", "Imputer", "Binarizer"), _same),
+    **dict.fromkeys(("Scaler", "Normalizer", "Imputer", "Binarizer", "LabelEncoder", "CategoryMapper"), _same),
     "Concat": _concat,
     "Constant": _constant,
     "ConstantOfShape": _constant_of_shape,
@@ -377,6 +384,7 @@ _RULES: dict[str, Rule] = {
     "Slice": _slice,
     "Split": _split,
     "Squeeze": _squeeze,
+    "StringNormalizer": _text,
     "Tile": _tile,
     "TopK": _top_k,
     "Transpose": _transpose,
