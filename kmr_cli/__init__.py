@@ -53,6 +53,7 @@ if TYPE_CHECKING:
         ModelInfo,
         OutputClaim,
         OutputVerdict,
+        ProbedOperator,
         Record,
         Report,
         ScanReport,
@@ -90,6 +91,7 @@ __all__ = [
     "OutputError",
     "OutputVerdict",
     "Policy",
+    "ProbedOperator",
     "ProofError",
     "Record",
     "Report",
@@ -128,9 +130,9 @@ _MODULES = {
         "UnsafeModelError",
     ),
     "kmr_cli.records": (
-        "BatchIndex", "Comparison", "Finding", "LayerInfo", "ModelInfo", "OutputClaim", "OutputVerdict", "Record",
-        "Report", "ScanReport", "Shapes", "Snapshot", "StructuralProof", "TensorSpec", "Trace",
-        "TracedValue",
+        "BatchIndex", "Comparison", "Finding", "LayerInfo", "ModelInfo", "OutputClaim", "OutputVerdict",
+        "ProbedOperator", "Record", "Report", "ScanReport", "Shapes", "Snapshot", "StructuralProof", "TensorSpec",
+        "Trace", "TracedValue",
     ),
     "kmr_cli.render.files.snapshots": ("write_snapshot",),
 }  # fmt: skip

@@ -28,8 +28,9 @@ TITLES = {
     "A model": ("Model", "ModelInfo", "LayerInfo", "TensorSpec"),
     "What you can ask for": ("Data", "InputFiles", "InputFunction", "Index", "Shapes", "GivenShapes", "Policy",
                               "Tolerance", "Tolerances"),
-    "What comes back": ("Record", "BatchIndex", "Report", "Finding", "OutputVerdict", "StructuralProof", "OutputClaim",
-                        "Snapshot", "Comparison", "ScanReport", "Trace", "TracedValue"),
+    "What comes back": ("Record", "BatchIndex", "Report", "Finding", "OutputVerdict", "StructuralProof",
+                        "OutputClaim", "ProbedOperator", "Snapshot", "Comparison", "ScanReport", "Trace",
+                        "TracedValue"),
     "Errors": (
         "KmrError", "ModelFileError", "LayerError", "BatchError", "CertificateError", "MissingFrameworkError",
         "UnsafeModelError", "ModelLoadError", "ModelRunError", "LimitError", "OutputError", "ProofError",

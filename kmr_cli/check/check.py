@@ -13,6 +13,7 @@ from kmr_cli.check.grounds import all_but
 from kmr_cli.check.named_calls import name_calls
 from kmr_cli.check.passes import Progress
 from kmr_cli.check.probes.aimed import aim_at_meets
+from kmr_cli.check.probes.alone import probe_alone
 from kmr_cli.check.probes.decisions import change_decisions
 from kmr_cli.check.probes.extreme import PASSES as HARD_PASSES
 from kmr_cli.check.probes.extreme import make_others_extreme
@@ -69,7 +70,8 @@ def check(
     every pass begins with the same, and three more tell what a call with other data changes for the next. Where a
     finding is at one of several calls of a layer, and the model has several inputs, one pass and one for each of them
     tell from which the call is. Where samples seem to change each other, up to two more tell whether that is chance.
-    Where the graph lets samples meet in an operator and nothing shows it, four more are aimed at that operator. Of a
+    Where the graph lets samples meet in an operator and nothing shows it, four more are aimed at that operator; where
+    no rule covers an operator, one more notes what it is given, and it is run alone. Of a
     model that fails on the batch see
     :func:`kmr_cli.check.failing.check_failing`.
 
@@ -171,6 +173,7 @@ def _check(
     if not run.outputs or set(run.outputs) - run.evidence.nondeterministic:  # else nothing could be told from it
         make_others_extreme(run)
         aim_at_meets(run)
+        probe_alone(run)
     large = choose_large(run, policy.batch_sizes)
     try_sizes(run, for_masks + (LARGE_PASSES if large else 0), _other_sizes(policy, large))
     if large:

@@ -39,7 +39,7 @@ def make_report(run: Run, policy: Policy, masks: Sequence[Mask], tried: Sequence
     if not failed:
         run.inconclusive += _hidden(run, policy, findings)
     verdict: Verdict = "fail" if failed else "inconclusive" if run.inconclusive else "pass"
-    proof = None if run.structure is None else run.structure.proof.record
+    proof = None if run.structure is None else replace(run.structure.proof.record, probed=tuple(run.probed))
     proven = verdict == "pass" and proof is not None and proof.separate and bool(outputs)
     basis: Basis = "proof" if proven and all(output.basis == "proof" for output in outputs) else "evidence"
     silent, wired = _silent(run), sources(run)

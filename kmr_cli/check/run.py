@@ -21,7 +21,7 @@ from kmr_cli.evidence.passes import Evidence
 from kmr_cli.evidence.sources import Source, find_sources
 from kmr_cli.evidence.taps import Tap, output_title
 from kmr_cli.formats.interface import ComparingSession, Session, State, Taps
-from kmr_cli.records import Batch, BatchIndex, Finding, ModelInfo
+from kmr_cli.records import Batch, BatchIndex, Finding, ModelInfo, ProbedOperator
 from kmr_cli.rules import Rule, Severity
 
 _AGAIN, _AGAIN_IN_GROUPS = 8, 3
@@ -65,6 +65,7 @@ class Run(Passes):
         about: lines of ``inconclusive`` that a proof of one output would settle -> that output.
         held: how many claims of the proof were held against the passes.
         aimed: passes that were aimed at operators in which samples can meet.
+        probed: operators that no rule of the proof covers, and what they did alone.
     """
 
     session: Session
@@ -103,6 +104,7 @@ class Run(Passes):
     about: dict[str, Tap] = field(default_factory=dict)
     held: int = 0
     aimed: int = 0
+    probed: list[ProbedOperator] = field(default_factory=list)
     rare: RareValues = field(init=False)
 
     def __post_init__(self) -> None:

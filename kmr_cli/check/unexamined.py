@@ -86,7 +86,8 @@ def _other_data(run: Run) -> Iterator[str]:
     if open_:
         more = f", nor {len(open_) - 1} more" if len(open_) > 1 else ""
         what = f"the graph does not decide output {open_[0].output!r}{more}"
-        yield f"data unlike what was run, which only a proof covers: {what} ({open_[0].reason})"
+        seen = next((f"; {one.seen}" for one in run.probed if one.operator == open_[0].operator), "")
+        yield f"data unlike what was run, which only a proof covers: {what} ({open_[0].reason}{seen})"
 
 
 def _layers(run: Run) -> Iterator[str]:

@@ -194,6 +194,31 @@ class RemarkingSession(Session, Protocol):
         """The same as :attr:`kmr_cli.records.ModelInfo.unseen`, as far as only passes show it."""
 
 
+@dataclass(frozen=True)
+class Alone:
+    """One operator of a model's graph, taken out of it.
+
+    Attributes:
+        operands: what it was given in a pass, by name in the graph, as far as that is tensors.
+        run: what it makes of other values of the same shapes and dtypes: its results, in order. Raises ModelRunError.
+    """
+
+    operands: Mapping[str, np.ndarray]
+    run: Callable[[Mapping[str, np.ndarray]], Sequence[np.ndarray]]
+
+
+@runtime_checkable
+class ProbingSession(Session, Protocol):
+    """A session that can run single operators of the graph that its format hands to the proof."""
+
+    def alone(self, operators: Sequence[str], batch: Batch) -> Mapping[str, Alone]:
+        """Those of these operators that can be run by themselves, by name; one pass notes what they are given.
+
+        Raises:
+            ModelRunError: the pass failed.
+        """
+
+
 @runtime_checkable
 class ComparingSession(Session, Protocol):
     """A session that can tell with which numbers its model may compare what it is given."""

@@ -49,6 +49,7 @@ class Owners:
         made: owner of every value at the time it was made.
         unknown: operators without a rule, with how often they stand in the graph.
         written: values that the graph starts from, and that it overwrites.
+        given: operator that no rule covers, or not in this use -> owners of what it takes, before it ran.
     """
 
     graph: Graph
@@ -56,6 +57,7 @@ class Owners:
     made: dict[str, Owner] = field(default_factory=dict)
     unknown: dict[str, int] = field(default_factory=dict)
     written: dict[str, Owner] = field(default_factory=dict)
+    given: dict[str, dict[str, Owner]] = field(default_factory=dict)
 
 
 def owners(graph: Graph, lookup: Lookup) -> Owners:
@@ -226,6 +228,7 @@ class _Engine:
 
     def _unruled(self, operator: Operator) -> None:
         self._found.unknown[operator.kind] = self._found.unknown.get(operator.kind, 0) + 1
+        self._found.given[operator.name] = {name: self._owners[name] for name in operator.reads if name in self._owners}
 
     # -- memory that is shared
 

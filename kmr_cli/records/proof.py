@@ -57,6 +57,48 @@ class OutputClaim:
         return f"{told}: {self.reason}{place}" if self.reason else told
 
 
+ProbeOutcome: TypeAlias = Literal["apart", "met", "shape", "still", "chance", "failed"]
+_OUTCOMES: dict[ProbeOutcome, str] = {
+    "apart": "rows stayed apart in {trials}, which is no proof",
+    "met": "rows met in trial {number}",
+    "shape": "the shape of what it makes depends on what its rows hold",
+    "still": "nothing that it makes reacted in {trials}",
+    "chance": "it gives different values for the same operands",
+    "failed": "it fails on random operands",
+}
+
+
+@dataclass(frozen=True)
+class ProbedOperator:
+    """An operator that no rule covers, run by itself on random operands: what was seen, which proves nothing.
+
+    Attributes:
+        operator: of the graph.
+        kind: what it does: ``my.company.Mix``.
+        layer: that it runs in; empty for the model's own code.
+        outcome: ``apart``: no sample's part of what it makes moved with another's operands. ``met``: one did.
+            ``shape``: the shape of what it makes depends on what its operands hold. ``still``: nothing reacted.
+            ``chance``: it is random. ``failed``: it does not run on random operands.
+        trials: how many were run; the last one is that in which rows met.
+    """
+
+    operator: str
+    kind: str
+    layer: str
+    outcome: ProbeOutcome
+    trials: int
+
+    @property
+    def seen(self) -> str:
+        """What was seen, in words."""
+        trials = "1 trial" if self.trials == 1 else f"{self.trials} trials"
+        return f"run alone on random operands, {_OUTCOMES[self.outcome].format(trials=trials, number=self.trials)}"
+
+    def __str__(self) -> str:
+        layer = f", layer {self.layer!r}" if self.layer else ""
+        return f"operator {self.operator!r} ({self.kind}{layer}): {self.seen}"
+
+
 @dataclass(frozen=True)
 class StructuralProof:
     """What the graph of a model says of its outputs, for every input: no data was run.
@@ -70,6 +112,7 @@ class StructuralProof:
         vocabulary: whose operators these are: ``aten``, ``onnx``.
         table: digest of the rules by which they were judged.
         shapes: of the only inputs that it holds for, ``x (batch, 28, 28)``; empty for all that the model takes.
+        probed: operators that no rule covers, as a check saw them run alone; none where nothing was run.
     """
 
     outputs: tuple[OutputClaim, ...]
@@ -81,6 +124,7 @@ class StructuralProof:
     vocabulary: str = ""
     table: str = ""
     shapes: tuple[str, ...] = ()
+    probed: tuple[ProbedOperator, ...] = ()
 
     @property
     def proven(self) -> bool:

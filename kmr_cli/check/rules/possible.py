@@ -1,4 +1,4 @@
-"""KMR111: the graph lets samples meet in an operator, and no pass showed it."""
+"""KMR111: samples can meet in an operator, by the graph or where it runs alone, and no pass of the model showed it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from kmr_cli.evidence.sources import Source
 from kmr_cli.evidence.taps import Tap
 from kmr_cli.proof.owners import Meet
 from kmr_cli.proof.verdict import Claim as Proven
+from kmr_cli.proof.vocabularies import lookup
 from kmr_cli.rules import Rule
 
 POSSIBLE_MIX = Rule(
@@ -43,10 +44,30 @@ def judge(run: Run) -> None:
             _explain(run, claim.owner)
         elif tap not in run.evidence.nondeterministic:
             _warn(run, tap, claim.owner)
+    _judge_probed(run, seen)
     for tap in run.outputs:
         told = run.structure.claim(run.evidence.names, tap)
         if told is not None and told.answer in ("place", "count") and told.operator:
             _explain_dependence(run, told)
+
+
+def _judge_probed(run: Run, seen: set[Tap | None]) -> None:
+    """A warning for every operator unknown to the proof in which rows met when it ran alone, and in no pass.
+
+    Where it is known, and this use alone is not covered, it moves rows by design: what it undoes later isn't followed.
+    """
+    assert run.structure is not None
+    known = lookup(run.structure.proof.owners.graph.vocabulary)
+    met = {one.operator: one for one in run.probed if one.outcome == "met" and known(one.kind) is None}
+    for tap in run.outputs:
+        told = run.structure.claim(run.evidence.names, tap)
+        probed = met.get(told.operator) if told is not None and told.answer == "unknown" else None
+        if probed is None or tap in seen or run.mixed(tap) or tap in run.evidence.nondeterministic:
+            continue
+        text = f"samples can mix in operator {probed.operator!r} ({probed.kind}): {probed.seen}"
+        text += f"; no pass of the model showed it at {run.title(tap)}"
+        source = Source(probed.layer, 0, "out0")
+        run.add(POSSIBLE_MIX, source, text, output=tap, once=True, allowed=tap in run.allowed_outputs)
 
 
 def _warn(run: Run, tap: Tap, owner: Meet) -> None:

@@ -47,6 +47,7 @@ def proof_lines(report: Report) -> Iterator[str]:
     yield f"{said} proven {proof.sizes}, by {counted(proof.operators, 'operator')} ({proof.vocabulary}){held}"
     left = [str(claim) for claim in proof.outputs if not claim.separate]
     yield from _some(f"not proven: {shown(line)}" for line in left if line not in report.inconclusive)
+    yield from _some(f"not covered: {shown(str(one))}" for one in proof.probed)
     yield from _some(f"proven, not seen: {shown(line)}" for output in report.outputs for line in output.settled)
 
 

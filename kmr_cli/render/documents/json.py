@@ -271,6 +271,16 @@ def proof(found: StructuralProof, held: int) -> dict[str, Any]:
         "operators": found.operators,
         "rules": found.table,
         "undecided": texts(found.undecided),
+        "probed": [
+            {
+                "operator": text(one.operator),
+                "kind": text(one.kind),
+                "layer": text(one.layer),
+                "outcome": one.outcome,
+                "trials": one.trials,
+            }
+            for one in found.probed
+        ],
         "claims_held": held,
         "outputs": [
             {

@@ -20,11 +20,12 @@ from kmr_cli.formats.exported.describe.contents import steps_of
 from kmr_cli.formats.exported.describe.description import Description
 from kmr_cli.formats.exported.describe.program import Graph, Node, Ref
 from kmr_cli.formats.exported.run import taps as tapping
+from kmr_cli.formats.exported.run.alone import Noted
 from kmr_cli.formats.exported.run.examples import examples
 from kmr_cli.formats.exported.run.mapped import whole
 from kmr_cli.formats.exported.run.steps import Inside, Values, compile_graph, run_steps
 from kmr_cli.formats.exported.run.weights import Weights
-from kmr_cli.formats.interface import Sink, State, Taps
+from kmr_cli.formats.interface import Alone, Sink, State, Taps
 from kmr_cli.records import Batch, LayerInfo, TensorSpec
 
 _PLANS = 4
@@ -106,6 +107,27 @@ class ExportedSession(PutsOtherPadding):
         with torch.no_grad():
             self._write_back(values, weights)
             return dict(self._outputs(values))
+
+    def alone(self, operators: Sequence[str], batch: Batch) -> Mapping[str, Alone]:
+        """See :class:`kmr_cli.formats.interface.ProbingSession`."""
+        import torch
+
+        weights = self._weights
+        if weights is None:
+            raise ValueError("the session is closed")
+        if self.start is not None:
+            self.start.restore()
+        values = _Values(weights)
+        values.update(self._fed(batch))
+        noted = Noted(self._steps, operators, values)
+        try:
+            with torch.no_grad():
+                run_steps(self._steps[: noted.last], values, noted)
+        except KmrError:
+            raise
+        except Exception as exc:
+            raise ModelRunError(f"{self._described.info.path}: the forward pass failed ({first_line(exc)})") from exc
+        return noted.found
 
     def state(self) -> State:
         """See :class:`kmr_cli.formats.interface.KeepingSession`."""

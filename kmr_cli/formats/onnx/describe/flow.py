@@ -46,6 +46,11 @@ class Node:
         return cls(number, message.op_type, domain, message.name, reads, tuple(message.output), frames, message)
 
     @property
+    def label(self) -> str:
+        """Its name, or one made of operator and number where the file gives none."""
+        return self.name or f"{self.op}_{self.number}"
+
+    @property
     def properties(self) -> dict[str, str]:
         """Its metadata."""
         return {entry.key: entry.value for entry in self.message.metadata_props}

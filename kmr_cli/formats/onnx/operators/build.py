@@ -123,7 +123,7 @@ class _Builder:
         if steps is None:
             return [self._operator(node, layer, call)]
         return [
-            neutral.Operator(_name(node), f"onnx.{op}", arguments, made, layer, call) for op, arguments, made in steps
+            neutral.Operator(node.label, f"onnx.{op}", arguments, made, layer, call) for op, arguments, made in steps
         ]
 
     def _named(self, output: str) -> str:
@@ -170,7 +170,7 @@ class _Builder:
             known.contents[name], known.shapes[name] = content, content.shape
             known.dtypes[name] = "int64"
             return neutral.Operator(
-                _name(node), KNOWN, (("value", tuple(content.numbers)),), outputs, layer, call
+                node.label, KNOWN, (("value", tuple(content.numbers)),), outputs, layer, call
             )  # fmt: skip
         constant = node.attribute("value") if node.op == "Constant" else None
         if constant is not None and constant.HasField("t"):
@@ -192,7 +192,7 @@ class _Builder:
         arguments = (*inputs, *sorted(attributes.items()))
         kind = f"onnx.{node.op}" if not node.domain else f"{node.domain}.{node.op}"
         graphs = bodies.graphs if bodies else ()
-        return neutral.Operator(_name(node), kind, arguments, outputs, layer, call, graphs)
+        return neutral.Operator(node.label, kind, arguments, outputs, layer, call, graphs)
 
     def _columns(self, name: str) -> tuple[Ref, ...]:
         """What was joined to these places, if each of it is for one axis."""
@@ -238,10 +238,6 @@ class _Builder:
 def _without_batch_doubt(shape: Shape | None) -> Shape | None:
     """A declared shape, unless it leaves a size open: another name may stand for the batch."""
     return shape if shape is not None and all(isinstance(size, int) for size in shape) else None
-
-
-def _name(node: Node) -> str:
-    return node.name or f"{node.op}_{node.number}"
 
 
 _ATTRIBUTES = {1: "f", 2: "i", 3: "s", 6: "floats", 7: "ints", 8: "strings"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -12,16 +12,17 @@ from typing import Any
 import numpy as np
 
 from kmr_cli.errors import BatchError, ModelFileError, ModelLoadError, ModelRunError
+from kmr_cli.formats.common.aligned import aligned_copy
 from kmr_cli.formats.common.fixed_inputs import fixed_inputs
 from kmr_cli.formats.common.other_padding import OtherPadding, PutsOtherPadding
 from kmr_cli.formats.common.resizing import TakesAnySize
-from kmr_cli.formats.interface import OpenOptions, Sink, Taps
+from kmr_cli.formats.interface import Alone, OpenOptions, Sink, Taps
 from kmr_cli.formats.onnx.describe import types
 from kmr_cli.formats.onnx.describe.analysis import Analysis
 from kmr_cli.formats.onnx.describe.comparands import comparands
 from kmr_cli.formats.onnx.describe.contents import steps_of
 from kmr_cli.formats.onnx.describe.description import layer_infos
-from kmr_cli.formats.onnx.describe.flow import Flow
+from kmr_cli.formats.onnx.describe.flow import Flow, Node
 from kmr_cli.formats.onnx.run import failures, values
 from kmr_cli.formats.onnx.run.inferred import InferredTypes
 from kmr_cli.formats.onnx.run.recording import Recording, contents
@@ -111,6 +112,26 @@ class OnnxSession(TakesAnySize, PutsOtherPadding):
         size = len(next(iter(batch.values()))) if batch else 0
         self._listed = dict(self._elements(outputs, found, size))
         return None if stop else dict(self._named(outputs, found))
+
+    def alone(self, operators: Sequence[str], batch: Batch) -> Mapping[str, Alone]:
+        """See :class:`kmr_cli.formats.interface.ProbingSession`."""
+        graph, feeds = self._analysis.graph, self._feeds(batch)
+        labels = Counter(node.label for node in graph.nodes)
+        wanted = {node.label: node for node in graph.nodes if node.label in operators and labels[node.label] == 1}
+        held = {*graph.initializers, *graph.sparse}
+        taken = dict.fromkeys(value for node in wanted.values() for value in node.reads if value not in held)
+        parts = self._run(list(taken), feeds).parts
+        given = {name: pieces[0][1] for name, pieces in parts.items() if [suffix for suffix, _ in pieces] == [""]}
+        return {
+            name: Alone({value: given[value] for value in node.reads if value in given}, _Again(self, node, feeds).run)
+            for name, node in wanted.items()
+            if all(value in given or value in held for value in node.reads)
+        }
+
+    def run_from(self, node: Node, feeds: Mapping[str, np.ndarray], operands: Mapping[str, np.ndarray]) -> Found:
+        """What one operator makes of these operands, which take the place of what the graph would give it."""
+        copies = {name: aligned_copy(np.asarray(value)) for name, value in operands.items()}
+        return self._run([name for name in node.outputs if name], {**feeds, **copies})
 
     def comparands(self) -> tuple[float, ...]:
         """See :class:`kmr_cli.formats.interface.ComparingSession`."""
@@ -247,6 +268,18 @@ class OnnxSession(TakesAnySize, PutsOtherPadding):
                     if numbers & inside:
                         around[layer.path] = len(inside)
         return min(around, key=lambda path: (around[path], -len(path)), default=None)
+
+
+class _Again:
+    """One operator, on other values."""
+
+    def __init__(self, session: OnnxSession, node: Node, feeds: Mapping[str, np.ndarray]) -> None:
+        self._session, self._node, self._feeds = session, node, feeds
+
+    def run(self, operands: Mapping[str, np.ndarray]) -> Sequence[np.ndarray]:
+        """What it makes of them."""
+        found = self._session.run_from(self._node, self._feeds, operands)
+        return [array for name in self._node.outputs if name for _, array in found.parts.get(name, ())]
 
 
 def _between(graph: Flow, inputs: Iterable[str], outputs: Iterable[str]) -> set[int]:

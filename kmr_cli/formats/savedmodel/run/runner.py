@@ -221,6 +221,22 @@ class Runner:
             raise ModelRunError(f"{self._where}: {first_line(exc)}", "check the input's values and shape") from exc
         return [as_array(value) for value in values]
 
+    def part(
+        self, tensors: Sequence[str], batch: Mapping[str, np.ndarray], values: Mapping[str, np.ndarray] | None = None
+    ) -> list[np.ndarray]:
+        """Some of the outputs, where these values take the place of what the graph would compute.
+
+        Raises:
+            ModelRunError: an operation failed, or does not take the values.
+        """
+        feed = {self._graph.get_tensor_by_name(tensor): batch[name] for name, tensor in self._inputs}
+        feed |= {self._graph.get_tensor_by_name(name): value for name, value in (values or {}).items()}
+        try:
+            found = self._session.run([self._graph.get_tensor_by_name(one) for one in tensors], feed)
+        except (self._tf.errors.OpError, TypeError, ValueError) as exc:
+            raise ModelRunError(f"{self._where}: {first_line(exc)}") from exc
+        return [as_array(value) for value in found]
+
     def restart(self) -> None:
         """Begin again with what the file holds: variables, tables and all else that lives as long as a session does.
 

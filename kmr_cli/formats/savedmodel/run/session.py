@@ -11,12 +11,13 @@ from kmr_cli.errors import BatchError, ModelLoadError
 from kmr_cli.formats.common.aligned import aligned_copy
 from kmr_cli.formats.common.frameworks import import_user_modules, require
 from kmr_cli.formats.common.resizing import TakesAnySize
-from kmr_cli.formats.interface import OpenOptions, Sink, State, Taps
+from kmr_cli.formats.interface import Alone, OpenOptions, Sink, State, Taps
 from kmr_cli.formats.savedmodel.describe.analysis import Analysis
 from kmr_cli.formats.savedmodel.describe.constants import constants
 from kmr_cli.formats.savedmodel.describe.description import layer_infos
 from kmr_cli.formats.savedmodel.run import restore
 from kmr_cli.formats.savedmodel.run import taps as tapping
+from kmr_cli.formats.savedmodel.run.alone import Operations
 from kmr_cli.formats.savedmodel.run.comparands import comparands
 from kmr_cli.formats.savedmodel.run.runner import Runner
 from kmr_cli.records import Batch, LayerInfo, TensorSpec
@@ -54,6 +55,7 @@ class SavedModelSession(TakesAnySize):
         self._events: dict[Taps, list[tapping.Event]] = {}  # of the last taps: they are mostly the same again
         self._sink: Sink | None = None
         self._groups: list[tapping.Group] = []
+        self._operations: Operations | None = None
         self._closed = False
         self.start: State | None = None
         self._check_operations()
@@ -100,6 +102,14 @@ class SavedModelSession(TakesAnySize):
             return None
         return {one.name: value for one, value in zip(self._analysis.outputs, values, strict=True)}
 
+    def alone(self, operators: Sequence[str], batch: Batch) -> Mapping[str, Alone]:
+        """See :class:`kmr_cli.formats.interface.ProbingSession`."""
+        if self._operations is not None:
+            self._operations.close()
+        self._operations = Operations(self._tf, self._analysis, operators, any_size=self._any_size)
+        fed = {name: aligned_copy(_as_objects(value)) for name, value in batch.items()}
+        return self._operations.noted({**fed, **self._constants})
+
     def state(self) -> State:
         """See :class:`kmr_cli.formats.interface.KeepingSession`: what the file holds."""
         return _AsLoaded(self)
@@ -124,6 +134,8 @@ class SavedModelSession(TakesAnySize):
         for runner, _ in self._runners.values():
             runner.close()
         self._runners.clear()
+        if self._operations is not None:
+            self._operations.close()
         self._closed = True
 
     def _runner(
