@@ -32,6 +32,8 @@ PARTS = {  # name of a process -> modules of cases
     "training mode stored in calls": ("zoo.faults.keras_training", "zoo.clean.keras_training"),
     "outputs, order and lists": ("zoo.faults.torch_outputs", "zoo.clean.torch_outputs"),
     "found late": ("zoo.faults.torch_found", "zoo.clean.torch_found"),
+    "found late, in TensorFlow": ("zoo.faults.tensorflow_found", "zoo.clean.tensorflow_found"),
+    "lists": ("zoo.faults.lists", "zoo.clean.lists"),
     "masks in ONNX": ("zoo.faults.onnx_masks", "zoo.clean.onnx_masks"),
     "clean keras.applications": ("zoo.clean.applications",),
     "clean keras.applications, the large ones": ("zoo.clean.large_applications",),

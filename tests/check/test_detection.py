@@ -8,6 +8,7 @@ KERAS, TENSORFLOW, TORCH = "zoo.faults.keras_faults", "zoo.faults.tensorflow_fau
 LAYERS, NETWORKS, SCRIPTS = "zoo.clean.keras_layers", "zoo.clean.keras_networks", "zoo.clean.torch_networks"
 KERAS_MASKS, TORCH_MASKS = "zoo.faults.keras_masks", "zoo.faults.torch_masks"
 KERAS_MASKED, TORCH_MASKED = "zoo.clean.keras_masks", "zoo.clean.torch_masks"
+FOUND, LISTS = "zoo.faults.tensorflow_found", "zoo.faults.lists"
 TORCH_FOUND, FOUND_TWINS = "zoo.faults.torch_found", "zoo.clean.torch_found"
 TORCH_KINDS, TORCH_TWINS = "zoo.faults.torch_kinds", "zoo.clean.torch_kinds"
 
@@ -80,6 +81,9 @@ FAULTS = [
     (TORCH_FOUND, "torchscript", "four turns of a loop"),
     (TORCH_FOUND, "torchscript", "filled by the nearest sample"),
     (TORCH_FOUND, "torchscript", "one text for all"),
+    (FOUND, "keras", "features and a column"),
+    (LISTS, "keras", "texts of a subclassed model"),
+    (LISTS, "onnx", "a sequence of samples"),
     (KERAS, "h5", "a table of seven rows"),
     (TENSORFLOW, "savedmodel", "a mean behind a counter, tf.Module"),
 ]
@@ -100,7 +104,9 @@ CLEAN = [
     (SCRIPTS, "torchscript", "in chunks above 18 samples"),
     (SCRIPTS, "torchscript", "one expert with room for all"),
     (NETWORKS, "keras", "operations: there and back"),
-    (FOUND_TWINS, "torchscript", "a turn for every sample"),
+    ("zoo.clean.tensorflow_found", "keras", "lengths, padding left out"),
+    ("zoo.clean.tensorflow_found", "savedmodel", "lengths that must fit"),
+    (FOUND_TWINS, "torchscript", "column less column"),
     (FOUND_TWINS, "torchscript", "best of its own that counts"),
     (SCRIPTS, "torchscript", "packed sequences"),
     (SCRIPTS, "torchscript", "flip twice"),

@@ -18,7 +18,7 @@ CASES = {
 SOME = [  # the quick formats whole, of the others the ones that need numbers from the file
     (form, question)
     for form in ("onnx", "torchscript")
-    for question in ("word", "first words", "inf", "negative", "zero")
+    for question in ("word", "first words", "places for a word", "inf", "negative", "zero")
 ] + [("pt2", "word")]  # fmt: skip
 
 

@@ -231,3 +231,23 @@ def test_short_constants_that_a_trace_captures():
     scaled = layers.Normalization(mean=[1.0, 2.0, 3.0], variance=[1.0, 1.0, 4.0])(x)
     with keras_session(keras.Model(x, scaled)) as session:
         assert prove(session.graph()).proven
+
+
+@pytest.mark.parametrize(
+    ("add", "proven"),
+    [
+        (lambda features, column: features + column, False),
+        (lambda features, column: column + features, True),
+        (lambda features, column: features - column, True),
+        (lambda features, column: features + column[:, 0], True),
+        (lambda features, column: features[:, :1] + column, True),
+    ],
+    ids=["features + column", "column + features", "difference", "row", "as wide"],
+)
+def test_where_keras_takes_a_column_for_a_bias(add, proven):
+    """With as many samples as features, ``keras.ops.add`` adds what is each sample's to the features of all."""
+    x = keras.Input((4,), name="x")
+    model = keras.Model(x, layers.Dense(2)(add(layers.Dense(4)(x), layers.Dense(1)(x))))
+    refused = nullcontext() if proven else pytest.raises(ModelLoadError, match="at 4 samples Keras takes numbers of")
+    with keras_session(model) as session, refused:
+        session.graph()

@@ -16,15 +16,16 @@ from zoo.exported import saved as exported
 from zoo.faults.torch_faults import write
 
 WORDS, WORD, STEPS = 30_000, 12_345, 6
-QUESTIONS = ("word", "first words", "inf", "negative", "zero")
-"""What is asked: one id of many, one near the end of a vocabulary, and of floats whether any is Inf, whether all are
-negative, and whether all are zero."""
+QUESTIONS = ("word", "first words", "places for a word", "inf", "negative", "zero")
+"""What is asked: one id of many, one near the end of a vocabulary, whether there is room for who holds one id, and of
+floats whether any is Inf, whether all are negative, and whether all are zero."""
+PLACES = 3
 ANY = ("word", "first words", "inf")
 
 
 def wanted(question: str) -> int:
     """The id that is asked for."""
-    return WORD if question == "word" else 7
+    return 7 if question == "first words" else WORD
 
 
 class Question(nn.Module):
@@ -38,6 +39,7 @@ class Question(nn.Module):
     def __init__(self, question: str, alone: bool) -> None:
         super().__init__()
         self.question, self.alone, self.word = question, alone, wanted(question)
+        self.places = PLACES if "places" in question else 0
 
     def forward(self, x: Tensor) -> Tensor:
         if self.question == "inf":
@@ -49,6 +51,9 @@ class Question(nn.Module):
         else:
             found = x == self.word
         numbers = found.float()
+        if self.places > 0:
+            wants = numbers.amax(1, keepdim=True)
+            return wants if self.alone else wants * (wants.cumsum(0) <= self.places).float()
         return numbers.amax(1, keepdim=True) if self.alone else numbers.amax().expand(x.shape[0], 1)
 
 
@@ -88,12 +93,20 @@ def graph(question: str, alone: bool, folder: Path) -> Path:
     nodes = [node(operator, reads, ["found"], name="found")]
     if question == "zero":
         nodes.append(node("Not", ["found"], ["other"], name="other"))
-    axes = ["steps"] if alone else []
+    axes = ["steps"] if alone or "places" in question else []
     nodes += [
         node("Cast", ["other" if question == "zero" else "found"], ["numbers"], name="numbers", to=onnx_models.FLOAT),
         node("ReduceMax", ["numbers", *axes], ["answer"], name="question", keepdims=1),
-        node("Mul", ["answer", "tenth"], ["share"], name="share"),
     ]
+    if "places" in question and not alone:
+        nodes += [
+            node("CumSum", ["answer", "samples"], ["so far"], name="so far"),
+            node("LessOrEqual", ["so far", "places"], ["fits"], name="fits"),
+            node("Cast", ["fits"], ["room"], name="room", to=onnx_models.FLOAT),
+            node("Mul", ["answer", "room"], ["served"], name="served"),
+        ]
+    answer = "served" if "places" in question and not alone else "answer"
+    nodes.append(node("Mul", [answer, "tenth"], ["share"], name="share"))
     if words:
         nodes.append(node("Gather", ["table", "x"], ["vectors"], name="words"))
         nodes.append(node("ReduceMean", ["vectors", "last"], ["values"], name="mean", keepdims=0))
@@ -101,6 +114,7 @@ def graph(question: str, alone: bool, folder: Path) -> Path:
     constants = [
         made.constant("zero", 0, np.float32), made.constant("word", wanted(question)), made.constant("steps", [1]),
         made.constant("tenth", 0.1, np.float32), made.constant("last", [2]), made.weights("table", WORDS, 3),
+        made.constant("samples", 0), made.constant("places", PLACES, np.float32),
     ]  # fmt: skip
     read = {name for one in nodes for name in one.input}
     inputs, outputs = [made.tensor("x", ["batch", STEPS], dtype)], [made.tensor("y", ["batch", STEPS])]
@@ -120,8 +134,11 @@ def saved_model(question: str, alone: bool, folder: Path) -> Path:
         with tf.name_scope("question"):
             asked = {"inf": tf.math.is_inf, "negative": lambda x: x >= 0, "zero": lambda x: tf.not_equal(x, 0)}
             found = asked.get(question, lambda x: tf.equal(x, wanted(question)))(x)
-            answer = tf.reduce_max(tf.cast(found, "float32"), axis=1 if alone else None, keepdims=True)
-            answer = tf.tile(answer, [1 if alone else tf.shape(x)[0], 1])
+            own = alone or "places" in question
+            answer = tf.reduce_max(tf.cast(found, "float32"), axis=1 if own else None, keepdims=True)
+            answer = tf.tile(answer, [1 if own else tf.shape(x)[0], 1])
+            if "places" in question and not alone:
+                answer *= tf.cast(tf.cumsum(answer, 0) <= PLACES, "float32")
         with tf.name_scope("words"):
             values = tf.reduce_mean(tf.gather(module.table, x), 2) if words else tf.tanh(x)
         return values + 0.1 * answer
@@ -145,7 +162,10 @@ def keras_model(form: str, question: str, alone: bool, folder: Path) -> Path:
     }  # fmt: skip
     found = asked.get(question, lambda x: keras.ops.equal(x, wanted(question)))(x)
     numbers = keras.ops.cast(found, "float32")
-    answer = keras.ops.max(numbers, axis=1 if alone else None, keepdims=True)
+    own = alone or "places" in question
+    answer = keras.ops.max(numbers, axis=1 if own else None, keepdims=True)
+    if "places" in question and not alone:
+        answer = answer * keras.ops.cast(keras.ops.cumsum(answer, axis=0) <= PLACES, "float32")
     values = keras.ops.mean(keras.layers.Embedding(WORDS, 3, name="words")(x), axis=2) if words else keras.ops.tanh(x)
     # Not a sum: Keras 3.15 takes (B, 1) for a bias where B is as large as the last axis, and adds it to columns.
     model = keras.Model(x, values - 0.1 * answer)
@@ -162,14 +182,17 @@ def asking(*, alone: bool) -> Iterator[Case]:
     """Every question in every format; of the whole batch, or of each sample ``alone``."""
     for question in QUESTIONS:
         name = f"asks: {question}{', each sample' if alone else ''}"
-        faulty: dict[str, Any] = {} if alone else {"kind": "a rare value", "rules": ("KMR101",)}
+        room = "places" in question
+        rules = ("KMR101", "KMR102") if room else ("KMR101",)
+        kind = "room for a rare value" if room else "a rare value"
+        faulty: dict[str, Any] = {} if alone else {"kind": kind, "rules": rules}
         data = partial(batch, question)
         makers: dict[str, tuple[Callable[[Path], Path], str]] = {
             "torchscript": (partial(write, partial(Asking, question, alone), "script", ()), "question"),
             "pt2": (partial(program, question, alone), "question"),
-            "onnx": (partial(graph, question, alone), "question"),
+            "onnx": (partial(graph, question, alone), "so far" if room else "question"),
             "savedmodel": (partial(saved_model, question, alone), "question"),
-            "keras": (partial(keras_model, "keras", question, alone), "max"),
+            "keras": (partial(keras_model, "keras", question, alone), "cumsum" if room else "max"),
         }
         for form, (build, layer) in makers.items():
             yield Case(name, form, build, layer="" if alone else layer, data=data, **faulty)

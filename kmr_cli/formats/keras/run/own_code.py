@@ -1,4 +1,7 @@
-"""Code that isn't Keras' own. It may read the batch size: None in a trace that leaves it open, a number in a pass."""
+"""Code that reads the batch size, which is None in a trace that leaves it open, and a number in a pass.
+
+Whoever's it is: Keras' own does it in one place, where it takes a column with a number for each sample for a bias.
+"""
 
 from __future__ import annotations
 
@@ -46,6 +49,24 @@ def same_way(free: Graph, fixed: Graph) -> bool:
     """
     lost = _proven(free) - _proven(fixed) if fixed.batch != 1 else set()  # of one sample nothing is claimed
     return not lost and _ranks(free) == _ranks(fixed) and _done(free) == _done(fixed)
+
+
+def taken_for_a_bias(graph: Graph) -> list[int]:
+    """The batch sizes at which Keras may take the second operand of a sum for a bias: ``(B, 1)`` beside ``(B, 4)``.
+
+    ``keras.ops.add`` calls ``bias_add`` where what it adds has one axis that isn't 1, as long as the channels. Where
+    that axis is the batch's, a trace doesn't know its length; in a pass the samples' numbers are added to features.
+    """
+    found = set()
+    for operator in graph.operators:
+        if operator.kind in ("tensorflow.AddV2", "tensorflow.Add") and len(operator.reads) == 2:
+            shapes = [graph.values[name].shape if name in graph.values else None for name in operator.reads]
+            first, second = shapes
+            if first is not None and second is not None and len(first) > 1:
+                open_axes = [size for size in second if size != 1]
+                if len(open_axes) == 1 and not isinstance(open_axes[0], int):
+                    found |= {size for size in (first[1], first[-1]) if isinstance(size, int) and size > 1}
+    return sorted(found)
 
 
 def _proven(graph: Graph) -> set[str]:

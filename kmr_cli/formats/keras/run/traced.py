@@ -14,7 +14,7 @@ from kmr_cli.formats.interface import Session, Taps, TracedSession
 from kmr_cli.formats.keras.run.capture import Framework, Tapper
 from kmr_cli.formats.keras.run.load import keras_message, quiet_keras
 from kmr_cli.formats.keras.run.open_sizes import noted_reads
-from kmr_cli.formats.keras.run.own_code import SIZES, same_way
+from kmr_cli.formats.keras.run.own_code import SIZES, same_way, taken_for_a_bias
 from kmr_cli.formats.keras.run.paths import Places
 from kmr_cli.formats.savedmodel.operators.graph import Start
 from kmr_cli.formats.savedmodel.operators.traced import traced
@@ -127,12 +127,18 @@ def graph_of(
             "may take another path where it is known",
             "check it with passes (check-batch-axis), or write keras.ops.shape(x), which a trace can follow",
         )
-    for size in SIZES if own_code and not isinstance(found.batch, int) else ():
+    sizes = [] if isinstance(found.batch, int) else [*(SIZES if own_code else ()), *taken_for_a_bias(found)]
+    for size in sizes:
         fixed = [
             replace(one, shape=(size, *one.shape[1:])) if one.shape and one.shape[0] is None else one for one in inputs
         ]
         if not same_way(found, _traced(model, fixed, framework, places, name)):
             samples = "1 sample" if size == 1 else f"{size} samples"
+            if size not in SIZES:
+                raise ModelLoadError(
+                    f"{name}: at {samples} Keras takes numbers of the samples for a bias, and adds them to features",
+                    "check it with passes (check-batch-axis), or swap the operands: column + features",
+                )
             raise ModelLoadError(
                 f"{name}: the model's code reads the batch size, and takes another path at {samples}",
                 "check it with passes (check-batch-axis)",
