@@ -3,9 +3,9 @@
 Run it with the newest Keras and tf_keras:
     python scripts/list_keras_names.py > kmr_cli/formats/keras/scan/names.txt
 
-A class is listed if it is a layer, operation, activation, initializer, regularizer, constraint, dtype policy,
-quantizer, loss, metric, optimizer or schedule; a function if it is public in a module of such functions; a function of
-TensorFlow if TFOpLambda may call it. What was cut out by hand stands below, with the reason.
+A line has what a name is of (a class, a function, a function of TensorFlow that TFOpLambda may call), its group and the
+name. Why a group is allowed stands in kmr_cli/formats/keras/scan/names.py. What was cut out by hand stands below, with
+the reason.
 """
 
 import inspect
@@ -31,12 +31,25 @@ CUT_CLASSES = {
     "InstanceProperty": "reads a property by name",
     "ModuleWrapper": "imports a module",
     "ReloadedLayer": "loads another SavedModel from a path",
+    "TensorFlowOpLayer": "holds any operation of TensorFlow: looked into on its own",
     "DeviceWrapper": "not for configs",
     "TFLayer": "not for configs",
 }
-CUT_FUNCTIONS = {"get", "serialize", "deserialize", "load_model", "clone_and_build_model"}
-"""They take configs, names or files of their own."""
-FUNCTION_MODULES = ("activations", "constraints", "initializers", "losses", "metrics", "regularizers")
+CUT_FUNCTIONS = {
+    "get": "takes a config, or a name, of its own",
+    "serialize": "the same",
+    "deserialize": "the same",
+    "load_model": "loads a file",
+    "clone_and_build_model": "calls a function that it is given",
+}
+CUT_TENSORFLOW = {"nn.fixed_unigram_candidate_sampler": "reads the file that its argument vocab_file names"}
+FUNCTION_MODULES = {
+    "activations": "activation", "constraints": "constraint", "initializers": "initializer", "losses": "loss",
+    "metrics": "metric", "regularizers": "regularizer",
+}  # fmt: skip
+"""Modules of functions, and the group of those."""
+TENSORFLOW_OPERATORS = "add eq getitem ne ragged_getitem"
+"""What operators between tensors are called: ``__operators__.add``."""
 TENSORFLOW_MODULES = ("math", "nn", "linalg", "image", "strings", "signal", "sets", "sparse", "ragged", "bitwise")
 """Modules whose functions compute, and nothing else."""
 TENSORFLOW_FUNCTIONS = """
@@ -60,55 +73,62 @@ TENSORFLOW_FUNCTIONS = """
 """
 
 
-def classes(root: Any) -> Iterator[str]:
-    """Names of the classes of a Keras that a config may name."""
-    kinds = tuple(
-        kind
-        for kind in (
-            getattr(root, "Operation", None) or root.layers.Layer, root.layers.Layer, root.initializers.Initializer,
-            root.regularizers.Regularizer, root.constraints.Constraint, root.losses.Loss, root.metrics.Metric,
-            root.optimizers.Optimizer, root.optimizers.schedules.LearningRateSchedule,
-            getattr(root, "Quantizer", None), getattr(getattr(root, "dtype_policies", None), "DTypePolicy", None),
-            getattr(getattr(root, "random", None), "SeedGenerator", None),
-            getattr(root.mixed_precision, "Policy", None),
-            vars(getattr(root.optimizers, "legacy", root)).get("Optimizer"),
-        )
-        if kind is not None
-    )  # fmt: skip
+def kinds(root: Any) -> Iterator[tuple[str, type]]:
+    """The groups of classes of a Keras, each with the class that all in it inherit from."""
+    policies, random = getattr(root, "dtype_policies", None), getattr(root, "random", None)
+    for group, kind in (
+        ("layer", root.layers.Layer), ("operation", getattr(root, "Operation", None)),
+        ("initializer", root.initializers.Initializer), ("regularizer", root.regularizers.Regularizer),
+        ("constraint", root.constraints.Constraint), ("loss", root.losses.Loss), ("metric", root.metrics.Metric),
+        ("optimizer", root.optimizers.Optimizer),
+        ("optimizer", vars(getattr(root.optimizers, "legacy", root)).get("Optimizer")),
+        ("schedule", root.optimizers.schedules.LearningRateSchedule), ("quantizer", getattr(root, "Quantizer", None)),
+        ("policy", getattr(policies, "DTypePolicy", None)), ("policy", getattr(root.mixed_precision, "Policy", None)),
+        ("seed", getattr(random, "SeedGenerator", None)),
+    ):  # fmt: skip
+        if kind is not None:
+            yield group, kind
+
+
+def classes(root: Any) -> Iterator[tuple[str, str]]:
+    """Groups and names of the classes of a Keras that a config may name; a layer is an operation, and listed once."""
+    bases = list(kinds(root))
     for module in list(sys.modules.values()):
         if (getattr(module, "__name__", "") or "").split(".")[0] == root.__name__.split(".")[0]:
             for name, value in list(vars(module).items()):
-                if inspect.isclass(value) and issubclass(value, kinds) and not name.startswith("_"):
-                    yield value.__name__
-                    yield name
+                group = next((one for one, base in bases if inspect.isclass(value) and issubclass(value, base)), None)
+                if group is not None and not name.startswith("_"):
+                    yield group, value.__name__
+                    yield group, name
 
 
-def functions(root: Any) -> Iterator[str]:
-    """Names of the public functions of a Keras that a config may name."""
-    for name in FUNCTION_MODULES:
-        module = getattr(root, name)
-        yield from (name for name, value in vars(module).items() if inspect.isfunction(value) and name[0] != "_")
+def functions(root: Any) -> Iterator[tuple[str, str]]:
+    """Groups and names of the public functions of a Keras that a config may name."""
+    for module, group in FUNCTION_MODULES.items():
+        for name, value in vars(getattr(root, module)).items():
+            if inspect.isfunction(value) and name[0] != "_":
+                yield group, name
 
 
-def tensorflow() -> Iterator[str]:
-    """Functions of TensorFlow that TFOpLambda may call."""
-    yield from TENSORFLOW_FUNCTIONS.split()
+def tensorflow() -> Iterator[tuple[str, str]]:
+    """Functions of TensorFlow that TFOpLambda may call, with their modules as groups."""
+    yield from (("tf", name) for name in TENSORFLOW_FUNCTIONS.split())
+    yield from (("operator", f"__operators__.{name}") for name in TENSORFLOW_OPERATORS.split())
     for name in TENSORFLOW_MODULES:
-        module: ModuleType = getattr(tf, name)
-        for function in dir(module):
-            if (
-                function[0] != "_"
-                and callable(getattr(module, function))
-                and not inspect.isclass(getattr(module, function))
-            ):
-                yield f"{name}.{function}"
+        for home in (tf, tf.compat.v1):
+            module: ModuleType = getattr(home, name)
+            for function in dir(module):
+                value = getattr(module, function)
+                plain = callable(value) and not inspect.isclass(value) and function[0] != "_"
+                if plain and f"{name}.{function}" not in CUT_TENSORFLOW and (home is tf or name == "nn"):
+                    yield name, f"{name}.{function}"
 
 
 if __name__ == "__main__":
-    listed = {("class", name) for root in (keras, tf_keras) for name in classes(root) if name not in CUT_CLASSES}
+    listed = {("class", *one) for root in (keras, tf_keras) for one in classes(root) if one[1] not in CUT_CLASSES}
     listed |= {
-        ("function", name) for root in (keras, tf_keras) for name in functions(root) if name not in CUT_FUNCTIONS
+        ("function", *one) for root in (keras, tf_keras) for one in functions(root) if one[1] not in CUT_FUNCTIONS
     }
-    listed |= {("tensorflow", name) for name in tensorflow()}
-    for kind, name in sorted(listed):
-        print(kind, name)
+    listed |= {("tensorflow", *one) for one in tensorflow()}
+    for kind, group, name in sorted(listed, key=lambda one: (one[0], one[2], one[1])):
+        print(kind, group, name)

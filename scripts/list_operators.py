@@ -13,6 +13,8 @@ from tensorflow.python.client import pywrap_tf_session
 def lines() -> Iterator[str]:
     """``Split output=T*num_split``: name, then every output with its type; then the defaults of attributes in it.
 
+    ``Assign! output_ref=T``: it keeps or changes something.
+
     A type is TensorFlow's number, an attribute that holds a type, or ``@`` and one that holds a list of types; ``*``
     and an attribute: as many of them.
     """
@@ -21,7 +23,7 @@ def lines() -> Iterator[str]:
     for operation in sorted(operations.op, key=lambda one: one.name):
         if operation.name.startswith("_") or not operation.output_arg:
             continue
-        words, used = [operation.name], set()
+        words, used = [f"{operation.name}!" if operation.is_stateful else operation.name], set()
         for output in operation.output_arg:
             kind = f"@{output.type_list_attr}" if output.type_list_attr else output.type_attr or str(output.type)
             words.append(f"{output.name}={kind}" + (f"*{output.number_attr}" if output.number_attr else ""))

@@ -10,6 +10,11 @@ import torch.ao.quantization.fx._decomposed  # registers what quantization leave
 CUT = {
     "aten::save": "writes a file",
     "aten::from_file": "reads a file",
+    "aten::_reshape_alias": "reaches memory beyond its tensor",
+    "aten::_reshape_alias_copy": "the same",
+    "inductor::_alloc_from_pool": "the same",
+    "inductor::_reinterpret_tensor": "the same",
+    "inductor::resize_storage_bytes_": "takes memory away from a tensor that is in use",
     "prim::PythonOp": "calls Python",
     "prim::IgnoredPythonOp": "the same",
     "prim::rpc_async": "calls another machine",

@@ -75,6 +75,12 @@ _LAMBDA = {"class_name": "__lambda__", "config": {"value": "4wEAAAA" + "A" * 80,
 _OLD_LAMBDA = {"value": ["4wEAAAA" + "A" * 80, None, None]}
 
 
+_COLUMN = {
+    "class_name": "VocabularyFileCategoricalColumn",
+    "config": {"key": "word", "vocabulary_file": "/etc/passwd", "vocabulary_size": 4, "num_oov_buckets": 0},
+}
+
+
 def _function(name: str, module: str) -> dict[str, Any]:
     return {"module": module, "class_name": "function", "config": name, "registered_name": name}
 
@@ -115,6 +121,11 @@ for _case, _rule, _change in (
     ("registered_as_the_type_of_a_tensor", "KMR501",
      _activation({"class_name": "__typespec__", "spec_name": "TensorSpec", "module": "keras.layers", "config": [],
                   "registered_name": "keras>Lambda"})),
+    ("sampler_reads_its_vocabulary", "KMR501",
+     _instead("TFOpLambda", None, function="nn.fixed_unigram_candidate_sampler")),
+    ("vocabulary_of_a_sampler", "KMR502", _activation({"vocab_file": "/etc/passwd"})),
+    ("vocabulary_of_a_column", "KMR502", _instead("DenseFeatures", None, feature_columns=[_COLUMN])),
+    ("weights_of_a_column", "KMR502", _activation({"ckpt_to_load_from": "/tmp/other"})),
     ("method_of_a_data_set", "KMR501", _instead("ClassMethod", None, cls_ref="data.Dataset", fn_name="load")),
     ("absurd_units", "KMR504", _instead("Dense", registered=None, units=10**15)),
 ):  # fmt: skip
@@ -293,3 +304,30 @@ def _old(change: Callable[[dict[str, Any]], None]) -> Callable[[Path], Path]:
 bad("KMR501", "lambda_in_hdf5")(_old(_instead("Lambda", None, function=["4wEAAAA" + "A" * 80, None, None])))
 bad("KMR502", "write_file_in_hdf5")(_old(_instead("TFOpLambda", None, function="io.write_file")))
 bad("KMR501", "method_by_name_in_hdf5")(_old(_instead("InstanceMethod", None, method_name="numpy")))
+
+
+def _cell(kind: str, argument: str) -> Callable[[dict[str, Any]], None]:
+    """A cell of a recurrent layer in a wrapper that calls a function, given as its code."""
+    code = {argument: ["4wEAAAA" + "A" * 80, None, None], f"{argument}_type": "lambda", f"{argument}_module": "os"}
+    cell = {"class_name": "LSTMCell", "config": {"units": 4}}
+    return _instead("RNN", None, cell={"class_name": kind, "config": {"cell": cell, **code}})
+
+
+bad("KMR501", "lambda_of_a_residual_cell")(_old(_cell("ResidualWrapper", "residual_fn")))
+bad("KMR501", "lambda_of_a_dropout_cell")(_old(_cell("DropoutWrapper", "dropout_fn")))
+
+
+def _operation(name: str, *, text: bool) -> Callable[[dict[str, Any]], None]:
+    """What TensorFlow 2.0 to 2.3 made of a function of TensorFlow in a model: a layer that holds its operation."""
+    node = {"op": name, "name": "bad", "input": ["a", "b"]}
+    proto = f"\n\x03bad\x12{chr(len(name))}{name}\x1a\x01a\x1a\x01b"
+    constants = {"0": "/tmp/canary", "1": "x"}
+    return _instead("TensorFlowOpLayer", None, node_def=proto if text else node, constants=constants)
+
+
+bad("KMR502", "operation_that_writes")(_old(_operation("WriteFile", text=False)))
+bad("KMR502", "operation_that_writes_as_bytes")(_old(_operation("WriteFile", text=True)))
+bad("KMR502", "operation_that_restores")(_old(_operation("RestoreV2", text=False)))
+bad("KMR502", "operation_that_reads_a_vocabulary")(_old(_operation("InitializeTableFromTextFileV2", text=False)))
+bad("KMR501", "operation_that_calls_python")(_old(_operation("PyFunc", text=True)))
+bad("KMR501", "operation_that_nobody_can_read")(_old(_instead("TensorFlowOpLayer", None, node_def="\x00\xff")))

@@ -135,3 +135,12 @@ def onnx_weight_in_a_pipe(folder: Path) -> Path:
     """Whoever opens the weights waits for somebody to write them."""
     os.mkfifo(folder / "pipe")
     return changed(folder, external("pipe"))
+
+
+@bad("KMR502")
+def onnx_weight_in_memory(folder: Path) -> Path:
+    """A name that onnxruntime takes for itself: the place is then an address of its own process."""
+    place = folder / "*" / "_ORT_MEM_ADDR_"
+    place.mkdir(parents=True)
+    (place / "*").write_bytes(b"\0" * 4096)
+    return changed(folder, external("*/_ORT_MEM_ADDR_/*"))

@@ -67,7 +67,8 @@ for _operation, _rule in (
     ("DebugIdentityV2", "KMR502"), ("DumpTensor", "KMR502"), ("LoadAndRemapMatrix", "KMR502"),
     ("InitializeTableFromTextFileV2", "KMR502"), ("PyFunc", "KMR501"), ("EagerPyFunc", "KMR501"),
     ("PyFuncStateless", "KMR501"), ("DatasetFromGraph", "KMR501"), ("XlaCustomCallV2", "KMR501"), ("RpcCall", "KMR503"),
-    ("RpcServer", "KMR503"),
+    ("RpcServer", "KMR503"), ("ImmutableConst", "KMR502"), ("DTensorRestoreV2", "KMR502"), ("XlaSendToHost", "KMR503"),
+    ("XlaRecvFromHost", "KMR503"),
     ("DataServiceDatasetV4", "KMR503"), ("CollectiveReduceV2", "KMR503"), ("_Send", "KMR503"), ("Abort", "KMR504"),
     ("MyCustomOperator", "KMR506"),
 ):  # fmt: skip
@@ -96,6 +97,22 @@ def answer_writes(folder: Path) -> Path:
         output = next(iter(meta_graph.signature_def["serving_default"].outputs.values()))
         graph.add(name="bad/answer", op="Identity", input=[output.name, "^bad"]).attr["T"].type = 1
         output.name = "bad/answer:0"
+
+    return directory(folder, change)
+
+
+@bad("KMR502")
+def answer_is_a_file(folder: Path) -> Path:
+    """A constant that stands in the memory of a file, any file: what it holds is what the model answers."""
+
+    def change(meta_graph: Any) -> None:
+        node = meta_graph.graph_def.node.add(name="bad", op="ImmutableConst")
+        node.attr["dtype"].type = 4  # uint8
+        node.attr["shape"].shape.dim.add(size=16)
+        node.attr["memory_region_name"].s = b"/etc/passwd"
+        output = meta_graph.signature_def["serving_default"].outputs["stolen"]
+        output.name, output.dtype = "bad:0", 4
+        output.tensor_shape.dim.add(size=16)
 
     return directory(folder, change)
 

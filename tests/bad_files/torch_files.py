@@ -56,6 +56,18 @@ for _case, _rule, _statement in (
     ("python_operator", "KMR501", "bad = ops.prim.PythonOp(x)"),
     ("custom_operator", "KMR506", "bad = ops.mylib.launch(x)"),
     ("cannot_be_parsed", "KMR501", "bad = = x"),
+    ("saves_by_getattr", "KMR502", 'getattr(torch, "save")(1, "canary")'),
+    ("saves_by_getattr_of_a_namespace", "KMR502", 'getattr(ops.aten, "save")(1, "canary")'),
+    ("getattr_of_a_name_put_together", "KMR501", 'getattr(torch, "sa" + "ve")(1, "canary")'),
+    ("hands_on_torch", "KMR501", 'bad = torch\n    bad.save(1, "canary")'),
+    ("hands_on_an_operator", "KMR501", 'bad = torch.save\n    bad(1, "canary")'),
+    ("hands_on_a_namespace", "KMR501", 'bad = ops.aten\n    bad.save(1, "canary")'),
+    ("forks_an_operator", "KMR501", 'bad = fork(torch.save, 1, "canary")'),
+    ("getattr_that_is_handed_on", "KMR501", 'bad = getattr(torch, "save")\n    bad(1, "canary")'),
+    ("memory_beyond_a_tensor", "KMR501", "bad = ops.inductor._reinterpret_tensor(torch.zeros([4]), [100000], [1], 0)"),
+    ("memory_of_a_pool", "KMR501", "bad = ops.inductor._alloc_from_pool(torch.zeros([4]), 0, 6, [100000], [1])"),
+    ("storage_taken_away", "KMR501", "ops.inductor.resize_storage_bytes_(torch.zeros([4]), 0)"),
+    ("memory_beyond_a_tensor_as_a_method", "KMR501", "bad = (torch.zeros([4]))._reshape_alias([100000], [1])"),
 ):
 
     @bad(_rule, f"script_{_case}")

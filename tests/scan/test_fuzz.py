@@ -47,6 +47,13 @@ def test_changed_files_end_in_an_answer(kind, first, count):
     assert len(by_library) <= count // 100
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc")
+@pytest.mark.parametrize(("kind", "seed"), [("keras", 4102), ("keras", 6132)])
+def test_what_fuzzing_found_stays_away(kind, seed):
+    """A call of a layer that refers to one which the layer doesn't have."""
+    assert fuzz(kind, seed, 1).stdout == ""
+
+
 def test_a_reader_that_fails_is_told_of(tmp_path):
     """So the test above can fail: of an exception, a hang and a crash, each of one file."""
     code = (

@@ -1,6 +1,5 @@
 """The corpus of bad files is found by the right rule, and real models pass."""
 
-import ast
 import json
 import pickle
 import subprocess
@@ -24,7 +23,6 @@ from bad_files import (
 from click.testing import CliRunner
 from zoo.samples import python
 
-import kmr_cli
 from kmr_cli import scan_model
 from kmr_cli.cli import cli
 from kmr_cli.errors import ModelFileError
@@ -157,33 +155,6 @@ def test_real_model_passes(path):
 
 def test_there_are_real_models_of_every_format():
     assert {scan(path).format for path in GOOD} == {"keras", "h5", "savedmodel", "torchscript", "pt2", "onnx"}
-
-
-@pytest.mark.parametrize(
-    ("script", "listed"),
-    [
-        ("list_keras_names.py", "formats/keras/scan/names.txt"),
-        ("list_torch_operators.py", "formats/common/torch_operators.txt"),
-    ],
-)
-def test_what_was_cut_from_a_list_by_hand_has_a_reason_and_is_not_on_it(script, listed):
-    """The lists of what is allowed are written by scripts, in which the reasons stand."""
-    tree = ast.parse((Path(__file__).parents[2] / "scripts" / script).read_text())
-    cut = {
-        node.targets[0].id: ast.literal_eval(node.value)
-        for node in tree.body
-        if isinstance(node, ast.Assign) and node.targets[0].id.startswith("CUT")
-    }
-    assert len(cut) == 2
-    lines = (Path(kmr_cli.__file__).parent / listed).read_text().splitlines()
-    names = {line.rpartition(" ")[2] for line in lines}
-    for kind, entries in cut.items():
-        if isinstance(entries, dict):
-            assert all(entries.values())
-        if kind.endswith("NAMESPACES"):
-            assert {name.partition("::")[0] for name in names}.isdisjoint(entries)
-        else:
-            assert names.isdisjoint(entries)
 
 
 def test_plain_pickle_passes(tmp_path):

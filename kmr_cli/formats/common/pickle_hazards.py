@@ -23,7 +23,18 @@ _MOST_OPCODES = 5_000_000
 _FEW_OPCODES, _OPCODES_A_BYTE = 200_000, 4
 """Operations that the pickles of an archive may have together, and more for each byte that they take in it."""
 
-_ALLOWED = {
+_VALUES, _TENSORS, _ARRAYS = "makes a plain value", "puts a tensor together from what was read", "the same of arrays"
+REASONS = {
+    "collections": "makes a plain container", "builtins": _VALUES, "__builtin__": _VALUES,
+    "_codecs": "makes bytes of a text", "torch._utils": _TENSORS, "torch._tensor": _TENSORS,
+    "torch.jit._pickle": "makes a list, or a tensor by its number",
+    "torch.storage": "names the kind of a tensor's memory",
+    "torch.serialization": "names the layout of a tensor", "torch.nn.parameter": _TENSORS, "numpy": _ARRAYS,
+    "numpy.core.multiarray": _ARRAYS, "numpy._core.multiarray": _ARRAYS,
+    "torch": "names a dtype, a device, a layout, or the kind of a tensor's memory",
+}  # fmt: skip
+"""Modules of which names are allowed -> what all of those do, and nothing else."""
+ALLOWED = {
     "collections": {"OrderedDict", "defaultdict", "Counter", "deque"},
     "torch._utils": {
         "_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3", "_rebuild_parameter",
@@ -131,7 +142,7 @@ def is_plain(module: str, name: str) -> bool:
     """Whether this name builds a value, and does nothing else."""
     if module == "torch":
         return name in _TORCH or name in _DTYPES or (name.endswith("Storage") and name.isidentifier())
-    return name in _ALLOWED.get(module, ())
+    return name in ALLOWED.get(module, ())
 
 
 class _MalformedError(Exception):

@@ -20,11 +20,39 @@ _FILES = {
     "image::write_file": "writes a file",
 }
 _CODE = dict.fromkeys(("prim::PythonOp", "prim::IgnoredPythonOp"), "calls a Python function of the process")
+UNCHECKED = dict.fromkeys(
+    ("aten::_reshape_alias", "aten::_reshape_alias_copy", "inductor::_alloc_from_pool", "inductor::_reinterpret_tensor",
+     "inductor::resize_storage_bytes_"),
+    "reaches memory beyond its tensor: torch's compiler calls it, and nothing checks what it is given",
+)  # fmt: skip
+NAMESPACES = {
+    "aten": "on tensors, numbers, texts and lists, and the state of random numbers",
+    "prim": "what code is made of: tuples, branches, questions to a tensor",
+    "prims": "on tensors, as torch's compiler takes others apart",
+    "quantized": "on quantized tensors",
+    "_quantized": "on quantized tensors",
+    "quantization": "on quantized tensors",
+    "quantized_decomposed": "on quantized tensors",
+    "sparse": "on sparse weights",
+    "mkl": "on tensors, by a library for processors that comes with torch",
+    "mkldnn": "on tensors, by a library for processors that comes with torch",
+    "mkldnn_prepacked": "on tensors, by a library for processors that comes with torch",
+    "onednn": "on tensors, by a library for processors that comes with torch",
+    "static_runtime": "on tensors, as torch's interpreter of frozen graphs joins others",
+    "inductor": "on tensors, as torch's compiler joins others; those that nothing checks are refused",
+    "inductor_prims": "random numbers of torch's compiler",
+    "rngprims": "random numbers",
+    "export": "takes tensors out of one that holds others",
+    "profiler": "notes the time in a profile, where one is made",
+}
+"""Namespaces of operators that are allowed -> what those in them do, and nothing else."""
 _NETWORK = frozenset({"c10d", "_c10d_functional", "_c10d_functional_autograd", "_dtensor", "symm_mem", "rpc"})
 REMOTE = frozenset({"rpc_async", "rpc_remote", "rpc_sync"})
 """Operators of ``prim`` that call another machine; code names them without their namespace."""
-FILE_METHODS = frozenset(name.partition("::")[2] for name in _FILES)
-"""Names under which a value's method may be one of those that read or write files."""
+HARMFUL_METHODS = {
+    full.rpartition(":")[2]: full.partition(":")[0] for full in (*_FILES, *UNCHECKED) if not full.startswith("image")
+}
+"""Names under which a value's method may be one of those -> their namespace."""
 
 
 def scan(namespace: str, name: str, place: str) -> Iterator[Hazard]:
@@ -32,8 +60,8 @@ def scan(namespace: str, name: str, place: str) -> Iterator[Hazard]:
     full = f"{namespace}::{name}"
     if full in _FILES:
         yield Hazard("files", place, f"{full} {_FILES[full]}")
-    elif full in _CODE:
-        yield Hazard("code", place, f"{full} {_CODE[full]}")
+    elif full in _CODE or full in UNCHECKED:
+        yield Hazard("code", place, f"{full} {(_CODE | UNCHECKED)[full]}")
     elif namespace in _NETWORK or (namespace == "prim" and name in REMOTE):
         yield Hazard("network", place, f"{full} exchanges tensors with other processes or machines")
     elif not is_known(namespace, name):
@@ -43,9 +71,10 @@ def scan(namespace: str, name: str, place: str) -> Iterator[Hazard]:
 def is_known(namespace: str, name: str) -> bool:
     """Whether torch has it, and it computes; one that works in place counts with its plain form."""
     full = f"{namespace}::{name}"
-    return full in _listed() or full.removesuffix("_") in _listed()
+    return full in listed() or full.removesuffix("_") in listed()
 
 
 @cache
-def _listed() -> frozenset[str]:
+def listed() -> frozenset[str]:
+    """All operators that are allowed, ``aten::relu``."""
     return frozenset(Path(__file__).with_name("torch_operators.txt").read_text(encoding="ascii").split())

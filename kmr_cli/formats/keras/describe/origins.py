@@ -51,13 +51,18 @@ def _follow(model: LayerConfig, prefix: str, entering: list[list[Names]], found:
             if layer.name in wires.entries:
                 found[prefix + layer.name].append(wires.entries[layer.name])
                 continue
-            for arguments in [layer.calls[number] for number in order[layer.name]] if model.functional else [None]:
+            for arguments in _calls(layer, order[layer.name]) if model.functional else [None]:
                 reaching = wires.all if arguments is None else [wires.of(one) for one in arguments]
                 found[prefix + layer.name].append(frozenset[str]().union(*reaching))
                 inside[layer.name].append(reaching)
     for layer in model.layers:
         if layer.layers is not None and inside[layer.name]:
             _follow(layer, f"{prefix}{layer.name}/", inside[layer.name], found)
+
+
+def _calls(layer: LayerConfig, numbers: list[int]) -> list[list[Argument]]:
+    """The arguments of these calls of a layer; a damaged config may refer to others than it has."""
+    return [layer.calls[number] for number in numbers if 0 <= number < len(layer.calls)]
 
 
 class _Wires:
@@ -88,6 +93,6 @@ class _Wires:
         key = (name, number)
         if key not in self._known:
             layer = self._layers.get(name)
-            calls = layer.calls[number] if layer is not None and number < len(layer.calls) else []
-            self._known[key] = frozenset[str]().union(*map(self.of, calls))
+            calls = _calls(layer, [number]) if layer is not None else []
+            self._known[key] = frozenset[str]().union(*(self.of(one) for call in calls for one in call))
         return self._known[key]

@@ -8,11 +8,10 @@ belongs to somebody else is foreign, and Keras does not load it unless the user 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from kmr_cli.formats.keras.describe.lambdas import is_lambda
+from kmr_cli.formats.keras.scan import names, operation_layer
 from kmr_cli.records import Hazard
 
 MOST_ENTRIES = 2_000_000
@@ -55,8 +54,12 @@ _NETWORK = frozenset({"get_file", "RemoteMonitor", "load_data", "load_img", "dow
 _SIZES = frozenset(
     {"units", "filters", "input_dim", "output_dim", "num_heads", "key_dim", "value_dim", "max_tokens", "num_bins", "n"}
 )
-_FILES = frozenset({"vocabulary", "filepath", "idf_weights", "proto"})
-"""Arguments that Keras takes for the name of a file where they are texts."""
+_FILES = frozenset(
+    {"vocabulary", "filepath", "idf_weights", "proto", "vocabulary_file", "vocab_file", "ckpt_to_load_from"}
+)
+"""Arguments that Keras and TensorFlow take for the name of a file where they are texts."""
+_FUNCTION_KINDS = ("residual_fn_type", "dropout_fn_type")
+"""What the wrappers of Keras 2 around cells say of the function that they hold beside it."""
 
 
 def scan(entry: Any, place: str) -> Iterator[Hazard]:
@@ -101,6 +104,8 @@ def _entry(entry: dict[str, Any], where: str) -> Iterator[Hazard]:
                 "files", where, f"{key} is the name of a file, {value[:200]!r}, which is read when the model is loaded",
                 "save the model with the vocabulary in it: pass a list, or save as .keras, which keeps it as an asset",
             )  # fmt: skip
+        elif key in _FUNCTION_KINDS and value == "lambda":
+            yield Hazard("code", where, f"{key.removesuffix('_type')} is a function as its code, which would run")
         elif key in _SIZES and isinstance(value, (int, float)) and not abs(value) <= LARGEST:
             yield Hazard("exhaustion", where, f"{key} is {value:,}")
 
@@ -110,6 +115,9 @@ def _named(entry: Mapping[str, Any], kind: str, config: Any, where: str) -> Iter
     module, registered = entry.get("module"), entry.get("registered_name")
     if kind in ("TFOpLambda", "SlicingOpLambda", "ClassMethod"):
         yield from _tensorflow(kind, config, where)
+        return
+    if kind == "TensorFlowOpLayer":
+        yield from operation_layer.scan(config, where)
         return
     if kind == "function":
         kind = str(config)
@@ -131,7 +139,7 @@ def _named(entry: Mapping[str, Any], kind: str, config: Any, where: str) -> Iter
     elif package in _KERAS:  # first: what is registered under no such name, Keras looks up in its own modules
         yield from _of_keras(_full(module, kind), kind, where)
     elif not package and owner in _OF_KERAS:
-        if name not in _listed():
+        if name not in names.of_models():
             yield from _of_nobody(name, where)
     elif owner not in _OWN_PACKAGES:
         yield Hazard("foreign", where, f"names {marked if owner else _full(module, kind)}, which is not part of Keras")
@@ -144,7 +152,7 @@ def _lambda(config: Any, where: str) -> Iterator[Hazard]:
     if isinstance(function, dict) and (function.get("class_name") == "function" or is_lambda(function)):
         return
     if isinstance(function, str) and kinds[0] == "function" and kinds[1] != "lambda":
-        if function not in _listed():
+        if function not in names.of_models():
             yield from _of_nobody(function, where)
         return
     yield Hazard("code", where, "a Lambda layer: Python code, which would run")
@@ -152,7 +160,7 @@ def _lambda(config: Any, where: str) -> Iterator[Hazard]:
 
 def _of_keras(full: str, kind: str, where: str) -> Iterator[Hazard]:
     """What stands in a module of Keras, by its whole name and its own."""
-    if kind in _listed():
+    if kind in names.of_models():
         return
     if kind in _NETWORK:
         yield Hazard("network", where, f"names {full}, which reaches the network when the model is loaded")
@@ -180,11 +188,9 @@ def _tensorflow(kind: str, config: Any, where: str) -> Iterator[Hazard]:
     name = str(config.get("function"))
     for prefix in ("tf.", "compat.v1.", "compat.v2."):
         name = name.removeprefix(prefix)
-    if name.startswith(("__operators__.", "nn.")):
-        return  # operators between tensors
     name = name.removeprefix("keras.backend.").removeprefix("keras.")
-    listed = _names()["tensorflow"]
-    if name in listed or f"math.{name}" in listed or name.rpartition(".")[2] in _names()["function"]:
+    listed = names.of("tensorflow")
+    if name in listed or f"math.{name}" in listed or name.rpartition(".")[2] in names.of("function"):
         return
     if name.startswith(_TOUCHES_FILES):
         yield Hazard("files", where, f"calls tf.{name} when the model is loaded, which reads or writes files")
@@ -208,17 +214,3 @@ def _name(entry: Mapping[str, Any]) -> str:
 def _is_name_of(key: str, value: str) -> bool:
     """Whether a text that could be a file is none: an empty one, or an encoded SentencePiece model."""
     return not value or (key == "proto" and len(value) > 1000)
-
-
-@cache
-def _listed() -> frozenset[str]:
-    return _names()["class"] | _names()["function"]
-
-
-@cache
-def _names() -> Mapping[str, frozenset[str]]:
-    found: dict[str, set[str]] = {"class": set(), "function": set(), "tensorflow": set()}
-    for line in Path(__file__).with_name("names.txt").read_text(encoding="ascii").splitlines():
-        kind, _, name = line.partition(" ")
-        found[kind].add(name)
-    return {kind: frozenset(names) for kind, names in found.items()}

@@ -11,10 +11,22 @@ from kmr_cli.formats.common import inlining
 from kmr_cli.formats.onnx.describe import external, reader
 from kmr_cli.records import Hazard
 
-_STANDARD = frozenset({"", "ai.onnx", "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview.training"})
-_MICROSOFT = ("com.microsoft", "com.ms.internal")
-"""Operators that come with onnxruntime."""
+STANDARD = dict.fromkeys(
+    ("", "ai.onnx", "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview.training"),
+    "of ONNX itself, whose operators compute on tensors",
+)
+"""Domains of operators -> why they are allowed."""
+MICROSOFT = {
+    "com.microsoft": "comes with onnxruntime, and computes; what does more is refused by its name",
+    "com.microsoft.experimental": "the same",
+    "com.microsoft.nchwc": "convolutions in the layout of a processor, as onnxruntime saves optimized models",
+    "com.ms.internal.nhwc": "the same in another layout",
+    "com.microsoft.dml": "the same for another device",
+}
+"""The same of operators that come with onnxruntime."""
 _PYTHON = frozenset({"PyOp", "PyCustomOp", "PythonOp", "PythonOpGrad", "ATen"})
+_IN_MEMORY = "_ORT_MEM_ADDR_"
+"""In the name of a file, by which onnxruntime tells itself that a weight's offset is an address."""
 LARGEST = 1 << 40
 """Elements of one tensor: sixteen times the weights of the largest models."""
 _MOST_NODES = 10_000_000
@@ -68,7 +80,9 @@ def _tensor(path: Path, tensor: Any) -> Iterator[Hazard]:
         yield Hazard("exhaustion", tensor.name, f"a weight of {elements:,} numbers")
     if tensor.data_location == external.EXTERNAL:
         location = next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
-        if not external.is_inside(path.parent, location):
+        if _IN_MEMORY in location:
+            yield Hazard("files", tensor.name, "a weight at an address in the memory of the process that loads it")
+        elif not external.is_inside(path.parent, location):
             yield Hazard("files", tensor.name, f"a weight that lies outside the model's folder, {location[:200]!r}")
         elif (path.parent / location).exists() and not (path.parent / location).is_file():
             yield Hazard("files", tensor.name, f"a weight in something that isn't a file, {location[:200]!r}")
@@ -77,11 +91,11 @@ def _tensor(path: Path, tensor: Any) -> Iterator[Hazard]:
 def _node(node: Any, own: set[tuple[str, str]]) -> Iterator[Hazard]:
     domain, operation = node.domain, node.op_type
     place = node.name or f"{operation} {', '.join(node.output)[:200]}"
-    if operation in _PYTHON and domain not in _STANDARD:
+    if operation in _PYTHON and domain not in STANDARD:
         yield Hazard("code", place, f"{domain}::{operation} calls code outside the file")
     elif operation == "EPContext":
         yield Hazard("code", place, "EPContext holds compiled code for a device, or names a file with it")
-    elif (domain, operation) not in own and domain not in _STANDARD and not domain.startswith(_MICROSOFT):
+    elif (domain, operation) not in own and domain not in STANDARD and domain not in MICROSOFT:
         yield Hazard(
             "foreign", "", f"names the operator {domain}::{operation}"[:200] + ", which is not part of onnxruntime"
         )

@@ -39,7 +39,20 @@ def definition(operation: str) -> Any | None:
     return found
 
 
+def is_stateless(operation: str) -> bool:
+    """Whether TensorFlow has it, and says that it keeps and changes nothing."""
+    return operation in _lines() and operation not in _stateful()
+
+
+@cache
+def _stateful() -> frozenset[str]:
+    return frozenset(line.partition("! ")[0] for line in _text().splitlines() if "! " in line)
+
+
 @cache
 def _lines() -> dict[str, str]:
-    text = Path(__file__).with_name("operators.txt").read_text(encoding="ascii")
-    return {name: rest for name, _, rest in (line.partition(" ") for line in text.splitlines())}
+    return {name.removesuffix("!"): rest for name, _, rest in (line.partition(" ") for line in _text().splitlines())}
+
+
+def _text() -> str:
+    return Path(__file__).with_name("operators.txt").read_text(encoding="ascii")

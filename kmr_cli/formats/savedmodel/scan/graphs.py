@@ -71,7 +71,7 @@ def _node(origins: Origins, body: Body, node: Any, *, saves: bool) -> Iterator[H
         if stream.startswith("file:"):
             yield Hazard("files", place, f"PrintV2 writes into the file {stream[:200]!r}")
     elif not operators.is_known(operation) and operation not in origins.functions:
-        yield Hazard("foreign", "", f"names the operator {operation[:200]}, which is not part of TensorFlow")
+        yield Hazard("foreign", "", f"names the operator {operation[:200]}, which is not known as one of TensorFlow's")
 
 
 def _saver(meta_graph: Any, main: Body, library: dict[str, Any]) -> tuple[frozenset[str], frozenset[str]]:

@@ -1,16 +1,18 @@
 """Which of TensorFlow's operations do more than compute, and why. Closed by default.
 
 An operation is fine if TensorFlow has it (``describe/operators.txt`` lists those with results, :data:`SILENT` those
-without) and it doesn't stand here. Of operations that nobody listed, the file alone tells nothing.
+without), it doesn't stand here, and ``groups.py`` has a reason. Of operations that nobody listed, the file alone tells
+nothing.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from kmr_cli.formats.common.words import words
 from kmr_cli.formats.savedmodel.describe import operators
+from kmr_cli.formats.savedmodel.scan import groups
 from kmr_cli.records.scan import HazardKind
 
 _READS, _WRITES = "reads files", "writes files"
@@ -19,7 +21,9 @@ _HARMFUL: Mapping[str, tuple[HazardKind, str]] = {
     "DatasetFromGraph": ("code", "runs a graph that stands in a text, where it cannot be looked into"),
     "XlaCustomCall|XlaCustomCallV2|XlaHostCompute|_XlaHostComputeMlir": ("code", "calls a function of the process"),
     "Abort": ("exhaustion", "ends the process"),
-    "SleepOp": ("exhaustion", "waits"),
+    "SleepOp|SleepIdentityOp|(Experimental)?SleepDataset": ("exhaustion", "waits"),
+    "ImmutableConst": ("files", "reads any file, as the memory that it stands in"),
+    "DTensorRestoreV2": ("files", "reads files, and stands outside what restores the weights"),
     "ReadFile|MatchingFiles|ListSnapshotChunksDataset|LoadAndRemapMatrix|GenerateVocabRemapping": ("files", _READS),
     "(TFRecord|TextLine|WholeFile|FixedLengthRecord|LMDB)Reader(V2)?": ("files", _READS),
     "(Experimental)?(TFRecord|TextLine|FixedLengthRecord|Sql|CSV|MatchingFiles|LMDB|SSTable|Load|List)Dataset(V\\d)?":
@@ -33,7 +37,7 @@ _HARMFUL: Mapping[str, tuple[HazardKind, str]] = {
         ("files", "writes values to where its debug_urls point, files or a server"),
     "RemoteCall|Rpc(Client|Call|Server|CheckStatus|GetValue)\\w*|TryRpc|Rpc": ("network", "calls another machine"),
     "(Register|Uncompress)?DataService\\w*|RegisterDataset(V\\d)?|BigQueryReader": ("network", "asks another machine"),
-    "Collective\\w+|ConfigureDistributedTPU|_?(Host)?(Send|Recv)|WorkerHeartbeat|(Send|Recv)TPU\\w+":
+    "Collective\\w+|ConfigureDistributedTPU|_?(Host)?(Send|Recv)|WorkerHeartbeat|(Send|Recv)TPU\\w+|_?Xla(Send|Recv)\\w*":
         ("network", "exchanges values with other machines"),
 }  # fmt: skip
 """Expressions for names, whole; what kind of hazard, and what such an operation does."""
@@ -71,19 +75,24 @@ SILENT = words("""
     PartitionedCall
 """)
 """Operations without results that change variables, tables and queues of the model alone."""
-_INTERNAL = frozenset({"_Arg", "_Retval", "_ArrayToList", "_ListToArray", "_If", "_While", "_FusedConv2D"})
+INTERNAL = frozenset({"_Arg", "_Retval", "_ArrayToList", "_ListToArray", "_If", "_While", "_FusedConv2D"})
+"""Operations that TensorFlow itself puts into graphs."""
 _TRAINING = re.compile(r"(Resource|)(Sparse|)Apply[A-Z]\w*")
 
 
 def hazard(operation: str) -> tuple[HazardKind, str] | None:
     """What kind of harm an operation could do and how, or None. Those of the saver are not asked about."""
+    return next(hazards(operation), None)
+
+
+def hazards(operation: str) -> Iterator[tuple[HazardKind, str]]:
+    """The same of every line that speaks of it."""
     for pattern, found in _HARMFUL.items():
         if re.fullmatch(pattern, operation):
-            return found
-    return None
+            yield found
 
 
 def is_known(operation: str) -> bool:
     """Whether TensorFlow has it, and it computes."""
-    listed = operation in SILENT or operation in _INTERNAL or _TRAINING.fullmatch(operation) is not None
-    return listed or operators.definition(operation) is not None
+    listed = operation in SILENT or operation in INTERNAL or _TRAINING.fullmatch(operation) is not None
+    return (listed or operators.definition(operation) is not None) and bool(groups.reasons(operation))

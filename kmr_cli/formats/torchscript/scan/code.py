@@ -35,6 +35,7 @@ def scan(sources: Mapping[str, str]) -> Iterator[Hazard]:
     methods = {
         node.name for tree in trees.values() for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)
     }  # fmt: skip
+    calls = _Calls(methods)
     left = MOST_SYNTAX
     for member, tree in trees.items():
         for function, node in _nodes(tree):
@@ -42,7 +43,7 @@ def scan(sources: Mapping[str, str]) -> Iterator[Hazard]:
             if left < 0:
                 yield Hazard("exhaustion", member, f"code of more than {MOST_SYNTAX:,} parts")
                 return
-            yield from _node(node, f"{member}: {function}" if function else member, methods)
+            yield from calls.scan(node, f"{member}: {function}" if function else member)
 
 
 def _nodes(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:
@@ -56,24 +57,76 @@ def _nodes(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:
         waiting.extend((function, child) for child in ast.iter_child_nodes(node))
 
 
-def _node(node: ast.AST, place: str, methods: set[str]) -> Iterator[Hazard]:
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in torch_operators.REMOTE:
-        yield from torch_operators.scan("prim", node.func.id, place)
-    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
-        return
-    name = dotted(node.func)
-    if name is None or name.partition(".")[0] not in _NAMESPACES:
-        if node.func.attr in torch_operators.FILE_METHODS and node.func.attr not in methods:
-            yield from torch_operators.scan("aten", node.func.attr, place)
-        return
-    parts = name.split(".")
-    if parts[0] == "ops" and len(parts) == 3:
-        yield from torch_operators.scan(parts[1], parts[2], place)
-    elif parts[0] == "torch" and len(parts) == 2:
-        if name not in _NO_OPERATORS and not torch_operators.is_known("prim", parts[1]):
-            yield from torch_operators.scan("aten", parts[1], place)
-    elif parts[:2] == ["torch", "jit"] or parts[:2] == ["torch", "classes"]:
-        return
-    else:
-        # torch.nn.functional.relu and the like, as older releases wrote them: the last name is the operator's.
-        yield from torch_operators.scan("aten", parts[-1], place)
+class _Calls:
+    """What calls resolve to. Torch hands out its operators by name, as attributes and through ``getattr``.
+
+    Whoever hands on ``torch`` itself, or an operator that isn't called at once, hides what is called.
+
+    Args:
+        methods: names that functions of the archive have.
+    """
+
+    def __init__(self, methods: set[str]) -> None:
+        self._methods = methods
+        self._told: set[int] = set()
+        """Names that stand for operators already resolved; what calls them is met before them."""
+
+    def scan(self, node: ast.AST, place: str) -> Iterator[Hazard]:
+        """The hazards of one node, without those inside it; of what holds it, this was asked before."""
+        if isinstance(node, ast.Call):
+            yield from self._call(node, place)
+        elif isinstance(node, ast.Attribute) and dotted(node) in _NO_OPERATORS:
+            self._resolved(node)
+        elif isinstance(node, ast.Name) and node.id in _NAMESPACES and id(node) not in self._told:
+            yield Hazard("code", place, f"hands on {node.id}, or an operator of it: what it calls is hidden")
+
+    def _call(self, node: ast.Call, place: str) -> Iterator[Hazard]:
+        if isinstance(node.func, ast.Name) and node.func.id == "getattr" and _attribute(node) is None:
+            yield Hazard("code", place, "getattr with a name that isn't written there: what it stands for is hidden")
+        if isinstance(node.func, ast.Name) and node.func.id in torch_operators.REMOTE:
+            yield from torch_operators.scan("prim", node.func.id, place)
+        parts = self._resolved(node.func)
+        if len(parts) < 2 and not (isinstance(node.func, ast.Attribute) or _attribute(node.func) is not None):
+            return
+        if parts[0] not in _NAMESPACES:
+            namespace = torch_operators.HARMFUL_METHODS.get(parts[-1])
+            # A file may call a method of its own save; a tensor's own method it cannot replace.
+            if namespace is not None and (
+                f"{namespace}::{parts[-1]}" in torch_operators.UNCHECKED or parts[-1] not in self._methods
+            ):
+                yield from torch_operators.scan(namespace, parts[-1], place)
+        elif parts[0] == "ops" and len(parts) == 3:
+            yield from torch_operators.scan(parts[1], parts[2], place)
+        elif parts[0] == "torch" and len(parts) == 2:
+            if ".".join(parts) not in _NO_OPERATORS and not torch_operators.is_known("prim", parts[1]):
+                yield from torch_operators.scan("aten", parts[1], place)
+        elif parts[:2] not in (["torch", "jit"], ["torch", "classes"]):
+            # torch.nn.functional.relu and the like, as older releases wrote them: the last name is the operator's.
+            yield from torch_operators.scan("aten", parts[-1], place)
+
+    def _resolved(self, node: ast.AST) -> list[str]:
+        """The names that lead to a value, the first of them empty where the value isn't a name itself."""
+        names: list[str] = []
+        while True:
+            through = _attribute(node)
+            if isinstance(node, ast.Attribute):
+                names.insert(0, node.attr)
+                node = node.value
+            elif through is not None:
+                names.insert(0, through[1])
+                node = through[0]
+            else:
+                break
+        if not isinstance(node, ast.Name):
+            return ["", *names]
+        self._told.add(id(node))
+        return [node.id, *names]
+
+
+def _attribute(node: ast.AST) -> tuple[ast.expr, str] | None:
+    """The value and the name of ``getattr(value, "name")``; None for anything else."""
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "getattr"):
+        return None
+    if len(node.args) < 2 or not isinstance(node.args[1], ast.Constant) or not isinstance(node.args[1].value, str):
+        return None
+    return node.args[0], node.args[1].value
