@@ -21,7 +21,7 @@ DEMO := kmr-inspect sample sample_models/digits.keras --layer conv1 --index 4 --
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test browser attack fuzz lint bench detection proof models clean
+.PHONY: help demo test browser attack fuzz lint docs bench detection proof models clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf 'make %-9s %s\n' "$$name" "$$what"; done
@@ -42,11 +42,15 @@ attack: .venv/dev-installed ## run all bad files with the refusal lifted, in the
 fuzz: .venv/dev-installed ## read 10,000 damaged files with each reader
 	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -m fuzz tests/scan
 
-lint: .venv/dev-installed ## check style, types, the screens in README.md and docs/reference.md
+lint: .venv/dev-installed ## check style, types, and that README.md and docs/ show what the program says
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/python scripts/reference.py --check
-	@$(BIN)/mypy & types=$$!; $(BIN)/python scripts/readme_screens.py --check && wait $$types
+	@$(BIN)/python scripts/rule_pages.py --check
+	@$(BIN)/mypy & types=$$!; $(BIN)/python scripts/picture.py --check && $(BIN)/python scripts/readme_screens.py --check && wait $$types
+
+docs: .venv/docs-installed ## build the documentation into site/
+	@$(BIN)/sphinx-build --quiet --fail-on-warning --fresh-env -c docs/site --doctree-dir build/doctrees . site
 
 bench: .venv/dev-installed ## measure speed and write the table in benchmarks/README.md
 	@$(BIN)/python benchmarks/run.py
@@ -61,7 +65,7 @@ models: .venv/dev-installed ## train sample_models/ again
 	@$(BIN)/python sample_models/train.py
 
 clean: ## remove the environment and all caches
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv build dist site .mypy_cache .ruff_cache .pytest_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/created:
@@ -86,6 +90,12 @@ clean: ## remove the environment and all caches
 	@$(call install,$(if $(TORCH_INDEX),--extra-index-url '$(TORCH_INDEX)') torch)
 	@$(call install,--no-build-isolation '.[dev]')
 	@$(compile)
+	@touch $@
+
+.venv/docs-installed: .venv/build-tools-installed constraints.txt
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11) and "make docs needs Python 3.11 or later")'
+	@echo 'installing what builds the documentation into .venv'
+	@$(call install,furo myst-parser sphinx)
 	@touch $@
 
 # Needs npm, which is how Chromium can be had from a package registry.

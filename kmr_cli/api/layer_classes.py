@@ -60,6 +60,7 @@ class LayerClasses:
         policy: Policy | None = None,
         seed: int = 0,
         training: bool = False,
+        proof: bool = True,
     ) -> Report:
         """Check ``PKG.MOD:CLASS``, a ``keras.Layer`` or ``torch.nn.Module``; see :func:`kmr_cli.check.check.check`.
 
@@ -72,6 +73,7 @@ class LayerClasses:
             policy: which rules, and what is by design.
             seed: of synthetic and replacement data.
             training: in training mode; see :func:`kmr_cli.check.training.check_session`.
+            proof: ask the graph of operators too.
 
         Raises:
             LayerError, ModelLoadError, ModelRunError.
@@ -79,7 +81,7 @@ class LayerClasses:
         asked = {
             "target": target, "constructor": dict(constructor or {}), "inputs": tuple(inputs),
             "imports": tuple(imports), "size": size, "policy": policy or Policy(), "seed": seed,
-            "training": training,
+            "training": training, "prove": proof,
         }  # fmt: skip
         try:
             report: Report = self._child.run("check_layer_class", asked, self._report, self._limits)

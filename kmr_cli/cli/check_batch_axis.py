@@ -154,7 +154,7 @@ def command(
             with LayerClasses(fork=fork, debug=debug, report=notify, limits=limits) as classes:
                 report = classes.check(
                     path, specs, arguments, imports=opening.imports, size=batch_size, policy=policy, seed=seed,
-                    training=training,
+                    training=training, proof=not no_proof,
                 )  # fmt: skip
                 return report, None
         file, way = ways.get(path, (path, opening))

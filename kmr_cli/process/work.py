@@ -70,6 +70,7 @@ def check_layer_class(
     seed: int,
     training: bool,
     report: Tell,
+    prove: bool = True,
 ) -> Report:
     """Check a layer class on synthetic data, in the smallest model that holds it."""
     report("progress", f"building {target}")
@@ -77,7 +78,7 @@ def check_layer_class(
     batch = synthesize(info, size or choose_batch_size(info, minimum=CHECKED), seed, {})
     session = open_session()
     try:
-        proof, unproven = proof_of_class(session, batch, report)
+        proof, unproven = proof_of_class(session, batch, report) if prove else (None, NO_PROOF)
         return training_check.check_session(
             session, info, batch, policy=policy, seed=seed, spare=None, reopen=open_session,
             progress=lambda text: report("progress", text), proof=proof, unproven=unproven,

@@ -103,6 +103,13 @@ def test_layer_class_of_torch_with_arguments(kmr, folder):
 
 
 @pytest.mark.slow
+def test_a_layer_class_without_the_proof(kmr, folder):
+    arguments = ("check-batch-axis", "--layer-class", "my_layers:Attention", "--kwargs", '{"width": 5}', "--shape", "5")
+    assert "outputs proven" in kmr(*arguments, cwd=folder).out
+    assert "proven" not in kmr(*arguments, "--no-proof", cwd=folder).out
+
+
+@pytest.mark.slow
 def test_layer_class_with_a_mask(kmr, folder):
     target = ("--layer-class", "keras_layers:Masked")
     screen = kmr("check-batch-axis", *target, "--shape", "7,5", "--shape", "mask=7:bool", cwd=folder)
