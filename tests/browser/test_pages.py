@@ -70,6 +70,35 @@ def test_filters_add_up(open_page):
     assert page.locator(".tools output").inner_text() == ""
 
 
+def test_a_map_is_searched_and_filtered(open_page):
+    page = open_page("trace")
+
+    def rows():
+        return [one.get_attribute("data-path") for one in shown(page, "tr[data-path]")]
+
+    assert len(rows()) == 3
+    nan, dead = (page.get_by_role("button", name=re.compile(words)) for words in (r"^N NaN", r"^0 dead"))
+    assert (nan.inner_text(), dead.inner_text()) == ("N NaN 2", "0 dead 1")
+    nan.click()
+    assert rows() == ["encoder/root", "(output out0)"]
+    dead.click()
+    assert len(rows()) == 3
+    page.get_by_label("Search values").fill("STEM")
+    assert (rows(), page.locator(".tools output").inner_text()) == (["stem"], "1 of 3 values")
+
+
+def test_values_of_a_sample_are_searched(open_page):
+    page = open_page("sample")
+    whole = len(shown(page, "section[data-path]"))
+    assert whole > 5
+    page.keyboard.press("/")
+    page.get_by_label("Search values").fill("wave")
+    assert [one.get_attribute("data-path") for one in shown(page, "section[data-path]")] == ["waves"]
+    assert [one.inner_text() for one in shown(page, ".contents li")] == ["waves out0 sample 1"]
+    page.get_by_label("Search values").press("Escape")
+    assert len(shown(page, "section[data-path]")) == len(shown(page, ".contents li")) == whole
+
+
 def test_a_link_shows_its_layer_whatever_is_hidden(open_page):
     page = open_page("deep")
     page.get_by_label("Search layers").fill("blocks.3.")

@@ -167,10 +167,10 @@ def _trace():
     number = 40
 
     def value(layer, nans=(), dead=()):
-        counts = [tuple(1 if one in some else 0 for one in range(number)) for some in (nans, (), dead)]
+        counts = [tuple(2 if one in some else 0 for one in range(number)) for some in (nans, (), dead)]
         largest = tuple(float(one % 9 + 1) for one in range(number))
         return TracedValue(
-            layer, 0, "out0", (number, 1), "float32", 0, True, (1,) * number, *counts, counts[1], largest
+            layer, 0, "out0", (number, 2), "float32", 0, True, (2,) * number, *counts, counts[1], largest
         )
 
     values = (value("stem", dead=(3,)), value("encoder/root", nans=(7,)), value("", nans=(7,)))

@@ -27,14 +27,16 @@
     place.replaceChildren(text.slice(0, at), marked, text.slice(at + words.length));
   };
 
-  const trees = [...document.querySelectorAll("[data-tree]")].map((part) => {
+  const lists = [...document.querySelectorAll("[data-searched]")].map((part) => {
     const tools = part.querySelector(".tools");
     const search = tools.querySelector("input");
     const chips = [...tools.querySelectorAll("button[data-state]")];
     const count = tools.querySelector("output");
-    const layers = [...part.querySelectorAll(".tree li")].map((item) => ({
-      item, state: item.dataset.state, path: item.dataset.path.toLowerCase(), name: item.querySelector(".path"),
+    const items = [...part.querySelectorAll("[data-path]")].map((item) => ({
+      item, states: (item.dataset.state ?? "").split("|"), path: item.dataset.path.toLowerCase(),
+      name: item.querySelector(".path"),
     }));
+    const companions = [...part.querySelectorAll("[data-with]")];
     tools.hidden = false;
     let before = null; // which were open when the filter began, to be put back when it ends
     const filter = () => {
@@ -42,27 +44,28 @@
       const wanted = chips.filter((chip) => chip.ariaPressed === "true").map((chip) => chip.dataset.state);
       const some = words !== "" || wanted.length > 0;
       let found = 0;
-      if (some && !before) before = layers.map(({ item }) => item.querySelector(":scope > details")?.open);
-      for (const layer of layers) layer.item.hidden = some;
-      for (const layer of layers) {
-        const fits = layer.path.includes(words) && (wanted.length === 0 || wanted.includes(layer.state));
-        mark(layer.name, fits ? words : "");
+      if (some && !before) before = items.map(({ item }) => item.querySelector(":scope > details")?.open);
+      for (const { item } of items) item.hidden = some;
+      for (const { item, states, path, name } of items) {
+        const fits = path.includes(words) && (wanted.length === 0 || states.some((one) => wanted.includes(one)));
+        mark(name, fits ? words : "");
         if (!fits) continue;
         found += 1;
-        for (let above = layer.item; above; above = above.parentElement.closest(".tree li")) {
+        for (let above = item; above; above = above.parentElement.closest("[data-path]")) {
           above.hidden = false;
           const inside = above.querySelector(":scope > details");
-          if (some && above !== layer.item && inside) inside.open = true;
+          if (some && above !== item && inside) inside.open = true;
         }
       }
+      for (const one of companions) one.hidden = document.getElementById(one.dataset.with).hidden;
       if (!some && before) {
-        layers.forEach(({ item }, at) => {
+        items.forEach(({ item }, at) => {
           const inside = item.querySelector(":scope > details");
           if (inside) inside.open = before[at];
         });
         before = null;
       }
-      count.textContent = some ? `${found} of ${layers.length} layers` : "";
+      count.textContent = some ? `${found} of ${items.length} ${part.dataset.searched}` : "";
     };
     search.addEventListener("input", filter);
     search.addEventListener("keydown", (event) => {
@@ -76,7 +79,7 @@
         filter();
       });
     }
-    part.querySelector(".tree").addEventListener("keydown", walk);
+    part.querySelector(".tree")?.addEventListener("keydown", walk);
     return {
       part, search,
       clear() {
@@ -102,9 +105,9 @@
   }
 
   document.addEventListener("keydown", (event) => {
-    if (event.key !== "/" || trees.length === 0 || event.target.matches("input")) return;
+    if (event.key !== "/" || lists.length === 0 || event.target.matches("input")) return;
     event.preventDefault();
-    trees[0].search.focus();
+    lists[0].search.focus();
   });
 
   // On a small screen the layer that a picture is about comes first.
@@ -117,7 +120,7 @@
   const reveal = () => {
     const target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
     if (!target) return;
-    trees.find((tree) => tree.part.contains(target))?.clear();
+    lists.find((list) => list.part.contains(target))?.clear();
     for (let above = target; above; above = above.parentElement) if (above.matches("details")) above.open = true;
     const inside = target.querySelector(":scope > details");
     if (inside) {

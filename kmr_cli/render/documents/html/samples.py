@@ -14,6 +14,7 @@ from kmr_cli.render.counts import counted
 from kmr_cli.render.documents.grounds import versions
 from kmr_cli.render.documents.html.elements import Content, Markup, badge, element, lines_of, path, png
 from kmr_cli.render.documents.html.page import terms
+from kmr_cli.render.documents.html.searched import searched
 from kmr_cli.render.pictures.colours import span
 from kmr_cli.render.pictures.grid import as_png, fit, sides
 from kmr_cli.render.pictures.planes import Picture, picture_of
@@ -42,7 +43,9 @@ def shown(samples: Samples) -> list[Markup]:
         _record(record, types.get(record.layer, ""), f"v{number}", each, numbers=number < _IN_NUMBERS)
         for number, record in enumerate(records)
     ]
-    return [_head(samples), *([_contents(records)] if len(records) > _FEW else []), *cards]
+    if len(records) <= _FEW:
+        return [_head(samples), *cards]
+    return [_head(samples), searched("values", (), _contents(records), *cards)]
 
 
 def title(samples: Samples) -> str:
@@ -68,9 +71,13 @@ def _head(samples: Samples) -> Markup:
 
 def _contents(records: Sequence[Record]) -> Markup:
     links = [
-        element("li", element("a", path(f"{record.layer} {record.port}"), _whose(record), href=f"#v{number}"))
+        element(
+            "li",
+            element("a", path(f"{record.layer} {record.port}"), _whose(record), href=f"#v{number}"),
+            data_with=_card(f"v{number}"),
+        )
         for number, record in enumerate(records)
-    ]
+    ]  # fmt: skip
     return element("nav", element("ul", *links, class_="contents"), aria_label="Values on this page")
 
 
@@ -102,7 +109,12 @@ def _record(record: Record, type_: str, name: str, pixels: int, *, numbers: bool
     lines = preview(record.value, _WIDE) if numbers and record.value.size else []
     closed = _in_numbers(lines) if lines else None
     heading = element("h2", path(record.layer), f"{call} {record.port} ", element("small", f"{type_} {whose}"), id=name)
-    return element("section", heading, terms(pairs), drawn, closed)
+    return element("section", heading, terms(pairs), drawn, closed, id=_card(name), data_path=record.layer)
+
+
+def _card(name: str) -> str:
+    """The id of the part with a value, by that of its heading."""
+    return f"{name}-card"
 
 
 def _in_numbers(lines: Sequence[tuple[str, str]]) -> Markup:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
 from kmr_cli.batch.words import count_samples, name_samples, show_shape
 from kmr_cli.records import Condition, Finding
 from kmr_cli.render.contents import Traced
@@ -10,6 +13,7 @@ from kmr_cli.render.documents.grounds import versions
 from kmr_cli.render.documents.html.elements import Content, Markup, badge, element, path
 from kmr_cli.render.documents.html.findings import TONES
 from kmr_cli.render.documents.html.page import section, terms
+from kmr_cli.render.documents.html.searched import BETWEEN, Chip, searched
 from kmr_cli.render.health import NOTHING_BEGINS, SIGNS, STEPS, WHOLE, Mark, Row, place, rows, said, seen, shown_values
 
 _COLUMNS = 64
@@ -81,8 +85,9 @@ def _map(traced: Traced) -> Markup | None:
         element("th", "largest", scope="col", class_="number"),
         *(element("th", number, scope="col", class_="column") for number in columns),
     )  # fmt: skip
-    body = [_row(row, len(columns)) for row in rows(values[:_ROWS], each)]
-    table = element("table", element("thead", head), element("tbody", *body), class_="map")
+    shown_rows = list(rows(values[:_ROWS], each))
+    body = element("tbody", *(_row(row, len(columns)) for row in shown_rows))
+    table = element("table", element("thead", head), body, class_="map")
     notes = [element("p", *_legend(traced), class_="soft")]
     if each > 1:
         notes.append(
@@ -91,7 +96,18 @@ def _map(traced: Traced) -> Markup | None:
     if len(values) > _ROWS:
         notes.append(element("p", f"{len(values) - _ROWS} more values; the JSON has all.", class_="soft"))
     scroll = element("div", table, class_="scroll", tabindex=0, role="group", aria_labelledby="map")
-    return section("Every layer, every sample", *notes, scroll, name="map", note="samples from left to right")
+    body = searched("values", _chips(shown_rows), scroll)
+    return section("Every layer, every sample", *notes, body, name="map", note="samples from left to right")
+
+
+def _chips(shown_rows: Sequence[Row]) -> list[Chip]:
+    counts = Counter(condition for row in shown_rows for condition in _conditions(row))
+    return [Chip(one, SIGNS[one][0], tone, counts[one]) for one, tone in _TONES.items() if counts[one]]
+
+
+def _conditions(row: Row) -> list[Condition]:
+    """Each that any of its samples is in."""
+    return [one for one in _TONES if one in row.marks]
 
 
 def _legend(traced: Traced) -> list[Content]:
@@ -115,7 +131,8 @@ def _row(row: Row, columns: int) -> Markup:
         marks = [_cell(mark) for mark in row.marks]
     shape = element("td", element("code", show_shape(row.value.shape)))
     return element(
-        "tr", element("th", path(row.title), scope="row"), shape, element("td", figure, class_="number"), *marks
+        "tr", element("th", path(row.title), scope="row"), shape, element("td", figure, class_="number"), *marks,
+        data_path=row.title, data_state=BETWEEN.join(_conditions(row)),
     )  # fmt: skip
 
 

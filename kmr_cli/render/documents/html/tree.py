@@ -11,6 +11,7 @@ from kmr_cli.records import LayerInfo, ModelInfo, TapVerdict
 from kmr_cli.render.counts import counted
 from kmr_cli.render.documents.html.elements import Content, Markup, element, join
 from kmr_cli.render.documents.html.page import section
+from kmr_cli.render.documents.html.searched import Chip, searched
 from kmr_cli.render.documents.html.states import GRAVE, HOLDS, ORDER, UNSEEN, State
 from kmr_cli.render.escape import for_terminal
 from kmr_cli.render.tree import Node, roots
@@ -69,20 +70,7 @@ class Layers:
     def section(self) -> Markup:
         """The part of the page that shows them."""
         states = Counter(self.state(info.path) for info in self.infos)
-        chips = [
-            element(
-                "button", f"{state.sign} {state.name} {states[state]}", type="button", data_state=state.name,
-                aria_pressed="false", class_=f"is-{state.tone}",
-            )
-            for state in ORDER if states[state]
-        ]  # fmt: skip
-        tools = element(
-            "div",
-            element("input", type="search", placeholder="Search layers ( / )", aria_label="Search layers"),
-            element("div", join(chips), class_="chips", role="group", aria_label="Show only layers that are"),
-            element("output", aria_live="polite"),
-            class_="tools", hidden=True,
-        )  # fmt: skip
+        chips = [Chip(state.name, state.sign, state.tone, states[state]) for state in ORDER if states[state]]
         head = element(
             "div",
             *(element("span", text) for text in ("layer", "type", "what leaves it", self.about)),
@@ -92,7 +80,7 @@ class Layers:
             "ul", *map(self._node, roots(self.infos, self.separator, fold=False)), class_="tree", role="list"
         )
         note = counted(len(self.infos), "layer")
-        body = element("div", tools, head, tree, data_tree=True)
+        body = searched("layers", chips, head, tree)
         return section("Layers", body, name=f"{self.prefix}-layers", note=note)
 
     def _node(self, node: Node) -> Markup:
