@@ -7,12 +7,13 @@ import math
 import tokenize
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from kmr_cli.batch.files.source import Source
+from kmr_cli.batch.files.source import Source, refuse_large
 from kmr_cli.batch.fit import GivenInput, has_fields
 from kmr_cli.batch.other_files import other_archive
 from kmr_cli.batch.text_files import NotTextError, read_header, read_text
@@ -30,6 +31,9 @@ _UNREADABLE = (
     zlib.error,
 )
 _PIECE = 2**20
+_MOST_ARRAYS = 10_000
+_MOST_EXPANSION, _SMALL = 200, 2**28
+"""Times that a compressed array may be larger than in the file, once it takes so many bytes."""
 
 
 def read(source: Source, reading: Reading) -> list[GivenInput]:
@@ -52,18 +56,23 @@ def read(source: Source, reading: Reading) -> list[GivenInput]:
                 return [GivenInput(source.name, str(path), _array(file, dtype, rows, path))]
             archive = np.load(file, allow_pickle=False)
             opened.enter_context(archive)
+            if len(archive.files) > _MOST_ARRAYS:
+                raise BatchError(f"{path}: holds {len(archive.files):,} arrays, and no model has as many inputs")
             if (other := other_archive(path, archive.zip.namelist())) is not None:
                 raise other
             if not archive.files:
                 raise BatchError(f"{path}: holds no arrays", "write it with numpy.savez")
 
             def member(key: str) -> np.ndarray:
-                array = _member(archive, key, rows, source.label(key))
+                array = _member(archive, key, rows, path)
                 if array.dtype.names:
                     raise has_fields(path, array.dtype)
                 return array
 
-            return source.inputs(source.choose(archive.files, "array"), member)
+            chosen = source.choose(archive.files, "array")
+            if rows is None:
+                _refuse_unpacked(archive, chosen, path)
+            return source.inputs(chosen, member)
     except NotTextError as exc:
         raise BatchError(
             f"{path}: holds {exc}, which are not read from files",
@@ -95,19 +104,36 @@ def _array(file: BinaryIO, dtype: np.dtype[Any], rows: Rows | None, path: Path) 
     if dtype.hasobject:
         return _rows_of(read_text(file), rows, path)
     if rows is None:
+        refuse_large(path.stat().st_size, path)
         array: np.ndarray = np.load(file, allow_pickle=False)
         return array
     mapped = np.lib.format.open_memmap(path, mode="r")
     return np.array(_rows_of(mapped, rows, path))
 
 
-def _member(archive: Any, key: str, rows: Rows | None, label: str) -> np.ndarray:
+def _refuse_unpacked(archive: Any, keys: Sequence[str], path: Path) -> None:
+    """Refuse arrays that would fill the memory, before they are unpacked."""
+    infos = {info.filename: info for info in archive.zip.infolist()}
+    chosen = [infos[name] for key in keys for name in (f"{key}.npy", key) if name in infos]
+    refuse_large(sum(info.file_size for info in chosen), path)
+    for info in chosen:
+        if info.file_size > _MOST_EXPANSION * info.compress_size + _SMALL:
+            raise BatchError(
+                f"{path}:{info.filename.removesuffix('.npy')}: {info.compress_size / 1e6:.1f} MB of the file claim to"
+                f" unpack to {info.file_size / 1e9:.1f} GB",
+                "--rows 0:32 reads the first 32 rows alone; if it really holds that, save it with numpy.savez",
+            )
+
+
+def _member(archive: Any, key: str, rows: Rows | None, path: Path) -> np.ndarray:
     """One array of an .npz file; of rows, the file is read up to them, piece by piece."""
+    label = f"{path}:{key}"
     if rows is not None:
         with archive.zip.open(f"{key}.npy") as member:
             shape, fortran, dtype = read_header(member)
             if not (fortran or dtype.hasobject or dtype.names) and shape:
                 return _stream(member, shape, dtype, rows.within(shape[0], label))
+        _refuse_unpacked(archive, [key], path)
     try:
         array: np.ndarray = archive[key]
     except ValueError as exc:

@@ -17,8 +17,8 @@ from kmr_cli.config.reading import Reading, Rows, outside
 from kmr_cli.errors import BatchError
 from kmr_cli.records import TensorSpec
 
-_MOST = 10**9
-"""Bytes of a file that is read as a whole; the objects of Python that it becomes take many times as much."""
+_MOST = 2**28
+"""Bytes that are read as a whole; the objects of Python that they become take up to twenty times as much."""
 _LINE = 10**8
 """Bytes of a line."""
 
@@ -57,7 +57,7 @@ def read(source: Source, reading: Reading) -> list[GivenInput]:
 def _whole(path: Path) -> Any:
     if path.stat().st_size > _MOST:
         raise BatchError(
-            f"{path}: larger than 1 GB, and JSON is read as a whole",
+            f"{path}: larger than 256 MiB, and JSON is read as a whole",
             "write a row a line, into a .jsonl file, of which --rows reads some",
         )
     return json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_once)
@@ -65,7 +65,7 @@ def _whole(path: Path) -> Any:
 
 def _lines(path: Path, rows: Rows) -> Iterator[Any]:
     """The rows that are wanted; what comes behind them is not read."""
-    number = 0
+    number = taken = 0
     with path.open("rb") as file:
         while line := file.readline(_LINE):
             if len(line) == _LINE:
@@ -73,6 +73,9 @@ def _lines(path: Path, rows: Rows) -> Iterator[Any]:
             if not line.strip():
                 continue
             if number >= rows.start:
+                taken += len(line)
+                if taken > _MOST:
+                    raise BatchError(f"{path}: rows of more than 256 MiB", "--rows 0:32 reads the first 32 rows alone")
                 yield json.loads(line.decode("utf-8-sig"), object_pairs_hook=_once)
             number += 1
             if number == rows.stop:

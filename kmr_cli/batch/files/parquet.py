@@ -48,6 +48,7 @@ def read(source: Source, reading: Reading) -> list[GivenInput]:
     @contextmanager
     def columns() -> Iterator[Callable[[str], Any]]:
         def column(name: str) -> Any:
+            refuse_large(_unpacked(metadata, groups, name), source.label(name))
             table = file.read_row_groups(groups, columns=[name], use_threads=False)
             return table.column(name).slice(start, rows.stop - rows.start)
 
@@ -55,3 +56,9 @@ def read(source: Source, reading: Reading) -> list[GivenInput]:
             yield column
 
     return inputs_of(source, names, columns, first=rows.start)
+
+
+def _unpacked(metadata: Any, groups: list[int], name: str) -> int:
+    """Bytes of a column in these groups of rows, as the file tells them."""
+    columns = (metadata.row_group(group).column(place) for group in groups for place in range(metadata.num_columns))
+    return sum(one.total_uncompressed_size for one in columns if one.path_in_schema.partition(".")[0] == name)

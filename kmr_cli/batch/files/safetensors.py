@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from kmr_cli.batch.files.source import Source, library
+from kmr_cli.batch.files.source import Source, library, refuse_large
 from kmr_cli.batch.fit import GivenInput
 from kmr_cli.config.reading import Reading
 from kmr_cli.errors import BatchError
+
+_NUMBER = 8
+"""Bytes that a number takes at most."""
 
 
 def read(source: Source, reading: Reading) -> list[GivenInput]:
@@ -36,6 +41,9 @@ def _values(source: Source, key: str, reading: Reading) -> np.ndarray:
             shape = tensor.get_shape()
             if not shape:
                 raise BatchError(f"{label}: a single value, but samples lie along axis 0")
-            return np.asarray(tensor[reading.chosen.within(shape[0], label)])
+            rows = reading.chosen.within(shape[0], label)
+            if reading.rows is None:
+                refuse_large(min(math.prod(shape) * _NUMBER, source.path.stat().st_size), label)
+            return np.asarray(tensor[rows])
     except (safetensors.SafetensorError, OSError, ValueError, TypeError) as exc:
         raise BatchError(f"{label}: cannot be read ({exc})") from exc

@@ -6,6 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 
+from kmr_cli.batch.files import arrays, source
 from kmr_cli.batch.given import read_files
 from kmr_cli.config.reading import Reading
 from kmr_cli.errors import BatchError
@@ -82,3 +83,49 @@ def test_a_colon_in_the_name_of_a_file(tmp_path):
     np.save(tmp_path / "a:b.npy", VALUES)
     (item,) = read_files([str(tmp_path / "a:b.npy")])
     assert item.array.shape == (20, 3)
+
+
+# -- files that would fill the memory
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Limits that small files reach."""
+    monkeypatch.setattr(source, "MOST", 400)
+    monkeypatch.setattr(arrays, "_SMALL", 1000)
+
+
+@pytest.mark.parametrize("save", [np.save, lambda path, values: np.savez(path, x=values)])
+def test_what_takes_much_memory_is_refused_unless_rows_are_asked_for(tmp_path, small, save):
+    save(tmp_path / "a", VALUES)
+    (path,) = tmp_path.iterdir()
+    with pytest.raises(BatchError, match=rf"{path.name}: takes 0.0 GB of memory") as raised:
+        read_files([str(path)])
+    assert raised.value.hint == "--rows 0:32 reads the first 32 rows alone"
+    assert rows_of(path, "4:7").tolist() == VALUES[4:7].tolist()
+
+
+def test_arrays_count_together(tmp_path, monkeypatch):
+    np.savez(tmp_path / "a.npz", x=VALUES, y=VALUES)
+    monkeypatch.setattr(source, "MOST", 1000)
+    with pytest.raises(BatchError, match=r"takes 0\.0 GB of memory"):
+        read_files([str(tmp_path / "a.npz")])
+    assert read_files([str(tmp_path / "a.npz:x")])
+
+
+def test_what_unpacks_to_much_is_refused(tmp_path, monkeypatch):
+    np.savez_compressed(tmp_path / "a.npz", x=np.zeros(10**6), f=np.zeros((10**3, 10**3), order="F"))
+    assert len(read_files([str(tmp_path / "a.npz")])) == 2
+    monkeypatch.setattr(arrays, "_SMALL", 10**5)
+    with pytest.raises(BatchError, match=r"a.npz:x: 0.0 MB of the file claim to unpack to 0.0 GB"):
+        read_files([str(tmp_path / "a.npz")])
+    assert rows_of(f"{tmp_path / 'a.npz'}:x", "4:7").tolist() == [0, 0, 0]
+    with pytest.raises(BatchError, match=r"a\.npz:f: .* claim to unpack"):  # of which rows are no piece
+        rows_of(f"{tmp_path / 'a.npz'}:f", "4:7")
+
+
+def test_thousands_of_arrays_are_refused(tmp_path, monkeypatch):
+    np.savez(tmp_path / "a.npz", x=VALUES, y=VALUES)
+    monkeypatch.setattr(arrays, "_MOST_ARRAYS", 1)
+    with pytest.raises(BatchError, match="holds 2 arrays, and no model has as many inputs"):
+        read_files([str(tmp_path / "a.npz")])

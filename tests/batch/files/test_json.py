@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from kmr_cli.batch.files import json as files_json
 from kmr_cli.batch.fit import fit
 from kmr_cli.batch.given import read_files
 from kmr_cli.config.reading import Reading
@@ -75,3 +76,14 @@ def test_lines(tmp_path):
 def test_what_is_wrong_is_said(tmp_path, text, problem):
     with pytest.raises(BatchError, match=problem):
         fed(tmp_path / "a.json", text, X)
+
+
+def test_lines_that_would_fill_the_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(files_json, "_MOST", 40)
+    text = '{"x": [1, 2]}\n' * 4
+    with pytest.raises(BatchError, match=r"rows of more than 256 MiB") as raised:
+        fed(tmp_path / "a.jsonl", text, X)
+    assert raised.value.hint == "--rows 0:32 reads the first 32 rows alone"
+    assert fed(tmp_path / "a.jsonl", text, X, rows="2:4")["x"].tolist() == [[1, 2], [1, 2]]
+    with pytest.raises(BatchError, match="larger than 256 MiB"):
+        fed(tmp_path / "a.json", "[[1, 2], " * 10, X)

@@ -5,6 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from kmr_cli.batch.files import source
 from kmr_cli.batch.fit import fit
 from kmr_cli.batch.given import read_files
 from kmr_cli.config.reading import Reading
@@ -186,3 +187,14 @@ class TestParquet:
         (tmp_path / "a.parquet").write_bytes(b"PAR1" + b"\xff" * 40 + b"PAR1")
         with pytest.raises(BatchError, match="damaged, or no Parquet file"):
             fed([tmp_path / "a.parquet"], AGE)
+
+
+def test_a_column_that_unpacks_to_much_is_refused(tmp_path, monkeypatch):
+    """Its number of rows tells nothing of that: each may hold a list of any length."""
+    lists = pa.array([[0.0] * 5000] * 20, pa.list_(pa.float32()))
+    pq.write_table(pa.table({"x": lists}), tmp_path / "a.parquet", use_dictionary=False)
+    spec = TensorSpec("x", (None, 5000), "float32")
+    assert fed([tmp_path / "a.parquet"], spec)[0]["x"].shape == (20, 5000)
+    monkeypatch.setattr(source, "MOST", 1000)
+    with pytest.raises(BatchError, match=r"a.parquet:x: takes 0.0 GB of memory"):
+        fed([tmp_path / "a.parquet"], spec)

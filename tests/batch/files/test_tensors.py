@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+from kmr_cli.batch.files import source
 from kmr_cli.batch.fit import fit
 from kmr_cli.batch.given import attempt, read_files, try_apart
 from kmr_cli.config.reading import Reading
@@ -88,3 +89,12 @@ def test_safetensors(tmp_path):
         fed(f"{place}:y", X)
     with pytest.raises(BatchError, match="holds 10 rows"):
         fed(place, X, rows="4:60")
+
+
+def test_tensors_that_would_fill_the_memory(tmp_path, monkeypatch):
+    place = tmp_path / "a.safetensors"
+    safetensors.numpy.save_file({"x": VALUES}, place)
+    monkeypatch.setattr(source, "MOST", 100)
+    with pytest.raises(BatchError, match=r"a.safetensors:x: takes 0.0 GB of memory"):
+        fed(place, X)
+    assert fed(place, X, rows="4:6")[0]["x"].tolist() == VALUES[4:6].tolist()

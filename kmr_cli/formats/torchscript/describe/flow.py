@@ -18,7 +18,9 @@ from kmr_cli.formats.torchscript.describe.operators import OperatorNames
 from kmr_cli.formats.torchscript.describe.values import VAGUE, VAGUE_TENSOR, ModuleAt, Value, literal, stored, stubs
 
 _BUDGET = 1_000_000
-"""Expressions to look at before giving up: calls can be nested so that their number doubles at every level."""
+_FEW, _A_BYTE = 100_000, 4
+"""Expressions to look at before giving up, at most, and in a file with little code: calls can be nested so that their
+number doubles at every level. Real models take a small part of one for each byte of their code."""
 _MAX_DEPTH = 150
 
 
@@ -93,7 +95,7 @@ class Follower:
         self.code = code
         self.flow = Flow()
         self._names = name_operators
-        self._budget = _BUDGET
+        self._budget = min(_BUDGET, _FEW + _A_BYTE * sum(map(len, archive.code.values())))
         self._depth = 0
 
     def follow(self, method: ast.FunctionDef, arguments: Sequence[Value]) -> Flow:
