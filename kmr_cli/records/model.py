@@ -49,6 +49,8 @@ class TensorSpec:
             numbers only, or nothing but None for the others.
         example: sizes that go with each other where the file leaves some free, None for the batch; for made-up data.
         whole: floats that the model casts to integers, some of them at least: to ids, labels, lengths.
+        kind: what it is where it isn't one tensor, in words: ``sequence of float32 (batch, 2)``, ``map of int64 to
+            float32``; None for a tensor.
     """
 
     name: str
@@ -60,6 +62,7 @@ class TensorSpec:
     symbols: tuple[str, ...] = ()
     example: Shape | None = None
     whole: bool = False
+    kind: str | None = None
 
     @property
     def counts(self) -> bool:

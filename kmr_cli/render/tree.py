@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from kmr_cli.records import LayerInfo
+from kmr_cli.batch.words import show_shape
+from kmr_cli.records import LayerInfo, TensorSpec
+from kmr_cli.render.escape import for_terminal
 
 _FEW = 4
 """So many single layers in a row are worth folding; blocks of several are from the second on."""
@@ -89,7 +91,7 @@ def _written(nodes: Sequence[Node], depth: int, *, fold: bool) -> Iterator[Line]
 def _shape_of(node: Node) -> object:
     """What is the same for blocks that differ in nothing but the numbers in their names."""
     layer = node.layer
-    ends = tuple((spec.shape, spec.symbols, spec.dtype) for spec in layer.outputs)
+    ends = tuple((spec.shape, spec.symbols, spec.dtype, spec.kind) for spec in layer.outputs)
     inside = tuple(map(_shape_of, node.children))
     return _without_numbers(node.label), layer.type, ends, layer.parameters, layer.calls, layer.untappable, inside
 
@@ -97,3 +99,12 @@ def _shape_of(node: Node) -> object:
 def _without_numbers(label: str) -> str:
     """``layer.7`` and ``layer.12`` are the same, and so are ``block`` and ``block_3``."""
     return re.sub(r"(?:_#)+$", "", re.sub(r"\d+", "#", label))
+
+
+def shapes_of(specs: Sequence[TensorSpec]) -> list[str]:
+    """The shapes that are declared; what isn't a tensor in words."""
+    return [
+        for_terminal(spec.kind) if spec.kind is not None else show_shape(spec.shape, spec.symbols)
+        for spec in specs
+        if spec.shape is not None or spec.kind is not None
+    ]

@@ -398,8 +398,11 @@ def _model(info: ModelInfo) -> dict[str, Any]:
 def _spec(spec: TensorSpec) -> dict[str, Any]:
     shape = None if spec.shape is None else list(spec.shape)
     presumed = [part for part in spec.presumed if part != "limit"]
-    document = {"name": text(spec.name), "shape": shape, "dtype": _text_or_none(spec.dtype), "presumed": presumed}
-    return {**document, "symbols": [text(size) for size in spec.symbols]} if spec.symbols else document
+    dtype = _text_or_none(spec.dtype)
+    document: dict[str, Any] = {"name": text(spec.name), "shape": shape, "dtype": dtype, "presumed": presumed}
+    if spec.symbols:
+        document["symbols"] = [text(size) for size in spec.symbols]
+    return document if spec.kind is None else {**document, "kind": text(spec.kind)}
 
 
 def _index(index: BatchIndex) -> dict[str, Any]:

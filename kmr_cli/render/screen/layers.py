@@ -14,7 +14,7 @@ from kmr_cli.render.counts import counted
 from kmr_cli.render.escape import for_terminal
 from kmr_cli.render.screen.columns import Row, print_columns
 from kmr_cli.render.screen.lines import print_hanging
-from kmr_cli.render.tree import Line, lines
+from kmr_cli.render.tree import Line, lines, shapes_of
 
 _PRESUMED = "~ marks what the file does not declare, but such a model usually takes; data may differ"
 _FEW_CALLS = 4
@@ -102,13 +102,16 @@ def _rows(tree: Sequence[Line], *, long: bool) -> Iterator[Row]:
 def _ends(layer: LayerInfo) -> str:
     """``(batch, 8, 8, 1) -> (batch, 8, 8, 16)  float32``, as far as the file tells."""
     enters, leaves = (
-        ", ".join(show_shape(spec.shape, spec.symbols) for spec in specs) or "?"
+        ", ".join(for_terminal(spec.kind) if spec.kind else show_shape(spec.shape, spec.symbols) for spec in specs)
+        or "?"
         for specs in (layer.inputs, layer.outputs)
     )
     return f"{enters} -> {leaves}  {for_terminal(layer.dtype or 'dtype not specified')}"
 
 
 def _spec(spec: TensorSpec) -> str:
+    if spec.kind is not None:
+        return for_terminal(spec.kind)
     if spec.shape is None and spec.dtype is None:
         return ""
     shape, dtype, limit = (
@@ -121,7 +124,7 @@ def _spec(spec: TensorSpec) -> str:
 
 def _outputs(layer: LayerInfo, above: LayerInfo | None) -> tuple[str, ...]:
     """Every output's shape, and how often the layer runs if that is not once; what the one above says, not again."""
-    shapes = [show_shape(spec.shape, spec.symbols) for spec in layer.outputs if spec.shape is not None]
+    shapes = shapes_of(layer.outputs)
     from_ = "" if above is not None and above.call_inputs == layer.call_inputs else _from(layer)
     calls = [] if layer.calls in (1, None) else [f"{layer.calls} calls{from_}"]
     return (*shapes, *calls)

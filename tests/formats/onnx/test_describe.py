@@ -458,3 +458,40 @@ def test_the_declarations_are_those_of_onnx():
                 assert (field.type, other.type) == (field.TYPE_INT32, field.TYPE_ENUM), (name, field.name)
             checked += 1
     assert checked > 60
+
+
+OF = {
+    "sequence of float32 (batch, 2)": helper.make_sequence_type_proto(
+        helper.make_tensor_type_proto(TensorProto.FLOAT, ["batch", 2])
+    ),
+    "sequence of int64": helper.make_sequence_type_proto(helper.make_tensor_type_proto(TensorProto.INT64, None)),
+    "optional of sequence of float16 (7,)": helper.make_optional_type_proto(
+        helper.make_sequence_type_proto(helper.make_tensor_type_proto(TensorProto.FLOAT16, [7]))
+    ),
+    "map of int64 to float32": helper.make_map_type_proto(
+        TensorProto.INT64, helper.make_tensor_type_proto(TensorProto.FLOAT, None)
+    ),
+    "sequence": helper.make_sequence_type_proto(onnx.TypeProto()),
+    "optional": onnx.TypeProto(optional_type=onnx.TypeProto.Optional()),
+}
+
+
+@pytest.mark.parametrize("words", OF)
+def test_what_is_not_a_tensor_is_told_in_words(words, tmp_path):
+    made = onnx_models.model(
+        [helper.make_node("Relu", ["x"], ["r"]), helper.make_node("Whatever", ["r"], ["y"], domain="a.b")],
+        [onnx_models.tensor("x", ["batch", 4])],
+        [helper.make_value_info("y", OF[words])],
+        imports=[("", 21), ("a.b", 1)],
+    )
+    info = describe(onnx_models.save(made, tmp_path / "m.onnx"))
+    assert (info.outputs[0].kind, info.outputs[0].dtype) == (words, None)
+    assert info.layers[-1].outputs[0].kind == words
+
+
+def test_types_that_follow_from_the_operators(tmp_path):
+    layers = {layer.path: layer.outputs[0] for layer in by_hand("sequences", tmp_path).layers}
+    assert layers["split"].kind == "sequence of float32"
+    assert (layers["at"].kind, layers["at"].dtype) == (None, "float32")
+    assert {layer.path: layer.outputs[0].kind for layer in by_hand("optional", tmp_path).layers}["wrap"] == "optional"
+    assert exported("sklearn-forest.onnx").layers[-1].outputs[0].kind == "sequence of map of int64 to float32"

@@ -11,7 +11,7 @@ from kmr_cli.formats.onnx.describe import inline
 from kmr_cli.formats.onnx.describe.flow import Flow, Node, captured
 from kmr_cli.formats.onnx.describe.inline import Frame
 from kmr_cli.formats.onnx.describe.reader import Source
-from kmr_cli.formats.onnx.describe.types import value_type
+from kmr_cli.formats.onnx.describe.types import FOLLOWED, UNKNOWN, followed, value_type
 
 LOOPS = frozenset({"Loop", "Scan", "SequenceMap"})
 BRANCHES = frozenset({"If"})
@@ -48,6 +48,14 @@ class Graph(Flow):
         self.nodes = tuple(
             Node.of(number, message, reads, frames) for number, (message, frames, reads) in enumerate(order)
         )
+        self._follow_types()
+
+    def _follow_types(self) -> None:
+        for node in self.nodes:
+            if node.op in FOLLOWED and not node.domain.startswith("com.") and node.outputs[0] not in self.types:
+                given = self.type(node.message.input[0]) if node.message.input else UNKNOWN
+                attributes = {one.name: one for one in node.message.attribute}
+                self.types[node.outputs[0]] = followed(node.op, given, attributes)
 
     def _makers(self, nodes: Iterable[tuple[Any, tuple[Frame, ...]]]) -> dict[str, int]:
         made: dict[str, int] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,12 +49,28 @@ class ValueType:
         shape: of a tensor; None where even the rank is open.
         dims: names of its symbolic dimensions, by axis.
         dtype: of a tensor.
+        parts: of a sequence or an optional what it holds, of a map its key and its value.
     """
 
     kind: str = "unknown"
     shape: Shape | None = None
     dims: tuple[str | None, ...] = ()
     dtype: str | None = None
+    parts: tuple[ValueType, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """``float32 (batch, 2)``, ``sequence of map of int64 to float32``, as far as it is known."""
+        if self.kind in ("sequence", "optional", "map") and len(self.parts) and self.parts[0] != UNKNOWN:
+            return f"{self.kind} of {' to '.join(one.words for one in self.parts)}"
+        if self.kind != "tensor":
+            return self.kind
+        sizes = [
+            str(size) if size is not None else _shown(dim)
+            for size, dim in zip(self.shape or (), self.dims, strict=False)
+        ]
+        shape = f" ({', '.join(sizes)}{',' if len(sizes) == 1 else ''})" if sizes else ""
+        return f"{self.dtype or 'tensors'}{shape}"
 
     def spec(self, name: str) -> TensorSpec:
         """As a record. Where axis 0 is a formula (``4*batch``), it isn't the number of samples, and sizes are shown."""
@@ -61,7 +78,8 @@ class ValueType:
         if self.shape and self.dims[0] and not self.dims[0].isidentifier():
             sizes = zip(self.shape, self.dims, strict=True)
             symbols = tuple(str(size) if size is not None else _shown(label) for size, label in sizes)
-        return TensorSpec(name, self.shape, self.dtype, symbols=symbols)
+        kind = None if self.kind in ("tensor", "unknown") else self.words
+        return TensorSpec(name, self.shape, self.dtype, symbols=symbols, kind=kind)
 
 
 def _shown(label: str | None) -> str:
@@ -70,6 +88,9 @@ def _shown(label: str | None) -> str:
 
 
 UNKNOWN = ValueType()
+_CHANGED = ("SplitToSequence", "SequenceConstruct", "SequenceEmpty", "SequenceInsert", "SequenceErase", "SequenceAt")
+FOLLOWED = frozenset([*_CHANGED, "ConcatFromSequence", "Identity", "Optional", "OptionalGetElement", "ZipMap"])
+"""Operators of which :func:`followed` knows."""
 
 
 def value_type(message: Any) -> ValueType:
@@ -80,7 +101,34 @@ def value_type(message: Any) -> ValueType:
         return ValueType("sparse")
     for field, kind in (("sequence_type", "sequence"), ("map_type", "map"), ("optional_type", "optional")):
         if message.HasField(field):
-            return ValueType(kind)
+            inside = getattr(message, field)
+            if kind == "map":
+                key = ValueType("tensor", None, (), dtype_name(inside.key_type))
+                return ValueType(kind, parts=(key, value_type(inside.value_type)))
+            return ValueType(kind, parts=(value_type(inside.elem_type),))
+    return UNKNOWN
+
+
+def followed(op: str, taken: ValueType, attributes: Mapping[str, Any]) -> ValueType:
+    """The type of what an operator on sequences, optionals and maps makes of a value, where the file leaves it out."""
+    of_dtype = ValueType("tensor", None, (), taken.dtype) if taken.kind == "tensor" else UNKNOWN
+    if op in ("SplitToSequence", "SequenceConstruct"):
+        return ValueType("sequence", parts=(of_dtype,))
+    if op == "SequenceEmpty":
+        number = attributes["dtype"].i if "dtype" in attributes else 1
+        return ValueType("sequence", parts=(ValueType("tensor", None, (), dtype_name(number)),))
+    if op in ("SequenceInsert", "SequenceErase", "Identity") and taken.kind in ("sequence", "optional"):
+        return taken
+    if op == "Optional":
+        return ValueType("optional", parts=(taken,))
+    if op in ("SequenceAt", "OptionalGetElement") and taken.kind in ("sequence", "optional"):
+        return taken.parts[0]
+    if op == "ConcatFromSequence" and taken.kind == "sequence" and taken.parts[0].kind == "tensor":
+        return ValueType("tensor", None, (), taken.parts[0].dtype)
+    if op == "ZipMap":
+        key = "string" if "classlabels_strings" in attributes else "int64"
+        pair = (ValueType("tensor", None, (), key), ValueType("tensor", None, (), "float32"))
+        return ValueType("sequence", parts=(ValueType("map", parts=pair),))
     return UNKNOWN
 
 

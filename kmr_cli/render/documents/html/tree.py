@@ -14,7 +14,7 @@ from kmr_cli.render.documents.html.page import section
 from kmr_cli.render.documents.html.searched import Chip, searched
 from kmr_cli.render.documents.html.states import GRAVE, HOLDS, ORDER, UNSEEN, State
 from kmr_cli.render.escape import for_terminal
-from kmr_cli.render.tree import Node, roots
+from kmr_cli.render.tree import Node, roots, shapes_of
 
 _SMALL = 60
 """Layers that are all shown from the start."""
@@ -85,8 +85,7 @@ class Layers:
 
     def _node(self, node: Node) -> Markup:
         info, state = node.layer, self.state(node.layer.path)
-        declared = [show_shape(spec.shape, spec.symbols) for spec in info.outputs if spec.shape is not None]
-        shapes = ", ".join(declared) or self.shapes.get(info.path, "")
+        shapes = ", ".join(shapes_of(info.outputs)) or self.shapes.get(info.path, "")
         cells = (
             element("span", for_terminal(node.label), class_="path", title=info.path),
             element("span", info.type, class_="type"),
