@@ -1,4 +1,4 @@
-"""Three of the Keras networks once more in PyTorch, for ``.pt2`` and ONNX: the same layers, names, weights and inputs.
+"""Four of the Keras networks once more in PyTorch, for ``.pt2`` and ONNX: the same layers, names, weights and inputs.
 
 An export of Keras' own model would show one module with nothing in it, since its layers aren't called as PyTorch's are.
 """
@@ -133,8 +133,88 @@ class Transformer(nn.Module):
         return self.softmax(self.head(self.norm3(x).mean(1)))
 
 
-TWINS: dict[str, type[nn.Module]] = {"pair": Pair, "sequence": Sequence, "transformer": Transformer}
+class OneMore(nn.Module):
+    """The person as one item."""
+
+    def forward(self, person: Tensor) -> Tensor:
+        """(B, 5) -> (B, 1, 5)."""
+        return person.unsqueeze(1)
+
+
+class Together(nn.Module):
+    """The person before the places."""
+
+    def forward(self, person: Tensor, places: Tensor) -> Tensor:
+        """(B, 1, 5) and (B, 13, 5) -> (B, 14, 5)."""
+        return torch.cat([person, places], dim=1)
+
+
+class Clusters(nn.Module):
+    """The share of each of 32 regions in each item: ``kmr_cli.layers.SpatialFeatureClustering``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.centroids = nn.Parameter(torch.zeros(32, 5))
+
+    def forward(self, items: Tensor) -> Tensor:
+        """(B, 14, 5) -> (B, 14, 32)."""
+        closeness = 2 * (items @ self.centroids.T) - self.centroids.square().sum(-1)
+        return torch.softmax(closeness / 0.1, dim=-1)
+
+
+class Ranking(nn.Module):
+    """The score of every pair of items: ``kmr_cli.layers.GeospatialScoreRanking``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(16, 32))
+
+    def forward(self, clusters: Tensor) -> Tensor:
+        """(B, 14, 32) -> (B, 14, 14)."""
+        embedding = clusters @ self.weight.T
+        return torch.sigmoid(embedding @ embedding.transpose(1, 2) / 16**0.5)
+
+
+class Preference(nn.Module):
+    """The person's row, without the person."""
+
+    def forward(self, scores: Tensor) -> Tensor:
+        """(B, 14, 14) -> (B, 13)."""
+        return scores[:, 0, 1:]
+
+
+class Top(nn.Module):
+    """The best three: ``kmr_cli.layers.TopKRecommendationSelector``, where the first of equal scores comes first."""
+
+    def forward(self, scores: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, 13) -> indices (B, 3) int32, and scores (B, 3)."""
+        # Without ``stable=True``, which torch.onnx cannot export: on the CPU, and in ONNX, so few are kept in order anyway.
+        order = torch.argsort(scores, dim=-1, descending=True)[:, :3]
+        return order.int(), scores.gather(-1, order)
+
+
+class Recommender(nn.Module):
+    """The three places a person likes best."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one_more, self.together = OneMore(), Together()
+        self.clusters, self.ranking = Clusters(), Ranking()
+        self.preference, self.top = Preference(), Top()
+
+    def forward(self, person: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+        """``person`` (B, 5), ``places`` (B, 13, 5) -> indices and scores (B, 3)."""
+        scores = self.ranking(self.clusters(self.together(self.one_more(person), places)))
+        return self.top(self.preference(scores))
+
+
+TWINS: dict[str, type[nn.Module]] = {
+    "pair": Pair, "recommender": Recommender, "sequence": Sequence, "transformer": Transformer,
+}  # fmt: skip
+OUTPUTS: dict[str, tuple[str, ...]] = {"recommender": ("indices", "scores")}
+"""What they return, by name; ``probabilities`` for all that are not here."""
 _ENDS = {
+    "centroids": "centroids",
     "kernel": "weight",
     "embeddings": "weight",
     "gamma": "weight",

@@ -17,7 +17,7 @@ import tempfile
 import time
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +64,7 @@ with silenced():
     import keras2_networks
     import keras_networks
     import torch_networks
-    from torch_twins import twin_of
+    from torch_twins import OUTPUTS, twin_of
 
 Predict = Callable[[dict[str, np.ndarray]], np.ndarray]
 ENDINGS = (".keras", ".h5", ".pt", ".pt2", ".onnx", ".npz", "_savedmodel", "snapshots")
@@ -181,7 +181,7 @@ def train_windows_torch(folder: Path) -> list[Written]:
 
 
 def train_recommender(folder: Path) -> list[Written]:
-    """The bundled layers and one set of weights in four formats."""
+    """The bundled layers and one set of weights in all formats."""
     split = choices()
     save_batch(folder / "recommender.npz", split.held_out)
     model = fit_recommender(split, epochs=30)
@@ -197,10 +197,11 @@ def train_recommender(folder: Path) -> list[Written]:
         legacy: predict_keras(keras.models.load_model(legacy, compile=False)),
         program: predict_torch(torch.jit.load(str(program))),
     }
-    return [
+    written = [
         Written(path, demand(path, accuracy(predict, split.held_out), 0.95), model.count_params())
         for path, predict in loaded.items()
     ]
+    return [*written, *write_twins(archive, split.held_out, 0.95)]
 
 
 def convert_recommender(model: keras.Model, archive: Path, legacy: Path, program: Path) -> None:
@@ -303,7 +304,9 @@ def write_twins(archive: Path, held_out: Samples, floor: float) -> list[Written]
     model = twin_of(archive.stem, weights)
     return [
         write_exported(archive.with_suffix(".pt2"), model, held_out, floor),
-        write_onnx(archive.with_suffix(".onnx"), model, held_out, floor, output="probabilities"),
+        write_onnx(
+            archive.with_suffix(".onnx"), model, held_out, floor, outputs=OUTPUTS.get(archive.stem, ("probabilities",))
+        ),
     ]
 
 
@@ -320,13 +323,13 @@ def write_exported(path: Path, model: torch.nn.Module, held_out: Samples, floor:
 
 
 def write_onnx(
-    path: Path, model: torch.nn.Module, held_out: Samples, floor: float, *, output: str = "scores"
+    path: Path, model: torch.nn.Module, held_out: Samples, floor: float, *, outputs: Sequence[str] = ("scores",)
 ) -> Written:
     """Export for batches of any size, and measure what was written. Where the source stood is nobody's business."""
     example = blank_batch(held_out, 2)
     free = ({0: torch.export.Dim("batch")},) * len(example)
     torch.onnx.export(
-        model, example, path, input_names=list(held_out.inputs), output_names=[output],
+        model, example, path, input_names=list(held_out.inputs), output_names=list(outputs),
         dynamic_shapes=free, external_data=False, verbose=False,
     )  # fmt: skip
     exported = onnx.load(path)

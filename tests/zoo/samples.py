@@ -29,6 +29,8 @@ DATA = {
     "recommender.keras": "recommender.npz",
     "recommender.h5": "recommender.npz",
     "recommender.pt": "recommender.npz",
+    "recommender.pt2": "recommender.npz",
+    "recommender.onnx": "recommender.npz",
     "recommender_savedmodel": "recommender.npz",
     "sequence.keras": "sequence.npz",
     "sequence.onnx": "sequence.npz",
