@@ -1,4 +1,4 @@
-"""In one process: a forward pass with every layer tapped and discarded, against the bare forward pass.
+"""In one process: a forward pass with every layer (ONNX: every value) tapped and discarded, against the bare one.
 
 Run as ``python forwards.py CASE``, one of :data:`CASES`; prints one JSON object.
 """
@@ -92,8 +92,8 @@ CASES = {
     "torchscript": (models.RESNET18, models.IMAGES_FIRST, _bare_torchscript),
     "pt2-resnet": (models.RESNET18_PT2, models.IMAGES_FIRST, _bare_exported(models.RESNET18_PT2)),
     "pt2-bert": (models.BERT_PT2, models.VECTORS, _bare_exported(models.BERT_PT2)),
-    "onnx-resnet": (models.RESNET18_ONNX, models.IMAGES_FIRST, _bare_onnx(models.RESNET18_ONNX)),
-    "onnx-bert": (models.BERT_ONNX, models.VECTORS, _bare_onnx(models.BERT_ONNX)),
+    "onnx-resnet": (models.OPERATORS[models.RESNET18_ONNX], models.IMAGES_FIRST, _bare_onnx(models.RESNET18_ONNX)),
+    "onnx-bert": (models.OPERATORS[models.BERT_ONNX], models.VECTORS, _bare_onnx(models.BERT_ONNX)),
 }
 
 

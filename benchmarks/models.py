@@ -16,6 +16,8 @@ RESNET18_PT2 = CACHE / "resnet18.pt2"
 RESNET18_ONNX = CACHE / "resnet18.onnx"
 BERT_PT2 = CACHE / "bert.pt2"
 BERT_ONNX = CACHE / "bert.onnx"
+OPERATORS = {path: path.with_name(f"{path.stem}_operators.onnx") for path in (RESNET18_ONNX, BERT_ONNX)}
+"""The same without the names that exporters give: every operator is a layer then, and every value can be tapped."""
 VECTORS = CACHE / "vectors.npy"
 IMAGES = CACHE / "images.npy"
 IMAGES_FIRST = CACHE / "images_channels_first.npy"
@@ -108,6 +110,11 @@ def build_all() -> None:
         from torch_models import save_all
 
         save_all(*of_torch)
+    for path, plain in OPERATORS.items():
+        if not plain.exists():
+            from torch_models import without_names
+
+            without_names(path, plain)
     if not all(path.exists() and path.with_suffix(".npy").exists() for path in MIDDLE.values()):
         from middle_models import save_all as save_middle
 

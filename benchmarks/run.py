@@ -183,7 +183,7 @@ def _with_memory(
 
 
 def _forwards() -> Iterator[Case]:
-    """All layers tapped and discarded, in one process."""
+    """All layers or values tapped and discarded, in one process."""
     bare = {
         "keras": ("ResNet50 `.keras`", "`model(x, training=False)`"),
         "savedmodel": ("MobileNetV2 SavedModel", "the loaded signature"),
@@ -200,7 +200,8 @@ def _forwards() -> Iterator[Case]:
             found = _script("forwards.py", name)
             return Ratio(**found["ratio"]), f"{found['layers']} layers, {found['values']} values"
 
-        what = f"forward with every layer tapped and discarded, {model}"
+        tapped = "value" if name.startswith("onnx") else "layer"
+        what = f"forward with every {tapped} tapped and discarded, {model}"
         yield Case(what, against, targets.get(name.partition("-")[0], 1.10), measure)
 
 

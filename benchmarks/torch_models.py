@@ -95,3 +95,22 @@ def _save(module: nn.Module, example: torch.Tensor, program: Path, onnx: Path) -
             module, (example,), str(onnx), dynamo=False, input_names=["input"], opset_version=20,
             dynamic_axes={"input": {axis: f"size{axis}" for axis in axes}},
         )  # fmt: skip
+
+
+def without_names(path: Path, to: Path) -> None:
+    """A copy of an ONNX file whose nodes have no names, and whose values are numbered."""
+    import onnx
+
+    made = onnx.load(path)
+    kept = {one.name for one in (*made.graph.input, *made.graph.output)}
+    named = [one.name for one in made.graph.initializer]
+    named += [name for node in made.graph.node for name in node.output if name]
+    numbered = {name: f"v{number}" for number, name in enumerate(named) if name not in kept}
+    for node in made.graph.node:
+        node.name = ""
+        del node.metadata_props[:]
+        node.input[:] = [numbered.get(name, name) for name in node.input]
+        node.output[:] = [numbered.get(name, name) for name in node.output]
+    for one in (*made.graph.initializer, *made.graph.value_info):
+        one.name = numbered.get(one.name, one.name)
+    onnx.save(made, to)

@@ -188,7 +188,7 @@ class Top(nn.Module):
 
     def forward(self, scores: Tensor) -> tuple[Tensor, Tensor]:
         """(B, 13) -> indices (B, 3) int32, and scores (B, 3)."""
-        # Without ``stable=True``, which torch.onnx cannot export: on the CPU, and in ONNX, so few are kept in order anyway.
+        # Without ``stable=True``, which torch.onnx cannot export: so few are kept in order on the CPU anyway.
         order = torch.argsort(scores, dim=-1, descending=True)[:, :3]
         return order.int(), scores.gather(-1, order)
 
