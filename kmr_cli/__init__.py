@@ -55,6 +55,7 @@ if TYPE_CHECKING:
         OutputVerdict,
         ProbedOperator,
         Record,
+        RecordedPath,
         Report,
         ScanReport,
         Shapes,
@@ -94,6 +95,7 @@ __all__ = [
     "ProbedOperator",
     "ProofError",
     "Record",
+    "RecordedPath",
     "Report",
     "ScanReport",
     "Shapes",
@@ -131,8 +133,8 @@ _MODULES = {
     ),
     "kmr_cli.records": (
         "BatchIndex", "Comparison", "Finding", "LayerInfo", "ModelInfo", "OutputClaim", "OutputVerdict",
-        "ProbedOperator", "Record", "Report", "ScanReport", "Shapes", "Snapshot", "StructuralProof", "TensorSpec",
-        "Trace", "TracedValue",
+        "ProbedOperator", "Record", "RecordedPath", "Report", "ScanReport", "Shapes", "Snapshot", "StructuralProof",
+        "TensorSpec", "Trace", "TracedValue",
     ),
     "kmr_cli.render.files.snapshots": ("write_snapshot",),
 }  # fmt: skip

@@ -29,8 +29,8 @@ TITLES = {
     "What you can ask for": ("Data", "InputFiles", "InputFunction", "Index", "Shapes", "GivenShapes", "Policy",
                               "Tolerance", "Tolerances"),
     "What comes back": ("Record", "BatchIndex", "Report", "Finding", "OutputVerdict", "StructuralProof",
-                        "OutputClaim", "ProbedOperator", "Snapshot", "Comparison", "ScanReport", "Trace",
-                        "TracedValue"),
+                        "OutputClaim", "ProbedOperator", "RecordedPath", "Snapshot", "Comparison", "ScanReport",
+                        "Trace", "TracedValue"),
     "Errors": (
         "KmrError", "ModelFileError", "LayerError", "BatchError", "CertificateError", "MissingFrameworkError",
         "UnsafeModelError", "ModelLoadError", "ModelRunError", "LimitError", "OutputError", "ProofError",

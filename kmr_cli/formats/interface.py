@@ -328,6 +328,24 @@ class ExportableSession(Session, Protocol):
         """
 
 
+RECORDED_SIZES = (5, 7, 11)
+"""Batch sizes of recorded passes: an even growth between two of them is held against the third."""
+
+
+@runtime_checkable
+class RecordingSession(Session, Protocol):
+    """A session that can write down the operators that run, whatever decides that these run and no others."""
+
+    def record(self, batch: Batch) -> Graph:
+        """The path of batches of :data:`RECORDED_SIZES`, with other samples each, as a graph.
+
+        What it proves holds for that path at those sizes: another may run elsewhere.
+
+        Raises:
+            ModelLoadError: not the same runs on all of them, or what runs depends on what the samples hold.
+        """
+
+
 def training_mode(session: Session) -> TrainingMode | None:
     """How a session trains, None where it infers."""
     return session.training if isinstance(session, TrainingSession) else None

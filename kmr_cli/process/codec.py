@@ -27,8 +27,9 @@ _CLASSES = {
     **dict.fromkeys(
         (
             "BatchIndex", "DataSource", "Dependence", "FileDigest", "Finding", "Grounds", "LayerInfo", "ModelInfo",
-            "OutputClaim", "OutputVerdict", "ProbedOperator", "Record", "Report", "SampleSketch", "ScanReport",
-            "SkippedRule", "StructuralProof", "TapSketch", "TapVerdict", "TensorSpec", "Trace", "TracedValue",
+            "OutputClaim", "OutputVerdict", "ProbedOperator", "Record", "RecordedPath", "Report", "SampleSketch",
+            "ScanReport", "SkippedRule", "StructuralProof", "TapSketch", "TapVerdict", "TensorSpec", "Trace",
+            "TracedValue",
         ),
         "kmr_cli.records",
     ),

@@ -11,8 +11,10 @@ from kmr_cli.check.training import IN_TRAINING
 from kmr_cli.errors import KmrError
 from kmr_cli.formats import all_formats, detect
 from kmr_cli.formats.interface import (
+    RECORDED_SIZES,
     ExportableSession,
     OpenOptions,
+    RecordingSession,
     Session,
     TracedSession,
     optional,
@@ -22,7 +24,7 @@ from kmr_cli.process.sessions import OPEN, LiveSessions, Sessions, Tell
 from kmr_cli.proof import verdict
 from kmr_cli.proof.graph import Graph
 from kmr_cli.proof.verdict import Proof
-from kmr_cli.records import StructuralProof
+from kmr_cli.records import RecordedPath, StructuralProof
 
 
 def prove(
@@ -126,6 +128,19 @@ def proof_of_class(session: Session, batch: Mapping[str, np.ndarray], tell: Tell
     if training_mode(session) is not None:
         return None, IN_TRAINING
     return _proven(lambda: _graph_of_open(session, batch, tell))
+
+
+def recorded_path(session: Session, batch: Mapping[str, np.ndarray], tell: Tell) -> RecordedPath | None:
+    """What the operators that run in a few passes say of a model whose graph nobody knows; None where none can."""
+    if not isinstance(session, RecordingSession) or training_mode(session) is not None:
+        return None
+    tell("progress", "recording the operators of a few passes")
+    try:
+        found = verdict.prove(session.record(batch))
+    except KmrError:
+        return None
+    claims = tuple(claim.record for claim in found.claims)
+    return RecordedPath(claims, RECORDED_SIZES, tuple(sorted(found.unknown)), len(found.owners.graph.operators))
 
 
 def _proven(graph: Callable[[], tuple[Graph | None, str]]) -> tuple[Proof | None, str]:

@@ -18,7 +18,7 @@ from kmr_cli.evidence.sample import take_samples
 from kmr_cli.evidence.trace import trace as take_trace
 from kmr_cli.formats.interface import OpenOptions, Taps
 from kmr_cli.formats.layer_class import open_class
-from kmr_cli.process.prove import proof_beside_passes, proof_of_class
+from kmr_cli.process.prove import proof_beside_passes, proof_of_class, recorded_path
 from kmr_cli.process.sessions import OPEN, Sessions, Tell
 from kmr_cli.records import ModelInfo, Record, Report, TensorSpec, Trace
 from kmr_cli.snapshot.take import Taken, take
@@ -45,8 +45,9 @@ def check_batch_axis(
     """
     sessions.admit(path, options, report)
     proof, unproven = proof_beside_passes(path, options, sessions, report, batch=batch) if prove else (None, NO_PROOF)
-    return training_check.check_session(
-        sessions.get(path, options, report),
+    session = sessions.get(path, options, report)
+    found = training_check.check_session(
+        session,
         info,
         batch,
         policy=policy,
@@ -57,6 +58,9 @@ def check_batch_axis(
         proof=proof,
         unproven=unproven,
     )
+    if prove and proof is None and found.verdict == "pass":
+        found = replace(found, recorded=recorded_path(session, batch, report))
+    return found
 
 
 def check_layer_class(

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
         Tap,
         TensorSpec,
     )
-    from kmr_cli.records.proof import OutputClaim, ProbedOperator, ProbeOutcome, StructuralProof
+    from kmr_cli.records.proof import OutputClaim, ProbedOperator, ProbeOutcome, RecordedPath, StructuralProof
     from kmr_cli.records.scan import Hazard, HazardKind, ScanReport
     from kmr_cli.records.snapshot import InputSketch, SampleSketch, Snapshot, TapSketch
     from kmr_cli.records.trace import Condition, Trace, TracedValue
@@ -73,6 +73,7 @@ __all__ = [
     "ProbeOutcome",
     "ProbedOperator",
     "Record",
+    "RecordedPath",
     "Report",
     "SampleShape",
     "SampleSketch",
@@ -104,7 +105,7 @@ _MODULES = {
         "Batch", "BatchIndex", "BatchIndexKind", "LayerInfo", "ModelInfo", "Presumable", "Record", "SampleShape",
         "Shape", "Shapes", "Tap", "TensorSpec",
     ),
-    "kmr_cli.records.proof": ("OutputClaim", "ProbeOutcome", "ProbedOperator", "StructuralProof"),
+    "kmr_cli.records.proof": ("OutputClaim", "ProbeOutcome", "ProbedOperator", "RecordedPath", "StructuralProof"),
     "kmr_cli.records.scan": ("Hazard", "HazardKind", "ScanReport"),
     "kmr_cli.records.snapshot": ("InputSketch", "SampleSketch", "Snapshot", "TapSketch"),
     "kmr_cli.records.trace": ("Condition", "Trace", "TracedValue"),

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 from kmr_cli.records.deprecated import deprecated
 from kmr_cli.records.grounds import Grounds
 from kmr_cli.records.model import BatchIndex, Tap
-from kmr_cli.records.proof import OutputClaim, StructuralProof
+from kmr_cli.records.proof import OutputClaim, RecordedPath, StructuralProof
 from kmr_cli.records.shown import Shown
 
 Verdict: TypeAlias = Literal["pass", "fail", "inconclusive"]
@@ -148,6 +148,7 @@ class Report(Shown):
         proof: what the graph says of the model; None where it was not asked, or the format provides none.
         outputs: what the verdict rests on at every output.
         claims_held: how many claims about values, inside of the model too, were checked against the passes.
+        recorded: beside a pass of a model without a graph, what the operators say that ran in a few recorded passes.
     """
 
     verdict: Verdict
@@ -168,6 +169,7 @@ class Report(Shown):
     proof: StructuralProof | None = None
     outputs: tuple[OutputVerdict, ...] = ()
     claims_held: int = 0
+    recorded: RecordedPath | None = None
 
     unproven = deprecated("unproven", "inconclusive")
 

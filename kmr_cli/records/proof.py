@@ -154,3 +154,34 @@ class StructuralProof:
         if self.proven:
             return f"proven: samples never mix, {self.inputs}, {self.sizes}"
         return "\n".join([f"not proven, {self.sizes}:", *map(str, self.outputs)])
+
+
+@dataclass(frozen=True)
+class RecordedPath:
+    """What the operators say that ran in a few recorded passes, of a model whose graph nobody knows.
+
+    A remark beside a pass. A condition on the number of samples, or on what they hold, may lead elsewhere.
+
+    Attributes:
+        outputs: one claim each.
+        sizes: batch sizes that were recorded.
+        undecided: operators, or uses of them, that no rule covers, each once.
+        operators: how many ran.
+    """
+
+    outputs: tuple[OutputClaim, ...]
+    sizes: tuple[int, ...]
+    undecided: tuple[str, ...] = ()
+    operators: int = 0
+
+    @property
+    def separate(self) -> bool:
+        """Whether no sample can reach another's part of any output on this path."""
+        return bool(self.outputs) and all(claim.separate for claim in self.outputs)
+
+    def __str__(self) -> str:
+        ran = f"{self.operators} operators that ran on batches of {', '.join(map(str, self.sizes))}"
+        if self.separate:
+            return f"proven on the recorded path ({ran}), which no other path is covered by"
+        first = next(claim for claim in self.outputs if not claim.separate) if self.outputs else "it has no outputs"
+        return f"not proven on the recorded path ({ran}): {first}"

@@ -40,6 +40,7 @@ def proof_lines(report: Report) -> Iterator[str]:
     """What the graph says, a line for every output that it does not prove; nothing where it was not asked."""
     proof = report.proof
     if proof is None:
+        yield from [] if report.recorded is None else [shown(str(report.recorded))]
         return
     proven = sum(claim.separate for claim in proof.outputs)
     said = "every output" if proven == len(proof.outputs) else f"{proven} of {len(proof.outputs)} outputs"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -20,6 +20,8 @@ from kmr_cli.records import (
     Finding,
     Grounds,
     ModelInfo,
+    OutputClaim,
+    RecordedPath,
     Report,
     ScanReport,
     StructuralProof,
@@ -227,6 +229,7 @@ def _check(report: Report) -> dict[str, Any]:
         "forward_passes": report.forward_passes,
         "batch_sizes": list(report.batch_sizes),
         "proof": None if report.proof is None else proof(report.proof, report.claims_held),
+        "recorded": None if report.recorded is None else _recorded(report.recorded),
         "outputs": [
             {
                 "output": output.port,
@@ -282,18 +285,33 @@ def proof(found: StructuralProof, held: int) -> dict[str, Any]:
             for one in found.probed
         ],
         "claims_held": held,
-        "outputs": [
-            {
-                "name": text(claim.output),
-                "claim": claim.answer,
-                "reason": text(claim.reason),
-                "operator": text(claim.operator),
-                "kind": text(claim.kind),
-                "layer": text(claim.layer),
-            }
-            for claim in found.outputs
-        ],
+        "outputs": _claims(found.outputs),
     }
+
+
+def _recorded(path: RecordedPath) -> dict[str, Any]:
+    """What the operators say that ran in a few recorded passes."""
+    return {
+        "separate": path.separate,
+        "batch_sizes": list(path.sizes),
+        "operators": path.operators,
+        "undecided": texts(path.undecided),
+        "outputs": _claims(path.outputs),
+    }
+
+
+def _claims(claims: Iterable[OutputClaim]) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": text(claim.output),
+            "claim": claim.answer,
+            "reason": text(claim.reason),
+            "operator": text(claim.operator),
+            "kind": text(claim.kind),
+            "layer": text(claim.layer),
+        }
+        for claim in claims
+    ]
 
 
 def _comparison(result: Comparison) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from kmr_cli.formats.common.dynamic_quantization import one_scale
 from kmr_cli.formats.common.frameworks import first_line
 from kmr_cli.formats.common.plain_values import members_of, plain_values
 from kmr_cli.formats.common.torch_arrays import to_arrays, to_tensor
+from kmr_cli.formats.common.torch_recorded import recorded
 from kmr_cli.formats.exported.run.live_state import LiveState
 from kmr_cli.formats.interface import Sink, State, Taps
 from kmr_cli.proof.graph import Graph
@@ -122,6 +123,17 @@ class LiveSession:
         if self._module is None:
             raise ValueError("the session is closed")
         return graph_of(self._module, {name: _tensor(name, array) for name, array in batch.items()}, self._name)
+
+    def record(self, batch: Batch) -> Graph:
+        """See :class:`kmr_cli.formats.interface.RecordingSession`."""
+        if self._module is None:
+            raise ValueError("the session is closed")
+        tensors, before = {name: _tensor(name, array) for name, array in batch.items()}, self.state()
+        try:
+            with _without_fused_kernels():
+                return recorded(lambda given: _named(self._module(**given)), tensors, self._name)
+        finally:
+            before.restore()
 
     def close(self) -> None:
         """Free the copy."""

@@ -227,6 +227,27 @@ class KerasSession(PutsOtherPadding):
         finally:
             before.restore()
 
+    def record(self, batch: Batch) -> Graph:
+        """See :class:`kmr_cli.formats.interface.RecordingSession`: ``model(x)`` on Keras' torch backend."""
+        from kmr_cli.formats.common.torch_arrays import to_tensor
+        from kmr_cli.formats.common.torch_recorded import recorded
+
+        name = Path(self._info.path).name
+        if not isinstance(self._framework, Keras3) or backend_name() != "torch" or self.training is not None:
+            raise ModelLoadError(f"{name}: only on torch, in inference, is the path of a pass recorded")
+        whole = self._build_whole()
+
+        def model(values: dict[str, Any]) -> list[tuple[str, Any]]:
+            with quiet_keras(), self._framework.statistics_as_before(whole.model):
+                leaves = named_leaves(self._forward(whole, values), self._framework.flatten, self._info.outputs)
+            return [(name, value) for name, value, _ in leaves]
+
+        before = self.state()
+        try:
+            return recorded(model, {key: to_tensor(array) for key, array in batch.items()}, name)
+        finally:
+            before.restore()
+
     def close(self) -> None:
         """Free the model."""
         self._whole = self._cut = None

@@ -60,6 +60,9 @@ _COMPARE = frozenset(f"aten::{name}" for name in ("eq", "ne", "lt", "le", "gt", 
 _DIFFERENTIATE = frozenset({"aten::grad", "aten::backward"})
 """Operators that need what was recorded of the operations before them."""
 
+_UNSEEN = frozenset({"prim::tolist", "prim::data"})
+"""What takes numbers, or memory, out of a tensor without an operator of the dispatcher."""
+
 _listener: Listener | None = None
 _library: Any = None  # torch drops the operators with the object that defined them
 
@@ -106,6 +109,7 @@ class Loaded:
     Attributes:
         module: in eval mode, on the CPU.
         takes_gradients: its code differentiates (forces from an energy), so that a pass must record operations.
+        reads_unseen: its code takes numbers or memory out of tensors in a way that torch's dispatcher does not see.
     """
 
     def __init__(self, source: str | bytes) -> None:
@@ -116,8 +120,9 @@ class Loaded:
         read = torch._C.import_ir_module if isinstance(source, str) else torch._C.import_ir_module_from_buffer
         handle = read(self._unit, source, torch.device("cpu"), {}, False)
         self.module: Any = wrap_cpp_module(handle).eval()
-        kinds = (node.kind() for function in self._unit.get_functions() for node in _nodes(function.graph))
-        self.takes_gradients = any(kind in _DIFFERENTIATE for kind in kinds)
+        kinds = {node.kind() for function in self._unit.get_functions() for node in _nodes(function.graph)}
+        self.takes_gradients = bool(kinds & _DIFFERENTIATE)
+        self.reads_unseen = bool(kinds & _UNSEEN)
 
     @property
     def handle(self) -> Any:

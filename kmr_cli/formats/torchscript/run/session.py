@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from kmr_cli.errors import BatchError, LayerError
+from kmr_cli.errors import BatchError, LayerError, ModelLoadError
 from kmr_cli.formats.common.comparands import listed
 from kmr_cli.formats.common.plain_values import plain_values
 from kmr_cli.formats.common.torch_arrays import to_arrays, to_tensor
+from kmr_cli.formats.common.torch_recorded import recorded
 from kmr_cli.formats.interface import Sink, State, Taps, TrainingMode, ignored
 from kmr_cli.formats.torchscript.describe.description import Description
 from kmr_cli.formats.torchscript.describe.signature import build
@@ -135,6 +136,30 @@ class TorchScriptSession:
             try:
                 tensors = {name: _tensor(name, array) for name, array in batch.items()}
                 return graph_of(self._loaded, self._described, tensors, self._same_for_all())
+            finally:
+                instrument.listen(before)
+                state.restore()
+
+    def record(self, batch: Batch) -> Graph:
+        """See :class:`kmr_cli.formats.interface.RecordingSession`."""
+        import torch
+
+        loaded = self._loaded
+        if loaded is None:
+            raise ValueError("the session is closed")
+        method, state, same = getattr(loaded.module, self._described.method), self.state(), self._same_for_all()
+
+        def run(given: dict[str, Any]) -> list[tuple[str, Any]]:
+            arguments, keywords = build(self._described.arguments, given | same)
+            return list(name_tensors(method(*arguments, **keywords)))
+
+        with _ONE_PASS:
+            before = instrument.listen(None)
+            try:
+                if loaded.reads_unseen or loaded.takes_gradients:
+                    raise ModelLoadError(f"{self._info.path}: its code takes numbers out of tensors, unseen")
+                with torch.jit.optimized_execution(False):
+                    return recorded(run, {name: _tensor(name, array) for name, array in batch.items()}, self._info.path)
             finally:
                 instrument.listen(before)
                 state.restore()
