@@ -198,11 +198,11 @@ def _recorded_once(run: Run, tensors: Mapping[str, Any], size: int, shift: int) 
 
     found = _Pass()
 
-    class Operators(TorchDispatchMode):
+    class Operators(TorchDispatchMode):  # type: ignore[misc]
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             return found.ran(func, args, kwargs or {})
 
-    class Reads(TorchFunctionMode):
+    class Reads(TorchFunctionMode):  # type: ignore[misc]
         def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             reads = getattr(func, "__name__", "") in _READS and args and isinstance(args[0], torch.Tensor)
             if reads and not found.busy:
