@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING, Any
 from kmr_cli.version import __version__
 
 if TYPE_CHECKING:
+    from kmr_cli.api.checking import check_batch_axis
     from kmr_cli.api.compare import compare_models, compare_with_snapshot
-    from kmr_cli.api.model import Model, check_batch_axis, open_model
+    from kmr_cli.api.model import Model, open_model
     from kmr_cli.api.scanning import scan_model
     from kmr_cli.batch.request import Data, GivenShapes
     from kmr_cli.config.policy import Policy
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
     from kmr_cli.records import (
         BatchIndex,
         Comparison,
+        Dump,
+        DumpedValue,
         Finding,
         LayerInfo,
         ModelInfo,
@@ -73,6 +76,8 @@ __all__ = [
     "CertificateError",
     "Comparison",
     "Data",
+    "Dump",
+    "DumpedValue",
     "Finding",
     "GivenShapes",
     "Index",
@@ -118,8 +123,9 @@ __all__ = [
 ]
 
 _MODULES = {
+    "kmr_cli.api.checking": ("check_batch_axis",),
     "kmr_cli.api.compare": ("compare_models", "compare_with_snapshot"),
-    "kmr_cli.api.model": ("Model", "check_batch_axis", "open_model"),
+    "kmr_cli.api.model": ("Model", "open_model"),
     "kmr_cli.api.scanning": ("scan_model",),
     "kmr_cli.batch.request": ("Data", "GivenShapes"),
     "kmr_cli.config.policy": ("Policy",),
@@ -132,9 +138,9 @@ _MODULES = {
         "UnsafeModelError",
     ),
     "kmr_cli.records": (
-        "BatchIndex", "Comparison", "Finding", "LayerInfo", "ModelInfo", "OutputClaim", "OutputVerdict",
-        "ProbedOperator", "Record", "RecordedPath", "Report", "ScanReport", "Shapes", "Snapshot", "StructuralProof",
-        "TensorSpec", "Trace", "TracedValue",
+        "BatchIndex", "Comparison", "Dump", "DumpedValue", "Finding", "LayerInfo", "ModelInfo", "OutputClaim",
+        "OutputVerdict", "ProbedOperator", "Record", "RecordedPath", "Report", "ScanReport", "Shapes", "Snapshot",
+        "StructuralProof", "TensorSpec", "Trace", "TracedValue",
     ),
     "kmr_cli.render.files.snapshots": ("write_snapshot",),
 }  # fmt: skip

@@ -30,7 +30,7 @@ TITLES = {
                               "Tolerance", "Tolerances"),
     "What comes back": ("Record", "BatchIndex", "Report", "Finding", "OutputVerdict", "StructuralProof",
                         "OutputClaim", "ProbedOperator", "RecordedPath", "Snapshot", "Comparison", "ScanReport",
-                        "Trace", "TracedValue"),
+                        "Trace", "TracedValue", "Dump", "DumpedValue"),
     "Errors": (
         "KmrError", "ModelFileError", "LayerError", "BatchError", "CertificateError", "MissingFrameworkError",
         "UnsafeModelError", "ModelLoadError", "ModelRunError", "LimitError", "OutputError", "ProofError",

@@ -127,6 +127,16 @@ def _given(opened: Opened, asked: BatchRequest) -> list[GivenInput]:
         return from_function(asked.function)
     if not asked.files:
         return from_arrays(asked.data)
+    try_in_child(opened, asked)
+    return read_files(asked.files, asked.reading, channels_first=channels_first(opened.info.format))
+
+
+def try_in_child(opened: Opened, asked: BatchRequest) -> None:
+    """Have files whose library may neither return nor survive read in a process that can be ended.
+
+    Raises:
+        BatchError, LimitError: one of them cannot be read.
+    """
     for path, files in try_apart(asked.files).items():
         try:
             opened.run_apart("try_data", {"path": str(path), "files": files, "rows": asked.reading.rows})
@@ -137,7 +147,6 @@ def _given(opened: Opened, asked: BatchRequest) -> list[GivenInput]:
             raise BatchError(
                 f"{path}: damaged: the library that reads it crashed", "copy the file, or write it, again"
             ) from exc
-    return read_files(asked.files, asked.reading, channels_first=channels_first(opened.info.format))
 
 
 def _split(batch: Arrays, size: int) -> tuple[Arrays, Arrays]:

@@ -21,6 +21,7 @@ from kmr_cli.api.versions import versions_of
 from kmr_cli.batch.files.images import images_in
 from kmr_cli.batch.files.source import parse
 from kmr_cli.batch.request import BatchRequest
+from kmr_cli.errors import BatchError
 from kmr_cli.formats.files import inside
 from kmr_cli.records import Comparison, DataSource, FileDigest, Report
 
@@ -108,7 +109,7 @@ class Groundwork(Generic[Judged]):
         baseline: Opened | Path | None = None,
     ) -> None:
         self._asked, self._fed = asked, [arrays for arrays in fed if arrays is not None]
-        files: dict[str, _Files] = {"model": files_of(model), "data": {} if asked is None else _data_files(asked)}
+        files: dict[str, _Files] = {"model": files_of(model), "data": {} if asked is None else data_files(asked)}
         if isinstance(baseline, Path):
             files["baseline"] = {baseline.name: baseline}
         elif baseline is not None:
@@ -154,7 +155,7 @@ class Groundwork(Generic[Judged]):
         self._digests.__exit__(kind, exc, at)
 
 
-def _data_files(asked: BatchRequest) -> _Files:
+def data_files(asked: BatchRequest) -> _Files:
     """The files of a batch as they were given; those of which only rows are read aren't read for a digest either."""
     found: dict[str, Path | Sequence[Path] | None] = {}
     for argument in asked.files:
@@ -180,6 +181,21 @@ def digest_of(batches: Sequence[Arrays]) -> str:
             else:
                 digest.update(np.ascontiguousarray(array).data.cast("B") if array.size else b"")
     return digest.hexdigest()
+
+
+def combined(digests: Sequence[FileDigest]) -> str:
+    """One digest for all these files: that of the one, else of the lines that ``sha256sum`` prints of them.
+
+    Raises:
+        BatchError: one of them cannot be read.
+    """
+    missing = next((one for one in digests if one.sha256 is None), None)
+    if missing is not None:
+        raise BatchError(f"{missing.name}: cannot be read as a whole, which its digest takes")
+    if len(digests) == 1:
+        return str(digests[0].sha256)
+    lines = "".join(f"{one.sha256}  {one.name}\n" for one in digests)
+    return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def files_of(model: Opened) -> dict[str, Path]:

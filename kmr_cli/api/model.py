@@ -9,6 +9,7 @@ from typing import Any
 
 from kmr_cli.api.batches import make_batch, refuse_sizes, take_batch
 from kmr_cli.api.custom import custom_of
+from kmr_cli.api.dumps import Asked, dump_of
 from kmr_cli.api.grounds import Groundwork
 from kmr_cli.api.opened import Opened, open_file, open_live
 from kmr_cli.api.snapshots import snapshot_of
@@ -29,10 +30,11 @@ from kmr_cli.config.limits import NONE, Limits, limits_of
 from kmr_cli.config.masks import masks_of
 from kmr_cli.config.policy import Policy
 from kmr_cli.config.samples import Index, resolve_index
+from kmr_cli.dumps.place import Place
 from kmr_cli.errors import BatchError, LayerError
 from kmr_cli.formats.facts import proven_with_data
 from kmr_cli.formats.interface import OpenOptions
-from kmr_cli.records import LayerInfo, ModelInfo, Record, Report, Snapshot, StructuralProof, TensorSpec, Trace
+from kmr_cli.records import Dump, LayerInfo, ModelInfo, Record, Report, Snapshot, StructuralProof, TensorSpec, Trace
 
 _SIDES = {"in": ("in",), "out": ("out",), "both": ("in", "out")}
 
@@ -96,85 +98,6 @@ def open_model(
         trust=trust,
     )  # fmt: skip
     return Model(model, options, in_process=in_process, limits=limits_of(timeout, memory, sandbox))
-
-
-def check_batch_axis(
-    model: str | Path | Any,
-    batch: Data = None,
-    *,
-    policy: Policy | None = None,
-    size: int | None = None,
-    batch_sizes: Sequence[int] = (),
-    shapes: GivenShapes = None,
-    seed: int = 0,
-    training: bool = False,
-    proof: bool = True,
-    imports: Sequence[str] = (),
-    signature: str | None = None,
-    tags: Sequence[str] | None = None,
-    method: str | None = None,
-    constants: Mapping[str, Any] | None = None,
-    custom_objects: Mapping[str, Any] | None = None,
-    trust: bool = False,
-    timeout: float | None = None,
-    memory: int | str | None = None,
-    sandbox: str = "offered",
-) -> Report:
-    """Whether the samples of a batch are independent at every layer of a model: all in one call.
-
-    Args:
-        model: a model file as for :func:`open_model`, a live model, which is run in this process, or a model that is
-            open already; then imports, signature, tags, method and constants were given when it was opened.
-        batch: as for :meth:`Model.check_batch_axis`, and so are policy, size, batch_sizes, shapes, seed and training.
-        policy: which rules, and what is by design.
-        size: batch size.
-        batch_sizes: other batch sizes to try.
-        shapes: shape of one sample by input name.
-        seed: of synthetic and replacement data.
-        training: check training mode.
-        proof: ask the graph of the model too, where its format hands it out.
-        imports: as for :func:`open_model`, and so are signature, tags, method and constants.
-        signature: SavedModel: the signature to run.
-        tags: SavedModel: the tag set of the meta graph.
-        method: TorchScript: the exported method to run.
-        constants: arguments that are the same for the whole batch.
-        custom_objects: Keras: classes and functions by name, as for :func:`open_model`.
-        trust: load the file whatever a scan finds in it.
-        timeout: seconds that it may take, as for :func:`open_model`, and so are memory and sandbox.
-        memory: what its process may hold.
-        sandbox: keep the model from files and the network: ``"offered"``, ``"required"`` or ``"off"``.
-
-    Raises:
-        ModelFileError, UnsafeModelError, LimitError, BatchError, MissingFrameworkError, ModelLoadError, ModelRunError.
-
-    >>> from kmr_cli import check_batch_axis
-    >>> check_batch_axis("sample_models/digits.keras", "sample_models/digits.npz").verdict
-    'pass'
-    """
-    if isinstance(model, Model):
-        return model.check_batch_axis(
-            batch, policy=policy, size=size, batch_sizes=batch_sizes, shapes=shapes, seed=seed, training=training,
-            proof=proof,
-        )  # fmt: skip
-    live = not isinstance(model, (str, Path))
-    with open_model(
-        model,
-        imports=imports,
-        signature=signature,
-        tags=tags,
-        method=method,
-        constants=constants,
-        custom_objects=custom_objects,
-        in_process=live,
-        trust=trust,
-        timeout=timeout,
-        memory=memory,
-        sandbox=sandbox,
-    ) as opened_model:
-        return opened_model.check_batch_axis(
-            batch, policy=policy, size=size, batch_sizes=batch_sizes, shapes=shapes, seed=seed, training=training,
-            proof=proof,
-        )  # fmt: skip
 
 
 class Model:
@@ -358,6 +281,52 @@ class Model:
         ((), True)
         """
         return trace_of(self._opened, layer_patterns(layer), request(batch, size, shapes, seed))
+
+    def dump(
+        self,
+        layer: str | Sequence[str],
+        batch: Data,
+        out: str | Path,
+        *,
+        size: int | None = None,
+        side: str = "out",
+        call: int | None = None,
+        verify: bool = True,
+        jobs: int = 1,
+        scheduler: str | None = None,
+        overwrite: bool = False,
+        seed: int = 0,
+    ) -> Dump:
+        """Run a whole data set, batch after batch, and write what layers hold for every sample into a file.
+
+        One value of one batch is in memory at a time. A run that was killed is gone on with when the same is asked for
+        again: batches that are done are not run. See :mod:`kmr_cli.dumps` for what is in the file.
+
+        Args:
+            layer: path, unique suffix or glob; or several. What a glob matches and whose rows are no sample's is left
+                out; what is named is refused then.
+            batch: the samples: files as for :meth:`sample`, which are read a batch at a time, or arrays.
+            out: where to, a ``.zarr`` or an ``.h5``.
+            size: samples that are run together; None for 32, or what the model takes. The last batch is filled up with
+                copies of its last sample, whose rows are not written.
+            side: ``in``, ``out`` or ``both``.
+            call: only this call of each layer, counted from 0; None for every call.
+            verify: write only what is proven to be the sample's, by the graph for every batch, or else by passes with
+                the first batch; else trust the shape.
+            jobs: processes that run the model at a time.
+            scheduler: address of a Dask scheduler whose workers run it, ``"tcp://host:8786"``; they see the same files.
+            overwrite: begin again where a dump stands at that place.
+            seed: of replacement data.
+
+        Raises:
+            LayerError: a layer that the model does not have, or rows of a named one that are no sample's.
+            OutputError: something else stands at that place, or the system refuses to write.
+            BatchError, MissingFrameworkError, ModelLoadError, ModelRunError.
+        """
+        if side not in _SIDES:
+            raise LayerError(f"the side must be in, out or both, not {side!r}")
+        asked = Asked(layer_patterns(layer), _SIDES[side], call, verify, jobs, scheduler)
+        return dump_of(self._opened, asked, request(batch, size, None, seed), Place(out, overwrite=overwrite))
 
     def check_batch_axis(
         self,

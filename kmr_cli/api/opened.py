@@ -30,12 +30,20 @@ class Opened:
         info: what the file declares.
         report: told of progress and notices.
         file: where its file or folder is; None for a live model.
+        limits: of its process.
     """
 
     def __init__(
-        self, path: Path | None, options: OpenOptions, info: ModelInfo, place: Place, report: Tell, seen: Seen | None
+        self,
+        path: Path | None,
+        options: OpenOptions,
+        info: ModelInfo,
+        place: Place,
+        report: Tell,
+        seen: Seen | None,
+        limits: Limits = NONE,
     ) -> None:
-        self.info, self.report, self.file = info, report, path
+        self.info, self.report, self.file, self.limits = info, report, path, limits
         self._declared = info
         self._seen = seen
         self._path, self._options = path or Path(), options
@@ -43,12 +51,26 @@ class Opened:
         self._lock = threading.Lock()
 
     @property
+    def options(self) -> OpenOptions:
+        """How it is opened."""
+        return self._options
+
+    @property
     def trusted(self) -> bool:
         """Whether it is loaded whatever a scan finds in it."""
         return self._options.trust
 
-    def run(self, task: str, arguments: dict[str, Any], *, training: bool = False) -> Any:
+    def run(
+        self,
+        task: str,
+        arguments: dict[str, Any],
+        *,
+        training: bool = False,
+        take: Callable[[Any], None] | None = None,
+    ) -> Any:
         """Carry out a task of :data:`kmr_cli.process.tasks.TASKS` on this model.
+
+        ``take`` is given what the task hands over before its result.
 
         Raises:
             ModelFileError: the file is another one than when it was opened.
@@ -59,7 +81,8 @@ class Opened:
             if self._place is None:
                 raise KmrError("the model is closed", "open it again with open_model(...)")
             try:
-                found = self._place.run(task, {"path": str(self._path), "options": options, **arguments}, self.report)
+                asked = {"path": str(self._path), "options": options, **arguments}
+                found = self._place.run(task, asked, self.report, take)
             except KmrError:
                 self._refuse_changed()  # which says more than what another file makes of it
                 raise
@@ -116,6 +139,21 @@ class Opened:
             if exc.hint is not None:  # else what the file lacks says more
                 raise
 
+    def twin(self, report: Tell) -> Opened:
+        """The same model in a process of its own, which has the same limits.
+
+        Raises:
+            KmrError: the model is closed, or there is no file that another process could open.
+        """
+        with self._lock:
+            if self._place is None:
+                raise KmrError("the model is closed", "open it again with open_model(...)")
+            if self.file is None:
+                raise KmrError("a live model runs in this process alone", "save it and give its path")
+            found = Opened(self._path, self._options, self.info, self._place.another(), report, self._seen, self.limits)
+            found._declared = self._declared
+            return found
+
     def rest(self) -> None:
         """End the process that holds the model; the next task starts another."""
         with self._lock:
@@ -156,7 +194,7 @@ def open_file(
     place = Apart(fork=fork, debug=debug, limits=limits)
     try:
         info = place.run("describe", {"path": str(path), "options": options}, report)
-        return Opened(path, options, info, place, report, _whole(seen, path, info))
+        return Opened(path, options, info, place, report, _whole(seen, path, info), limits)
     except BaseException:
         place.close()
         raise

@@ -37,7 +37,7 @@ def read_files(
     images: dict[str | None, list[Path]] = {}
     for argument in arguments:
         source = parse(argument)
-        kind = _kind_of(source.path)
+        kind = kind_of(source.path)
         if kind == "image":
             if source.key is not None:
                 raise BatchError(f"{source.path}: an image, which has no {source.key!r}", f"--input {source.path}")
@@ -62,7 +62,7 @@ def try_apart(arguments: Iterable[str]) -> dict[Path, tuple[str, ...]]:
     named: dict[Path, tuple[str, ...]] = {}
     for argument in arguments:
         path = parse(argument).path
-        if path in named or _kind_of(path) == "hdf5":
+        if path in named or kind_of(path) == "hdf5":
             named[path] = (*named.get(path, ()), argument)
     return named
 
@@ -79,7 +79,7 @@ def attempt(arguments: Iterable[str], reading: Reading) -> None:
         hdf5.attempt(parse(argument), reading)
 
 
-def _kind_of(path: Path) -> str:
+def kind_of(path: Path) -> str:
     """What reads a file; a folder stands for the images in it."""
     refuse_no_file(path)
     if path.is_dir():

@@ -25,6 +25,7 @@ COMMANDS = {
     "layers": "List the layers of MODEL.",
     "sample": "Show one sample's values at any layer of MODEL.",
     "trace": "Show where values of MODEL go wrong, for every sample.",
+    "dump": "Write what layers of MODEL hold for a whole data set.",
     "check-batch-axis": "Check that the samples of a batch do not mix.",
     "snapshot": "Save shapes, batch axes and values of MODEL to a file.",
     "compare": "Compare MODEL with a snapshot or another model.",

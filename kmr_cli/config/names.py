@@ -1,8 +1,9 @@
-"""What the name of an input tells of what it holds."""
+"""What names tell: that of an input, of what it holds. And names of layers as keys in a file."""
 
 from __future__ import annotations
 
 import re
+from urllib.parse import quote
 
 _MASK = re.compile(r"mask|(^|[_./])(valid|pad|padding|is_pad)($|[_./:])", re.IGNORECASE)
 _LENGTHS = re.compile(
@@ -44,3 +45,16 @@ def tells_ids_by_name(name: str) -> bool:
 def tells_other_by_name(name: str) -> bool:
     """``token_type_ids``, ``segments``, ``labels``: what may look like a mask, and is none."""
     return bool(_OTHER.search(name))
+
+
+def for_key(layer: str, call: int) -> str:
+    """A key for one call of a layer that can be an archive member or an HDF5 group: ``tower%2Fconv1#0``.
+
+    The layer's name is percent-encoded, so it never makes a path; ``urllib.parse.unquote`` gives it back.
+    """
+    return f"{_quoted(layer)}#{call}"
+
+
+def _quoted(name: str) -> str:
+    text = quote(name, safe="", errors="surrogatepass")
+    return text.replace(".", "%2E") if set(text) <= {"."} else text

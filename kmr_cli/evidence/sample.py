@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -111,7 +111,7 @@ def find_owners(
     # The in-ports are captured with the out-ports: only what came in tells a constant from a silent unit.
     both_sides = replace(taps, sides=("in", "out")) if verify and size > 1 else taps
     session.capture(batch, both_sides, _keep_into(base), stop=True)
-    _refuse_missing(base, taps)
+    refuse_missing(base, taps)
     verifier = Verifier(session, batch, both_sides, taps.sides, base, seed, spare, progress)
     random = verifier.random_taps() if repeat else set()
     proven = _proven(proof, base, samples, size) if proof is not None and verify and size > 1 else {}
@@ -153,7 +153,17 @@ def _keep_into(base: dict[Tap, np.ndarray]) -> Callable[[str, int, str, np.ndarr
     return keep
 
 
-def _refuse_missing(base: Mapping[Tap, np.ndarray], taps: Taps) -> None:
+def refuse_missing(base: Iterable[Tap], taps: Taps) -> None:
+    """Refuse layers that held nothing on a batch.
+
+    Args:
+        base: the taps that ran.
+        taps: that were asked for.
+
+    Raises:
+        LayerError: there is none, or not of the one layer that was asked for.
+    """
+    base = list(base)
     ran: dict[str, set[int]] = {layer: set() for layer in taps.layers}
     for layer, call, _ in base:
         ran.setdefault(layer, set()).add(call)

@@ -32,7 +32,7 @@ from kmr_cli.process.orphan import die_with
 from kmr_cli.process.resources import resident, restrict
 from kmr_cli.process.scratch import Scratch
 from kmr_cli.process.search_path import leave_out_current_folder
-from kmr_cli.process.served import LONGEST_LINE, USERS_HOME, Notify, Task, answer_all, redirect
+from kmr_cli.process.served import LONGEST_LINE, USERS_HOME, Notify, Take, Task, answer_all, redirect
 from kmr_cli.process.system import refuse_system
 
 if TYPE_CHECKING:
@@ -124,14 +124,24 @@ class Child:
             self.kill()
             raise ModelRunError("the program is ending, so no model is run any more")
 
-    def run(self, task: str, arguments: Mapping[str, Any], report: Notify, limits: Limits = NONE) -> Any:
+    def run(
+        self,
+        task: str,
+        arguments: Mapping[str, Any],
+        report: Notify,
+        limits: Limits = NONE,
+        take: Take | None = None,
+    ) -> Any:
         """Run one task and return its result, which is of the type that the task's ``returns`` says, if it has one.
+
+        ``take`` is given what the task hands over before that. What it raises ends the child.
 
         Raises:
             LimitError: it took longer or more memory than it may; the child is gone.
             KmrError: as the task raised it, or what became of the child.
         """
         returns = getattr(self._tasks.get(task), "returns", Any)
+        parts = getattr(self._tasks.get(task), "hands_over", None) if take is not None else None
         limit = getattr(self._tasks.get(task), "limit", None)
         patience = None if limit is None else limit(arguments)
         allowed = min((seconds for seconds in (patience, limits.timeout) if seconds is not None), default=None)
@@ -140,9 +150,12 @@ class Child:
             self._channel.send((task, dict(arguments), limits.sandbox, allowed))
             while True:
                 self._watch(limits, deadline)
-                kind, content = _message(self._channel.receive(deadline), returns)
+                kind, content = _message(self._channel.receive(deadline), returns, parts)
                 if kind == "result":
                     return content
+                if kind == "part":
+                    self._give(take, content)
+                    continue
                 if kind == "error":
                     raise _rebuild(content)
                 report(kind, content)
@@ -157,6 +170,14 @@ class Child:
         except BaseException as exc:
             if isinstance(exc, LimitError) or not isinstance(exc, KmrError):
                 self.kill()
+            raise
+
+    def _give(self, take: Take | None, part: Any) -> None:
+        assert take is not None
+        try:
+            take(part)
+        except BaseException:
+            self.kill()  # it goes on handing over, and nobody would listen
             raise
 
     def run_into(
@@ -362,7 +383,7 @@ def nonsense(why: str) -> ModelRunError:
     )
 
 
-def _message(message: Any, returns: Any) -> tuple[str, Any]:
+def _message(message: Any, returns: Any, parts: Any = None) -> tuple[str, Any]:
     """An answer, checked.
 
     Raises:
@@ -379,7 +400,9 @@ def _message(message: Any, returns: Any) -> tuple[str, Any]:
             fits(content[key], hint) and len(content[key] or "") <= LONGEST_LINE for key, hint in _ERROR.items()
         ):  # fmt: skip
             return kind, content
-    elif kind == "result" and fits(content, returns):
+    elif (kind == "result" and fits(content, returns)) or (
+        kind == "part" and parts is not None and fits(content, parts)
+    ):
         return kind, content
     raise ProtocolError("no answer to what was asked")
 

@@ -26,8 +26,10 @@ _CLASSES = {
     "Taps": "kmr_cli.formats.interface",
     **dict.fromkeys(
         (
-            "BatchIndex", "DataSource", "Dependence", "FileDigest", "Finding", "Grounds", "LayerInfo", "ModelInfo",
-            "OutputClaim", "OutputVerdict", "ProbedOperator", "Record", "RecordedPath", "Report", "SampleSketch",
+            "BatchIndex", "DataSource", "Dependence", "DumpedValue", "FileDigest", "Finding", "Grounds", "LayerInfo",
+            "ModelInfo", "OutputClaim", "OutputVerdict", "ProbedOperator", "Record", "RecordedPath", "Report",
+            "SampleSketch", "ScanReport", "SkippedRule", "StructuralProof", "TapSketch", "TapVerdict", "TensorSpec",
+            "Trace", "TracedValue",
             "ScanReport", "SkippedRule", "StructuralProof", "TapSketch", "TapVerdict", "TensorSpec", "Trace",
             "TracedValue",
         ),

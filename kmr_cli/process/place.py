@@ -12,7 +12,7 @@ from kmr_cli.config.limits import NONE, Limits
 from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.process.child import Child, can_fork, circumstances
 from kmr_cli.process.resources import refuse_unwatched_memory
-from kmr_cli.process.served import Notify
+from kmr_cli.process.served import Notify, Take
 from kmr_cli.process.sessions import Sessions
 from kmr_cli.process.tasks import TASKS
 from kmr_cli.records import ModelInfo
@@ -21,8 +21,8 @@ from kmr_cli.records import ModelInfo
 class Place(Protocol):
     """Carries out tasks on one model, one at a time."""
 
-    def run(self, task: str, arguments: Mapping[str, Any], report: Notify) -> Any:
-        """The result of a task of :data:`kmr_cli.process.tasks.TASKS`.
+    def run(self, task: str, arguments: Mapping[str, Any], report: Notify, take: Take | None = None) -> Any:
+        """The result of a task of :data:`kmr_cli.process.tasks.TASKS`; ``take`` is given what comes before it.
 
         Raises:
             KmrError: as the task raised it, or what became of the process.
@@ -44,8 +44,10 @@ class Here:
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
 
-    def run(self, task: str, arguments: Mapping[str, Any], report: Notify) -> Any:
+    def run(self, task: str, arguments: Mapping[str, Any], report: Notify, take: Take | None = None) -> Any:
         """See :class:`Place`."""
+        if take is not None:
+            arguments = {**arguments, "hand_over": take}
         return TASKS[task](report=report, sessions=self._sessions, **arguments)
 
     def rest(self) -> None:
@@ -86,13 +88,13 @@ class Apart:
             refuse_missing()
         self._child: Child | None = None
 
-    def run(self, task: str, arguments: Mapping[str, Any], report: Notify) -> Any:
+    def run(self, task: str, arguments: Mapping[str, Any], report: Notify, take: Take | None = None) -> Any:
         """See :class:`Place`."""
         child = self._child = self._child or self._start()
         folder = arguments.get("folder")
         try:
             if folder is None:
-                return child.run(task, arguments, report, self._limits)
+                return child.run(task, arguments, report, self._limits, take)
             return child.run_into(Path(folder), task, arguments, report, self._limits)
         finally:
             if not child.alive:

@@ -19,6 +19,10 @@ from functools import cache
 from pathlib import Path
 
 _FOLDER = re.compile(r"kmr-inspect-(?P<owner>[0-9a-f-]+)-[a-z0-9_]+")
+TEMPORARY = re.compile(r"\..{1,20}\.(?P<owner>[0-9a-f-]+)\.[a-z0-9_]+\.tmp", re.DOTALL)
+"""What is written beside the place where it will stand, by the name of that, cut to :data:`LONGEST` characters."""
+LONGEST = 20
+"""A name has at most 255 bytes."""
 _OWNER = re.compile(r"(\d{1,9})-(\d+-[0-9a-f]+)")
 
 
@@ -37,6 +41,11 @@ class Scratch:
     def remove(self) -> None:
         """Remove it with all that is in it; more than once does no harm."""
         self._end()
+
+
+def beside(place: Path) -> tuple[str, str, Path]:
+    """Prefix and suffix for a temporary file or folder of this process beside a place, and the folder that it is in."""
+    return f".{place.name[:LONGEST]}.{owner()}.", ".tmp", place.parent
 
 
 def owner() -> str:

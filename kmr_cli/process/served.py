@@ -18,6 +18,8 @@ from kmr_cli.process.search_path import leave_out_current_folder
 Notify = Callable[[str, str], None]
 """``report(kind, text)``: kind ``progress``, with ``7/21`` in front where steps are counted, or ``notice``."""
 Task = Callable[..., Any]
+Take = Callable[[Any], None]
+"""Takes what a task hands over before its result."""
 
 LONGEST_LINE = 100_000
 """Characters of a notice or an error."""
@@ -54,6 +56,8 @@ def answer_all(tasks: Mapping[str, Task], channel: Channel) -> int:
         if containment == "off":  # what is run reads files of the user, as they know them
             os.environ["HOME"] = os.environ.get(USERS_HOME, os.environ["HOME"])
         limit_processor_time(seconds)
+        if getattr(tasks[task], "part", None) is not None:
+            arguments["hand_over"] = lambda part: channel.send(("part", part))
         answer = _answer(tasks[task], arguments, lambda kind, text: channel.send((kind, text[:LONGEST_LINE])))
         try:
             channel.send(answer)

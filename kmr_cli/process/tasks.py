@@ -24,16 +24,24 @@ class Task:
         result: gives the type of its result. A class of records is made when it is first named, and no task needs all.
         limit: from its arguments to the seconds that it may take in a child; None where a model runs, for as long as
             that takes.
+        part: gives the type of what it hands over before its result, piece by piece, through its argument
+            ``hand_over``; None where it hands over nothing.
     """
 
     where: str
     result: Callable[[], Any]
     limit: Callable[[Mapping[str, Any]], float] | None = None
+    part: Callable[[], Any] | None = None
 
     @property
     def returns(self) -> Any:
         """The type of its result, which a parent holds a child's answer against."""
         return self.result()
+
+    @property
+    def hands_over(self) -> Any:
+        """The type of its parts; None where it has none."""
+        return None if self.part is None else self.part()
 
     def __call__(self, **arguments: Any) -> Any:
         """Do it in this process."""
@@ -55,6 +63,13 @@ def reading_time(arguments: Mapping[str, Any]) -> float:
         return _SECONDS
 
 
+def _rows() -> Any:
+    """The number of a value, and the rows of a batch."""
+    import numpy as np  # not where a file is described
+
+    return tuple[int, np.ndarray]
+
+
 TASKS = {
     "describe": Task("kmr_cli.process.describe:describe", lambda: records.ModelInfo, reading_time),
     "prove": Task("kmr_cli.process.prove:prove", lambda: records.StructuralProof, reading_time),
@@ -64,6 +79,8 @@ TASKS = {
     "sample": Task("kmr_cli.process.work:sample", lambda: tuple[records.Record, ...]),
     "snapshot": Task("kmr_cli.process.work:snapshot", lambda: tuple[tuple[records.TapSketch, ...], tuple[str, ...]]),
     "trace": Task("kmr_cli.process.work:trace", lambda: records.Trace),
+    "plan_dump": Task("kmr_cli.process.dump:plan_dump", lambda: tuple[records.DumpedValue, ...]),
+    "dump_batch": Task("kmr_cli.process.dump:dump_batch", lambda: int, part=_rows),
     "check_batch_axis": Task("kmr_cli.process.work:check_batch_axis", lambda: records.Report),
     "check_layer_class": Task("kmr_cli.process.work:check_layer_class", lambda: records.Report),
 }

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         unseen_layers,
     )
     from kmr_cli.records.compare import Comparison, Difference, MatchedCall, OutputAgreement
+    from kmr_cli.records.dump import Dump, DumpedValue
     from kmr_cli.records.grounds import DataSource, FileDigest, Grounds, SkippedRule
     from kmr_cli.records.model import (
         Batch,
@@ -57,6 +58,8 @@ __all__ = [
     "DataSource",
     "Dependence",
     "Difference",
+    "Dump",
+    "DumpedValue",
     "FileDigest",
     "Finding",
     "Grounds",
@@ -100,6 +103,7 @@ _MODULES = {
         "Verdict", "unexamined_masks", "unseen_layers",
     ),
     "kmr_cli.records.compare": ("Comparison", "Difference", "MatchedCall", "OutputAgreement"),
+    "kmr_cli.records.dump": ("Dump", "DumpedValue"),
     "kmr_cli.records.grounds": ("DataSource", "FileDigest", "Grounds", "SkippedRule"),
     "kmr_cli.records.model": (
         "Batch", "BatchIndex", "BatchIndexKind", "LayerInfo", "ModelInfo", "Presumable", "Record", "SampleShape",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from urllib.parse import quote
+
+from kmr_cli.config.names import for_key as for_key
 
 _LONGEST = 200
 _COMMAND = re.compile(r"##|(?<!\S)::")
@@ -29,14 +30,6 @@ def for_terminal(text: str, longest: int = _LONGEST) -> str:
         half = (longest - 1) // 2
         shown = f"{shown[:half]}…{shown[-half:]}"
     return shown
-
-
-def for_key(layer: str, call: int) -> str:
-    """A key for one call of a layer that can be an archive member or an HDF5 group: ``tower%2Fconv1#0``.
-
-    The layer's name is percent-encoded, so it never makes a path; ``urllib.parse.unquote`` gives it back.
-    """
-    return f"{quote(layer, safe='').replace('.', '%2E') if set(layer) <= {'.'} else quote(layer, safe='')}#{call}"
 
 
 def _printable(character: str) -> bool:

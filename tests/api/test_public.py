@@ -186,7 +186,7 @@ def test_old_names_still_work_and_warn(value, old, new):
 
 
 def test_one_call_checks_a_model(monkeypatch):
-    from kmr_cli.api import model
+    from kmr_cli.api import checking as model
 
     asked = []
 

@@ -18,7 +18,7 @@ GROUND = {"errors", "records", "rules", "version"}
 ORDER = (
     "errors", "records", "rules", "version",
     "arrays", "layers", "config", "proof", "formats", "scan", "batch", "evidence", "check", "snapshot", "compare",
-    "process", "api", "render", "pytest_plugin", "cli", "__main__",
+    "process", "dumps", "api", "render", "pytest_plugin", "cli", "__main__",
 )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ import pytest
 from zoo.samples import HOME, command, python
 
 import kmr_cli
+import kmr_cli.api.checking
 import kmr_cli.api.model
 from kmr_cli.cli import COMMANDS
 
@@ -83,9 +84,10 @@ def test_the_test_of_a_layer_finds_what_its_page_says(tmp_path):
 
 
 @pytest.mark.slow
-def test_docstring_examples_run(monkeypatch):
+@pytest.mark.parametrize("module", [kmr_cli.api.model, kmr_cli.api.checking], ids=lambda module: module.__name__)
+def test_docstring_examples_run(module, monkeypatch):
     monkeypatch.chdir(ROOT)
-    result = doctest.testmod(kmr_cli.api.model)
+    result = doctest.testmod(module)
     assert result.attempted > 0
     assert result.failed == 0
 

@@ -26,7 +26,19 @@ EXTRAS = {
     "keras2": {"keras", "tensorflow", "tf-keras"},
     "onnx": {"onnxruntime"},
     "data": {"pillow", "pyarrow", "safetensors"},
-    "all": {"keras", "onnxruntime", "pillow", "pyarrow", "safetensors", "tensorflow", "tf-keras", "torch"},
+    "dump": {"distributed", "zarr"},
+    "all": {
+        "distributed",
+        "keras",
+        "onnxruntime",
+        "pillow",
+        "pyarrow",
+        "safetensors",
+        "tensorflow",
+        "tf-keras",
+        "torch",
+        "zarr",
+    },
 }
 
 

@@ -1,8 +1,9 @@
 """Files that a batch is read from: one module for each kind of file, loaded when the first file of its kind is met.
 
 A module has ``read(source, reading)``, which gives what the file holds as :class:`kmr_cli.batch.fit.GivenInput`;
-images are read together, since several are one input. May import: what ``batch`` may, and the library made for its
-kind, lazily.
+images are read together, since several are one input. One whose files can be read in the middle also has
+``lengths(source)``: how many rows each array of a file holds. May import: what ``batch`` may, and the library made for
+its kind, lazily.
 """
 
 from __future__ import annotations
@@ -61,6 +62,29 @@ def read(kind: str, source: Source, reading: Reading) -> list[GivenInput]:
     """
     found: list[GivenInput] = import_module(KINDS[kind].module).read(source, reading)
     return found
+
+
+def lengths(kind: str, source: Source) -> dict[str, int] | None:
+    """The rows of each array of a file of a kind of :data:`KINDS`, by name; None where it is only read as a whole.
+
+    Raises:
+        BatchError: it cannot be read.
+        MissingFrameworkError: the library that reads this kind is not installed.
+    """
+    tell = getattr(import_module(KINDS[kind].module), "lengths", None)
+    found: dict[str, int] | None = None if tell is None else tell(source)
+    return found
+
+
+def count_images(places: Sequence[Path]) -> int:
+    """How many images these files and folders are.
+
+    Raises:
+        BatchError: a folder without images.
+    """
+    from kmr_cli.batch.files.images import images_in
+
+    return sum(len(images_in(place)) if place.is_dir() else 1 for place in places)
 
 
 def read_images(name: str | None, places: Sequence[Path], reading: Reading, *, channels_first: bool) -> GivenInput:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
+import struct
 import tokenize
 import zipfile
 import zlib
@@ -29,6 +31,7 @@ _UNREADABLE = (
     tokenize.TokenError,
     zipfile.BadZipFile,
     zlib.error,
+    struct.error,
 )
 _PIECE = 2**20
 _MOST_ARRAYS = 10_000
@@ -88,6 +91,38 @@ def read(source: Source, reading: Reading) -> list[GivenInput]:
         raise BatchError(f"{path}: {problem}", "write it with numpy.save or numpy.savez") from exc
 
 
+def lengths(source: Source) -> dict[str, int] | None:
+    """The rows of each array; None where one of them can only be read as a whole: compressed, text, or by columns.
+
+    The array of an .npy file has the name ``""``.
+    """
+    path = source.path
+    try:
+        with path.open("rb") as file:
+            if _dtype_of(file) is not None:
+                shape, _, dtype = read_header(file)
+                return None if dtype.hasobject or not shape else {"": shape[0]}
+            found = {}
+            with zipfile.ZipFile(file) as archive:
+                for info in archive.infolist():
+                    if not _stored(info):
+                        return None
+                    with archive.open(info) as member:
+                        shape, fortran, dtype = read_header(member)
+                    if fortran or dtype.hasobject:
+                        return None
+                    if shape:
+                        found[info.filename.removesuffix(".npy")] = shape[0]
+            return found
+    except _UNREADABLE:
+        return None  # which is told by whoever reads it
+
+
+def _stored(info: zipfile.ZipInfo) -> bool:
+    """Whether the bytes of a member stand in the archive as they are."""
+    return info.compress_type == zipfile.ZIP_STORED and not info.flag_bits & 1
+
+
 def _dtype_of(file: BinaryIO) -> np.dtype[Any] | None:
     """The dtype that an .npy file declares, None where it isn't one; the file is at its beginning afterwards."""
     try:
@@ -126,13 +161,19 @@ def _refuse_unpacked(archive: Any, keys: Sequence[str], path: Path) -> None:
 
 
 def _member(archive: Any, key: str, rows: Rows | None, path: Path) -> np.ndarray:
-    """One array of an .npz file; of rows, the file is read up to them, piece by piece."""
+    """One array of an .npz file; of rows, only these are read, or where it is compressed all up to them."""
     label = f"{path}:{key}"
     if rows is not None:
-        with archive.zip.open(f"{key}.npy") as member:
-            shape, fortran, dtype = read_header(member)
-            if not (fortran or dtype.hasobject or dtype.names) and shape:
-                return _stream(member, shape, dtype, rows.within(shape[0], label))
+        info = archive.zip.getinfo(f"{key}.npy")
+        if _stored(info):
+            found = _in_place(archive.zip.fp, info, rows, label)
+            if found is not None:
+                return found
+        else:
+            with archive.zip.open(info) as member:
+                shape, fortran, dtype = read_header(member)
+                if not (fortran or dtype.hasobject or dtype.names) and shape:
+                    return _stream(member, shape, dtype, rows.within(shape[0], label))
         _refuse_unpacked(archive, [key], path)
     try:
         array: np.ndarray = archive[key]
@@ -144,6 +185,20 @@ def _member(archive: Any, key: str, rows: Rows | None, path: Path) -> np.ndarray
     return _rows_of(array, rows, label)
 
 
+def _in_place(file: BinaryIO, info: zipfile.ZipInfo, rows: Rows, label: str) -> np.ndarray | None:
+    """Rows of a member that stands in the archive as it is; None where they do not stand one after the other."""
+    file.seek(info.header_offset + 26)  # behind it: how long name and extra field are
+    begins = file.seek(info.header_offset + 30 + sum(struct.unpack("<HH", file.read(4))))
+    shape, fortran, dtype = read_header(file)
+    if fortran or dtype.hasobject or dtype.names or not shape:
+        return None
+    wanted, row = rows.within(shape[0], label), math.prod(shape[1:]) * dtype.itemsize
+    if file.tell() + shape[0] * row > begins + info.file_size:  # else the next member would be taken for rows
+        raise EOFError
+    file.seek(wanted.start * row, os.SEEK_CUR)
+    return _taken(file.read((wanted.stop - wanted.start) * row), shape, dtype, wanted)
+
+
 def _stream(member: Any, shape: tuple[int, ...], dtype: np.dtype[Any], rows: slice) -> np.ndarray:
     row = math.prod(shape[1:]) * dtype.itemsize
     skipped = rows.start * row
@@ -152,7 +207,11 @@ def _stream(member: Any, shape: tuple[int, ...], dtype: np.dtype[Any], rows: sli
         if not piece:
             raise EOFError
         skipped -= piece
-    content = member.read((rows.stop - rows.start) * row)
+    return _taken(member.read((rows.stop - rows.start) * row), shape, dtype, rows)
+
+
+def _taken(content: bytes, shape: tuple[int, ...], dtype: np.dtype[Any], rows: slice) -> np.ndarray:
+    """Rows of an array, out of their bytes."""
     array: np.ndarray = np.frombuffer(bytearray(content), dtype).reshape(rows.stop - rows.start, *shape[1:])
     return array
 

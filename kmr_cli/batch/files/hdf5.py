@@ -27,6 +27,20 @@ def read(source: Source, reading: Reading) -> list[GivenInput]:
     return source.inputs(_keys(source), lambda key: lambda *_: _values(source, key, reading))
 
 
+def lengths(source: Source) -> dict[str, int]:
+    """The rows of every data set that has any.
+
+    Raises:
+        BatchError: as :func:`read`.
+    """
+    keys = _keys(source)
+    try:
+        with h5py.File(source.path, "r") as file:
+            return {key: len(file[key]) for key in keys if file[key].shape}
+    except _UNREADABLE as exc:
+        raise BatchError(f"{source.path}: cannot be read ({first_line(exc)})") from exc
+
+
 def attempt(source: Source, reading: Reading) -> None:
     """Read all that an input could take, and forget it.
 

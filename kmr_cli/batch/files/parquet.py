@@ -26,13 +26,7 @@ def read(source: Source, reading: Reading) -> list[GivenInput]:
     """
     parquet = library("pyarrow.parquet", source.path)
     path = source.path
-    try:
-        with parquet.ParquetFile(path) as file:
-            metadata, names = file.metadata, list(file.schema_arrow.names)
-    except MemoryError as exc:
-        raise BatchError(f"{path}: declares a table that does not fit into memory") from exc
-    except (library("pyarrow", path).ArrowException, OSError, ValueError) as exc:
-        raise BatchError(f"{path}: damaged, or no Parquet file ({first_line(exc)})") from exc
+    metadata, names = _metadata(source)
     rows = reading.chosen.within(metadata.num_rows, path)
     refuse_large((rows.stop - rows.start) * _NUMBER, path)
     groups, before = [], 0
@@ -62,3 +56,27 @@ def _unpacked(metadata: Any, groups: list[int], name: str) -> int:
     """Bytes of a column in these groups of rows, as the file tells them."""
     columns = (metadata.row_group(group).column(place) for group in groups for place in range(metadata.num_columns))
     return sum(one.total_uncompressed_size for one in columns if one.path_in_schema.partition(".")[0] == name)
+
+
+def lengths(source: Source) -> dict[str, int]:
+    """The rows of the table, for each of its columns.
+
+    Raises:
+        BatchError: as :func:`read`.
+        MissingFrameworkError: pyarrow is not installed.
+    """
+    metadata, names = _metadata(source)
+    return dict.fromkeys(names, metadata.num_rows)
+
+
+def _metadata(source: Source) -> tuple[Any, list[str]]:
+    """What the file tells of itself, and its columns."""
+    path = source.path
+    parquet = library("pyarrow.parquet", path)
+    try:
+        with parquet.ParquetFile(path) as file:
+            return file.metadata, list(file.schema_arrow.names)
+    except MemoryError as exc:
+        raise BatchError(f"{path}: declares a table that does not fit into memory") from exc
+    except (library("pyarrow", path).ArrowException, OSError, ValueError) as exc:
+        raise BatchError(f"{path}: damaged, or no Parquet file ({first_line(exc)})") from exc

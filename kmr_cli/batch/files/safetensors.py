@@ -31,6 +31,22 @@ def read(source: Source, reading: Reading) -> list[GivenInput]:
     return source.inputs(source.choose(names, "tensor"), lambda key: lambda *_: _values(source, key, reading))
 
 
+def lengths(source: Source) -> dict[str, int]:
+    """The rows of every tensor that has any.
+
+    Raises:
+        BatchError: as :func:`read`.
+        MissingFrameworkError: safetensors is not installed.
+    """
+    safetensors = library("safetensors", source.path)
+    try:
+        with safetensors.safe_open(source.path, framework="numpy") as file:
+            shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118  (not a mapping)
+    except (safetensors.SafetensorError, OSError, ValueError) as exc:
+        raise BatchError(f"{source.path}: damaged, or no safetensors file ({exc})") from exc
+    return {name: shape[0] for name, shape in shapes.items() if shape}
+
+
 def _values(source: Source, key: str, reading: Reading) -> np.ndarray:
     """A tensor, or rows of it."""
     safetensors = library("safetensors", source.path)

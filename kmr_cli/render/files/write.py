@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from kmr_cli.errors import OutputError
-from kmr_cli.process.scratch import owner, remove_orphans
-
-_LONGEST = 20
-"""Characters of a file's name that its temporary file's has too: a name has at most 255 bytes."""
-_TEMPORARY = re.compile(r"\..{1,20}\.(?P<owner>[0-9a-f-]+)\.[a-z0-9_]+\.tmp", re.DOTALL)
+from kmr_cli.process.scratch import TEMPORARY, beside, remove_orphans
 
 
 def refuse_place(path: Path, *, overwrite: bool) -> None:
@@ -93,9 +88,9 @@ def write_whole(path: Path, write: Callable[[Path], None], *, overwrite: bool) -
     target = _target(path)
     temporary: Path | None = None
     try:
-        remove_orphans(target.parent, _TEMPORARY)
-        prefix = f".{target.name[:_LONGEST]}.{owner()}."
-        handle, name = tempfile.mkstemp(prefix=prefix, suffix=".tmp", dir=target.parent)
+        remove_orphans(target.parent, TEMPORARY)
+        prefix, suffix, folder = beside(target)
+        handle, name = tempfile.mkstemp(suffix, prefix, folder)
         temporary = Path(name)
         os.close(handle)
         write(temporary)
