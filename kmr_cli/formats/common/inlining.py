@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 
 def most_nodes(listed: int) -> int:
@@ -18,7 +19,7 @@ MOST_UNFOLDED = 1_000_000_000
 
 
 def unfolded(calls: Mapping[str, Sequence[str]], own: Mapping[str, int], start: str) -> int:
-    """Operations of a function, those of the functions that it calls counted at each call.
+    """Operations of a function, those of the functions that it calls counted at each call; linear in what there is.
 
     Args:
         calls: function -> the functions that it calls, once for each call; others than its keys count nothing.
@@ -39,3 +40,31 @@ def unfolded(calls: Mapping[str, Sequence[str]], own: Mapping[str, int], start: 
             waiting.pop()
             counted[name] = own[name] + sum(counted.get(one, 0) for one in calls[name])
     return counted[start]
+
+
+class Unfolding:
+    """Whether a file unfolds to more than is taken of it, told before it is unfolded.
+
+    Args:
+        bodies: function -> its nodes.
+        callee: the function that a node calls; anything else for other nodes.
+    """
+
+    def __init__(self, bodies: Mapping[str, Iterable[Any]], callee: Callable[[Any], str]) -> None:
+        self._bodies = {name: list(body) for name, body in bodies.items()}
+        self._callee = callee
+        self._listed = sum(map(len, self._bodies.values()))
+        self._start: Sequence[Any] | None = None
+        self.most = most_nodes(self._listed)
+
+    def begin(self, start: Sequence[Any]) -> None:
+        """Nodes that are written out next, with all that they call."""
+        self._start = start
+
+    def is_too_much(self, done: int) -> bool:
+        """Asked while so many nodes are written out. The rest is counted once, where they are more than are listed."""
+        if done <= self._listed or self._start is None:
+            return done > self.most
+        bodies, self._start = {**self._bodies, "": self._start}, None
+        calls = {name: [self._callee(node) for node in body] for name, body in bodies.items()}
+        return unfolded(calls, {name: len(body) for name, body in bodies.items()}, "") > self.most

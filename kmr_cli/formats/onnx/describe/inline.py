@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
 from kmr_cli.errors import ModelFileError
-from kmr_cli.formats.common.inlining import most_nodes
+from kmr_cli.formats.common.inlining import Unfolding
 from kmr_cli.formats.onnx.describe import messages
 from kmr_cli.formats.onnx.describe.reader import Source
 
@@ -66,10 +66,15 @@ class _Inliner:
         self._known = {_key(one.domain, one.name, one.overload): one for one in source.model.functions}
         self._called: set[str] = set()
         self._numbers = 0
-        listed = sum(len(one.node) for one in (source.model.graph, *source.model.functions))
-        self._most = most_nodes(listed)
+        self._versions: dict[str, set[int]] = {}
+        for one in (source.model, *source.model.functions):
+            for imported in one.opset_import:
+                self._versions.setdefault(_domain(imported.domain), set()).add(imported.version)
+        bodies = {"::".join(key): one.node for key, one in self._known.items()}
+        self._unfolding = Unfolding({**bodies, "": source.model.graph.node}, self._callee)
 
     def run(self) -> Inlined:
+        self._unfolding.begin(self._source.model.graph.node)
         self._add(self._source.model.graph.node, ())
         self._out.functions = tuple(sorted(self._called))
         return self._out
@@ -87,14 +92,22 @@ class _Inliner:
                 continue
             self._called.add(node.op_type)
             self._numbers += 1
-            if self._numbers + len(self._out.nodes) > self._most:
+            if self._unfolding.is_too_much(self._numbers + len(self._out.nodes)):
                 raise ModelFileError(
-                    f"{self._source.path.name}: its functions unfold to more than {self._most:,} nodes",
+                    f"{self._source.path.name}: its functions unfold to more than {self._unfolding.most:,} nodes",
                     "export the model again",
                 )
             properties = {entry.key: entry.value for entry in node.metadata_props}
             frame = Frame(node.name, properties, node.op_type, self._numbers)
             self._add(self._body(node, function, frame), (*frames, frame))
+
+    def _callee(self, node: Any) -> str:
+        """The function that is written out in a node's place, whatever was before; else nothing that is one."""
+        key = _key(node.domain, node.op_type, node.overload)
+        function = self._known.get(key)
+        if function is None or any(len(self._versions[_domain(one.domain)]) > 1 for one in function.opset_import):
+            return ""
+        return "::".join(key)
 
     def _fits(self, function: Any) -> bool:
         """Whether its operators are of the versions that the model uses too: they keep their meaning outside then."""

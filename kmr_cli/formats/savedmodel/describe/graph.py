@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from kmr_cli.errors import ModelFileError
-from kmr_cli.formats.common.inlining import most_nodes
+from kmr_cli.formats.common.inlining import Unfolding
 from kmr_cli.formats.savedmodel.describe import messages, operators
 
 CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
@@ -109,6 +109,10 @@ def _named_functions(raw: Any) -> Iterator[str]:
                 yield function.name
 
 
+def _callee(raw: Any) -> str:
+    return str(raw.attr["f"].func.name) if raw.op in CALLS else str(raw.op)
+
+
 class Graph:
     """The inlined graph below some root tensors.
 
@@ -129,7 +133,8 @@ class Graph:
         self._library = {function.signature.name: function for function in meta_graph.graph_def.library.function}
         self._main = {node.name: node for node in meta_graph.graph_def.node}
         self._alias: dict[str, str] = {}
-        self._most = most_nodes(sum(map(len, (self._main, *(one.node_def for one in self._library.values())))))
+        bodies = {name: one.node_def for name, one in self._library.items()}
+        self._unfolding = Unfolding({**bodies, "": meta_graph.graph_def.node}, _callee)
         self._versions = meta_graph.graph_def.versions
         self._offsets: dict[str, dict[str, int] | None] = {}
         self.nodes: dict[str, Node] = {}
@@ -156,6 +161,7 @@ class Graph:
                     stack.append(producer(entry))
         body = [self._main[name] for name in sorted(wanted, key=self._main_order.__getitem__)]
         first = len(self.nodes)
+        self._unfolding.begin(body)
         self._emit(body, "", "", None, None, "", 0)
         for node in list(self.nodes.values())[first:]:
             node.inputs = [entry if entry.startswith("^") else self.resolve(entry) for entry in node.inputs]
@@ -233,11 +239,9 @@ class Graph:
     def _inline(
         self, raw: Any, called: str, full: str, path: str, inputs: list[str], environment: Any, depth: int
     ) -> None:
-        if len(self.nodes) > self._most:
-            raise ModelFileError(
-                f"{self._where}: functions that call each other unfold to more than {self._most:,} operations",
-                "copy or save the model again",
-            )
+        if self._unfolding.is_too_much(len(self.nodes)):
+            most = f"{self._unfolding.most:,} operations"
+            raise ModelFileError(f"{self._where}: functions that call each other unfold to more than {most}", _AGAIN)
         function = self._library[called]
         data = [entry for entry in inputs if not entry.startswith("^")]
         control = [entry for entry in inputs if entry.startswith("^")]
