@@ -9,9 +9,10 @@ from typing import TypeAlias
 import numpy as np
 
 from kmr_cli.api.opened import Opened
-from kmr_cli.batch.fit import GivenInput, fit
+from kmr_cli.batch.fit import fit
 from kmr_cli.batch.from_function import from_function
 from kmr_cli.batch.given import batch_size, from_arrays, read_files, try_apart
+from kmr_cli.batch.given_input import GivenInput
 from kmr_cli.batch.request import BatchRequest
 from kmr_cli.batch.synthetic import CHECKED, choose_batch_size, synthesize
 from kmr_cli.batch.words import count_samples

@@ -17,7 +17,7 @@ from kmr_cli.api.grounds import Digests, combined, data_files, digest_of, files_
 from kmr_cli.api.opened import Opened
 from kmr_cli.api.versions import versions_of
 from kmr_cli.batch.files.source import parse
-from kmr_cli.batch.fit import GivenInput
+from kmr_cli.batch.given_input import GivenInput
 from kmr_cli.batch.request import BatchRequest
 from kmr_cli.config.arguments import refuse_call
 from kmr_cli.config.layers import choose, choose_known

@@ -15,9 +15,9 @@ import numpy as np
 
 from kmr_cli.batch import files
 from kmr_cli.batch.files.source import Source, parse
-from kmr_cli.batch.fit import GivenInput, Notice
 from kmr_cli.batch.from_function import from_function
 from kmr_cli.batch.given import from_arrays, kind_of, read_files
+from kmr_cli.batch.given_input import GivenInput, Notice
 from kmr_cli.batch.request import BatchRequest
 from kmr_cli.config.reading import Reading, Rows
 from kmr_cli.errors import BatchError

@@ -5,42 +5,17 @@ from __future__ import annotations
 import contextlib
 import difflib
 import shlex
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import ml_dtypes  # noqa: F401  (registers bfloat16 and float8 with NumPy, so that np.dtype knows them by name)
 import numpy as np
 
+from kmr_cli.batch.given_input import GivenInput, Notice
+from kmr_cli.batch.ragged import holds_rows, in_ragged_parts, refuse_lengths, with_lengths
 from kmr_cli.batch.words import count_samples, listed, show_shape
 from kmr_cli.errors import BatchError
 from kmr_cli.records import Shape, TensorSpec
-
-Notice = Callable[[str], None]
-"""Receives one line for the user that is not an error."""
-
-Made = Callable[[TensorSpec, Notice], np.ndarray]
-"""Makes the array for an input, of a file that has to know what the input takes, or that is large."""
-
-
-@dataclass(frozen=True)
-class GivenInput:
-    """One array as the user gave it.
-
-    Attributes:
-        name: the input it is for, or None where the user did not say.
-        source: where it came from, for messages.
-        array: the values, or what makes them once it is known which input they are for.
-        container: it came with others from one file, where arrays that the model does not want are normal.
-        joined: all columns of a table side by side, for the one input of a model that takes none of them by its name.
-    """
-
-    name: str | None
-    source: str
-    array: np.ndarray | Made
-    container: bool = False
-    joined: bool = False
 
 
 def fit(
@@ -59,9 +34,10 @@ def fit(
         BatchError: missing or extra names, wrong rank, shape, dtype or range, different numbers of samples.
     """
     refuse_no_samples(specs, without_inputs)
-    assigned = _assign(given, specs, notice)
+    assigned = _assign([part for item in given for part in in_ragged_parts(item, given, specs)], specs, notice)
     batch = {spec.name: _checked(assigned[spec.name], spec, notice) for spec in specs}
     _refuse_sizes({name: array.shape[0] for name, array in batch.items()}, fixed_batch)
+    refuse_lengths(batch, specs)
     return batch
 
 
@@ -120,6 +96,7 @@ def _assign(given: list[GivenInput], specs: tuple[TensorSpec, ...], notice: Noti
         assigned[name] = item
         extra = [other for other in extra if other is not item]
     used = {item.source for item in assigned.values() if item.joined}
+    assigned = with_lengths(assigned, specs)
     _refuse_missing(given, assigned, wanted)
     _refuse_unwanted(extra, wanted)
     left = [item for item in extra if item.container and item.source.rpartition(":")[0] not in used]
@@ -189,9 +166,13 @@ def _how_to_name(given: list[GivenInput], wanted: list[str]) -> str:
 
 def _checked(item: GivenInput, spec: TensorSpec, notice: Notice) -> np.ndarray:
     array = item.array if isinstance(item.array, np.ndarray) else item.array(spec, notice)
+    if holds_rows(array):
+        raise BatchError(
+            f"{item.source}: rows of different lengths do not form an array", "pad them to the same length"
+        )
     expected = declared_shape(spec, array.ndim)
     if expected is not None:
-        _check_shape(array, item.source, spec.name, expected)
+        _check_shape(array, item.source, spec, expected)
     if array.ndim == 0:
         raise BatchError(f"input {spec.name!r}: a single number, but samples lie along axis 0 ({item.source})")
     if declared_dtype(spec, array.dtype) is not None:
@@ -226,14 +207,18 @@ def declared_dtype(spec: TensorSpec, given: np.dtype[np.generic]) -> str | None:
     return None
 
 
-def _check_shape(array: np.ndarray, source: str, name: str, expected: Shape) -> None:
-    given = array.shape
+def _check_shape(array: np.ndarray, source: str, spec: TensorSpec, expected: Shape) -> None:
+    name, given = spec.name, array.shape
     if len(given) == len(expected) and all(e is None or e == g for e, g in zip(expected[1:], given[1:], strict=True)):
         return
     hint = None
     rest = expected[1:]
     if len(given) == len(rest) and all(e is None or e == g for e, g in zip(rest, given, strict=True)):
-        hint = "this is one sample: add the batch axis, array[None]"
+        hint = (
+            "this is one sample: add the batch axis, array[None]"
+            if spec.lengths is None
+            else f"where these are the values of all samples in a row, give their row splits too, as {name}_row_splits"
+        )
     elif len(given) == len(expected) and sorted(given[1:]) == sorted(e or -1 for e in rest):
         hint = "the axes are in another order: numpy.transpose or numpy.moveaxis"
     raise BatchError(

@@ -8,8 +8,8 @@ import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kmr_cli.batch.fit import GivenInput
 from kmr_cli.batch.given import from_arrays
+from kmr_cli.batch.given_input import GivenInput
 from kmr_cli.errors import BatchError
 from kmr_cli.formats.common.frameworks import first_line, import_named
 

@@ -9,8 +9,10 @@ import numpy as np
 
 from kmr_cli.batch import files
 from kmr_cli.batch.files.source import parse
-from kmr_cli.batch.fit import GivenInput, has_fields
+from kmr_cli.batch.fit import has_fields
+from kmr_cli.batch.given_input import GivenInput
 from kmr_cli.batch.other_files import HEAD, refuse_no_file, refuse_others
+from kmr_cli.batch.ragged import rows_of
 from kmr_cli.config.reading import WHOLE, Reading
 from kmr_cli.errors import BatchError
 from kmr_cli.records import Batch
@@ -108,6 +110,9 @@ def _as_array(value: object, name: str) -> np.ndarray:
     try:
         array = np.asarray(value)
     except ValueError as exc:
+        rows = rows_of(value)
+        if rows is not None:
+            return rows  # for an input that is ragged; others refuse it
         raise BatchError(
             f"{name}: rows of different lengths do not form an array", "pad them to the same length"
         ) from exc

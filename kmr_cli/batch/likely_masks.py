@@ -52,6 +52,8 @@ def likely_masks(info: ModelInfo, batch: Batch) -> Iterator[Likely]:
         info: the model.
         batch: what it is checked on.
     """
+    ragged = {name for spec in info.inputs if spec.lengths for name in (spec.name, spec.lengths)}
+    batch = {name: values for name, values in batch.items() if name not in ragged}  # nothing else is there to be seen
     found = [*_masks(batch), *_lengths(batch)]
     yield from found or _padded(info, batch)
 
@@ -134,6 +136,8 @@ def tells_lengths(values: np.ndarray, counts: np.ndarray, steps: int) -> bool | 
 
 def _padded(info: ModelInfo, batch: Batch) -> Iterator[Likely]:
     for spec in info.inputs:
+        if spec.name not in batch:
+            continue
         values = batch[spec.name]
         other = values.dtype == object or _is_image(values) or tells_other_by_name(spec.name) or orders_steps(values)
         found = None if other else padded_steps(values)

@@ -51,13 +51,18 @@ def replace(
         available = next(iter(spare.values())).shape[0]
         if available >= rows.size:
             picks = rng.permutation(available)[: rows.size]
+    lengths = {spec.lengths for spec in specs}
     for spec in specs:
+        if spec.name in lengths:
+            continue  # else no value inside of the model had the same shape again
         values = batch[spec.name]
         new = spare[spec.name][picks] if spare and picks is not None else _redraw(values, rows, spec, rng)
         result[spec.name][rows] = new
     same = {spec.name: _alike(batch[spec.name][rows], result[spec.name][rows]) for spec in specs}
     every = np.logical_and.reduce(list(same.values()))
     for spec in specs:
+        if spec.name in lengths:
+            continue
         values = result[spec.name]
         values[rows] = _really_different(values, rows, same[spec.name], every, spec, rng)
     return result

@@ -209,8 +209,10 @@ def _untold_dtypes(info: ModelInfo, shapes: Shapes) -> Shapes:
 
 
 def _shape_options(info: ModelInfo, shapes: Shapes) -> str:
-    options = []
+    options, lengths = [], {spec.lengths for spec in info.inputs}
     for spec in info.inputs:
+        if spec.name in lengths:
+            continue  # one number a sample
         given = shapes.get(spec.name)
         unknown = not given and not spec.shape  # not even how many axes it has
         known = ",".join("N" if size is None else str(size) for size in (spec.shape or ())[1:])

@@ -31,6 +31,8 @@ def why_silent(run: Run, tap: Tap, silent: Collection[int] = ()) -> str:
         return f"it is empty; {_MORE_DATA.replace('it differs', 'it is not')}"
     if value.dtype.kind in "fcV" and not _finite(value).any():
         return "NaN and Inf stay what they are, whatever goes in; see KMR304 for the layer where they begin"
+    if not silent and any(spec.lengths for spec in run.info.inputs):
+        return f"each kept its number of steps, which alone may decide it; {accept(run, tap)}"
     if discrete(value):
         what = f"it is {dtype_name(value.dtype)}, and other data may lead to the same decision"
         return f"{what}; return the scores behind it as another output, or {_MORE_DATA}"

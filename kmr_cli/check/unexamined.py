@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from kmr_cli.batch.likely_masks import likely_masks, masking_layers
 from kmr_cli.check.rules.possible import POSSIBLE_MIX
 from kmr_cli.check.run import Run
@@ -41,6 +43,9 @@ def not_examined(
             yield f"{UNEXAMINED_MASKS}what input {found.name!r} may mask {option}"
         else:
             yield f"{UNEXAMINED_MASKS}padding in input {found.name!r} {option}"
+    for spec in run.info.inputs:
+        if spec.lengths is not None and np.ptp(run.batch[spec.lengths]) == 0:
+            yield f"{UNEXAMINED_MASKS}samples of input {spec.name!r} of different lengths (give some with --input)"
     layers = masking_layers(run.info) if not masks and not likely else []
     if layers:
         option = f"--mask-input {_padded_input(run)}=0, or what else stands for padding"

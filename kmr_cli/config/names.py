@@ -47,6 +47,14 @@ def tells_other_by_name(name: str) -> bool:
     return bool(_OTHER.search(name))
 
 
+def names_of_splits(values: str) -> tuple[str, ...]:
+    """What the row splits of a ragged input may be called whose values are: of ``steps_2`` it is ``steps_3``."""
+    stem, _, number = values.rpartition("_")
+    following = (f"{stem}_{int(number) + 1}",) if stem and number.isdecimal() else ()
+    stem = values.removesuffix(".values")
+    return f"{values}_1", f"{stem}.row_splits", f"{stem}_row_splits", *following
+
+
 def for_key(layer: str, call: int) -> str:
     """A key for one call of a layer that can be an archive member or an HDF5 group: ``tower%2Fconv1#0``.
 

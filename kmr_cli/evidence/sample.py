@@ -9,8 +9,8 @@ from dataclasses import replace
 import numpy as np
 
 from kmr_cli.arrays.dtypes import ArraySpec
-from kmr_cli.batch.fit import Notice
 from kmr_cli.batch.given import batch_size
+from kmr_cli.batch.given_input import Notice
 from kmr_cli.errors import LayerError
 from kmr_cli.evidence.by_proof import proven_index
 from kmr_cli.evidence.observed import Progress

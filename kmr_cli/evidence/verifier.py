@@ -164,9 +164,17 @@ class Verifier(Observed):
         if index.kind not in OWNED or index.axis is None:
             return index
         along = np.moveaxis(owners, index.axis, 0).reshape(owners.shape[index.axis], -1)
+        own = [index.owners.count(sample) for sample in samples]
+        if any(own == [int(steps[sample]) for sample in samples] for steps in self._steps(len(along))):
+            return index  # every sample has as many slices as steps
         others_shown = int((along == self.size).any(axis=1).sum())
         why = uneven_shares(index, len(along), self.size, samples, others_shown)
         return index if why is None else BatchIndex("inconclusive", evidence=why)
+
+    def _steps(self, length: int) -> list[np.ndarray]:
+        """How many steps each sample of a ragged input has, where all together are so many."""
+        lengths = [self.batch[spec.lengths] for spec in self.session.inputs if spec.lengths]
+        return [steps for steps in lengths if steps.sum() == length]
 
     def _hidden(self, tap: Tap, sample: int, index: BatchIndex) -> bool:
         return index.kind in OWNED and hides_changes(part(self.base[tap], index, sample))

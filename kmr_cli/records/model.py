@@ -51,6 +51,8 @@ class TensorSpec:
         whole: floats that the model casts to integers, some of them at least: to ids, labels, lengths.
         kind: what it is where it isn't one tensor, in words: ``sequence of float32 (batch, 2)``, ``map of int64 to
             float32``; None for a tensor.
+        lengths: the input that tells how many steps (axis 1) of each sample there are, where this one is ragged: what
+            stands behind them never reaches the model.
     """
 
     name: str
@@ -63,6 +65,7 @@ class TensorSpec:
     example: Shape | None = None
     whole: bool = False
     kind: str | None = None
+    lengths: str | None = None
 
     @property
     def counts(self) -> bool:

@@ -84,7 +84,11 @@ class TestReading:
 
     def test_an_array_in_python_that_is_none(self):
         fields = np.zeros(3, [("a", "f4"), ("b", "i4")])
-        for value, message in ((fields, "fields a, b"), ({"x": 1}, "a dict, not an array"), ([[1], [1, 2]], "lengths")):
+        for value, message in (
+            (fields, "fields a, b"),
+            ({"x": 1}, "a dict, not an array"),
+            ([[1], ["a", [2]]], "lengths"),
+        ):
             with pytest.raises(BatchError, match=message) as caught:
                 from_arrays({"image": value})
             assert caught.value.message.startswith("image: ")

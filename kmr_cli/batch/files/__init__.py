@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kmr_cli.batch.files.source import Source
-from kmr_cli.batch.fit import GivenInput
+from kmr_cli.batch.given_input import GivenInput
 from kmr_cli.config.reading import Reading
 
 

@@ -16,7 +16,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from kmr_cli.batch.files.source import Source, refuse_large
-from kmr_cli.batch.fit import GivenInput, has_fields
+from kmr_cli.batch.fit import has_fields
+from kmr_cli.batch.given_input import GivenInput
 from kmr_cli.batch.other_files import other_archive
 from kmr_cli.batch.text_files import NotTextError, read_header, read_text
 from kmr_cli.config.reading import Reading, Rows

@@ -11,7 +11,7 @@ from typing import Any
 from kmr_cli.batch.files.columns import inputs_of
 from kmr_cli.batch.files.numbers import is_number
 from kmr_cli.batch.files.source import Source, library, refuse_large
-from kmr_cli.batch.fit import GivenInput
+from kmr_cli.batch.given_input import GivenInput
 from kmr_cli.config.reading import Reading, Rows, outside
 from kmr_cli.errors import BatchError
 from kmr_cli.formats.common.frameworks import first_line

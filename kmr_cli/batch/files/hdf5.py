@@ -9,7 +9,8 @@ import h5py
 import numpy as np
 
 from kmr_cli.batch.files.source import Source, refuse_large
-from kmr_cli.batch.fit import GivenInput, has_fields
+from kmr_cli.batch.fit import has_fields
+from kmr_cli.batch.given_input import GivenInput
 from kmr_cli.config.reading import Reading
 from kmr_cli.errors import BatchError
 from kmr_cli.formats.common.frameworks import first_line

@@ -18,7 +18,8 @@ import numpy as np
 
 from kmr_cli.batch.files import IMAGES
 from kmr_cli.batch.files.source import library, refuse_large
-from kmr_cli.batch.fit import GivenInput, Notice, declared_shape
+from kmr_cli.batch.fit import declared_shape
+from kmr_cli.batch.given_input import GivenInput, Notice
 from kmr_cli.batch.words import show_shape
 from kmr_cli.config.reading import IMAGENET, Reading, Size
 from kmr_cli.errors import BatchError

@@ -12,7 +12,7 @@ import numpy as np
 
 from kmr_cli.batch.files.numbers import as_column, as_declared
 from kmr_cli.batch.files.source import Source, some
-from kmr_cli.batch.fit import GivenInput, Notice
+from kmr_cli.batch.given_input import GivenInput, Notice
 from kmr_cli.config.reading import Reading, Rows, outside
 from kmr_cli.errors import BatchError
 from kmr_cli.records import TensorSpec

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from kmr_cli.batch.files.source import Source, library, refuse_large
-from kmr_cli.batch.fit import GivenInput
+from kmr_cli.batch.given_input import GivenInput
 from kmr_cli.config.reading import Reading
 from kmr_cli.errors import BatchError
 

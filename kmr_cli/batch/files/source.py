@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kmr_cli.batch.fit import GivenInput, Made
+from kmr_cli.batch.given_input import GivenInput, Made
 from kmr_cli.batch.words import listed
 from kmr_cli.errors import BatchError, MissingFrameworkError
 from kmr_cli.formats.common.frameworks import require

@@ -196,7 +196,9 @@ def _judge_silent(run: Run, tap: Tap) -> None:
     kind, allowed, title = run.indices[tap].kind, tap in run.allowed_outputs, run.title(tap)
     if kind == "constant":
         if run.structure is None or not run.structure.owned(run.evidence.names, tap):
-            text = f"no sample changes {title}: it is the same whatever goes in"
+            ragged = any(spec.lengths for spec in run.info.inputs)  # whose samples keep their numbers of steps
+            why = "as long as their lengths stay" if ragged else "it is the same whatever goes in"
+            text = f"no sample changes {title}{'' if ragged else ':'} {why}"
             run.add(BATCH_AXIS_LOST, Source(*tap), text, severity="warning", output=tap, allowed=allowed)
         if not allowed:
             why = why_silent(run, tap)

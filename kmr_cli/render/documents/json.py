@@ -420,7 +420,11 @@ def _spec(spec: TensorSpec) -> dict[str, Any]:
     document: dict[str, Any] = {"name": text(spec.name), "shape": shape, "dtype": dtype, "presumed": presumed}
     if spec.symbols:
         document["symbols"] = [text(size) for size in spec.symbols]
-    return document if spec.kind is None else {**document, "kind": text(spec.kind)}
+    if spec.kind is not None:
+        document["kind"] = text(spec.kind)
+    if spec.lengths is not None:
+        document["lengths"] = text(spec.lengths)
+    return document
 
 
 def _index(index: BatchIndex) -> dict[str, Any]:

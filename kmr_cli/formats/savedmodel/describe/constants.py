@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from kmr_cli.formats.common.fixed_inputs import fixed_inputs
 from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.formats.savedmodel.describe.analysis import Analysis
+from kmr_cli.formats.savedmodel.describe.ragged import fed_specs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,4 +20,4 @@ def constants(analysis: Analysis, options: OpenOptions) -> dict[str, np.ndarray]
         ModelFileError: the signature has no such input, or one of another shape or dtype.
     """
     where = f"{analysis.source.path.name}: signature {analysis.source.signature_name!r}"
-    return fixed_inputs(where, analysis.specs(), options.constants)
+    return fixed_inputs(where, fed_specs(analysis), options.constants)

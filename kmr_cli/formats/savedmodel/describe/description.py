@@ -13,6 +13,7 @@ from kmr_cli.formats.savedmodel.describe.composites import composites
 from kmr_cli.formats.savedmodel.describe.constants import constants
 from kmr_cli.formats.savedmodel.describe.flow import SHAPE_OPS
 from kmr_cli.formats.savedmodel.describe.graph import producer
+from kmr_cli.formats.savedmodel.describe.ragged import Ragged, fed_specs, ragged_inputs, shown_names
 from kmr_cli.formats.savedmodel.describe.scopes import BRANCHES, LOOPS, ScopeLayer
 from kmr_cli.formats.savedmodel.describe.signatures import other_signatures
 from kmr_cli.records import LayerInfo, ModelInfo, TensorSpec
@@ -24,9 +25,10 @@ def model_info(analysis: Analysis, format_name: str, options: OpenOptions) -> Mo
     Raises:
         ModelFileError: a constant that fits no input.
     """
-    source, parts = analysis.source, composites(analysis)
+    source, ragged = analysis.source, ragged_inputs(analysis)
+    parts = {} if ragged else composites(analysis)
     fixed = constants(analysis, options)
-    inputs = tuple(spec for spec in analysis.specs() if spec.name not in fixed)
+    inputs = tuple(spec for spec in fed_specs(analysis) if spec.name not in fixed)
     outputs = tuple(
         TensorSpec(one.name, one.shape if one.shape is not None else analysis.shape(one.tensor), dtypes.name(one.dtype))
         for one in analysis.outputs
@@ -40,7 +42,7 @@ def model_info(analysis: Analysis, format_name: str, options: OpenOptions) -> Mo
         layers=layer_infos(analysis),
         parameters=_sum(analysis, tuple(analysis.variables)),
         fixed_batch=fixed_batch(inputs),
-        notes=(*_notes(analysis), *_of_parts(parts)),
+        notes=(*_notes(analysis), *_of_parts(parts), *map(_of_ragged, ragged)),
         ways=tuple(("signature", name) for name in other_signatures(source)),
         way=source.signature_name,
         unfit=_unfit(source.path.name, parts),
@@ -52,6 +54,13 @@ def _of_parts(parts: Mapping[str, tuple[str, str]]) -> list[str]:
     return [f"input {name!r} holds the {part} of a {kind} tensor" for name, (kind, part) in parts.items()]
 
 
+def _of_ragged(one: Ragged) -> str:
+    return (
+        f"input {one.name!r} is a ragged tensor: give its values and row splits, as {one.name!r} and {one.splits!r}, or"
+        f" an array that is filled up, with the numbers of steps as {one.lengths!r}; in Python a list of arrays too"
+    )
+
+
 def _unfit(name: str, parts: Mapping[str, tuple[str, str]]) -> tuple[str, str | None] | None:
     """Why no batch can be fed whose rows are samples."""
     if not parts:
@@ -60,7 +69,9 @@ def _unfit(name: str, parts: Mapping[str, tuple[str, str]]) -> tuple[str, str | 
     kind = next(iter(parts.values()))[0]
     return (
         f"{name}: takes a {kind} tensor in parts, {listed}, whose rows are not one per sample",
-        "export a signature that takes padded tensors (and a mask), and look at that one",
+        "export a signature that takes a dense tensor, and makes the sparse one of it: tf.sparse.from_dense(x)"
+        if kind == "sparse"
+        else "export a signature that takes padded tensors (and a mask), and look at that one",
     )
 
 
@@ -76,7 +87,8 @@ def _reaching(analysis: Analysis) -> dict[str, frozenset[str]] | None:
         return None
     nodes = [(name, analysis.graph.nodes[name]) for name in analysis.flow.order]
     told = [(name, node) for name, node in nodes if node.op not in SHAPE_OPS]
-    fed = {producer(one.tensor): one.name for one in analysis.inputs}
+    shown = shown_names(analysis)
+    fed = {producer(one.tensor): shown.get(one.name, one.name) for one in analysis.inputs}
     made = ((map(producer, node.data_inputs), (name,)) for name, node in told if name not in fed)
     return reaching(fed, made)
 
@@ -98,7 +110,7 @@ def _layer_info(analysis: Analysis, layer: ScopeLayer, known: Mapping[str, froze
         call_inputs=inputs_of_calls(
             [[producer(one) for one in call.inputs] for call in layer.calls],
             known,
-            [one.name for one in analysis.inputs],
+            [spec.name for spec in fed_specs(analysis)],
         )
         if known and layer.untappable is None
         else (),

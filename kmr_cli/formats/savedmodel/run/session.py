@@ -12,9 +12,11 @@ from kmr_cli.formats.common.aligned import aligned_copy
 from kmr_cli.formats.common.frameworks import import_user_modules, require
 from kmr_cli.formats.common.resizing import TakesAnySize
 from kmr_cli.formats.interface import Alone, OpenOptions, Sink, State, Taps
+from kmr_cli.formats.savedmodel.describe import dtypes
 from kmr_cli.formats.savedmodel.describe.analysis import Analysis
 from kmr_cli.formats.savedmodel.describe.constants import constants
 from kmr_cli.formats.savedmodel.describe.description import layer_infos
+from kmr_cli.formats.savedmodel.describe.ragged import fed_specs, in_parts, ragged_inputs
 from kmr_cli.formats.savedmodel.run import restore
 from kmr_cli.formats.savedmodel.run import taps as tapping
 from kmr_cli.formats.savedmodel.run.alone import Operations
@@ -49,6 +51,10 @@ class SavedModelSession(TakesAnySize):
         restore.check_files(analysis)
         self._analysis = analysis
         self._constants = constants(analysis, options)
+        self._specs = tuple(spec for spec in fed_specs(analysis) if spec.name not in self._constants)
+        self._ragged = ragged_inputs(analysis)
+        types = {one.name: one.dtype for one in analysis.inputs}
+        self._splits = {one.splits: np.dtype(dtypes.name(types[one.splits])) for one in self._ragged}
         self._tf = require("tensorflow", "tensorflow")
         import_user_modules(options.imports)
         self._runners: OrderedDict[tuple[object, ...], tuple[Runner, list[tapping.Group]]] = OrderedDict()
@@ -63,7 +69,7 @@ class SavedModelSession(TakesAnySize):
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
         """What the signature wants, by name."""
-        return tuple(spec for spec in self._analysis.specs() if spec.name not in self._constants)
+        return self._specs
 
     @property
     def layers(self) -> tuple[LayerInfo, ...]:
@@ -80,8 +86,7 @@ class SavedModelSession(TakesAnySize):
         """
         if self._closed:
             raise ModelLoadError(f"{self._analysis.source.path.name}: the session is closed")
-        names = [one.name for one in self._analysis.inputs if one.name not in self._constants]
-        missing = [name for name in names if name not in batch]
+        missing = [spec.name for spec in self._specs if spec.name not in batch]
         if missing:
             raise BatchError(f"{self._analysis.source.path.name}: the input {missing[0]!r} is not in the batch")
         if taps not in self._events:
@@ -94,8 +99,7 @@ class SavedModelSession(TakesAnySize):
             runner.restart()
         self._sink, self._groups = sink, groups
         try:
-            fed = {name: aligned_copy(_as_objects(batch[name])) for name in names}
-            values = runner.run({**fed, **self._constants})
+            values = runner.run(self._fed(batch))
         finally:
             self._sink, self._groups = None, []
         if stop:
@@ -107,8 +111,12 @@ class SavedModelSession(TakesAnySize):
         if self._operations is not None:
             self._operations.close()
         self._operations = Operations(self._tf, self._analysis, operators, any_size=self._any_size)
-        fed = {name: aligned_copy(_as_objects(value)) for name, value in batch.items()}
-        return self._operations.noted({**fed, **self._constants})
+        return self._operations.noted(self._fed(batch))
+
+    def _fed(self, batch: Batch) -> dict[str, np.ndarray]:
+        """What the signature's inputs are given."""
+        parts = in_parts(self._ragged, {spec.name: batch[spec.name] for spec in self._specs}, self._splits)
+        return {**{name: aligned_copy(_as_objects(value)) for name, value in parts.items()}, **self._constants}
 
     def state(self) -> State:
         """See :class:`kmr_cli.formats.interface.KeepingSession`: what the file holds."""
