@@ -19,6 +19,7 @@ from kmr_cli.api.versions import versions_of
 from kmr_cli.batch.files.source import parse
 from kmr_cli.batch.given_input import GivenInput
 from kmr_cli.batch.request import BatchRequest
+from kmr_cli.batch.words import count_samples
 from kmr_cli.config.arguments import refuse_call
 from kmr_cli.config.layers import choose, choose_known
 from kmr_cli.config.reading import InputFiles
@@ -112,11 +113,11 @@ def dump_of(opened: Opened, asked: Asked, request: BatchRequest, place: Place) -
 
 def _teller(opened: Opened, place: Place, feed: Feed, left: int) -> Callable[[int], None]:
     """What tells how far it is; of what was there before, at once."""
-    before = feed.batches - left
+    before, each = feed.batches - left, count_samples(feed.size)
 
     def tell(finished: int) -> None:
         if finished < left:
-            opened.report("progress", f"{before + finished + 1}/{feed.batches} batches of {feed.size} samples")
+            opened.report("progress", f"{before + finished + 1}/{feed.batches} batches of {each}")
 
     if before:
         some = "1 batch is" if before == 1 else f"{before} batches are"

@@ -18,7 +18,7 @@ _BETWEEN = 10.0
 """Seconds between two lines where stderr isn't a terminal."""
 _LONG = 30.0
 """Seconds from which on the expected time is said beforehand."""
-_COUNTED = re.compile(r"(\d{1,6})/(\d{1,6}) (.*)", re.DOTALL)
+_COUNTED = re.compile(r"(\d{1,9})/(\d{1,9}) (.*)", re.DOTALL)
 _BAR = 24
 _MEASURED = 2
 """Steps that tell how long the others will take."""

@@ -10,11 +10,11 @@ import pytest
 from zoo.dumps import attributes, contents, dense, growing, mixing, rows, same
 from zoo.samples import HOME
 
-from kmr_cli import InputFiles, open_model
+from kmr_cli import open_model
 from kmr_cli.api import dumps, dumps_run, feed
 from kmr_cli.batch import dataset
 from kmr_cli.dumps import about, hdf5, zarr
-from kmr_cli.errors import BatchError, KmrError, LayerError, ModelRunError, OutputError
+from kmr_cli.errors import LayerError, ModelRunError, OutputError
 
 SUFFIXES = [".zarr", ".h5"]
 
@@ -335,33 +335,6 @@ class TestWhoseRowsTheyAre:
                 opened.dump("wide", tmp_path / "x.npy", tmp_path / "out.zarr", size=4)
             assert caught.value.message.startswith("rows 8:12: 'wide' out0: (4, 7) float32 for 4 samples")
             assert contents(tmp_path / "out.zarr")["index"].tolist() == [*range(8), *[-1] * 4]
-
-
-class TestData:
-    def test_rows_of_a_file(self, model, data, tmp_path):
-        model.dump("first", InputFiles(data, rows="5:14"), tmp_path / "out.zarr", size=4)
-        held = contents(tmp_path / "out.zarr")
-        assert held["index"].tolist() == list(range(5, 14))
-        model.dump("first", data, tmp_path / "all.zarr", size=4)
-        assert np.allclose(held["first#0/out0"], contents(tmp_path / "all.zarr")["first#0/out0"][5:14], atol=1e-6)
-
-    def test_arrays(self, model, whole, tmp_path):
-        model.dump("*", {"x": rows()}, tmp_path / f"out{whole.suffix}", size=4)
-        same(tmp_path / f"out{whole.suffix}", whole)
-
-    def test_there_must_be_some(self, model, tmp_path):
-        with pytest.raises(BatchError, match="no data"):
-            model.dump("*", None, tmp_path / "out.zarr")
-
-    def test_less_than_a_batch(self, model, tmp_path):
-        found = model.dump("*", rows(3), tmp_path / "out.zarr")
-        assert (found.batch_size, found.batches) == (3, 1)
-
-    def test_jobs_and_live_models(self, model, data, tmp_path):
-        with pytest.raises(KmrError, match="jobs must be 1 or more"):
-            model.dump("*", data, tmp_path / "out.zarr", jobs=0)
-        with pytest.raises(OutputError, match="several machines"):
-            model.dump("*", data, tmp_path / "out.h5", scheduler="tcp://127.0.0.1:1")
 
 
 def test_the_wrong_answers_of_a_child_are_refused(model, data, tmp_path, monkeypatch):
