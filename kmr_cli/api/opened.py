@@ -13,11 +13,13 @@ from typing import Any, TypeAlias
 from kmr_cli.config.limits import NONE, Limits
 from kmr_cli.errors import KmrError, ModelLoadError
 from kmr_cli.formats import describe
+from kmr_cli.formats.facts import main_framework
 from kmr_cli.formats.files import Seen
 from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.formats.live import adopt, describe_live, refusal
 from kmr_cli.process.place import Apart, Here, Place
 from kmr_cli.process.sessions import LiveSessions, Sessions
+from kmr_cli.process.tasks import TASKS
 from kmr_cli.records import ModelInfo
 
 Tell: TypeAlias = Callable[[str, str], None]
@@ -82,6 +84,8 @@ class Opened:
                 raise KmrError("the model is closed", "open it again with open_model(...)")
             try:
                 asked = {"path": str(self._path), "options": options, **arguments}
+                if TASKS[task].limit is None and (framework := main_framework(self.info.format)) is not None:
+                    self._place.prepare(framework, self.report)
                 found = self._place.run(task, asked, self.report, take)
             except KmrError:
                 self._refuse_changed()  # which says more than what another file makes of it

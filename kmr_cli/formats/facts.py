@@ -53,6 +53,12 @@ def frameworks() -> frozenset[str]:
     return frozenset(name for format_ in (*all_formats(), *plugins.met()) for name in format_.FRAMEWORKS)
 
 
+def main_framework(name: str) -> str | None:
+    """The module that every such model is run with; None where no format of this name is installed."""
+    found = find_format(name)
+    return found.FRAMEWORKS[0] if found is not None and found.FRAMEWORKS else None
+
+
 def channels_first(name: str) -> bool:
     """Whether such models take images with the channels before height and width, unless they declare otherwise."""
     found = find_format(name)

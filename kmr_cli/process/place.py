@@ -28,6 +28,9 @@ class Place(Protocol):
             KmrError: as the task raised it, or what became of the process.
         """
 
+    def prepare(self, framework: str, report: Notify) -> None:
+        """Before the first task that imports a framework: do what is to be done once."""
+
     def rest(self) -> None:
         """Give back what can be had again when the next task comes: a process and its memory."""
 
@@ -49,6 +52,9 @@ class Here:
         if take is not None:
             arguments = {**arguments, "hand_over": take}
         return TASKS[task](report=report, sessions=self._sessions, **arguments)
+
+    def prepare(self, framework: str, report: Notify) -> None:
+        """Nothing: this process may write its bytecode."""
 
     def rest(self) -> None:
         """Nothing: a live object is held by whoever gave it."""
@@ -87,6 +93,7 @@ class Apart:
 
             refuse_missing()
         self._child: Child | None = None
+        self._prepared = False
 
     def run(self, task: str, arguments: Mapping[str, Any], report: Notify, take: Take | None = None) -> Any:
         """See :class:`Place`."""
@@ -102,6 +109,16 @@ class Apart:
             elif task == "describe" and child.born is not None and not self._debug:
                 self._child = None
                 _spare.put(child)
+
+    def prepare(self, framework: str, report: Notify) -> None:
+        """Write bytecode that is missing, where a sandbox would keep the child from it."""
+        if self._prepared or self._limits.sandbox == "off":
+            return
+        self._prepared = True
+        from kmr_cli.process import bytecode, sandbox
+
+        if bytecode.is_missing(framework) and sandbox.offered():
+            bytecode.write(framework, report)
 
     def rest(self) -> None:
         """End the child."""

@@ -15,10 +15,15 @@ _NEEDED = ("kmr_cli", "h5py")
 
 def leave_out_current_folder() -> None:
     """Take it off ``sys.path``, however it is written there; unless this program's own packages are in it."""
+    kept = without_current_folder()
+    if len(kept) < len(sys.path) and all(PathFinder.find_spec(name, kept) for name in _NEEDED):
+        sys.path[:] = kept
+
+
+def without_current_folder() -> list[str]:
+    """The entries of ``sys.path`` that are another folder."""
     try:
         here = os.path.realpath(os.getcwd())  # noqa: PTH109  (text is all that is compared)
     except OSError:  # it was removed
         here = ""
-    kept = [entry for entry in sys.path if os.path.realpath(entry) != here]
-    if len(kept) < len(sys.path) and all(PathFinder.find_spec(name, kept) for name in _NEEDED):
-        sys.path[:] = kept
+    return [entry for entry in sys.path if os.path.realpath(entry) != here]
