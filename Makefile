@@ -80,8 +80,8 @@ clean: ## remove the environment and all caches
 	@touch $@
 
 .venv/demo-installed: .venv/build-tools-installed $(PACKAGE)
-	@echo 'installing kmr-inspect with TensorFlow into .venv (the first time takes minutes)'
-	@$(call install,--no-build-isolation '.[tensorflow]')
+	@echo 'installing kmr-inspect with TensorFlow and ONNX into .venv (the first time takes minutes)'
+	@$(call install,--no-build-isolation '.[tensorflow,onnx]')
 	@$(compile)
 	@touch $@
 

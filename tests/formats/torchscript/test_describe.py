@@ -22,10 +22,11 @@ from kmr_cli.formats.torchscript.describe import flow
 from kmr_cli.formats.torchscript.describe.archive import Archive, Shell
 from kmr_cli.formats.torchscript.describe.code import Code, type_name
 from kmr_cli.formats.torchscript.describe.description import describe_archive
+from kmr_cli.formats.torchscript.describe.pickled import EXPORT
 from kmr_cli.records import TensorSpec
 
 OPTIONS = OpenOptions()
-HINT = "export the model: torch.export.save(torch.export.export(model, inputs), 'model.pt2')"
+HINT = f"export the model: {EXPORT}"
 
 
 @pytest.fixture
@@ -436,7 +437,15 @@ def test_what_torch_save_pickled(tmp_path, what, said, options):
     torch.save(what, tmp_path / "m.pt", **options)
     error = refused(tmp_path / "m.pt")
     assert said in error.message
-    assert "torch.export.save(torch.export.export(model.eval(), (batch,)), 'model.pt2')" in error.hint
+    assert EXPORT in error.hint
+
+
+def test_what_the_hint_exports_takes_every_batch_size(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    exec(EXPORT, {"torch": torch, "model": nn.Linear(2, 3), "batch": torch.ones(4, 2)})
+    path = tmp_path / "model.pt2"
+    (given,) = detect(path).describe(path, OPTIONS).inputs
+    assert given.shape == (None, 2)
 
 
 @pytest.mark.parametrize("protocol", [2, 4])

@@ -210,7 +210,9 @@ class KerasSession(PutsOtherPadding):
 
         name = Path(self._info.path).name
         if isinstance(self._framework, Keras3) and backend_name() != "tensorflow":
-            raise ModelLoadError(f"{name}: only on TensorFlow Keras traces a graph", "unset KERAS_BACKEND")
+            raise ModelLoadError(
+                f"{name}: Keras traces a graph only on TensorFlow", "install TensorFlow, or unset KERAS_BACKEND"
+            )
         if self.training is not None:
             raise ModelLoadError(f"{name}: only inference is proven", "leave out --training")
         whole = self._build_whole()

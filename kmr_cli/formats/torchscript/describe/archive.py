@@ -15,6 +15,7 @@ from kmr_cli.errors import ModelFileError
 from kmr_cli.formats import unrecognized
 from kmr_cli.formats.common.archive_hazards import is_inflated, refuse_bomb
 from kmr_cli.formats.common.archives import zip_names
+from kmr_cli.formats.torchscript.describe.pickled import EXPORT
 
 _MAX_TEXT = 1 << 28
 """Bytes that a description may take: no real model's structure or code comes near it."""
@@ -176,7 +177,7 @@ def _read(members: zipfile.ZipFile, folder: str, name: str) -> Archive:
     if not isinstance(root, Shell):
         raise ModelFileError(
             f"{name}: holds {_what(root)}, not a TorchScript module",
-            "export the model: torch.export.save(torch.export.export(model, inputs), 'model.pt2')",
+            f"export the model: {EXPORT}",
         )
     constants: Any = ()
     if f"{folder}/constants.pkl" in names:

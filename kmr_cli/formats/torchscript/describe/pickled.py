@@ -15,7 +15,11 @@ _MOST = 1 << 22
 """Bytes that are looked at: what is pickled first stands at the beginning."""
 _PICKLES = 4
 """Before torch 1.6, ``torch.save`` wrote a few numbers as pickles of their own before the object."""
-_EXPORT = "torch.export.save(torch.export.export(model.eval(), (batch,)), 'model.pt2')"
+EXPORT = (
+    "torch.export.save(torch.export.export(model.eval(), (batch,), "
+    "dynamic_shapes=({0: torch.export.Dim('batch')},)), 'model.pt2')"
+)
+"""How a model is exported. Without ``dynamic_shapes`` the file would take batches of one size only."""
 
 
 def explain(path: Path) -> ModelFileError | None:
@@ -39,11 +43,11 @@ def explain(path: Path) -> ModelFileError | None:
     if is_model:
         return ModelFileError(
             f"{path}: an eager model, pickled by torch.save ({first}); loading one would run code",
-            f"load it in Python and export it: {_EXPORT}; or open_model(model, in_process=True)",
+            f"load it in Python and export it: {EXPORT}; or open_model(model, in_process=True)",
         )
     return ModelFileError(
         f"{path}: weights alone (torch.save of a state dict or of tensors), without a model that can be run",
-        f"load them in Python, model.load_state_dict(torch.load({path.name!r})), and export the model: {_EXPORT}",
+        f"load them in Python, model.load_state_dict(torch.load({path.name!r})), and export the model: {EXPORT}",
     )
 
 
