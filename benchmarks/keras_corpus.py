@@ -87,7 +87,7 @@ ATTENTION_MODELS = """
     mobilenetv3_family.MobileNetV3Small050 mobilenetv3_family.TinyNetE mobilevit.MobileViT_XXS
     mobilevit.MobileViT_V2_050 moganet.MogaNetXtiny nat.NAT_Mini nat.DiNAT_Mini nfnets.NFNetL0 nfnets.ECA_NFNetL0
     nfnets.NormFreeNet_Light pvt.PVT_V2B0 pvt.PVT_V2B2_linear repvit.RepViT_M09 resnest.ResNest50
-    resnet_family.RegNetY032 resnet_family.RegNetZB16 resnet_family.RegNetZC16_EVO resnet_family.ResNeXt50
+    resnet_family.RegNetY040 resnet_family.RegNetZB16 resnet_family.RegNetZC16_EVO resnet_family.ResNeXt50
     resnet_family.ResNet50D resnet_family.ResNet51Q swin_transformer_v2.SwinTransformerV2Tiny_window8
     swin_transformer_v2.SwinTransformerV2Tiny_ns tinyvit.TinyViT_5M uniformer.UniformerSmall32 vanillanet.VanillaNet5
     volo.VOLO_d1 yolor.YOLOR_CSP yolov7.YOLOV7_Tiny yolov8.YOLOV8_N yolov8.YOLO_NAS_S yolox.YOLOXNano
@@ -131,8 +131,11 @@ def attention_models() -> Iterator[Entry]:
 
     for place in ATTENTION_MODELS.split():
         family, _, name = place.partition(".")
-        make = getattr(getattr(library, family), name)
-        yield f"keras_cv_attention_models.{name}", lambda make=make: make(pretrained=None)
+
+        def build(family: str = family, name: str = name) -> Any:
+            return getattr(getattr(library, family), name)(pretrained=None)
+
+        yield f"keras_cv_attention_models.{name}", build
 
 
 LIBRARIES = {"keras.applications": applications, "keras_hub": hub, "keras_cv_attention_models": attention_models}

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TypeAlias, TypeVar
 
-from kmr_cli.proof.sizes import Shape, Size
+from kmr_cli.proof.sizes import Shape, Size, quotient
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,15 @@ class Free:
         index: the axis along which it holds 0, 1, 2, … and nothing else varies; None for none.
         count: whether the element at some place depends on the number of samples.
         rounds: the loops from round to round of which it changes.
+        period: (axis, length): along this axis the same comes again after so many places, as where a mask of one sample
+            was repeated for all of them; None for none that is known.
     """
 
     uniform: frozenset[int] = frozenset()
     index: int | None = None
     count: bool = False
     rounds: frozenset[str] = frozenset()
+    period: tuple[int, Size] | None = None
 
 
 @dataclass(frozen=True)
@@ -139,6 +142,18 @@ def varies(operand: Operand, axis: int) -> bool:
     axis = axis + operand.rank if axis < 0 else axis
     owner = operand.owner
     return isinstance(owner, Free) and axis >= 0 and operand.shape[axis] != 1 and axis not in owner.uniform
+
+
+def tells_place(operand: Operand, axis: int, samples: Own) -> bool:
+    """Whether what is nobody's differs from sample to sample where it meets theirs along an axis; from the end too.
+
+    What comes again within the elements of every sample does not.
+    """
+    if not varies(operand, axis):
+        return False
+    period = operand.owner.period if isinstance(operand.owner, Free) else None
+    again = period is not None and period[0] == (axis + operand.rank if axis < 0 else axis)
+    return not (again and period is not None and quotient(samples.inner, period[1]) is not None)
 
 
 def any_count(operands: Iterable[Operand]) -> bool:

@@ -305,3 +305,131 @@ def new_memory_that_is_read(p):
 @case("count")
 def sum_of_the_places(p):
     return p.add("aten.mul", self=X, other=p.add("aten.sum", self=p.add("aten.arange", end=BATCH), dim=(0,)))
+
+
+# What is nobody's and comes again within every sample
+
+
+def _windows(p):
+    """(batch * 4, 6): the steps of all samples, one behind the other."""
+    return p.add("aten.reshape", self=STEPS, shape=(4 * BATCH, 6))
+
+
+def _mask(p, rows=4):
+    return p.add("aten.slice", self=Ref("w"), dim=0, start=0, end=rows)
+
+
+@case("proven")
+def a_mask_of_one_sample_spread_over_all(p):
+    spread = p.add("aten.expand", self=_mask(p), size=(BATCH, 4, 6))
+    flat = p.add("aten.reshape", self=spread, shape=(4 * BATCH, 6))
+    masked = p.add("aten.add", self=_windows(p), other=flat)
+    return p.add("aten.reshape", self=masked, shape=(BATCH, 4, 6))
+
+
+@case("proven")
+def a_mask_of_one_sample_repeated_for_all(p):
+    repeated = p.add("aten.repeat", self=_mask(p), repeats=(BATCH, 1))
+    turned = p.add("aten.transpose", self=p.add("aten.transpose", self=repeated, dim0=0, dim1=1), dim0=1, dim1=0)
+    masked = p.add("aten.add", self=_windows(p), other=p.add("aten.mul", self=turned, other=Ref("bias")))
+    return p.add("aten.reshape", self=masked, shape=(BATCH, 4, 6))
+
+
+@case("proven")
+def a_repeated_mask_that_is_cut_apart_again(p):
+    repeated = p.add("aten.repeat", self=_mask(p), repeats=(BATCH, 1))
+    apart = p.add("aten.reshape", self=repeated, shape=(BATCH, 4, 6))
+    return p.add("aten.add", self=STEPS, other=apart)
+
+
+@case("count")
+def a_mask_whose_rows_are_spread_over_all(p):
+    """Row 0 for as many as there are samples, then row 1: whose row it is depends on their number."""
+    spread = p.add("aten.repeat_interleave", self=_mask(p), repeats=BATCH, dim=0)
+    masked = p.add("aten.add", self=_windows(p), other=spread)
+    return p.add("aten.reshape", self=masked, shape=(BATCH, 4, 6))
+
+
+@case("place")
+def a_mask_for_every_second_sample(p):
+    """Four rows come again, and every sample has two."""
+    turned = p.add("aten.permute", self=p.add("aten.reshape", self=STEPS, shape=(BATCH, 2, 2, 6)), dims=(1, 0, 2, 3))
+    flat = p.add("aten.reshape", self=turned, shape=(4 * BATCH, 6))
+    repeated = p.add("aten.repeat", self=_mask(p), repeats=(BATCH, 1))
+    masked = p.add("aten.reshape", self=p.add("aten.add", self=flat, other=repeated), shape=(2, BATCH, 2, 6))
+    apart = p.add("aten.permute", self=masked, dims=(1, 0, 2, 3))
+    return p.add("aten.reshape", self=apart, shape=(BATCH, 4, 6))
+
+
+@case("place")
+def a_repeated_mask_times_the_number_of_the_row(p):
+    numbers = p.add("aten.unsqueeze", self=p.add("aten.arange", end=4 * BATCH), dim=-1)
+    repeated = p.add("aten.repeat", self=_mask(p), repeats=(BATCH, 1))
+    masked = p.add("aten.add", self=_windows(p), other=p.add("aten.mul", self=repeated, other=numbers))
+    return p.add("aten.reshape", self=masked, shape=(BATCH, 4, 6))
+
+
+@case("proven")
+def ones_by_the_numbers_of_the_samples(p):
+    """As traces of transformers have it: which of them is taken does not matter."""
+    ones = p.add("aten.full", size=(BATCH, 4), fill_value=1.0)
+    rows = p.add("aten.unsqueeze", self=p.add("aten.arange", end=BATCH), dim=-1)
+    picked = p.add("aten.index", self=ones, indices=(rows, p.add("aten.arange", end=4)))
+    return p.add("aten.mul", self=STEPS, other=p.add("aten.unsqueeze", self=picked, dim=-1))
+
+
+# Numbers of samples that are numbers of samples no longer
+
+
+@case("unknown", at="aten.index_select")
+def samples_by_their_bucket(p):
+    """Among few boundaries, all samples from some number on fall into one bucket, and take the same row."""
+    bucket = p.add("aten.bucketize", self=p.add("aten.arange", end=BATCH), boundaries=Ref("bias"))
+    return p.add("aten.index_select", self=X, dim=0, index=bucket)
+
+
+@case("count")
+def bucket_among_as_many_as_there_are_samples(p):
+    ones = p.add("aten.full", size=(BATCH,), fill_value=-1.0)
+    return p.add("aten.mul", self=X, other=p.add("aten.bucketize", self=X, boundaries=ones))
+
+
+@case("proven")
+def samples_by_their_number(p):
+    return p.add("aten.index_select", self=X, dim=0, index=p.add("aten.arange", end=BATCH))
+
+
+@case("place")
+def slopes_that_go_by_the_sample(p):
+    """One number throughout, until every place of the axis has a slope of its own."""
+    row = p.add("aten.prelu", self=p.add("aten.full", size=(1, BATCH), fill_value=-1.0),
+                weight=p.add("aten.arange", end=BATCH))  # fmt: skip
+    return p.add("aten.mul", self=X, other=p.add("aten.transpose", self=row, dim0=0, dim1=1))
+
+
+@case("place")
+def a_grid_for_every_place_of_the_batch(p):
+    scales = p.add("aten.add", self=p.add("aten.arange", end=BATCH), other=1.0)
+    row = p.add("quantized_decomposed.quantize_per_channel", input=p.add("aten.full", size=(BATCH, 1), fill_value=8.0),
+                scales=scales, axis=0)  # fmt: skip
+    return p.add("aten.mul", self=X, other=row)
+
+
+@case("unknown", at="aten.index_select")
+def the_first_sample_by_a_number_that_is_spread(p):
+    """A count of one number, repeated for all samples, counts no longer."""
+    first = p.add("aten.slice", self=p.add("aten.arange", end=6), dim=0, start=0, end=1)
+    return p.add("aten.index_select", self=X, dim=0, index=p.add("aten.expand", self=first, size=(BATCH,)))
+
+
+@case("proven")
+def attention_to_what_a_sample_holds(p):
+    """Whose the result is does not follow from the queries, which are everybody's."""
+    queries = p.add("aten.unsqueeze", self=Ref("w"), dim=0)
+    return p.add("aten.scaled_dot_product_attention", query=queries, key=STEPS, value=STEPS)
+
+
+@case("meet", at="aten.scaled_dot_product_attention")
+def attention_among_samples(p):
+    """Without an axis in front, the samples themselves are what is looked at."""
+    return p.add("aten.scaled_dot_product_attention", query=X, key=X, value=X)

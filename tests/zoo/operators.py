@@ -69,6 +69,28 @@ def _gather(self: Array, dim: int, index: Array) -> Array:
     return np.take_along_axis(self, np.abs(index).astype(np.int64) % self.shape[dim], dim)
 
 
+def _bucketize(self: Array, boundaries: Array) -> Array:
+    return np.searchsorted(np.sort(boundaries), self).astype(float)
+
+
+def _per_channel(input: Array, scales: Array, axis: int) -> Array:  # noqa: A002  (as PyTorch names it)
+    return np.round(input / scales.reshape([-1] + [1] * (input.ndim - axis - 1)))
+
+
+def _prelu(self: Array, weight: Array) -> Array:
+    if self.ndim < 2 or self.shape[1] != len(weight):
+        raise ValueError("one slope for every channel")
+    return np.where(self > 0, self, self * weight.reshape([-1] + [1] * (self.ndim - 2)))
+
+
+def _view(self: Array, size: Any) -> Array:
+    """As in PyTorch, where it isn't made of a copy."""
+    result = self.reshape(size)
+    if not np.shares_memory(result, self):
+        raise ValueError("its elements do not stand in a row")
+    return result
+
+
 def _repeat(self: Array, repeats: Sequence[int]) -> Array:
     return np.tile(self, repeats)
 
@@ -90,7 +112,7 @@ MEANINGS: dict[str, Run] = {
     "aten.permute": lambda self, dims: self.transpose(dims),
     "aten.transpose": lambda self, dim0, dim1: np.swapaxes(self, dim0, dim1),
     "aten.reshape": lambda self, shape: self.reshape(shape),
-    "aten.view": lambda self, size: self.reshape(size),
+    "aten.view": _view,
     "aten.unsqueeze": lambda self, dim: np.expand_dims(self, dim),
     "aten.expand": lambda self, size: np.broadcast_to(self, size),
     "aten.repeat": _repeat,
@@ -110,6 +132,9 @@ MEANINGS: dict[str, Run] = {
     "aten.scatter_add": _scatter_add,
     "aten.arange": lambda end: np.arange(end).astype(float),
     "aten.full": lambda size, fill_value: np.full(size, float(fill_value)),
+    "aten.bucketize": _bucketize,
+    "aten.prelu": _prelu,
+    "quantized_decomposed.quantize_per_channel": _per_channel,
     "aten.zeros_like": lambda self: np.zeros_like(self),
     "aten.empty_like": lambda self: np.zeros_like(self),
     "aten.triu": lambda self: np.triu(self),

@@ -114,6 +114,8 @@ class Drawn:
             ("aten.arange", {"end": draw.choice([BATCH, 4, 6])}, 1),
             ("aten.full", {"size": (BATCH, 6), "fill_value": draw.choice([1.5, 2, BATCH])}, 1),
             ("aten.zeros_like", {"self": one}, 1),
+            ("aten.bucketize", {"self": one, "boundaries": draw.choice([other, Ref("v")])}, 1),
+            ("aten.prelu", {"self": one, "weight": draw.choice([other, Ref("v")])}, 1),
             ("aten.triu", {"self": one}, 1),
             ("aten.scaled_dot_product_attention", {"query": one, "key": other, "value": other}, 1),
             ("aten.constant_pad_nd", {"self": one, "pad": (1, 1)}, 1),
@@ -204,6 +206,12 @@ def _place_and_count(name: str, owner: Own | Free, value: Array, turned: Array, 
         for axis in owner.uniform:
             if value.shape[axis] > 1 and not _equal(value, np.broadcast_to(value.take([0], axis), value.shape)):
                 yield f"{name}: {owner} is not the same along axis {axis}"
+        if owner.period is not None:
+            axis, length = owner.period
+            ahead = value.take(range(length, value.shape[axis]), axis) if length < value.shape[axis] else value
+            behind = value.take(range(value.shape[axis] - length), axis) if length < value.shape[axis] else value
+            if not _equal(ahead, behind):
+                yield f"{name}: {owner} does not come again along axis {axis}"
         if owner.index is not None:
             counted = np.arange(value.shape[owner.index]).reshape([-1] + [1] * (value.ndim - owner.index - 1))
             if not _equal(value, np.broadcast_to(counted, value.shape).astype(float)):

@@ -115,6 +115,11 @@ def indexed(operand: Operand, indices: Sequence[Operand | None], shape: Shape) -
     found = joined(used, spread)
     if isinstance(found, Own):
         return replace(found, axis=found.axis + start, count=count)
+    if all(axis in owner.uniform or operand.shape[axis] == 1 for axis in axes):  # whatever is picked is the same
+        kept = [axis for axis in range(operand.rank) if axis not in axes]
+        places = {axis: place + (rank if not together or axis > start else 0) for place, axis in enumerate(kept)}
+        uniform = {places[axis] for axis in owner.uniform if axis in places} | set(range(start, start + rank))
+        return Free(frozenset(uniform), count=owner.count)
     return Free(count=count)
 
 

@@ -87,7 +87,7 @@ def written(call: Call) -> Owner:
     if isinstance(by, Each):
         placed = either(placed, by, None)
     found = either(owner, placed, shape)
-    return replace(found, uniform=found.uniform - {0}, index=None) if isinstance(found, Free) else found
+    return replace(found, uniform=found.uniform - {0}, index=None, period=None) if isinstance(found, Free) else found
 
 
 def pushed(call: Call) -> Owner:
@@ -100,7 +100,7 @@ def pushed(call: Call) -> Owner:
     if isinstance(item, Free):
         placed = Free(frozenset(axis + 1 for axis in item.uniform), None, item.count, item.rounds)
         found = either(owner, placed, call.shapes[0])
-        return replace(found, uniform=found.uniform - {0}) if isinstance(found, Free) else found
+        return replace(found, uniform=found.uniform - {0}, period=None) if isinstance(found, Free) else found
     raise NoRuleError("it appends one sample after the other")
 
 
@@ -128,5 +128,5 @@ def resized(call: Call) -> Owner:
     if isinstance(owner, Own) and owner.axis == 0:
         raise NoRuleError("it changes how many samples there are")
     if isinstance(owner, Free):
-        return replace(owner, uniform=owner.uniform - {0}, index=None)
+        return replace(owner, uniform=owner.uniform - {0}, index=None, period=None)
     return owner if isinstance(owner, (Own, Each)) else Unknown("nothing is known of the list")

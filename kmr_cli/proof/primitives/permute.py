@@ -18,7 +18,9 @@ def permuted(operand: Operand, order: Sequence[int]) -> Clear:
         return replace(operand.owner, axis=list(order).index(operand.owner.axis))
     uniform = frozenset(place for place, axis in enumerate(order) if axis in operand.owner.uniform)
     index = None if operand.owner.index is None else list(order).index(operand.owner.index)
-    return Free(uniform, index, operand.owner.count)
+    period = operand.owner.period
+    moved_period = None if period is None else (list(order).index(period[0]), period[1])
+    return Free(uniform, index, operand.owner.count, period=moved_period)
 
 
 def permute(call: Call) -> Clear:

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from kmr_cli.proof.call import Call, Rule
-from kmr_cli.proof.owners import Clear, Free, MeetError, NoRuleError, Operand, Own, any_count, varies
-from kmr_cli.proof.sizes import Shape
+from kmr_cli.proof.owners import Clear, Free, MeetError, NoRuleError, Operand, Own, any_count, tells_place, varies
+from kmr_cli.proof.sizes import Shape, Size
 
 ELSEWHERE = "values whose samples are in different places are combined"
 
@@ -27,13 +27,28 @@ def joined(operands: Iterable[Operand], shape: Shape) -> Clear:
         found = aligned if found is None else replace(found, place=found.place or aligned.place)
     count = any_count(taken)
     if found is None:
-        return Free(_uniform(taken, len(shape)), count=count)
-    place = found.place or any(varies(one, found.axis - len(shape)) for one in taken)
+        return Free(_uniform(taken, len(shape)), count=count, period=_period(taken, len(shape)))
+    place = found.place or any(tells_place(one, found.axis - len(shape), found) for one in taken)
     return replace(found, place=place, count=count)
 
 
 def _uniform(operands: list[Operand], rank: int) -> frozenset[int]:
     return frozenset(axis for axis in range(rank) if not any(varies(one, axis - rank) for one in operands))
+
+
+def _period(operands: list[Operand], rank: int) -> tuple[int, Size] | None:
+    """That of the first one which has one, where all of them have the same or do not vary there."""
+    known = [(one.owner.period, one.rank) for one in operands if isinstance(one.owner, Free)]
+    found = next(((period[0] + rank - mine, period[1]) for period, mine in known if period is not None), None)
+    if found is None:
+        return None
+    axis, length = found
+    same = all(
+        not varies(one, axis - rank)
+        or (isinstance(one.owner, Free) and one.owner.period == (axis - rank + one.rank, length))
+        for one in operands
+    )
+    return found if same else None
 
 
 def elementwise(*names: str) -> Rule:

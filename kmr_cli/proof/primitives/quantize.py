@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kmr_cli.proof.call import Call
-from kmr_cli.proof.owners import Clear, Free, MeetError, NoRuleError, Operand, Own
+from kmr_cli.proof.owners import Clear, Free, MeetError, NoRuleError, Operand, Own, any_count
 from kmr_cli.proof.primitives.pointwise import joined
 from kmr_cli.proof.sizes import any_of_batch
 
@@ -25,7 +25,10 @@ def per_axis(call: Call) -> Clear:
     scales = call.operands()[1:]
     if any(isinstance(one.owner, Own) for one in scales):
         raise NoRuleError("its scale depends on samples")
-    if isinstance(operand.owner, Own) and call.axis("axis", operand.rank) == operand.owner.axis:
+    axis = call.axis("axis", operand.rank)
+    if not isinstance(operand.owner, Own):
+        return Free(operand.owner.uniform - {axis}, count=any_count([operand, *scales]))
+    if axis == operand.owner.axis:
         raise NoRuleError("a scale for every sample by its place")
     return operand.owner
 

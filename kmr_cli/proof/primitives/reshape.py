@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -38,18 +39,35 @@ def _words(shape: Shape) -> str:
 
 def _free(owner: Free, before: Shape, after: Shape) -> Free:
     uniform: set[int] = set()
-    index, count = None, owner.count
+    index, count, period = None, owner.count, None
     for old, new in _groups(before, after):
         long_old = [axis for axis in old if before[axis] != 1]
         long_new = [axis for axis in new if after[axis] != 1]
         uniform.update(axis for axis in new if after[axis] == 1)
+        again = _again(owner, [(axis, before[axis]) for axis in long_old])
         if all(axis in owner.uniform for axis in long_old):
             uniform.update(new)
-        elif len(long_old) == len(long_new) == 1:
+            continue
+        if again is not None and len(long_new) == 1:
+            period = (long_new[0], again)
+        elif again is not None and long_new and product([after[axis] for axis in long_new[1:]]) == again:
+            uniform.add(long_new[0])
+        if len(long_old) == len(long_new) == 1:
             index = long_new[0] if owner.index == long_old[0] else index
         elif any_of_batch([before[axis] for axis in long_old[1:]] + [after[axis] for axis in long_new[1:]]):
             count = True  # how far apart elements stand depends on the number of samples
-    return Free(frozenset(uniform), index, count)
+    return Free(frozenset(uniform), index, count, period=period)
+
+
+def _again(owner: Free, axes: Sequence[tuple[int, Size]]) -> Size | None:
+    """After how many elements of these axes, one after the other, the same comes again; None where that isn't known."""
+    if len(axes) == 1:
+        return owner.period[1] if owner.period is not None and owner.period[0] == axes[0][0] else None
+    rest = list(axes)
+    while rest and rest[0][0] in owner.uniform:
+        del rest[0]
+    found = product([size for _, size in rest])
+    return found if rest and len(rest) < len(axes) and not any_of_batch((found,)) else None
 
 
 def _groups(before: Shape, after: Shape) -> list[tuple[list[int], list[int]]]:
@@ -81,8 +99,12 @@ def expanded(operand: Operand, shape: Shape) -> Clear:
     if isinstance(operand.owner, Own):
         return replace(operand.owner, axis=operand.owner.axis + shift)
     uniform = {axis for axis in range(len(shape)) if axis < shift or not varies(operand, axis - shift)}
-    index = None if operand.owner.index is None else operand.owner.index + shift
-    return Free(frozenset(uniform), index, operand.owner.count)
+    index = operand.owner.index
+    if index is not None:  # 0 alone, spread over many places, is 0 everywhere
+        index = index + shift if operand.shape[index] == shape[index + shift] else None
+    period = operand.owner.period
+    moved = None if period is None or operand.shape[period[0]] == 1 else (period[0] + shift, period[1])
+    return Free(frozenset(uniform), index, operand.owner.count, period=moved)
 
 
 def expand(call: Call) -> Clear:
@@ -100,11 +122,16 @@ def tiled(operand: Operand, repeats: tuple[Size, ...], shape: Shape) -> Clear:
         return replace(operand.owner, axis=axis, outer=operand.owner.outer * repeats[axis])
     kept = expanded(operand, shape)
     assert isinstance(kept, Free)
-    same = [repeats[axis] == 1 or not varies(operand, axis - shift) or axis < shift for axis in range(len(shape))]
-    count = any(any_of_batch((shape[axis],)) for axis in range(len(shape)) if not same[axis] and axis >= shift)
-    whole = kept.index is not None and repeats[kept.index] == 1
     # An axis that is added in front and repeated holds the same everywhere; one of size 1 as well.
-    return Free(kept.uniform, kept.index if whole else None, kept.count or count)
+    again = [
+        (axis, operand.shape[axis - shift])
+        for axis in range(shift, len(shape))
+        if repeats[axis] != 1 and varies(operand, axis - shift)
+    ]
+    if not again:
+        return kept
+    count = any_of_batch(length for _, length in again)  # what comes the second time depends on how long the first is
+    return Free(kept.uniform, kept.index, kept.count or count, period=None if count else again[0])
 
 
 def repeated(operand: Operand, axis: int, times: Size) -> Clear:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from kmr_cli.proof.call import Call, Rule
-from kmr_cli.proof.owners import Clear, NoRuleError, Own
+from kmr_cli.proof.owners import Clear, NoRuleError, Own, counted
+from kmr_cli.proof.primitives.pointwise import joined
 from kmr_cli.proof.primitives.reduce import along
+from kmr_cli.proof.sizes import any_of_batch
 
 
 def ordered(*, values: bool, default: int = -1) -> Rule:
@@ -36,5 +38,6 @@ def searched(call: Call) -> Clear:
     table = call.needed("boundaries", "sorted_sequence")
     values = call.needed("self")
     if table.rank == 1 and not isinstance(table.owner, Own):
-        return values.owner
+        found = joined([values], call.shape)  # as numbers they are others: 0, 1, 2, … isn't kept
+        return counted(found, any_of_batch(table.shape))
     raise NoRuleError("the table depends on samples")

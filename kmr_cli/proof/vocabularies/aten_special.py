@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from kmr_cli.proof.call import Call, generic_free
 from kmr_cli.proof.graph import references
-from kmr_cli.proof.owners import Clear, Free, MeetError, NoRuleError, Operand, Own, Owner, everywhere
+from kmr_cli.proof.owners import Clear, Free, MeetError, NoRuleError, Operand, Own, Owner, any_count, everywhere
 from kmr_cli.proof.primitives import contract, factories, join, normalise, reshape
 from kmr_cli.proof.primitives.pointwise import joined
 from kmr_cli.proof.primitives.reduce import along
@@ -141,7 +141,9 @@ def prelu(call: Call) -> Clear:
     operand, slopes = call.needed("self"), call.needed("weight")
     if isinstance(slopes.owner, Own) or (isinstance(operand.owner, Own) and operand.owner.axis == 1):
         raise NoRuleError("its slopes depend on samples")
-    return operand.owner
+    if isinstance(operand.owner, Own):
+        return operand.owner
+    return Free(operand.owner.uniform - {1}, count=any_count((operand, slopes)))
 
 
 def cosine_similarity(call: Call) -> Clear:

@@ -151,7 +151,7 @@ def _column(index: Operand) -> Operand:
             raise NoRuleError("the samples stand along the places of its indices")
         return Operand(owner, index.shape[:-1])
     along = None if owner.index == last else owner.index
-    return Operand(replace(owner, uniform=owner.uniform - {last}, index=along), index.shape[:-1])
+    return Operand(replace(owner, uniform=owner.uniform - {last}, index=along, period=None), index.shape[:-1])
 
 
 def gather_elements(call: Call) -> Clear:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from kmr_cli.proof.call import Call
 from kmr_cli.proof.owners import Clear, Free, NoRuleError, Operand, Own, Owner, Unknown
-from kmr_cli.proof.primitives import gather, join
+from kmr_cli.proof.primitives import gather, join, pointwise
 from kmr_cli.proof.sizes import any_of_batch
 
 
 def like(call: Call) -> Clear:
     """``CastLike``: of the other it takes the dtype."""
-    return call.needed("self").owner
+    return pointwise.joined([call.needed("self")], call.shape)
 
 
 def eye(call: Call) -> Free:

@@ -165,7 +165,7 @@ def reverse_sequence(call: Call) -> Clear:
         raise MeetError("it goes by the lengths of other samples")
     spread = Operand(lengths.owner, (*lengths.shape, *((1,) * (operand.rank - 1 - batch))))
     found = pointwise.joined([operand, spread], operand.shape)
-    return found if isinstance(found, Own) else replace(found, uniform=found.uniform - {steps}, index=None)
+    return found if isinstance(found, Own) else Free(found.uniform - {steps}, count=found.count)
 
 
 def fill(call: Call) -> Clear:
