@@ -38,6 +38,16 @@ class RareValues:
         self._ahead: dict[str, np.ndarray] = {}
         self._seen: dict[str, set[int]] = {name: set() for name, spec in self._specs.items() if _range_of(spec)}
 
+    def learn(self, comparands: Iterable[float]) -> bool:
+        """Further numbers that the model compares with, to come before the others; whether any is new."""
+        new = [number for number in comparands if np.isfinite(number) and number not in self._comparands]
+        self._comparands = [*new, *self._comparands]
+        for name, ahead in self._ahead.items():
+            limit = _range_of(self._specs[name])
+            ids = np.array([int(one) for one in new if one == int(one) and 0 < one < limit], ahead.dtype)
+            self._ahead[name] = np.concatenate([ids, ahead])
+        return bool(new)
+
     def put(self, batch: Batch, rows: Collection[int]) -> dict[str, np.ndarray] | None:
         """A copy of ``batch`` in which ``rows`` hold such values; padding stays where it is. None without any."""
         result, touched, chosen = {}, False, sorted(rows)

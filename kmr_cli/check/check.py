@@ -70,9 +70,9 @@ def check(
     every pass begins with the same, and three more tell what a call with other data changes for the next. Where a
     finding is at one of several calls of a layer, and the model has several inputs, one pass and one for each of them
     tell from which the call is. Where samples seem to change each other, up to two more tell whether that is chance.
-    Where the graph lets samples meet in an operator and nothing shows it, four more are aimed at that operator; where
-    no rule covers an operator, one more notes what it is given, and it is run alone. Of a
-    model that fails on the batch see
+    Where the graph lets samples meet in an operator and nothing shows it, four more are aimed at that operator, and
+    three where the model compares with numbers that it computes; where no rule covers an operator, one more notes what
+    it is given, and it is run alone. Of a model that fails on the batch see
     :func:`kmr_cli.check.failing.check_failing`.
 
     Args:

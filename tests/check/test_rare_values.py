@@ -19,7 +19,7 @@ SOME = [  # the quick formats whole, of the others the ones that need numbers fr
     (form, question)
     for form in ("onnx", "torchscript")
     for question in ("word", "first words", "places for a word", "inf", "negative", "zero")
-] + [("pt2", "word")]  # fmt: skip
+] + [("pt2", "word"), ("pt2", "computed word"), ("onnx", "computed word")]  # fmt: skip
 
 
 @pytest.mark.parametrize(("form", "question"), SOME)
@@ -34,7 +34,7 @@ def test_it_is_found_where_the_whole_batch_is_asked(form, question):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-@pytest.mark.parametrize(("form", "question"), [("savedmodel", "word"), ("keras", "word"), ("keras", "inf")])
+@pytest.mark.parametrize(("form", "question"), [("savedmodel", "computed word"), ("keras", "word"), ("keras", "inf")])
 def test_it_is_found_in_tensorflow(form, question):
     test_it_is_found_where_the_whole_batch_is_asked(form, question)
 

@@ -8,22 +8,28 @@ import numpy as np
 
 from kmr_cli.arrays.dtypes import discrete
 from kmr_cli.batch import stress
-from kmr_cli.check.probes.extreme import run_with
+from kmr_cli.check.probes.computed import learn_computed
+from kmr_cli.check.probes.extreme import note, run_with, settle
+from kmr_cli.check.probes.one_sided import ask
 from kmr_cli.check.run import Run
 from kmr_cli.evidence.taps import Tap
 from kmr_cli.proof.owners import Meet
 from kmr_cli.records import Batch
 
-PASSES = 4
+PASSES = 7
 """At most, for the operator that is aimed at."""
+_ASKING = 3
+"""Those of them that tell what the model compares with, and hold it."""
 
 
 def aim_at_meets(run: Run) -> None:
-    """At most four passes at the first operator that lets samples meet in an output without having shown it.
+    """At most seven passes at the first operator that lets samples meet in an output without having shown it.
 
-    All samples but the last are made copies of the one that what enters the operator's layer is largest for, then of
-    the one that it is smallest for, as they are and a hundred times as large: a maximum, a threshold or a sum over the
-    batch reacts to what is extreme where it stands, which need not be extreme where the model begins.
+    Where the model compares what it is given with numbers that it computes, such as a sum of weights, one pass tells
+    these numbers, and two hold them: a question that no other batch answers with yes. Then all samples but the last are
+    made copies of the one that what enters the operator's layer is largest for, then of the one that it is smallest
+    for, as they are and a hundred times as large: a maximum, a threshold or a sum over the batch reacts to what is
+    extreme where it stands, which need not be extreme where the model begins.
 
     Adds to ``moved_by_extreme``.
     """
@@ -31,11 +37,15 @@ def aim_at_meets(run: Run) -> None:
         if run.mixed(tap) or run.aimed:
             continue
         last = run.evidence.size - 1
-        for doing, data in _batches(run, owner, last):
+        if learn_computed(run):
+            run.aimed += _ASKING - 1
+            note(run, ask(run))
+        for doing, data in _batches(run, owner, last) if not run.mixed(tap) else ():
             run.aimed += 1
             run_with(run, f"{doing}, for operator {owner.operator!r}", last, data)
             if run.mixed(tap):
                 break
+        settle(run)
 
 
 def _silent_meets(run: Run) -> Iterator[tuple[Tap, Meet]]:

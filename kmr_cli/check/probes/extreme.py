@@ -56,11 +56,16 @@ def make_others_extreme(run: Run) -> None:
     _make_alike(run, last)
     one_step = stress.monotonous(run.batch, last, int(run.rng.integers(last)), int(run.rng.integers(1 << 16)))
     run_with(run, "repeating one step in the others", last, one_step)
-    _note(run, make_one_sided(run))
+    note(run, make_one_sided(run))
     _poison(run)
     gaps = leave_gaps(run, last)  # what NaN spoils in any case is poison
     if any(not tap[0] and tap not in run.poisoned for tap in gaps):
-        _note(run, {tap: far for tap, far in gaps.items() if tap not in run.poisoned})
+        note(run, {tap: far for tap, far in gaps.items() if tap not in run.poisoned})
+    settle(run)
+
+
+def settle(run: Run) -> None:
+    """Give what such passes showed to all taps of a tensor, of which one was looked at; drop what chance explains."""
     for tap, home in run.evidence.canonical.items():  # the same tensor was looked at once
         if home in run.moved_by_extreme:
             run.moved_by_extreme.setdefault(tap, run.moved_by_extreme[home])
@@ -125,7 +130,7 @@ def _make_larger(run: Run, last: int) -> None:
         if data is not None:
             moved = moved_parts(run, {key: part for key, part in first.items() if key in now}, now)
             if any(not tap[0] and not last_bits(ulp) for tap, ulp in moved.items()):
-                _note(run, moved)
+                note(run, moved)
         data, first = made, now
 
 
@@ -133,7 +138,7 @@ def _add_parts(run: Run, samples: Sequence[int], parts: Parts, tap: Tap, array: 
     add_parts(run, tap, array, samples, parts)
 
 
-def _note(run: Run, moved: Mapping[Tap, int]) -> None:
+def note(run: Run, moved: Mapping[Tap, int]) -> None:
     """Where a sample changed though it stood as it was, and how far."""
     for tap, ulp in moved.items():
         run.moved_by_extreme[tap] = max(ulp, run.moved_by_extreme.get(tap, 0))
@@ -171,7 +176,7 @@ def _poison(run: Run) -> None:
             run.poisoned = moved
         elif any(not tap[0] and tap not in run.poisoned for tap in moved):
             beside = quiet.beside(moved)
-            _note(run, {tap: ulp for tap, ulp in beside.items() if tap[0] or tap not in run.poisoned})
+            note(run, {tap: ulp for tap, ulp in beside.items() if tap[0] or tap not in run.poisoned})
 
 
 def run_with(
@@ -205,7 +210,7 @@ def run_with(
     except ModelRunError as exc:  # such values are outside of what the model takes: nothing is learned
         run.refused.append(f"{doing} (the model fails on such made-up data: {exc.message})")
         return
-    _note(run, found)
+    note(run, found)
 
 
 def _takes_turns(run: Run, tap: Tap, array: np.ndarray, kept: Collection[int]) -> bool:

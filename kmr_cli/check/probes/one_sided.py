@@ -54,6 +54,12 @@ def make_one_sided(run: Run) -> dict[Tap, int]:
     return found
 
 
+def ask(run: Run) -> dict[Tap, int]:
+    """Two passes: the last sample holds the numbers that the model compares with, and then all do; as above."""
+    last = run.evidence.size - 1
+    return _try(run, {last: _ASKING}) if run.rare.asked(run.batch, [last]) is not None else {}
+
+
 def _kinds(run: Run) -> Iterator[Kind]:
     """Who wants one thing of which there may not be enough comes first, and so stands last in the batch."""
     asked = run.rare.asked(run.batch, range(run.evidence.size))

@@ -16,11 +16,14 @@ from zoo.exported import saved as exported
 from zoo.faults.torch_faults import write
 
 WORDS, WORD, STEPS = 30_000, 12_345, 6
-QUESTIONS = ("word", "first words", "places for a word", "inf", "negative", "zero")
-"""What is asked: one id of many, one near the end of a vocabulary, whether there is room for who holds one id, and of
-floats whether any is Inf, whether all are negative, and whether all are zero."""
+QUESTIONS = ("word", "first words", "computed word", "places for a word", "inf", "negative", "zero")
+"""What is asked: one id of many, one near the end of a vocabulary, one that is a sum of weights, whether there is room
+for who holds one id, and of floats whether any is Inf, whether all are negative, and whether all are zero."""
+PARTS = (12_000, 300, 45)
 PLACES = 3
-ANY = ("word", "first words", "inf")
+ANY = ("word", "first words", "computed word", "inf")
+GRAPHS = ("pt2", "onnx", "savedmodel")
+"""Formats in which a pass tells what is computed."""
 
 
 def wanted(question: str) -> int:
@@ -40,6 +43,7 @@ class Question(nn.Module):
         super().__init__()
         self.question, self.alone, self.word = question, alone, wanted(question)
         self.places = PLACES if "places" in question else 0
+        self.register_buffer("parts", torch.tensor(PARTS))
 
     def forward(self, x: Tensor) -> Tensor:
         if self.question == "inf":
@@ -48,6 +52,8 @@ class Question(nn.Module):
             found = x >= 0
         elif self.question == "zero":
             found = x != 0
+        elif self.question == "computed word":
+            found = x == self.parts.sum()
         else:
             found = x == self.word
         numbers = found.float()
@@ -91,6 +97,8 @@ def graph(question: str, alone: bool, folder: Path) -> Path:
     ask = {"inf": ("IsInf", ["x"]), "negative": ("GreaterOrEqual", ["x", "zero"]), "zero": ("Equal", ["x", "zero"])}
     operator, reads = ask.get(question, ("Equal", ["x", "word"]))
     nodes = [node(operator, reads, ["found"], name="found")]
+    if question == "computed word":
+        nodes.insert(0, node("ReduceSum", ["parts"], ["word"], name="computed", keepdims=0))
     if question == "zero":
         nodes.append(node("Not", ["found"], ["other"], name="other"))
     axes = ["steps"] if alone or "places" in question else []
@@ -114,9 +122,10 @@ def graph(question: str, alone: bool, folder: Path) -> Path:
     constants = [
         made.constant("zero", 0, np.float32), made.constant("word", wanted(question)), made.constant("steps", [1]),
         made.constant("tenth", 0.1, np.float32), made.constant("last", [2]), made.weights("table", WORDS, 3),
-        made.constant("samples", 0), made.constant("places", PLACES, np.float32),
+        made.constant("parts", PARTS), made.constant("samples", 0), made.constant("places", PLACES, np.float32),
     ]  # fmt: skip
-    read = {name for one in nodes for name in one.input}
+    made_inside = {name for one in nodes for name in one.output}
+    read = {name for one in nodes for name in one.input} - made_inside
     inputs, outputs = [made.tensor("x", ["batch", STEPS], dtype)], [made.tensor("y", ["batch", STEPS])]
     model = made.model(nodes, inputs, outputs, [one for one in constants if one.name in read])
     return made.save(model, folder / "asking.onnx")
@@ -130,10 +139,15 @@ def saved_model(question: str, alone: bool, folder: Path) -> Path:
     module = tf.Module()
     module.table = tf.Variable(np.random.default_rng(1).standard_normal((WORDS if words else 1, 3)), dtype="float32")
 
+    module.parts = tf.Variable(PARTS if question == "computed word" else PARTS[:1], dtype="int64")
+
+    def number() -> Any:
+        return tf.reduce_sum(module.parts) if question == "computed word" else wanted(question)
+
     def run(x: Any) -> Any:
         with tf.name_scope("question"):
             asked = {"inf": tf.math.is_inf, "negative": lambda x: x >= 0, "zero": lambda x: tf.not_equal(x, 0)}
-            found = asked.get(question, lambda x: tf.equal(x, wanted(question)))(x)
+            found = asked.get(question, lambda x: tf.equal(x, number()))(x)
             own = alone or "places" in question
             answer = tf.reduce_max(tf.cast(found, "float32"), axis=1 if own else None, keepdims=True)
             answer = tf.tile(answer, [1 if own else tf.shape(x)[0], 1])
@@ -195,4 +209,6 @@ def asking(*, alone: bool) -> Iterator[Case]:
             "keras": (partial(keras_model, "keras", question, alone), "cumsum" if room else "max"),
         }
         for form, (build, layer) in makers.items():
+            if question == "computed word" and form not in GRAPHS:
+                continue
             yield Case(name, form, build, layer="" if alone else layer, data=data, **faulty)
