@@ -3,6 +3,9 @@
 The layout is written here rather than by the zarr library: a chunk is the bytes of its rows, and what has to be sure
 is the order in which files appear. A chunk is moved into place whole; the chunk of ``index`` comes last, once all
 others of its batch are on the disk. So a run that is killed at any moment leaves whole batches, and says which.
+
+Files are synced at the end of a batch, and many at a time: a file system then writes its journal once for all of them,
+not once for each.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import struct
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +35,8 @@ _PLAIN = frozenset(
     {"bool", "float16", "float32", "float64", "complex64", "complex128", "int8", "int16", "int32", "int64"}
     | {"uint8", "uint16", "uint32", "uint64"}
 )
+_AT_A_TIME = 16
+"""Files that are synced together."""
 _BITS = {1: "uint8", 2: "uint16"}
 """What holds the bits of a dtype that Zarr does not have (bfloat16, float8), by its size in bytes."""
 
@@ -76,7 +82,12 @@ def read_about(place: Path) -> About | None:
 
 
 def open_store(
-    place: Path, about: About, values: Sequence[DumpedValue], names: Sequence[str], *, alone: bool = True
+    place: Path,
+    about: About,
+    values: Sequence[DumpedValue],  # noqa: ARG001  (all kinds of files are opened alike)
+    names: Sequence[str],
+    *,
+    alone: bool = True,
 ) -> Chunks:
     """See :class:`kmr_cli.dumps.store.Kind`; with ``alone`` no other process may write."""
     lock = os.open(place / _META, os.O_RDONLY)
@@ -91,32 +102,32 @@ def open_store(
         for left in place.rglob(".*.tmp"):  # of a run that was killed
             with contextlib.suppress(OSError):
                 left.unlink()
-    return Chunks(place, about, values, names, lock)
+    return Chunks(place, about, names, lock)
 
 
 class Chunks:
     """Implements :class:`kmr_cli.dumps.store.Store`; also for processes on several machines with one file system."""
 
-    def __init__(
-        self, place: Path, about: About, values: Sequence[DumpedValue], names: Sequence[str], lock: int
-    ) -> None:
-        self._index, self._about, self._lock = place / "index", about, lock
-        self._folders = [place / name for name in names]
-        self._values = list(values)
+    def __init__(self, place: Path, about: About, names: Sequence[str], lock: int) -> None:
+        self._index, self._about, self._lock = str(place / "index"), about, lock
+        self._folders = [str(place / name) for name in names]
+        self._written: dict[int, list[str]] = {}
 
     def write(self, value: int, batch: int, rows: np.ndarray) -> None:
         """See :class:`kmr_cli.dumps.store.Store`."""
         if rows.size:
-            self._put(self._folders[value], batch, rows)
+            chunk = self._put(self._folders[value], batch, rows)
+            self._written.setdefault(batch, []).append(chunk)
 
     def finish(self, batch: int) -> None:
         """See :class:`kmr_cli.dumps.store.Store`."""
-        for folder in dict.fromkeys(self._folders):
-            _sync_folder(folder)
+        files = self._written.pop(batch, [])
+        _sync(files)
+        _sync(list(dict.fromkeys(map(os.path.dirname, files))))
         size, first = self._about.batch_size, self._about.first
         rows = np.arange(first + batch * size, first + (batch + 1) * size, dtype=np.int64)
-        self._put(self._index, batch, rows)
-        _sync_folder(self._index)
+        self._put(self._index, batch, rows, sync=True)
+        _sync([self._index])
 
     def done(self) -> frozenset[int]:
         """See :class:`kmr_cli.dumps.store.Store`."""
@@ -127,19 +138,26 @@ class Chunks:
         """See :class:`kmr_cli.dumps.store.Store`."""
         os.close(self._lock)
 
-    def _put(self, folder: Path, batch: int, rows: np.ndarray) -> None:
+    def _put(self, folder: str, batch: int, rows: np.ndarray, *, sync: bool = False) -> str:
+        """Write the chunk of a batch; its path."""
         name = ".".join(("c", str(batch), *("0" for _ in rows.shape[1:])))
-        temporary = folder / f".{name}.{os.getpid()}.{threading.get_ident()}.tmp"
+        chunk = f"{folder}/{name}"
+        temporary = f"{folder}/.{name}.{os.getpid()}.{threading.get_ident()}.tmp"
         try:
-            with temporary.open("wb", buffering=0) as file:
+            file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+            try:
                 for piece in _encoded(rows):
-                    _write_all(file.fileno(), piece)
-                os.fsync(file.fileno())
-            temporary.rename(folder / name)
+                    _write_all(file, piece)
+                if sync:
+                    os.fsync(file)
+            finally:
+                os.close(file)
+            os.rename(temporary, chunk)  # noqa: PTH104  (thousands of paths: pathlib takes as long as writing)
         except OSError:
             with contextlib.suppress(OSError):
-                temporary.unlink()
+                os.unlink(temporary)  # noqa: PTH108
             raise
+        return chunk
 
 
 def _encoded(rows: np.ndarray) -> list[memoryview]:
@@ -157,12 +175,23 @@ def _write_all(file: int, piece: memoryview) -> None:
         piece = piece[os.write(file, piece) :]
 
 
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _sync(paths: Sequence[str]) -> None:
+    """Have the system keep what was written of files, or the names in folders."""
+    shares = [paths[first::_AT_A_TIME] for first in range(min(_AT_A_TIME, len(paths)))]
+    if len(shares) > 1:
+        with ThreadPoolExecutor(len(shares)) as threads:
+            list(threads.map(_sync_each, shares))
+    else:
+        _sync_each(paths)
+
+
+def _sync_each(paths: Sequence[str]) -> None:
+    for path in paths:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _stored(dtype: str) -> tuple[str, Any]:

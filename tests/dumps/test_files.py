@@ -1,5 +1,7 @@
 """The files that dumps are written to: what each kind of value becomes, for readers of other libraries."""
 
+import os
+
 import ml_dtypes
 import numpy as np
 import pytest
@@ -133,6 +135,21 @@ def test_damaged_files(tmp_path):
     (tmp_path / "out.zarr" / "zarr.json").write_text('{"attributes": {"kmr_inspect_dump": 1}}')
     with pytest.raises(OutputError, match="does not say what it is of"):
         zarr.read_about(tmp_path / "out.zarr")
+
+
+def test_a_batch_is_noted_once_the_system_keeps_its_values(tmp_path, monkeypatch):
+    """Of what a machine that loses power has on its disk, this is the order."""
+    _, store = made(tmp_path / "out.zarr", *(value("float32", (3,), f"layer{number}") for number in range(20)))
+    done, rename = [], os.rename
+    monkeypatch.setattr(zarr, "_sync_each", done.extend)
+    monkeypatch.setattr(zarr.os, "rename", lambda path, to: rename(path, to) or done.append(f"appears {to}"))
+    write(store, [1], *[np.ones((5, 3), np.float32)] * 20)
+    noted = done.index(f"appears {tmp_path / 'out.zarr' / 'index' / 'c.1'}")
+    for number in range(20):
+        folder = tmp_path / "out.zarr" / f"layer{number}#0" / "out0"
+        assert done.index(f"appears {folder / 'c.1.0'}") < done.index(str(folder / "c.1.0")) < noted
+        assert done.index(f"appears {folder / 'c.1.0'}") < done.index(str(folder)) < noted
+    store.close()
 
 
 def test_what_a_killed_run_left_is_swept_up(tmp_path):
