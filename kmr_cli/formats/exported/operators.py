@@ -118,7 +118,8 @@ class _Builder:
                 yield one.value, "other"
 
     def _outputs(self) -> Iterator[tuple[str, neutral.Argument]]:
-        named = {value: name for name, value in self._described.interface.outputs}
+        interface = self._described.interface
+        named = {value: name for name, value in (*interface.outputs, *interface.numbers)}
         for one in self._program.outputs:
             if one.kind == "user":
                 for name in references(one.value):

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from zoo import exported as zoo
 
 from kmr_cli.errors import ModelFileError, ModelLoadError
 from kmr_cli.formats import exported
+from kmr_cli.formats.common.plain_values import plain_values
 from kmr_cli.formats.interface import OpenOptions, Taps
 
 OPTIONS = OpenOptions()
@@ -178,3 +180,18 @@ def test_one_of_several_programs(tmp_path):
     with pytest.raises(ModelFileError, match="no program 'other'") as caught:
         exported.describe(path, OpenOptions(signature="other"))
     assert caught.value.hint == "it holds narrow, wide"
+
+
+class Counted(nn.Module):
+    """Numbers beside tensors, one of them further inside."""
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, float, dict[str, tuple[torch.Tensor, float]]]:
+        return x.tanh(), x.sum().item(), {"best": (x.amax(1), x.amax().item())}
+
+
+def test_numbers_have_the_names_that_they_have_outside_of_a_file():
+    module, x = Counted(), np.random.default_rng(0).standard_normal((5, 4)).astype("float32")
+    _, outputs = run(zoo.saved(module, {"x": x}), {"x": x})
+    wanted = {name: array for name, array, _ in plain_values(module(torch.from_numpy(x)), 0)}
+    assert list(wanted) == ["value1", "value2.best.value1"]
+    assert {name: outputs[name] for name in wanted} == wanted

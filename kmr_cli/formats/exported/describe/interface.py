@@ -45,7 +45,7 @@ class Interface:
         fed: every input, in order.
         inputs: those that take a batch.
         outputs: (name, the graph's name) of every tensor that it returns.
-        numbers: the graph's name of every number that it returns and computes, which is their name outside as well.
+        numbers: the same of every number that it returns and computes.
         batch: the symbols that stand for the number of samples; empty where it is fixed.
         fixed: the only number of samples it takes, or None.
         arguments: structure of the arguments.
@@ -54,7 +54,7 @@ class Interface:
     fed: tuple[Fed, ...]
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[tuple[str, str], ...]
-    numbers: tuple[str, ...]
+    numbers: tuple[tuple[str, str], ...]
     batch: frozenset[str]
     fixed: int | None
     arguments: tree.Branch | None
@@ -152,8 +152,9 @@ def _outputs(program: Program) -> Iterator[tuple[str, str]]:
             yield name, value.name
 
 
-def _numbers(program: Program) -> Iterator[str]:
-    tensors = program.graph.tensors
-    for one in program.outputs:
-        if one.kind == "user" and isinstance(one.value, Ref) and one.value.name not in tensors:
-            yield one.value.name
+def _numbers(program: Program) -> Iterator[tuple[str, str]]:
+    results = [one.value for one in program.outputs if one.kind == "user"]
+    names = tree.plain_names(tree.parse(program.out_spec, program.fields), len(results))
+    for name, value in zip(names, results, strict=True):
+        if isinstance(value, Ref) and value.name not in program.graph.tensors:
+            yield name, value.name

@@ -120,3 +120,22 @@ def output_names(spec: Branch | None, tensors: Sequence[bool]) -> list[str | Non
         alone = sum(inside) == 1
         names += [(name if alone else f"{name}.{next(numbers)}") if is_tensor else None for is_tensor in inside]
     return names
+
+
+def plain_names(spec: Branch | None, count: int) -> list[str]:
+    """A name for every result as a number, as :func:`kmr_cli.formats.common.plain_values.plain_values` names them.
+
+    Args:
+        spec: of the result.
+        count: of its leaves.
+    """
+    if spec is None or spec.size != count:
+        return [f"value{place}" for place in range(count)]
+    return list(_plain("value0", spec)) if spec.is_leaf else list(_plain("", spec))
+
+
+def _plain(name: str, branch: Branch) -> Iterator[str]:
+    if branch.is_leaf:
+        yield name
+    for part, child in zip(branch.names, branch.children, strict=True):
+        yield from _plain(f"{name}{'.' if name else ''}{part if branch.is_named else f'value{part}'}", child)

@@ -199,8 +199,8 @@ class ExportedSession(PutsOtherPadding):
         for name, value in self._described.interface.outputs:
             for suffix, array in to_arrays(values[value]):
                 yield name + suffix, array.copy()  # it may be a buffer, which the next pass changes
-        for name in self._described.interface.numbers:
-            yield name, np.asarray(values[name])
+        for name, value in self._described.interface.numbers:
+            yield name, np.asarray(values[value])
 
     def _failure(self, node: Node, exc: Exception) -> ModelRunError:
         path = node.stack[-1].path if node.stack else ""
