@@ -121,6 +121,12 @@ for _case, _rule, _name in (
     ("all_reduce", "KMR503", "torch.ops._c10d_functional.all_reduce.default"),
     ("python", "KMR501", "os.system"),
     ("operator_module", "KMR501", "_operator.attrgetter.__class__.x"),
+    ("operator_that_calls_methods", "KMR501", "_operator.methodcaller"),
+    ("operator_that_calls", "KMR501", "_operator.call"),
+    ("module_of_math", "KMR501", "math.__loader__.load_module"),
+    ("module_of_sizes", "KMR501", "torch.sym_int.__globals__"),
+    ("kernel_of_the_process", "KMR501", "torch.ops.higher_order.triton_kernel_wrapper_functional"),
+    ("library_for_a_graph", "KMR501", "torch.ops.higher_order.aoti_call_delegate"),
     ("custom_operator", "KMR506", "torch.ops.mylib.launch.default"),
 ):
 
@@ -141,11 +147,45 @@ for _case, _expression in (
     ("attribute", "Symbol('s0').__class__.__base__"),
     ("lambda", "(lambda: 1)()"),
     ("comprehension", "[x for x in (1,)]"),
+    ("call_of_python", "input()"),
+    ("call_of_sympy", "preview(1)"),
+    ("keyword", "Symbol('s0', integer=[].__class__.__base__.__subclasses__()[0])"),
+    ("second_argument", "Symbol('s0', [].__class__.mro())"),
 ):
 
     @bad("KMR501", f"pt2_size_{_case}")
     def _(folder: Path, expression: str = _expression) -> Path:
         return _program(folder, _size(expression))
+
+
+def _edited(key: str, value: Any) -> Callable[[dict[str, Any]], None]:
+    return lambda document: document.update({key: value})
+
+
+for _case, _condition in (
+    ("calls", "torch.save(1, 'canary')"),
+    ("attribute", "L['x'].size().__class__ == 1"),
+    ("quotes", "L['x'].size()[0] == 'a\"); open(\\'canary\\', \\'w\\')#'"),
+    ("lambda", "(lambda: 1)() == 1"),
+    ("number", 5),
+):
+
+    @bad("KMR501", f"pt2_condition_{_case}")
+    def _(folder: Path, condition: Any = _condition) -> Path:
+        return _program(folder, _edited("guards_code", [condition]))
+
+
+for _case, _context in (
+    ("factory", {"default_factory_module": "os", "default_factory_name": "abort", "dict_context": []}),
+    ("enumeration", {"__enum__": True, "fqn": "canary:Kind", "name": "A"}),
+    ("text_in_text", json.dumps({"__enum__": True, "fqn": "canary:Kind", "name": "A"})),
+):
+
+    @bad("KMR501", f"pt2_structure_{_case}")
+    def _(folder: Path, context: Any = _context) -> Path:
+        kind = "collections.defaultdict" if isinstance(context, dict) else "builtins.dict"
+        spec = [1, {"type": kind, "context": context, "children_spec": []}]
+        return _program(folder, _edited("module_call_graph", [{"in_spec": json.dumps(spec)}]))
 
 
 @bad("KMR501")

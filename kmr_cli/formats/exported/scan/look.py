@@ -11,13 +11,11 @@ from typing import Any
 from kmr_cli.errors import ModelFileError
 from kmr_cli.formats.common import archive_hazards, pickle_hazards, torch_operators
 from kmr_cli.formats.exported.describe import archive, sizes
+from kmr_cli.formats.exported.scan import python
 from kmr_cli.records import Hazard
 
 _COMPILED = (".so", ".o", ".a", ".dll", ".dylib", ".pyd", ".cubin", ".cpp", ".py")
 _MOST_VALUES = 50_000_000
-_HIGHER_ORDER = "torch.ops.higher_order."
-_PYTHON = ("_operator.", "math.", "torch.sym_")
-"""Arithmetic on sizes."""
 
 
 def scan(path: Path) -> Iterator[Hazard]:
@@ -81,20 +79,42 @@ def _entry(name: str, entry: Mapping[str, Any]) -> Iterator[Hazard]:
     if isinstance(target, str) and "inputs" in entry and "outputs" in entry:
         yield from _target(name, target)
     if isinstance(expression, str):
-        try:
-            sizes.parse(expression)
-        except ValueError:
-            shown = expression[:100]
-            yield Hazard("code", name, f"a size that isn't arithmetic, {shown!r}: torch's own loader runs it as Python")
+        yield from _size(name, expression)
+    for condition in entry.get("guards_code") or () if isinstance(entry.get("guards_code"), list) else ():
+        if not (isinstance(condition, str) and python.is_condition(condition)):
+            shown = str(condition)[:100]
+            yield Hazard("code", name, f"a condition that asks more than sizes, {shown!r}: torch runs it as Python")
+    for key in ("in_spec", "out_spec"):
+        if isinstance(entry.get(key), str):
+            yield from _structure(name, entry[key])
+
+
+def _size(name: str, expression: str) -> Iterator[Hazard]:
+    try:
+        sizes.parse(expression)
+        wrong = not python.is_size(expression)
+    except ValueError:
+        wrong = True
+    if wrong:
+        shown = expression[:100]
+        yield Hazard("code", name, f"a size that isn't arithmetic, {shown!r}: torch's own loader runs it as Python")
+
+
+def _structure(name: str, text: str) -> Iterator[Hazard]:
+    """How arguments or results nest."""
+    try:
+        for one in python.named_in_structure(text):
+            yield Hazard("code", name, f"names {one[:200]}, which torch imports to tell how arguments nest")
+    except ValueError:
+        yield Hazard("code", name, "a structure of arguments that cannot be read: what it imports is hidden")
 
 
 def _target(name: str, target: str) -> Iterator[Hazard]:
     parts = target.split(".")
-    if target.startswith(_PYTHON):
-        if len(parts) > 3 or not all(part.isidentifier() for part in parts):
-            yield Hazard("code", name, f"calls {target[:200]!r}, which isn't an operator")
-    elif parts[:2] == ["torch", "ops"] and len(parts) == 5:
-        if parts[2] != "higher_order":
-            yield from torch_operators.scan(parts[2], parts[3], name)
-    elif not target.startswith(_HIGHER_ORDER):
+    if parts[:2] == ["torch", "ops"] and len(parts) == 5 and parts[2] != "higher_order":
+        yield from torch_operators.scan(parts[2], parts[3], name)
+    elif parts[:3] == ["torch", "ops", "higher_order"] and len(parts) == 4:
+        if not python.runs_graphs(parts[3]):
+            yield Hazard("code", name, f"calls {target[:200]!r}, which isn't known to run only what is in the file")
+    elif not python.is_function(target):
         yield Hazard("code", name, f"calls {target[:200]!r}, which isn't an operator")
