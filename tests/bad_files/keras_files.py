@@ -306,6 +306,27 @@ bad("KMR502", "write_file_in_hdf5")(_old(_instead("TFOpLambda", None, function="
 bad("KMR501", "method_by_name_in_hdf5")(_old(_instead("InstanceMethod", None, method_name="numpy")))
 
 
+def trained(entry: dict[str, Any]) -> Callable[[Path], Path]:
+    """A file whose other config, of losses and metrics, names something."""
+
+    def build(folder: Path) -> Path:
+        path = folder / "model.h5"
+        shutil.copy(SAMPLES / "digits.h5", path)
+        with h5py.File(path, "a") as file:
+            file.attrs["training_config"] = json.dumps(
+                {"optimizer_config": {"class_name": "Adam", "config": {}}, **entry}
+            )
+        return path
+
+    return build
+
+
+_CODE_OF_A_LAMBDA = {"class_name": "__lambda__", "config": {"value": ["4wEAAAA" + "A" * 80, None, None]}}
+_DOWNLOAD = {"module": "keras.utils", "class_name": "get_file", "config": {"origin": "http://localhost/canary"}}
+bad("KMR501", "lambda_as_a_loss_in_hdf5")(trained({"loss": _CODE_OF_A_LAMBDA}))
+bad("KMR503", "download_as_a_metric_in_hdf5")(trained({"loss": "mse", "metrics": [[_DOWNLOAD]]}))
+
+
 def _cell(kind: str, argument: str) -> Callable[[dict[str, Any]], None]:
     """A cell of a recurrent layer in a wrapper that calls a function, given as its code."""
     code = {argument: ["4wEAAAA" + "A" * 80, None, None], f"{argument}_type": "lambda", f"{argument}_module": "os"}

@@ -258,3 +258,10 @@ def test_a_part_that_is_too_long_to_be_read_is_told(tmp_path, monkeypatch):
     told = {(finding.rule, finding.layer.rpartition(".")[2]) for name in ("windows.pt", "digits.pt2")
             for finding in scan(SAMPLES / name).findings}  # fmt: skip
     assert told == {("KMR504", "pkl"), ("KMR504", "py"), ("KMR504", "json")}
+
+
+@pytest.mark.parametrize("kind", ["Adam", "Custom>Adam", "my_package>Lion"])
+def test_how_a_model_was_trained_is_no_part_of_it(kind, tmp_path):
+    """Keras 2 marks optimizers of its own as somebody else's."""
+    path = keras_files.trained({"optimizer_config": {"class_name": kind, "config": {}}, "loss": "mse"})(tmp_path)
+    assert scan(path).verdict == "pass"

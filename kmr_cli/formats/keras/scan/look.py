@@ -17,6 +17,9 @@ from kmr_cli.formats.keras.describe.legacy_weights import text_attribute
 from kmr_cli.formats.keras.scan import config, hdf5
 from kmr_cli.records import Hazard
 
+_TRAINING = "training_config"
+"""The attribute with the optimizer, losses and metrics, which Keras makes unless it is told not to compile."""
+
 
 def scan_archive(path: Path) -> Iterator[Hazard]:
     """The hazards of a ``.keras`` archive.
@@ -41,14 +44,17 @@ def scan_hdf5(path: Path) -> Iterator[Hazard]:
     """
     try:
         with h5py.File(path, "r") as file:
-            text = text_attribute(file, HDF5_CONFIG)
+            texts = {name: text_attribute(file, name) for name in (HDF5_CONFIG, _TRAINING)}
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as exc:
         raise _damaged(path, exc) from exc
-    try:
-        entry = {} if text is None else json.loads(text)
-    except (ValueError, RecursionError) as exc:
-        raise ModelFileError(f"{path.name}: its {HDF5_CONFIG} is not valid JSON ({first_line(exc)})") from exc
-    yield from config.scan(entry, HDF5_CONFIG)
+    for name, text in texts.items():
+        try:
+            entry = {} if text is None else json.loads(text)
+        except (ValueError, RecursionError) as exc:
+            raise ModelFileError(f"{path.name}: its {name} is not valid JSON ({first_line(exc)})") from exc
+        for hazard in config.scan(entry, name):
+            if name == HDF5_CONFIG or hazard.kind != "foreign":  # of an optimizer of somebody else's, Custom>Adam,
+                yield hazard  # no model consists
     with path.open("rb") as raw:
         yield from _weights(path, raw, path.name)
 
