@@ -22,6 +22,10 @@ _COUNTED = re.compile(r"(\d{1,9})/(\d{1,9}) (.*)", re.DOTALL)
 _BAR = 24
 _MEASURED = 2
 """Steps that tell how long the others will take."""
+_SETTLED = 6
+"""Steps after which they no longer change how long they take: what compiles its loops is slow at first."""
+_WRONG = 2.0
+"""The expected time is said anew where it turns out to be so many times shorter or longer."""
 
 
 class Messages:
@@ -40,8 +44,8 @@ class Messages:
         self._doing = ""
         self._shown = 0
         self._timer: threading.Timer | None = None
-        self._started: tuple[float, int] | None = None
-        self._announced = False
+        self._steps: list[tuple[float, int]] = []
+        self._announced: float | None = None
 
     def __call__(self, kind: str, text: str) -> None:
         """Show one line.
@@ -86,22 +90,39 @@ class Messages:
         if counted is None:
             return
         done, total = int(counted[1]), int(counted[2])
-        if self._started is None or done <= self._started[1]:  # the next model counts from the beginning
-            self._started, self._announced = (time.monotonic(), done), False
+        now = time.monotonic()
+        if not self._steps or done <= self._steps[0][1]:  # the next model counts from the beginning
+            self._steps, self._announced = [(now, done)], None
             return
-        left = self._left(done, total)
-        if not self._announced and done >= self._started[1] + _MEASURED and left is not None and left > _LONG:
-            self._announced = True
-            self._wipe()
-            line = f"about {_duration(left)} to go: {total - done + 1} more passes"
-            click.echo(styled("note:  ", bold=True) + line, err=True)
+        if done <= self._steps[-1][1]:
+            return
+        self._steps.append((now, done))
+        left, steps = self._left(done, total), len(self._steps) - 1
+        if left is None or steps < _MEASURED:
+            return
+        if self._announced is None and left > _LONG:
+            self._announced = now + left
+            self._announce(f"about {_duration(left)} to go: {total - done + 1} more passes")
+        elif self._announced is not None and steps == _SETTLED:
+            expected = max(self._announced - now, 1.0)
+            if max(expected, left) > _LONG and not expected / _WRONG < left < expected * _WRONG:
+                self._announce(f"about {_duration(left)} to go after all: {total - done + 1} more passes")
+
+    def _announce(self, line: str) -> None:
+        self._wipe()
+        click.echo(styled("note:  ", bold=True) + line, err=True)
 
     def _left(self, done: int, total: int) -> float | None:
-        """Seconds that the steps to come will take, if they take as long as those before; None at the first."""
-        if self._started is None or done <= self._started[1]:
+        """Seconds that the steps to come will take, if they take as long as the later half of those before.
+
+        None at the first.
+        """
+        if len(self._steps) < 2 or done <= self._steps[0][1]:
             return None
-        each = (time.monotonic() - self._started[0]) / (done - self._started[1])
-        return each * max(0, total - done + 1)
+        (began, first), (ended, last) = self._steps[(len(self._steps) - 1) // 2], self._steps[-1]
+        each = (ended - began) / (last - first)
+        more = each * max(0, total - done)
+        return more + max(0.0, each - (time.monotonic() - ended)) if done <= total else 0.0
 
     def _tick(self) -> None:
         """Say in a line of its own what is being done, every ten seconds from now on."""

@@ -163,6 +163,44 @@ def test_of_long_work_the_expected_time_is_said_once_when_it_has_shown(clock, ca
     assert capsys.readouterr().err == ""
 
 
+def expected(clock, capsys, *seconds):
+    """What is said of 41 steps, of which the first ones take so long."""
+    from kmr_cli.cli.messages import Messages
+
+    with Messages() as report:
+        for step, each in enumerate(seconds, 1):
+            report("progress", f"{step}/41 looking")
+            report("progress", f"{step}/41 looking closer")
+            clock[0] += each
+    return capsys.readouterr().err.splitlines()
+
+
+def test_the_expected_time_is_said_anew_where_loops_were_compiled_meanwhile(clock, capsys):
+    early = "note:  about 78 s to go: 39 more passes"
+    assert expected(clock, capsys, 2, 2, 3, 0.11, 0.11, 0.11, 0.11, 0.11) == [
+        early,
+        "note:  about 4 s to go after all: 35 more passes",
+    ]
+    assert expected(clock, capsys, 2, 2, 3, 2, 2, 2, 2, 2) == [early]
+    assert expected(clock, capsys, 2, 2, 2, 8, 8, 8, 8, 8)[1:] == ["note:  about 5 min to go after all: 35 more passes"]
+
+
+def test_the_time_left_is_that_of_the_later_steps_and_shrinks_while_one_runs(clock):
+    from kmr_cli.cli.messages import Messages
+
+    report = Messages()
+    for step, each in enumerate((9, 9, 2, 2), 1):
+        report("progress", f"{step}/10 looking")
+        clock[0] += each
+    report("progress", "5/10 looking")
+    assert report._left(5, 10) == 12
+    clock[0] += 1
+    assert report._left(5, 10) == 11
+    clock[0] += 10
+    assert report._left(5, 10) == 10
+    report.clear()
+
+
 @pytest.mark.parametrize(("seconds", "text"), [(8, "8 s"), (99, "99 s"), (180, "3 min"), (7200, "2 h")])
 def test_durations_are_short(seconds, text):
     from kmr_cli.cli.messages import _duration
