@@ -43,11 +43,12 @@ def make_report(run: Run, policy: Policy, masks: Sequence[Mask], tried: Sequence
     proven = verdict == "pass" and proof is not None and proof.separate and bool(outputs)
     basis: Basis = "proof" if proven and all(output.basis == "proof" for output in outputs) else "evidence"
     silent, wired = _silent(run), sources(run)
+    made = _made(run)
     taps = tuple(
         TapVerdict(
             *tap, run.evidence.specs[tap].shape, dtype_name(run.evidence.specs[tap].dtype),
             _SILENT if tap in silent else _shown_index(run, tap), wired.get(tap, ()),
-            _tensor(run, tap),
+            _tensor(run, tap), made.get(_tensor(run, tap), ""),
         )
         for tap in run.evidence.order
         if tap in run.indices
@@ -66,6 +67,14 @@ def _tensor(run: Run, tap: Tap) -> str:
     if run.structure is None or isinstance(run.session, (TracedSession, ExportableSession)):
         return ""
     return run.structure.proof.owners.graph.taps.get(tap, "")
+
+
+def _made(run: Run) -> dict[str, str]:
+    """Name of a value in the graph -> name of the operator that returns it."""
+    if run.structure is None:
+        return {}
+    operators = run.structure.proof.owners.graph.operators
+    return {name: operator.name for operator in operators for name in operator.outputs if name is not None}
 
 
 def _outputs(run: Run) -> Iterator[OutputVerdict]:

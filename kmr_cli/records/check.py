@@ -49,6 +49,7 @@ class TapVerdict:
             that returned it, or all from which code between layers made it; ``("", 0, "in0")`` is the first input of
             the model. Empty where that is not known.
         tensor: its name in the graph of the model, as the file writes it; empty where no file names it.
+        node: the name of the operator that returns it there; empty for what enters the graph.
     """
 
     layer: str
@@ -59,6 +60,7 @@ class TapVerdict:
     index: BatchIndex
     sources: tuple[Tap, ...] = ()
     tensor: str = ""
+    node: str = ""
 
 
 @dataclass(frozen=True)

@@ -251,6 +251,7 @@ def _check(report: Report) -> dict[str, Any]:
                 "axis": tap.index.axis,
                 "sources": [{"layer": text(layer), "call": call, "port": port} for layer, call, port in tap.sources],
                 "tensor": text(tap.tensor),
+                "node": text(tap.node),
             }
             for tap in report.taps
         ],

@@ -1,7 +1,6 @@
 """Node data of Model Explorer: the graph that it draws, coloured by what is known of each value's samples.
 
-Its nodes are found by the names of the tensors that they return, as the file writes them, or by their own, which are
-the same in ``.pt2``.
+Its nodes are found by their names, as the file writes them. Its readers of SavedModels have numbers instead.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ def render(outcomes: Sequence[Outcome]) -> str:
     """The data of one graph, or of several by the paths of their models; ends with a line break.
 
     Raises:
-        OutputError: a model was checked, and its file names no tensors.
+        OutputError: a model was checked, and Model Explorer would find none of its nodes.
     """
     graphs = {outcome.path: _graph(outcome) for outcome in outcomes}
     document: Any = (
@@ -43,8 +42,8 @@ def _graph(outcome: Outcome) -> dict[str, Any]:
     results = _results(outcome.result) if isinstance(outcome.result, Report) else {}
     if not results and not unchecked(outcome):
         raise OutputError(
-            f"{outcome.path}: its file names no tensors, by which Model Explorer would know its nodes",
-            "--format model-explorer is for .pt2, .onnx and SavedModels, with the proof; --format html shows any model",
+            f"{outcome.path}: Model Explorer would find none of its nodes: it takes the names that a file has for them",
+            "--format model-explorer is for .pt2 and .onnx, with the proof; --format html shows any model",
         )
     return {
         "name": f"kmr-inspect: {word_of(outcome)}",
@@ -55,16 +54,17 @@ def _graph(outcome: Outcome) -> dict[str, Any]:
 
 
 def _results(report: Report) -> dict[str, dict[str, str]]:
-    """By the name of a tensor; of several taps of one tensor what is worst."""
+    """By the name of a node; of several taps behind one what is worst."""
+    if report.format == "savedmodel":
+        return {}
     of_layers = states.of_check(report)
     found: dict[str, states.State] = {}
     for tap in report.taps:
-        if not tap.tensor or not tap.port.startswith("out"):
+        if not tap.node or not tap.port.startswith("out"):
             continue
         begins = of_layers.get(tap.layer) if tap.layer else None
         here = begins if begins in (states.ERROR, states.WARNING) else states.of_tap(tap)
-        for name in (tap.tensor, tap.tensor.partition(":")[0]):  # TensorFlow's name of the node, and which output
-            found[name] = states.worst([here, found.get(name, here)], here)
+        found[tap.node] = states.worst([here, found.get(tap.node, here)], here)
     return {text(name): _shown(state) for name, state in found.items()}
 
 

@@ -17,8 +17,8 @@ SAFE = HOSTILE.encode(errors="backslashreplace").decode()
 FAILED = Outcome("check-batch-axis", PATH, "error", error="it does not run")
 
 
-def tap(layer, port, tensor, kind="separated"):
-    return TapVerdict(layer, 0, port, (4, 2), "float32", BatchIndex(kind, 0), (), tensor)
+def tap(layer, port, node, kind="separated"):
+    return TapVerdict(layer, 0, port, (4, 2), "float32", BatchIndex(kind, 0), (), "a tensor", node)
 
 
 def document(*reports):
@@ -29,28 +29,29 @@ def values(data):
     return {name: one["value"] for name, one in data["results"].items()}
 
 
-def test_every_tensor_has_the_state_of_what_leaves_a_layer():
+def test_every_node_has_the_state_of_what_leaves_a_layer():
     taps = (
-        tap("embed", "in0", "x"), tap("embed", "out0", "add:0"), tap("blocks/0", "out0", "soft", "mixed"),
+        tap("embed", "in0", "x"), tap("embed", "out0", "add"), tap("blocks/0", "out0", "soft", "mixed"),
         tap("head", "out0", HOSTILE, "mixed"), tap("tail", "out0", ""), tap("", "out0", HOSTILE, "mixed"),
     )  # fmt: skip
     data = document(replace(FINDINGS, taps=taps))
     assert values(data) == {
-        "add:0": "separated", "add": "separated", "soft": "error begins here",
-        SAFE: "mixed", SAFE.partition(":")[0]: "mixed",
+        "add": "separated", "soft": "error begins here", SAFE: "mixed",
     }  # fmt: skip
     assert data["name"] == "kmr-inspect: fail"
     assert all(one["bgColor"][0] == one["textColor"][0] == "#" for one in data["results"].values())
 
 
-def test_of_several_taps_of_a_tensor_the_worst_counts():
+def test_of_several_taps_behind_a_node_the_worst_counts():
     taps = (tap("a", "out0", "t", "mixed"), tap("b", "out0", "t"))
     assert values(document(replace(CLEAN, taps=taps))) == {"t": "mixed"}
 
 
 def test_nothing_is_never_taken_for_clean():
-    with pytest.raises(OutputError, match="names no tensors"):
+    with pytest.raises(OutputError, match="would find none of its nodes"):
         document(CLEAN)
+    with pytest.raises(OutputError, match="would find none of its nodes"):  # it numbers them
+        document(replace(CLEAN, format="savedmodel", taps=(tap("a", "out0", "t"),)))
     assert values(document(EMPTY)) == {}
     assert document(EMPTY)["name"] == "kmr-inspect: not checked"
     both = json.loads(
@@ -67,7 +68,7 @@ def test_the_names_are_those_of_the_file(tmp_path):
     done = command(["check-batch-axis", HOME / "windows.onnx", "-o", place])
     assert done.returncode == 0, done.stderr
     assert is_own_report("model-explorer", place)
-    names = {name for node in onnx.load(HOME / "windows.onnx").graph.node for name in node.output}
+    names = {node.name for node in onnx.load(HOME / "windows.onnx").graph.node}
     found = values(json.loads(place.read_text()))
     assert len(found) > 10
     assert found.keys() <= names
