@@ -20,6 +20,7 @@ from kmr_cli.evidence.owners import NOBODY
 from kmr_cli.evidence.passes import Evidence
 from kmr_cli.evidence.sources import Source, find_sources
 from kmr_cli.evidence.taps import Tap, output_title
+from kmr_cli.formats.common.comparands import Comparands
 from kmr_cli.formats.interface import ComparingSession, Session, State, Taps
 from kmr_cli.records import Batch, BatchIndex, Finding, ModelInfo, ProbedOperator
 from kmr_cli.rules import Rule, Severity
@@ -59,6 +60,7 @@ class Run(Passes):
         planned: how many passes there will be, as far as that is known by now.
         budget: how many there may be, without those for masks.
         skipped: rules that could not be looked at, each with why.
+        comparands: numbers that the model may compare with.
         rare: values that a batch hardly ever holds, put where samples give way to others.
         again: how many there were because tensors had not been kept, or only seen by rows.
         structure: what the graph of the model proves; None where nobody asked it.
@@ -105,10 +107,12 @@ class Run(Passes):
     held: int = 0
     aimed: int = 0
     probed: list[ProbedOperator] = field(default_factory=list)
+    comparands: Comparands = field(init=False)
     rare: RareValues = field(init=False)
 
     def __post_init__(self) -> None:
-        asked = self.session.comparands() if isinstance(self.session, ComparingSession) else ()
+        self.comparands = self.session.comparands() if isinstance(self.session, ComparingSession) else Comparands()
+        asked = (*self.comparands.compared, *self.comparands.others)
         self.rare = RareValues(self.session.inputs, asked, self.rng)
         self.rare.note(self.batch)
 

@@ -15,7 +15,7 @@ from kmr_cli.arrays.changes import changed
 from kmr_cli.arrays.dtypes import discrete
 from kmr_cli.errors import ModelRunError
 from kmr_cli.evidence.owners import NOBODY
-from kmr_cli.formats.interface import Alone
+from kmr_cli.formats.common.alone import Alone
 from kmr_cli.records import ProbeOutcome
 
 TRIALS, _OF_LARGE, _LARGE = 24, 6, 1 << 22

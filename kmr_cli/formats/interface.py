@@ -13,6 +13,8 @@ from kmr_cli.errors import KmrError, ModelFileError
 if TYPE_CHECKING:
     import numpy as np
 
+    from kmr_cli.formats.common.alone import Alone
+    from kmr_cli.formats.common.comparands import Comparands
     from kmr_cli.proof.graph import Graph
     from kmr_cli.records import Batch, Hazard, LayerInfo, ModelInfo, TensorSpec
 
@@ -194,19 +196,6 @@ class RemarkingSession(Session, Protocol):
         """The same as :attr:`kmr_cli.records.ModelInfo.unseen`, as far as only passes show it."""
 
 
-@dataclass(frozen=True)
-class Alone:
-    """One operator of a model's graph, taken out of it.
-
-    Attributes:
-        operands: what it was given in a pass, by name in the graph, as far as that is tensors.
-        run: what it makes of other values of the same shapes and dtypes: its results, in order. Raises ModelRunError.
-    """
-
-    operands: Mapping[str, np.ndarray]
-    run: Callable[[Mapping[str, np.ndarray]], Sequence[np.ndarray]]
-
-
 @runtime_checkable
 class ProbingSession(Session, Protocol):
     """A session that can run single operators of the graph that its format hands to the proof."""
@@ -223,8 +212,8 @@ class ProbingSession(Session, Protocol):
 class ComparingSession(Session, Protocol):
     """A session that can tell with which numbers its model may compare what it is given."""
 
-    def comparands(self) -> Sequence[float]:
-        """Those that its graph or code holds, each once; those that stand in a comparison first."""
+    def comparands(self) -> Comparands:
+        """Those that its graph or code holds."""
 
 
 class State(Protocol):

@@ -81,6 +81,7 @@ FAULTS = [
     (TORCH_FOUND, "torchscript", "four turns of a loop"),
     (TORCH_FOUND, "torchscript", "filled by the nearest sample"),
     (TORCH_FOUND, "torchscript", "one text for all"),
+    (TORCH_FOUND, "torchscript", "one scale above a hundred samples"),
     (FOUND, "keras", "features and a column"),
     (LISTS, "keras", "texts of a subclassed model"),
     (LISTS, "onnx", "a sequence of samples"),

@@ -8,6 +8,7 @@ from zoo.arrays import ArraySession
 from zoo.cases import judge
 
 from kmr_cli.check.check import check
+from kmr_cli.formats.common.comparands import Comparands
 from kmr_cli.records import ModelInfo
 
 CASES = {
@@ -44,7 +45,7 @@ def reported(function, ids, limit, comparands=()):
 
     class Session(ArraySession):
         def comparands(self):
-            return comparands
+            return Comparands(comparands)
 
     session = Session([("ask", function), ("after", np.tanh)], (None, ids.shape[1]), "int64", limit)
     info = ModelInfo("m", "keras", "", session.inputs, (), session.layers, 0)

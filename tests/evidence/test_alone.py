@@ -5,7 +5,7 @@ import pytest
 
 from kmr_cli.errors import ModelRunError
 from kmr_cli.evidence.alone import TRIALS, Rows, try_alone
-from kmr_cli.formats.interface import Alone
+from kmr_cli.formats.common.alone import Alone
 
 SIZE = 4
 X = np.random.default_rng(0).uniform(0, 1, (SIZE, 3)).astype(np.float32)

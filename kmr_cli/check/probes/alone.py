@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from kmr_cli.check.run import Run
 from kmr_cli.errors import ModelRunError
 from kmr_cli.evidence.alone import Rows, try_alone
-from kmr_cli.formats.interface import Alone, ProbingSession
+from kmr_cli.formats.common.alone import Alone
+from kmr_cli.formats.interface import ProbingSession
 from kmr_cli.proof.graph import Operator
 from kmr_cli.proof.owners import Free, Own, Unknown
 from kmr_cli.proof.places import owners_along

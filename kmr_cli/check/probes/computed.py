@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from kmr_cli.check.run import Run
 from kmr_cli.errors import ModelRunError
@@ -31,7 +32,9 @@ def learn_computed(run: Run) -> bool:
     except ModelRunError:
         return False
     values = [alone.operands.get(name) for operator, alone in found.items() for name in operands[operator]]
-    return run.rare.learn(listed(values))
+    numbers = listed(values).compared
+    run.comparands = replace(run.comparands, compared=(*run.comparands.compared, *numbers))
+    return run.rare.learn(numbers)
 
 
 def _operands(found: Owners) -> Iterator[tuple[str, list[str]]]:

@@ -10,6 +10,7 @@ gives way.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
@@ -38,6 +39,8 @@ AT_LEAST = 32
 """Samples of the large batch: servers form batches of 8 to 64."""
 MOST_BYTES = 10**9
 """A batch whose tapped values take more is not run, unless it is asked for."""
+FAR = 256
+"""Samples at most of one that is larger, since the model compares something with a number of that size."""
 PASSES = 2 + CROWD
 """At most, where nothing shows."""
 
@@ -82,7 +85,8 @@ def choose_large(run: Run, wanted: Collection[int] = ()) -> int | None:
     """How many samples the large batch has; None where there is to be none.
 
     There is none where the batch is that large itself, the large one would take too much memory, the model takes one
-    size alone, or nothing that it returns could be compared.
+    size alone, or nothing that it returns could be compared. It is larger where the model compares with larger numbers:
+    it may ask how many samples there are.
 
     Args:
         run: the check, its batch done.
@@ -93,10 +97,11 @@ def choose_large(run: Run, wanted: Collection[int] = ()) -> int | None:
         return None
     if wanted:
         return max(wanted) if max(wanted) > whole else None
-    if whole >= AT_LEAST:
+    wished = max(AT_LEAST, _above(run))
+    if whole >= wished:
         return None
     most = run.info.batch_range[1]
-    size = AT_LEAST if most is None else min(AT_LEAST, most)
+    size = wished if most is None else min(wished, most)
     taken = dimensions_of(run)
     while size in taken and size != most:
         size += 1
@@ -107,6 +112,17 @@ def choose_large(run: Run, wanted: Collection[int] = ()) -> int | None:
         run.too_large = size, needed
         return None
     return size
+
+
+def _above(run: Run) -> int:
+    """One more than the largest number that the model compares with, as far as such a batch is no burden.
+
+    None of them matters where a proof covers every size.
+    """
+    if run.structure is not None and all(run.structure.separate(run.evidence.names, tap) for tap in run.outputs):
+        return 0
+    sizes = {math.floor(number) + 1 for number in run.comparands.compared if number < FAR}
+    return max((size for size in sizes if run.evidence.nbytes * size // run.evidence.size <= MOST_BYTES), default=0)
 
 
 def _shuffled(whole: int, size: int, apart: tuple[int, int | None], rng: np.random.Generator) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from types import CodeType
 from typing import Any
 
@@ -15,25 +16,42 @@ SMALL = 8
 """Elements of a constant that may hold what a model compares with."""
 
 
-def listed(compared: Iterable[Any], others: Iterable[Any] = ()) -> tuple[float, ...]:
-    """Numbers, each once; those that stand in a comparison first.
+@dataclass(frozen=True)
+class Comparands:
+    """Numbers that a model may compare what it is given with, each once.
+
+    Attributes:
+        compared: those that stand in a comparison, or in code of which it isn't known what for.
+        others: small constants that may be meant for anything.
+    """
+
+    compared: tuple[float, ...] = ()
+    others: tuple[float, ...] = ()
+
+
+def listed(compared: Iterable[Any], others: Iterable[Any] = ()) -> Comparands:
+    """Numbers, each once, as many as are worth trying.
 
     Args:
         compared: numbers and small arrays of them; anything else is left out.
         others: the same, of constants that may be meant for anything.
     """
-    return tuple(dict.fromkeys(number for values in (compared, others) for one in values for number in _of(one)))[
-        :_MOST
-    ]
+    first, rest = (dict.fromkeys(number for one in values for number in _of(one)) for values in (compared, others))
+    kept = tuple(first)[:_MOST]
+    return Comparands(kept, tuple(number for number in rest if number not in first)[: _MOST - len(kept)])
 
 
-def in_object(thing: Any, *methods: str) -> Iterator[Any]:
-    """Numbers that an object of a user's class holds, and that the code of these methods does."""
-    for name in methods:
-        function = getattr(type(thing), name, None)
-        code = getattr(getattr(function, "__wrapped__", function), "__code__", None)
-        if code is not None:
-            yield from _in_code(code)
+def in_method(thing: Any, name: str) -> Iterator[Any]:
+    """Numbers in the code of this method of an object, and attributes that it reads."""
+    function = getattr(type(thing), name, None)
+    code = getattr(getattr(function, "__wrapped__", function), "__code__", None)
+    if code is not None:
+        yield from _in_code(code)
+        yield from (vars(thing)[name] for name in code.co_names if name in vars(thing))
+
+
+def in_attributes(thing: Any) -> Iterator[Any]:
+    """Numbers that an object holds under public names."""
     yield from (value for name, value in vars(thing).items() if not name.startswith("_"))
 
 

@@ -7,6 +7,7 @@ from zoo.arrays import ArraySession, Graph, HeadsSession
 from kmr_cli.check.check import Policy, check
 from kmr_cli.check.probes import large
 from kmr_cli.errors import ModelRunError
+from kmr_cli.formats.common.comparands import Comparands
 from kmr_cli.records import ModelInfo
 
 pytestmark = pytest.mark.usefixtures("tensors")
@@ -81,6 +82,33 @@ def test_samples_without_a_mix_pass_and_the_size_is_reported():
     assert (report.verdict, errors(report)) == ("pass", [])
     assert max(report.batch_sizes) == 32
     assert "batch sizes above 32" in report.not_examined
+
+
+class Comparing(ArraySession):
+    """One that compares with a number, and holds another."""
+
+    asked = 100.0
+
+    def comparands(self):
+        return Comparands((self.asked, 0.5), (50.0,))
+
+
+@pytest.mark.parametrize(("asked", "largest"), [(100, 101), (255.5, 256), (256, 32), (20, 32), (1e9, 32)])
+def test_a_batch_is_larger_than_a_number_that_the_model_compares_with(asked, largest, monkeypatch):
+    monkeypatch.setattr(Comparing, "asked", asked)
+    session = Comparing([("project", project), ("late", above(asked, one_scale)), ("out", np.tanh)], (None, WIDTH))
+    report = checked(session)
+    assert max(report.batch_sizes) == largest
+    assert (("KMR101", "late") in errors(report)) == (asked < largest)
+
+
+def test_it_is_the_usual_one_where_that_would_take_too_much_memory(monkeypatch):
+    def largest():
+        return max(checked(Comparing([("project", project), ("out", np.tanh)], (None, WIDTH))).batch_sizes)
+
+    assert largest() == 101
+    monkeypatch.setattr(large, "MOST_BYTES", 20_000)
+    assert largest() == 32
 
 
 def test_other_arithmetic_in_large_batches_is_not_a_mix():

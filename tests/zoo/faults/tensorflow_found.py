@@ -38,6 +38,17 @@ def biased(swapped: bool) -> keras.Model:
     return keras.Model(x, layers.Dense(3, name="after")(column + features if swapped else features + column))
 
 
+def scaled(alone: bool) -> keras.Model:
+    """More than a hundred samples are divided by the largest of all; or what is large by its own largest."""
+    x = keras.Input((6,), name="x")
+    turned = layers.Dense(6, name="before")(x)
+    asked = ops.sum(ops.abs(turned) if alone else ops.ones_like(turned[:, :1]), axis=int(alone), keepdims=True)
+    largest = ops.max(ops.abs(turned), axis=int(alone), keepdims=True)
+    if not alone:
+        largest = layers.Identity(name="fault")(largest)
+    return keras.Model(x, layers.Dense(3, name="after")(ops.where(asked > 100, turned / largest, turned)))
+
+
 def lengths(heeds: bool) -> keras.Model:
     """The mean of a sequence that an input tells the length of."""
     x = keras.Input((None, 4), name="x")
@@ -116,6 +127,9 @@ def _cases(*, faulty: bool) -> Iterator[Case]:
         build = partial(write, partial(two, not faulty), form)
         rare = ("a rare value", ("KMR101",), {"keras": "max", "savedmodel": "Max"}[form]) if faulty else ()
         yield Case("asks: two inputs" + ("" if faulty else ", each sample"), form, build, *rare)
+        build = partial(write, partial(scaled, not faulty), form)
+        above = ("above a size", ("KMR101", "KMR102"), {"keras": "max", "savedmodel": "Max"}[form]) if faulty else ()
+        yield Case("one scale above a hundred samples" if faulty else "own scale above a hundred", form, build, *above)
         for name, (make, data, mask, layer) in SEQUENCES.items():
             build = partial(write, partial(make, not faulty), form)
             blind = ("mask", ("KMR201",), layer) if faulty else ()

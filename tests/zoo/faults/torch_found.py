@@ -124,6 +124,19 @@ class MeanBehindACounter(nn.Module):
         return x - x.mean(self.axis, keepdim=True)
 
 
+class OneScale(nn.Module):
+    """More than a hundred samples are divided by the largest of all; or what is large by its own largest."""
+
+    def __init__(self, alone: bool) -> None:
+        super().__init__()
+        self.alone = alone
+
+    def forward(self, x: Tensor) -> Tensor:
+        asked = x.abs().sum(1, keepdim=True) if self.alone else torch.ones_like(x[:, :1]).sum(0, keepdim=True)
+        largest = x.abs().amax(1 if self.alone else 0, keepdim=True)
+        return torch.where(asked > 100, x / largest, x)
+
+
 class Twice(nn.Module):
     """A second input that only the whole batch is asked about: nobody below zero here and above zero there."""
 
@@ -150,6 +163,7 @@ FAULTS: dict[str, tuple[Callable[[], nn.Module], str, tuple[str, ...]]] = {
     "column less row": (ColumnLessRow, "column less row", ("KMR101", "KMR103")),
     "best of all that counts": (partial(BestThatCounts, 0), "maximum of what counts", ("KMR101",)),
     "filled by the nearest sample": (partial(FilledByNeighbours, True), "partly missing", ("KMR101",)),
+    "one scale above a hundred samples": (partial(OneScale, False), "above a size", ("KMR101", "KMR102")),
     "a mean behind a counter": (partial(MeanBehindACounter, 0), "leak behind a state", ("KMR101",)),
 }
 """Between two layers."""
@@ -158,6 +172,7 @@ TWINS: dict[str, Callable[[], nn.Module]] = {
     "column less column": ColumnLessColumn,
     "best of its own that counts": partial(BestThatCounts, 1),
     "filled by the step beside it": partial(FilledByNeighbours, False),
+    "own scale above a hundred": partial(OneScale, True),
     "own mean behind a counter": partial(MeanBehindACounter, 1),
 }
 TWO = {"a": FLAT, "b": FLAT}

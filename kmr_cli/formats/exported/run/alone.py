@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from kmr_cli.errors import ModelRunError
+from kmr_cli.formats.common.alone import Alone
 from kmr_cli.formats.common.frameworks import first_line
 from kmr_cli.formats.common.torch_arrays import to_arrays, to_tensor
 from kmr_cli.formats.exported.describe.control import BEGIN_MAPPED, END_MAPPED
 from kmr_cli.formats.exported.describe.unfold import BEGIN_AUTOCAST, END_AUTOCAST
 from kmr_cli.formats.exported.run.steps import Step, Values
-from kmr_cli.formats.interface import Alone
 
 
 class Noted:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from kmr_cli.errors import BatchError, LayerError, ModelLoadError, ModelRunError
-from kmr_cli.formats.common.comparands import in_object, listed
+from kmr_cli.formats.common.comparands import Comparands, in_attributes, in_method, listed
 from kmr_cli.formats.common.devices import missing_device
 from kmr_cli.formats.common.dynamic_quantization import one_scale
 from kmr_cli.formats.common.frameworks import first_line
@@ -62,10 +62,13 @@ class LiveSession:
             _layer(path, inner) for path, inner in self._module.named_modules() if path
         )
 
-    def comparands(self) -> tuple[float, ...]:
+    def comparands(self) -> Comparands:
         """See :class:`kmr_cli.formats.interface.ComparingSession`."""
-        modules = (one for one in self._module.modules() if not type(one).__module__.startswith("torch.nn."))
-        return listed(number for module in modules for number in in_object(module, "forward"))
+        modules = [one for one in self._module.modules() if not type(one).__module__.startswith("torch.nn.")]
+        return listed(
+            (number for module in modules for number in in_method(module, "forward")),
+            (number for module in modules for number in in_attributes(module)),
+        )
 
     def _arguments(self) -> Iterator[str]:
         for one in inspect.signature(self._module.forward).parameters.values():

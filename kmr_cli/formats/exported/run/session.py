@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from kmr_cli.errors import BatchError, KmrError, ModelLoadError, ModelRunError
-from kmr_cli.formats.common.comparands import SMALL, listed
+from kmr_cli.formats.common.alone import Alone
+from kmr_cli.formats.common.comparands import SMALL, Comparands, listed
 from kmr_cli.formats.common.devices import TO_THE_CPU, missing_device
 from kmr_cli.formats.common.frameworks import first_line
 from kmr_cli.formats.common.other_padding import OtherPadding, PutsOtherPadding
@@ -25,7 +26,7 @@ from kmr_cli.formats.exported.run.examples import examples
 from kmr_cli.formats.exported.run.mapped import whole
 from kmr_cli.formats.exported.run.steps import Inside, Values, compile_graph, run_steps
 from kmr_cli.formats.exported.run.weights import Weights
-from kmr_cli.formats.interface import Alone, Sink, State, Taps
+from kmr_cli.formats.interface import Sink, State, Taps
 from kmr_cli.records import Batch, LayerInfo, TensorSpec
 
 _PLANS = 4
@@ -139,7 +140,7 @@ class ExportedSession(PutsOtherPadding):
         kept = [one for one in program.inputs if one.kind == "buffer" or (one.target and one.target in written)]
         return TensorState(weights[one.value] for one in kept if one.value is not None)
 
-    def comparands(self) -> tuple[float, ...]:
+    def comparands(self) -> Comparands:
         """See :class:`kmr_cli.formats.interface.ComparingSession`."""
         graph, weights = self._described.program.graph, self._weights
         small = {} if weights is None else {name: tensor.numpy() for name, tensor in weights.small(SMALL)}

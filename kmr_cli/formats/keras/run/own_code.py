@@ -1,6 +1,7 @@
 """Code that reads the batch size, which is None in a trace that leaves it open, and a number in a pass.
 
-Whoever's it is: Keras' own does it in one place, where it takes a column with a number for each sample for a bias.
+A model's own code may take another path then. Keras' code does so in one place: it takes a column with a number for
+each sample for a bias.
 """
 
 from __future__ import annotations

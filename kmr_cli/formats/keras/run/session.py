@@ -12,6 +12,7 @@ import numpy as np
 
 from kmr_cli.errors import LayerError, ModelLoadError, ModelRunError
 from kmr_cli.formats.common.aligned import aligned_copy
+from kmr_cli.formats.common.comparands import Comparands
 from kmr_cli.formats.common.frameworks import require
 from kmr_cli.formats.common.other_padding import PutsOtherPadding
 from kmr_cli.formats.interface import Sink, State, Taps, TrainingMode
@@ -272,7 +273,7 @@ class KerasSession(PutsOtherPadding):
         """Tap by another framework's means: the loader found that it takes that one."""
         self._framework = framework
 
-    def comparands(self) -> tuple[float, ...]:
+    def comparands(self) -> Comparands:
         """See :class:`kmr_cli.formats.interface.ComparingSession`."""
         return comparands(self._build_whole().model)
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from kmr_cli.formats.common import comparands as common
+from kmr_cli.formats.common.comparands import Comparands
 from kmr_cli.formats.onnx.describe import types
 from kmr_cli.formats.onnx.describe.flow import bodies
 from kmr_cli.formats.onnx.describe.graph import Graph
@@ -18,7 +19,7 @@ _KEEPING = frozenset({"Identity", "Cast", "CastLike", "Unsqueeze", "Squeeze", "R
 _FIELDS = {"float32": "float_data", "float64": "double_data", "int32": "int32_data", "int64": "int64_data"}
 
 
-def comparands(graph: Graph) -> tuple[float, ...]:
+def comparands(graph: Graph) -> Comparands:
     """See :class:`kmr_cli.formats.interface.ComparingSession`."""
     messages = list(_messages([node.message for node in graph.nodes]))
     constants = dict(graph.initializers)

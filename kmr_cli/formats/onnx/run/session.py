@@ -13,10 +13,12 @@ import numpy as np
 
 from kmr_cli.errors import BatchError, ModelFileError, ModelLoadError, ModelRunError
 from kmr_cli.formats.common.aligned import aligned_copy
+from kmr_cli.formats.common.alone import Alone
+from kmr_cli.formats.common.comparands import Comparands
 from kmr_cli.formats.common.fixed_inputs import fixed_inputs
 from kmr_cli.formats.common.other_padding import OtherPadding, PutsOtherPadding
 from kmr_cli.formats.common.resizing import TakesAnySize
-from kmr_cli.formats.interface import Alone, OpenOptions, Sink, Taps
+from kmr_cli.formats.interface import OpenOptions, Sink, Taps
 from kmr_cli.formats.onnx.describe import types
 from kmr_cli.formats.onnx.describe.analysis import Analysis
 from kmr_cli.formats.onnx.describe.comparands import comparands
@@ -133,7 +135,7 @@ class OnnxSession(TakesAnySize, PutsOtherPadding):
         copies = {name: aligned_copy(np.asarray(value)) for name, value in operands.items()}
         return self._run([name for name in node.outputs if name], {**feeds, **copies})
 
-    def comparands(self) -> tuple[float, ...]:
+    def comparands(self) -> Comparands:
         """See :class:`kmr_cli.formats.interface.ComparingSession`."""
         return comparands(self._analysis.graph)
 

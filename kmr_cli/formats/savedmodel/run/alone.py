@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kmr_cli.formats.interface import Alone
+from kmr_cli.formats.common.alone import Alone
 from kmr_cli.formats.savedmodel.describe import dtypes
 from kmr_cli.formats.savedmodel.describe.analysis import Analysis
 from kmr_cli.formats.savedmodel.run.runner import Runner

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from kmr_cli.formats.common.comparands import SMALL, listed
+from kmr_cli.formats.common.comparands import SMALL, Comparands, listed
 from kmr_cli.formats.savedmodel.describe.analysis import Analysis
 from kmr_cli.formats.savedmodel.describe.graph import producer
 
@@ -14,7 +14,7 @@ _COMPARISONS = frozenset({"Equal", "NotEqual", "Greater", "GreaterEqual", "Less"
 _KEEPING = frozenset({"Cast", "ExpandDims", "Identity", "Reshape"})
 
 
-def comparands(tensorflow: Any, analysis: Analysis) -> tuple[float, ...]:
+def comparands(tensorflow: Any, analysis: Analysis) -> Comparands:
     """See :class:`kmr_cli.formats.interface.ComparingSession`."""
     compared: list[Any] = []
     others: list[Any] = []

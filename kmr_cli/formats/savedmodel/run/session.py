@@ -9,9 +9,11 @@ import numpy as np
 
 from kmr_cli.errors import BatchError, ModelLoadError
 from kmr_cli.formats.common.aligned import aligned_copy
+from kmr_cli.formats.common.alone import Alone
+from kmr_cli.formats.common.comparands import Comparands
 from kmr_cli.formats.common.frameworks import import_user_modules, require
 from kmr_cli.formats.common.resizing import TakesAnySize
-from kmr_cli.formats.interface import Alone, OpenOptions, Sink, State, Taps
+from kmr_cli.formats.interface import OpenOptions, Sink, State, Taps
 from kmr_cli.formats.savedmodel.describe import dtypes
 from kmr_cli.formats.savedmodel.describe.analysis import Analysis
 from kmr_cli.formats.savedmodel.describe.constants import constants
@@ -122,7 +124,7 @@ class SavedModelSession(TakesAnySize):
         """See :class:`kmr_cli.formats.interface.KeepingSession`: what the file holds."""
         return _AsLoaded(self)
 
-    def comparands(self) -> tuple[float, ...]:
+    def comparands(self) -> Comparands:
         """See :class:`kmr_cli.formats.interface.ComparingSession`."""
         return comparands(self._tf, self._analysis)
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from kmr_cli.errors import BatchError, LayerError, ModelLoadError
-from kmr_cli.formats.common.comparands import listed
+from kmr_cli.formats.common.comparands import Comparands, listed
 from kmr_cli.formats.common.plain_values import plain_values
 from kmr_cli.formats.common.torch_arrays import to_arrays, to_tensor
 from kmr_cli.formats.common.torch_recorded import recorded
@@ -171,9 +171,9 @@ class TorchScriptSession:
         given = (one for one in self._described.arguments if one.kind == "tensor" and one.value is not None)
         return {one.name: torch.tensor(one.value) for one in given}
 
-    def comparands(self) -> tuple[float, ...]:
+    def comparands(self) -> Comparands:
         """See :class:`kmr_cli.formats.interface.ComparingSession`."""
-        return () if self._loaded is None else listed(*self._loaded.numbers())
+        return Comparands() if self._loaded is None else listed(*self._loaded.numbers())
 
     def state(self) -> State:
         """See :class:`kmr_cli.formats.interface.KeepingSession`."""
