@@ -13,8 +13,6 @@ The kernel keeps the peak; it is reset before the check.
 
 from __future__ import annotations
 
-import ctypes
-import gc
 import json
 import os
 import subprocess
@@ -32,6 +30,7 @@ from kmr_cli.evidence.passes import Evidence
 from kmr_cli.formats import detect
 from kmr_cli.formats.interface import OpenOptions, Session, Sink, Taps
 from kmr_cli.records import ModelInfo
+from memory import peak, settled
 from processes import Ratio, alternate, environment, python, timed
 
 SIZE = 6
@@ -186,27 +185,19 @@ def measure_bare(path: Path, size: int) -> int:
     bare = BARE[info.format](path)
     bare(given)
     data = given[np.arange(size) % SIZE]
-    before = _settled()
+    before = settled()
     bare(data)
-    return _status("VmHWM") - before
+    return peak() - before
 
 
 def _checked(path: Path, policy: Policy) -> tuple[ModelInfo, Counting, dict[str, np.ndarray], int]:
     """The model, its session with the sizes of the check, the batch, and the bytes that the check added."""
     info, session, batch = opened(path)
     session.capture(batch, _taps(session), lambda *_: None)
-    before = _settled()
+    before = settled()
     session.sizes.clear()
     check(session, info, batch, policy=policy)
-    return info, session, batch, _status("VmHWM") - before
-
-
-def _settled() -> int:
-    """Bytes that the process holds once what is free was given back; its peak counts from here."""
-    gc.collect()
-    _trim()
-    _reset_peak()
-    return _status("VmRSS")
+    return info, session, batch, peak() - before
 
 
 def _ratio(ours: float, theirs: float) -> Ratio:
@@ -221,23 +212,6 @@ def _activations(session: Counting, batch: Mapping[str, np.ndarray]) -> Evidence
     evidence = Evidence(SIZE)
     evidence.record(session, batch, _taps(session))
     return evidence
-
-
-def _status(key: str) -> int:
-    """In bytes, from the kernel."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(key + ":"):
-            return int(line.split()[1]) * 1024
-    raise RuntimeError(f"/proc/self/status has no {key}")
-
-
-def _reset_peak() -> None:
-    Path("/proc/self/clear_refs").write_text("5")
-
-
-def _trim() -> None:
-    """Give what is freed back to the system: otherwise the check would live on it for nothing."""
-    ctypes.CDLL(None).malloc_trim(0)
 
 
 if __name__ == "__main__":

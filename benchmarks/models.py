@@ -21,6 +21,7 @@ OPERATORS = {path: path.with_name(f"{path.stem}_operators.onnx") for path in (RE
 VECTORS = CACHE / "vectors.npy"
 IMAGES = CACHE / "images.npy"
 IMAGES_FIRST = CACHE / "images_channels_first.npy"
+SMALL_IMAGES = CACHE / "small_images.npy"
 SNAPSHOT = CACHE / "resnet50.kmr.json"
 CHECKED = {
     "ResNet50 `.keras`": CACHE / "resnet50_128.keras",
@@ -74,6 +75,8 @@ def build_all() -> None:
         images = np.random.default_rng(0).standard_normal((BATCH, 224, 224, 3)).astype(np.float32)
         np.save(IMAGES, images)
         np.save(IMAGES_FIRST, np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+    if not SMALL_IMAGES.exists():
+        np.save(SMALL_IMAGES, np.random.default_rng(0).standard_normal((128, 3, 64, 64)).astype(np.float32))
     if not RESNET50.exists():
         import keras
 

@@ -19,6 +19,7 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
+import data_sets  # noqa: E402
 import models  # noqa: E402
 from processes import Ratio, compare, environment, python  # noqa: E402
 from table import Row, write  # noqa: E402
@@ -52,6 +53,8 @@ class Case:
 def cases() -> Iterator[Case]:
     """All there is, in the order of the table."""
     yield from _processes()
+    yield from _data_sets()
+    yield from _lens()
     yield from _forwards()
     yield from _notebook()
     yield from _checks()
@@ -154,8 +157,9 @@ def _commands(
 ) -> Callable[[int], Measured]:
     @cache  # time and peak memory are two rows of one measurement
     def measure(pairs: int) -> Measured:
-        if "polygraphy" in " ".join(theirs) and importlib.util.find_spec("polygraphy") is None:
-            raise LookupError("Polygraphy is not installed")
+        for name in ("polygraphy", "torchlens"):
+            if name in " ".join(theirs) and importlib.util.find_spec(name) is None:
+                raise LookupError(f"{name} is not installed")
         found = compare(ours, theirs, pairs=pairs * factor)
         return found, f"peak {found.peak:.0f} MB{about()}"
 
@@ -180,6 +184,31 @@ def _with_memory(
 
     yield Case(what, against, targets[0], measure)
     yield Case(f"{what}, memory", against, targets[1], peaks, "MB")
+
+
+def _data_sets() -> Iterator[Case]:
+    """A whole data set into a file: both sides write what every layer gives."""
+    for what, (ours, theirs) in data_sets.commands().items():
+        against = data_sets.BESIDE[what]
+        yield from _with_memory(f"`dump` of all layers, {what}", against, (0.4, 0.3), _commands(ours, theirs, 1))
+
+
+def _lens() -> Iterator[Case]:
+    """All values of one pass, ours with the proof of whose they are."""
+
+    @cache
+    def both() -> dict[str, Any]:
+        if importlib.util.find_spec("torchlens") is None:
+            raise LookupError("torchlens is not installed")
+        return _script("lens.py")
+
+    for kind, target, unit in (("time", 0.15, "s"), ("memory", 1.0, "MB")):
+
+        def measure(_pairs: int, kind: str = kind) -> Measured:
+            return Ratio(**both()[kind]), both()["note"] if kind == "time" else ""
+
+        what = f"`sample` of all layers and samples with proof, ResNet-18-sized `.pt2`, {kind}"
+        yield Case(what, "TorchLens, `trace` of the same network", target, measure, unit)
 
 
 def _forwards() -> Iterator[Case]:

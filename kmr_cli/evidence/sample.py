@@ -71,7 +71,8 @@ def take_samples(
     if verify:
         inputs = inputs_of_calls(session, batch, taps, base, seed=seed, spare=spare, progress=progress)
     records = []
-    for tap, value in base.items():
+    for tap in list(base):
+        value = base.pop(tap)  # so that of what is cut, and of what nobody asked for, nothing is held twice
         if tap[2].startswith(taps.sides):
             mine = [
                 replace(_cut(tap, value, found[tap][sample], sample, size), inputs=inputs.get(tap[:2], ()))

@@ -117,7 +117,7 @@ def _graph_beside_passes(
         graph = optional(format_, "graph")
         if graph is None:
             return None, f"{format_.FILE} holds no graph to prove it by"
-        return graph(Path(path), options), ""
+        return sessions.graph(path, options, graph), ""
     if not traces:
         return None, "the file holds no graph, and tracing one takes longer than the passes it would save"
     return _graph_of_open(sessions.get(path, options, tell), batch, tell)

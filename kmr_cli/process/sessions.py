@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from kmr_cli.config.limits import Containment
 from kmr_cli.formats import detect
 from kmr_cli.formats.files import Seen
 from kmr_cli.formats.interface import Format, OpenOptions, Session
+
+if TYPE_CHECKING:
+    from kmr_cli.proof.graph import Graph
 
 Tell: TypeAlias = Callable[[str, str], None]
 """``report(kind, text)``, as in :mod:`kmr_cli.process.served`."""
@@ -32,6 +35,7 @@ class Sessions:
         self._reopens = reopens
         self._open: dict[tuple[str, OpenOptions], Session] = {}
         self._admitted: dict[tuple[str, bool], Seen] = {}
+        self._graphs: dict[tuple[str, OpenOptions], Graph] = {}
 
     def enter_to_read(self, path: str, options: OpenOptions) -> None:
         """Enter the sandbox for readers, before anything of a file is read.
@@ -74,12 +78,29 @@ class Sessions:
             self._open[key] = self._load(path, options, report)
         return self._open[key]
 
+    def graph(self, path: str, options: OpenOptions, read: Callable[[Path, OpenOptions], Graph]) -> Graph:
+        """The graph that a file holds, read once: as the session on it, it stays what the file was.
+
+        Args:
+            path: of the file.
+            options: how to open it.
+            read: reads it.
+
+        Raises:
+            ModelFileError: as ``read`` does, each time.
+        """
+        key = path, options
+        if key not in self._graphs:
+            self._graphs[key] = read(Path(path), options)
+        return self._graphs[key]
+
     def reopener(self, path: str, options: OpenOptions, report: Tell) -> Callable[[], Session] | None:
         """Loads the same model afresh; None where that is not possible, or not meant to be."""
         return (lambda: self._load(path, options, report)) if self._reopens else None
 
     def close(self) -> None:
         """Free them all."""
+        self._graphs.clear()
         while self._open:
             self._open.popitem()[1].close()
 
