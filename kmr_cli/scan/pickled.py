@@ -21,7 +21,7 @@ def holds_pickles(path: Path) -> bool:
     with path.open("rb") as file:
         head = file.read(2)
     if head == b"PK":
-        return any(name.endswith(pickle_hazards.SUFFIXES) for name in zip_names(path) or ())
+        return any(name.lower().endswith(pickle_hazards.SUFFIXES) for name in zip_names(path) or ())
     return pickle_hazards.looks_like(head)
 
 
@@ -36,6 +36,6 @@ def scan(path: Path) -> Iterator[Hazard]:
             most = min(path.stat().st_size, pickle_hazards.LONGEST) + 1  # a read sets aside what it is asked for
             yield from pickle_hazards.scan(file.read(most), path.name)
         return
-    yield from archive_hazards.scan(path)
+    yield from archive_hazards.scan(path, any_case=True)
     with archive_hazards.opened(path) as members:
         yield from pickle_hazards.of_members(members)

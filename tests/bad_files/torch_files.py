@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -95,6 +96,58 @@ def script_pickle(folder: Path) -> Path:
 def script_twice(folder: Path) -> Path:
     """A member that leads out of the archive."""
     return rewritten(SAMPLES / "windows.pt", folder / "model.pt", lambda _, data: data, {"../../canary": b""})
+
+
+def _renamed(folder: Path, path: Path, ending: str) -> Path:
+    """A copy of an archive in which names that end so do it in capital letters: torch finds them all the same."""
+    goal = folder / "model.pt"
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(goal, "w") as new:
+        for name in old.namelist():
+            new.writestr(name.removesuffix(ending) + ending.upper() if name.endswith(ending) else name, old.read(name))
+    return goal
+
+
+@bad("KMR502")
+def script_code_in_capitals(folder: Path) -> Path:
+    """Code that saves, in a member with another ending."""
+    (folder / "small").mkdir()
+    return _renamed(folder, _script(folder / "small", 'torch.save(1, "canary")'), ".py")
+
+
+@bad("KMR501")
+def script_pickle_in_capitals(folder: Path) -> Path:
+    """A pickle that calls, in a member with another ending."""
+    (folder / "small").mkdir()
+    return _renamed(folder, script_pickle(folder / "small"), "data.pkl")
+
+
+@bad("KMR505")
+def script_in_two_cases(folder: Path) -> Path:
+    """The code twice, under names that torch takes for one."""
+    more = {"code/__torch__/TORCH_networks.py": b""}
+    return rewritten(SAMPLES / "windows.pt", folder / "model.pt", lambda _, data: data, more)
+
+
+@bad("KMR505")
+def script_of_two_counts(folder: Path) -> Path:
+    """The end of the archive counts one member: torch believes that, and Python counts for itself."""
+    path = rewritten(SAMPLES / "windows.pt", folder / "model.pt", lambda _, data: data, {})
+    data = bytearray(path.read_bytes())
+    struct.pack_into("<2H", data, len(data) - 14, 1, 1)
+    path.write_bytes(data)
+    return path
+
+
+@bad("KMR505")
+def script_of_two_names(folder: Path) -> Path:
+    """A member with another name beside its own."""
+    path = rewritten(SAMPLES / "windows.pt", folder / "model.pt", lambda _, data: data, {})
+    other = b"windows/code/__torch__/torch_networks.py"
+    with zipfile.ZipFile(path, "a") as archive:
+        info = zipfile.ZipInfo("windows/extra/notes.txt")
+        info.extra = struct.pack("<2HBL", 0x7075, 5 + len(other), 1, 0) + other
+        archive.writestr(info, b"")
+    return path
 
 
 def _program(folder: Path, edit: Callable[[dict[str, Any]], None]) -> Path:
@@ -216,6 +269,17 @@ def pt2_pickle_inside_of_weights(folder: Path) -> Path:
 def pt2_leads_out(folder: Path) -> Path:
     """A member that leads out of the archive."""
     return rewritten(SAMPLES / "digits.pt2", folder / "model.pt2", lambda _, data: data, {"../../canary": b""})
+
+
+@bad("KMR502")
+def pt2_in_capitals(folder: Path) -> Path:
+    """A description that torch finds under another name."""
+    (folder / "small").mkdir()
+    path = _program(folder / "small", _target("torch.ops.aten.save.default"))
+    with zipfile.ZipFile(path) as changed:
+        name = next(name for name in changed.namelist() if name.endswith("models/model.json"))
+        more = {"models/model.JSON": changed.read(name)}
+    return rewritten(SAMPLES / "digits.pt2", folder / "model.pt2", lambda _, data: data, more)
 
 
 @bad("KMR501")

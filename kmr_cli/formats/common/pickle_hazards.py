@@ -83,7 +83,9 @@ def of_members(archive: zipfile.ZipFile, *, place: str = "", own: str = "") -> I
         place: where the archive itself stands, for people; empty for the file.
         own: as for :func:`scan`.
     """
-    pickles = [info for info in archive.infolist() if info.filename.endswith(SUFFIXES) and not is_inflated(info)]
+    pickles = [
+        info for info in archive.infolist() if info.filename.lower().endswith(SUFFIXES) and not is_inflated(info)
+    ]
     budget = Budget(_FEW_OPCODES + _OPCODES_A_BYTE * sum(info.compress_size for info in pickles))
     for info in pickles:
         where = f"{place}: {info.filename}" if place else info.filename

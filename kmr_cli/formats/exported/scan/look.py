@@ -24,17 +24,18 @@ def scan(path: Path) -> Iterator[Hazard]:
     Raises:
         ModelFileError: it is damaged.
     """
-    yield from archive_hazards.scan(path)
+    yield from archive_hazards.scan(path, any_case=True)
     with archive.damage(path), zipfile.ZipFile(path) as members:
         for info in members.infolist():
             name = info.filename
+            plain = name.lower()  # torch finds members in any case
             if archive_hazards.is_inflated(info):
                 continue
-            if name.endswith(_COMPILED):
+            if plain.endswith(_COMPILED):
                 yield Hazard("code", name, "compiled or source code, which torch loads with the file")
-            elif name.endswith(".pt") and info.file_size:
+            elif plain.endswith(".pt") and info.file_size:
                 yield from _saved(members, info)
-            elif name.endswith(".json"):
+            elif plain.endswith(".json"):
                 if info.file_size > archive.MOST_TEXT:
                     yield Hazard("exhaustion", name, f"a description of {info.file_size:,} bytes, which no model has")
                 else:

@@ -19,13 +19,13 @@ def scan(path: Path) -> Iterator[Hazard]:
     Raises:
         ModelFileError: it is damaged.
     """
-    yield from archive_hazards.scan(path)
+    yield from archive_hazards.scan(path, any_case=True)
     with archive_hazards.opened(path) as members:
         yield from pickle_hazards.of_members(members, own="__torch__")
         code_files = [
             info
             for info in members.infolist()
-            if info.filename.endswith(".py") and not archive_hazards.is_inflated(info)
+            if info.filename.lower().endswith(".py") and not archive_hazards.is_inflated(info)
         ]
         for info in code_files:
             if info.file_size > _LONGEST_CODE:
