@@ -302,6 +302,7 @@ def _old(change: Callable[[dict[str, Any]], None]) -> Callable[[Path], Path]:
 
 
 bad("KMR501", "lambda_in_hdf5")(_old(_instead("Lambda", None, function=["4wEAAAA" + "A" * 80, None, None])))
+bad("KMR506", "layer_of_nobody_in_hdf5")(_old(_instead("MyLayer", None)))
 bad("KMR502", "write_file_in_hdf5")(_old(_instead("TFOpLambda", None, function="io.write_file")))
 bad("KMR501", "method_by_name_in_hdf5")(_old(_instead("InstanceMethod", None, method_name="numpy")))
 

@@ -118,7 +118,7 @@ def script_code_in_capitals(folder: Path) -> Path:
 def script_pickle_in_capitals(folder: Path) -> Path:
     """A pickle that calls, in a member with another ending."""
     (folder / "small").mkdir()
-    return _renamed(folder, script_pickle(folder / "small"), "data.pkl")
+    return _renamed(folder, script_pickle(folder / "small"), ".pkl")
 
 
 @bad("KMR505")

@@ -73,10 +73,15 @@ def test_empty_file(tmp_path, suffix):
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345678\n"
 
 
+OLD_POINTER = POINTER.replace("git-lfs.github.com", "hawser.github.com")
+"""As Git LFS wrote it when it had another name."""
+
+
 @pytest.mark.parametrize("suffix", [".keras", ".h5", ".pt", ".pt2", ".onnx", ".pb"])
-def test_git_lfs_pointers(tmp_path, suffix):
+@pytest.mark.parametrize("text", [POINTER, OLD_POINTER], ids=["", "old"])
+def test_git_lfs_pointers(tmp_path, suffix, text):
     path = tmp_path / f"m{suffix}"
-    path.write_text(POINTER)
+    path.write_text(text)
     error = refused(path)
     assert error.message == f"{path}: a Git LFS pointer, not the file itself (12,345,678 bytes)"
     assert error.hint == "download it: run `git lfs pull` in its repository"
