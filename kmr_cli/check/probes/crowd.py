@@ -14,6 +14,7 @@ from kmr_cli.arrays.changes import changed
 from kmr_cli.arrays.dtypes import discrete
 from kmr_cli.arrays.ulp import distance
 from kmr_cli.batch import stress
+from kmr_cli.check.memory import give_back
 from kmr_cli.check.observed import LargeRun
 from kmr_cli.check.probes.kept import Returned, leaks_at
 from kmr_cli.check.probes.lists import by_port, elements_of
@@ -91,6 +92,7 @@ def _differ(values: np.ndarray, others: np.ndarray, row: int) -> bool:
 
 def _returned(run: Run, batch: Batch, doing: str) -> Returned | None:
     run.step(doing)
+    give_back()
     found = outputs_of(run.session, batch, run.taps)
     if isinstance(found, ModelRunError):
         run.refused.append(f"{doing} (the model fails on such made-up data: {found.message})")

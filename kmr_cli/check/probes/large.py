@@ -11,13 +11,14 @@ gives way.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from kmr_cli.arrays.changes import differs
 from kmr_cli.batch import replacement, stress
 from kmr_cli.batch.contents import in_order
+from kmr_cli.check.memory import give_back
 from kmr_cli.check.observed import LargeRun, SizeRun
 from kmr_cli.check.probes.crowd import PASSES as CROWD
 from kmr_cli.check.probes.crowd import crowd
@@ -56,29 +57,43 @@ def try_large(run: Run, size: int, spare: Batch | None) -> None:
     outputs, whole = comparable(run), run.evidence.size
     apart = whole - 1, most_unlike(run, whole - 1)
     rows = in_order(run.batch, _shuffled(whole, size, apart, run.rng))
-    batch = resized(run.batch, rows)
     run.budget = max(run.budget, run.passes) + PASSES
-    run.step(f"running a batch of {size}")
-    before = outputs_of(run.session, batch, run.taps)
-    if isinstance(before, ModelRunError):
-        found = SizeRun(size, rows, error=before.message)
-    else:
-        elements = elements_of(run, before)
-        found = compared(run, before, rows, outputs)
-        if found.error is None and found.wrong_count is None:
-            half = _half(run, apart)
-            run.large = _replace_half(run, batch, rows, half, (before, elements), outputs, spare)
-            if found.differs is not None and run.large is not None and not run.large.leaks:
-                rest = set(range(whole)) - half
-                run.large = _replace_half(run, batch, rows, rest, (before, elements), outputs, spare)
-        if not found.wrong and not (run.large and run.large.leaks):
-            run.large = crowd(run, size, outputs) or run.large
-        if found.differs is not None and not (run.large and run.large.leaks):
-            run.budget += TRACES + 1
-            found = excuse(run, found)
+    found, leaking = _twice(run, size, rows, apart, outputs, spare)
+    if not found.wrong and leaking is None:
+        leaking = crowd(run, size, outputs)
+    if found.differs is not None and leaking is None:
+        run.budget += TRACES + 1
+        found = excuse(run, found)
     if found.wrong:
         run.budget += TRACES
+    run.large = leaking
     run.sizes.append((found, False))
+
+
+def _twice(
+    run: Run,
+    size: int,
+    rows: tuple[int, ...],
+    apart: tuple[int, int | None],
+    outputs: Mapping[Tap, tuple[np.ndarray, BatchIndex]],
+    spare: Batch | None,
+) -> tuple[SizeRun, LargeRun | None]:
+    """The first two passes: what the first showed, and the second where it showed a leak."""
+    run.step(f"running a batch of {size}")
+    give_back()
+    before = outputs_of(run.session, resized(run.batch, rows), run.taps)
+    if isinstance(before, ModelRunError):
+        return SizeRun(size, rows, error=before.message), None
+    elements = elements_of(run, before)
+    found = compared(run, before, rows, outputs)
+    if found.error is not None or found.wrong_count is not None:
+        return found, None
+    half = _half(run, apart)
+    large = _replace_half(run, rows, half, (before, elements), outputs, spare)
+    if found.differs is not None and large is not None and not large.leaks:
+        rest = set(range(run.evidence.size)) - half
+        large = _replace_half(run, rows, rest, (before, elements), outputs, spare)
+    return found, large if large is not None and large.leaks else None
 
 
 def choose_large(run: Run, wanted: Collection[int] = ()) -> int | None:
@@ -141,7 +156,6 @@ def _shuffled(whole: int, size: int, apart: tuple[int, int | None], rng: np.rand
 
 def _replace_half(
     run: Run,
-    batch: Batch,
     rows: Sequence[int],
     half: Collection[int],
     before: Returned,
@@ -149,18 +163,11 @@ def _replace_half(
     spare: Batch | None,
 ) -> LargeRun | None:
     """The second pass; None where the model does not take the data that was made up for it."""
-    size = len(next(iter(batch.values())))
+    size = len(rows)
     kept = frozenset(place for place, sample in enumerate(rows) if sample in half)
-    replaced = [place for place in range(size) if place not in kept]
-    usual = _changed(run, batch, kept, replaced, spare)
-    unusual = stress.silent(usual, replaced[:1], run.session.inputs)
-    attempts = [  # not every model takes a sample that is all zero, or made up at all
-        ("", run.rare.put(unusual, replaced[1:]) or unusual),
-        (" by usual samples", usual),
-        (" by copies of the others", replacement.copies(batch, replaced)),
-    ]
-    for by, changed in attempts:
+    for by, changed in _attempts(run, rows, kept, spare):
         run.step(f"replacing half of a batch of {size}{by}")
+        give_back()
         after = outputs_of(run.session, changed, run.taps)
         if not isinstance(after, ModelRunError):
             run.rare.note(changed)
@@ -171,7 +178,24 @@ def _replace_half(
     now = after, elements_of(run, after)
     leaks = leaks_at(run, size, kept, outputs, before, now)
     leaks += leaks_in_lists(run, {place: rows[place] for place in sorted(kept)}, before, now)
-    return LargeRun(size, batch, changed, kept, tuple(dict.fromkeys(leaks)))
+    return LargeRun(size, resized(run.batch, rows), changed, kept, tuple(dict.fromkeys(leaks)))
+
+
+def _attempts(run: Run, rows: Sequence[int], kept: Collection[int], spare: Batch | None) -> Iterator[tuple[str, Batch]]:
+    """What to replace with, and how to say so: not every model takes a sample that is all zero, or made up at all.
+
+    Each is made when it is asked for, and nothing else is held meanwhile: inputs may be large.
+    """
+    replaced = [place for place in range(len(rows)) if place not in kept]
+    yield "", _unusual(run, _usual(run, rows, kept, replaced, spare), replaced)
+    yield " by usual samples", _usual(run, rows, kept, replaced, spare)
+    yield " by copies of the others", replacement.copies(resized(run.batch, rows), replaced)
+
+
+def _unusual(run: Run, usual: Batch, replaced: Sequence[int]) -> Batch:
+    """One sample that is all zero, and rare values in the others."""
+    silent = stress.silent(usual, replaced[:1], run.session.inputs)
+    return run.rare.put(silent, replaced[1:]) or silent
 
 
 def _half(run: Run, apart: tuple[int, int | None]) -> set[int]:
@@ -185,11 +209,11 @@ def _half(run: Run, apart: tuple[int, int | None]) -> set[int]:
     return set(order[: (len(order) + 1) // 2])
 
 
-def _changed(
-    run: Run, batch: Batch, kept: Collection[int], replaced: Sequence[int], spare: Batch | None
+def _usual(
+    run: Run, rows: Sequence[int], kept: Collection[int], replaced: Sequence[int], spare: Batch | None
 ) -> dict[str, np.ndarray]:
     """Other valid data at all places but ``kept``, extreme at every second: what a maximum or a threshold needs."""
-    changed = replacement.replace(batch, replaced, run.session.inputs, run.rng, spare)
+    changed = replacement.replace(resized(run.batch, rows), replaced, run.session.inputs, run.rng, spare)
     mild = [*kept, *replaced[::2]]
     return stress.extreme(changed, mild, run.session.inputs, run.rng) or changed
 

@@ -1,5 +1,7 @@
 """Leaks that begin above a batch size, a number of rows or a capacity, and models that only look like one."""
 
+import weakref
+
 import numpy as np
 import pytest
 from zoo.arrays import ArraySession, Graph, HeadsSession
@@ -360,3 +362,25 @@ def test_the_place_in_the_batch_is_looked_at_whatever_the_sizes():
         return x * (1 + np.arange(len(x))[:, None])
 
     assert errors(tried(chain(("places", by_place)), 8)) == [("KMR109", "places")]
+
+
+class Holding(ArraySession):
+    """Notes, when a batch comes, its size and how many of that shape are still held from earlier passes."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.earlier, self.held = [], []
+
+    def capture(self, batch, taps, sink=None, *, stop=False):
+        values = batch["x"]
+        alive = [one() for one in self.earlier]
+        self.held.append((len(values), sum(one is not None and one.shape == values.shape for one in alive)))
+        del alive
+        self.earlier.append(weakref.ref(values))
+        return super().capture(batch, taps, sink, stop=stop)
+
+
+def test_no_large_batch_is_held_while_another_runs():
+    session = Holding([("project", project), ("out", np.tanh)], (None, WIDTH))
+    assert not errors(checked(session))
+    assert [held for size, held in session.held if size >= large.AT_LEAST] == [0, 0, 0]
