@@ -6,6 +6,7 @@ SavedModel, ONNX and ``.pt2``.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -168,7 +169,7 @@ KERAS_FORMS = {"keras": "network.keras", "savedmodel": "savedmodel", "onnx": "ne
 IMAGES = np.random.default_rng(5).standard_normal((6, 6, 6, 2)).astype(np.float32)
 
 
-@pytest.mark.parametrize("before", ["keras", "savedmodel"])
+@pytest.mark.parametrize("before", KERAS_FORMS)
 @pytest.mark.parametrize("now", KERAS_FORMS)
 def test_what_keras_exports_agrees_with_the_model(now, before):
     result = compared(KERAS / KERAS_FORMS[now], KERAS / KERAS_FORMS[before], IMAGES)
@@ -227,3 +228,13 @@ def named(result):
     """The first layer with other values, on both sides; its counterpart is None where it has the same name."""
     first = next(one for one in result.findings if one.rule == "KMR406" and one.severity == "error")
     return first.layer, first.counterpart
+
+
+def test_a_batch_that_is_baked_into_what_keras_exported(tmp_path):
+    baked = partial(onnx_conversions.baked_batch, width=16)
+    wrong = onnx_conversions.spoil(KERAS / "network.onnx", baked, tmp_path / "baked.onnx")
+    for pair in ((wrong, KERAS / "network.keras"), (KERAS / "network.keras", wrong)):
+        with pytest.raises(ModelRunError, match="forward pass failed") as caught:
+            compared(*pair, IMAGES)
+        assert "at 'Reshape'" in caught.value.message  # no layer of the two has the same name
+        assert caught.value.message.endswith("network.keras takes this batch")

@@ -66,10 +66,10 @@ def other_epsilon(made: Any) -> None:
     attribute.CopyFrom(onnx.helper.make_attribute("epsilon", 0.3))
 
 
-def baked_batch(made: Any) -> None:
+def baked_batch(made: Any, width: int = 32) -> None:
     """What flattens reshapes to the batch that the model was exported with."""
     node = next(one for one in made.graph.node if one.op_type in ("Flatten", "Reshape"))
-    made.graph.initializer.append(numpy_helper.from_array(np.array([3, 32]), "baked"))
+    made.graph.initializer.append(numpy_helper.from_array(np.array([3, width]), "baked"))
     node.op_type, node.input[:] = "Reshape", [node.input[0], "baked"]
     del node.attribute[:]
 

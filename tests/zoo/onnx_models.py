@@ -400,6 +400,22 @@ def leak() -> Any:
     return model(nodes, [tensor("x", ["batch", 4])], [tensor("y", ["batch", 2])], made)
 
 
+def normalized() -> Any:
+    """Convolution and batch normalization, not fused: (batch, 2, 5, 5) -> (batch, 3)."""
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["a"], name="stem/conv"),
+        helper.make_node("BatchNormalization", ["a", "scale", "shift", "mean", "var"], ["b"], name="stem/norm"),
+        helper.make_node("Relu", ["b"], ["c"], name="stem/relu"),
+        helper.make_node("GlobalAveragePool", ["c"], ["d"], name="pool"),
+        helper.make_node("Flatten", ["d"], ["e"], name="flatten"),
+        helper.make_node("MatMul", ["e", "v"], ["y"], name="head"),
+    ]
+    made = [weights("w", 4, 2, 3, 3), weights("v", 4, 3)]
+    made += [weights(name, 4, seed=number) for number, name in enumerate(("scale", "shift", "mean"))]
+    made.append(constant("var", [0.5, 1, 1.5, 2], np.float32))
+    return model(nodes, [tensor("x", ["batch", 2, 5, 5])], [tensor("y", ["batch", 3])], made)
+
+
 def large(path: Path, width: int = 64) -> Path:
     """Weights of three products in a file beside the model."""
     nodes = [helper.make_node("MatMul", [f"v{n}", f"w{n}"], [f"v{n + 1}"], name=f"product{n}") for n in range(3)]
@@ -427,5 +443,6 @@ BY_HAND: dict[str, Callable[[], Any]] = {
         optional,
         single,
         leak,
+        normalized,
     )
 }

@@ -44,5 +44,35 @@ def test_the_others_equal_the_eager_model(name):
     assert [value.tobytes() for value in outputs.values()] == [value.tobytes() for value in bare]
 
 
-def test_there_are_examples_enough():
+KINDS = {
+    "CNN with batch normalization": ("ResNet", {"conv2d", "batch_norm"}),
+    "transformer": ("VisionTransformer", {"softmax", "layer_norm", "matmul"}),
+    "LSTM": ("StackedLstm", {"lstm"}),
+    "GRU": ("gru", {"gru"}),
+    "bidirectional": ("bidirectional", {"lstm"}),
+    "windows": ("windows", {"permute", "reshape"}),
+    "shared modules": ("shared", {"linear"}),
+    "embeddings and masks": ("Bert", {"embedding", "masked_fill_"}),
+    "two inputs": ("length", {"embedding"}),
+    "quantized": ("int8", {"quantize_per_tensor", "dequantize_per_tensor"}),
+    "half precision": ("half", {"linear"}),
+    "dynamic length": ("length", {"sym_size"}),
+}
+"""Kind of network -> an example of it, and operators that make it one."""
+
+
+def test_the_examples_are_many_and_of_every_kind():
     assert len(ALL) >= 25
+    for kind, (name, operators) in KINDS.items():
+        assert name in ALL, kind
+        graph = exported.open(zoo.path_of(name), OpenOptions())._described.program.graph
+        assert operators <= {node.target.removeprefix("torch.ops.").split(".")[1] for node in graph.nodes}, kind
+
+    def info(kind):
+        return exported.describe(zoo.path_of(KINDS[kind][0]), OpenOptions())
+
+    assert zoo.example("bidirectional").module.rnn.bidirectional
+    assert max(layer.calls for layer in info("shared modules").layers) == 2
+    assert len(info("two inputs").inputs) == 2
+    assert {spec.dtype for spec in info("half precision").inputs} == {"float16"}
+    assert [spec.shape for spec in info("dynamic length").inputs] == [(None, None)] * 2

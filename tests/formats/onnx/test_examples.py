@@ -1,6 +1,7 @@
 """What every format promises of its sessions, on files of every exporter that we know and on hand-made ones."""
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 from zoo import onnx_models
@@ -84,6 +85,40 @@ def test_the_examples_are_many_and_of_every_exporter():
         detect(path).describe(path, OpenOptions()).writer.split()[0] for path in onnx_models.EXPORTED.glob("*.onnx")
     }
     assert writers == {"pytorch", "tf2onnx", "skl2onnx", "onnx.quantize"}
+
+
+KINDS = {
+    "CNN with batch normalization": ("normalized", {"Conv", "BatchNormalization"}),
+    "transformer": ("visiontransformer-new.onnx", {"MatMul", "Softmax", "LayerNormalization"}),
+    "LSTM": ("stackedlstm-old.onnx", {"LSTM"}),
+    "GRU": ("recurrent-new.onnx", {"GRU"}),
+    "bidirectional": ("recurrent-old.onnx", {"GRU"}),
+    "windows": ("windows-old.onnx", {"Reshape"}),
+    "shared modules": ("shared-old.onnx", {"Gemm"}),
+    "embeddings and masks": ("masked-new.onnx", {"Gather"}),
+    "two inputs": ("keras-two_inputs.onnx", {"Softmax"}),
+    "quantized": ("static.onnx", {"QuantizeLinear", "DequantizeLinear"}),
+    "quantized dynamically": ("dynamic.onnx", {"DynamicQuantizeLinear", "MatMulInteger"}),
+    "half precision": ("half-new.onnx", {"Conv"}),
+    "dynamic length": ("recurrent-old.onnx", {"LSTM"}),
+}
+"""Kind of network -> an example of it, and operators that make it one."""
+
+
+def test_the_examples_are_of_every_kind(tmp_path):
+    loaded, described = {}, {}
+    for kind, (name, operators) in KINDS.items():
+        assert name in NAMES, kind
+        path = example(name, tmp_path).path
+        loaded[kind], described[kind] = onnx.load(path), detect(path).describe(path, OpenOptions())
+        assert operators <= {node.op_type for node in loaded[kind].graph.node}, kind
+    directions = [one.s for node in loaded["bidirectional"].graph.node for one in node.attribute]
+    assert b"bidirectional" in directions
+    assert max(layer.calls for layer in described["shared modules"].layers) == 2
+    assert len(described["two inputs"].inputs) == 2
+    assert {spec.dtype for spec in described["half precision"].inputs} == {"float16"}
+    assert "bool" in {spec.dtype for spec in described["embeddings and masks"].inputs}
+    assert [spec.shape for spec in described["dynamic length"].inputs] == [(None, None, 3)]
 
 
 def test_an_optimised_session_differs_in_the_last_bits_at_most(tmp_path):
