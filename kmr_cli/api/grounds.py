@@ -6,6 +6,7 @@ The process that runs a model vouches for nothing of this.
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -65,8 +66,10 @@ class Digests:
         if path is None:
             return None
         if not isinstance(path, Path):
+            folder = os.path.commonpath([one.parent for one in path])
             for one in path:
-                digest.update(f"{self._digest(one)}  {one.name}\n".encode("utf-8", "surrogateescape"))
+                line = f"{self._digest(one)}  {one.relative_to(folder).as_posix()}\n"
+                digest.update(line.encode("utf-8", "surrogateescape"))
             return digest.hexdigest()
         try:
             if not path.is_file():  # a pipe would be emptied, and a device never ends

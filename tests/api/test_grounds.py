@@ -152,6 +152,17 @@ class TestDigests:
             found = digests.of("model")
         assert found[1] == FileDigest("variables/data", hashlib.sha256(b"weights").hexdigest())
 
+    def test_of_images_in_folders_the_folders_count(self, tmp_path):
+        for name in ("cats", "dogs"):
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "0.png").write_bytes(b"an image")
+        images = [tmp_path / name / "0.png" for name in ("cats", "dogs")]
+        line = hashlib.sha256(b"an image").hexdigest()
+        with Digests({"data": {"photos": images}}) as digests:
+            (found,) = digests.of("data")
+        told = f"{line}  cats/0.png\n{line}  dogs/0.png\n"
+        assert found == FileDigest("photos", hashlib.sha256(told.encode()).hexdigest())
+
     def test_what_is_not_a_file_or_cannot_be_read_has_none(self, tmp_path):
         os.mkfifo(tmp_path / "pipe")
         places = {name: tmp_path / name for name in ("pipe", "gone")}

@@ -6,6 +6,7 @@ Nothing is changed that nobody asked for: an image of another size is an error, 
 from __future__ import annotations
 
 import contextlib
+import os
 import struct
 import warnings
 import zlib
@@ -52,26 +53,33 @@ def images(name: str | None, places: Sequence[Path], reading: Reading, *, channe
         files.extend(images_in(place) if place.is_dir() else [place])
     files = files[reading.chosen.within(len(files), _told(places))]
     library("PIL.Image", files[0])
-    maker = _Maker(files, _told(places), reading, channels_first=channels_first)
+    inside = {file.parent for file in files} - {place if place.is_dir() else place.parent for place in places}
+    maker = _Maker(files, _told(places), reading, channels_first=channels_first, folders=len(inside))
     return GivenInput(name, _told(places), maker)
 
 
 def images_in(folder: Path) -> list[Path]:
-    """The images of a folder, in the order of their names.
+    """The images of a folder, in the order of their names; where it has none, those of the folders in it, one a class.
+
+    These come in the order of their paths; hidden folders, and links to folders, are left out.
 
     Raises:
         BatchError: it holds none.
     """
-    try:
-        there = sorted(folder.iterdir())
-    except OSError as exc:
-        raise BatchError(f"{folder}: cannot be read ({exc.strerror})") from exc
-    found = [file for file in there if file.suffix.lower() in IMAGES and file.is_file()]
+    found: list[Path] = []
+    for here, folders, files in os.walk(folder, onerror=_unreadable):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        paths = (Path(here, name) for name in sorted(files))
+        found.extend(path for path in paths if path.suffix.lower() in IMAGES and path.is_file())
+        if found and Path(here) == folder:
+            break
     if not found:
-        inside = [one for one in there if one.is_dir()]
-        hint = f"give one of the folders in it: --input {inside[0]}" if inside else None
-        raise BatchError(f"{folder}: a folder without images", hint or "give a file, or a folder of .png or .jpg files")
+        raise BatchError(f"{folder}: a folder without images", "give a file, or a folder of .png or .jpg files")
     return found
+
+
+def _unreadable(exc: OSError) -> None:
+    raise BatchError(f"{exc.filename}: cannot be read ({exc.strerror})") from exc
 
 
 def _told(places: Sequence[Path]) -> str:
@@ -81,8 +89,11 @@ def _told(places: Sequence[Path]) -> str:
 class _Maker:
     """Reads the images for an input."""
 
-    def __init__(self, files: list[Path], label: str, reading: Reading, *, channels_first: bool) -> None:
+    def __init__(
+        self, files: list[Path], label: str, reading: Reading, *, channels_first: bool, folders: int = 0
+    ) -> None:
         self._files, self._label, self._reading, self._channels_first = files, label, reading, channels_first
+        self._folders = folders
 
     def __call__(self, spec: TensorSpec, notice: Notice) -> np.ndarray:
         wanted = _wanted(spec, channels_first=self._channels_first)
@@ -95,6 +106,9 @@ class _Maker:
             arrays.append(array)
             if len(arrays) == 1:
                 refuse_large(array.nbytes * 4 * len(self._files), self._label)
+        if self._folders:
+            some = "a folder" if self._folders == 1 else f"{self._folders} folders"
+            notice(f"{self._label}: {len(self._files)} images, those of {some} in it, in the order of their paths")
         for what, number in said.items():
             some = f"{number} of {len(self._files)} " if len(self._files) > 1 else ""
             notice(f"{self._label}: {some}{what}")

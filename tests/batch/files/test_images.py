@@ -44,6 +44,20 @@ def test_a_folder_is_a_batch_in_the_order_of_names(folder):
     assert np.array_equal(fed([folder], LAST, rows="1:3")[0], expected[1:])
 
 
+def test_a_folder_of_folders_is_a_batch_in_the_order_of_paths(folder):
+    for number, name in enumerate(("zebra", "ant", "ant/small")):
+        (folder.parent / "classes" / name).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(PIXELS + number).save(folder.parent / "classes" / name / "0.png")
+    (folder.parent / "classes" / "loop").symlink_to(folder.parent)
+    found, (said, _) = fed([folder.parent / "classes"], LAST)
+    assert np.array_equal(found, np.stack([PIXELS + 1, PIXELS + 2, PIXELS]).astype(np.float32))
+    assert said == f"{folder.parent / 'classes'}: 3 images, those of 3 folders in it, in the order of their paths"
+    assert np.array_equal(fed([folder.parent / "classes"], LAST, rows="1:3")[0], found[1:])
+    (folder / "inside").mkdir()  # beside images, a folder's own are meant
+    Image.fromarray(PIXELS).save(folder / "inside" / "9.png")
+    assert len(fed([folder], LAST)[0]) == 3
+
+
 def test_channels_stand_where_the_model_has_them(folder):
     assert np.array_equal(fed([folder / "0.png"], FIRST)[0][0], np.moveaxis(PIXELS, -1, 0))
     unknown = TensorSpec("image", None, None)
@@ -146,9 +160,10 @@ def test_what_no_image_can_be(folder, tmp_path):
     with pytest.raises(BatchError, match="takes uint8") as caught:
         fed([folder], TensorSpec("x", (None, 4, 6, 3), "uint8"), scale="0:1")
     assert caught.value.hint == "leave out --scale"
-    with pytest.raises(BatchError, match="a folder without images") as caught:
-        fed([tmp_path], LAST)
-    assert caught.value.hint == f"give one of the folders in it: --input {folder}"
+    (tmp_path / "empty" / ".thumbnails").mkdir(parents=True)
+    Image.fromarray(PIXELS).save(tmp_path / "empty" / ".thumbnails" / "0.png")
+    with pytest.raises(BatchError, match="a folder without images"):
+        fed([tmp_path / "empty"], LAST)
     frames = [Image.fromarray(PIXELS), Image.fromarray(PIXELS + 9)]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
     with pytest.raises(BatchError, match="holds 2 images"):

@@ -17,6 +17,7 @@ from kmr_cli.records import (
     Finding,
     Grounds,
     LayerInfo,
+    MatchedCall,
     ModelInfo,
     OutputAgreement,
     Report,
@@ -251,6 +252,26 @@ def test_a_comparison():
     assert "output 'scores' differs: off by at most 1, tolerance 0.1" in found.text
     assert "Samples: 0, 2" in found.text
     assert "Not compared" in found.text
+    assert found.of("table", "plain") == []  # nothing is known of what was matched
+
+
+def test_a_difference_has_the_layers_beside_it():
+    calls = [MatchedCall(f"l{number}", 0, f"l{number}", 0) for number in range(9)]
+    calls[6] = MatchedCall("l6", 1, "theirs/l6", 0)
+    difference = Difference("KMR406", "error", "l4", 0, "out0", "off by at most 1", exact=True)
+    layers = tuple(one.layer for one in calls)
+    result = Comparison(
+        "fail", PATH, "keras", "b.keras", "keras", True, 9, 8, 1, (difference,), (), layers, matched=tuple(calls),
+        differing=layers[4:],
+    )  # fmt: skip
+    info = ModelInfo(PATH, "keras", "", (), (), tuple(LayerInfo(path, "Dense") for path in layers), 10)
+    (table,) = Page(render("html", [of_comparison(result, PATH, Run(), info)])).of("table", "plain")
+    assert table == (
+        "What ran before and after itlayerin the baselinebeside the baselinel1the same✓agreesl2the same✓agrees"
+        "l3the same✓agreesl4the same≠differsl5the same≠differs tool6 call 1theirs/l6≠differs tool7the same≠differs too"
+    )
+    elsewhere = replace(result, findings=(replace(difference, call=3),))
+    assert Page(render("html", [of_comparison(elsewhere, PATH, Run(), info)])).of("table", "plain") == []
 
 
 @pytest.mark.parametrize("rule", ["KMR501", "KMR502"])

@@ -14,6 +14,7 @@ from kmr_cli.render.documents.html.elements import Content, Markup, badge, eleme
 from kmr_cli.render.documents.html.findings import found
 from kmr_cli.render.documents.html.flow import Wiring, around
 from kmr_cli.render.documents.html.matrices import dependence
+from kmr_cli.render.documents.html.order import beside
 from kmr_cli.render.documents.html.page import section, terms
 from kmr_cli.render.documents.html.tree import Layers, ports, with_seen
 from kmr_cli.render.headline import (
@@ -73,7 +74,14 @@ def _model(outcome: Outcome, prefix: str) -> Markup:
         )  # fmt: skip
         parts += [_left_open("Not verified", outcome, prefix), dependence(result, prefix)]
     else:
-        parts += [found(outcome.findings, layers, prefix, whole=ITSELF), _left_open("Not compared", outcome, prefix)]
+        compares = result if isinstance(result, Comparison) else None
+        parts.append(
+            found(
+                outcome.findings, layers, prefix, whole=ITSELF,
+                picture=None if compares is None else lambda finding, _: beside(finding, compares, layers),
+            )
+        )  # fmt: skip
+        parts.append(_left_open("Not compared", outcome, prefix))
     parts += [layers.section() if layers.infos and not _scans(outcome) else None, _grounds(outcome, prefix)]
     return _article(outcome, prefix, _verdict(outcome), [part for part in parts if part is not None])
 
