@@ -433,3 +433,26 @@ def attention_to_what_a_sample_holds(p):
 def attention_among_samples(p):
     """Without an axis in front, the samples themselves are what is looked at."""
     return p.add("aten.scaled_dot_product_attention", query=X, key=X, value=X)
+
+
+@case("count")
+def something_added_to_the_first_place(p):
+    """Zeros throughout, until one row of them is written to: of the place, and of the number by the rule."""
+    zeros = p.add("aten.full", size=(BATCH, 6), fill_value=0.0)
+    first = p.add("aten.slice", self=p.add("aten.arange", end=6), dim=0, start=0, end=1)
+    row = p.add("aten.unsqueeze", self=Ref("bias"), dim=0)
+    return p.add("aten.add", self=X, other=p.add("aten.index_add", self=zeros, dim=0, index=first, source=row))
+
+
+@case("count")
+def as_many_ones_added_as_there_are_samples(p):
+    zeros = p.add("aten.full", size=(1, 6), fill_value=0.0)
+    nowhere = p.add("aten.full", size=(BATCH,), fill_value=0.0)
+    ones = p.add("aten.full", size=(BATCH, 6), fill_value=1.0)
+    return p.add("aten.mul", self=X, other=p.add("aten.index_add", self=zeros, dim=0, index=nowhere, source=ones))
+
+
+@case("unknown", at="aten.index_put")
+def numbers_that_may_be_a_mask(p):
+    """Nothing tells of which dtype they are: as a mask they would stay within their sample, as numbers they pick."""
+    return p.add("aten.index_put", self=STEPS, indices=(Ref("ids"),), values=0.5)

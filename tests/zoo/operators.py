@@ -13,6 +13,8 @@ from kmr_cli.proof.sizes import BATCH, Polynomial, Size, evaluate
 
 SIZES = (7, 11, 13, 5)
 """Batch sizes at which every operator runs while a graph is built; its sizes are read off the first two."""
+_LARGEST = 1_000_000
+"""More elements than a random graph may make, on its way to an operator that it leaves out."""
 Array = np.ndarray
 Run = Callable[..., "Array | tuple[Array, ...]"]
 
@@ -67,6 +69,67 @@ def _scatter_add(self: Array, dim: int, index: Array, src: Array) -> Array:
 
 def _gather(self: Array, dim: int, index: Array) -> Array:
     return np.take_along_axis(self, np.abs(index).astype(np.int64) % self.shape[dim], dim)
+
+
+def _index_select(self: Array, dim: int, index: Array) -> Array:
+    if index.size * self.size > _LARGEST:
+        raise ValueError("too many elements")
+    return np.take(self, index.astype(np.int64), axis=dim, mode="wrap")
+
+
+def _outer(self: Array, vec2: Array) -> Array:
+    if self.ndim != 1 or vec2.ndim != 1 or self.size * vec2.size > _LARGEST:
+        raise ValueError("no two short vectors")
+    return np.outer(self, vec2)
+
+
+def _index_add(self: Array, dim: int, index: Array, source: Array) -> Array:
+    result = self.copy()
+    places = np.abs(index).astype(np.int64) % self.shape[dim]
+    if index.ndim != 1 or len(index) != source.shape[dim] or source.ndim != self.ndim:
+        raise ValueError("one place for every slice")
+    np.add.at(result, (slice(None),) * dim + (places,), source)
+    return result
+
+
+def _index_put(self: Array, indices: Sequence[Array | None], values: Array) -> Array:
+    result = self.copy()
+    places = zip(indices, self.shape, strict=False)
+    result[tuple(slice(None) if one is None else np.abs(one).astype(np.int64) % size for one, size in places)] = values
+    return result
+
+
+def _slice_scatter(self: Array, src: Array, dim: int, start: int, end: int) -> Array:
+    result = self.copy()
+    place = (slice(None),) * dim + (slice(start, end),)
+    if result[place].shape != src.shape:
+        raise ValueError("another number of slices")
+    result[place] = src
+    return result
+
+
+def _select_scatter(self: Array, src: Array, dim: int, index: int) -> Array:
+    result = self.copy()
+    place = (slice(None),) * dim + (index,)
+    if result[place].shape != src.shape:
+        raise ValueError("another number of slices")
+    result[place] = src
+    return result
+
+
+def _layer_norm(input: Array, normalized_shape: Sequence[int]) -> Array:  # noqa: A002  (as PyTorch names it)
+    axes = tuple(range(input.ndim - len(normalized_shape), input.ndim))
+    if tuple(input.shape[one] for one in axes) != tuple(normalized_shape):
+        raise ValueError("another shape")
+    return (input - input.mean(axes, keepdims=True)) / np.sqrt(input.var(axes, keepdims=True) + 1e-5)
+
+
+def _one_hot(self: Array, num_classes: int) -> Array:
+    return np.eye(num_classes)[np.abs(self).astype(np.int64) % num_classes]
+
+
+def _take_along(self: Array, indices: Array, dim: int) -> Array:
+    return np.take_along_axis(self, np.abs(indices).astype(np.int64) % self.shape[dim], dim)
 
 
 def _bucketize(self: Array, boundaries: Array) -> Array:
@@ -127,12 +190,32 @@ MEANINGS: dict[str, Run] = {
     "aten.einsum": lambda equation, tensors: np.einsum(equation, *tensors),
     "aten.embedding": _embedding,
     "aten.index": _index,
-    "aten.index_select": lambda self, dim, index: np.take(self, index.astype(np.int64), axis=dim, mode="wrap"),
+    "aten.index_select": _index_select,
     "aten.gather": _gather,
     "aten.scatter_add": _scatter_add,
     "aten.arange": lambda end: np.arange(end).astype(float),
     "aten.full": lambda size, fill_value: np.full(size, float(fill_value)),
     "aten.bucketize": _bucketize,
+    "aten.index_add": _index_add,
+    "aten.index_put": _index_put,
+    "aten.slice_scatter": _slice_scatter,
+    "aten.select_scatter": _select_scatter,
+    "aten.masked_fill": lambda self, mask, value: np.broadcast_arrays(np.where(mask > 0, value, self), self)[0].copy(),
+    "aten.diff": lambda self, dim: np.diff(self, axis=dim),
+    "aten.argsort": lambda self, dim: np.argsort(self, axis=dim, kind="stable").astype(float),
+    "aten.unbind": lambda self, dim: tuple(np.moveaxis(self, dim, 0)),
+    "aten.movedim": lambda self, source, destination: np.moveaxis(self, source, destination),
+    "aten.outer": _outer,
+    "aten.layer_norm": _layer_norm,
+    "aten.cumprod": lambda self, dim: np.cumprod(np.sign(self), axis=dim),
+    "aten.one_hot": _one_hot,
+    "aten.take_along_dim": _take_along,
+    "aten.full_like": lambda self, fill_value: np.full_like(self, float(fill_value)),
+    "aten.std": lambda self, dim, keepdim=False: self.std(axis=_axes(dim), keepdims=bool(keepdim)),
+    "aten.squeeze": lambda self, dim: self.squeeze(dim) if self.shape[dim] == 1 else self,
+    "aten.argmax": lambda self, dim, keepdim=False: np.expand_dims(self.argmax(dim), dim).astype(float)
+    if keepdim else self.argmax(dim).astype(float),
+    "aten.tile": lambda self, dims: np.tile(self, dims),
     "aten.prelu": _prelu,
     "quantized_decomposed.quantize_per_channel": _per_channel,
     "aten.zeros_like": lambda self: np.zeros_like(self),
@@ -149,7 +232,7 @@ MEANINGS: dict[str, Run] = {
 }  # fmt: skip
 VIEWS = frozenset(
     {"aten.view", "aten.permute", "aten.transpose", "aten.unsqueeze", "aten.select", "aten.slice", "aten.expand"}
-    | {"aten.split", "aten.unfold"}
+    | {"aten.split", "aten.unfold", "aten.unbind", "aten.movedim", "aten.squeeze"}
 )
 """Operators whose NumPy twin is a view as well, so that writes through one are seen in the other."""
 

@@ -145,4 +145,7 @@ def index(call: Call) -> Clear:
 def by_mask(call: Call) -> bool:
     """Whether one of the indices is a mask."""
     names = [name for key, one in call.operator.arguments if key == "indices" for name in call.names(one)]
-    return any((value := call.values.get(name)) is None or value.dtype in (None, "bool", "uint8") for name in names)
+    dtypes = [None if (value := call.values.get(name)) is None else value.dtype for name in names]
+    if None in dtypes:
+        raise NoRuleError("the file does not tell whether an index is a mask or holds numbers")
+    return any(dtype in ("bool", "uint8") for dtype in dtypes)

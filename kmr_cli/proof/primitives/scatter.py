@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from kmr_cli.proof.call import Call
-from kmr_cli.proof.owners import Clear, Free, MeetError, NoRuleError, Operand, Own, varies
+from kmr_cli.proof.owners import Clear, Free, MeetError, NoRuleError, Operand, Own, any_count, counted, varies
 from kmr_cli.proof.primitives.gather import BY_OTHERS, by_mask, indexed
 from kmr_cli.proof.primitives.pointwise import joined
-from kmr_cli.proof.sizes import Shape, Size
+from kmr_cli.proof.sizes import Shape, Size, any_of_batch
 
 _SUMS = ("add", "reduce", "sum")
 
@@ -60,7 +60,9 @@ def index_add(call: Call) -> Clear:
         if isinstance(one.owner, Own) and one.owner.axis == axis:
             raise MeetError(f"{call.kind} along axis {axis}, which carries the samples")
     flat = Operand(source.owner, tuple(1 if at == axis else n for at, n in enumerate(source.shape)))
-    return joined([operand, flat], operand.shape)
+    found = joined([operand, flat], operand.shape)
+    count = any_count([operand, source, indices]) or any_of_batch((operand.shape[axis], source.shape[axis]))
+    return counted(found, count) if isinstance(found, Own) else Free(found.uniform - {axis}, count=count)
 
 
 def masked(call: Call) -> Clear:
