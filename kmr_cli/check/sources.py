@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from kmr_cli.arrays.ulp import largest
 from kmr_cli.check.remedies import REMEDIES, kind_at
 from kmr_cli.check.run import Run
@@ -71,6 +73,9 @@ def add_mix(
         order = run.evidence.order
         before = order[: order.index(output) + 1]
         source = last_permutation(before, run.evidence.base, run.evidence.size, run.info.separator)
+        if source is None:  # rows that nobody saw in another order: the order itself does no harm
+            begins = _begins(run, lambda tap: run.entangled(tap) and not _is_order(run, tap))
+            source = begins[0] if begins else None
         if source is not None:
             text = f"rows come in an order that depends on what other samples hold{between(source)}{seen}"
             run.add(
@@ -88,6 +93,13 @@ def add_mix(
         text = f"{leak.found_when}{named}{between(source)}{seen}{'' if named else _by_nature(run, source)}"
         remedy = REMEDIES[kind] if kind else ""
         run.add(leak, source, text, output=output, once=True, samples=samples, allowed=allowed, remedy=remedy)
+
+
+def _is_order(run: Run, tap: Tap) -> bool:
+    """Whether a value is the numbers of the samples in some order, as a sort gives it."""
+    value = run.evidence.base.get(tap)
+    whole = value is not None and value.dtype.kind in "iu" and value.size == run.evidence.size
+    return value is not None and whole and np.array_equal(np.sort(value, axis=None), np.arange(value.size))
 
 
 def _first_wrong(run: Run, source: Source) -> Tap:

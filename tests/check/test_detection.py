@@ -32,6 +32,7 @@ FAULTS = [
     (KERAS, "savedmodel", "mean, in a custom layer"),
     (KERAS, "savedmodel", "lengths"),
     (TENSORFLOW, "savedmodel", "capacity, tf.Module"),
+    (TENSORFLOW, "savedmodel", "put back wrongly, tf.Module"),
     (TENSORFLOW, "savedmodel", "noise by place, tf.Module"),
     (KERAS, "keras", "by place"),
     (KERAS, "savedmodel", "by size"),
