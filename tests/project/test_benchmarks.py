@@ -51,6 +51,23 @@ def test_a_row_takes_the_place_of_the_one_that_measured_the_same(bench):
     assert (text.startswith("above\n"), text.endswith("\nbelow\n")) == (True, True)
 
 
+def test_the_readme_of_the_project_shows_what_was_measured(bench):
+    """Rows that were measured anew show there too, and a row of which only the time is known does not."""
+    table, processes = bench
+    text, measured = table.PROJECT.read_text(), table.README.read_text()
+    assert table.beside(text, measured) == text
+    rows = [line for line in text[text.index(table.BEGIN) : text.index(table.END)].splitlines() if " | " in line][2:]
+    assert len(rows) == len(table.BESIDE)
+    words, what = table.BESIDE[0]
+    row = table.Row(f"{what}, memory", "torch", 1.0, processes.Ratio(1.0, 2.0, 0.504, 0.4, 0.6))
+    order = list(table.written(measured))
+    assert f"| {words} | `torch.export.load`, print | 0.05 | 0.50 |" in table.beside(
+        text, table.merged(measured, [row], order)
+    )
+    alone = table.merged(measured, [], [one for one in order if one != f"{what}, memory"])
+    assert words not in table.beside(text, alone)
+
+
 def test_a_busy_machine_is_measured_by_cpu_time(bench):
     processes = bench[1]
     idle, busy = processes.Run(1.0, 0.9), processes.Run(5.0, 1.0)
