@@ -58,7 +58,7 @@ def test_flipped_bytes_give_one_of_our_errors_or_nothing(good, tmp_path):
 @pytest.mark.parametrize(
     ("member", "content", "message"),
     [
-        ("models/model.json", b"not json", "model.json' is damaged"),
+        ("models/model.json", b"not json", "model.json' is damaged (no JSON from character 0 on)"),
         ("models/model.json", b"[1, 2]", "does not hold what torch.export writes"),
         ("models/model.json", b"{}", "the program 'model' isn't what torch.export writes: 'graph_module' is missing"),
         ("models/model.json", b"[" * 100_000, "model.json' is damaged"),
@@ -72,6 +72,30 @@ def test_damaged_members(good, tmp_path, member, content, message):
         good = zoo.rewritten(good, tmp_path / "a.pt2", lambda name, old: None if "constants_config" in name else old)
     change = lambda name, old: content if name.endswith(member) else old  # noqa: E731
     assert message in refused(zoo.rewritten(good, tmp_path / "m.pt2", change)).message
+
+
+def test_a_weight_that_is_not_in_the_archive(good, tmp_path):
+    path = zoo.rewritten(good, tmp_path / "m.pt2", lambda name, old: None if name.endswith("tensor_0") else old)
+    message = refused(path).message
+    assert "the archive is damaged (there is no item named '" in message
+    assert message.endswith("tensor_0' in the archive)")
+
+
+@pytest.mark.parametrize(("major", "taken"), [(7, True), (8, True), (9, False)])
+def test_programs_of_a_version_that_is_not_known_yet(good, tmp_path, major, taken):
+    """A new major version means that what was there before may mean something else."""
+
+    def change(program):
+        assert program["schema_version"]["major"] == 8
+        program["schema_version"]["major"] = major
+
+    path = zoo.with_program(good, tmp_path / "m.pt2", change)
+    if taken:
+        used(path)
+        return
+    error = refused(path)
+    assert "written by a newer torch.export (version 9 of its format; 8 is the newest known)" in error.message
+    assert "update kmr-inspect" in error.hint
 
 
 def places(value, place=()):

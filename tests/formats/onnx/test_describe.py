@@ -220,8 +220,9 @@ class TestExternalWeights:
             "'large.data' with its weights is cut short (1,000 of 49,152 bytes)" in one for one in describe(path).notes
         )
         found = detect(path)
-        with pytest.raises(ModelFileError, match="cut short"):
+        with pytest.raises(ModelFileError, match="cut short") as caught:
             found.open(path, OPTIONS)
+        assert caught.value.hint == f"copy it again: {data}"
         data.unlink()
         path = shutil.move(path, tmp_path / "moved.onnx")  # so that what was read before is not used again
         with pytest.raises(ModelFileError, match="is missing") as caught:

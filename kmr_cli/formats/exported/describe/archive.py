@@ -32,6 +32,8 @@ MOST_TEXT = 1 << 28
 _MOST_EXPANSION = 200
 """torch stores without compression; a member that unpacks to more than this many times its size isn't a weight."""
 _AGAIN = "copy or save the model again"
+_NEWEST = 8
+"""The format's version (``schema_version.major``); torch 2.6 to 2.13 write it, torch 2.5 wrote 7."""
 _OLD_PROGRAM = "serialized_exported_program.json"
 
 
@@ -104,6 +106,7 @@ def read(path: Path, wanted: str | None = None) -> Archive:
             )
         others = tuple(sorted(programs.keys() - {name}))
         program = _json(path, members, programs[name])
+        _check_version(path, program)
         if programs[name] == _OLD_PROGRAM:
             weights = _saved(path, members, "serialized_state_dict.pt")
             constants = _saved(path, members, "serialized_constants.pt")
@@ -128,7 +131,9 @@ def damage(path: Path) -> Iterator[None]:
     except ModelFileError:
         raise
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, KeyError, ValueError) as exc:
-        raise ModelFileError(f"{path}: the archive is damaged ({exc})", _AGAIN) from exc
+        # A KeyError's text is its argument in quotation marks: "There is no item named … in the archive".
+        what = str(exc.args[0]) if isinstance(exc, KeyError) and exc.args else str(exc)
+        raise ModelFileError(f"{path}: the archive is damaged ({what[:1].lower()}{what[1:]})", _AGAIN) from exc
 
 
 def check_size(path: Path, info: zipfile.ZipInfo) -> None:
@@ -155,11 +160,28 @@ def _bytes(path: Path, members: zipfile.ZipFile, name: str) -> bytes:
 def _json(path: Path, members: zipfile.ZipFile, name: str) -> Mapping[str, Any]:
     try:
         found = json.loads(_bytes(path, members, name))
-    except (ValueError, RecursionError) as exc:  # ValueError: not JSON, or not UTF-8
+    except json.JSONDecodeError as exc:
+        raise ModelFileError(f"{path}: {name!r} is damaged (no JSON from character {exc.pos} on)", _AGAIN) from exc
+    except (ValueError, RecursionError) as exc:  # ValueError: not UTF-8
         raise ModelFileError(f"{path}: {name!r} is damaged ({exc})", _AGAIN) from exc
     if not isinstance(found, dict):
         raise ModelFileError(f"{path}: {name!r} does not hold what torch.export writes", _AGAIN)
     return found
+
+
+def _check_version(path: Path, program: Mapping[str, Any]) -> None:
+    """Refuse a program of a version that came after those we know: what it says may mean something else there.
+
+    Raises:
+        ModelFileError: it is of such a version.
+    """
+    version = program.get("schema_version")
+    major = version.get("major") if isinstance(version, dict) else None
+    if isinstance(major, int) and major > _NEWEST:
+        raise ModelFileError(
+            f"{path}: written by a newer torch.export (version {major} of its format; {_NEWEST} is the newest known)",
+            "update kmr-inspect, or export the model with torch 2.13",
+        )
 
 
 def _payloads(path: Path, members: zipfile.ZipFile, folder: str, name: str, what: str) -> dict[str, Stored]:

@@ -38,7 +38,9 @@ class External:
     @property
     def remedy(self) -> str:
         """What to do about its problem."""
-        return DOWNLOAD if self.pointer else f"put it beside the model: {self.path}"
+        if self.pointer:
+            return DOWNLOAD
+        return f"put it beside the model: {self.path}" if self.size is None else f"copy it again: {self.path}"
 
     @property
     def problem(self) -> str | None:
