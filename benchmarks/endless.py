@@ -25,7 +25,7 @@ from kmr_cli.errors import ModelFileError
 from kmr_cli.formats import describe
 from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.scan.scan import scan
-from processes import against_limit, forked
+from processes import against_limit, forked, is_disturbed
 
 for _format in ("exported", "keras", "onnx", "savedmodel", "torchscript"):
     import_module(f"kmr_cli.formats.{_format}.scan.look")
@@ -44,17 +44,19 @@ def read(path: Path) -> None:
 def main() -> None:
     """Measure, and print."""
     what = sys.argv[1]
-    worst: tuple[list[float], str] = ([0.0], "")
+    worst: tuple[list[float], bool, str] = ([0.0], False, "")
     cases = [*endless.CASES, *no_models.CASES]
     for case in cases:
         with tempfile.TemporaryDirectory() as folder:
             path = case.build(Path(folder))
             runs = [forked(partial(read, path)) for _ in range(RUNS)]
-        found = [run.peak if what == "memory" else run.wall for run in runs]
+        by_cpu = what == "time" and is_disturbed(runs)
+        found = [run.peak if what == "memory" else run.cpu if by_cpu else run.wall for run in runs]
         if statistics.median(found) >= statistics.median(worst[0]):
-            worst = (found, case.name)
-    ratio = against_limit(worst[0], ALLOWED[what])
-    print(json.dumps({"ratio": ratio.as_dict(), "note": f"{worst[1]}; of {len(cases)} files"}))
+            worst = (found, by_cpu, case.name)
+    found, by_cpu, name = worst
+    ratio = against_limit(found, ALLOWED[what], by_cpu=by_cpu)
+    print(json.dumps({"ratio": ratio.as_dict(), "note": f"{name}; of {len(cases)} files"}))
 
 
 if __name__ == "__main__":

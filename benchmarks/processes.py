@@ -118,10 +118,17 @@ def _peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def against_limit(taken: Sequence[float], limit: float) -> Ratio:
+def against_limit(taken: Sequence[float], limit: float, *, by_cpu: bool = False) -> Ratio:
     """What several runs took, as a share of what they may take."""
     ours = statistics.median(taken)
-    return Ratio(ours, limit, ours / limit, min(taken) / limit, max(taken) / limit, pairs=len(taken))
+    return Ratio(
+        ours, limit, ours / limit, min(taken) / limit, max(taken) / limit, pairs=len(taken), by_cpu=by_cpu
+    )  # fmt: skip
+
+
+def is_disturbed(runs: Sequence[Run]) -> bool:
+    """Whether others used the machine meanwhile, so that CPU time says more than wall time."""
+    return sum(run.undisturbed for run in runs) * 2 < len(runs)
 
 
 def alternate(ours: Callable[[], Run], theirs: Callable[[], Run], *, pairs: int) -> Ratio:

@@ -303,6 +303,9 @@ def _old(change: Callable[[dict[str, Any]], None]) -> Callable[[Path], Path]:
 
 bad("KMR501", "lambda_in_hdf5")(_old(_instead("Lambda", None, function=["4wEAAAA" + "A" * 80, None, None])))
 bad("KMR506", "layer_of_nobody_in_hdf5")(_old(_instead("MyLayer", None)))
+bad("KMR506", "function_of_nobody_in_hdf5")(
+    _old(_instead("Lambda", None, function="system", function_type="function", output_shape_type="raw"))
+)
 bad("KMR502", "write_file_in_hdf5")(_old(_instead("TFOpLambda", None, function="io.write_file")))
 bad("KMR501", "method_by_name_in_hdf5")(_old(_instead("InstanceMethod", None, method_name="numpy")))
 
@@ -352,4 +355,5 @@ bad("KMR502", "operation_that_writes_as_bytes")(_old(_operation("WriteFile", tex
 bad("KMR502", "operation_that_restores")(_old(_operation("RestoreV2", text=False)))
 bad("KMR502", "operation_that_reads_a_vocabulary")(_old(_operation("InitializeTableFromTextFileV2", text=False)))
 bad("KMR501", "operation_that_calls_python")(_old(_operation("PyFunc", text=True)))
+bad("KMR501", "operation_of_nobody")(_old(_operation("Launch", text=False)))
 bad("KMR501", "operation_that_nobody_can_read")(_old(_instead("TensorFlowOpLayer", None, node_def="\x00\xff")))

@@ -57,6 +57,7 @@ for _case, _rule, _statement in (
     ("python_operator", "KMR501", "bad = ops.prim.PythonOp(x)"),
     ("custom_operator", "KMR506", "bad = ops.mylib.launch(x)"),
     ("cannot_be_parsed", "KMR501", "bad = = x"),
+    ("getattr_of_a_hidden_name", "KMR501", "bad = getattr(x, str(1))"),
     ("saves_by_getattr", "KMR502", 'getattr(torch, "save")(1, "canary")'),
     ("saves_by_getattr_of_a_namespace", "KMR502", 'getattr(ops.aten, "save")(1, "canary")'),
     ("getattr_of_a_name_put_together", "KMR501", 'getattr(torch, "sa" + "ve")(1, "canary")'),
