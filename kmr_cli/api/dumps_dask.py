@@ -24,15 +24,13 @@ from kmr_cli.batch.request import BatchRequest
 from kmr_cli.config.limits import Limits
 from kmr_cli.config.per_model import absolute
 from kmr_cli.config.reading import InputFiles
-from kmr_cli.dumps import zarr
+from kmr_cli.dumps import EXTRA, zarr
 from kmr_cli.dumps.about import About, threads
 from kmr_cli.dumps.store import Store
 from kmr_cli.errors import BatchError, KmrError, ModelFileError, OutputError
 from kmr_cli.formats.common.frameworks import first_line, require
 from kmr_cli.formats.interface import OpenOptions
 
-EXTRA = "dump"
-"""The extra of this package that brings Dask."""
 _PATIENCE = "20s"
 _EACH = 2
 """Batches that a worker is given ahead, so that it never waits for the next."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
@@ -71,6 +71,7 @@ def examine() -> dict[str, Any]:
         "system": machine(),
         "formats": formats,
         "data_files": _data_files(),
+        "whole_data_sets": _whole_data_sets(),
         "sandbox": sandbox.offered(),
         "refused": _refused(),
     }
@@ -78,16 +79,28 @@ def examine() -> dict[str, Any]:
 
 def _data_files() -> dict[str, Any]:
     """What reads tables, images and tensors; NumPy and HDF5 files need nothing more."""
-    from kmr_cli.api.versions import version_of
     from kmr_cli.batch.files.source import EXTRA, LIBRARIES
+
+    return _libraries(LIBRARIES, EXTRA)
+
+
+def _whole_data_sets() -> dict[str, Any]:
+    """What ``dump --scheduler`` needs, and what reads a ``.zarr``; to write one here nothing more is needed."""
+    from kmr_cli.dumps import EXTRA, LIBRARIES
+
+    return _libraries(LIBRARIES, EXTRA)
+
+
+def _libraries(modules: Mapping[str, str], extra: str) -> dict[str, Any]:
+    from kmr_cli.api.versions import version_of
     from kmr_cli.formats.common.frameworks import how_to_install, installed
 
-    there = [name for name, module in LIBRARIES.items() if installed(module)]
-    missing = [name for name in LIBRARIES if name not in there]
+    there = [name for name, module in modules.items() if installed(module)]
+    missing = [name for name in modules if name not in there]
     return {
         "programs": {name: version for name in there if (version := version_of(name)) is not None},
         "missing": missing,
-        "install": how_to_install(EXTRA) if missing else None,
+        "install": how_to_install(extra) if missing else None,
     }
 
 
@@ -115,10 +128,10 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
         if not format_["runs"]:
             told = f"cannot be run: {format_['install']}"
         yield f"{format_['title']:<21} {told}"
-    data = found["data_files"]
-    told = ", ".join(f"{name} {version}" for name, version in data["programs"].items())
-    lacks = f"no {', '.join(data['missing'])}: {data['install']}" if data["missing"] else ""
-    yield f"{'data files':<21} {'; '.join(filter(None, (told, lacks)))}"
+    for title, libraries in (("data files", found["data_files"]), ("whole data sets", found["whole_data_sets"])):
+        told = ", ".join(f"{name} {version}" for name, version in libraries["programs"].items())
+        lacks = f"no {', '.join(libraries['missing'])}: {libraries['install']}" if libraries["missing"] else ""
+        yield f"{title:<21} {'; '.join(filter(None, (told, lacks)))}"
     yield f"{'sandbox':<21} {_sandbox(found['sandbox'])}"
     if found["refused"]:
         yield f"{'models':<21} {found['refused']}"

@@ -6,3 +6,10 @@ written last.
 
 May import: what ``batch`` may; no model is run here.
 """
+
+import sys
+
+EXTRA = "dump"
+"""The extra of this package that brings :data:`LIBRARIES`."""
+LIBRARIES = {"distributed": "distributed", **({"zarr": "zarr"} if sys.version_info >= (3, 11) else {})}
+"""Distribution -> module: what runs a dump on a cluster, and what reads a ``.zarr``; Zarr 3 needs Python 3.11."""

@@ -6,6 +6,7 @@ from importlib import metadata
 
 import pytest
 
+from kmr_cli import dumps
 from kmr_cli.api.versions import versions_of
 from kmr_cli.batch.files.source import LIBRARIES
 from kmr_cli.cli import run
@@ -26,6 +27,8 @@ def test_what_is_installed(arguments, capsys):
         assert all(f"{name} {known[name]}" in line for name in format_.PROGRAMS if name in known)
     libraries = ", ".join(f"{name} {metadata.version(name)}" for name in ("pyarrow", "Pillow", "safetensors"))
     assert f"data files            {libraries}\n" in said
+    libraries = ", ".join(f"{name} {metadata.version(name)}" for name in dumps.LIBRARIES)
+    assert f"whole data sets       {libraries}" in said
     assert ("Landlock" in said) == bool(landlock.version())
 
 
@@ -73,6 +76,7 @@ def test_a_machine_that_has_nothing(capsys, monkeypatch):
     said = capsys.readouterr().out
     assert said.count("cannot be run: pip install") == len(all_formats())
     assert "data files            no pyarrow, Pillow, safetensors: pip install" in said
+    assert f"whole data sets       no {', '.join(dumps.LIBRARIES)}: pip install 'kmr-inspect[dump]'" in said
     assert "sandbox               none: a model can reach whatever you can" in said
     monkeypatch.setattr(seccomp, "available", lambda: True)
     run(["doctor"])
