@@ -12,6 +12,7 @@ from zoo import exported as zoo
 from kmr_cli.errors import KmrError, ModelFileError, ModelLoadError, ModelRunError
 from kmr_cli.formats import detect, exported
 from kmr_cli.formats.interface import OpenOptions, Taps
+from kmr_cli.scan.scan import scan
 
 OPTIONS = OpenOptions()
 
@@ -90,9 +91,13 @@ def test_programs_of_a_version_that_is_not_known_yet(good, tmp_path, major, take
         program["schema_version"]["major"] = major
 
     path = zoo.with_program(good, tmp_path / "m.pt2", change)
+    found = scan(path)
     if taken:
         used(path)
+        assert found.verdict == "pass"
         return
+    assert found.verdict == "inconclusive"
+    assert "is of version 9 of torch.export's format" in found.inconclusive[0]
     error = refused(path)
     assert "written by a newer torch.export (version 9 of its format; 8 is the newest known)" in error.message
     assert "update kmr-inspect" in error.hint

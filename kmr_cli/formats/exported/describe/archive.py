@@ -32,8 +32,9 @@ MOST_TEXT = 1 << 28
 _MOST_EXPANSION = 200
 """torch stores without compression; a member that unpacks to more than this many times its size isn't a weight."""
 _AGAIN = "copy or save the model again"
-_NEWEST = 8
+NEWEST = 8
 """The format's version (``schema_version.major``); torch 2.6 to 2.13 write it, torch 2.5 wrote 7."""
+UPDATE = "update kmr-inspect, or export the model with torch 2.13"
 _OLD_PROGRAM = "serialized_exported_program.json"
 
 
@@ -169,18 +170,24 @@ def _json(path: Path, members: zipfile.ZipFile, name: str) -> Mapping[str, Any]:
     return found
 
 
+def newer_version(document: Any) -> int | None:
+    """The format's version that a program was written in, if it came after those we know; else None."""
+    version = document.get("schema_version") if isinstance(document, dict) else None
+    major = version.get("major") if isinstance(version, dict) else None
+    return major if isinstance(major, int) and major > NEWEST else None
+
+
 def _check_version(path: Path, program: Mapping[str, Any]) -> None:
     """Refuse a program of a version that came after those we know: what it says may mean something else there.
 
     Raises:
         ModelFileError: it is of such a version.
     """
-    version = program.get("schema_version")
-    major = version.get("major") if isinstance(version, dict) else None
-    if isinstance(major, int) and major > _NEWEST:
+    version = newer_version(program)
+    if version is not None:
         raise ModelFileError(
-            f"{path}: written by a newer torch.export (version {major} of its format; {_NEWEST} is the newest known)",
-            "update kmr-inspect, or export the model with torch 2.13",
+            f"{path}: written by a newer torch.export (version {version} of its format; {NEWEST} is the newest known)",
+            UPDATE,
         )
 
 

@@ -60,6 +60,9 @@ def _document(path: Path, name: str, data: bytes) -> Iterator[Hazard]:
         document = json.loads(data)
     except (ValueError, RecursionError) as exc:
         raise ModelFileError(f"{path}: {name!r} is damaged ({exc})", "copy or save the model again") from exc
+    if (version := archive.newer_version(document)) is not None:
+        message = f"is of version {version} of torch.export's format, of which {archive.NEWEST} is the newest known"
+        yield Hazard("foreign", name, f"{message}: it may name what is not looked for", archive.UPDATE)
     waiting: list[Any] = [document]
     seen = 0
     while waiting:
