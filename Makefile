@@ -16,6 +16,8 @@ install = said=$$($(PIP) $(1) 2>&1) || { printf '%s\n' "$$said" >&2; exit 1; }
 compile = $(BIN)/python -m compileall -q -j 0 -x '/(tests|pip|setuptools)/' .venv/lib > /dev/null 2>&1 || true
 # Folders count too: they change when a file in them is deleted.
 PACKAGE := $(shell find kmr_cli -name '*.py' -o -name '*.css' -o -name '*.js' -o -name py.typed -o -type d ! -name __pycache__) pyproject.toml
+# In a variable: a comma would end an argument of call.
+DEMO_EXTRAS := tensorflow,onnx
 DEMO := kmr-inspect sample sample_models/digits.keras --layer conv1 --index 4 --input sample_models/digits.npz
 
 .DEFAULT_GOAL := help
@@ -81,7 +83,7 @@ clean: ## remove the environment and all caches
 
 .venv/demo-installed: .venv/build-tools-installed $(PACKAGE)
 	@echo 'installing kmr-inspect with TensorFlow and ONNX into .venv (the first time takes minutes)'
-	@$(call install,--no-build-isolation '.[tensorflow,onnx]')
+	@$(call install,--no-build-isolation '.[$(DEMO_EXTRAS)]')
 	@$(compile)
 	@touch $@
 

@@ -228,3 +228,8 @@ def test_messages_that_troubleshooting_explains_exist():
     assert len(quoted) > 6
     sources = "".join(path.read_text(encoding="utf-8") for path in Path(kmr_cli.__file__).parent.rglob("*.py"))
     assert [message for message in quoted if message not in sources] == []
+
+
+def test_make_demo_installs_what_the_five_minutes_need():
+    run = subprocess.run(["make", "-nB", "demo"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    assert "-c constraints.txt --no-build-isolation '.[tensorflow,onnx]' 2>&1)" in run.stdout
