@@ -38,6 +38,11 @@ _POINTWISE = """
      _prelu_kernel rad2deg real reciprocal relu relu6 remainder resolve_conj resolve_neg round rsqrt rsub selu sgn
     sigmoid sign signbit silu sin sinc sinh softplus softshrink special_erf special_expit special_xlog1py sqrt square
     sub subtract tan tanh threshold true_divide trunc where xlogy __and__ __or__ __xor__ __lshift__ __rshift__
+    absolute arccos arccosh arcsin arcsinh arctan arctan2 arctanh i0 igamma igammac isclose mvlgamma special_digamma
+    special_entr special_erfc special_erfcx special_erfinv special_exp2 special_expm1 special_gammainc
+    special_gammaincc special_gammaln special_i0 special_i0e special_i1 special_i1e special_log1p special_log_ndtr
+    special_logit special_multigammaln special_ndtr special_ndtri special_polygamma special_psi special_round
+    special_sinc special_xlogy special_zeta
 """
 _CONVERTED = """
     _to_copy alias clone contiguous detach float double half int long bool lift lift_fresh lift_fresh_copy positive to
@@ -57,7 +62,10 @@ _REDUCE = """
     all amax amin aminmax any argmax argmin count_nonzero linalg_vector_norm logsumexp max mean median min mode nanmean
     nanmedian nansum norm prod std std_mean sum var var_mean
 """
-_ALONG = "_log_softmax _softmax cummax cummin cumprod cumsum diff log_softmax logcumsumexp softmax glu"
+_ALONG = (
+    "_log_softmax _softmax cummax cummin cumprod cumsum diff log_softmax logcumsumexp softmax glu _safe_softmax "
+    "special_softmax special_log_softmax"
+)
 _CONVOLUTIONS = """
     _convolution_mode conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d convolution _convolution
     convolution_overrideable
@@ -67,11 +75,16 @@ _POOLS = {
        "upsample_nearest1d _upsample_nearest_exact1d reflection_pad1d_ channel_shuffle_",
     2: "adaptive_avg_pool2d _adaptive_avg_pool2d adaptive_max_pool2d avg_pool2d max_pool2d max_pool2d_with_indices "
        "upsample_bilinear2d upsample_bicubic2d upsample_nearest2d _upsample_bilinear2d_aa _upsample_bicubic2d_aa "
-       "_upsample_nearest_exact2d lp_pool2d linalg_inv linalg_det linalg_eigh cholesky linalg_cholesky inverse "
-       "linalg_matrix_exp matrix_exp",
+       "_upsample_nearest_exact2d lp_pool2d",
     3: "adaptive_avg_pool3d _adaptive_avg_pool3d adaptive_max_pool3d avg_pool3d max_pool3d max_pool3d_with_indices "
        "upsample_nearest3d upsample_trilinear3d pixel_shuffle pixel_unshuffle channel_shuffle native_channel_shuffle",
 }  # fmt: skip
+_MATRICES = """
+    cholesky det inverse linalg_cholesky linalg_cholesky_ex linalg_cond linalg_det linalg_eig linalg_eigh
+    linalg_eigvals linalg_eigvalsh linalg_inv linalg_inv_ex linalg_lu linalg_matrix_exp linalg_matrix_power linalg_pinv
+    linalg_qr linalg_slogdet linalg_svd linalg_svdvals logdet matrix_exp matrix_power pinverse qr slogdet svd
+"""
+"""Of every matrix in the last two axes on its own; what comes of it may have fewer axes, but those before them."""
 _RESHAPES = "_unsafe_view flatten reshape reshape_as squeeze unflatten unsqueeze view view_as _reshape_alias"
 _COPYING = "flatten reshape reshape_as"
 _IGNORED = """
@@ -104,6 +117,7 @@ def _table() -> dict[str, Entry]:
     rules.update(dict.fromkeys(_words(_ALONG), reduce.shape_kept()))
     rules.update(dict.fromkeys(_words(_CONVOLUTIONS), window.convolution))
     rules.update(dict.fromkeys(_words(_RESHAPES), reshape.reshape()))
+    rules.update(dict.fromkeys(_words(_MATRICES), special.matrices))
     for axes, names in _POOLS.items():
         rules.update(dict.fromkeys(_words(names), reduce.last(axes)))
     rules.update(
@@ -118,6 +132,8 @@ def _table() -> dict[str, Entry]:
                              "unsafe_split_with_sizes", "split_copy", "split_with_sizes_copy"), join.split),
             **dict.fromkeys(("slice", "narrow", "slice_copy"), join.slice_),
             **dict.fromkeys(("cat", "concat", "concatenate"), join.cat),
+            **dict.fromkeys(("hstack", "vstack", "row_stack", "dstack", "column_stack"), special.stacked),
+            **dict.fromkeys(("quantile.scalar", "nanquantile.scalar", "linalg_norm"), reduce.reduce()),
             **dict.fromkeys(("constant_pad_nd", "pad", "reflection_pad1d", "reflection_pad2d", "reflection_pad3d",
                              "replication_pad1d", "replication_pad2d", "replication_pad3d"), join.pad),
             **dict.fromkeys(("lstm", "gru", "rnn_tanh", "rnn_relu"), recurrent.layer),
@@ -183,6 +199,10 @@ def _table() -> dict[str, Entry]:
             "sort": sort.ordered(values=True),
             "topk": sort.ordered(values=True),
             "kthvalue": sort.ordered(values=True),
+            "msort": sort.ordered(values=True, default=0),
+            "linalg_cross": special.cross,
+            "fake_quantize_per_tensor_affine": quantize.scaled,
+            "fake_quantize_per_channel_affine": quantize.per_axis,
             "argsort": sort.ordered(values=False),
             "repeat_interleave": special.repeat_interleave,
             "one_hot": special.one_hot,

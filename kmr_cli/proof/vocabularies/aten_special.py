@@ -9,7 +9,7 @@ from kmr_cli.proof.graph import references
 from kmr_cli.proof.owners import Clear, Free, MeetError, NoRuleError, Operand, Own, Owner, any_count, everywhere
 from kmr_cli.proof.primitives import contract, factories, join, normalise, reshape
 from kmr_cli.proof.primitives.pointwise import joined
-from kmr_cli.proof.primitives.reduce import along
+from kmr_cli.proof.primitives.reduce import along, last
 from kmr_cli.proof.sizes import Size, at_least
 
 TRANSFORMS = (
@@ -156,3 +156,38 @@ def cosine_similarity(call: Call) -> Clear:
     found = Operand(joined([left, right], shape), shape)
     labels = list(range(left.rank))
     return contract.contracted([(found, labels)], [one for one in labels if one != axis], what=call.kind)
+
+
+_STACKS = {"hstack": (0, False), "vstack": (0, True), "row_stack": (0, True), "column_stack": (1, True)}
+"""What becomes of vectors: the axis along which they stand one behind the other, and whether that is a new one."""
+
+
+def stacked(call: Call) -> Clear:
+    """``hstack``, ``vstack``, ``dstack``, ``column_stack``: joined along an axis that the name tells."""
+    operands = call.operands("tensors")
+    name = call.kind
+    ranks = {one.rank for one in operands}
+    if len(ranks) != 1 or 0 in ranks:
+        raise NoRuleError("its operands have different numbers of axes, or none")
+    (rank,) = ranks
+    if name == "dstack":
+        if rank == 1:
+            raise NoRuleError("vectors in depth")
+        return join.stacked(operands, 2) if rank == 2 else join.concatenated(operands, 2)
+    if rank == 1:
+        axis, new = _STACKS[name]
+        return join.stacked(operands, axis) if new else join.concatenated(operands, axis)
+    return join.concatenated(operands, 0 if name in ("vstack", "row_stack") else 1)
+
+
+def cross(call: Call) -> Clear:
+    """Products of vectors along one axis of two operands."""
+    found = Operand(joined(call.operands("self", "other"), call.shape), call.shape)
+    return along(found, (call.axis("dim", found.rank, -1),), what=call.kind)
+
+
+def matrices(call: Call) -> Owner | tuple[Owner, ...]:
+    """Of every matrix in the last two axes on its own."""
+    if len(call.operands()) > 1:
+        raise NoRuleError("it also takes a tolerance for each matrix")
+    return last(2, "A")(call)
