@@ -61,10 +61,12 @@ class ModelRunError(KmrError):
     Attributes:
         layer: the path of the innermost layer that failed, where that is known.
         after: the path of the last layer that ran to its end before, where that is known.
+        left: least, largest, mean and root mean square of what was there last before it failed, where that is known.
     """
 
     layer: str | None = None
     after: str | None = None
+    left: tuple[float, float, float, float] | None = None
 
 
 class UnsafeModelError(KmrError):

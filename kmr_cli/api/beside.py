@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from statistics import fmean
 
 from kmr_cli.errors import KmrError, ModelRunError
-from kmr_cli.records import Snapshot
+from kmr_cli.records import Snapshot, TapSketch
+
+_CLOSE = 1e-4
+"""As near as figures of two frameworks come, relatively."""
 
 
 def or_beside(run: Callable[[], Snapshot], other: Callable[[], Snapshot]) -> Snapshot:
@@ -26,17 +31,37 @@ def or_beside(run: Callable[[], Snapshot], other: Callable[[], Snapshot]) -> Sna
         except KmrError:
             raise failure from None
         found = ModelRunError(f"{failure.message}; {there.path} takes this batch{_place(failure, there)}", failure.hint)
-        found.layer, found.after = failure.layer, failure.after
+        found.layer, found.after, found.left = failure.layer, failure.after, failure.left
         raise found from failure
 
 
 def _place(failure: ModelRunError, there: Snapshot) -> str:
-    """Where the other model is when this one fails, as far as it has layers of the same names."""
+    """Where the other model is when this one fails: by the names of its layers, or by what the last one before left."""
     layers = [tap.layer for tap in there.taps]
     if failure.layer is not None and failure.layer in layers:
         return f", and runs {failure.layer!r}"
-    if failure.after is None or failure.after not in layers:
+    named = failure.after is not None and failure.after in layers
+    places = [place for place, tap in enumerate(there.taps) if _is_last(tap, failure, by_name=named)]
+    if not places:
         return ""
-    last = len(layers) - 1 - layers[::-1].index(failure.after)
-    following = next((layer for layer in layers[last + 1 :] if layer), None)
-    return "" if following is None else f", and {following!r} comes after {failure.after!r} there"
+    last = max(places) if named else min(places)  # what only rearranges values leaves the same figures
+    following = next((layer for layer in layers[last + 1 :] if layer not in ("", layers[last])), None)
+    if following is None:
+        return ""
+    same = "" if named else ", which leaves the same values,"
+    return f", and {following!r} comes after {layers[last]!r}{same} there"
+
+
+def _is_last(tap: TapSketch, failure: ModelRunError, *, by_name: bool) -> bool:
+    """Whether a tap of the other model is where this one still was: of that name, or with the same figures."""
+    if by_name:
+        return tap.layer == failure.after
+    if failure.left is None or not tap.layer or not tap.port.startswith("out"):
+        return False
+    parts = [(one.minimum, one.maximum, one.mean, one.rms) for one in tap.samples]
+    told = [part for part in parts if None not in part]
+    if not told:
+        return False
+    lows, highs, means, squares = zip(*told, strict=True)
+    found = min(lows), max(highs), fmean(means), math.sqrt(fmean(one * one for one in squares))
+    return all(math.isclose(one, other, rel_tol=_CLOSE) for one, other in zip(found, failure.left, strict=True))

@@ -407,7 +407,10 @@ def _message(message: Any, returns: Any, parts: Any = None) -> tuple[str, Any]:
     raise ProtocolError("no answer to what was asked")
 
 
-_ERROR = {"class": str, "message": str, "hint": str | None, "layer": str | None, "after": str | None}
+_ERROR = {
+    "class": str, "message": str, "hint": str | None, "layer": str | None, "after": str | None,
+    "left": tuple[float, float, float, float] | None,
+}  # fmt: skip
 
 
 def _rebuild(content: Mapping[str, Any]) -> KmrError:
@@ -415,7 +418,7 @@ def _rebuild(content: Mapping[str, Any]) -> KmrError:
     cls = known if isinstance(known, type) and issubclass(known, KmrError) else KmrError
     error = cls(content["message"], content["hint"])
     if isinstance(error, ModelRunError):
-        error.layer, error.after = content["layer"], content["after"]
+        error.layer, error.after, error.left = content["layer"], content["after"], content["left"]
     return error
 
 

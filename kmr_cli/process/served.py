@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
-from kmr_cli.errors import KmrError
+from kmr_cli.errors import KmrError, ModelRunError
 from kmr_cli.formats.common.memory import MORE_MEMORY, lacks_memory
 from kmr_cli.process.channel import Channel
 from kmr_cli.process.orphan import WATCH
@@ -80,8 +80,7 @@ def _answer(task: Task, arguments: dict[str, Any], report: Notify) -> tuple[str,
         return "result", task(report=report, **arguments)
     except KmrError as exc:
         _print_traceback()
-        places = (getattr(exc, "layer", None), getattr(exc, "after", None))
-        return _failure(type(exc).__name__, exc.message, exc.hint, places)
+        return _failure(type(exc).__name__, exc.message, exc.hint, exc if isinstance(exc, ModelRunError) else None)
     except Exception as exc:
         _print_traceback()
         if lacks_memory(exc):
@@ -92,12 +91,11 @@ def _answer(task: Task, arguments: dict[str, Any], report: Notify) -> tuple[str,
         return _failure("KmrError", message, "run again with --debug for the traceback")
 
 
-def _failure(
-    name: str, message: str, hint: str | None, places: tuple[str | None, str | None] = (None, None)
-) -> tuple[str, Any]:
+def _failure(name: str, message: str, hint: str | None, run: ModelRunError | None = None) -> tuple[str, Any]:
+    places = (None, None) if run is None else (run.layer, run.after)
     hint, layer, after = (None if text is None else text[:LONGEST_LINE] for text in (hint, *places))
-    message = message[:LONGEST_LINE]
-    return "error", {"class": name, "message": message, "hint": hint, "layer": layer, "after": after}
+    told = {"class": name, "message": message[:LONGEST_LINE], "hint": hint, "layer": layer, "after": after}
+    return "error", {**told, "left": None if run is None else run.left}
 
 
 def _print_traceback() -> None:

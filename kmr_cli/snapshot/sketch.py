@@ -86,6 +86,15 @@ def sketch(value: np.ndarray) -> SampleSketch:
     return SampleSketch(*_figures(flat[finite]), nonfinite, bits, projection, _places(value))
 
 
+def figures(value: np.ndarray) -> tuple[float, float, float, float] | None:
+    """Least and largest, mean and root mean square of the finite elements; None where there are none, and of text."""
+    if value.dtype.kind in "OSU":
+        return None
+    flat, finite = finite_part(value)
+    found = _figures(flat if finite is None else flat[finite])
+    return None if None in found else found  # type: ignore[return-value]
+
+
 def finite_part(value: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     """An array of numbers as ``(n,)`` float32 or float64, zero where it is NaN or Inf, and where it is finite.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
@@ -12,11 +13,11 @@ import numpy as np
 from kmr_cli.arrays.dtypes import discrete
 from kmr_cli.batch.given import batch_size
 from kmr_cli.batch.words import dtype_name
-from kmr_cli.errors import ModelRunError, SnapshotError
+from kmr_cli.errors import KmrError, ModelRunError, SnapshotError
 from kmr_cli.evidence.sample import RANDOM, find_owners
 from kmr_cli.formats.interface import Session, Sink, Taps
 from kmr_cli.records import Batch, BatchIndex, InputSketch, LayerInfo, ModelInfo, Shape, Tap, TapSketch, TensorSpec
-from kmr_cli.snapshot.sketch import checksum, groups_of, parts_of, sketch
+from kmr_cli.snapshot.sketch import checksum, figures, groups_of, parts_of, sketch
 from kmr_cli.snapshot.sketch_v1 import project
 
 Progress = Callable[[str], None]
@@ -137,28 +138,42 @@ class _WithEnds:
         for number, array in enumerate(batch.values()):
             sink("", 0, f"in{number}", array)
         seen: list[Tap] = []
+        latest: list[np.ndarray] = []
         hand_over = sink
 
         def note(layer: str, call: int, port: str, array: np.ndarray) -> None:
             seen.append((layer, call, port))
+            if port.startswith("out"):
+                latest[:] = [array.copy()]
             hand_over(layer, call, port, array)
 
         try:
             outputs = self._session.capture(batch, taps, note)
         except ModelRunError as exc:
-            raise _located(exc, seen) from exc
+            if exc.layer is not None and not seen:  # a runtime that hands over all or nothing
+                latest = self._entering(batch, exc.layer)
+            raise _located(exc, seen, latest) from exc
         assert outputs is not None
         for number, array in enumerate(outputs.values()):
             sink("", 0, f"out{number}", array)
         self.output_names = list(outputs)
         return outputs
 
+    def _entering(self, batch: Batch, layer: str) -> list[np.ndarray]:
+        """What enters a layer that fails, first of all; nothing where a pass to there fails as well."""
+        found: list[np.ndarray] = []
+        with suppress(KmrError):
+            self._session.capture(
+                batch, Taps((layer,), None, ("in",)), lambda *tap: found.append(tap[-1].copy()), stop=True
+            )
+        return found[:1]
+
     def close(self) -> None:
         self._session.close()
 
 
-def _located(failure: ModelRunError, seen: Sequence[Tap]) -> ModelRunError:
-    """The failure of a pass, with the layers between which it came, by what was seen until then."""
+def _located(failure: ModelRunError, seen: Sequence[Tap], latest: Sequence[np.ndarray]) -> ModelRunError:
+    """The failure of a pass, with the layers between which it came, by what was seen until then, and left last."""
     ended = {tap[:2]: None for tap in seen if tap[2].startswith("out")}
     begun = [layer for layer, call, port in seen if port.startswith("in") and (layer, call) not in ended]
     message = failure.message
@@ -169,6 +184,7 @@ def _located(failure: ModelRunError, seen: Sequence[Tap]) -> ModelRunError:
         found.message += f"; layer {found.layer!r} had begun"
     if found.after is not None:
         found.message += f"; the last layer that ran before is {found.after!r}"
+    found.left = figures(latest[0]) if latest else None
     return found
 
 

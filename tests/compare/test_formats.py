@@ -236,5 +236,8 @@ def test_a_batch_that_is_baked_into_what_keras_exported(tmp_path):
     for pair in ((wrong, KERAS / "network.keras"), (KERAS / "network.keras", wrong)):
         with pytest.raises(ModelRunError, match="forward pass failed") as caught:
             compared(*pair, IMAGES)
-        assert "at 'Reshape'" in caught.value.message  # no layer of the two has the same name
-        assert caught.value.message.endswith("network.keras takes this batch")
+        assert "at 'Reshape'" in caught.value.message
+        # No layer of the two has the same name: what leaves the one tells where the other is.
+        assert caught.value.message.endswith(
+            "network.keras takes this batch, and 'flatten' comes after 'pool', which leaves the same values, there"
+        ), caught.value

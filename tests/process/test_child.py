@@ -207,8 +207,8 @@ def test_the_command_forks_without_threads_and_without_a_warning(tmp_path, threa
 def test_errors_of_other_names_are_not_rebuilt():
     from kmr_cli.process.child import _rebuild
 
-    said = {"message": "m", "hint": None, "layer": "a", "after": "b"}
+    said = {"message": "m", "hint": None, "layer": "a", "after": "b", "left": (0.0, 2.0, 1.0, 1.5)}
     assert type(_rebuild({"class": "annotations", **said})) is KmrError
     assert type(_rebuild({"class": "BatchError", **said})) is BatchError
     failed = _rebuild({"class": "ModelRunError", **said})
-    assert (type(failed), failed.layer, failed.after) == (ModelRunError, "a", "b")
+    assert (type(failed), failed.layer, failed.after, failed.left) == (ModelRunError, "a", "b", said["left"])
