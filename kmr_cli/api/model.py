@@ -9,7 +9,7 @@ from typing import Any
 
 from kmr_cli.api.batches import make_batch, refuse_sizes, take_batch
 from kmr_cli.api.custom import custom_of
-from kmr_cli.api.dumps import Asked, dump_of
+from kmr_cli.api.dumping.dump import Asked, dump_of
 from kmr_cli.api.grounds import Groundwork
 from kmr_cli.api.opened import Opened, open_file, open_live
 from kmr_cli.api.snapshots import snapshot_of
@@ -299,12 +299,12 @@ class Model:
     ) -> Dump:
         """Run a whole data set, batch after batch, and write what layers hold for every sample into a file.
 
-        One value of one batch is in memory at a time. A run that was killed is gone on with when the same is asked for
-        again: batches that are done are not run. See :mod:`kmr_cli.dumps` for what is in the file.
+        One value of one batch is in memory at a time. A run that was killed is continued when the same is asked for
+        again: batches that are done are not run once more. See :mod:`kmr_cli.dumps` for what is in the file.
 
         Args:
-            layer: path, unique suffix or glob; or several. What a glob matches and whose rows are no sample's is left
-                out; what is named is refused then.
+            layer: path, unique suffix or glob; or several. What a glob matches is left out where its rows don't belong
+                to samples; what is named is refused then.
             batch: the samples: files as for :meth:`sample`, which are read a batch at a time, or arrays.
             out: where to, a ``.zarr`` or an ``.h5``.
             size: samples that are run together; None for 32, or what the model takes. The last batch is filled up with

@@ -11,7 +11,8 @@ from zoo.dumps import attributes, contents, dense, growing, mixing, rows, same
 from zoo.samples import HOME
 
 from kmr_cli import open_model
-from kmr_cli.api import dumps, dumps_run, feed
+from kmr_cli.api import feed
+from kmr_cli.api.dumping import dump, one_batch
 from kmr_cli.batch import dataset
 from kmr_cli.dumps import about, hdf5, zarr
 from kmr_cli.errors import LayerError, ModelRunError, OutputError
@@ -91,7 +92,7 @@ def test_parts_of_several_slices_and_of_other_axes(name, tmp_path):
 def test_what_is_done_is_not_done_again(whole, model, data, tmp_path, monkeypatch, last):
     place = tmp_path / f"out{whole.suffix}"
     ran = []
-    run = dumps_run.run_batch
+    run = one_batch.run_batch
 
     def stops(opened, fed, plan, store, number):
         run(opened, fed, plan, store, number)
@@ -99,7 +100,7 @@ def test_what_is_done_is_not_done_again(whole, model, data, tmp_path, monkeypatc
         if number == last:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(dumps, "run_batch", stops)
+    monkeypatch.setattr(dump, "run_batch", stops)
     with pytest.raises(KeyboardInterrupt):
         model.dump("*", data, place, size=4)
     assert contents(place)["index"].tolist()[: 4 * (last + 1)] == list(range(4 * (last + 1)))[:23]
@@ -195,9 +196,9 @@ def test_one_value_of_one_batch_is_in_memory(model, folder, tmp_path, monkeypatc
 def test_another_dump_is_not_gone_on_with(whole, model, data, folder, monkeypatch, change, said):
     before = contents(whole)
     if "threads" in change:
-        monkeypatch.setattr(dumps, "threads", lambda: change["threads"])
+        monkeypatch.setattr(dump, "threads", lambda: change["threads"])
     if "versions" in change:
-        monkeypatch.setattr(dumps, "versions_of", lambda _format: change["versions"])
+        monkeypatch.setattr(dump, "versions_of", lambda _format: change["versions"])
     options = {"size": 4, **{name: change[name] for name in ("size", "side", "verify") if name in change}}
     with contextlib.ExitStack() as stack:
         which = model
@@ -348,7 +349,7 @@ def test_the_wrong_answers_of_a_child_are_refused(model, data, tmp_path, monkeyp
             for part in self.parts:
                 take(part)
 
-    made = dumps_run.Plan(dumps_run_values(), {0: 0}, None, ("out",))
+    made = one_batch.Plan(two_values(), {0: 0}, None, ("out",))
     fed = feed.Feed.__new__(feed.Feed)
     fed.size, fed.data = 4, dataset.DataSet(4, 0, lambda _start, _stop: [])
     monkeypatch.setattr(feed.Feed, "batch", lambda *_: {})
@@ -372,14 +373,14 @@ def test_the_wrong_answers_of_a_child_are_refused(model, data, tmp_path, monkeyp
         lies = Lies()
         lies.parts = parts
         with pytest.raises(ModelRunError, match=said):
-            dumps_run.run_batch(lies, fed, made, Keeps(), 0)
+            one_batch.run_batch(lies, fed, made, Keeps(), 0)
         assert ("done", 0) not in written
     lies.parts = [(0, good)]
-    dumps_run.run_batch(lies, fed, made, Keeps(), 0)
+    one_batch.run_batch(lies, fed, made, Keeps(), 0)
     assert written[-1] == ("done", 0)
 
 
-def dumps_run_values():
+def two_values():
     from kmr_cli.records import DumpedValue
 
     return (

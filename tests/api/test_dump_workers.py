@@ -5,7 +5,7 @@ import pytest
 from zoo.dumps import contents, dense, rows, same
 
 from kmr_cli import InputFunction, open_model
-from kmr_cli.api import dumps_dask, dumps_run
+from kmr_cli.api.dumping import on_cluster, one_batch
 from kmr_cli.errors import KmrError, ModelRunError, OutputError
 
 pytestmark = pytest.mark.slow
@@ -39,7 +39,7 @@ def test_a_batch_that_fails_ends_the_others(folder, tmp_path, monkeypatch):
         if number == 2:
             raise ModelRunError("no")
 
-    monkeypatch.setattr("kmr_cli.api.dumps.run_batch", fails)
+    monkeypatch.setattr("kmr_cli.api.dumping.dump.run_batch", fails)
     with open_model(folder / "dense.onnx") as model, pytest.raises(ModelRunError, match="no"):
         model.dump("*", folder / "x.npy", tmp_path / "out.zarr", size=1, jobs=2)
     assert 2 in ran
@@ -51,9 +51,13 @@ def cluster():
     pytest.importorskip("distributed")
     from distributed import LocalCluster
 
-    with LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs="ERROR"
-    ) as made:  # fmt: skip
+    with pytest.MonkeyPatch.context() as patched:
+        for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
+            patched.setenv(name, "1")  # the workers have them from here
+        made = LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs="ERROR"
+        )  # fmt: skip
+    with made:
         yield made
 
 
@@ -65,14 +69,14 @@ def test_a_cluster(cluster, folder, tmp_path, monkeypatch):
         found = model.dump("*", "x.npy", place, size=4, scheduler=cluster.scheduler_address)
         assert (found.before, found.batches) == (0, 13)
         same(place, folder / "single.zarr")
-        monkeypatch.setattr("kmr_cli.api.dumps.threads", lambda: "1")
+        monkeypatch.setattr("kmr_cli.api.dumping.dump.threads", lambda: "1")
         assert model.dump("*", "x.npy", place, size=4).before == 13
         monkeypatch.undo()
 
 
 def test_a_cluster_goes_on_with_what_a_single_run_began(cluster, folder, tmp_path, monkeypatch):
     place = tmp_path / "out.zarr"
-    run = dumps_run.run_batch
+    run = one_batch.run_batch
 
     def stops(opened, fed, plan, store, number):
         run(opened, fed, plan, store, number)
@@ -80,8 +84,8 @@ def test_a_cluster_goes_on_with_what_a_single_run_began(cluster, folder, tmp_pat
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, open_model(folder / "dense.onnx") as model:
-        patched.setattr("kmr_cli.api.dumps.run_batch", stops)
-        patched.setattr("kmr_cli.api.dumps.threads", lambda: "1")
+        patched.setattr("kmr_cli.api.dumping.dump.run_batch", stops)
+        patched.setattr("kmr_cli.api.dumping.dump.threads", lambda: "1")
         with pytest.raises(KeyboardInterrupt):
             model.dump("*", folder / "x.npy", place, size=4)
     before = {path: path.stat().st_mtime_ns for path in place.rglob("c.*")}
@@ -111,7 +115,7 @@ def test_what_a_worker_meets_is_told(cluster, folder, tmp_path):
 
 def test_no_scheduler(folder, tmp_path, monkeypatch):
     pytest.importorskip("distributed")
-    monkeypatch.setattr(dumps_dask, "_PATIENCE", "1s")
+    monkeypatch.setattr(on_cluster, "_PATIENCE", "1s")
     with open_model(folder / "dense.onnx") as model, pytest.raises(KmrError, match="no Dask scheduler answers"):
         model.dump("*", folder / "x.npy", tmp_path / "out.zarr", scheduler="tcp://127.0.0.1:9")
     assert not (tmp_path / "out.zarr").exists()
@@ -140,7 +144,7 @@ class Client:
 )
 def test_workers_that_are_no_use(answers, said):
     with pytest.raises(KmrError, match=said):
-        dumps_dask.Cluster(Client(answers), "tcp://x").threads()
+        on_cluster.Cluster(Client(answers), "tcp://x").threads()
 
 
 def test_workers_with_other_versions(folder):
@@ -148,7 +152,7 @@ def test_workers_with_other_versions(folder):
 
     about = zarr.read_about(folder / "single.zarr")
     other = {**about.versions, "numpy": "1.0"}
-    cluster = dumps_dask.Cluster(Client({"versions_of": {"a": other, "b": other}}), "tcp://x")
+    cluster = on_cluster.Cluster(Client({"versions_of": {"a": other, "b": other}}), "tcp://x")
     with pytest.raises(KmrError, match=r"have numpy 1\.0, and this machine"):
         cluster.run(None, None, None, folder, about, [0], print)
 
@@ -165,13 +169,13 @@ def test_workers_with_other_files(folder, tmp_path):
     with open_model(folder / "dense.onnx") as model:
         behind = opened(model)
         Feed(behind, asked)
-        plan = dumps_run.Plan((), {}, None, ("out",))
-        job = dumps_dask._job(behind, asked, plan, folder / "single.zarr", about)
+        plan = one_batch.Plan((), {}, None, ("out",))
+        job = on_cluster._job(behind, asked, plan, folder / "single.zarr", about)
     for change, said in [
         ({"marks": ((1, 1),)}, "the data is another file"),
         ({"place": str(tmp_path / "none.zarr")}, "is not there"),
         ({"path": str(dense(tmp_path / "dense.onnx", ("one", "two")))}, "another file on the worker"),
     ]:
         with pytest.raises(KmrError, match=said):
-            dumps_dask._Ready(dumps_dask.replace(job, **change))
+            on_cluster._Ready(on_cluster.replace(job, **change))
     assert len(contents(folder / "single.zarr")) == 3

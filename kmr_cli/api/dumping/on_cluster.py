@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kmr_cli.api.dumps_run import Plan, run_batch
+from kmr_cli.api.dumping.one_batch import Plan, run_batch
 from kmr_cli.api.feed import Feed
 from kmr_cli.api.grounds import Digests, combined, files_of
 from kmr_cli.api.opened import Opened, open_file
@@ -240,7 +240,7 @@ def run_on_worker(job: _Job, number: int) -> int:
     """Run one batch on this worker, in its child. Threads of one worker take turns.
 
     Raises:
-        KmrError, OSError: as :func:`kmr_cli.api.dumps_run.run_batch`.
+        KmrError, OSError: as :func:`kmr_cli.api.dumping.one_batch.run_batch`.
     """
     with _lock:
         for other in [key for key in _ready if key != job.key]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from kmr_cli.api.dumps_run import Plan, run_batch
+from kmr_cli.api.dumping.one_batch import Plan, run_batch
 from kmr_cli.api.feed import Feed
 from kmr_cli.api.grounds import Digests, combined, data_files, digest_of, files_of
 from kmr_cli.api.opened import Opened
@@ -68,7 +68,7 @@ def dump_of(opened: Opened, asked: Asked, request: BatchRequest, place: Place) -
     with contextlib.ExitStack() as stack:
         cluster = None
         if asked.scheduler is not None:
-            from kmr_cli.api.dumps_dask import connected
+            from kmr_cli.api.dumping.on_cluster import connected
 
             cluster = stack.enter_context(connected(asked.scheduler))
         feed = Feed(opened, request)
@@ -89,7 +89,7 @@ def dump_of(opened: Opened, asked: Asked, request: BatchRequest, place: Place) -
             elif cluster is not None:
                 cluster.run(opened, request, plan, place.path, about, todo, tell)
             elif asked.jobs > 1:
-                from kmr_cli.api.dumps_jobs import run_at_once
+                from kmr_cli.api.dumping.in_processes import run_at_once
 
                 run_at_once(
                     opened, asked.jobs, lambda twin, number: run_batch(twin, feed, plan, store, number), todo, tell
