@@ -53,7 +53,8 @@ def likely_masks(info: ModelInfo, batch: Batch) -> Iterator[Likely]:
         batch: what it is checked on.
     """
     ragged = {name for spec in info.inputs if spec.lengths for name in (spec.name, spec.lengths)}
-    batch = {name: values for name, values in batch.items() if name not in ragged}  # nothing else is there to be seen
+    apart = ragged | {spec.name for spec in info.inputs if spec.sparse}  # nothing else is there to be seen
+    batch = {name: values for name, values in batch.items() if name not in apart}
     found = [*_masks(batch), *_lengths(batch)]
     yield from found or _padded(info, batch)
 

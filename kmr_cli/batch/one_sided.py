@@ -11,6 +11,7 @@ import numpy as np
 from kmr_cli.arrays.digests import digest
 from kmr_cli.arrays.masks import forbidding_value, two_valued
 from kmr_cli.batch.contents import free_places, orders_steps, sorted_samples
+from kmr_cli.batch.sparse import in_places
 from kmr_cli.batch.stress import FAR_LARGER
 from kmr_cli.config.names import tells_lengths_by_name
 from kmr_cli.records import Batch, TensorSpec
@@ -107,7 +108,7 @@ def one_sided(batch: Batch, rows: Sequence[int], specs: Sequence[TensorSpec], si
                 new = _second_half(values[chosen], new, known[name])
             values[chosen] = new
         result[name] = values
-    return result
+    return in_places(batch, result, specs)
 
 
 def _turned(values: np.ndarray, rows: list[int], spec: TensorSpec, side: Side) -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 
 from kmr_cli.arrays.masks import two_valued
 from kmr_cli.batch.contents import free_places, orders_steps, sorted_samples
+from kmr_cli.batch.sparse import in_places
 from kmr_cli.config.names import tells_lengths_by_name
 from kmr_cli.records import Batch, TensorSpec
 
@@ -59,7 +60,7 @@ class RareValues:
                 touched |= new is not None
                 values[chosen] = values[chosen] if new is None else new
             result[name] = values
-        return result if touched else None
+        return in_places(batch, result, list(self._specs.values())) if touched else None
 
     def put_ids(self, batch: Batch, rows: Collection[int]) -> dict[str, np.ndarray] | None:
         """The same of ids alone, of which the file declares the range."""
@@ -78,7 +79,7 @@ class RareValues:
             spec = self._specs.get(name)
             if spec is not None and given.size and not _is_told(given, spec) and not two_valued(given):
                 touched |= self._ask(result[name].reshape(len(given), -1), given, sorted(rows), spec)
-        return result if touched else None
+        return in_places(batch, result, list(self._specs.values())) if touched else None
 
     def _ask(self, flat: np.ndarray, values: np.ndarray, rows: Sequence[int], spec: TensorSpec) -> bool:
         """Write to the samples of ``flat``; whether any number was written."""

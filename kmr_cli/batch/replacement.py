@@ -12,6 +12,7 @@ import numpy as np
 
 from kmr_cli.arrays.masks import forbidding_value, padded_steps
 from kmr_cli.batch.contents import hides_steps, orders_steps, sorted_samples, whole_places
+from kmr_cli.batch.sparse import redraw
 from kmr_cli.batch.synthetic import draw
 from kmr_cli.records import Batch, TensorSpec
 
@@ -32,7 +33,8 @@ def replace(
     the batch's own mean and scale, clipped to the range seen; integers and text from the values that occur, whole
     numbers among floats likewise: they may be ids. One-hot vectors stay one-hot; masks, positions and segments become
     another sample's row; lengths in order stay in order; and a padded sequence gets the length of another sample: so
-    masks react too. Never a permutation of the replaced rows: a batch mean would not move.
+    masks react too. A sparse input keeps its number of values, and takes none of ``spare``. Never a permutation of the
+    replaced rows: a batch mean would not move.
 
     Args:
         batch: input name -> array, samples along axis 0.
@@ -56,12 +58,15 @@ def replace(
         if spec.name in lengths:
             continue  # else no value inside of the model had the same shape again
         values = batch[spec.name]
-        new = spare[spec.name][picks] if spare and picks is not None else _redraw(values, rows, spec, rng)
+        if spec.sparse:
+            new = redraw(values, rows, spec, rng)
+        else:
+            new = spare[spec.name][picks] if spare and picks is not None else _redraw(values, rows, spec, rng)
         result[spec.name][rows] = new
     same = {spec.name: _alike(batch[spec.name][rows], result[spec.name][rows]) for spec in specs}
     every = np.logical_and.reduce(list(same.values()))
     for spec in specs:
-        if spec.name in lengths:
+        if spec.name in lengths or spec.sparse:
             continue
         values = result[spec.name]
         values[rows] = _really_different(values, rows, same[spec.name], every, spec, rng)

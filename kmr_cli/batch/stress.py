@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from kmr_cli.arrays.sparsity import present
 from kmr_cli.arrays.ulp import unit_at
 from kmr_cli.batch.contents import free_places
+from kmr_cli.batch.sparse import in_places
 from kmr_cli.records import Batch, TensorSpec
 
 LARGER = 10.0
@@ -48,7 +50,7 @@ def extreme(
                 values[others] = np.where(free[name], large.astype(values.dtype), values[others])
             touched = True
         result[name] = values
-    return result if touched else None
+    return in_places(batch, result, specs) if touched else None
 
 
 def silent(batch: Batch, rows: Sequence[int], specs: Sequence[TensorSpec]) -> dict[str, np.ndarray]:
@@ -57,7 +59,7 @@ def silent(batch: Batch, rows: Sequence[int], specs: Sequence[TensorSpec]) -> di
     result = {name: np.array(values, copy=True) for name, values in batch.items()}
     for name, places in free.items():
         result[name][rows] = np.where(places, np.zeros_like(result[name][rows]), result[name][rows])
-    return result
+    return in_places(batch, result, specs)
 
 
 def shaken(batch: Batch, specs: Sequence[TensorSpec], rng: np.random.Generator) -> dict[str, np.ndarray] | None:
@@ -75,7 +77,7 @@ def shaken(batch: Batch, specs: Sequence[TensorSpec], rng: np.random.Generator) 
             values = np.where(free[name], shaken_, values)
             touched = True
         result[name] = values
-    return result if touched else None
+    return in_places(batch, result, specs) if touched else None
 
 
 def _one_off(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -99,7 +101,7 @@ def mirrored(batch: Batch, kept: Sequence[int], specs: Sequence[TensorSpec]) -> 
             others = [row for row in range(len(values)) if row not in kept]
             values[others] = np.where(free[name], -values[others], values[others])
         result[name] = values
-    return result
+    return in_places(batch, result, specs)
 
 
 def alike(batch: Batch, kept: int) -> dict[str, np.ndarray]:
@@ -130,7 +132,7 @@ def larger(
             with np.errstate(over="ignore"):
                 values[others] = np.where(free[name], (values[others] * scale).astype(values.dtype), values[others])
         result[name] = values
-    return result
+    return in_places(batch, result, specs)
 
 
 def monotonous(batch: Batch, kept: int, other: int, step: int) -> dict[str, np.ndarray]:
@@ -166,18 +168,20 @@ def partly_missing(
     """
     result, touched = {}, False
     free = _free(batch, specs)
+    sparse = {spec.name for spec in specs if spec.sparse}
     for name, values in batch.items():
         values = np.array(values, copy=True)
         if name in free:
-            places = np.flatnonzero(np.broadcast_to(free[name], values.shape[1:]))
+            may = np.broadcast_to(free[name], values.shape[1:])
             for sample in samples:
-                missing = rng.choice(places, max(1, len(places) // 4), replace=False)
+                places = np.flatnonzero(may & present(values[sample]) if name in sparse else may)
+                missing = rng.choice(places, min(max(1, len(places) // 4), len(places)), replace=False)
                 row = np.array(values[sample]).reshape(-1)
                 row[missing] = np.nan
                 values[sample] = row.reshape(values.shape[1:])
             touched = True
         result[name] = values
-    return result if touched else None
+    return in_places(batch, result, specs) if touched else None
 
 
 def poisoned(
@@ -192,7 +196,7 @@ def poisoned(
             values[list(samples)] = np.where(free[name], np.asarray(value, values.dtype), values[list(samples)])
             touched = True
         result[name] = values
-    return result if touched else None
+    return in_places(batch, result, specs) if touched else None
 
 
 def mix_signs(batch: dict[str, np.ndarray], sample: int) -> None:

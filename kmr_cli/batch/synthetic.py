@@ -12,6 +12,7 @@ import numpy as np
 
 from kmr_cli.batch.fit import as_bytes, declared_shape, refuse_no_samples
 from kmr_cli.batch.made_up_steps import with_masks_and_lengths
+from kmr_cli.batch.sparse import thinned
 from kmr_cli.batch.words import show_shape
 from kmr_cli.config.shapes import shape_text, sizes_and_dtype
 from kmr_cli.errors import BatchError, ModelRunError
@@ -77,7 +78,9 @@ def synthesize(info: ModelInfo, size: int, seed: int, shapes: Shapes) -> dict[st
         drawn = spec if dtype is None else _with_dtype(spec, dtype, given)
         _refuse_monster(drawn, shape)
         batch[spec.name] = draw(drawn, shape, rng)
-    return with_masks_and_lengths(batch, info.inputs)
+    batch = with_masks_and_lengths(batch, info.inputs)
+    sparse = {spec.name: thinned(batch[spec.name], spec, rng) for spec in info.inputs if spec.sparse}
+    return {**batch, **sparse}
 
 
 def _with_dtype(spec: TensorSpec, dtype: str, given: SampleShape | None) -> TensorSpec:

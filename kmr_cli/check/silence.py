@@ -31,8 +31,8 @@ def why_silent(run: Run, tap: Tap, silent: Collection[int] = ()) -> str:
         return f"it is empty; {_MORE_DATA.replace('it differs', 'it is not')}"
     if value.dtype.kind in "fcV" and not _finite(value).any():
         return "NaN and Inf stay what they are, whatever goes in; see KMR304 for the layer where they begin"
-    if not silent and any(spec.lengths for spec in run.info.inputs):
-        return f"each kept its number of steps, which alone may decide it; {accept(run, tap)}"
+    if not silent and (kept := kept_number(run)):
+        return f"each kept its number of {kept}, which alone may decide it; {accept(run, tap)}"
     if discrete(value):
         what = f"it is {dtype_name(value.dtype)}, and other data may lead to the same decision"
         return f"{what}; return the scores behind it as another output, or {_MORE_DATA}"
@@ -45,6 +45,13 @@ def why_silent(run: Run, tap: Tap, silent: Collection[int] = ()) -> str:
     if not silent:
         return f"no input seems to reach it; {accept(run, tap)}"
     return f"the data that replaced them lead to the same values, as where units saturate; {_MORE_DATA}"
+
+
+def kept_number(run: Run) -> str | None:
+    """What of a replaced sample stays as many as it was: the steps of a ragged input, the values of a sparse one."""
+    if any(spec.lengths for spec in run.info.inputs):
+        return "steps"
+    return "values" if any(spec.sparse for spec in run.info.inputs) else None
 
 
 def accept(run: Run, tap: Tap) -> str:

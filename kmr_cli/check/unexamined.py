@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from kmr_cli.batch.likely_masks import likely_masks, masking_layers
+from kmr_cli.batch.sparse import counts
 from kmr_cli.check.rules.possible import POSSIBLE_MIX
 from kmr_cli.check.run import Run
 from kmr_cli.config.masks import Mask
@@ -46,6 +47,9 @@ def not_examined(
     for spec in run.info.inputs:
         if spec.lengths is not None and np.ptp(run.batch[spec.lengths]) == 0:
             yield f"{UNEXAMINED_MASKS}samples of input {spec.name!r} of different lengths (give some with --input)"
+        if spec.sparse and np.ptp(counts(run.batch[spec.name])) == 0:
+            what = f"samples of input {spec.name!r} with different numbers of values"
+            yield f"{UNEXAMINED_MASKS}{what} (give some with --input)"
     layers = masking_layers(run.info) if not masks and not likely else []
     if layers:
         option = f"--mask-input {_padded_input(run)}=0, or what else stands for padding"

@@ -11,6 +11,7 @@ import numpy as np
 from kmr_cli.arrays.changes import changed
 from kmr_cli.arrays.ulp import ulp_distance
 from kmr_cli.batch import replacement
+from kmr_cli.batch.sparse import counts
 from kmr_cli.errors import ModelRunError
 from kmr_cli.evidence import contention
 from kmr_cli.evidence.observed import OWNED, Observed, part, routed
@@ -172,8 +173,9 @@ class Verifier(Observed):
         return index if why is None else BatchIndex("inconclusive", evidence=why)
 
     def _steps(self, length: int) -> list[np.ndarray]:
-        """How many steps each sample of a ragged input has, where all together are so many."""
+        """How many steps of a ragged input, or values of a sparse one, each sample has, where all are so many."""
         lengths = [self.batch[spec.lengths] for spec in self.session.inputs if spec.lengths]
+        lengths += [counts(self.batch[spec.name]) for spec in self.session.inputs if spec.sparse]
         return [steps for steps in lengths if steps.sum() == length]
 
     def _hidden(self, tap: Tap, sample: int, index: BatchIndex) -> bool:

@@ -53,6 +53,7 @@ class TensorSpec:
             float32``; None for a tensor.
         lengths: the input that tells how many steps (axis 1) of each sample there are, where this one is ragged: what
             stands behind them never reaches the model.
+        sparse: whether the model takes a sparse tensor, in which zeros and empty text are absent; data is given dense.
     """
 
     name: str
@@ -66,6 +67,7 @@ class TensorSpec:
     whole: bool = False
     kind: str | None = None
     lengths: str | None = None
+    sparse: bool = False
 
     @property
     def counts(self) -> bool:

@@ -101,9 +101,10 @@ def _of_layers(layers: Iterable[LayerInfo], more: int = 0) -> list[Content]:
 def _of_model(info: ModelInfo) -> list[Content]:
     title = element("div", element("strong", info.path), f" written by {info.writer}")
     ends = [
-        element("div", f"{end} {spec.name} {spec.kind or show_shape(spec.shape)} {spec.dtype or ''}")
+        element("div", f"{end} {spec.name} {spec.kind or show_shape(spec.shape)}{sparse} {spec.dtype or ''}")
         for end, specs in (("input", info.inputs), ("output", info.outputs))
         for spec in specs
+        for sparse in [" sparse" if spec.sparse else ""]
     ]
     return [title, *ends, *_of_layers(info.layers[:_LAYERS], max(len(info.layers) - _LAYERS, 0))]
 

@@ -8,7 +8,7 @@ from kmr_cli.check.observed import LargeRun
 from kmr_cli.check.probes.large import locate
 from kmr_cli.check.rules.sizes import BATCH_SIZE_DEPENDENT
 from kmr_cli.check.run import Run
-from kmr_cli.check.silence import accept, why_silent
+from kmr_cli.check.silence import accept, kept_number, why_silent
 from kmr_cli.check.sources import add_at_sources, add_mix, between
 from kmr_cli.evidence.sources import Source
 from kmr_cli.evidence.taps import Tap
@@ -196,9 +196,10 @@ def _judge_silent(run: Run, tap: Tap) -> None:
     kind, allowed, title = run.indices[tap].kind, tap in run.allowed_outputs, run.title(tap)
     if kind == "constant":
         if run.structure is None or not run.structure.owned(run.evidence.names, tap):
-            ragged = any(spec.lengths for spec in run.info.inputs)  # whose samples keep their numbers of steps
-            why = "as long as their lengths stay" if ragged else "it is the same whatever goes in"
-            text = f"no sample changes {title}{'' if ragged else ':'} {why}"
+            kept = kept_number(run)
+            known = {"steps": "as long as their lengths stay", "values": "as long as each holds as many values"}
+            why = known[kept] if kept else "it is the same whatever goes in"
+            text = f"no sample changes {title}{'' if kept else ':'} {why}"
             run.add(BATCH_AXIS_LOST, Source(*tap), text, severity="warning", output=tap, allowed=allowed)
         if not allowed:
             why = why_silent(run, tap)

@@ -425,6 +425,8 @@ def _spec(spec: TensorSpec) -> dict[str, Any]:
         document["kind"] = text(spec.kind)
     if spec.lengths is not None:
         document["lengths"] = text(spec.lengths)
+    if spec.sparse:
+        document["sparse"] = True
     return document
 
 

@@ -119,7 +119,8 @@ def _spec(spec: TensorSpec) -> str:
         for parts in (("rank", "sizes"), ("dtype",), ("limit",))
     )
     below = f", {limit}below {spec.limit}" if spec.limit is not None else ""
-    return f"{shape}{show_shape(spec.shape, spec.symbols)} {dtype}{for_terminal(spec.dtype or '?')}{below}"
+    sparse = "sparse " if spec.sparse else ""
+    return f"{shape}{show_shape(spec.shape, spec.symbols)} {sparse}{dtype}{for_terminal(spec.dtype or '?')}{below}"
 
 
 def _outputs(layer: LayerInfo, above: LayerInfo | None) -> tuple[str, ...]:

@@ -299,13 +299,9 @@ def test_nothing_above_a_fed_tensor_is_needed(opened):
     assert not any(analysis.graph.nodes[name].label.startswith("raw") for name in analysis.flow.order)
 
 
-def test_a_sparse_input_in_parts(opened):
+def test_a_sparse_input_of_tensorflow_1(opened):
     session = opened("tf1_sparse_input")
-    batch = {
-        "x.indices": np.array([[0, 1], [1, 3]]),
-        "x.values": np.array([2.0, 5.0], dtype=np.float32),
-        "x.shape": np.array([2, 4]),
-    }
+    batch = {"x": np.array([[0, 2, 0, 0], [0, 0, 0, 5]], dtype=np.float32)}
     same(session.capture(batch, Taps(()))["y"], np.array([[0, 4, 0, 0], [0, 0, 0, 10]], dtype=np.float32))
 
 

@@ -207,9 +207,11 @@ def test_inputs_without_a_batch_axis_are_constants(tmp_path):
 
 
 class Sparse(tf.Module):
-    @tf.function(input_signature=[tf.SparseTensorSpec((None, 4), tf.float32)])
-    def __call__(self, words):
-        return {"y": tf.sparse.sparse_dense_matmul(words, tf.ones((4, 2)))}
+    """The size of the whole is fixed, so nothing says how many samples the values are of."""
+
+    @tf.function(input_signature=[tf.TensorSpec((None, 2), tf.int64), tf.TensorSpec((None,), tf.float32)])
+    def __call__(self, places, values):
+        return {"y": tf.sparse.sparse_dense_matmul(tf.SparseTensor(places, values, (6, 4)), tf.ones((4, 2)))}
 
 
 class RaggedMean(tf.Module):

@@ -27,7 +27,7 @@ DOCS = Path(__file__).parents[3] / "docs"
 SCHEMAS = {path.name.removesuffix(".schema.json"): json.loads(path.read_text()) for path in DOCS.glob("*.schema.json")}
 VERDICTS = ("check-batch-axis", "compare")
 SPECS = (
-    TensorSpec(HOSTILE, (None, 3, None), HOSTILE, limit=7, kind=HOSTILE, lengths=HOSTILE),
+    TensorSpec(HOSTILE, (None, 3, None), HOSTILE, limit=7, kind=HOSTILE, lengths=HOSTILE, sparse=True),
     TensorSpec("x", None, None, presumed=("dtype", "limit")),
 )
 LAYERS = (
@@ -79,7 +79,8 @@ def test_layers():
     jsonschema.validate(document, SCHEMAS["layers"])
     assert document["run"] == {"date": "2026-01-02T03:04:05Z", "seconds": 1.235, "machine": "Linux"}
     assert document["model"]["format"] == "somebody's own"
-    assert [set(one) & {"kind", "lengths"} for one in document["inputs"]] == [{"kind", "lengths"}, set()]
+    extra = {"kind", "lengths", "sparse"}
+    assert [set(one) & extra for one in document["inputs"]] == [extra, set()]
     assert "verdict" not in document
 
 

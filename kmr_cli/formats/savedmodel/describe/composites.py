@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from kmr_cli.formats.savedmodel.describe.graph import producer
-from kmr_cli.formats.savedmodel.describe.type_specs import declared_parts
+from kmr_cli.formats.savedmodel.describe.type_specs import Declared, declared_parts
 
 if TYPE_CHECKING:
     from kmr_cli.formats.savedmodel.describe.analysis import Analysis
@@ -25,9 +25,7 @@ _PASS_ON = frozenset({"Identity", "Cast", "Reshape", "ExpandDims", "Squeeze"})
 
 def composites(analysis: Analysis) -> dict[str, tuple[str, str]]:
     """Input -> (``ragged`` or ``sparse``, what part it is)."""
-    source = analysis.source
-    fed = {producer(info.name): name for name, info in source.signature.inputs.items() if info.name}
-    found: dict[str, tuple[str, str]] = declared_parts(source.meta_graph, fed)
+    found = declared(analysis).parts
     for one in analysis.inputs:
         for kind, part in _parts(analysis, one.tensor):
             found[one.name] = kind, part
@@ -38,6 +36,13 @@ def composites(analysis: Analysis) -> dict[str, tuple[str, str]]:
             found[one.name] = ("ragged" if "row_splits" in siblings else "sparse"), part
     whole = {part for _, part in found.values()}
     return found if whole & {"row splits", "indices"} else {}
+
+
+def declared(analysis: Analysis) -> Declared:
+    """What the functions of the file say of the inputs."""
+    source = analysis.source
+    fed = {producer(info.name): name for name, info in source.signature.inputs.items() if info.name}
+    return declared_parts(source.meta_graph, fed)
 
 
 def _parts(analysis: Analysis, tensor: str) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from kmr_cli.formats.common.fixed_inputs import fixed_inputs
 from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.formats.savedmodel.describe.analysis import Analysis
-from kmr_cli.formats.savedmodel.describe.ragged import fed_specs
+from kmr_cli.formats.savedmodel.describe.fed import fed_specs
 
 if TYPE_CHECKING:
     import numpy as np

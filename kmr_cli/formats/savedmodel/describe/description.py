@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 
 from kmr_cli.formats.common.graph_layers import Call, fixed_batch, inputs_of_calls, reaching
 from kmr_cli.formats.common.notes import some
 from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.formats.savedmodel.describe import dtypes, reader
 from kmr_cli.formats.savedmodel.describe.analysis import Analysis
-from kmr_cli.formats.savedmodel.describe.composites import composites
 from kmr_cli.formats.savedmodel.describe.constants import constants
+from kmr_cli.formats.savedmodel.describe.fed import composite_inputs, fed_specs, shown_names
 from kmr_cli.formats.savedmodel.describe.flow import SHAPE_OPS
 from kmr_cli.formats.savedmodel.describe.graph import producer
-from kmr_cli.formats.savedmodel.describe.ragged import Ragged, fed_specs, ragged_inputs, shown_names
+from kmr_cli.formats.savedmodel.describe.ragged import Ragged
 from kmr_cli.formats.savedmodel.describe.scopes import BRANCHES, LOOPS, ScopeLayer
 from kmr_cli.formats.savedmodel.describe.signatures import other_signatures
+from kmr_cli.formats.savedmodel.describe.sparse import Sparse
 from kmr_cli.records import LayerInfo, ModelInfo, TensorSpec
+
+_WIDEST = 2**27
+"""Places of a sample that is given dense, at most: half a gigabyte of float32."""
 
 
 def model_info(analysis: Analysis, format_name: str, options: OpenOptions) -> ModelInfo:
@@ -25,8 +30,8 @@ def model_info(analysis: Analysis, format_name: str, options: OpenOptions) -> Mo
     Raises:
         ModelFileError: a constant that fits no input.
     """
-    source, ragged = analysis.source, ragged_inputs(analysis)
-    parts = {} if ragged else composites(analysis)
+    source, composite = analysis.source, composite_inputs(analysis)
+    parts = composite.unknown or {}
     fixed = constants(analysis, options)
     inputs = tuple(spec for spec in fed_specs(analysis) if spec.name not in fixed)
     outputs = tuple(
@@ -42,10 +47,15 @@ def model_info(analysis: Analysis, format_name: str, options: OpenOptions) -> Mo
         layers=layer_infos(analysis),
         parameters=_sum(analysis, tuple(analysis.variables)),
         fixed_batch=fixed_batch(inputs),
-        notes=(*_notes(analysis), *_of_parts(parts), *map(_of_ragged, ragged)),
+        notes=(
+            *_notes(analysis),
+            *_of_parts(parts),
+            *map(_of_ragged, composite.ragged),
+            *map(_of_sparse, composite.sparse),
+        ),
         ways=tuple(("signature", name) for name in other_signatures(source)),
         way=source.signature_name,
-        unfit=_unfit(source.path.name, parts),
+        unfit=_unfit(source.path.name, parts) or _too_wide(source.path.name, composite.sparse),
         root=analysis.root,
     )
 
@@ -61,6 +71,14 @@ def _of_ragged(one: Ragged) -> str:
     )
 
 
+def _of_sparse(one: Sparse) -> str:
+    parts = ", ".join(map(repr, (one.indices, one.values, one.shape)))
+    return (
+        f"input {one.name!r} is a sparse tensor, {parts} in the signature: give a dense array with a row a sample, of"
+        " which zeros (and empty text) are left out"
+    )
+
+
 def _unfit(name: str, parts: Mapping[str, tuple[str, str]]) -> tuple[str, str | None] | None:
     """Why no batch can be fed whose rows are samples."""
     if not parts:
@@ -73,6 +91,18 @@ def _unfit(name: str, parts: Mapping[str, tuple[str, str]]) -> tuple[str, str | 
         if kind == "sparse"
         else "export a signature that takes padded tensors (and a mask), and look at that one",
     )
+
+
+def _too_wide(name: str, sparse: Sequence[Sparse]) -> tuple[str, str | None] | None:
+    """Why no sample can be fed that is given dense."""
+    for one in sparse:
+        size = math.prod(length or 1 for length in (one.dense or ())[1:])
+        if size > _WIDEST:
+            return (
+                f"{name}: a sample of sparse input {one.name!r} has {size:,} places, too many for a dense array",
+                "export a signature of a narrower tensor, or one that makes it of the ids",
+            )
+    return None
 
 
 def layer_infos(analysis: Analysis) -> tuple[LayerInfo, ...]:

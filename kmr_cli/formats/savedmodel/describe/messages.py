@@ -49,7 +49,8 @@ TensorInfo composite_tensor=5:CompositeTensor
 CooSparse values_tensor_name=1:string indices_tensor_name=2:string dense_shape_tensor_name=3:string
 CompositeTensor type_spec=1:TypeSpec components=2:*TensorInfo
 TypeSpec type_spec_class=1:int32 type_state=2:StructuredValue type_spec_class_name=3:string
-StructuredValue int64_value=12:int64 tensor_spec_value=33:TensorSpec type_spec_value=34:TypeSpec
+StructuredValue int64_value=12:int64 tensor_shape_value=31:TensorShapeProto tensor_spec_value=33:TensorSpec
+StructuredValue type_spec_value=34:TypeSpec
 StructuredValue bounded_tensor_spec_value=35:TensorSpec list_value=51:StructuredList tuple_value=52:StructuredList
 StructuredValue dict_value=53:StructuredDict named_tuple_value=54:NamedTuple
 StructuredList values=1:*StructuredValue

@@ -34,8 +34,8 @@ class Ragged:
 
 
 def ragged_inputs(analysis: Analysis) -> tuple[Ragged, ...]:
-    """Those with one level of rows; none where parts are left that nothing is known to belong to."""
-    parts = composites(analysis)
+    """Those with one level of rows; none where parts of another are left that nothing is known to belong to."""
+    parts = {name: role for name, role in composites(analysis).items() if role[0] == "ragged"}
     values = [name for name, (kind, part) in parts.items() if (kind, part) == ("ragged", "values")]
     splits = [name for name, (kind, part) in parts.items() if (kind, part) == ("ragged", "row splits")]
     names = {one.name for one in analysis.inputs}
@@ -57,42 +57,29 @@ def _rank(analysis: Analysis, name: str) -> int | None:
     return None if shape is None else len(shape)
 
 
-def fed_specs(analysis: Analysis) -> tuple[TensorSpec, ...]:
-    """What a batch holds: the signature's inputs, and of a ragged one the samples and their lengths."""
-    ragged = {one.name: one for one in ragged_inputs(analysis)}
-    splits = {one.splits: one for one in ragged.values()}
-    specs = {spec.name: spec for spec in analysis.specs()}
-    found = []
-    for name, spec in specs.items():
-        if name in ragged:
-            one = ragged[name]
-            size = (specs[one.splits].shape or (None,))[0]
-            samples = None if size is None else size - 1
-            assert spec.shape is not None
-            found.append(replace(spec, shape=(samples, None, *spec.shape[1:]), lengths=one.lengths))
-            found.append(TensorSpec(one.lengths, (samples,), "int64"))
-        elif name not in splits:
-            found.append(spec)
-    return tuple(found)
+def ragged_specs(one: Ragged, specs: Mapping[str, TensorSpec]) -> tuple[TensorSpec, TensorSpec]:
+    """The samples and their lengths, of what the signature declares of each of its inputs."""
+    spec, size = specs[one.name], (specs[one.splits].shape or (None,))[0]
+    samples = None if size is None else size - 1
+    assert spec.shape is not None
+    whole = replace(spec, shape=(samples, None, *spec.shape[1:]), lengths=one.lengths)
+    return whole, TensorSpec(one.lengths, (samples,), "int64")
 
 
-def shown_names(analysis: Analysis) -> dict[str, str]:
-    """Input of the signature -> the one that is fed for it."""
-    return {part: one.name for one in ragged_inputs(analysis) for part in (one.name, one.splits)}
-
-
-def in_parts(ragged: tuple[Ragged, ...], batch: Batch, splits: Mapping[str, np.dtype[np.generic]]) -> Batch:
-    """A batch as the signature takes it: what stands behind a sample's last step is left out.
+def ragged_parts(
+    ragged: tuple[Ragged, ...], batch: Batch, types: Mapping[str, np.dtype[np.generic]]
+) -> dict[str, np.ndarray]:
+    """A batch with each ragged input as the signature takes it: what stands behind a sample's last step is left out.
 
     Args:
         ragged: the inputs to take apart.
         batch: what is fed; a length counts no further than there are steps.
-        splits: dtype of each input that takes row splits.
+        types: dtype of each input of the signature.
     """
     result = dict(batch)
     for one in ragged:
         steps = batch[one.name]
         counts = np.clip(result.pop(one.lengths), 0, steps.shape[1])
         result[one.name] = steps[np.arange(steps.shape[1]) < counts[:, None]]
-        result[one.splits] = np.concatenate([[0], np.cumsum(counts)]).astype(splits[one.splits])
+        result[one.splits] = np.concatenate([[0], np.cumsum(counts)]).astype(types[one.splits])
     return result

@@ -3,13 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple
 
 from kmr_cli.formats.savedmodel.describe.graph import producer
+from kmr_cli.formats.savedmodel.describe.variables import shape_of
+from kmr_cli.records import Shape
 
-Role: TypeAlias = "tuple[str, str] | None"
-"""(``ragged`` or ``sparse``, which part), or None for a plain tensor."""
 
+class Role(NamedTuple):
+    """What a function says of one of its arguments.
+
+    Attributes:
+        kind: ``ragged`` or ``sparse``; empty for a plain tensor.
+        part: which part of it.
+        dense: the shape of a sparse one as a whole, beside its indices; None where it is unknown.
+    """
+
+    kind: str = ""
+    part: str = ""
+    dense: Shape | None = None
+
+
+class Declared(NamedTuple):
+    """What the functions that take the inputs say of them.
+
+    Attributes:
+        parts: input -> (``ragged`` or ``sparse``, what part it is).
+        sparse: the inputs that are the indices, the values and the dense shape of one tensor -> its shape.
+    """
+
+    parts: dict[str, tuple[str, str]]
+    sparse: dict[tuple[str, str, str], Shape | None]
+
+
+_SPARSE_PARTS = ("indices", "values", "shape")
+"""In this order a function takes them."""
 _SPARSE, _RAGGED = 1, 3
 """``TypeSpecProto.TypeSpecClass``."""
 _CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
@@ -18,8 +46,8 @@ _RESOURCE = 20
 """``DT_RESOURCE``: a variable that the function captured."""
 
 
-def declared_parts(meta_graph: Any, fed: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-    """Input -> (``ragged`` or ``sparse``, what part it is), where a function that takes it says so.
+def declared_parts(meta_graph: Any, fed: Mapping[str, str]) -> Declared:
+    """What inputs are parts of, where a function that takes them says so.
 
     Args:
         meta_graph: its MetaGraphDef.
@@ -27,7 +55,7 @@ def declared_parts(meta_graph: Any, fed: Mapping[str, str]) -> dict[str, tuple[s
     """
     functions = {one.signature.name: one for one in meta_graph.graph_def.library.function}
     concrete = meta_graph.object_graph_def.concrete_functions
-    found: dict[str, tuple[str, str]] = {}
+    found = Declared({}, {})
     seen: set[tuple[str, tuple[str | None, ...]]] = set()  # functions may call each other in a million ways
 
     def told(function: str) -> list[Role]:
@@ -40,7 +68,11 @@ def declared_parts(meta_graph: Any, fed: Mapping[str, str]) -> dict[str, tuple[s
             for other in concrete
             if _base(other) == _base(function) and _takes(functions, other) == _takes(functions, function) is not None
         ]
-        return alike[0] if alike and all(roles == alike[0] for roles in alike) else []
+        agreed = alike and all([one[:2] for one in roles] == [one[:2] for one in alike[0]] for roles in alike)
+        return [
+            first if all(other.dense == first.dense for other in others) else first._replace(dense=None)
+            for first, *others in (zip(*alike, strict=True) if agreed else ())
+        ]
 
     def look(nodes: Iterable[Any], known: dict[str, str], depth: int) -> None:
         calls = []
@@ -55,9 +87,16 @@ def declared_parts(meta_graph: Any, fed: Mapping[str, str]) -> dict[str, tuple[s
             if not any(names) or (function, tuple(names)) in seen:
                 continue
             seen.add((function, tuple(names)))
-            for name, role in zip(names, told(function), strict=False):
-                if name is not None and role is not None:
-                    found[name] = role
+            roles = told(function)
+            for name, role in zip(names, roles, strict=False):
+                if name is not None and role.kind:
+                    found.parts[name] = role.kind, role.part
+            for place in range(min(len(names), len(roles)) - 2):
+                if [one[:2] for one in roles[place : place + 3]] == [("sparse", part) for part in _SPARSE_PARTS]:
+                    indices, values, whole = names[place : place + 3]
+                    if indices is not None and values is not None and whole is not None:
+                        dense = found.sparse.get((indices, values, whole))
+                        found.sparse[indices, values, whole] = roles[place].dense if dense is None else dense
             if function in functions and depth < _DEEPEST:
                 arguments = functions[function].signature.input_arg
                 inner = {
@@ -101,18 +140,20 @@ def _roles(value: Any) -> Iterator[Role]:
     for part in parts:
         yield from _roles(part)
     if value.HasField("tensor_spec_value") or value.HasField("bounded_tensor_spec_value"):
-        yield None
+        yield Role()
     if value.HasField("type_spec_value"):
         yield from _of_type(value.type_spec_value)
 
 
 def _of_type(spec: Any) -> Iterator[Role]:
     if spec.type_spec_class == _SPARSE:
-        for part in ("indices", "values", "shape"):
-            yield "sparse", part
+        state = list(spec.type_state.tuple_value.values)  # shape, dtype
+        dense = shape_of(state[0].tensor_shape_value) if state and state[0].HasField("tensor_shape_value") else None
+        for part in _SPARSE_PARTS:
+            yield Role("sparse", part, dense if part == "indices" else None)
     elif spec.type_spec_class == _RAGGED:
-        yield "ragged", "values"
+        yield Role("ragged", "values")
         state = list(spec.type_state.tuple_value.values)  # shape, dtype, ragged rank, dtype of the row splits
         rank = state[2].int64_value >> 1 if len(state) > 2 else 1  # a sint64, which is zigzag-encoded
         for _ in range(min(max(rank, 1), 16)):
-            yield "ragged", "row splits"
+            yield Role("ragged", "row splits")

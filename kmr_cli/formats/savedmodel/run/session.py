@@ -14,11 +14,10 @@ from kmr_cli.formats.common.comparands import Comparands
 from kmr_cli.formats.common.frameworks import import_user_modules, require
 from kmr_cli.formats.common.resizing import TakesAnySize
 from kmr_cli.formats.interface import OpenOptions, Sink, State, Taps
-from kmr_cli.formats.savedmodel.describe import dtypes
 from kmr_cli.formats.savedmodel.describe.analysis import Analysis
 from kmr_cli.formats.savedmodel.describe.constants import constants
 from kmr_cli.formats.savedmodel.describe.description import layer_infos
-from kmr_cli.formats.savedmodel.describe.ragged import fed_specs, in_parts, ragged_inputs
+from kmr_cli.formats.savedmodel.describe.fed import composite_inputs, fed_specs, types_of
 from kmr_cli.formats.savedmodel.run import restore
 from kmr_cli.formats.savedmodel.run import taps as tapping
 from kmr_cli.formats.savedmodel.run.alone import Operations
@@ -54,9 +53,7 @@ class SavedModelSession(TakesAnySize):
         self._analysis = analysis
         self._constants = constants(analysis, options)
         self._specs = tuple(spec for spec in fed_specs(analysis) if spec.name not in self._constants)
-        self._ragged = ragged_inputs(analysis)
-        types = {one.name: one.dtype for one in analysis.inputs}
-        self._splits = {one.splits: np.dtype(dtypes.name(types[one.splits])) for one in self._ragged}
+        self._composites, self._types = composite_inputs(analysis), types_of(analysis)
         self._tf = require("tensorflow", "tensorflow")
         import_user_modules(options.imports)
         self._runners: OrderedDict[tuple[object, ...], tuple[Runner, list[tapping.Group]]] = OrderedDict()
@@ -117,8 +114,9 @@ class SavedModelSession(TakesAnySize):
 
     def _fed(self, batch: Batch) -> dict[str, np.ndarray]:
         """What the signature's inputs are given."""
-        parts = in_parts(self._ragged, {spec.name: batch[spec.name] for spec in self._specs}, self._splits)
-        return {**{name: aligned_copy(_as_objects(value)) for name, value in parts.items()}, **self._constants}
+        whole = {**{spec.name: batch[spec.name] for spec in self._specs}, **self._constants}
+        parts = self._composites.in_parts(whole, self._types)
+        return {name: aligned_copy(_as_objects(value)) for name, value in parts.items()}
 
     def state(self) -> State:
         """See :class:`kmr_cli.formats.interface.KeepingSession`: what the file holds."""
