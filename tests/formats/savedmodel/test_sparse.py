@@ -74,6 +74,11 @@ def counted(words):
         )
 
 
+def listed(words):
+    """The values of all samples: as rows, they'd seem to be samples."""
+    return tf.tanh(words.values)
+
+
 class Module(tf.Module):
     def __init__(self, function, spec):
         super().__init__()
@@ -89,7 +94,7 @@ def save(function, path, spec=None):
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
     """The models by their function."""
-    functions = (weighted, rooted, centred, by_column, per_value, counted)
+    functions = (weighted, rooted, centred, by_column, per_value, counted, listed)
     return {one: save(one, tmp_path_factory.mktemp(one.__name__)) for one in functions}
 
 
@@ -129,6 +134,16 @@ def test_as_many_values_in_each_sample_leave_something_unexamined(saved):
         ]
 
 
+def test_zeros_are_no_padding(saved):
+    filled = np.where(
+        np.arange(WIDTH) < np.array([2, 5, 1, 4, 3, 6])[:, None], RNG.standard_normal((6, WIDTH)), 0
+    ).astype("float32")
+    with open_model(saved[weighted], in_process=True) as model:
+        report = model.check_batch_axis({"words": filled})
+    assert report.verdict == "pass"
+    assert not any("mask" in line for line in report.not_examined)
+
+
 def test_one_sample_of_the_values_in_a_row(saved):
     with open_model(saved[rooted], in_process=True) as model:
         record = model.sample("each", 1, {"words": WORDS}, side="out")[-1]
@@ -137,7 +152,7 @@ def test_one_sample_of_the_values_in_a_row(saved):
 
 
 def test_nothing_is_proven_of_what_comes_from_a_sparse_input(saved):
-    for function in (weighted, centred):
+    for function in (weighted, centred, listed):
         with open_model(saved[function], in_process=True) as model:
             assert {claim.answer for claim in model.prove().outputs} == {"unknown"}
 
