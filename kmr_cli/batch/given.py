@@ -107,6 +107,8 @@ def from_arrays(data: Mapping[str, object] | object) -> list[GivenInput]:
 
 
 def _as_array(value: object, name: str) -> np.ndarray:
+    if callable(dense := getattr(value, "toarray", None)):  # a sparse matrix of SciPy
+        value = dense()
     try:
         array = np.asarray(value)
     except ValueError as exc:

@@ -194,6 +194,22 @@ def test_an_unknown_width_is_given(tmp_path):
         assert model.check_batch_axis(shapes={"words": (WIDTH,)}).verdict == "pass"
 
 
+class Matrix:
+    """As those of SciPy, which NumPy takes for a single object."""
+
+    def toarray(self):
+        return WORDS
+
+
+def test_a_sparse_matrix_is_taken_as_it_is(saved):
+    with open_model(saved[weighted], in_process=True) as model:
+        values = [
+            model.sample("turn", 1, data, side="out")[-1].value for data in (WORDS, Matrix(), {"words": Matrix()})
+        ]
+    np.testing.assert_array_equal(values[1], values[0])
+    np.testing.assert_array_equal(values[2], values[0])
+
+
 def test_data_that_does_not_fit_is_refused_in_a_line(saved):
     with open_model(saved[weighted], in_process=True) as model:
         with pytest.raises(BatchError, match=r"expected shape \(batch, 9\), given \(2, 8\)"):
