@@ -110,7 +110,7 @@ _WHAT = {
     "reading": "data that is read in another way",
     "batch_size": "another batch size",
     "opening": "other options for the model",
-    "verified": "another choice of --verify and --no-verify",
+    "verified": "another choice of --no-verify",
     "threads": "another number of threads",
 }
 

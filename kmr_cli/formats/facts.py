@@ -35,6 +35,12 @@ def sorts_outputs(name: str) -> bool:
     return found is not None and bool(optional(found, "SORTED_OUTPUTS"))
 
 
+def numbers_nodes(name: str) -> bool:
+    """Whether viewers of graphs find no node of such a file by its name."""
+    found = find_format(name)
+    return found is not None and bool(optional(found, "NUMBERED_NODES"))
+
+
 def proven_with_data(name: str) -> bool:
     """Whether the graph of such a model is known only where it is run or exported with data of some shape."""
     found = find_format(name)

@@ -408,6 +408,8 @@ class OptionalParts(Protocol):
     """All that join paths, where that is for a file to say; the default is ``SEPARATOR`` alone."""
     SORTED_OUTPUTS: bool
     """Whether outputs come sorted by name as text, ``output_10`` before ``output_2``; the default is False."""
+    NUMBERED_NODES: bool
+    """Whether viewers of graphs number the nodes of such a file in place of their names; the default is False."""
     CHANNELS_FIRST: bool
     """Whether images have their channels first, unless the file declares it; the default is False."""
     WITHOUT_INPUTS: str

@@ -69,6 +69,11 @@ class Proof:
         return bool(self.claims) and all(claim.answer in UNMIXED for claim in self.claims)
 
     @property
+    def undecided(self) -> bool:
+        """Whether there is an output of which nothing is decided."""
+        return any(claim.answer == "unknown" for claim in self.claims)
+
+    @property
     def meets(self) -> tuple[Claim, ...]:
         """Outputs in which samples can meet."""
         return tuple(claim for claim in self.claims if claim.answer == "meet")

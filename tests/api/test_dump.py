@@ -184,7 +184,7 @@ def test_one_value_of_one_batch_is_in_memory(model, folder, tmp_path, monkeypatc
         ({"size": 5}, "another batch size (4 there, 5 now)"),
         ({"layer": "first"}, "other values: second#0/out0 is float32 [3], axis 0, 1 times 1 there, nothing now"),
         ({"side": "both"}, "other values: first#0/in0 is nothing there"),
-        ({"verify": False}, "another choice of --verify and --no-verify"),
+        ({"verify": False}, "another choice of --no-verify"),
         ({"data": rows() + 1}, "other data, or it changed since"),
         ({"data": rows(20)}, "other data, or it changed since"),
         ({"threads": "77"}, "another number of threads"),

@@ -33,6 +33,8 @@ from kmr_cli.records import UNEXAMINED_MASKS, Finding, Report
         ("--mask-input ids=0", "policy=Policy(masks='ids=0')"),
         ("--mask-input: no such input", "policy=Policy(masks=…): no such input"),
         ("--allow-output loss accepts it", "policy=Policy(allow_outputs='loss') accepts it"),
+        ("--scheduler tcp://h:8786: no answer", "scheduler='tcp://h:8786': no answer"),
+        ("--jobs 2 runs it in two, --force begins again", "jobs=2 runs it in two, overwrite=True begins again"),
         ("or leave out --training", "or leave out training=True"),
         ("`kmr-inspect layers MODEL` lists them all", "`model.layers` lists them all"),
     ],

@@ -141,7 +141,7 @@ def test_what_is_not_a_shape(model, shapes):
 def test_only_what_a_user_calls_is_offered(model):
     offered = {name for name in dir(model) if not name.startswith("_")}
     assert offered == {
-        "check_batch_axis", "check_by_proof", "close", "info", "inputs", "layers", "path", "prove", "sample",
+        "check_batch_axis", "check_by_proof", "close", "dump", "info", "inputs", "layers", "path", "prove", "sample",
         "snapshot", "trace", "versions",
     }  # fmt: skip
 

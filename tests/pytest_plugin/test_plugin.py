@@ -655,7 +655,7 @@ def test_unused_it_imports_nothing_but_itself(pytester):
         """
     )
     pytester.makepyfile("def test_one(): pass")
-    result = pytester.runpytest_subprocess("-s")
+    result = pytester.runpytest_subprocess("-s", "-p", "no:zarr")  # whose plugin imports NumPy
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["LOADED ['kmr_cli', 'kmr_cli.pytest_plugin', 'kmr_cli.version'] []"])
 

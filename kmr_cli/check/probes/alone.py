@@ -49,10 +49,8 @@ def probe_alone(run: Run) -> None:
 
 def _undecided(proof: Proof) -> Iterator[Operator]:
     """Operators of the model's own graph, not of its loops, at which it begins that an output is not decided."""
-    if not any(claim.answer == "unknown" for claim in proof.claims):
-        return
     owners = proof.owners.of
-    for operator in proof.owners.graph.operators:
+    for operator in proof.owners.graph.operators if proof.undecided else ():
         made = (owners.get(name) for name in operator.outputs if name is not None)
         begins = any(isinstance(owner, Unknown) and owner.operator == operator.name for owner in made)
         given = proof.owners.given.get(operator.name, {})

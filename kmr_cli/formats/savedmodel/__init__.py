@@ -28,6 +28,7 @@ FREE_DIMS = True
 OPTIONS = frozenset({"signature", "tags", "constants"})
 SCANNED = ("every operation of every function", "assets")
 SORTED_OUTPUTS = True
+NUMBERED_NODES = True
 
 
 def matches(path: Path) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kmr_cli.errors import OutputError
+from kmr_cli.formats import facts
 from kmr_cli.records import Report
 from kmr_cli.render.contents import Outcome
 from kmr_cli.render.documents.findings import unchecked, word_of
@@ -55,7 +56,7 @@ def _graph(outcome: Outcome) -> dict[str, Any]:
 
 def _results(report: Report) -> dict[str, dict[str, str]]:
     """By the name of a node; of several taps behind one what is worst."""
-    if report.format == "savedmodel":
+    if facts.numbers_nodes(report.format):
         return {}
     of_layers = states.of_check(report)
     found: dict[str, states.State] = {}
