@@ -55,7 +55,7 @@ class LiveSession:
         except Exception as exc:
             raise ModelLoadError(
                 f"{self._name}: cannot be copied ({first_line(exc)})",
-                "save it with torch.export.save or torch.jit.save, and give the file",
+                "save it with torch.export.save, and give the file",
             ) from exc
         self.inputs: tuple[TensorSpec, ...] = tuple(TensorSpec(name) for name in self._arguments())
         self.layers: tuple[LayerInfo, ...] = tuple(
