@@ -138,42 +138,44 @@ class _WithEnds:
         for number, array in enumerate(batch.values()):
             sink("", 0, f"in{number}", array)
         seen: list[Tap] = []
-        latest: list[np.ndarray] = []
         hand_over = sink
 
         def note(layer: str, call: int, port: str, array: np.ndarray) -> None:
             seen.append((layer, call, port))
-            if port.startswith("out"):
-                latest[:] = [array.copy()]
             hand_over(layer, call, port, array)
 
         try:
             outputs = self._session.capture(batch, taps, note)
         except ModelRunError as exc:
-            if exc.layer is not None and not seen:  # a runtime that hands over all or nothing
-                latest = self._entering(batch, exc.layer)
-            raise _located(exc, seen, latest) from exc
+            failure = _located(exc, seen)
+            failure.left = self._left(batch, failure)
+            raise failure from exc
         assert outputs is not None
         for number, array in enumerate(outputs.values()):
             sink("", 0, f"out{number}", array)
         self.output_names = list(outputs)
         return outputs
 
-    def _entering(self, batch: Batch, layer: str) -> list[np.ndarray]:
-        """What enters a layer that fails, first of all; nothing where a pass to there fails as well."""
+    def _left(self, batch: Batch, failure: ModelRunError) -> tuple[float, float, float, float] | None:
+        """Figures of what was there last before a failure, from a pass to there; None where that fails as well.
+
+        A runtime that hands over all or nothing tells no layer before: there it is what enters the one that fails.
+        """
+        layer, side = (failure.layer, "in") if failure.after is None else (failure.after, "out")
         found: list[np.ndarray] = []
-        with suppress(KmrError):
-            self._session.capture(
-                batch, Taps((layer,), None, ("in",)), lambda *tap: found.append(tap[-1].copy()), stop=True
-            )
-        return found[:1]
+        if layer is not None:
+            with suppress(KmrError):
+                self._session.capture(
+                    batch, Taps((layer,), None, (side,)), lambda *tap: found.append(tap[-1].copy()), stop=True
+                )
+        return figures(found[0 if side == "in" else -1]) if found else None
 
     def close(self) -> None:
         self._session.close()
 
 
-def _located(failure: ModelRunError, seen: Sequence[Tap], latest: Sequence[np.ndarray]) -> ModelRunError:
-    """The failure of a pass, with the layers between which it came, by what was seen until then, and left last."""
+def _located(failure: ModelRunError, seen: Sequence[Tap]) -> ModelRunError:
+    """The failure of a pass, with the layers between which it came, by what was seen until then."""
     ended = {tap[:2]: None for tap in seen if tap[2].startswith("out")}
     begun = [layer for layer, call, port in seen if port.startswith("in") and (layer, call) not in ended]
     message = failure.message
@@ -184,7 +186,6 @@ def _located(failure: ModelRunError, seen: Sequence[Tap], latest: Sequence[np.nd
         found.message += f"; layer {found.layer!r} had begun"
     if found.after is not None:
         found.message += f"; the last layer that ran before is {found.after!r}"
-    found.left = figures(latest[0]) if latest else None
     return found
 
 
