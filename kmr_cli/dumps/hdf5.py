@@ -7,7 +7,6 @@ The rows are then written to where their data set begins, by the system's own ca
 
 from __future__ import annotations
 
-import fcntl
 import math
 import os
 import tempfile
@@ -20,9 +19,10 @@ import ml_dtypes
 import numpy as np
 
 from kmr_cli.dumps.about import KIND, About
-from kmr_cli.dumps.store import attributes_of, busy
+from kmr_cli.dumps.store import attributes_of, busy, lock
 from kmr_cli.errors import OutputError
 from kmr_cli.process.scratch import beside
+from kmr_cli.process.writing import open_to_others
 from kmr_cli.records import DumpedValue
 
 _UNREADABLE = (OSError, ValueError, KeyError, RuntimeError, TypeError)
@@ -53,7 +53,7 @@ def create(place: Path, about: About, values: Sequence[DumpedValue], names: Sequ
             file.seek(offset)
             file.write(np.full(about.samples, -1, np.int64).data)
             os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
+        open_to_others(temporary)
         temporary.rename(place)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -86,13 +86,7 @@ def open_store(place: Path, about: About, values: Sequence[DumpedValue], names: 
     except _UNREADABLE as exc:
         raise OutputError(f"{place}: damaged", "give another name, or --force to begin again") from exc
     file = os.open(place, os.O_RDWR)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(file)
-        raise busy(place) from None
-    except OSError:
-        pass  # a file system without locks
+    lock(file, place)
     return Places(file, about, values, offsets)
 
 
@@ -188,9 +182,3 @@ def _plain(value: Any) -> Any:
 def _text(text: str) -> str:
     # HDF5 strings end at the first NUL and must be UTF-8.
     return text.encode("utf-8", errors="backslashreplace").decode().replace("\0", "\\x00")
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

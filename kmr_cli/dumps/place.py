@@ -14,6 +14,7 @@ from kmr_cli.dumps.store import Store
 from kmr_cli.errors import OutputError
 from kmr_cli.formats.common.frameworks import first_line
 from kmr_cli.process.scratch import TEMPORARY, remove_orphans
+from kmr_cli.process.writing import refuse_folder
 from kmr_cli.records import DumpedValue
 
 KINDS = {".zarr": "kmr_cli.dumps.zarr", ".h5": "kmr_cli.dumps.hdf5", ".hdf5": "kmr_cli.dumps.hdf5"}
@@ -45,14 +46,9 @@ class Place:
         self._module: Any = import_module(KINDS[suffix])
         self.divisible = suffix == ".zarr"
         """Whether several machines may write it."""
-        folder = self.path.parent
-        if not folder.is_dir():
-            raise OutputError(f"{path}: there isn't a folder {folder}", f"make it first: mkdir -p {folder}")
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise OutputError(f"{path}: the folder {folder} cannot be written to")
-        self._begun: About | None = None
+        refuse_folder(self.path, self.path.parent)
         if os.path.lexists(self.path):
-            self._begun = self._known()
+            self._known()
 
     def _known(self) -> About | None:
         """What the dump that stands there says of itself; None where that is of no interest."""

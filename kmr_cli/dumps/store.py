@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -82,6 +83,23 @@ def attributes_of(value: DumpedValue) -> dict[str, str | int | bool]:
         "evidence": value.evidence,
         "described": described(value),
     }
+
+
+def lock(handle: int, place: Path) -> None:
+    """Keep others from writing a file, as long as the handle is open; where that cannot be had, the handle is closed.
+
+    Raises:
+        OutputError: another process has it.
+    """
+    import fcntl  # Windows has none, where no model runs
+
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise busy(place) from None
+    except OSError:
+        pass  # a file system without locks
 
 
 def busy(place: Path) -> OutputError:

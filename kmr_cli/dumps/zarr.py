@@ -11,7 +11,6 @@ not once for each.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import struct
@@ -25,9 +24,10 @@ from typing import Any
 import numpy as np
 
 from kmr_cli.dumps.about import KIND, About
-from kmr_cli.dumps.store import attributes_of, busy
+from kmr_cli.dumps.store import attributes_of, lock
 from kmr_cli.errors import OutputError
 from kmr_cli.process.scratch import beside
+from kmr_cli.process.writing import open_to_others
 from kmr_cli.records import DumpedValue
 
 _META = "zarr.json"
@@ -60,7 +60,7 @@ def create(place: Path, about: About, values: Sequence[DumpedValue], names: Sequ
             (temporary / name).mkdir()
             stored, fill = _stored(value.dtype)
             _write_json(temporary / name / _META, _array(value.shape, about, stored, fill, attributes_of(value)))
-        temporary.chmod(0o777 & ~_umask())
+        open_to_others(temporary)
         temporary.rename(place)
     except BaseException:
         import shutil
@@ -90,19 +90,13 @@ def open_store(
     alone: bool = True,
 ) -> Chunks:
     """See :class:`kmr_cli.dumps.store.Kind`; with ``alone`` no other process may write."""
-    lock = os.open(place / _META, os.O_RDONLY)
+    meta = os.open(place / _META, os.O_RDONLY)
     if alone:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
-            raise busy(place) from None
-        except OSError:
-            pass  # a file system without locks
+        lock(meta, place)
         for left in place.rglob(".*.tmp"):  # of a run that was killed
             with contextlib.suppress(OSError):
                 left.unlink()
-    return Chunks(place, about, names, lock)
+    return Chunks(place, about, names, meta)
 
 
 class Chunks:
@@ -246,9 +240,3 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kmr_cli.errors import OutputError
 from kmr_cli.process.scratch import TEMPORARY, beside, remove_orphans
+from kmr_cli.process.writing import open_to_others, refuse_folder
 
 
 def refuse_place(path: Path, *, overwrite: bool) -> None:
@@ -25,11 +26,7 @@ def refuse_place(path: Path, *, overwrite: bool) -> None:
     target = _target(path)
     if os.path.lexists(target) and not target.is_file():  # a device, a pipe, or a link to itself
         raise OutputError(f"{path}: isn't a regular file", "give another name")
-    folder = target.parent
-    if not folder.is_dir():
-        raise OutputError(f"{path}: there isn't a folder {folder}", f"make it first: mkdir -p {folder}")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise OutputError(f"{path}: the folder {folder} cannot be written to")
+    refuse_folder(path, target.parent)
 
 
 def refuse_sources(place: Path, sources: Iterable[str | Path]) -> None:
@@ -96,7 +93,7 @@ def write_whole(path: Path, write: Callable[[Path], None], *, overwrite: bool) -
         write(temporary)
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
+        open_to_others(temporary)
         if overwrite:
             temporary.replace(target)
         else:
@@ -109,9 +106,3 @@ def write_whole(path: Path, write: Callable[[Path], None], *, overwrite: bool) -
         if temporary is not None:
             with contextlib.suppress(FileNotFoundError):
                 temporary.unlink()
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
