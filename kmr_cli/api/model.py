@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kmr_cli.api.batches import make_batch, refuse_sizes, take_batch
+from kmr_cli.api.choice import chosen
 from kmr_cli.api.custom import custom_of
 from kmr_cli.api.dumping.dump import Asked, dump_of
 from kmr_cli.api.grounds import Groundwork
@@ -22,10 +23,10 @@ from kmr_cli.batch.request import Data, GivenShapes, request
 from kmr_cli.batch.synthetic import advised
 from kmr_cli.check.by_proof import report_of
 from kmr_cli.config import arguments as given
-from kmr_cli.config.arguments import layer_patterns, refuse_call
+from kmr_cli.config.arguments import layer_patterns
 from kmr_cli.config.batch_sizes import checked_sizes
 from kmr_cli.config.constants import constants_of
-from kmr_cli.config.layers import choose, choose_known
+from kmr_cli.config.layers import choose
 from kmr_cli.config.limits import NONE, Limits, limits_of
 from kmr_cli.config.masks import masks_of
 from kmr_cli.config.policy import Policy
@@ -225,14 +226,7 @@ class Model:
         """
         if side not in _SIDES:
             raise LayerError(f"the side must be in, out or both, not {side!r}")
-        patterns = layer_patterns(layer)
-        known = choose if self.info.opaque else choose_known
-        choice = known(patterns, self.info.layers, self.info.separator, self.info.root)
-        for skipped in choice.skipped:
-            self._opened.report("notice", f"layer {skipped.path!r} is left out: {skipped.untappable}")
-        if not choice.paths and not choice.unmatched:
-            raise LayerError(f"none of the layers that {', '.join(map(repr, patterns))} matches can be tapped")
-        refuse_call(self.info.layers, choice.paths, call)
+        choice = chosen(self._opened, layer_patterns(layer), call)
         asked = request(batch, size, shapes, seed)
         arrays, spare = make_batch(self._opened, asked, index)
         arguments = {

@@ -76,6 +76,19 @@ def choose_known(patterns: Iterable[str], layers: Sequence[LayerInfo], separator
     return choice
 
 
+def completed(
+    paths: tuple[str, ...], unmatched: tuple[str, ...], layers: Sequence[LayerInfo], separator: str
+) -> tuple[str, ...]:
+    """The layers that a file told, and those of the loaded model that match what the file alone could not tell.
+
+    Raises:
+        LayerError: a pattern matches nothing there either.
+    """
+    if not unmatched:
+        return paths
+    return tuple(dict.fromkeys((*paths, *choose_known(unmatched, layers, separator).paths)))
+
+
 def _as_path(pattern: str, separator: str, root: str) -> str:
     """A name of the graph as a path: without the model's own scope, and the number of a tensor."""
     name, colon, number = pattern.rpartition(":")

@@ -8,7 +8,7 @@ import numpy as np
 
 from kmr_cli.batch.given import batch_size
 from kmr_cli.batch.words import dtype_name, show_shape
-from kmr_cli.config.layers import choose_known
+from kmr_cli.config.layers import completed
 from kmr_cli.errors import ModelRunError
 from kmr_cli.evidence.shares import ran_otherwise, rows_of, shares
 from kmr_cli.formats.interface import OpenOptions, Taps
@@ -41,9 +41,7 @@ def plan_dump(
         LayerError: a pattern that the file could not match matches nothing in the loaded model either.
     """
     session = sessions.get(path, options, report)
-    if unresolved:
-        choice = choose_known(unresolved, session.layers, separator)
-        layers = tuple(dict.fromkeys((*layers, *choice.paths)))
+    layers = completed(layers, unresolved, session.layers, separator)
     proof = None
     if verify and batch_size(batch) > 1:
         proof = proof_beside_passes(path, options, sessions, report, batch=batch)[0]

@@ -12,7 +12,7 @@ import numpy as np
 from kmr_cli.batch.synthetic import CHECKED, choose_batch_size, synthesize
 from kmr_cli.check import training as training_check
 from kmr_cli.check.rules.non_finite import begins
-from kmr_cli.config.layers import choose_known
+from kmr_cli.config.layers import choose_known, completed
 from kmr_cli.config.policy import Policy
 from kmr_cli.evidence.sample import take_samples
 from kmr_cli.evidence.trace import trace as take_trace
@@ -121,9 +121,7 @@ def sample(
         LayerError: an unresolved pattern matches nothing in the loaded model either.
     """
     session = sessions.get(path, options, report)
-    if unresolved:
-        choice = choose_known(unresolved, session.layers, separator)
-        layers = tuple(dict.fromkeys((*layers, *choice.paths)))
+    layers = completed(layers, unresolved, session.layers, separator)
     proof = proof_beside_passes(path, options, sessions, report, traces=False)[0] if verify else None
     return take_samples(
         session,

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from kmr_cli.api.choice import chosen
 from kmr_cli.api.dumping.one_batch import Plan, run_batch
 from kmr_cli.api.feed import Feed
 from kmr_cli.api.grounds import Digests, combined, data_files, digest_of, files_of
@@ -20,8 +21,7 @@ from kmr_cli.batch.files.source import parse
 from kmr_cli.batch.given_input import GivenInput
 from kmr_cli.batch.request import BatchRequest
 from kmr_cli.batch.words import count_samples
-from kmr_cli.config.arguments import refuse_call
-from kmr_cli.config.layers import choose, choose_known
+from kmr_cli.config.layers import choose
 from kmr_cli.config.reading import InputFiles
 from kmr_cli.dumps.about import About, threads
 from kmr_cli.dumps.keys import keys
@@ -141,13 +141,7 @@ def _writing(place: Place) -> Iterator[None]:
 def _choice(opened: Opened, asked: Asked) -> tuple[tuple[str, ...], tuple[str, ...], frozenset[str]]:
     """Paths, patterns that only the loaded model can match, and those of the paths that were named one by one."""
     info = opened.info
-    known: Callable[..., Any] = choose if info.opaque else choose_known
-    choice = known(asked.patterns, info.layers, info.separator, info.root)
-    for skipped in choice.skipped:
-        opened.report("notice", f"layer {skipped.path!r} is left out: {skipped.untappable}")
-    if not choice.paths and not choice.unmatched:
-        raise LayerError(f"none of the layers that {', '.join(map(repr, asked.patterns))} matches can be tapped")
-    refuse_call(info.layers, choice.paths, asked.call)
+    choice = chosen(opened, asked.patterns, asked.call)
     paths = {layer.path for layer in info.layers}
     plain = [one for one in asked.patterns if one in paths or not any(sign in one for sign in "*?[")]
     alone = choose(plain, info.layers, info.separator, info.root)
