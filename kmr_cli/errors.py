@@ -68,6 +68,12 @@ class ModelRunError(KmrError):
     after: str | None = None
     left: tuple[float, float, float, float] | None = None
 
+    def retold(self, message: str) -> ModelRunError:
+        """The same failure, at the same place, in other words."""
+        found = type(self)(message, self.hint)
+        found.layer, found.after, found.left = self.layer, self.after, self.left
+        return found
+
 
 class UnsafeModelError(KmrError):
     """The file was not loaded: a scan of its bytes found what could do harm, and nobody said that it is trusted."""

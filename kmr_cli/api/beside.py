@@ -30,9 +30,8 @@ def or_beside(run: Callable[[], Snapshot], other: Callable[[], Snapshot]) -> Sna
             there = other()
         except KmrError:
             raise failure from None
-        found = ModelRunError(f"{failure.message}; {there.path} takes this batch{_place(failure, there)}", failure.hint)
-        found.layer, found.after, found.left = failure.layer, failure.after, failure.left
-        raise found from failure
+        place = _place(failure, there)
+        raise failure.retold(f"{failure.message}; {there.path} takes this batch{place}") from failure
 
 
 def _place(failure: ModelRunError, there: Snapshot) -> str:

@@ -65,6 +65,4 @@ def run_batch(opened: Opened, feed: Feed, plan: Plan, store: Store, number: int)
     except ModelRunError as exc:
         start = feed.data.first + number * feed.size
         stop = min(start + feed.size, feed.data.first + feed.data.samples)
-        found = type(exc)(f"rows {start}:{stop}: {exc.message}", exc.hint)
-        found.layer, found.after, found.left = exc.layer, exc.after, exc.left
-        raise found from exc
+        raise exc.retold(f"rows {start}:{stop}: {exc.message}") from exc
