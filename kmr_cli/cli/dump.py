@@ -9,10 +9,7 @@ from kmr_cli.cli import completion, options, rule_options, target
 
 @click.command("dump", short_help="Write what layers of MODEL hold for a whole data set.")
 @click.argument("model", metavar="MODEL", shell_complete=completion.files)
-@click.option(
-    "-l", "--layer", "layers", metavar="PATH", multiple=True, required=True, shell_complete=completion.layers,
-    help="Layer: its path, the unique end of it, or a glob; repeatable. '*' is all.",
-)  # fmt: skip
+@options.layers
 @click.option(
     "--input", "inputs", metavar="[NAME=]FILE[:KEY]", multiple=True, shell_complete=completion.files,
     help="The data set, samples along axis 0, as for `sample`; of a large .npy, .npz, .h5, .parquet or .safetensors"
@@ -28,11 +25,8 @@ from kmr_cli.cli import completion, options, rule_options, target
     "--batch-size", type=int, metavar="B",
     help="Samples to run together; the last batch is filled up with copies of the last sample.  [default: 32]",
 )  # fmt: skip
-@click.option(
-    "--side", type=click.Choice(["in", "out", "both"]), default="out", show_default=True,
-    help="What goes in, what comes out, or both.",
-)  # fmt: skip
-@click.option("--call", type=int, metavar="N", help="Only the N-th call of a layer that runs several times, from 0.")
+@options.side("out")
+@options.call
 @click.option(
     "--verify/--no-verify", default=True,
     help="Write only what is proven to be the sample's (default), or trust the shape.",

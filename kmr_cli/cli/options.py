@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
@@ -24,8 +24,27 @@ if TYPE_CHECKING:
     from kmr_cli.formats.interface import OpenOptions
     from kmr_cli.records import SampleShape
 
+F = TypeVar("F", bound=Callable[..., Any])
 
 debug = click.option("--debug", is_flag=True, help="Show tracebacks and all that the framework prints.")
+
+layers = click.option(
+    "-l", "--layer", "layers", metavar="PATH", multiple=True, required=True, shell_complete=completion.layers,
+    help="Layer: its path, the unique end of it, or a glob; repeatable. '*' is all.",
+)  # fmt: skip
+
+call = click.option(
+    "--call", type=int, metavar="N", help="Only the N-th call of a layer that runs several times, from 0."
+)
+
+
+def side(default: str) -> Callable[[F], F]:
+    """``--side`` of layers; without it ``default``."""
+    return click.option(
+        "--side", type=click.Choice(["in", "out", "both"]), default=default, show_default=True,
+        help="What goes in, what comes out, or both.",
+    )  # fmt: skip
+
 
 _TRUST = "Load MODEL whatever a scan finds in it, code of Lambda layers included: you trust its author."
 trust = click.option("--trust", is_flag=True, help=_TRUST)

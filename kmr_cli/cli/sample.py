@@ -10,17 +10,11 @@ from kmr_cli.cli.clock import Clock
 
 @click.command("sample", short_help="Show one sample's values at any layer of MODEL.")
 @click.argument("model", metavar="MODEL", shell_complete=completion.files)
-@click.option(
-    "-l", "--layer", "layers", metavar="PATH", multiple=True, required=True, shell_complete=completion.layers,
-    help="Layer: its path, the unique end of it, or a glob; repeatable. '*' is all.",
-)  # fmt: skip
+@options.layers
 @click.option("-i", "--index", metavar="I", required=True, help="Samples, counted from 0: 4, -1, 0:8 or 1,4,7.")
 @options.batch
-@click.option(
-    "--side", type=click.Choice(["in", "out", "both"]), default="both", show_default=True,
-    help="What goes in, what comes out, or both.",
-)  # fmt: skip
-@click.option("--call", type=int, metavar="N", help="Only the N-th call of a layer that runs several times, from 0.")
+@options.side("both")
+@options.call
 @click.option(
     "--verify/--no-verify", default=True, help="Verify to which sample the values belong (default), or trust the shape."
 )
