@@ -10,7 +10,6 @@ from typing import Any
 from kmr_cli.api.batches import make_batch, refuse_sizes, take_batch
 from kmr_cli.api.choice import chosen
 from kmr_cli.api.custom import custom_of
-from kmr_cli.api.dumping.dump import Asked, dump_of
 from kmr_cli.api.grounds import Groundwork
 from kmr_cli.api.opened import Opened, open_file, open_live
 from kmr_cli.api.snapshots import snapshot_of
@@ -31,7 +30,6 @@ from kmr_cli.config.limits import NONE, Limits, limits_of
 from kmr_cli.config.masks import masks_of
 from kmr_cli.config.policy import Policy
 from kmr_cli.config.samples import Index, resolve_index
-from kmr_cli.dumps.place import Place
 from kmr_cli.errors import BatchError, LayerError
 from kmr_cli.formats.facts import proven_with_data
 from kmr_cli.formats.interface import OpenOptions
@@ -319,6 +317,9 @@ class Model:
         """
         if side not in _SIDES:
             raise LayerError(f"the side must be in, out or both, not {side!r}")
+        from kmr_cli.api.dumping.dump import Asked, dump_of  # no other command needs it
+        from kmr_cli.dumps.place import Place
+
         asked = Asked(layer_patterns(layer), _SIDES[side], call, verify, jobs, scheduler)
         return dump_of(self._opened, asked, request(batch, size, None, seed), Place(out, overwrite=overwrite))
 
