@@ -15,7 +15,7 @@ from typing import Any
 from kmr_cli.errors import BatchError, KmrError, ModelLoadError
 from kmr_cli.formats.common.frameworks import first_line
 from kmr_cli.formats.interface import RECORDED_SIZES
-from kmr_cli.proof.graph import Argument, Graph, Kind, Operator, Ref, Value, shape_of_samples
+from kmr_cli.proof.graph import Argument, Graph, Kind, Operator, Ref, Value, references, shape_of_samples
 from kmr_cli.proof.owners import Free
 from kmr_cli.proof.sizes import BATCH, Size
 from kmr_cli.proof.verdict import prove
@@ -123,7 +123,7 @@ class _Pass:
         places = [one for one in schema.arguments if not one.kwarg_only]
         given = dict(zip((one.name for one in places), args, strict=False)) | dict(kwargs)
         arguments = tuple((one.name, self._described(given.get(one.name, _default(one)))) for one in schema.arguments)
-        taken = [name for _, value in arguments for name in _references(value)]
+        taken = [name for _, value in arguments for name in references(value)]
         for one in schema.arguments:
             written = one.alias_info is not None and one.alias_info.is_write
             if written and any(_memory(value) in self._constant_memory for value in _leaves(given.get(one.name))):
@@ -345,14 +345,6 @@ def _leaves(value: Any) -> Iterator[Any]:
             yield from _leaves(one)
     else:
         yield value
-
-
-def _references(value: Any) -> Iterator[str]:
-    if isinstance(value, Ref):
-        yield value.name
-    elif isinstance(value, tuple):
-        for one in value:
-            yield from _references(one)
 
 
 def _kind(schema: Any) -> str:
