@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from kmr_cli.proof.aliases import Aliases
 from kmr_cli.proof.call import Call, Rule, generic_free
 from kmr_cli.proof.graph import Body, Graph, Operator, Ref, Value, references
-from kmr_cli.proof.owners import Each, Free, Meet, MeetError, NoRuleError, Own, Owner, Unknown, counted
+from kmr_cli.proof.owners import (
+    Each,
+    Free,
+    Meet,
+    MeetError,
+    NoRuleError,
+    Operand,
+    Own,
+    Owner,
+    Unknown,
+    Unowned,
+    counted,
+    varies,
+)
 from kmr_cli.proof.sizes import Shape, UndecidedError, any_of_batch
 
 
@@ -172,14 +185,35 @@ class _Engine:
         return tuple(_with_what_came_in(operator, one, came) for one in results)
 
     def _by_rule(self, operator: Operator, entry: Entry, call: Call, *, free: bool) -> Owner | tuple[Owner, ...]:
+        noted = _Noted(call.owners)
         try:
-            return entry.rule(call)
+            found = entry.rule(replace(call, owners=noted))
         except MeetError as exc:
             return Meet(str(exc), operator.name, operator.kind, operator.layer, operator.call)
         except (NoRuleError, UndecidedError) as exc:
             return self._fallen_back(operator, call, str(exc), free=free)
         except (ArithmeticError, AssertionError, LookupError, TypeError, ValueError):  # a file may hold anything
             return self._fallen_back(operator, call, "its arguments and shapes do not fit together", free=free)
+        overlooked = self._overlooked(operator, entry, noted)
+        if overlooked is None:
+            return found
+        reason = f"it does not cover its argument {overlooked!r}"
+        instead = self._fallen_back(operator, call, reason, free=free)
+        if isinstance(found, tuple):
+            return tuple(one if isinstance(one, Unowned) else instead for one in found)
+        return found if isinstance(found, Unowned) else instead
+
+    def _overlooked(self, operator: Operator, entry: Entry, noted: _Noted) -> str | None:
+        """The argument that a rule never looked at, so that it can't know what that brings in; None for none."""
+        for key, argument in () if operator.graphs else operator.arguments:  # bodies take it from around them
+            for name in () if key in entry.blind else references(argument):
+                shape = self._shape(name)
+                if name in noted.read or not shape:
+                    continue
+                whole = Operand(owner, shape) if isinstance(owner := noted[name], Free) else None
+                if whole is None or any(varies(whole, axis) for axis in range(whole.rank)):
+                    return key
+        return None
 
     def _of_one_sample(
         self, operator: Operator, entry: Entry, call: Call, taken: Sequence[Owner]
@@ -271,6 +305,28 @@ class _Engine:
                 self._found.unknown = unknown
 
         return make
+
+
+class _Noted(Mapping[str, Owner]):
+    """Owners by name, and which of them a rule looked at.
+
+    Attributes:
+        read: names that were asked for.
+    """
+
+    def __init__(self, of: Mapping[str, Owner]) -> None:
+        self._of = of
+        self.read: set[str] = set()
+
+    def __getitem__(self, name: str) -> Owner:
+        self.read.add(name)
+        return self._of[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._of)
+
+    def __len__(self) -> int:
+        return len(self._of)
 
 
 @dataclass(frozen=True)

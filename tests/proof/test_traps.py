@@ -64,3 +64,22 @@ def test_a_fused_layer_of_a_transformer(shape, mask, answer):
     layer = Operator("layer", "aten._transformer_encoder_layer_fwd", (*given, ("qkv_weight", Ref("w"))), ("y",))
     graph = Graph("aten", tuple(inputs), (*operators, layer), values, (("y", Ref("y")),), BATCH)
     assert [claim.answer for claim in prove(graph).claims] == [answer]
+
+
+@pytest.mark.parametrize(("other", "answer"), [("counted", "unknown"), ("constant", "proven")])
+def test_an_operand_that_a_rule_does_not_look_at(other, answer):
+    """``diff`` with what stands before the first place: its rule knows the other operand alone."""
+    operators = [
+        Operator("count", "aten.arange", (("end", BATCH),), ("places",)),
+        Operator("rows", "aten.unsqueeze", (("self", Ref("places")), ("dim", 1)), ("counted",)),
+        Operator("one", "aten.full", (("size", (BATCH, 1)), ("fill_value", 0.5)), ("constant",)),
+        Operator(
+            "diff", "aten.diff",
+            (("self", Ref("x")), ("n", 1), ("dim", 1), ("prepend", Ref(other))),
+            ("y",),
+        ),
+    ]  # fmt: skip
+    values = {"x": Value((BATCH, 4)), "places": Value((BATCH,)), "counted": Value((BATCH, 1))}
+    values |= {"constant": Value((BATCH, 1)), "y": Value((BATCH, 4))}
+    graph = Graph("aten", (("x", "samples"),), tuple(operators), values, (("y", Ref("y")),), BATCH)
+    assert [claim.answer for claim in prove(graph).claims] == [answer]
