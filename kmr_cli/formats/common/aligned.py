@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 ALIGNMENT = 64
@@ -16,8 +18,15 @@ def aligned_copy(array: np.ndarray) -> np.ndarray:
     """
     if array.dtype.hasobject:
         return np.array(array, order="C", copy=True)
-    buffer = np.empty(array.nbytes + ALIGNMENT, dtype=np.uint8)
-    start = -buffer.ctypes.data % ALIGNMENT
-    copy: np.ndarray = buffer[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy = aligned_empty(array.shape, array.dtype)
     copy[...] = array
     return copy
+
+
+def aligned_empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """A C-contiguous array that holds anything, whose first byte lies on a multiple of 64; not for object arrays."""
+    size = math.prod(shape) * dtype.itemsize
+    buffer = np.empty(size + ALIGNMENT, dtype=np.uint8)
+    start = -buffer.ctypes.data % ALIGNMENT
+    found: np.ndarray = buffer[start : start + size].view(dtype).reshape(shape)
+    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ def model_bytes(
     any_size: bool = False,
     weightless: bool = False,
     fed: Mapping[str, int] | None = None,
+    apart: Mapping[str, bytes] | None = None,
 ) -> bytes:
     """A serialized model that has the values ``wanted`` among its outputs, under their :func:`output_name`.
 
@@ -48,21 +49,22 @@ def model_bytes(
     byte for byte, those in other files stay there. The model's own outputs that these nodes make stay outputs. With
     ``any_size`` nothing is said of the sizes of inputs and of what is computed. With ``weightless`` large weights are
     inputs: such a model tells the types of its outputs, and cannot be run. Values that are ``fed``, with ONNX's numbers
-    of their dtypes, are inputs too: what makes them is left out.
+    of their dtypes, are inputs too: what makes them is left out. Weights that stand in ``apart`` are written as the
+    TensorProto that is there.
 
     Raises:
         ModelFileError: the file cannot be read any more, or is too large for one message.
     """
-    nodes = _needed(analysis, wanted, {one.value.place[0][0] for one in recordings}, fed or ())
-    used = {*wanted, *(name for node in nodes for name in node.reads)}
-    left = {name for name in used if weightless and _is_large(analysis, name)}
+    nodes = _needed(analysis, wanted, recordings, fed or ())
+    used = _used(wanted, nodes)
+    left = {name for name in used if weightless and is_large(analysis, name)}
     ends = [*(output_name(analysis, name) for name in wanted), *chain.from_iterable(one.outputs for one in recordings)]
     opset = analysis.graph.imports.get("", 0)
     parts = [
         *_nodes(nodes, recordings, opset),
         *_copies(analysis, wanted),
         wire.field_bytes(_NAME, (analysis.source.model.graph.name or "graph").encode()),
-        *_weights(analysis, used - left),
+        *_weights(analysis, used - left, apart or {}),
         *_values(analysis, ends, used, {name for node in nodes for name in node.outputs}, any_size=any_size),
         *(_as_input(analysis.graph.initializers[name]) for name in sorted(left)),
         *(_untold(name, number) for name, number in (fed or {}).items()),
@@ -74,6 +76,18 @@ def model_bytes(
         raise ModelFileError(f"{analysis.path.name}: its weights do not fit into memory") from error
 
 
+def weights_of(
+    analysis: Analysis, wanted: Sequence[str], recordings: Sequence[Recording], fed: Collection[str]
+) -> list[str]:
+    """The initializers that are part of such a model."""
+    used = _used(wanted, _needed(analysis, wanted, recordings, fed))
+    return [name for name in analysis.graph.initializers if name in used]
+
+
+def _used(wanted: Iterable[str], nodes: Iterable[Node]) -> set[str]:
+    return {*wanted, *(name for node in nodes for name in node.reads)}
+
+
 def _untold(name: str, number: int) -> bytes:
     """An input of any shape."""
     message = messages.ValueInfoProto(name=name)
@@ -81,9 +95,11 @@ def _untold(name: str, number: int) -> bytes:
     return wire.field_bytes(_INPUT, message.SerializeToString())
 
 
-def _needed(analysis: Analysis, wanted: Collection[str], numbers: Collection[int], fed: Collection[str]) -> list[Node]:
-    """The nodes behind the wanted values, and those of these numbers, in the order in which they run."""
-    names = set(wanted)
+def _needed(
+    analysis: Analysis, wanted: Iterable[str], recordings: Iterable[Recording], fed: Collection[str]
+) -> list[Node]:
+    """The nodes behind the wanted values, and those with recordings inside, in the order in which they run."""
+    names, numbers = set(wanted), {one.value.place[0][0] for one in recordings}
     kept = []
     for node in reversed(analysis.graph.nodes):
         if node.number in numbers or any(name in names and name not in fed for name in node.outputs):
@@ -101,7 +117,7 @@ def _nodes(nodes: Sequence[Node], recordings: Sequence[Recording], opset: int) -
             yield wire.field_bytes(_NODE, message.SerializeToString())
 
 
-def _is_large(analysis: Analysis, name: str) -> bool:
+def is_large(analysis: Analysis, name: str) -> bool:
     """Whether the elements of a weight were left out when the file was read, or stand in another file."""
     message = analysis.graph.initializers.get(name)
     if message is None or message.data_type == types.STRING:
@@ -138,8 +154,9 @@ def head(analysis: Analysis) -> bytes:
     return head
 
 
-def _weights(analysis: Analysis, used: Collection[str]) -> Iterator[bytes]:
-    names = [name for name in analysis.graph.initializers if name in used]
+def _weights(analysis: Analysis, used: Collection[str], apart: Mapping[str, bytes]) -> Iterator[bytes]:
+    yield from (wire.field_bytes(_INITIALIZER, tensor) for name, tensor in apart.items() if name in used)
+    names = [name for name in analysis.graph.initializers if name in used and name not in apart]
     for name, tensor in zip(names, _read(analysis, names), strict=True):
         yield wire.field_bytes(_INITIALIZER, tensor) if name in analysis.source.places else b""
     for name, sparse in analysis.graph.sparse.items():

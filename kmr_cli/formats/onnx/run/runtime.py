@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -44,14 +44,21 @@ class Runtime:
         self._libraries = libraries + [found for name in modules if (found := _library_of(name)) is not None]
         self._check_libraries()
 
-    def session(self, model: bytes) -> Any:
+    def session(self, model: bytes, weights: Mapping[str, Any] | None = None) -> Any:
         """An ``InferenceSession`` on a serialized model.
+
+        Args:
+            model: its bytes.
+            weights: what takes the place of the content of initializers; has to outlive the session.
 
         Raises:
             ModelLoadError, ModelFileError: onnxruntime refuses it.
         """
+        options = self._options()
+        for name, value in (weights or {}).items():
+            options.add_initializer(name, value)
         try:
-            return self._ort.InferenceSession(model, self._options(), providers=["CPUExecutionProvider"])
+            return self._ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         except Exception as error:
             raise failures.while_loading(self._path.name, error, self._graph) from error
 

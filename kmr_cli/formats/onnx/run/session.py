@@ -27,8 +27,9 @@ from kmr_cli.formats.onnx.describe.description import layer_infos
 from kmr_cli.formats.onnx.describe.flow import Flow, Node
 from kmr_cli.formats.onnx.run import failures, values
 from kmr_cli.formats.onnx.run.inferred import InferredTypes
+from kmr_cli.formats.onnx.run.large_weights import LargeWeights
 from kmr_cli.formats.onnx.run.recording import Recording, contents
-from kmr_cli.formats.onnx.run.rewrite import model_bytes, output_name
+from kmr_cli.formats.onnx.run.rewrite import model_bytes, output_name, weights_of
 from kmr_cli.formats.onnx.run.runtime import Runtime
 from kmr_cli.formats.onnx.run.taps import Event, Found, Runs, Within, events
 from kmr_cli.records import Batch, LayerInfo, TensorSpec
@@ -68,6 +69,7 @@ class OnnxSession(TakesAnySize, PutsOtherPadding):
                 raise ModelFileError(f"{self._name}: {file.problem}", file.remedy)
         self._fixed = fixed_inputs(self._name, analysis.inputs(), options.constants)
         self._runtime = Runtime(analysis.path, options.imports, analysis.graph)
+        self._weights = LargeWeights(analysis, self._runtime)
         self._types = InferredTypes(analysis, self._runtime)
         self._sessions: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
         self._uneven: set[Within] = set()
@@ -149,6 +151,7 @@ class OnnxSession(TakesAnySize, PutsOtherPadding):
     def close(self) -> None:
         """Free every loaded graph."""
         self._sessions.clear()
+        self._weights.close()
         self._events = {}
         self._closed = True
 
@@ -249,8 +252,9 @@ class OnnxSession(TakesAnySize, PutsOtherPadding):
             return self._sessions[key]
         while len(self._sessions) >= _KEPT:
             self._sessions.popitem(last=False)
-        model = model_bytes(self._analysis, computed, recordings, any_size=self._any_size, fed=fed)
-        session = self._runtime.session(model)
+        apart = self._weights.places(weights_of(self._analysis, computed, recordings, fed))
+        model = model_bytes(self._analysis, computed, recordings, any_size=self._any_size, fed=fed, apart=apart)
+        session = self._runtime.session(model, self._weights.values(apart))
         self._sessions[key] = session
         return session
 
