@@ -111,6 +111,8 @@ for _case, _rule, _change in (
     ("raw_operation", "KMR501", _instead("TFOpLambda", None, function="raw_ops.WriteFile")),
     ("python_function", "KMR501", _instead("TFOpLambda", None, function="numpy_function")),
     ("saved_model_load", "KMR501", _instead("TFOpLambda", None, function="saved_model.load")),
+    ("writes_a_file_as_a_slice", "KMR502", _instead("SlicingOpLambda", None, function="io.write_file")),
+    ("loads_a_model_as_a_slice", "KMR501", _instead("SlicingOpLambda", None, function="saved_model.load")),
     ("unsafe_mode_marked_as_registered", "KMR501",
      _activation({**_function("enable_unsafe_deserialization", "keras.config"), "registered_name": "keras>relu"})),
     ("loads_a_model_marked_as_ours", "KMR501",
@@ -262,7 +264,17 @@ def _plugin(group: h5py.Group, name: str) -> None:
     )
 
 
+def _many_claims(group: h5py.Group, _: str) -> None:
+    for number in range(30):
+        group.create_dataset(f"claim{number}", (1 << 22,), "f4", chunks=(1024,))
+
+
 for _case, _rule, _make in (
+    ("many_that_claim_little", "KMR504", _many_claims),
+    ("texts_for_weights", "KMR505",
+     lambda group, name: group.create_dataset(name, data=["x" * 999] * 9, dtype=h5py.string_dtype())),
+    ("lists_for_weights", "KMR505", lambda group, name: group.create_dataset(name, (9,), h5py.vlen_dtype("f4"))),
+    ("references_for_weights", "KMR505", lambda group, name: group.create_dataset(name, (9,), h5py.ref_dtype)),
     ("external_link", "KMR502", lambda group, name: group.__setitem__(name, h5py.ExternalLink("/etc/passwd", "/data"))),
     ("soft_link", "KMR505", lambda group, name: group.__setitem__(name, h5py.SoftLink("/layers"))),
     ("external_storage", "KMR502",
@@ -306,6 +318,7 @@ bad("KMR506", "layer_of_nobody_in_hdf5")(_old(_instead("MyLayer", None)))
 bad("KMR506", "function_of_nobody_in_hdf5")(
     _old(_instead("Lambda", None, function="system", function_type="function", output_shape_type="raw"))
 )
+bad("KMR502", "slice_that_writes_in_hdf5")(_old(_instead("SlicingOpLambda", None, function="io.write_file")))
 bad("KMR502", "write_file_in_hdf5")(_old(_instead("TFOpLambda", None, function="io.write_file")))
 bad("KMR501", "method_by_name_in_hdf5")(_old(_instead("InstanceMethod", None, method_name="numpy")))
 

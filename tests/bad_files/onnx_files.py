@@ -66,6 +66,29 @@ def _sparse_constant(model: Any) -> None:
     _lies_outside(node.attribute.add(name="sparse_value").sparse_tensor.indices)
 
 
+def _in_two_places(*locations: str) -> Callable[[Any], None]:
+    """A weight with several places, of which readers choose differently."""
+
+    def change(model: Any) -> None:
+        external(locations[0])(model)
+        for location in locations[1:]:
+            model.graph.initializer[0].external_data.add(key="location", value=location)
+
+    return change
+
+
+def _branch_behind_another(model: Any) -> None:
+    attribute = model.graph.node.add(name="if", op_type="If", output=["chosen"]).attribute.add(name="then_branch")
+    attribute.g.node.add(op_type="Identity", output=["kept"])
+    attribute.graphs.add().node.add(name="bad", op_type="PyOp", domain="ai.onnx.contrib", output=["bad"])
+
+
+def _sparse_constant_behind_another(model: Any) -> None:
+    attribute = model.graph.node.add(op_type="Constant", output=["bad"]).attribute.add(name="sparse_value")
+    attribute.sparse_tensor.values.dims.append(0)
+    _lies_outside(attribute.sparse_tensors.add().values)
+
+
 def _node(domain: str, operation: str) -> Callable[[Any], None]:
     def change(model: Any) -> None:
         model.graph.node.add(name="bad", op_type=operation, domain=domain, output=["bad"])
@@ -107,6 +130,15 @@ for _case, _rule, _change in (
     ("weights_sparse", "KMR502", _sparse_weight),
     ("weights_in_a_list", "KMR502", _list_of_constants),
     ("weights_sparse_constant", "KMR502", _sparse_constant),
+    ("weights_in_two_places", "KMR502", _in_two_places("weights.bin", "/etc/passwd")),
+    ("weights_in_two_places_and_none", "KMR502", _in_two_places("weights.bin", "../../etc/passwd", "")),
+    ("weights_sparse_behind_others", "KMR502", _sparse_constant_behind_another),
+    ("python_in_a_second_branch", "KMR501", _branch_behind_another),
+    ("kernel_in_python", "KMR501", _node("com.microsoft", "TritonOp")),
+    ("compiled_for_one_device", "KMR501", _node("com.microsoft", "Snpe")),
+    ("sums_over_machines", "KMR503", _node("com.microsoft", "NcclAllReduce")),
+    ("distributed", "KMR503", _node("com.microsoft", "DistributedMatMul")),
+    ("operator_that_onnxruntime_lacks", "KMR506", _node("com.microsoft", "Launch")),
     ("python_operator", "KMR501", _node("ai.onnx.contrib", "PyOp")),
     ("python_in_training", "KMR501", _node("com.microsoft", "PythonOp")),
     ("operator_of_torch", "KMR501", _node("org.pytorch.aten", "ATen")),

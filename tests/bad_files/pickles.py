@@ -94,6 +94,26 @@ def second_pickle(folder: Path) -> Path:
     return path
 
 
+for _case, _number in (("int", b"I0x1\n"), ("long", b"L0x1L\n")):
+
+    @bad("KMR501", f"{_case}_in_hexadecimal")
+    def _(folder: Path, number: bytes = _number) -> Path:
+        """Pickle reads such numbers, and pickletools does not: to it, the pickle ends there."""
+        path = folder / "model.pkl"
+        first = b"\x80\x02ccollections\nOrderedDict\n0" + number + b"0"
+        path.write_bytes(first + calls("os", "system", _TOUCH.decode())[2:])
+        return path
+
+
+@bad("KMR501")
+def second_pickle_of_protocol_0(folder: Path) -> Path:
+    """What torch.save wrote before 1.6 is five pickles in a row, and each may be of another protocol."""
+    path = folder / "model.pt"
+    head = pickle.dumps(0x1950A86A20F9469CFC6C, 2) + pickle.dumps(1001, 2)
+    path.write_bytes(head + b"cos\nsystem\n(S'touch canary'\ntR.")
+    return path
+
+
 @bad("KMR501")
 def in_an_archive(folder: Path) -> Path:
     """As torch.save has written since 1.6."""

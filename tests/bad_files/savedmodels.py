@@ -213,6 +213,82 @@ def table_from_a_file_that_a_function_holds(folder: Path) -> Path:
     return directory(folder, change)
 
 
+def _answers_from_a_table(meta_graph: Any, place: str) -> None:
+    """A table that is filled from a file as often as the model answers, in the form of TensorFlow 1."""
+    meta_graph.ClearField("object_graph_def")
+    graph = meta_graph.graph_def.node
+    table = graph.add(name="bad/table", op="HashTableV2")
+    table.attr["key_dtype"].type, table.attr["value_dtype"].type = 7, 9
+    filled = graph.add(name="bad", op="InitializeTableFromTextFileV2", input=["bad/table", place])
+    for key, number in (("key_index", -2), ("value_index", -1), ("vocab_size", -1)):
+        filled.attr[key].i = number
+    filled.attr["delimiter"].s = b"\t"
+    graph.add(name="bad/size", op="LookupTableSizeV2", input=["bad/table", "^bad"])
+    answer = meta_graph.signature_def["serving_default"].outputs["stolen"]
+    answer.name, answer.dtype = "bad/size:0", 9
+    answer.tensor_shape.SetInParent()
+
+
+@bad("KMR502")
+def table_from_a_file_by_default(folder: Path) -> Path:
+    """The place is given from outside, unless nobody does."""
+
+    def change(meta_graph: Any) -> None:
+        graph = meta_graph.graph_def.node
+        _text(graph, "bad/name", b"/etc/passwd")
+        given = graph.add(name="bad/given", op="PlaceholderWithDefault", input=["bad/name"])
+        given.attr["dtype"].type = 7
+        given.attr["shape"].shape.SetInParent()
+        _answers_from_a_table(meta_graph, "bad/given")
+
+    return directory(folder, change)
+
+
+for _case, _separator, _pieces in (
+    ("behind_an_asset", b"", (b"/../../../../../../etc/passwd",)),
+    ("behind_an_asset_in_pieces", b"", (b"/.", b"./..", b"/../../../../etc/passwd")),
+    ("behind_an_asset_in_another_form", b"", (None,)),
+    ("behind_an_asset_by_what_separates", b"/../", (b"", b"", b"", b"", b"etc/passwd")),
+):
+
+    @bad("KMR502", f"table_from_a_file_{_case}")
+    def _(folder: Path, separator: bytes = _separator, pieces: tuple[bytes | None, ...] = _pieces) -> Path:
+        """A vocabulary that is a folder, and what is joined to its name leads out of it."""
+
+        def change(meta_graph: Any) -> None:
+            graph = meta_graph.graph_def.node
+            _text(graph, "bad/name", b"words.txt")
+            meta_graph.asset_file_def.add(filename="words.txt").tensor_info.name = "bad/name:0"
+            for number, piece in enumerate(pieces):
+                _text(graph, f"bad/piece{number}", piece or b"")
+                if piece is None:  # dtype, an empty shape, and tensor_content: the lengths of the texts, and the texts
+                    name = b"/../../../../../../etc/passwd"
+                    graph[-1].attr["value"].tensor = b"\x08\x07\x12\x00\x22" + bytes([len(name) + 1, len(name)]) + name
+            inputs = ["bad/name", *(f"bad/piece{number}" for number in range(len(pieces)))]
+            joined = graph.add(name="bad/joined", op="StringJoin", input=inputs)
+            joined.attr["N"].i, joined.attr["separator"].s = len(inputs), separator
+            _answers_from_a_table(meta_graph, "bad/joined")
+
+        path = directory(folder, change)
+        (path / "assets" / "words.txt").mkdir(parents=True)
+        return path
+
+
+@bad("KMR502")
+def asset_that_answers(folder: Path) -> Path:
+    """The loader says where a vocabulary is, but not while the model answers: then it is where the graph says."""
+
+    def change(meta_graph: Any) -> None:
+        _text(meta_graph.graph_def.node, "bad/name", b"/etc/passwd")
+        meta_graph.asset_file_def.add(filename="words.txt").tensor_info.name = "bad/name:0"
+        _answers_from_a_table(meta_graph, "bad/name")
+
+    path = directory(folder, change)
+    (path / "assets").mkdir(exist_ok=True)
+    (path / "assets" / "words.txt").write_text("word\n")
+    return path
+
+
 @bad("KMR502")
 def saver_picks_another_place(folder: Path) -> Path:
     """The saver's place is one of two; and what it merges goes elsewhere."""

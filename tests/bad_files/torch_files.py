@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import struct
+import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -69,6 +70,19 @@ for _case, _rule, _statement in (
     ("memory_beyond_a_tensor", "KMR501", "bad = ops.inductor._reinterpret_tensor(torch.zeros([4]), [100000], [1], 0)"),
     ("memory_of_a_pool", "KMR501", "bad = ops.inductor._alloc_from_pool(torch.zeros([4]), 0, 6, [100000], [1])"),
     ("storage_taken_away", "KMR501", "ops.inductor.resize_storage_bytes_(torch.zeros([4]), 0)"),
+    (
+        "indices_beyond_a_tensor",
+        "KMR501",
+        "bad = torch._sparse_coo_tensor_unsafe(torch.full([1, 1], 99999999, dtype=4), torch.zeros([1]), [4])",
+    ),
+    (
+        "indices_beyond_a_pool",
+        "KMR501",
+        "bad = torch.max_pool2d_with_indices_backward(torch.zeros([1, 1, 1]), torch.zeros([1, 2, 2]), [2, 2], [2, 2], "
+        "[0, 0], [1, 1], False, torch.tensor([[[99999999]]]))",
+    ),
+    ("class_of_nobody", "KMR506", "bad = torch.classes.mylib.Launch()"),
+    ("class_that_connects", "KMR503", "bad = __torch__.torch.classes.c10d.ProcessGroup.__new__(0, 1)"),
     ("memory_beyond_a_tensor_as_a_method", "KMR501", "bad = (torch.zeros([4]))._reshape_alias([100000], [1])"),
 ):
 
@@ -89,6 +103,16 @@ def script_pickle(folder: Path) -> Path:
 
     def change(name: str, data: bytes) -> bytes:
         return calls("os", "system", "touch canary") if name.endswith("constants.pkl") else data
+
+    return rewritten(SAMPLES / "windows.pt", folder / "model.pt", change, {})
+
+
+@bad("KMR506")
+def script_holds_a_class_of_nobody(folder: Path) -> Path:
+    """A member of the module is an object of a class in C++, which a library would bring."""
+
+    def change(name: str, data: bytes) -> bytes:
+        return data.replace(b"torch.nn.modules.conv\nConv2d", b"torch.classes.mylib\nLaunch", 1)
 
     return rewritten(SAMPLES / "windows.pt", folder / "model.pt", change, {})
 
@@ -181,6 +205,7 @@ for _case, _rule, _name in (
     ("module_of_sizes", "KMR501", "torch.sym_int.__globals__"),
     ("kernel_of_the_process", "KMR501", "torch.ops.higher_order.triton_kernel_wrapper_functional"),
     ("library_for_a_graph", "KMR501", "torch.ops.higher_order.aoti_call_delegate"),
+    ("indices_beyond_a_tensor", "KMR501", "torch.ops.aten._sparse_csr_tensor_unsafe.default"),
     ("custom_operator", "KMR506", "torch.ops.mylib.launch.default"),
 ):
 
@@ -264,6 +289,45 @@ def pt2_pickle_inside_of_weights(folder: Path) -> Path:
         inner.writestr("bad/data.pkl", calls("os", "system", "touch canary"))
     more = {"data/weights/bad.pt": payload.getvalue()}
     return rewritten(SAMPLES / "digits.pt2", folder / "model.pt2", lambda _, data: data, more)
+
+
+def _in_a_tar(data: bytes) -> bytes:
+    """As torch.save wrote before 0.1.10, which torch.load still reads."""
+    written = io.BytesIO()
+    with tarfile.open(fileobj=written, mode="w") as archive:
+        info = tarfile.TarInfo("pickle")
+        info.size = len(data)
+        archive.addfile(info, io.BytesIO(data))
+    return written.getvalue()
+
+
+for _case, _payload in (
+    ("of_protocol_0", b"cos\nsystem\n(S'touch canary'\ntR."),
+    ("in_a_tar", _in_a_tar(calls("os", "system", "touch canary"))),
+):
+
+    @bad("KMR501", f"pt2_pickle_{_case}")
+    def _(folder: Path, payload: bytes = _payload) -> Path:
+        more = {"data/weights/bad.pt": payload}
+        return rewritten(SAMPLES / "digits.pt2", folder / "model.pt2", lambda _, data: data, more)
+
+
+for _case, _config in (("weight", "model_weights_config.json"), ("constant", "model_constants_config.json")):
+
+    @bad("KMR501", f"pt2_{_case}_to_unpickle")
+    def _(folder: Path, kind: str = _case, config: str = _config) -> Path:
+        """The description says that it is a pickle, and its name doesn't."""
+
+        def change(name: str, data: bytes) -> bytes:
+            if not name.endswith(config):
+                return data
+            document = json.loads(data)
+            document["config"]["bad"] = {"path_name": f"{kind}_bad", "is_param": False, "use_pickle": True,
+                                         "tensor_meta": None}  # fmt: skip
+            return json.dumps(document).encode()
+
+        more = {f"data/{kind}s/{kind}_bad": calls("os", "system", "touch canary")}
+        return rewritten(SAMPLES / "digits.pt2", folder / "model.pt2", change, more)
 
 
 @bad("KMR505")

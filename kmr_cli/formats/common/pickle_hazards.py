@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any
 
+from kmr_cli.formats.common import torch_operators
 from kmr_cli.formats.common.archive_hazards import is_inflated
 from kmr_cli.formats.common.words import words
 from kmr_cli.records import Hazard
@@ -68,6 +69,10 @@ _DTYPES = words("""
     per_channel_affine per_tensor_symmetric per_channel_symmetric strided sparse_coo sparse_csr sparse_csc
 """)
 _UNKNOWN = ("?", "?")
+_IN_A_ROW = 5
+"""Pickles that torch.load reads one after the other, of any protocol, from files as they were before 1.6."""
+_TEXTS = frozenset(b"ILFSVPpgci")
+"""Opcodes with an argument that is a line of text: pickle reads some that pickletools doesn't, ``I0x1`` for one."""
 
 
 def looks_like(head: bytes) -> bool:
@@ -132,9 +137,11 @@ def scan(data: bytes, place: str, *, own: str = "", budget: Budget | None = None
         yield Hazard("code", place, f"a pickle that cannot be followed ({exc}): what it calls is hidden")
         return
     for module, name in names:
-        if (own and (module == own or module.startswith(f"{own}."))) or is_plain(module, name):
+        if own and (module == own or module.startswith(f"{own}.")):
+            yield from torch_operators.scan_class(f"{module}.{name}", place)
+        elif is_plain(module, name):
             continue
-        if (module, name) == _UNKNOWN:
+        elif (module, name) == _UNKNOWN:
             yield Hazard("code", place, "the pickle calls a function whose name it puts together while it is loaded")
         else:
             yield Hazard("code", place, f"the pickle calls {module}.{name} when it is loaded")
@@ -155,15 +162,15 @@ def _names(data: bytes, budget: Budget) -> list[tuple[str, str]]:
     """Every (module, name) that is looked up, each once, in this pickle and those that follow it directly."""
     found: dict[tuple[str, str], None] = {}
     stream = io.BytesIO(data)
-    at = 0
-    while at == 0 or looks_like(data[at : at + 2]):
+    at = count = 0
+    while (at < len(data) and (count < _IN_A_ROW or looks_like(data[at : at + 2]))) or not count:
         stream.seek(at)
         end = _one(stream, found, budget)
         if end is None and not at and not found:
             raise _MalformedError("it is damaged")
         if end is None:  # what comes after a damaged place never runs; what came before did
             break
-        at = end
+        at, count = end, count + 1
     return list(found)
 
 
@@ -172,19 +179,24 @@ def _one(stream: io.BytesIO, found: dict[tuple[str, str], None], budget: Budget)
 
     STACK_GLOBAL takes two texts from the stack. They are followed through the memo and what pushes texts; where
     anything else could have put them there, the name is unknown.
+
+    Raises:
+        _MalformedError: it goes on behind an argument that cannot be read here, and can by pickle.
     """
     recent: list[Any] = []  # what was pushed last; None for anything but a text
     memo: dict[int, Any] = {}
-    end = 0
+    end, data, following = 0, stream.getbuffer(), stream.tell()
     try:
         for opcode, argument, position in pickletools.genops(stream):
             budget.take()
-            end = (position or 0) + 1
+            end, following = (position or 0) + 1, stream.tell()
             _follow(opcode.name, argument, recent, memo, found)
             del recent[:-8]
     except _MalformedError:
         raise
-    except Exception:  # genops raises whatever a damaged pickle makes it stumble over
+    except Exception as exc:  # genops raises whatever a damaged pickle makes it stumble over
+        if following < len(data) and data[following] in _TEXTS:
+            raise _MalformedError("an argument that cannot be read") from exc
         return None
     return end
 

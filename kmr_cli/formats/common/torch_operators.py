@@ -20,11 +20,27 @@ _FILES = {
     "image::write_file": "writes a file",
 }
 _CODE = dict.fromkeys(("prim::PythonOp", "prim::IgnoredPythonOp"), "calls a Python function of the process")
-UNCHECKED = dict.fromkeys(
-    ("aten::_reshape_alias", "aten::_reshape_alias_copy", "inductor::_alloc_from_pool", "inductor::_reinterpret_tensor",
-     "inductor::resize_storage_bytes_"),
-    "reaches memory beyond its tensor: torch's compiler calls it, and nothing checks what it is given",
-)  # fmt: skip
+UNCHECKED = {
+    **dict.fromkeys(
+        ("aten::_reshape_alias", "aten::_reshape_alias_copy", "inductor::_alloc_from_pool",
+         "inductor::_reinterpret_tensor", "inductor::resize_storage_bytes_"),
+        "reaches memory beyond its tensor: torch's compiler calls it, and nothing checks what it is given",
+    ),
+    **dict.fromkeys(
+        ("aten::_sparse_bsc_tensor_unsafe", "aten::_sparse_bsr_tensor_unsafe", "aten::_sparse_compressed_tensor_unsafe",
+         "aten::_sparse_coo_tensor_unsafe", "aten::_sparse_csc_tensor_unsafe", "aten::_sparse_csr_tensor_unsafe",
+         "aten::adaptive_max_pool2d_backward", "aten::adaptive_max_pool3d_backward",
+         "aten::max_pool2d_with_indices_backward", "aten::max_pool3d_with_indices_backward"),
+        "reaches memory beyond its tensor: nothing checks the indices that it is given",
+    ),
+}  # fmt: skip
+_CLASSES = {
+    "quantized": "weights of quantized layers", "sparse": "weights of sparse layers",
+    "rnn": "weights of recurrent layers",
+    "mkldnn": "weights in the layout of a library for processors", "xnnpack": "the same, of a library for phones",
+    "metal": "the same, of a device", "vulkan": "the same, of a device",
+}  # fmt: skip
+"""Namespaces of classes in C++ that come with torch, and are allowed -> what they hold, and nothing else."""
 NAMESPACES = {
     "aten": "on tensors, numbers, texts and lists, and the state of random numbers",
     "prim": "what code is made of: tuples, branches, questions to a tensor",
@@ -66,6 +82,22 @@ def scan(namespace: str, name: str, place: str) -> Iterator[Hazard]:
         yield Hazard("network", place, f"{full} exchanges tensors with other processes or machines")
     elif not is_known(namespace, name):
         yield Hazard("foreign", "", f"names the operator {full[:200]}, which is not part of torch")
+
+
+def scan_class(name: str, place: str) -> Iterator[Hazard]:
+    """The hazard of a class in C++ that a file names.
+
+    Args:
+        name: as torch has it, ``__torch__.torch.classes.quantized.LinearPackedParamsBase``; any other has no hazard.
+        place: where that is.
+    """
+    parts = name.removeprefix("__torch__.").split(".")
+    if parts[:2] != ["torch", "classes"] or len(parts) != 4:
+        return
+    if parts[2] in _NETWORK:
+        yield Hazard("network", place, f"{'.'.join(parts[2:])} exchanges tensors with other processes or machines")
+    elif parts[2] not in _CLASSES:
+        yield Hazard("foreign", "", f"names the class {name[:200]}, which is not part of torch")
 
 
 def is_known(namespace: str, name: str) -> bool:

@@ -25,6 +25,7 @@ def scan(path: Path) -> Iterator[Hazard]:
         ModelFileError: it is damaged.
     """
     yield from archive_hazards.scan(path, any_case=True)
+    pickled: set[str] = set()
     with archive.damage(path), zipfile.ZipFile(path) as members:
         for info in members.infolist():
             name = info.filename
@@ -39,7 +40,10 @@ def scan(path: Path) -> Iterator[Hazard]:
                 if info.file_size > archive.MOST_TEXT:
                     yield Hazard("exhaustion", name, f"a description of {info.file_size:,} bytes, which no model has")
                 else:
-                    yield from _document(path, name, members.read(info))
+                    yield from _document(path, name, members.read(info), pickled)
+        for info in members.infolist():
+            if info.filename.lower().endswith(tuple(pickled)) and not archive_hazards.is_inflated(info):
+                yield from _saved(members, info)
         yield from pickle_hazards.of_members(members)
 
 
@@ -50,12 +54,20 @@ def _saved(members: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[Hazard]:
     if head == b"PK":
         with archive.inner(members, info.filename) as inner:
             yield from pickle_hazards.of_members(inner, place=info.filename)
-    elif pickle_hazards.looks_like(head):
+    else:  # what isn't a pickle of any protocol torch.load tries as a tar archive, with a pickle in it
         with members.open(info) as payload:
             yield from pickle_hazards.scan(payload.read(pickle_hazards.LONGEST + 1), info.filename)
 
 
-def _document(path: Path, name: str, data: bytes) -> Iterator[Hazard]:
+def _document(path: Path, name: str, data: bytes, pickled: set[str]) -> Iterator[Hazard]:
+    """The hazards of a description.
+
+    Args:
+        path: of the file.
+        name: of the member.
+        data: its bytes.
+        pickled: takes the ends of the names of members that it has torch unpickle.
+    """
     try:
         document = json.loads(data)
     except (ValueError, RecursionError) as exc:
@@ -75,6 +87,8 @@ def _document(path: Path, name: str, data: bytes) -> Iterator[Hazard]:
             waiting.extend(value)
         elif isinstance(value, dict):
             yield from _entry(name, value)
+            if value.get("use_pickle"):
+                pickled.add(f"/{value.get('path_name')}".lower())
             waiting.extend(one for one in value.values() if isinstance(one, (dict, list)))
 
 

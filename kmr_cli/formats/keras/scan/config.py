@@ -178,7 +178,7 @@ def _of_nobody(kind: str, where: str) -> Iterator[Hazard]:
 
 def _tensorflow(kind: str, config: Any, where: str) -> Iterator[Hazard]:
     """A function of TensorFlow that Keras 2 calls by name."""
-    if kind == "SlicingOpLambda" or not isinstance(config, dict):
+    if not isinstance(config, dict):
         return
     if kind == "ClassMethod":
         owner = str(config.get("cls_ref")).rpartition(".")[2]

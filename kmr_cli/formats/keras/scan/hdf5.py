@@ -19,6 +19,8 @@ _MOST_EXPANSION = 2_000
 """gzip of zeros comes near a thousand."""
 _SMALL = 1 << 24
 """Bytes that a data set may claim, whatever is stored: it is filled with zeros then."""
+_ALL_SMALL = 1 << 28
+"""The same of all data sets together."""
 
 
 def scan(file: h5py.File, place: str) -> Iterator[Hazard]:
@@ -30,7 +32,7 @@ def scan(file: h5py.File, place: str) -> Iterator[Hazard]:
     """
     waiting: list[tuple[Any, str]] = [(file, "")]
     seen: set[int] = set()
-    count = 0
+    count = unfounded = 0
     while waiting:
         group, path = waiting.pop()
         for name in group:
@@ -58,6 +60,15 @@ def scan(file: h5py.File, place: str) -> Iterator[Hazard]:
                 waiting.append((child, where))
             elif isinstance(child, h5py.Dataset):
                 yield from _dataset(child, f"{place}: {where}")
+                unfounded += _unfounded(child)
+    if unfounded > _ALL_SMALL:
+        yield Hazard("exhaustion", place, f"data sets claim to hold {unfounded:,} bytes of which nothing is stored")
+
+
+def _unfounded(data: h5py.Dataset) -> int:
+    """Bytes that a data set claims to hold beyond what its own can unpack to."""
+    size = data.size * data.dtype.itemsize if data.shape is not None else 0
+    return int(max(0, size - _MOST_EXPANSION * data.id.get_storage_size()))
 
 
 def _dataset(data: h5py.Dataset, where: str) -> Iterator[Hazard]:
@@ -75,6 +86,10 @@ def _dataset(data: h5py.Dataset, where: str) -> Iterator[Hazard]:
             yield Hazard(
                 "code", where, f"a filter ({number}) for which HDF5 loads a library that it finds on the machine"
             )
-    size = data.size * data.dtype.itemsize if data.shape is not None else 0
-    if size > _MOST_EXPANSION * data.id.get_storage_size() + _SMALL:
-        yield Hazard("exhaustion", where, f"a data set of {data.id.get_storage_size():,} bytes claims to hold {size:,}")
+    if data.dtype.hasobject:  # any number of entries may be one and the same text
+        yield Hazard("container", where, "texts, lists or references in place of numbers, which no weights are")
+    if _unfounded(data) > _SMALL:
+        claimed = data.size * data.dtype.itemsize
+        yield Hazard(
+            "exhaustion", where, f"a data set of {data.id.get_storage_size():,} bytes claims to hold {claimed:,}"
+        )

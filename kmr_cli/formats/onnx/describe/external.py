@@ -108,8 +108,8 @@ def _of_attributes(attributes: Any) -> Iterator[Any]:
         if attribute.HasField("t"):
             yield attribute.t
         yield from attribute.tensors
-        several = attribute.sparse_tensors
-        for sparse in [attribute.sparse_tensor] if attribute.HasField("sparse_tensor") else several:
+        one = [attribute.sparse_tensor] if attribute.HasField("sparse_tensor") else []
+        for sparse in [*one, *attribute.sparse_tensors]:
             yield from (sparse.values, sparse.indices)
         for body in bodies(attribute):
             yield from tensors(body)
@@ -117,7 +117,7 @@ def _of_attributes(attributes: Any) -> Iterator[Any]:
 
 def bodies(attribute: Any) -> list[Any]:
     """The graphs in an attribute: branches, and what a loop repeats."""
-    return [attribute.g] if attribute.HasField("g") else [*attribute.graphs]
+    return [*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs]
 
 
 def _refuse_outside(path: Path, folder: Path, location: str, tensor: str) -> None:

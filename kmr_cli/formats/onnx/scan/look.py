@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from functools import cache
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -17,14 +19,16 @@ STANDARD = dict.fromkeys(
 )
 """Domains of operators -> why they are allowed."""
 MICROSOFT = {
-    "com.microsoft": "comes with onnxruntime, and computes; what does more is refused by its name",
-    "com.microsoft.experimental": "the same",
+    "com.microsoft": "comes with onnxruntime, and computes, as far as microsoft.txt lists it",
     "com.microsoft.nchwc": "convolutions in the layout of a processor, as onnxruntime saves optimized models",
     "com.ms.internal.nhwc": "the same in another layout",
     "com.microsoft.dml": "the same for another device",
 }
 """The same of operators that come with onnxruntime."""
-_PYTHON = frozenset({"PyOp", "PyCustomOp", "PythonOp", "PythonOpGrad", "ATen"})
+_PYTHON = frozenset({"PyOp", "PyCustomOp", "PythonOp", "PythonOpGrad", "ATen", "ATenOp", "TritonOp"})
+_COMPILED = frozenset({"EPContext", "Snpe"})
+_BETWEEN_MACHINES = re.compile(r"(Nccl\w+|AllReduce|AllGather|AllToAll|Distributed\w+|ShardedMoE|Send|Recv)")
+"""Operators of onnxruntime that exchange values with other processes."""
 _IN_MEMORY = "_ORT_MEM_ADDR_"
 """In the name of a file, by which onnxruntime tells itself that a weight's offset is an address."""
 LARGEST = 1 << 40
@@ -79,13 +83,28 @@ def _tensor(path: Path, tensor: Any) -> Iterator[Hazard]:
     if elements > LARGEST or any(size < 0 for size in tensor.dims):
         yield Hazard("exhaustion", tensor.name, f"a weight of {elements:,} numbers")
     if tensor.data_location == external.EXTERNAL:
-        location = next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
-        if _IN_MEMORY in location:
-            yield Hazard("files", tensor.name, "a weight at an address in the memory of the process that loads it")
-        elif not external.is_inside(path.parent, location):
-            yield Hazard("files", tensor.name, f"a weight that lies outside the model's folder, {location[:200]!r}")
-        elif (path.parent / location).exists() and not (path.parent / location).is_file():
-            yield Hazard("files", tensor.name, f"a weight in something that isn't a file, {location[:200]!r}")
+        locations = dict.fromkeys(entry.value for entry in tensor.external_data if entry.key == "location")
+        for location in locations or ("",):  # readers differ in which one they take of several
+            yield from _location(path, tensor, location)
+
+
+def _location(path: Path, tensor: Any, location: str) -> Iterator[Hazard]:
+    if _IN_MEMORY in location:
+        yield Hazard("files", tensor.name, "a weight at an address in the memory of the process that loads it")
+    elif not external.is_inside(path.parent, location):
+        yield Hazard("files", tensor.name, f"a weight that lies outside the model's folder, {location[:200]!r}")
+    elif (path.parent / location).exists() and not (path.parent / location).is_file():
+        yield Hazard("files", tensor.name, f"a weight in something that isn't a file, {location[:200]!r}")
+
+
+def is_known(domain: str, operation: str) -> bool:
+    """Whether it is ONNX's own, or comes with onnxruntime, and computes."""
+    return operation in _listed() if domain == "com.microsoft" else domain in STANDARD or domain in MICROSOFT
+
+
+@cache
+def _listed() -> frozenset[str]:
+    return frozenset(Path(__file__).with_name("microsoft.txt").read_text(encoding="ascii").split())
 
 
 def _node(node: Any, own: set[tuple[str, str]]) -> Iterator[Hazard]:
@@ -93,9 +112,11 @@ def _node(node: Any, own: set[tuple[str, str]]) -> Iterator[Hazard]:
     place = node.name or f"{operation} {', '.join(node.output)[:200]}"
     if operation in _PYTHON and domain not in STANDARD:
         yield Hazard("code", place, f"{domain}::{operation} calls code outside the file")
-    elif operation == "EPContext":
-        yield Hazard("code", place, "EPContext holds compiled code for a device, or names a file with it")
-    elif (domain, operation) not in own and domain not in STANDARD and domain not in MICROSOFT:
+    elif operation in _COMPILED:
+        yield Hazard("code", place, f"{operation} holds compiled code for a device, or names a file with it")
+    elif domain == "com.microsoft" and (domain, operation) not in own and _BETWEEN_MACHINES.fullmatch(operation):
+        yield Hazard("network", place, f"{operation} exchanges values with other processes or machines")
+    elif (domain, operation) not in own and not is_known(domain, operation):
         yield Hazard(
             "foreign", "", f"names the operator {domain}::{operation}"[:200] + ", which is not part of onnxruntime"
         )

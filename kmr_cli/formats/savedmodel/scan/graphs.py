@@ -11,12 +11,15 @@ from kmr_cli.formats.savedmodel.scan.origins import Body, Origins, called, produ
 from kmr_cli.records import Hazard
 
 MOST_NODES = 10_000_000
+_INITIALIZES = "__saved_model_init_op"
+"""The signature that is run when the model is loaded, and never to answer."""
 
 
 def scan(meta_graph: Any) -> Iterator[Hazard]:
     """The hazards of a meta graph."""
     library = {function.signature.name: function for function in meta_graph.graph_def.library.function}
-    main = Body("", meta_graph.graph_def.node, (), _main_assets(meta_graph))
+    named = {node.name: node for node in meta_graph.graph_def.node}
+    main = Body("", meta_graph.graph_def.node, (), _main_assets(meta_graph, named, library))
     saver_nodes, saver_functions = _saver(meta_graph, main, library)
     left = MOST_NODES
     bodies = [
@@ -109,7 +112,15 @@ def _behind(tensors: list[str], named: dict[str, Any], library: dict[str, Any]) 
     return nodes, functions
 
 
-def _main_assets(meta_graph: Any) -> frozenset[str]:
+def _main_assets(meta_graph: Any, named: dict[str, Any], library: dict[str, Any]) -> frozenset[str]:
+    """Operations whose values the loader gives: it does so for what initializes and restores, not for what answers."""
     names = {producer(asset.tensor_info.name) for asset in meta_graph.asset_file_def}
     filename = meta_graph.saver_def.filename_tensor_name
-    return frozenset({*names, *([producer(filename)] if filename else [])})
+    answers = [
+        info.name
+        for key, signature in meta_graph.signature_def.items()
+        if key != _INITIALIZES
+        for info in signature.outputs.values()
+    ]
+    served, _ = _behind(answers, named, library)
+    return frozenset({*names, *([producer(filename)] if filename else [])} - served)

@@ -7,14 +7,20 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-_PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderWithDefault"})
-"""Their values are given from outside; a default is the saver's own."""
+from google.protobuf.message import DecodeError
+
+from kmr_cli.formats.savedmodel.describe import messages
+
+_GIVEN = "Placeholder"
+"""Its value is given from outside. A default is what counts of one that has it, unless the loader gives that one."""
 _FIRST = slice(1)
 _TAKEN = {
-    "Identity": _FIRST, "ShardedFilename": _FIRST, "StringJoin": _FIRST, "Reshape": _FIRST,
-    "Select": slice(1, 3), "SelectV2": slice(1, 3), "Pack": slice(None),
+    "PlaceholderWithDefault": _FIRST, "Identity": _FIRST, "ShardedFilename": _FIRST, "StringJoin": _FIRST,
+    "Reshape": _FIRST, "Select": slice(1, 3), "SelectV2": slice(1, 3), "Pack": slice(None),
 }  # fmt: skip
 """Operations that hand on names -> the inputs with which what they hand out begins."""
+_CHOICES = {"Identity": _FIRST, "Select": slice(1, 3), "SelectV2": slice(1, 3)}
+"""Operations that hand on one of their inputs as it is -> which."""
 _CALLS = {
     "PartitionedCall": 0, "StatefulPartitionedCall": 0, "While": 0, "StatelessWhile": 0, "If": 1, "StatelessIf": 1,
     "Case": 1, "StatelessCase": 1,
@@ -90,12 +96,11 @@ class Origins:
         if name in body.arguments:
             return self._handed_in(body, body.arguments.index(name))
         made_by = body.named.get(name)
-        operation = "" if made_by is None else made_by.op
-        if name in body.assets or operation in _PLACEHOLDERS:
+        if name in body.assets or (made_by is not None and made_by.op == _GIVEN):
             return []
-        if made_by is None or operation not in _TAKEN:
+        if made_by is None or made_by.op not in _TAKEN or not _stays_inside(body, made_by):
             return None
-        return [(body, one) for one in made_by.input[_TAKEN[operation]] if not one.startswith("^")] or None
+        return [(body, one) for one in made_by.input[_TAKEN[made_by.op]] if not one.startswith("^")] or None
 
     def _handed_in(self, body: Body, position: int) -> list[tuple[Body, str]] | None:
         """The same of an argument."""
@@ -126,6 +131,36 @@ class Origins:
         if not 0 <= place < len(held) or not 0 <= held[place] < len(self._objects):
             return False
         return bool(self._objects[held[place]].HasField("constant"))
+
+
+def _stays_inside(body: Body, node: Any) -> bool:
+    """Whether what is put behind the beginning of a name leads nowhere else: no ``..``, whole or in pieces."""
+    if node.op != "StringJoin":
+        return True
+    waiting = [producer(one) for one in node.input[1:] if not one.startswith("^")]
+    seen: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        made_by = body.named.get(name)
+        if made_by is not None and made_by.op in _CHOICES:
+            waiting.extend(producer(one) for one in made_by.input[_CHOICES[made_by.op]])
+        elif made_by is None or made_by.op != "Const" or not _is_plain(made_by):
+            return False
+    return b"." not in node.attr["separator"].s
+
+
+def _is_plain(constant: Any) -> bool:
+    """Whether it holds texts that leave no folder, whatever they are joined to."""
+    try:
+        value = messages.TensorProto.FromString(constant.attr["value"].tensor)
+    except DecodeError:
+        return False
+    if value.tensor_content or not value.string_val:  # texts in another form, which TensorFlow reads as well
+        return False
+    return not any(b".." in one or one.endswith(b".") for one in value.string_val)
 
 
 def called(node: Any) -> Iterator[str]:

@@ -75,8 +75,12 @@ class _Calls:
         """The hazards of one node, without those inside it; of what holds it, this was asked before."""
         if isinstance(node, ast.Call):
             yield from self._call(node, place)
-        elif isinstance(node, ast.Attribute) and dotted(node) in _NO_OPERATORS:
-            self._resolved(node)
+        elif isinstance(node, ast.Attribute):
+            name = dotted(node)
+            if name in _NO_OPERATORS:
+                self._resolved(node)
+            elif name is not None:
+                yield from torch_operators.scan_class(name, place)
         elif isinstance(node, ast.Name) and node.id in _NAMESPACES and id(node) not in self._told:
             yield Hazard("code", place, f"hands on {node.id}, or an operator of it: what it calls is hidden")
 
