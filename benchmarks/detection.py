@@ -33,6 +33,7 @@ PARTS = {  # name of a process -> modules of cases
     "outputs, order and lists": ("zoo.faults.torch_outputs", "zoo.clean.torch_outputs"),
     "found late": ("zoo.faults.torch_found", "zoo.clean.torch_found"),
     "found late, in TensorFlow": ("zoo.faults.tensorflow_found", "zoo.clean.tensorflow_found"),
+    "certain batch sizes": ("zoo.faults.turns", "zoo.clean.turns"),
     "lists": ("zoo.faults.lists", "zoo.clean.lists"),
     "masks in ONNX": ("zoo.faults.onnx_masks", "zoo.clean.onnx_masks"),
     "clean keras.applications": ("zoo.clean.applications",),

@@ -26,6 +26,7 @@ from kmr_cli.check.probes.one_sided import further_passes
 from kmr_cli.check.probes.pairs import find_pairs
 from kmr_cli.check.probes.repeat import find_noise, look_again, look_for_state, same_start
 from kmr_cli.check.probes.sizes import try_sizes
+from kmr_cli.check.probes.turns import try_turns
 from kmr_cli.check.report import make_report
 from kmr_cli.check.rules import layout, mixing, moved, non_finite, place, poisoned, possible, repeat, rounding, sizes
 from kmr_cli.check.rules import masks as mask_rules
@@ -62,7 +63,8 @@ def check(
     above, four fewer from 32 samples on; of several inputs, which are made extreme in turn, up to twelve more, and one
     more for two or three samples where the model compares with numbers. Up to
     four of them run a batch of at least 32 samples, unless the tapped values would take more than 1 GB; up to five more
-    find out what went wrong there. Up to two find the layer of what went wrong at
+    find out what went wrong there. Where the model's code does something else at other numbers of samples, up to four
+    more such batches are run. Up to two find the layer of what went wrong at
     another size; what is left names samples that mix, where groups showed that some do. Where a large tensor does not
     hold the samples in rows, a pass keeps all tensors and those so far are run again: other sizes are tried with what
     is left. At most five more passes check masks, and one more training mode. A model that gives different values every
@@ -178,6 +180,7 @@ def _check(
     try_sizes(run, for_masks + (LARGE_PASSES if large else 0), _other_sizes(policy, large))
     if large:
         try_large(run, large, spare)
+    try_turns(run, spare, chosen=bool(policy.batch_sizes))
     look_again(run)
     repeat.judge(run)
     non_finite.judge(run)

@@ -49,6 +49,7 @@ class Run(Passes):
         sizes: what other sizes showed, each with whether it equals another dimension.
         large: what a batch as large as servers form them showed when half of it was replaced.
         too_large: (samples, bytes) of such a batch that was not run, since its values take too much memory.
+        unrun: batch sizes, in words, at which the model does something else and of which none was run.
         claims: what the rules say, before precedence: see :attr:`findings`.
         inconclusive: what was not verified, one line each.
         noisy: taps whose values depend on random numbers that are drawn for a whole batch (training mode only): at
@@ -91,6 +92,7 @@ class Run(Passes):
     sizes: list[tuple[SizeRun, bool]] = field(default_factory=list)
     large: LargeRun | None = None
     too_large: tuple[int, int] | None = None
+    unrun: list[str] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
     inconclusive: list[str] = field(default_factory=list)
     noisy: set[Tap] = field(default_factory=set)

@@ -15,6 +15,8 @@ from kmr_cli.config.masks import Mask
 from kmr_cli.formats.interface import RemarkingSession, training_mode
 from kmr_cli.records import UNEXAMINED_MASKS, UNSEEN_LAYERS, Basis, Verdict
 
+_MOST_SIZES = 4
+"""Kinds of batch sizes that are named."""
 OPEN = ("unknown", "state")
 """Answers of a graph that leave open whether samples meet."""
 BY_PASSES_ALONE = (
@@ -68,6 +70,7 @@ def not_examined(
         yield from _other_data(run)
     for name in run.rare.unknown(run.batch):
         yield f"ids of input {name!r} that no pass held: the file doesn't say how many there are"
+    yield from (f"batches of {sizes}, which the model treats in another way" for sizes in run.unrun[:_MOST_SIZES])
     most = run.info.batch_range[1]
     if run.info.fixed_batch is None and (most is None or max(tried) < most):
         why = ""

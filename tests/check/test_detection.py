@@ -10,6 +10,7 @@ KERAS_MASKS, TORCH_MASKS = "zoo.faults.keras_masks", "zoo.faults.torch_masks"
 KERAS_MASKED, TORCH_MASKED = "zoo.clean.keras_masks", "zoo.clean.torch_masks"
 FOUND, LISTS = "zoo.faults.tensorflow_found", "zoo.faults.lists"
 TORCH_FOUND, FOUND_TWINS = "zoo.faults.torch_found", "zoo.clean.torch_found"
+TURNS, TURN_TWINS = "zoo.faults.turns", "zoo.clean.turns"
 TORCH_KINDS, TORCH_TWINS = "zoo.faults.torch_kinds", "zoo.clean.torch_kinds"
 
 FAULTS = [
@@ -86,6 +87,11 @@ FAULTS = [
     (FOUND, "keras", "features and a column"),
     (LISTS, "keras", "texts of a subclassed model"),
     (LISTS, "onnx", "a sequence of samples"),
+    (TURNS, "torchscript", "above a computed number"),
+    (TURNS, "torchscript", "pieces of forty"),
+    (TURNS, "keras", "above a computed number"),
+    (TURNS, "savedmodel", "above 600 elements"),
+    (TURNS, "savedmodel", "pieces of forty"),
     (KERAS, "h5", "a table of seven rows"),
     (TENSORFLOW, "savedmodel", "a mean behind a counter, tf.Module"),
 ]
@@ -123,9 +129,13 @@ CLEAN = [
     (TORCH_MASKED, "torchscript", "heeds its mask: TimeMajor, 5 samples, 5 features"),
     (TORCH_TWINS, "torchscript", "what was seen is counted"),
     (TORCH_TWINS, "torchscript", "strided, padding left out"),
+    (TURN_TWINS, "torchscript", "at multiples of eleven, each alone"),
+    (TURN_TWINS, "savedmodel", "above 600 elements, each alone"),
 ]
+TURNS_ALONE = {"at multiples of eleven, each alone", "above 600 elements, each alone"}
+"""They ask for the batch size."""
 BETWEEN_SAMPLES = {"KMR101", "KMR102", "KMR103", "KMR104", "KMR105", "KMR106", "KMR109"}
-UNDECIDED = {"sort and unsort", "sorted recurrent", "mixture of experts"}
+UNDECIDED = {"sort and unsort", "sorted recurrent", "mixture of experts"} | TURNS_ALONE
 """Clean models whose graph does not tell: rows are ordered by content. All others pass as proven."""
 UNDECIDED_SCRIPTS = {
     *("sorted LSTM", "packed sequences", "one expert with room for all", "flip twice"),  # rows in another order

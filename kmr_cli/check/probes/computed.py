@@ -10,6 +10,7 @@ from kmr_cli.errors import ModelRunError
 from kmr_cli.formats.common.comparands import listed
 from kmr_cli.formats.interface import ProbingSession
 from kmr_cli.proof.engine import Owners
+from kmr_cli.proof.graph import Operator
 from kmr_cli.proof.owners import Free
 
 _COMPARISONS = frozenset(
@@ -41,7 +42,12 @@ def _operands(found: Owners) -> Iterator[tuple[str, list[str]]]:
     """Comparison -> those of its operands that are computed, and from no sample."""
     computed = {name for operator in found.graph.operators if operator.reads for name in operator.outputs}
     for operator in found.graph.operators:
-        if operator.kind.partition(".")[2].partition(".")[0].lower() in _COMPARISONS:
+        if compares(operator):
             names = [name for name in operator.reads if name in computed and isinstance(found.of.get(name), Free)]
             if names:
                 yield operator.name, names
+
+
+def compares(operator: Operator) -> bool:
+    """Whether an operator compares numbers."""
+    return operator.kind.partition(".")[2].partition(".")[0].lower() in _COMPARISONS

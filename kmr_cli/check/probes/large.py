@@ -256,8 +256,10 @@ def _leaks(run: Run, large: LargeRun, tap: Tap, before: np.ndarray, after: np.nd
         index, shape = supposed_index(run, tap), run.evidence.specs[tap].shape
         if is_quiet(run, tap):  # nobody's, in a batch of the usual size
             return _moved_rows(run, before, after, size, large.kept)
-        if index.axis is None or expected_shape(shape, index.axis, whole, size) != before.shape:
+        if index.axis is None:
             return False
+        if expected_shape(shape, index.axis, whole, size) != before.shape:
+            return _moved_rows(run, before, after, size, large.kept)  # one number for all, of this size alone
         return moved(run, before, after, index.axis, places_of(index, shape, whole, size, large.kept))
     return _moved_rows(run, before, after, size, large.kept)  # a way that the model takes at this size alone
 

@@ -15,7 +15,7 @@ from kmr_cli.check.probes.trace import TRACES, supposed_index
 from kmr_cli.check.run import Run
 from kmr_cli.errors import ModelRunError
 from kmr_cli.evidence.taps import Tap
-from kmr_cli.records import BatchIndex
+from kmr_cli.records import Batch, BatchIndex
 
 _SIZES_WITH_LEAK = 4
 """Other batch sizes tried where groups of samples were found to mix."""
@@ -51,6 +51,17 @@ def try_sizes(run: Run, later: int, wanted: Sequence[int] | None = None) -> None
         if room or any(earlier.amplified for earlier, _ in run.sizes):
             found = excuse(run, found, look=room)
         run.sizes.append((found, trial.coincident))
+
+
+def try_size(run: Run, size: int) -> SizeRun:
+    """The first samples of the batch alone, or all and some of them again."""
+    run.step(f"running a batch of {size}")
+    return _try(run, Trial(size, coincident=False), comparable(run))
+
+
+def in_batch_of(run: Run, size: int) -> Batch:
+    """The samples of the batch in one of another size, again and again where that is larger."""
+    return resized(run.batch, in_order(run.batch, Trial(size, coincident=False).rows(run.evidence.size)))
 
 
 def _try(run: Run, trial: Trial, outputs: Mapping[Tap, tuple[np.ndarray, BatchIndex]]) -> SizeRun:

@@ -52,6 +52,11 @@ def same_way(free: Graph, fixed: Graph) -> bool:
     return not lost and _ranks(free) == _ranks(fixed) and _done(free) == _done(fixed)
 
 
+def what_is_done(graph: Graph) -> tuple[Any, ...]:
+    """To samples, at one batch size: how often each operator, and whether they stay apart. Equal at sizes of a kind."""
+    return _ranks(graph), _done(graph), [(claim.output, claim.answer) for claim in prove(graph).claims]
+
+
 def taken_for_a_bias(graph: Graph) -> list[int]:
     """The batch sizes at which Keras may take the second operand of a sum for a bias: ``(B, 1)`` beside ``(B, 4)``.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -217,18 +217,43 @@ class KerasSession(PutsOtherPadding):
         if self.training is not None:
             raise ModelLoadError(f"{name}: only inference is proven", "leave out --training")
         whole = self._build_whole()
-
-        def model(values: Mapping[str, Any]) -> list[tuple[str, Any]]:
-            outputs = self._forward(whole, values)
-            leaves = named_leaves(outputs, self._framework.flatten, self._info.outputs)
-            return [(name, value) for name, value, _ in leaves]
-
         before = self.state()
         try:
             own = has_own_code(whole.model, whole.places)
-            return graph_of(model, self.inputs, self._framework, whole.places, name, own_code=own)
+            return graph_of(self._named(whole), self.inputs, self._framework, whole.places, name, own_code=own)
         finally:
             before.restore()
+
+    def kinds_of_sizes(
+        self,
+        batch: Batch,  # noqa: ARG002  (shapes are declared)
+        sizes: Sequence[int],
+    ) -> Sequence[Sequence[int]]:
+        """See :class:`kmr_cli.formats.interface.BranchingSession`: the model is traced at each, if it has own code."""
+        from kmr_cli.formats.keras.run.own_code import has_own_code
+        from kmr_cli.formats.keras.run.traced import kinds_of_sizes
+
+        whole = self._build_whole()
+        traces = not isinstance(self._framework, Keras3) or backend_name() == "tensorflow"
+        if not traces or self.training is not None or not has_own_code(whole.model, whole.places):
+            return [tuple(sizes)]
+        before = self.state()
+        try:
+            name = Path(self._info.path).name
+            return kinds_of_sizes(self._named(whole), self.inputs, self._framework, whole.places, name, sizes)
+        finally:
+            before.restore()
+
+    def _named(self, whole: Built) -> Callable[[Mapping[str, Any]], list[tuple[str, Any]]]:
+        """The model, with names for what it returns."""
+
+        def model(values: Mapping[str, Any]) -> list[tuple[str, Any]]:
+            outputs = self._forward(whole, values)
+            return [
+                (name, value) for name, value, _ in named_leaves(outputs, self._framework.flatten, self._info.outputs)
+            ]
+
+        return model
 
     def record(self, batch: Batch) -> Graph:
         """See :class:`kmr_cli.formats.interface.RecordingSession`: ``model(x)`` on Keras' torch backend."""

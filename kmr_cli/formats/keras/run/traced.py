@@ -14,7 +14,7 @@ from kmr_cli.formats.interface import Session, Taps, TracedSession
 from kmr_cli.formats.keras.run.capture import Framework, Tapper
 from kmr_cli.formats.keras.run.load import keras_message, quiet_keras
 from kmr_cli.formats.keras.run.open_sizes import noted_reads
-from kmr_cli.formats.keras.run.own_code import SIZES, same_way, taken_for_a_bias
+from kmr_cli.formats.keras.run.own_code import SIZES, same_way, taken_for_a_bias, what_is_done
 from kmr_cli.formats.keras.run.paths import Places
 from kmr_cli.formats.savedmodel.operators.graph import Start
 from kmr_cli.formats.savedmodel.operators.traced import traced
@@ -129,10 +129,7 @@ def graph_of(
         )
     sizes = [] if isinstance(found.batch, int) else [*(SIZES if own_code else ()), *taken_for_a_bias(found)]
     for size in sizes:
-        fixed = [
-            replace(one, shape=(size, *one.shape[1:])) if one.shape and one.shape[0] is None else one for one in inputs
-        ]
-        if not same_way(found, _traced(model, fixed, framework, places, name)):
+        if not same_way(found, _traced(model, _with_size(inputs, size), framework, places, name)):
             samples = "1 sample" if size == 1 else f"{size} samples"
             if size not in SIZES:
                 raise ModelLoadError(
@@ -144,6 +141,36 @@ def graph_of(
                 "check it with passes (check-batch-axis)",
             )
     return found
+
+
+def kinds_of_sizes(
+    model: Callable[[Mapping[str, Any]], Sequence[tuple[str, Any]]],
+    inputs: Sequence[TensorSpec],
+    framework: Framework,
+    places: Places,
+    name: str,
+    sizes: Sequence[int],
+) -> list[tuple[int, ...]]:
+    """Those of ``sizes`` at which the same is done to samples, together; the model is traced at each.
+
+    The rest as that of :func:`graph_of`. Sizes at which the model cannot be traced are left out.
+    """
+    found: list[tuple[Any, list[int]]] = []
+    for size in sizes:
+        try:
+            done = what_is_done(_traced(model, _with_size(inputs, size), framework, places, name))
+        except ModelLoadError:
+            continue
+        alike = next((kind for known, kind in found if known == done), None)
+        if alike is None:
+            found.append((done, [size]))
+        else:
+            alike.append(size)
+    return [tuple(kind) for _, kind in found]
+
+
+def _with_size(inputs: Sequence[TensorSpec], size: int) -> list[TensorSpec]:
+    return [replace(one, shape=(size, *one.shape[1:])) if one.shape and one.shape[0] is None else one for one in inputs]
 
 
 def _traced(

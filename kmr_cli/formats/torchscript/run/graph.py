@@ -7,6 +7,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from kmr_cli.errors import BatchError, ModelLoadError
 from kmr_cli.formats.common.frameworks import first_line
 from kmr_cli.formats.torchscript.describe.description import Description
@@ -17,6 +19,7 @@ from kmr_cli.formats.torchscript.run.interpreted import Interpreter, Module
 from kmr_cli.formats.torchscript.run.lockstep import ROWS, NotFollowedError, Tensor, from_samples
 from kmr_cli.formats.torchscript.run.outputs import flat_tensors, name_tensors
 from kmr_cli.formats.torchscript.run.recording import Recording
+from kmr_cli.formats.torchscript.run.survey import SIZES, Survey, surveying
 from kmr_cli.proof.graph import Argument, Graph, Operator, Ref, shape_of_samples
 from kmr_cli.proof.sizes import BATCH
 from kmr_cli.proof.verdict import prove
@@ -92,10 +95,7 @@ def _followed(
     stack = _Taps(loaded.modules_by_identity(), described)
     with from_samples(least):
         recording = Recording()
-        taken = {input_: recording.samples(input_, tensor) for input_, tensor in rows.items()}
-        taken |= {input_: recording.weight(input_, tensor, fixed=False) for input_, tensor in same_for_all.items()}
-        arguments = list(_arguments(described, taken, getattr(loaded.module, described.method)))
-        mine = Interpreter(loaded, recording, stack).method(Module(loaded.handle, ""), described.method, arguments)
+        mine = _interpreted(loaded, described, rows, same_for_all, recording, stack)
     found = list(flat_tensors(mine, Tensor))
     if len(theirs) != len(found) or not all(
         _equal(one.lanes[0], other) for one, (_, other) in zip(found, theirs, strict=True)
@@ -113,6 +113,60 @@ def _followed(
         taps=stack.taps,
         shapes=tuple(shape_of_samples(input_, tensor.shape) for input_, tensor in rows.items()),
     )
+
+
+def _interpreted(
+    loaded: Loaded,
+    described: Description,
+    rows: Mapping[str, Any],
+    same_for_all: Mapping[str, Any],
+    recording: Recording,
+    stack: CallStack,
+) -> Any:
+    """What the method returns, in all lanes."""
+    taken = {input_: recording.samples(input_, tensor) for input_, tensor in rows.items()}
+    taken |= {input_: recording.weight(input_, tensor, fixed=False) for input_, tensor in same_for_all.items()}
+    arguments = list(_arguments(described, taken, getattr(loaded.module, described.method)))
+    return Interpreter(loaded, recording, stack).method(Module(loaded.handle, ""), described.method, arguments)
+
+
+_SURVEYS = 8
+"""Batch sizes as at which the code is followed to learn what else it asks."""
+
+
+def kinds_of_sizes(
+    loaded: Loaded, described: Description, tensors: Mapping[str, Any], same_for_all: Mapping[str, Any]
+) -> list[tuple[int, ...]]:
+    """Batch sizes at which the code does the same, as far as it asks for the number of samples, together.
+
+    Takes what :func:`graph_of` takes. Questions that come up only after something that cannot be followed are not seen.
+    One kind where nothing is asked, or nothing can be told.
+    """
+    import torch
+
+    name = described.info.path
+    if loaded.takes_gradients or any(one.kind == "each" for one in leaves(described.arguments)):
+        return [tuple(SIZES.tolist())]
+    rows = {input_: _some(name, tensor) for input_, tensor in tensors.items()}
+    answers: list[np.ndarray] = []
+    kind_of = np.zeros(len(SIZES), np.int64)
+    explored: list[int] = []
+    while len(explored) < _SURVEYS:
+        seen = {int(kind_of[place]) for place in explored}
+        counts = {kind: int((kind_of == kind).sum()) for kind in set(kind_of.tolist()) - seen}
+        if not counts:
+            break
+        place = int((kind_of == max(counts, key=lambda kind: counts[kind])).argmax())
+        explored.append(max(place, ROWS - 1) if not explored else place)
+        survey = Survey(int(SIZES[explored[-1]]))
+        stack = _Taps(loaded.modules_by_identity(), described)
+        with suppress(Exception), torch.no_grad(), surveying(survey), from_samples(ROWS):
+            _interpreted(loaded, described, rows, same_for_all, Recording(), stack)
+        answers += survey.answers
+        if answers:
+            _, kind_of = np.unique(np.stack(answers), axis=1, return_inverse=True)
+            kind_of = kind_of.reshape(-1)
+    return [tuple(SIZES[kind_of == kind].tolist()) for kind in dict.fromkeys(kind_of.tolist())]
 
 
 def _arguments(described: Description, tensors: dict[str, Any], method: Any) -> Iterator[Any]:

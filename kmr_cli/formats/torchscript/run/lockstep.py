@@ -14,6 +14,9 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from kmr_cli.formats.torchscript.run.survey import SIZES, surveyed
 from kmr_cli.proof.sizes import (
     BATCH,
     Range,
@@ -76,12 +79,13 @@ class Number:
         lanes: what it is in each.
         size: the same as a polynomial, or a symbol for what is none.
         whole: a polynomial of whole numbers: sums and products of it are exact.
+        curve: what it is at each of SIZES, where that is being surveyed.
     """
 
     __hash__ = None  # type: ignore[assignment]  # equal numbers need not be known to be
 
-    def __init__(self, lanes: tuple[Any, ...], size: Size, *, whole: bool) -> None:
-        self.lanes, self.size, self.whole = lanes, size, whole
+    def __init__(self, lanes: tuple[Any, ...], size: Size, *, whole: bool, curve: np.ndarray | None = None) -> None:
+        self.lanes, self.size, self.whole, self.curve = lanes, size, whole, curve
 
     def __add__(self, other: Any) -> Any:
         return _combined(operator.add, self, other)
@@ -144,24 +148,20 @@ class Number:
         """A function of it; a whole number stays what it is where the function leaves it so."""
         lanes = tuple(map(function, self.lanes))
         kept = self.whole and all(type(one) is int for one in lanes) and lanes == self.lanes
-        return self if kept else Number(lanes, computed(name, self.size), whole=False)
+        curve = None if self.curve is None else _AT_ALL_SIZES[name](self.curve)
+        return self if kept else Number(lanes, computed(name, self.size), whole=False, curve=curve)
 
     def __eq__(self, other: object) -> bool:
-        gap = self._gap(other)
-        if gap == 0:
-            return True
-        if _above(gap) or _above(-gap):
-            return False
-        raise _asked()
+        return self._answer(operator.eq, other, self._is_equal)
 
     def __ne__(self, other: object) -> bool:
         return not self == other
 
     def __lt__(self, other: Any) -> bool:
-        return _decided(self._gap(other) * -1)
+        return self._answer(operator.lt, other, lambda one: _decided(self._gap(one) * -1))
 
     def __gt__(self, other: Any) -> bool:
-        return _decided(self._gap(other))
+        return self._answer(operator.gt, other, lambda one: _decided(self._gap(one)))
 
     def __le__(self, other: Any) -> bool:
         return not self > other
@@ -173,12 +173,35 @@ class Number:
         return self != 0
 
     def __int__(self) -> int:
-        raise _asked()
+        return int(self._surveyed())
 
     __index__ = __int__
-    __iter__ = __int__
+
+    def __iter__(self) -> Any:
+        raise _asked()
 
     def __float__(self) -> float:
+        return float(self._surveyed())
+
+    def _surveyed(self) -> Any:
+        survey = surveyed()
+        if survey is None or self.curve is None:
+            raise _asked()
+        return survey.answer(self.curve)
+
+    def _answer(self, question: Callable[[Any, Any], Any], other: Any, exactly: Callable[[Any], bool]) -> bool:
+        """The answer to a question about two numbers, where it is the same at every size, or at that of a survey."""
+        survey, second = surveyed(), _curve(other)
+        if survey is None or self.curve is None or second is None:
+            return exactly(other)
+        return bool(survey.answer(question(self.curve, second)))
+
+    def _is_equal(self, other: object) -> bool:
+        gap = self._gap(other)
+        if gap == 0:
+            return True
+        if _above(gap) or _above(-gap):
+            return False
         raise _asked()
 
     def _gap(self, other: object) -> Size:
@@ -244,16 +267,40 @@ def _combined(function: Callable[[Any, Any], Any], one: Any, other: Any) -> Any:
         return NotImplemented
     count = len(next(value.lanes for value in (one, other) if isinstance(value, Number)))
     lanes = tuple(function(lane(one, number), lane(other, number)) for number in range(count))
-    left, right = _size(one), _size(other)
+    left, right, curve = _size(one), _size(other), _combined_curve(function, one, other)
     if function in _EXACT and left is not None and right is not None:
         try:
             size = _EXACT[function](left, right)
         except UndecidedError:
             size = computed(function.__name__, left, right)
-        return size if isinstance(size, int) else Number(lanes, size, whole=True)
+        return size if isinstance(size, int) else Number(lanes, size, whole=True, curve=curve)
     named = [value.size for value in (one, other) if isinstance(value, Number)]
     rest = [repr(value) for value in (one, other) if not isinstance(value, Number)]
-    return Number(lanes, computed(" ".join([function.__name__, *rest]), *named), whole=False)
+    return Number(lanes, computed(" ".join([function.__name__, *rest]), *named), whole=False, curve=curve)
+
+
+def _curve(value: Any) -> Any:
+    """What a number is at each of SIZES; None for what isn't one, or is not surveyed."""
+    if isinstance(value, Number):
+        return value.curve
+    return value if isinstance(value, (int, float)) else None
+
+
+def _combined_curve(function: Any, one: Any, other: Any) -> np.ndarray | None:
+    left, right = _curve(one), _curve(other)
+    if surveyed() is None or left is None or right is None:
+        return None
+    made: np.ndarray = {min: np.minimum, max: np.maximum}.get(function, function)(left, right)
+    return made
+
+
+_AT_ALL_SIZES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "int": lambda curve: np.trunc(curve).astype(np.int64),
+    "float": lambda curve: curve.astype(np.float64),
+    "sqrt": np.sqrt,
+    "ceil": lambda curve: np.ceil(curve).astype(np.int64),
+    "floor": lambda curve: np.floor(curve).astype(np.int64),
+}
 
 
 def extreme(function: Any, values: Sequence[Any]) -> Any:
@@ -329,5 +376,6 @@ def fitted(lengths: Sequence[int], batches: Sequence[int]) -> Any:
     step = (lengths[1] - lengths[0]) // (batches[1] - batches[0])
     size = BATCH * step + (lengths[0] - batches[0] * step)
     if all(evaluate(size, {"batch": batch}) == one for batch, one in zip(batches, lengths, strict=True)):
-        return Number(tuple(lengths), size, whole=True)
+        curve = None if surveyed() is None else step * (SIZES - batches[0]) + lengths[0]
+        return Number(tuple(lengths), size, whole=True, curve=curve)
     raise NotFollowedError("a tensor's length does not grow evenly with the number of samples")

@@ -15,6 +15,7 @@ from kmr_cli.formats.torchscript.run.lockstep import (
     lane,
     sizes_without_content,
 )
+from kmr_cli.formats.torchscript.run.survey import surveyed
 from kmr_cli.proof.graph import Argument, Kind, Operator, Ref, Value
 from kmr_cli.proof.sizes import Polynomial, Size
 
@@ -85,6 +86,7 @@ class Recording:
         if rest is None:
             rest = [_without_content(operator, values if tensors else _on_meta(schema, values)) for values in others]
         made = [first, *rest]
+        _note_pieces(name, given, made)
         name = self._named(name)
         results = self._joined(name, made, constant=constant)
         outputs = [one.name for one in _tensors([results])]
@@ -155,6 +157,27 @@ class Recording:
         return f"{name}_{number}" if number else name
 
 
+def _note_pieces(name: str, given: Sequence[Any], made: Sequence[Any]) -> None:
+    """For a survey, how many pieces a tensor is cut into, where the number of samples decides that."""
+    survey = surveyed()
+    if survey is None or not isinstance(made[0], (list, tuple)) or len({len(one) for one in made}) == 1:
+        return
+    tensor, *rest = given
+    axis = next((one for one in reversed(rest) if isinstance(one, int)), 0)
+    length = (
+        tensor.shape[axis] if isinstance(tensor, Tensor) and -len(tensor.shape) <= axis < len(tensor.shape) else None
+    )
+    if not isinstance(length, Number) or length.curve is None:
+        return
+    each = next((one for one in rest[:-1] if isinstance(one, int) and one > 0), None)
+    if name in ("split", "unsafe_split") and each is not None:
+        survey.note(-(-length.curve // each))
+    elif name in ("chunk", "unsafe_chunk") and each is not None:
+        survey.note(-(-length.curve // -(-length.curve // each)))
+    elif name == "unbind":
+        survey.note(length.curve)
+
+
 def _called(operator: Any, values: Sequence[Any]) -> Any:
     pairs = list(zip(operator._schema.arguments, values, strict=True))
     return operator(
@@ -214,7 +237,8 @@ class _Scalar(Number):
     """A number in a tensor without axes."""
 
     def __init__(self, lanes: tuple[Any, ...], value: Any) -> None:
-        super().__init__(lanes, value.size if isinstance(value, Number) else value, whole=False)
+        known = isinstance(value, Number)
+        super().__init__(lanes, value.size if known else value, whole=False, curve=value.curve if known else None)
 
 
 def _tensors(values: Any) -> Iterator[Tensor]:

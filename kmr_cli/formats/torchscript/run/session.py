@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from kmr_cli.formats.torchscript.run.state import ModuleState
 from kmr_cli.proof.graph import Graph
 from kmr_cli.records import Batch, LayerInfo, ModelInfo, TensorSpec
 
+_Found = TypeVar("_Found")
 _ONE_PASS = threading.RLock()  # the operators report to one listener per process
 
 
@@ -128,6 +129,20 @@ class TorchScriptSession:
         """See :class:`kmr_cli.formats.interface.ExportableSession`."""
         from kmr_cli.formats.torchscript.run.graph import graph_of
 
+        return self._followed(graph_of, batch)
+
+    def kinds_of_sizes(
+        self,
+        batch: Batch,
+        sizes: Sequence[int],  # noqa: ARG002  (all are told)
+    ) -> Sequence[Sequence[int]]:
+        """See :class:`kmr_cli.formats.interface.BranchingSession`: what its code asks is answered for all sizes."""
+        from kmr_cli.formats.torchscript.run.graph import kinds_of_sizes
+
+        return self._followed(kinds_of_sizes, batch)
+
+    def _followed(self, follow: Callable[..., _Found], batch: Batch) -> _Found:
+        """What comes of following the code, which leaves no trace."""
         if self._loaded is None:
             raise ValueError("the session is closed")
         state = self.start or self.state()
@@ -135,7 +150,7 @@ class TorchScriptSession:
             before = instrument.listen(None)
             try:
                 tensors = {name: _tensor(name, array) for name, array in batch.items()}
-                return graph_of(self._loaded, self._described, tensors, self._same_for_all())
+                return follow(self._loaded, self._described, tensors, self._same_for_all())
             finally:
                 instrument.listen(before)
                 state.restore()
