@@ -284,15 +284,14 @@ class _Engine:
 
     def _note_views(self, operator: Operator, entry: Entry) -> None:
         source = next((one for key, one in operator.arguments if key == entry.view), None)
-        if not isinstance(source, Ref):
-            return
-        for place, name in enumerate(operator.outputs):
-            if name is not None:
-                self._aliases.add(name, source.name, self._again(operator, entry, place), certain=entry.certain)
+        sources = source if isinstance(source, tuple) else (source,) * len(operator.outputs)
+        for place, (name, looked_at) in enumerate(zip(operator.outputs, sources, strict=False)):
+            if name is not None and isinstance(looked_at, Ref):
+                again = self._again(operator, entry, place, looked_at.name)
+                self._aliases.add(name, looked_at.name, again, certain=entry.certain)
 
-    def _again(self, operator: Operator, entry: Entry, place: int) -> Callable[[Owner], Owner]:
+    def _again(self, operator: Operator, entry: Entry, place: int, source: str) -> Callable[[Owner], Owner]:
         """The rule of a view, for when what it looks at was overwritten."""
-        source = next(one.name for key, one in operator.arguments if key == entry.view and isinstance(one, Ref))
 
         def make(owner: Owner) -> Owner:
             kept = self._owners[source]

@@ -40,14 +40,54 @@ CASES = [
 ]
 
 
+SQUARE, NUMBERS = (BATCH, BATCH), Ref("numbers")
+CASES += [
+    ("diff", {"self": X, "n": 1, "dim": 1, "prepend": Y}, ROWS, (BATCH, 11), "unknown"),
+    ("addbmm", {"self": Ref("w"), "batch1": X, "batch2": Y}, MATRICES, (6, 6), "meet"),
+    ("broadcast_tensors", {"tensors": (X, Ref("w"))}, ROWS, ROWS, "proven"),
+    ("broadcast_tensors", {"tensors": (Ref("turned"), X)}, SQUARE, SQUARE, "count"),
+    ("meshgrid.indexing", {"tensors": (X, Ref("w")), "indexing": "ij"}, VECTOR, ROWS, "proven"),
+    ("meshgrid.indexing", {"tensors": (X, Ref("w")), "indexing": "xy"}, VECTOR, (6, BATCH), "layout"),
+    ("meshgrid.indexing", {"tensors": (X, Y), "indexing": "ij"}, VECTOR, SQUARE, "count"),
+    ("tensordot", {"self": X, "other": Ref("m"), "dims_self": (1,), "dims_other": (0,)}, ROWS, ROWS, "proven"),
+    ("tensordot", {"self": X, "other": Y, "dims_self": (0,), "dims_other": (0,)}, ROWS, (6, 6), "meet"),
+    ("tensordot", {"self": X, "other": Y, "dims_self": (1,), "dims_other": (1,)}, ROWS, SQUARE, "meet"),
+    ("rot90", {"self": X, "k": 1, "dims": (1, 2)}, MATRICES, MATRICES, "proven"),
+    ("rot90", {"self": X, "k": 2, "dims": (0, 1)}, ROWS, ROWS, "unknown"),
+    ("rot90", {"self": X}, ROWS, (6, BATCH), "unknown"),
+    ("diag_embed", {"self": X}, ROWS, MATRICES, "proven"),
+    ("diag_embed", {"self": X}, VECTOR, SQUARE, "unknown"),
+    ("diag_embed", {"self": X, "dim1": 0, "dim2": 1}, ROWS, (6, 6, BATCH), "layout"),
+    ("index_fill.int_Scalar", {"self": X, "dim": 1, "index": NUMBERS, "value": 0.5}, ROWS, ROWS, "proven"),
+    ("index_fill.int_Scalar", {"self": X, "dim": 0, "index": NUMBERS, "value": 0.5}, ROWS, ROWS, "unknown"),
+    ("index_fill.int_Scalar", {"self": Ref("m"), "dim": 0, "index": X, "value": 0.5}, VECTOR, (6, 6), "meet"),
+    ("index_copy", {"self": X, "dim": 1, "index": NUMBERS, "source": Y}, ROWS, ROWS, "proven"),
+    ("index_copy", {"self": X, "dim": 0, "index": NUMBERS, "source": Y}, ROWS, ROWS, "unknown"),
+    ("index_copy", {"self": X, "dim": 1, "index": NUMBERS, "source": Ref("turned")}, SQUARE, SQUARE, "unknown"),
+    ("linalg_solve", {"A": X, "B": Y}, MATRICES, MATRICES, "proven"),
+    ("linalg_solve", {"A": Ref("m"), "B": Ref("turned")}, ROWS, (6, BATCH), "layout"),
+    ("linalg_solve", {"A": X, "B": Y}, SQUARE, SQUARE, "meet"),
+    ("linalg_solve", {"A": Ref("m"), "B": X, "left": False}, ROWS, ROWS, "proven"),
+    ("stft", {"self": X, "n_fft": 4, "window": Ref("w")}, ROWS, (BATCH, 3, 2), "proven"),
+    ("stft", {"self": X, "n_fft": 4}, VECTOR, (3, BATCH), "meet"),
+    ("masked_scatter", {"self": X, "mask": Y, "source": Ref("w")}, ROWS, ROWS, "unknown"),
+    ("masked_scatter", {"self": X, "mask": Y, "source": Ref("half")}, ROWS, ROWS, "proven"),
+    ("_grouped_mm", {"self": X, "mat2": Ref("m3"), "offs": NUMBERS}, ROWS, ROWS, "unknown"),
+]
+
+
 @pytest.mark.parametrize(("kind", "arguments", "shape", "made", "answer"), CASES)
 def test_what_is_claimed(kind, arguments, shape, made, answer):
     values = {"x": Value(shape), "y": Value(shape), "turned": Value(shape[::-1]), "out": Value(made)}
     values |= {"w": Value((6,) if kind != "vstack" else (1, 6)), "single": Value(())}
-    inputs = [("x", "samples"), ("y", "samples"), ("w", "weight")]
+    values |= {"m": Value((6, 6)), "m3": Value((2, 6, 6)), "numbers": Value((6,), "int64"), "half": Value((6,))}
+    inputs = [("x", "samples"), ("y", "samples"), *((name, "weight") for name in ("w", "m", "m3", "numbers"))]
+    names = ("out", *(f"more{place}" for place in range(1, len(arguments.get("tensors", ())))))
+    values |= {name: Value(made) for name in names}
     operators = [
         Operator("turn", "aten.transpose", (("self", X), ("dim0", 0), ("dim1", -1)), ("turned",)),
-        Operator("one", f"aten.{kind}", tuple(arguments.items()), ("out",)),
+        Operator("constant", "aten.full", (("size", (6,)), ("fill_value", 0.5)), ("half",)),
+        Operator("one", f"aten.{kind}", tuple(arguments.items()), names),
     ]
     if arguments.get("scale") == Ref("single"):
         inputs.append(("single", "samples"))

@@ -469,3 +469,24 @@ def samples_counted_in_floats(x):
 @case("unknown", at="Mul", shape=(None, 4))
 def steps_counted_in_halves(x):
     return x * tf.range(tf.cast(tf.shape(x)[1], tf.float32) / 2.0, delta=0.5)[:, None]
+
+
+def _block_written(x, block, start):
+    from tensorflow.compiler.tf2xla.ops.gen_xla_ops import xla_dynamic_update_slice
+
+    return xla_dynamic_update_slice(x, block, start)
+
+
+@case("proven")
+def a_block_of_every_sample(x):
+    return _block_written(x, x[:, :3] * 2.0, tf.constant([0, 4]))
+
+
+@case("unknown", at="XlaDynamicUpdateSlice")
+def a_block_of_the_first_sample(x):
+    return _block_written(x, tf.ones((1, 12)), tf.constant([0, 0]))
+
+
+@case("place")
+def a_block_that_differs_from_place_to_place(x):
+    return _block_written(x, tf.cast(tf.range(_batch(x))[:, None], tf.float32), tf.constant([0, 4]))

@@ -126,6 +126,12 @@ def addmm(call: Call) -> Clear:
     return _plus(product, call.needed("self"), call)
 
 
+def addbmm(call: Call) -> Clear:
+    """``self`` and the sum of the products of all pairs of matrices."""
+    pairs = [(call.needed("batch1"), ["pair", "row", "sum"]), (call.needed("batch2"), ["pair", "sum", "column"])]
+    return _plus(contracted(pairs, ["row", "column"], what=call.kind), call.needed("self"), call)
+
+
 def outer(call: Call) -> Clear:
     """Every element of one vector times every one of another."""
     return contracted(

@@ -25,6 +25,7 @@ from kmr_cli.proof.primitives import (
     sort,
     window,
 )
+from kmr_cli.proof.vocabularies import aten_rare as rare
 from kmr_cli.proof.vocabularies import aten_special as special
 
 _POINTWISE = """
@@ -125,7 +126,7 @@ def _table() -> dict[str, Entry]:
             **dict.fromkeys(("full", "new_full", "full_like", "scalar_tensor", "tensor", "fill", "zero"),
                             special.filled),
             **dict.fromkeys(("mm", "bmm", "matmul", "mv", "dot", "vdot", "inner"), contract.matmul),
-            **dict.fromkeys(("addmm", "baddbmm", "addbmm", "addmv"), contract.addmm),
+            **dict.fromkeys(("addmm", "baddbmm", "addmv"), contract.addmm),
             **dict.fromkeys(("dropout", "feature_dropout", "native_dropout", "alpha_dropout",
                              "feature_alpha_dropout"), special.dropout),
             **dict.fromkeys(("split", "split_with_sizes", "chunk", "unsafe_split", "unsafe_chunk", "tensor_split",
@@ -169,6 +170,7 @@ def _table() -> dict[str, Entry]:
             **dict.fromkeys(("im2col", "col2im"), window.on_batch("self")),
             "arange": factories.arange,
             "copy": pointwise.overwritten,
+            "addbmm": contract.addbmm,
             "linear": contract.linear,
             "_weight_norm": normalise.of_weights,
             "_weight_norm_interface": normalise.of_weights,
@@ -223,6 +225,21 @@ def _table() -> dict[str, Entry]:
             "dequantize_per_token": pointwise.every,
         }
     )  # fmt: skip
+    rules.update(
+        {
+            "stft": rare.spectra,
+            **dict.fromkeys(("grouped_mm_fallback", "_grouped_mm"), rare.grouped_products),
+            "broadcast_tensors": rare.spread_to_each_other,
+            "meshgrid": rare.mesh,
+            "tensordot": rare.tensordot,
+            "rot90": rare.quarter_turns,
+            "diag_embed": rare.on_a_diagonal,
+            "index_fill": rare.filled_by_index,
+            "index_copy": rare.copied_by_index,
+            "linalg_solve": rare.solved,
+            "masked_scatter": rare.taken_by_mask,
+        }
+    )
     rules.update({f"fft_{name}": special.transformed for name in special.TRANSFORMS})
     return {name: _entry(name, rule) for name, rule in rules.items()}
 
@@ -234,19 +251,23 @@ _CERTAIN_VIEWS = frozenset(
     + _words("split_with_sizes chunk tensor_split unsafe_split unsafe_chunk diagonal unfold view_as_real")
     + _words("view_as_complex unsafe_split_with_sizes imag")
 )
-_MAYBE_VIEWS = frozenset(_words(_MAYBE_VIEWS_AS_THEY_ARE) + _words(_COPYING) + ["dropout", "feature_dropout", "pad"])
+_EACH_A_VIEW = frozenset({"broadcast_tensors", "meshgrid"})
+"""Operators each of whose results is a view of the operand at the same place of a list."""
+_MAYBE_VIEWS = _EACH_A_VIEW | frozenset(
+    _words(_MAYBE_VIEWS_AS_THEY_ARE) + _words(_COPYING) + ["dropout", "feature_dropout", "pad"]
+)
 
 
 def _entry(name: str, rule: Rule) -> Entry:
     view = None
     if name in _CERTAIN_VIEWS or name in _MAYBE_VIEWS:
-        view = "input" if name in ("dropout", "feature_dropout") else "self"
+        view = "input" if name in ("dropout", "feature_dropout") else "tensors" if name in _EACH_A_VIEW else "self"
     blind = frozenset({"self"} if name in _words(_SHAPE_ONLY) else {"other"} if name in _SECOND_SHAPE_ONLY else ())
     return Entry(rule, view, certain=name in _CERTAIN_VIEWS, blind=blind)
 
 
 _OPERATORS = _table()
-_NAMESPACES = frozenset({"aten", "quantized_decomposed", "prims"})
+_NAMESPACES = frozenset({"aten", "quantized_decomposed", "prims", "transformers"})
 _ARITHMETIC = frozenset({"_operator", "math", "torch"})
 _NUMBER = Entry(numbers.computed)
 _NOTHING = Entry(numbers.computed, ignored=True)

@@ -130,6 +130,7 @@ _RULES: dict[str, Rule] = {
     "Tile": shapes.tile,
     "Transpose": shapes.transpose,
     "Unpack": shapes.unpack,
+    "XlaDynamicUpdateSlice": picks.updated,
 }  # fmt: skip
 _OF_LOOPS: dict[str, Rule] = {
     **dict.fromkeys(("While", "StatelessWhile"), loops.loop),

@@ -30,7 +30,8 @@ KEPT = _words("""
     AdjustContrastv2 BiasAdd FakeQuantWithMinMaxVars FakeQuantWithMinMaxVarsPerChannel InvertPermutation LRN
     MatrixSetDiag MatrixSetDiagV2 MatrixSetDiagV3 OnesLike QuantizeAndDequantizeV2 QuantizeAndDequantizeV3
     QuantizeAndDequantizeV4 QuantizeAndDequantizeV4 RandomShuffle Reverse ReverseSequence ReverseV2 Roll
-    TensorScatterAdd TensorScatterMax TensorScatterMin TensorScatterSub TensorScatterUpdate ZerosLike
+    TensorScatterAdd TensorScatterMax TensorScatterMin TensorScatterSub TensorScatterUpdate
+    XlaDynamicUpdateSlice ZerosLike
 """)
 """The result has the shape of the first operand."""
 LAST_ONE = _words("Cross FFT HSVToRGB IFFT LogSoftmax RGBToHSV Softmax AdjustHue AdjustSaturation")

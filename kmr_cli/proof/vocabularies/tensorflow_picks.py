@@ -122,6 +122,26 @@ def scatter_points(call: Call) -> Clear:
     return Free(found.uniform - frozenset(range(depth)), count=found.count or index.owner.count or call.spans_batch)
 
 
+def updated(call: Call) -> Clear:
+    """``XlaDynamicUpdateSlice``: a block takes the place of a part; it never reaches over an edge."""
+    operand, block, start = call.needed("self"), call.needed("src"), call.needed("index")
+    if operand.rank != block.rank:
+        raise NoRuleError("a block with another number of axes")
+    if isinstance(start.owner, Own):
+        raise NoRuleError("where it writes depends on samples")
+    part = [axis for axis in range(operand.rank) if operand.shape[axis] != block.shape[axis]]
+    if any(isinstance(one.owner, Own) and one.owner.axis in part for one in (operand, block)):
+        raise NoRuleError("it writes to some of the samples")
+    # The block may stand at any place of an axis that it does not fill: nothing there tells where a value came from.
+    flat = tuple(1 if axis in part else size for axis, size in enumerate(block.shape))
+    base = operand.owner if isinstance(operand.owner, Own) else Free(operand.owner.uniform, count=operand.owner.count)
+    found = pointwise.joined([Operand(base, operand.shape), Operand(block.owner, flat)], operand.shape)
+    count = found.count or start.owner.count or any_of_batch(operand.shape[axis] for axis in part)
+    if isinstance(found, Own):
+        return replace(found, count=count)
+    return Free(found.uniform - frozenset(part), count=count)
+
+
 def segments(call: Call) -> Clear:
     """``UnsortedSegmentSum`` and its kin: rows are added up that bear the same number."""
     operand, index = call.needed("self"), call.needed("index")

@@ -97,6 +97,7 @@ _INPUTS = """
     TensorScatterSub self index src
     TensorScatterMax self index src
     TensorScatterMin self index src
+    XlaDynamicUpdateSlice self src index
     DenseBincount self size! weights
     Bincount self size! weights
     SoftmaxCrossEntropyWithLogits self labels
