@@ -21,6 +21,7 @@ from kmr_cli.batch.given import batch_size
 from kmr_cli.batch.request import BatchRequest, Data, GivenShapes, request
 from kmr_cli.batch.words import show_shape
 from kmr_cli.compare.compare import compare
+from kmr_cli.compare.connections import connections_by_values
 from kmr_cli.config.policy import Policy
 from kmr_cli.config.tolerance import Tolerances
 from kmr_cli.errors import BatchError, SnapshotError
@@ -106,7 +107,7 @@ def compare_with_snapshot(
         result, now = compared(repeat=False)
         if result.verdict == "fail":  # is it chance? Nobody is accused before the batch was run again
             result, now = compared(repeat=True)
-        result = groundwork.complete(result)
+        result = _connected(groundwork.complete(result), opened(model), now)
     notes = (*_left_out(path, whole=whole), *_stranger(result, name, now, before))
     return replace(result, notes=notes), now
 
@@ -168,7 +169,18 @@ def compare_models(
         values = (mine.reader(now), theirs.reader(before))
         kinds = _kinds(model), _kinds(other)
         found = compare(now, before, tolerances, policy=policy, values=values, conversion=True, kinds=kinds)
-        return groundwork.complete(found)
+        return _connected(groundwork.complete(found), opened(model), now)
+
+
+def _connected(result: Comparison, model: Opened, now: Snapshot) -> Comparison:
+    """With what feeds what in the model, where somebody will want to see what is around a finding."""
+    if not any(finding.layer and finding.severity != "note" for finding in result.findings):
+        return result
+    found = model.run("connections", {"separator": model.info.separator})
+    by_values = () if found else connections_by_values(now)
+    return replace(
+        result, connections=found or by_values, connected_by="graph" if found else "values" if by_values else ""
+    )
 
 
 def _kinds(model: Model) -> dict[str, str]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from kmr_cli.check.run import Run
 from kmr_cli.evidence.taps import Tap
 from kmr_cli.proof.graph import Graph, references
+from kmr_cli.records import Connection
 
 _FAR = 5_000
 """Operators that are gone back through for one value, at most: what combines so many is no neighbour."""
@@ -24,7 +25,7 @@ def sources(run: Run) -> dict[Tap, tuple[Tap, ...]]:
     graph = None if run.structure is None else run.structure.proof.owners.graph
     separator = run.info.separator
     upstream = None if graph is None else _Upstream(graph, run.evidence.names, separator)
-    containers = {above for tap in run.evidence.order for above in _above(tap[0], separator)}
+    containers = containers_of(run.evidence.order, separator)
     returned: dict[Tap, list[Tap]] = {}
     found = {}
     for tap in run.evidence.order:
@@ -40,6 +41,25 @@ def sources(run: Run) -> dict[Tap, tuple[Tap, ...]]:
         if leaves:
             same_tensor.append(tap)
     return found
+
+
+def connections_by_graph(graph: Graph, separator: str) -> tuple[Connection, ...]:
+    """The same by a graph alone, without a run."""
+    upstream = _Upstream(graph, {}, separator)
+    containers = containers_of(graph.taps, separator)
+    ends = [("", 0, f"out{number}") for number in range(len(graph.outputs))]
+    found = []
+    for tap in dict.fromkeys((*graph.taps, *ends)):
+        if not (tap[0] and tap[2].startswith("out")) or tap[0] in containers:
+            made = upstream.of(tap)
+            if made:
+                found.append(Connection(*tap, made))
+    return tuple(found)
+
+
+def containers_of(taps: Iterable[Tap], separator: str) -> set[str]:
+    """The layers that hold others."""
+    return {above for tap in taps for above in _above(tap[0], separator)}
 
 
 def outermost(candidates: Sequence[Tap], layer: str, separator: str) -> Tap | None:

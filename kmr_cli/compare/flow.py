@@ -60,7 +60,7 @@ class Flow:
                 yield origin
 
     def _follow(self, tap: TapSketch) -> None:
-        call, key = (tap.layer, tap.call), _content(tap)
+        call, key = (tap.layer, tap.call), content_of(tap)
         if tap.port.startswith("in"):
             origin = self._origin(tap, key)
             self.origins[tap.tap] = origin
@@ -78,11 +78,12 @@ class Flow:
             return self._entered[key]
         cast = next((other for other in reversed(self._by_shape.get(tap.shape, ())) if _is_cast(tap, other)), None)
         if cast is not None:
-            return Origin("layer", self._returned[_content(cast)])
+            return Origin("layer", self._returned[content_of(cast)])
         return Origin("code" if self._started else "input")
 
 
-def _content(tap: TapSketch) -> tuple[object, ...]:
+def content_of(tap: TapSketch) -> tuple[object, ...]:
+    """What two tensors that are the same have in common."""
     return tap.shape, tap.dtype, tuple(sample.bits for sample in tap.samples)
 
 

@@ -26,12 +26,10 @@ _CLASSES = {
     "Taps": "kmr_cli.formats.interface",
     **dict.fromkeys(
         (
-            "BatchIndex", "DataSource", "Dependence", "DumpedValue", "FileDigest", "Finding", "Grounds", "LayerInfo",
-            "ModelInfo", "OutputClaim", "OutputVerdict", "ProbedOperator", "Record", "RecordedPath", "Report",
-            "SampleSketch", "ScanReport", "SkippedRule", "StructuralProof", "TapSketch", "TapVerdict", "TensorSpec",
-            "Trace", "TracedValue",
-            "ScanReport", "SkippedRule", "StructuralProof", "TapSketch", "TapVerdict", "TensorSpec", "Trace",
-            "TracedValue",
+            "BatchIndex", "Connection", "DataSource", "Dependence", "DumpedValue", "FileDigest", "Finding", "Grounds",
+            "LayerInfo", "ModelInfo", "OutputClaim", "OutputVerdict", "ProbedOperator", "Record", "RecordedPath",
+            "Report", "SampleSketch", "ScanReport", "SkippedRule", "StructuralProof", "TapSketch", "TapVerdict",
+            "TensorSpec", "Trace", "TracedValue",
         ),
         "kmr_cli.records",
     ),

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from kmr_cli.check.training import IN_TRAINING
+from kmr_cli.check.wiring import connections_by_graph
 from kmr_cli.errors import KmrError
 from kmr_cli.formats import all_formats, detect
 from kmr_cli.formats.interface import (
@@ -24,7 +25,7 @@ from kmr_cli.process.sessions import OPEN, LiveSessions, Sessions, Tell
 from kmr_cli.proof import verdict
 from kmr_cli.proof.graph import Graph
 from kmr_cli.proof.verdict import Proof
-from kmr_cli.records import RecordedPath, StructuralProof
+from kmr_cli.records import Connection, RecordedPath, StructuralProof
 
 
 def prove(
@@ -73,6 +74,20 @@ def _without_graph(message: str) -> KmrError:
         f"formats that are: {able}; with a batch or shapes for Model.prove(), {exported}; check-batch-axis checks every"
         " format by running it",
     )
+
+
+def connections(
+    *, path: str, options: OpenOptions, separator: str, report: Tell, sessions: Sessions = OPEN
+) -> tuple[Connection, ...]:
+    """What feeds what, by the graph that a file holds; empty where it holds none, or one that cannot be read.
+
+    ``separator``: of the parts of a layer's path.
+    """
+    try:
+        graph = _graph_beside_passes(path, options, sessions, report, None, traces=False)[0]
+    except KmrError:
+        return ()
+    return () if graph is None else connections_by_graph(graph, separator)
 
 
 def proof_beside_passes(

@@ -73,6 +73,7 @@ def _rows() -> Any:
 TASKS = {
     "describe": Task("kmr_cli.process.describe:describe", lambda: records.ModelInfo, reading_time),
     "prove": Task("kmr_cli.process.prove:prove", lambda: records.StructuralProof, reading_time),
+    "connections": Task("kmr_cli.process.prove:connections", lambda: tuple[records.Connection, ...], reading_time),
     "scan": Task("kmr_cli.process.scan:scan", lambda: records.ScanReport, reading_time),
     "try_data": Task("kmr_cli.process.data:try_data", lambda: bool, reading_time),
     "inputs": Task("kmr_cli.process.work:inputs", lambda: tuple[records.TensorSpec, ...]),

@@ -55,6 +55,7 @@ __all__ = [
     "BatchIndexKind",
     "Comparison",
     "Condition",
+    "Connection",
     "DataSource",
     "Dependence",
     "Difference",
@@ -102,7 +103,7 @@ _MODULES = {
         "UNEXAMINED_MASKS", "UNSEEN_LAYERS", "Basis", "Dependence", "Finding", "OutputVerdict", "Report", "TapVerdict",
         "Verdict", "unexamined_masks", "unseen_layers",
     ),
-    "kmr_cli.records.compare": ("Comparison", "Difference", "MatchedCall", "OutputAgreement"),
+    "kmr_cli.records.compare": ("Comparison", "Connection", "Difference", "MatchedCall", "OutputAgreement"),
     "kmr_cli.records.dump": ("Dump", "DumpedValue"),
     "kmr_cli.records.grounds": ("DataSource", "FileDigest", "Grounds", "SkippedRule"),
     "kmr_cli.records.model": (

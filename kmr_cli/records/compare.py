@@ -8,6 +8,7 @@ from typing import Literal
 from kmr_cli.records.check import Basis, Finding, Verdict
 from kmr_cli.records.deprecated import deprecated
 from kmr_cli.records.grounds import Grounds
+from kmr_cli.records.model import Tap
 from kmr_cli.records.shown import Shown
 
 
@@ -62,6 +63,21 @@ class MatchedCall:
         return "path" if (self.layer, self.call) == (self.baseline_layer, self.baseline_call) else "order"
 
 
+@dataclass(frozen=True)
+class Connection:
+    """What enters a layer, or leaves a container or the model, and the taps that it was made from.
+
+    Attributes:
+        layer, call, port: where; the layer is ``""`` for the outputs of the model.
+        sources: as in :class:`TapVerdict`.
+    """
+
+    layer: str
+    call: int
+    port: str
+    sources: tuple[Tap, ...]
+
+
 @dataclass(frozen=True, repr=False)
 class Comparison(Shown):
     """The outcome of a comparison of a model with a baseline.
@@ -86,6 +102,9 @@ class Comparison(Shown):
         basis: what the verdict rests on.
         not_examined: what was not compared and might have been (methods, modes, ports), one line each.
         grounds: files, data, versions and rules that the verdict rests on.
+        connections: of the model, where something was found at a layer and it is known what feeds what.
+        connected_by: how that is known: by the ``graph`` that the file holds, or by the ``values`` of this run (the
+            same content is the same tensor).
     """
 
     verdict: Verdict
@@ -109,6 +128,8 @@ class Comparison(Shown):
     not_examined: tuple[str, ...] = ()
     grounds: Grounds = field(default_factory=Grounds)
     differing: tuple[str, ...] = ()
+    connections: tuple[Connection, ...] = ()
+    connected_by: Literal["graph", "values", ""] = ""
 
     unproven = deprecated("unproven", "inconclusive")
 

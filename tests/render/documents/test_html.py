@@ -12,6 +12,7 @@ from zoo.pages import MARKUP, Page
 from kmr_cli.records import (
     BatchIndex,
     Comparison,
+    Connection,
     Dependence,
     Difference,
     Finding,
@@ -255,6 +256,34 @@ def test_a_comparison():
     assert found.of("table", "plain") == []  # nothing is known of what was matched
 
 
+def test_what_is_around_a_difference_goes_by_what_feeds_what():
+    """Not by the order of the run, in which another branch stands between."""
+    run = ("stem", "left", "right", "join", "head")
+    difference = Difference("KMR406", "error", "join", 0, "out0", "off by at most 1", exact=True)
+    feeds = [("left", "stem"), ("right", "stem"), ("join", "left"), ("head", "join"), ("", "head")]
+    connections = [Connection(layer, 0, "in0", ((source, 0, "out0"),)) for layer, source in feeds]
+    connections += [
+        Connection("stem", 0, "in0", (("", 0, "in0"),)),
+        Connection("join", 0, "in1", (("stem", 0, "out0"),)),
+    ]
+    connections = [replace(one, port="out0") if not one.layer else one for one in connections]
+    layers = tuple(run)
+    result = Comparison(
+        "fail", PATH, "onnx", "b.onnx", "onnx", True, 9, 8, 1, (difference,), (), layers,
+        matched=tuple(MatchedCall(layer, 0, layer, 0) for layer in run), differing=("join", "head"),
+        connections=tuple(connections), connected_by="graph",
+    )  # fmt: skip
+    info = ModelInfo(PATH, "onnx", "", (), (), tuple(LayerInfo(path, "Dense") for path in run), 10)
+    found = Page(render("html", [of_comparison(result, PATH, Run(), info)]))
+    said = "By the graph in the file. What enters comes from left, stem; what leaves goes to head."
+    assert found.of("figcaption") == [said]
+    assert found.of("table", "plain") == []
+    (picture,) = found.of("svg", "flow")
+    assert [one for one in run if one in picture.removeprefix(said)] == ["stem", "left", "join", "head"]
+    by_values = replace(result, connected_by="values")
+    assert "By the values of this run." in Page(render("html", [of_comparison(by_values, PATH, Run(), info)])).text
+
+
 def test_a_difference_has_the_layers_beside_it():
     calls = [MatchedCall(f"l{number}", 0, f"l{number}", 0) for number in range(9)]
     calls[6] = MatchedCall("l6", 1, "theirs/l6", 0)
@@ -267,7 +296,8 @@ def test_a_difference_has_the_layers_beside_it():
     info = ModelInfo(PATH, "keras", "", (), (), tuple(LayerInfo(path, "Dense") for path in layers), 10)
     (table,) = Page(render("html", [of_comparison(result, PATH, Run(), info)])).of("table", "plain")
     assert table == (
-        "What ran before and after itlayerin the baselinebeside the baselinel1the same✓agreesl2the same✓agrees"
+        "What ran before and after it; what feeds what is not known"
+        "layerin the baselinebeside the baselinel1the same✓agreesl2the same✓agrees"
         "l3the same✓agreesl4the same≠differsl5the same≠differs tool6 call 1theirs/l6≠differs tool7the same≠differs too"
     )
     elsewhere = replace(result, findings=(replace(difference, call=3),))

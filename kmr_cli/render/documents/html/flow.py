@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from kmr_cli.records import Finding, Report, Tap
+from kmr_cli.records import Connection, Finding, Tap, TapVerdict
 from kmr_cli.render.documents.html.elements import Markup, element
 from kmr_cli.render.documents.html.tree import Layers
 from kmr_cli.render.escape import for_terminal
@@ -27,13 +27,20 @@ _LETTERS, _SMALL_LETTERS = 22, 27
 
 
 class Wiring:
-    """Who feeds whom, as far as a check saw it."""
+    """Who feeds whom.
 
-    def __init__(self, report: Report, separator: str) -> None:
+    Args:
+        taps: what enters a layer, or leaves a container or the model, and what that was made from.
+        separator: of the parts of a layer's path.
+        known: how it is known, for those who look at the picture; empty where the page says so.
+    """
+
+    def __init__(self, taps: Iterable[TapVerdict | Connection], separator: str, known: str = "") -> None:
+        self.known = known
         self._separator = separator
         self._made_of: dict[Node, list[Node]] = {}
         self._feeds: dict[Node, list[Node]] = {}
-        for tap in report.taps:
+        for tap in taps:
             for source in tap.sources:
                 self._add(tap.layer, tap.call, source, leaves=tap.port.startswith("out"))
 
@@ -109,7 +116,9 @@ def around(finding: Finding, wiring: Wiring, layers: Layers, name: str) -> Marku
         return None
     boxes = list(_boxes(columns))
     words = _words(here, wiring)
-    return element("figure", element("figcaption", words), _drawn(boxes, edges, here, layers, name, words))
+    return element(
+        "figure", element("figcaption", wiring.known, words), _drawn(boxes, edges, here, layers, name, words)
+    )
 
 
 def _boxes(columns: dict[int, list[Node]]) -> Iterator[_Box]:

@@ -1,4 +1,4 @@
-"""At a finding of a comparison: the layers that ran just before and after it, and how each compares."""
+"""At a finding of a comparison where it is not known what feeds what: what ran just before and after it."""
 
 from __future__ import annotations
 
@@ -27,5 +27,5 @@ def beside(finding: Finding, result: Comparison, layers: Layers) -> Markup | Non
         rows.append(element("tr", element("th", name, call, scope="row"), theirs, state))
     titles = ("layer", *(["in the baseline"] if elsewhere else []), "beside the baseline")
     head = element("thead", element("tr", *(element("th", title, scope="col") for title in titles)))
-    caption = element("caption", "What ran before and after it")
+    caption = element("caption", "What ran before and after it; what feeds what is not known")
     return element("table", caption, head, element("tbody", *rows), class_="plain")

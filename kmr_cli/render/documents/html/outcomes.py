@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kmr_cli.batch.words import show_shape
-from kmr_cli.records import Comparison, Report, TapVerdict
+from kmr_cli.records import Comparison, Finding, Report, TapVerdict
 from kmr_cli.render.contents import Outcome
 from kmr_cli.render.documents.findings import ITSELF, itself, tally, unchecked, word_of
 from kmr_cli.render.documents.grounds import proof_lines, rests_on
 from kmr_cli.render.documents.html import states
 from kmr_cli.render.documents.html.elements import Content, Markup, badge, element, path
-from kmr_cli.render.documents.html.findings import found
+from kmr_cli.render.documents.html.findings import Picture, found
 from kmr_cli.render.documents.html.flow import Wiring, around
 from kmr_cli.render.documents.html.matrices import dependence
 from kmr_cli.render.documents.html.order import beside
@@ -65,7 +65,7 @@ def _model(outcome: Outcome, prefix: str) -> Markup:
     layers = _layers(outcome, prefix)
     parts: list[Markup | None] = []
     if isinstance(result, Report):
-        wiring = Wiring(result, layers.separator)
+        wiring = Wiring(result.taps, layers.separator)
         parts.append(
             found(
                 outcome.findings, layers, prefix, whole=itself(result),
@@ -74,16 +74,23 @@ def _model(outcome: Outcome, prefix: str) -> Markup:
         )  # fmt: skip
         parts += [_left_open("Not verified", outcome, prefix), dependence(result, prefix)]
     else:
-        compares = result if isinstance(result, Comparison) else None
-        parts.append(
-            found(
-                outcome.findings, layers, prefix, whole=ITSELF,
-                picture=None if compares is None else lambda finding, _: beside(finding, compares, layers),
-            )
-        )  # fmt: skip
+        picture = _around_differences(result, layers) if isinstance(result, Comparison) else None
+        parts.append(found(outcome.findings, layers, prefix, whole=ITSELF, picture=picture))
         parts.append(_left_open("Not compared", outcome, prefix))
     parts += [layers.section() if layers.infos and not _scans(outcome) else None, _grounds(outcome, prefix)]
     return _article(outcome, prefix, _verdict(outcome), [part for part in parts if part is not None])
+
+
+def _around_differences(result: Comparison, layers: Layers) -> Picture:
+    """What is around a finding of a comparison: by what feeds what; where that is unknown, by the order of the run."""
+    known = {"graph": "By the graph in the file. ", "values": "By the values of this run. "}
+    wiring = Wiring(result.connections, layers.separator, known.get(result.connected_by, ""))
+
+    def picture(finding: Finding, name: str) -> Markup | None:
+        drawn = around(finding, wiring, layers, name) if finding.layer else None
+        return drawn or beside(finding, result, layers)
+
+    return picture
 
 
 def _article(outcome: Outcome, prefix: str, verdict: Sequence[Content], parts: Sequence[Content]) -> Markup:
