@@ -23,6 +23,7 @@ sys.exit(tools.main())
 
 BESIDE = {
     "ResNet-18-sized ONNX": "Polygraphy, all values marked as outputs, a file for each batch",
+    "ResNet-18-sized ONNX, one `.h5`": "Polygraphy, all values marked as outputs, a file for each batch",
     "ResNet-18-sized `.pt2`": "TorchLens, a bundle for each batch",
     "ResNet-18-sized `.pt2`, one data set": "TorchLens, `extract_dataset`",
 }
@@ -41,12 +42,17 @@ def commands() -> dict[str, tuple[list[str], list[str]]]:
     return dict(
         zip(
             BESIDE,
-            [(_dump(onnx, out), polygraphy), (_dump(program, out), bundles), (_dump(program, out), dataset)],
+            [
+                (_dump(onnx, out), polygraphy),
+                (_dump(onnx, out, "h5"), polygraphy),
+                (_dump(program, out), bundles),
+                (_dump(program, out), dataset),
+            ],
             strict=True,
         )
     )
 
 
-def _dump(model: str, out: Path) -> list[str]:
+def _dump(model: str, out: Path, suffix: str = "zarr") -> list[str]:
     given = ["--layer", "*", "--input", str(models.SMALL_IMAGES), "--batch-size", str(_BATCH)]
-    return [OURS, "dump", model, *given, "-o", f"{out}.zarr", "--force"]
+    return [OURS, "dump", model, *given, "-o", f"{out}.{suffix}", "--force"]

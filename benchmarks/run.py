@@ -351,6 +351,8 @@ def main() -> None:
     snapshot = ["snapshot"] if any("snapshot" in case.what for case in chosen) else []
     if not all(case.what.startswith(BUILT_ALONE) for case in chosen):
         subprocess.run(python(str(HERE / "models.py"), *snapshot), check=True)
+    # As pip does: in the sandbox nothing is written, and every run would compile what is imported there.
+    subprocess.run(python("-m", "compileall", "-q", str(HERE.parent / "kmr_cli")), check=True)
     failed: list[str] = []
     for case in chosen:
         print(f"{case.what} …", file=sys.stderr, flush=True)

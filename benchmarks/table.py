@@ -28,6 +28,7 @@ BESIDE = (
     ("list the layers of an ONNX file", "`layers`, transformer of 113 MB, ONNX"),
     ("look at one layer of an ONNX file", "`sample` of one layer, the same ONNX file"),
     ("write all values of a data set, ONNX", "`dump` of all layers, ResNet-18-sized ONNX"),
+    ("the same, into one `.h5`", "`dump` of all layers, ResNet-18-sized ONNX, one `.h5`"),
     ("write all values of a data set, `.pt2`", "`dump` of all layers, ResNet-18-sized `.pt2`"),
     ("the same", "`dump` of all layers, ResNet-18-sized `.pt2`, one data set"),
     (

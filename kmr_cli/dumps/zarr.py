@@ -106,6 +106,7 @@ class Chunks:
         self._index, self._about, self._lock = str(place / "index"), about, lock
         self._folders = [str(place / name) for name in names]
         self._written: dict[int, list[str]] = {}
+        self._threads = ThreadPoolExecutor(_AT_A_TIME)
 
     def write(self, value: int, batch: int, rows: np.ndarray) -> None:
         """See :class:`kmr_cli.dumps.store.Store`."""
@@ -116,12 +117,11 @@ class Chunks:
     def finish(self, batch: int) -> None:
         """See :class:`kmr_cli.dumps.store.Store`."""
         files = self._written.pop(batch, [])
-        _sync(files)
-        _sync(list(dict.fromkeys(map(os.path.dirname, files))))
+        self._sync([*files, *dict.fromkeys(map(os.path.dirname, files))])
         size, first = self._about.batch_size, self._about.first
         rows = np.arange(first + batch * size, first + (batch + 1) * size, dtype=np.int64)
         self._put(self._index, batch, rows, sync=True)
-        _sync([self._index])
+        self._sync([self._index])
 
     def done(self) -> frozenset[int]:
         """See :class:`kmr_cli.dumps.store.Store`."""
@@ -130,7 +130,13 @@ class Chunks:
 
     def close(self) -> None:
         """See :class:`kmr_cli.dumps.store.Store`."""
+        self._threads.shutdown()
         os.close(self._lock)
+
+    def _sync(self, paths: Sequence[str]) -> None:
+        """Have the system keep what was written of files, and the names in folders."""
+        shares = [paths[first::_AT_A_TIME] for first in range(min(_AT_A_TIME, len(paths)))]
+        list(self._threads.map(_sync_each, shares))
 
     def _put(self, folder: str, batch: int, rows: np.ndarray, *, sync: bool = False) -> str:
         """Write the chunk of a batch; its path."""
@@ -167,16 +173,6 @@ def _encoded(rows: np.ndarray) -> list[memoryview]:
 def _write_all(file: int, piece: memoryview) -> None:
     while piece.nbytes:
         piece = piece[os.write(file, piece) :]
-
-
-def _sync(paths: Sequence[str]) -> None:
-    """Have the system keep what was written of files, or the names in folders."""
-    shares = [paths[first::_AT_A_TIME] for first in range(min(_AT_A_TIME, len(paths)))]
-    if len(shares) > 1:
-        with ThreadPoolExecutor(len(shares)) as threads:
-            list(threads.map(_sync_each, shares))
-    else:
-        _sync_each(paths)
 
 
 def _sync_each(paths: Sequence[str]) -> None:

@@ -220,7 +220,7 @@ def test_every_page_and_schema_is_listed():
 
 
 def test_the_newcomer_reads_five_minutes():
-    assert len(TEXT["README.md"].splitlines()) <= 250
+    assert len(TEXT["README.md"].splitlines()) <= 150
 
 
 def test_messages_that_troubleshooting_explains_exist():
