@@ -85,6 +85,7 @@ FAULTS = [
     (TORCH_FOUND, "torchscript", "one text for all"),
     (TORCH_FOUND, "torchscript", "one scale above a hundred samples"),
     (FOUND, "keras", "features and a column"),
+    (FOUND, "savedmodel", "a grid from all samples"),
     (LISTS, "keras", "texts of a subclassed model"),
     (LISTS, "onnx", "a sequence of samples"),
     (TURNS, "torchscript", "above a computed number"),

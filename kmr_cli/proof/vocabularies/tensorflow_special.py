@@ -72,7 +72,7 @@ def quantized(call: Call) -> Clear:
     if any(isinstance(one.owner, Own) for one in scales):
         raise NoRuleError("its scale depends on samples")
     axis = call.integer("axis", -1)
-    given = call.flag("range_given", default=call.kind != "QuantizeAndDequantizeV2")
+    given = call.flag("range_given", default=call.kind == "QuantizeAndDequantizeV3")
     if not given and isinstance(operand.owner, Own):
         if axis < 0:
             raise MeetError("one scale is taken from all samples together (dynamic quantization)")

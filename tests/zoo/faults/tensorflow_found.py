@@ -108,6 +108,23 @@ def segments_in_order(folder: Path) -> Path:
     return _save(module, folder / "module", signatures=module.run)
 
 
+def on_a_grid(given: bool, folder: Path) -> Path:
+    """Numbers on a grid from the least to the largest of all, or between numbers that are given.
+
+    That none is given is the operation's default, which a file leaves out.
+    """
+
+    def run(self, x):
+        with tf.name_scope("fault"):
+            ends = (-4.0, 4.0) if given else (0.0, 0.0)
+            y = tf.quantization.quantize_and_dequantize_v2(x, *ends, range_given=given)
+        return {"y": tf.matmul(y, self.w)}
+
+    held = {"w": tf.Variable(_weights(6, 3), name="w")}
+    module = _module(run, held, [tf.TensorSpec((None, 6), name="x")])
+    return _save(module, folder / "module", signatures=module.run)
+
+
 def in_order() -> dict[str, np.ndarray]:
     """Steps, and the segments that they are of."""
     rng = np.random.default_rng(2)
@@ -142,6 +159,8 @@ def cases() -> Iterator[Case]:
     yield from _cases(faulty=True)
     build = partial(write, partial(biased, False), "keras")
     yield Case("features and a column", "keras", build, "column less row", ("KMR103",), "add")
+    build, kind = partial(on_a_grid, False), "dynamic quantization"
+    yield Case("a grid from all samples", "savedmodel", build, kind, ("KMR101",), "fault")
 
 
 def clean() -> Iterator[Case]:
@@ -149,5 +168,6 @@ def clean() -> Iterator[Case]:
     yield from _cases(faulty=False)
     yield Case("a column and features", "keras", partial(write, partial(biased, True), "keras"))
     yield Case("features and a column", "savedmodel", partial(write, partial(biased, False), "savedmodel"))
+    yield Case("a grid that is given", "savedmodel", partial(on_a_grid, True))
     yield Case("lengths that must fit", "savedmodel", lengths_that_must_fit, data=partial(_sequences, False))
     yield Case("segments in order", "savedmodel", segments_in_order, data=in_order)
