@@ -300,14 +300,6 @@ class TracedSession(Session, Protocol):
 
 
 @runtime_checkable
-class BranchingSession(Session, Protocol):
-    """A session on a model of which it can be told at which other numbers of samples it does something else."""
-
-    def kinds_of_sizes(self, batch: Batch, sizes: Sequence[int]) -> Sequence[Sequence[int]]:
-        """Batch sizes, ascending, at which the same is done, as far as can be seen: ``sizes``, or more than these."""
-
-
-@runtime_checkable
 class ExportableSession(Session, Protocol):
     """A session on a model whose graph is known only where it is run or exported with data of some shape.
 

@@ -12,8 +12,9 @@ from kmr_cli.check.probes.large import AT_LEAST, MOST_BYTES, try_large
 from kmr_cli.check.probes.sizes import comparable, dimensions_of, in_batch_of, try_size
 from kmr_cli.check.run import Run
 from kmr_cli.errors import ModelRunError
+from kmr_cli.formats.asking import BranchingSession
 from kmr_cli.formats.common.alone import Alone
-from kmr_cli.formats.interface import BranchingSession, ProbingSession
+from kmr_cli.formats.interface import ProbingSession
 from kmr_cli.proof.engine import Owners
 from kmr_cli.proof.graph import Operator
 from kmr_cli.proof.owners import Free

@@ -12,6 +12,11 @@ import numpy as np
 
 _MOST = 64
 """Numbers that are listed."""
+COMPARISONS = frozenset(
+    {"eq", "ne", "lt", "le", "gt", "ge", "equal", "notequal", "less", "greater"}
+    | {"lessequal", "greaterequal", "lessorequal", "greaterorequal"}
+)
+"""Operators of all vocabularies, in small letters, without the vocabulary's own name and without an overload's."""
 SMALL = 8
 """Elements of a constant that may hold what a model compares with."""
 

@@ -229,7 +229,7 @@ class KerasSession(PutsOtherPadding):
         batch: Batch,  # noqa: ARG002  (shapes are declared)
         sizes: Sequence[int],
     ) -> Sequence[Sequence[int]]:
-        """See :class:`kmr_cli.formats.interface.BranchingSession`: the model is traced at each, if it has own code."""
+        """See :class:`kmr_cli.formats.asking.BranchingSession`: the model is traced at each, if it has own code."""
         from kmr_cli.formats.keras.run.own_code import has_own_code
         from kmr_cli.formats.keras.run.traced import kinds_of_sizes
 
@@ -241,6 +241,19 @@ class KerasSession(PutsOtherPadding):
         try:
             name = Path(self._info.path).name
             return kinds_of_sizes(self._named(whole), self.inputs, self._framework, whole.places, name, sizes)
+        finally:
+            before.restore()
+
+    def computed(self, batch: Batch) -> Sequence[np.ndarray]:
+        """See :class:`kmr_cli.formats.asking.ComputingSession`: of the model as TensorFlow traces it."""
+        from kmr_cli.formats.keras.run.traced import computed
+
+        whole = self._build_whole()
+        if self.training is not None or (isinstance(self._framework, Keras3) and backend_name() != "tensorflow"):
+            return ()
+        before = self.state()
+        try:
+            return computed(self._named(whole), self.inputs, batch)
         finally:
             before.restore()
 

@@ -8,7 +8,10 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from typing import Any
 
-from kmr_cli.errors import ModelLoadError
+import numpy as np
+
+from kmr_cli.errors import ModelLoadError, ModelRunError
+from kmr_cli.formats.common.comparands import COMPARISONS
 from kmr_cli.formats.common.frameworks import require
 from kmr_cli.formats.interface import Session, Taps, TracedSession
 from kmr_cli.formats.keras.run.capture import Framework, Tapper
@@ -19,7 +22,7 @@ from kmr_cli.formats.keras.run.paths import Places
 from kmr_cli.formats.savedmodel.operators.graph import Start
 from kmr_cli.formats.savedmodel.operators.traced import traced
 from kmr_cli.proof.graph import Graph
-from kmr_cli.records import TensorSpec
+from kmr_cli.records import Batch, TensorSpec
 
 _SCOPE = re.compile(r"kmr\.(\d+)\.(\d+)/")
 """Around every call of a layer: its number, and that of the call."""
@@ -233,3 +236,28 @@ def _captured(graph: Any) -> list[Start]:
         known = None if shape.rank is None or (variable is None and inside.dtype.name == "resource") else tuple(shape)
         found.append(Start(inside.name, known, inside.dtype.as_datatype_enum, shared=True, label=label))
     return found
+
+
+def computed(
+    model: Callable[[Mapping[str, Any]], Sequence[tuple[str, Any]]], inputs: Sequence[TensorSpec], batch: Batch
+) -> list[np.ndarray]:
+    """The small numbers that a model computes from no sample, and compares with: outside of its loops and branches."""
+    tf = require("tensorflow", "tensorflow")
+
+    def forward(*tensors: Any) -> list[Any]:
+        model(dict(zip((one.name for one in inputs), tensors, strict=True)))
+        graph = _graph_now()
+        of_samples = {tensor.op.name for tensor in tensors}
+        for operation in graph.get_operations():
+            if any(one.op.name in of_samples for one in operation.inputs):
+                of_samples.add(operation.name)
+        compared = [one for one in graph.get_operations() if one.type.lower() in COMPARISONS]
+        operands = [value for one in compared for value in one.inputs if value.op.name not in of_samples]
+        return [tf.identity(value) for value in operands if value.dtype.is_floating or value.dtype.is_integer]
+
+    try:
+        with quiet_keras():
+            found = tf.function(forward, autograph=False)(*(tf.constant(batch[one.name]) for one in inputs))
+    except Exception as exc:
+        raise ModelRunError(f"TensorFlow cannot trace the model: {keras_message(exc)}") from exc
+    return [np.asarray(value) for value in found]

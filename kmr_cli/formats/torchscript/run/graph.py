@@ -169,6 +169,20 @@ def kinds_of_sizes(
     return [tuple(SIZES[kind_of == kind].tolist()) for kind in dict.fromkeys(kind_of.tolist())]
 
 
+def computed(
+    loaded: Loaded, described: Description, tensors: Mapping[str, Any], same_for_all: Mapping[str, Any]
+) -> list[np.ndarray]:
+    """Numbers that the code computes from no sample, and compares samples with. Takes what :func:`graph_of` takes."""
+    import torch
+
+    recording, name = Recording(), described.info.path
+    stack = _Taps(loaded.modules_by_identity(), described)
+    with suppress(Exception), torch.no_grad():  # what came before it ended is told
+        rows = {input_: _some(name, tensor) for input_, tensor in tensors.items()}
+        _interpreted(loaded, described, rows, same_for_all, recording, stack)
+    return recording.compared
+
+
 def _arguments(described: Description, tensors: dict[str, Any], method: Any) -> Iterator[Any]:
     """All that a method takes, those with a default of their own included."""
     positional, keywords = build(described.arguments, tensors)

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
+
+from kmr_cli.formats.common.comparands import COMPARISONS, SMALL
+from kmr_cli.formats.common.torch_arrays import to_arrays
 from kmr_cli.formats.torchscript.run.lane_shapes import at_other_sizes
 from kmr_cli.formats.torchscript.run.lockstep import (
     ROWS,
@@ -26,6 +30,7 @@ class Recording:
     Attributes:
         place: the layer that runs now and which call of it.
         inputs, values, operators: as those of :class:`kmr_cli.proof.graph.Graph`.
+        compared: small constants that samples are compared with.
     """
 
     def __init__(self) -> None:
@@ -33,6 +38,7 @@ class Recording:
         self.inputs: list[tuple[str, Kind]] = []
         self.values: dict[str, Value] = {}
         self.operators: list[Operator] = []
+        self.compared: list[np.ndarray] = []
         self._batches = (ROWS, *sizes_without_content())
         self._weights: dict[int, tuple[Any, Tensor]] = {}
         self._fixed: set[int] = set()
@@ -77,6 +83,8 @@ class Recording:
         drawn = torch.Tag.nondeterministic_seeded in operator.tags
         constant = not drawn and not any(_numbers(given)) and all(map(self._is_constant, tensors))
         self._note_writes(schema, given, constant=constant)
+        if name.rstrip("_") in COMPARISONS and not constant:
+            self._note_compared(given)
         real = [lane(value, 0) for value in given]
         others = [[_placed(lane(value, number)) for value in given] for number in range(1, len(self._batches))]
         first = _called(operator, real)
@@ -139,6 +147,13 @@ class Recording:
                 if _memory(value) in self._fixed:
                     raise NotFollowedError(f"it overwrites a parameter, in {schema.name}")
                 self._changed |= set() if constant else {_memory(value)}
+
+    def _note_compared(self, given: Sequence[Any]) -> None:
+        for one in given:
+            if isinstance(one, (int, float)):
+                self.compared.append(np.asarray(one))
+            elif isinstance(one, Tensor) and self._is_constant(one) and one.lanes[0].numel() <= SMALL:
+                self.compared += [array.copy() for _, array in to_arrays(one.lanes[0])]
 
     def _is_constant(self, value: Tensor) -> bool:
         return value.constant and _memory(value) not in self._changed

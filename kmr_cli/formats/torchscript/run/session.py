@@ -136,10 +136,16 @@ class TorchScriptSession:
         batch: Batch,
         sizes: Sequence[int],  # noqa: ARG002  (all are told)
     ) -> Sequence[Sequence[int]]:
-        """See :class:`kmr_cli.formats.interface.BranchingSession`: what its code asks is answered for all sizes."""
+        """See :class:`kmr_cli.formats.asking.BranchingSession`: what its code asks is answered for all sizes."""
         from kmr_cli.formats.torchscript.run.graph import kinds_of_sizes
 
         return self._followed(kinds_of_sizes, batch)
+
+    def computed(self, batch: Batch) -> Sequence[np.ndarray]:
+        """See :class:`kmr_cli.formats.asking.ComputingSession`."""
+        from kmr_cli.formats.torchscript.run.graph import computed
+
+        return self._followed(computed, batch)
 
     def _followed(self, follow: Callable[..., _Found], batch: Batch) -> _Found:
         """What comes of following the code, which leaves no trace."""
