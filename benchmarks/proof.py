@@ -97,6 +97,24 @@ def corpus(folders: Iterable[Path], formats: Iterable[str], *, passes: bool) -> 
         )
 
 
+def _random_files(count: int) -> dict[str, Any]:
+    """Those of so many ONNX files."""
+    from zoo import onnx_graphs
+
+    tally: Counter[str] = Counter()
+    wrong, ran = [], 0
+    with tempfile.TemporaryDirectory() as folder:
+        for seed in range(count):
+            drawn = onnx_graphs.written(seed, 18, Path(folder))
+            try:
+                some = list(drawn.violations(tally))
+            except onnx_graphs.ERRORS:
+                continue  # onnxruntime takes less than the evaluator with which they are drawn
+            ran += 1
+            wrong += [f"{seed}: {one}" for one in some]
+    return {"graphs": ran, **tally, "wrong": wrong, "measured": str(date.today())}
+
+
 def random_graphs(count: int, formats: Iterable[str]) -> dict[str, dict[str, Any]]:
     """How many claims about random graphs were held against data, and those that do not hold."""
     from zoo.random_graphs import Drawn, violations
@@ -108,6 +126,8 @@ def random_graphs(count: int, formats: Iterable[str]) -> dict[str, dict[str, Any
         tally: Counter[str] = Counter()
         wrong = [f"{seed}: {one}" for seed in range(count) for one in violations(Drawn(seed, 30).program, tally=tally)]
         found["ATen, on NumPy"] = {"graphs": count, **tally, "wrong": wrong, "measured": str(date.today())}
+    if count and "onnx" in formats:
+        found["ONNX"] = _random_files(count // 2)
     if count and {"keras", "savedmodel"} & set(formats):
         from zoo import tensorflow_graphs
 
