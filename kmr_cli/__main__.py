@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import gc
 import io
 import os
 import signal
 import sys
+from typing import NoReturn
 
 # NumPy's OpenBLAS starts threads when it is imported, and forking a process with threads is unsafe (and warned of
 # from Python 3.12 on), so that child.can_fork refuses it. The frameworks bring their own thread pools and do not look
@@ -13,8 +17,13 @@ import sys
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
-def main() -> None:
+_FEW_COLLECTIONS = 50_000
+"""New objects between two looks for cycles: reading a file makes many objects and no cycles."""
+
+
+def main() -> NoReturn:
     """Run the command line and leave with its exit code."""
+    gc.set_threshold(_FEW_COLLECTIONS)  # until a model is opened: kmr_cli.process.sessions
     try:
         _fill_streams()
         for number in _ENDING:
@@ -39,6 +48,28 @@ def main() -> None:
         os.kill(os.getpid(), exc.number)
         code = 1
     sys.exit(code)
+
+
+def command() -> NoReturn:
+    """:func:`main`, and then the end of the process.
+
+    What is to be done at the end is done, but not every object is freed one by one: the system frees them all at once,
+    which saves a tenth of the time of a short command. Where threads still run, Python waits for them as usual.
+    """
+    try:
+        main()
+    except SystemExit as exc:
+        code = exc.code if isinstance(exc.code, int) else 1
+    threading = sys.modules.get("threading")
+    if threading is not None and threading.active_count() > 1:
+        sys.exit(code)
+    try:
+        atexit._run_exitfuncs()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+    finally:
+        os._exit(code)
 
 
 class _TerminatedError(BaseException):
@@ -72,4 +103,4 @@ def _fill_streams() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command()

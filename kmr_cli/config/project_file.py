@@ -9,11 +9,6 @@ from typing import Any, NamedTuple
 from kmr_cli.config.limits import limits_of
 from kmr_cli.errors import KmrError
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 SECTION = "tool.kmr-inspect"
 
 
@@ -47,6 +42,10 @@ def read_section(folder: Path) -> tuple[Path, dict[str, Any]] | None:
     file = next((place / "pyproject.toml" for place in (folder, *folder.parents) if _is_there(place)), None)
     if file is None:
         return None
+    if sys.version_info >= (3, 11):  # here, because most folders have no such file
+        import tomllib
+    else:
+        import tomli as tomllib
     try:
         section = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("kmr-inspect", {})
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as exc:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 Tell: TypeAlias = Callable[[str, str], None]
 """``report(kind, text)``, as in :mod:`kmr_cli.process.served`."""
+
+_COLLECTIONS = (700, 10, 10)
+"""Python's own pace: what frameworks leave in cycles may hold gigabytes (the command line begins with a slower one)."""
 
 
 class Sessions:
@@ -106,6 +110,7 @@ class Sessions:
 
     def _load(self, path: str, options: OpenOptions, report: Tell) -> Session:
         self.admit(path, options, report)
+        gc.set_threshold(*_COLLECTIONS)
         session = detect(Path(path)).open(Path(path), options)
         self.admit(path, options, report)
         return session

@@ -107,7 +107,7 @@ class TestWheel:
         assert headers["Version"] == __version__
 
     def test_console_script_and_pytest_plugin(self, info):
-        command = ["[console_scripts]", "kmr-inspect", "=", "kmr_cli.__main__:main"]
+        command = ["[console_scripts]", "kmr-inspect", "=", "kmr_cli.__main__:command"]
         plugin = ["[pytest11]", "kmr_inspect", "=", "kmr_cli.pytest_plugin"]
         assert info["entry_points.txt"].split() == command + plugin
 
