@@ -23,6 +23,7 @@ def case(answer, *, at=""):
 def new():
     rng = np.random.default_rng(0)
     weights = {"w": rng.integers(-2, 3, (6, 6)) + 0.5, "bias": rng.integers(-2, 3, (6,)) + 0.5}
+    weights["kernel"] = rng.integers(-2, 3, (6, 6, 1)) + 0.5
     return Program({"x": ((6,), "real"), "steps": ((4, 6), "real"), "ids": ((4,), "whole")}, weights)
 
 
@@ -78,6 +79,19 @@ def samples_moved_on(p):
 @case("proven")
 def steps_moved_on(p):
     return p.add("aten.roll", self=STEPS, shifts=1, dims=(1,))
+
+
+@case("proven")
+def channels_of_an_image_of_nobody(p):
+    image = p.add("aten.expand", self=Ref("bias"), size=(6, 6))
+    convolved = p.add("aten.conv1d", input=image, weight=Ref("kernel"))
+    return p.add("aten.add", self=X, other=p.add("aten.sum", self=convolved, dim=(0,)))
+
+
+@case("meet", at="aten.conv1d")
+def samples_taken_for_channels(p):
+    turned = p.add("aten.transpose", self=X, dim0=0, dim1=1)
+    return p.add("aten.transpose", self=p.add("aten.conv1d", input=turned, weight=Ref("kernel")), dim0=0, dim1=1)
 
 
 # Products

@@ -146,6 +146,69 @@ def _prelu(self: Array, weight: Array) -> Array:
     return np.where(self > 0, self, self * weight.reshape([-1] + [1] * (self.ndim - 2)))
 
 
+def _windows(self: Array, size: int) -> Array:
+    return np.lib.stride_tricks.sliding_window_view(self, size, axis=-1)
+
+
+def _conv1d(input: Array, weight: Array) -> Array:  # noqa: A002  (as PyTorch names it)
+    """Of (samples, channels, places), or of (channels, places) alone."""
+    if input.ndim not in (2, 3) or input.shape[-2] != weight.shape[1]:
+        raise ValueError("one kernel for every channel")
+    if input.size > _LARGEST // 10:
+        raise ValueError("too many elements")
+    return np.einsum("...clk,ock->...ol", _windows(input, weight.shape[2]), weight)
+
+
+def _pool1d(self: Array, kernel_size: int, reduce: Any) -> Array:
+    if self.ndim not in (2, 3):
+        raise ValueError("channels and places")
+    found: Array = reduce(_windows(self, kernel_size)[..., ::kernel_size, :], axis=-1)
+    return found
+
+
+def _batch_norm(
+    input: Array,  # noqa: A002
+    weight: Array,
+    bias: Array,
+    running_mean: Array,
+    running_var: Array,
+    training: bool,
+) -> Array:
+    if input.ndim < 2 or input.shape[1] != len(weight):
+        raise ValueError("one number for every channel")
+    axes = tuple(axis for axis in range(input.ndim) if axis != 1)
+    mean, var = (input.mean(axes), input.var(axes)) if training else (running_mean, np.abs(running_var))
+    spread = [-1] + [1] * (input.ndim - 2)
+    scaled = (input - mean.reshape(spread)) / np.sqrt(var.reshape(spread) + 1e-5)
+    return scaled * weight.reshape(spread) + bias.reshape(spread)
+
+
+def _group_norm(input: Array, num_groups: int) -> Array:  # noqa: A002  (as PyTorch names it)
+    if input.ndim < 2 or input.shape[1] % num_groups:
+        raise ValueError("no whole groups of channels")
+    grouped = input.reshape(len(input), num_groups, -1)
+    found = (grouped - grouped.mean(2, keepdims=True)) / np.sqrt(grouped.var(2, keepdims=True) + 1e-5)
+    return found.reshape(input.shape)
+
+
+def _rnn_cell(input: Array, hx: Array, w_ih: Array, w_hh: Array) -> Array:  # noqa: A002  (as PyTorch names it)
+    if input.ndim != 2 or input.shape != hx.shape:
+        raise ValueError("one state for every row")
+    return np.tanh(input @ w_ih.T + hx @ w_hh.T)
+
+
+def _rnn(input: Array, hx: Array, params: Sequence[Array], batch_first: bool) -> tuple[Array, Array]:  # noqa: A002
+    steps = np.swapaxes(input, 0, 1) if batch_first else input
+    if input.ndim != 3 or hx.shape != (1, *steps.shape[1:]):
+        raise ValueError("one state for every sequence")
+    state, found = hx[0], []
+    for step in steps:
+        state = np.tanh(step @ params[0].T + state @ params[1].T)
+        found.append(state)
+    made = np.stack(found)
+    return (np.swapaxes(made, 0, 1) if batch_first else made), state[None]
+
+
 def _view(self: Array, size: Any) -> Array:
     """As in PyTorch, where it isn't made of a copy."""
     result = self.reshape(size)
@@ -225,6 +288,13 @@ MEANINGS: dict[str, Run] = {
     "aten.constant_pad_nd": lambda self, pad: np.pad(self, [(0, 0)] * (self.ndim - 1) + [tuple(pad)]),
     "aten.unfold": lambda self, dimension, size, step: np.lib.stride_tricks.sliding_window_view(
         self, size, axis=dimension)[(slice(None),) * dimension + (slice(None, None, step),)],
+    "aten.conv1d": _conv1d,
+    "aten.avg_pool1d": lambda self, kernel_size: _pool1d(self, kernel_size, np.mean),
+    "aten.max_pool1d": lambda self, kernel_size: _pool1d(self, kernel_size, np.max),
+    "aten.batch_norm": _batch_norm,
+    "aten.group_norm": _group_norm,
+    "aten.rnn_tanh_cell": _rnn_cell,
+    "aten.rnn_tanh": _rnn,
     "_operator.mul": lambda a, b: a * b,
     "aten.copy_": lambda self, src: _into(self, src),
     "aten.add_": lambda self, other: _into(self, self + other),

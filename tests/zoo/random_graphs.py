@@ -17,7 +17,8 @@ from kmr_cli.proof.vocabularies import lookup
 
 BATCH_SIZE, SMALLER = 7, 5
 _MOST_ELEMENTS = 4000
-_WEIGHTS = {"w": (6, 6), "v": (6,), "table": (5, 6), "heads": (2, 6, 3), "places": (4, 6)}
+_WEIGHTS = {"w": (6, 6), "v": (6,), "table": (5, 6), "heads": (2, 6, 3), "places": (4, 6),
+            "kernel": (3, 4, 2), "wide": (4, 6, 3)}  # fmt: skip
 
 
 class Drawn:
@@ -142,8 +143,30 @@ class Drawn:
             ("aten.scaled_dot_product_attention", {"query": one, "key": other, "value": other}, 1),
             ("aten.constant_pad_nd", {"self": one, "pad": (1, 1)}, 1),
             ("aten.unfold", {"self": one, "dimension": axis, "size": 2, "step": draw.choice([1, 2])}, 1),
+            ("aten.conv1d", {"input": one, "weight": Ref(draw.choice(["kernel", "wide"]))}, 1),
+            ("aten.conv1d", {"input": Ref("steps"), "weight": Ref("kernel")}, 1),
+            (draw.choice(["aten.avg_pool1d", "aten.max_pool1d"]), {"self": one, "kernel_size": 2}, 1),
+            ("aten.batch_norm", {"input": one, **self._statistics(), "training": draw.random() < 0.3}, 1),
+            ("aten.group_norm", {"input": one, "num_groups": draw.choice([1, 2])}, 1),
+            ("aten.rnn_tanh_cell", {"input": one, "hx": other, "w_ih": Ref("w"), "w_hh": Ref("w")}, 1),
+            ("aten.full", {"size": (1, draw.choice([BATCH, 4]), 6), "fill_value": 0.5}, 1),
+            ("aten.rnn_tanh", self._recurrent(name), 2),
+            ("aten.rnn_tanh", self._recurrent("steps"), 2),
         ]  # fmt: skip
         return draw.choice(choices)
+
+    @staticmethod
+    def _statistics() -> dict[str, Argument]:
+        return {name: Ref("v") for name in ("weight", "bias", "running_mean", "running_var")}
+
+    def _recurrent(self, name: str) -> dict[str, Argument]:
+        """A layer with weights of six features, from a state that fits, if there is one."""
+        shape = self.program.values[name].shape or ()
+        first = self._draw.random() < 0.5
+        wanted = (1, shape[0 if first else 1], 6) if len(shape) == 3 else ()
+        states = [one for one, value in self.program.values.items() if value.shape == wanted]
+        state = self._draw.choice(states or [name])
+        return {"input": Ref(name), "hx": Ref(state), "params": (Ref("w"), Ref("w")), "batch_first": first}
 
     def _reshape(self, shape: tuple[Size, ...]) -> tuple[Size, ...]:
         """Another shape of as many elements: axes merged, cut in two, or put together anew."""

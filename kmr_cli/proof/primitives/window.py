@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kmr_cli.proof.call import Call, Rule
-from kmr_cli.proof.owners import Clear, Free, MeetError, NoRuleError, Operand, Own, any_count, counted, varies
+from kmr_cli.proof.call import Call, Rule, generic_free
+from kmr_cli.proof.owners import Clear, Free, MeetError, NoRuleError, Operand, Own, Owner, any_count, counted, varies
 from kmr_cli.proof.sizes import any_of_batch
 
 
@@ -31,8 +31,17 @@ def convolution(call: Call) -> Clear:
     operand, weight = call.needed("input", "self"), call.needed("weight")
     if isinstance(operand.owner, Own) and operand.rank != weight.rank:
         raise MeetError(f"{call.kind} takes the samples for channels: its operand has no batch axis")
+    if operand.rank != weight.rank and not isinstance(weight.owner, Own):  # axis 0 of the result is that of channels
+        return generic_free(call)
     weights = [one for one in (weight, call.operand("bias")) if one is not None]
     return convolved(operand, weights, what=call.kind)
+
+
+def patches(call: Call) -> Owner | tuple[Owner, ...]:
+    """``im2col``, ``col2im``, which also take an image alone: axis 0 of the result is then one of its places."""
+    if isinstance(call.needed("self").owner, Free):
+        return generic_free(call)
+    return on_batch("self")(call)
 
 
 def on_batch(*names: str) -> Rule:

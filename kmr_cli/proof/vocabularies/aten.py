@@ -167,7 +167,7 @@ def _table() -> dict[str, Entry]:
             **dict.fromkeys(("triu", "tril"), join.triangle),
             **dict.fromkeys(("grid_sampler", "grid_sampler_2d", "grid_sampler_3d", "affine_grid_generator"),
                             window.on_batch()),
-            **dict.fromkeys(("im2col", "col2im"), window.on_batch("self")),
+            **dict.fromkeys(("im2col", "col2im"), window.patches),
             "arange": factories.arange,
             "copy": pointwise.overwritten,
             "addbmm": contract.addbmm,
