@@ -23,8 +23,8 @@ _APART: tuple[tuple[Side, Side], ...] = (("positive", "negative"), ("loud", "zer
 """Of some inputs and of the others: a question may be put to two of them."""
 _SPLITS = 2
 """Ways to part the inputs in two, at most: enough to tell any two of four apart."""
-_LARGER = 4
-"""Of one sign they are so much larger: a sample of which much lies beyond the usual is treated otherwise, maybe."""
+_LARGER: Mapping[Side, float] = {"positive": 4, "negative": 1000, "loud": FAR_LARGER}
+"""So much larger they are: a sample that lies beyond the usual, a little or far, is treated otherwise, maybe."""
 _HIGHEST = 16
 """Ids at the end of a vocabulary."""
 
@@ -147,7 +147,7 @@ def _floats(values: np.ndarray, old: np.ndarray, side: Side) -> np.ndarray:
     largest = float(sizes[np.isfinite(sizes)].max(initial=0)) or 1.0
     there = np.abs(old.astype(wide.dtype))
     there = np.where(there > 0, there, largest / 16)  # zero has no sign
-    there *= FAR_LARGER if side == "loud" else _LARGER
+    there *= _LARGER[side]
     up = np.arange(there.size).reshape(there.shape) % 2 == 0 if side == "loud" else np.asarray(side == "positive")
     signed = np.where(up, there, -there)
     with np.errstate(over="ignore"):

@@ -22,6 +22,8 @@ POISONED_NEIGHBOUR = Rule(
     batch_statistics="allowed",
 )
 RULES = (POISONED_NEIGHBOUR,)
+_REMEDY = "replace what isn't finite before this layer, or turn such a request away before it joins a batch"
+"""Where the model fails."""
 
 
 def judge(run: Run) -> None:
@@ -35,7 +37,7 @@ def judge(run: Run) -> None:
     if run.poison_failure is not None:
         failed, what, message = run.poison_failure
         source = Source(*(failed or ("", 0, "out0")))
-        run.add(POISONED_NEIGHBOUR, source, f"{what} makes the whole batch fail: {message}")
+        run.add(POISONED_NEIGHBOUR, source, f"{what} makes the whole batch fail: {message}", remedy=_REMEDY)
     for tap in run.outputs:
         if tap in run.evidence.nondeterministic or tap not in run.poisoned:
             continue

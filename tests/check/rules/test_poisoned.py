@@ -5,7 +5,11 @@ from functools import partial
 import numpy as np
 import pytest
 from zoo import onnx_models as made
+from zoo.arrays import ArraySession
 from zoo.cases import Case, run
+
+from kmr_cli.check.check import check
+from kmr_cli.records import ModelInfo
 
 pytestmark = pytest.mark.usefixtures("tensors")
 
@@ -37,3 +41,19 @@ def test_the_sum_over_the_samples_is_named(width):
 @pytest.mark.parametrize("width", [5, 7])
 def test_a_sum_over_features_is_clean(width):
     assert errors(Case("sum", "onnx", partial(added_sum_of_zeros, width, 1))) == set()
+
+
+def refuses(x):
+    if not np.isfinite(x).all():
+        raise ValueError("the input matrix contained non-finite values")
+    return np.tanh(x)
+
+
+def test_a_layer_that_fails_on_nan_gets_a_remedy_that_helps():
+    session = ArraySession([("before", np.tanh), ("svd", refuses)])
+    info = ModelInfo("m", "keras", "", session.inputs, (), session.layers, 0)
+    found = check(session, info, {"x": np.random.default_rng(0).standard_normal((6, 3))}).findings
+    (finding,) = [one for one in found if one.rule == "KMR108"]
+    assert "makes the whole batch fail" in finding.message
+    assert "replace what isn't finite before this layer" in finding.remedy
+    assert "where()" not in finding.remedy

@@ -49,6 +49,17 @@ def scaled(alone: bool) -> keras.Model:
     return keras.Model(x, layers.Dense(3, name="after")(ops.where(asked > 100, turned / largest, turned)))
 
 
+def put_back(alone: bool) -> keras.Model:
+    """What is far larger than usual is put back by the batch's mean, or by its own: only the loud look at others."""
+    x = keras.Input((6,), name="x")
+    turned = layers.Dense(6, name="before")(x)
+    mean = ops.mean(turned, axis=int(alone), keepdims=True)
+    if not alone:
+        mean = layers.Identity(name="fault")(mean)
+    loud = ops.max(ops.abs(turned), axis=1, keepdims=True) > 100
+    return keras.Model(x, layers.Dense(3, name="after")(ops.tanh(ops.where(loud, 0.01 * (turned - mean), turned))))
+
+
 def lengths(heeds: bool) -> keras.Model:
     """The mean of a sequence that an input tells the length of."""
     x = keras.Input((None, 4), name="x")
@@ -147,6 +158,9 @@ def _cases(*, faulty: bool) -> Iterator[Case]:
         build = partial(write, partial(scaled, not faulty), form)
         above = ("above a size", ("KMR101", "KMR102"), {"keras": "max", "savedmodel": "Max"}[form]) if faulty else ()
         yield Case("one scale above a hundred samples" if faulty else "own scale above a hundred", form, build, *above)
+        build = partial(write, partial(put_back, not faulty), form)
+        loud = ("a loud victim", ("KMR101",), {"keras": "mean", "savedmodel": "Mean"}[form]) if faulty else ()
+        yield Case("the loud less the mean" if faulty else "the loud less their own mean", form, build, *loud)
         for name, (make, data, mask, layer) in SEQUENCES.items():
             build = partial(write, partial(make, not faulty), form)
             blind = ("mask", ("KMR201",), layer) if faulty else ()

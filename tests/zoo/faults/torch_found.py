@@ -158,7 +158,20 @@ class AskingTwo(nn.Module):
         return self.after(self.fault(a, b))
 
 
+class LoudLessMean(nn.Module):
+    """What is far larger than usual is put back by the batch's mean, or by its own: only the loud look at others."""
+
+    def __init__(self, axis: int) -> None:
+        super().__init__()
+        self.axis = axis
+
+    def forward(self, x: Tensor) -> Tensor:
+        loud = x.abs().amax(1, keepdim=True) > 100
+        return torch.tanh(torch.where(loud, 0.01 * (x - x.mean(self.axis, keepdim=True)), x))
+
+
 FAULTS: dict[str, tuple[Callable[[], nn.Module], str, tuple[str, ...]]] = {
+    "the loud less the mean": (partial(LoudLessMean, 0), "a loud victim", ("KMR101",)),
     "four turns of a loop": (FourTurns, "unrolled loop", ("KMR102",)),
     "column less row": (ColumnLessRow, "column less row", ("KMR101", "KMR103")),
     "best of all that counts": (partial(BestThatCounts, 0), "maximum of what counts", ("KMR101",)),
@@ -168,6 +181,7 @@ FAULTS: dict[str, tuple[Callable[[], nn.Module], str, tuple[str, ...]]] = {
 }
 """Between two layers."""
 TWINS: dict[str, Callable[[], nn.Module]] = {
+    "the loud less their own mean": partial(LoudLessMean, 1),
     "a turn for every sample": EveryTurn,
     "column less column": ColumnLessColumn,
     "best of its own that counts": partial(BestThatCounts, 1),
