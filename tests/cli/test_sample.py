@@ -192,3 +192,22 @@ def test_a_mix_is_pointed_to_the_command_that_finds_its_cause(kmr, tmp_path):
     assert "MIXED" in screen.out
     assert "`kmr-inspect check-batch-axis 'my model.pt'` names the layer that mixes samples" in screen.err
     assert "check-batch-axis" not in kmr(*BASE).err
+
+
+@pytest.mark.slow
+def test_a_sparse_matrix_for_a_sparse_input(kmr, tmp_path):
+    """An .npz of SciPy is fed as the dense array that it stands for."""
+    from scipy import sparse
+    from zoo import savedmodel
+
+    path = savedmodel.tf1_sparse_input(tmp_path / "sparse")
+    dense = np.zeros((5, 4), np.float32)
+    dense[[0, 1, 1, 2, 3, 4], [2, 0, 3, 0, 1, 2]] = [1, 2, 3, 6, 4, 5]
+    sparse.save_npz(tmp_path / "x.npz", sparse.csr_matrix(dense))
+    done = kmr("sample", path, "-l", "dense", "-i", "0:5", "--input", tmp_path / "x.npz", "-o", tmp_path / "out.npz")
+    assert done.code == 0, done.err
+    with np.load(tmp_path / "out.npz") as found:
+        rows = [found[name] for name in sorted(found) if ".out0" in name]
+    assert np.stack(rows).tolist() == (2 * dense).tolist()
+    checked = kmr("check-batch-axis", path, "--input", f"x={tmp_path / 'x.npz'}", "--batch-size", "3")
+    assert checked.code == 0, checked.out + checked.err

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from kmr_cli.batch.files.scipy_matrices import dense, is_matrix
 from kmr_cli.batch.files.source import Source, refuse_large
 from kmr_cli.batch.fit import has_fields
 from kmr_cli.batch.given_input import GivenInput
@@ -43,6 +44,8 @@ _MOST_EXPANSION, _SMALL = 200, 2**28
 def read(source: Source, reading: Reading) -> list[GivenInput]:
     """The array of an .npy file, or those of an .npz file by their names. Rows are read without the others.
 
+    A sparse matrix of SciPy becomes a dense array.
+
     Raises:
         BatchError: a damaged file, or one that holds Python objects.
     """
@@ -66,6 +69,12 @@ def read(source: Source, reading: Reading) -> list[GivenInput]:
                 raise other
             if not archive.files:
                 raise BatchError(f"{path}: holds no arrays", "write it with numpy.savez")
+
+            if is_matrix(archive.files):
+                _refuse_unpacked(archive, archive.files, path)
+                if source.key is not None:
+                    raise BatchError(f"{path}: holds one sparse matrix, without a name", f"give --input {path}")
+                return [GivenInput(source.name, str(path), dense({key: archive[key] for key in archive}, rows, path))]
 
             def member(key: str) -> np.ndarray:
                 array = _member(archive, key, rows, path)
@@ -105,6 +114,8 @@ def lengths(source: Source) -> dict[str, int] | None:
                 return None if dtype.hasobject or not shape else {"": shape[0]}
             found = {}
             with zipfile.ZipFile(file) as archive:
+                if is_matrix([name.removesuffix(".npy") for name in archive.namelist()]):
+                    return None
                 for info in archive.infolist():
                     if not _stored(info):
                         return None
