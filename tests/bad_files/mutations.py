@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from bad_files import SAMPLES
+from bad_files import SAMPLES, structures
 
 SOURCES = {
     "keras": ("digits.keras", "recommender.keras", "transformer.keras"),
@@ -31,6 +31,8 @@ _SMALL = 1 << 16
 def write(kind: str, seed: int, folder: Path) -> Path:
     """A changed copy of a real file; the same for the same seed."""
     chance = random.Random(f"{kind} {seed}")
+    if kind in structures.WRITERS:
+        return structures.WRITERS[kind](folder, chance)
     source = SAMPLES / chance.choice(SOURCES[kind])
     path = folder / source.name
     if kind == "savedmodel":

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from bad_files import mutations
+from bad_files import mutations, structures
 
 from kmr_cli.errors import KmrError
 from kmr_cli.formats.keras.describe.archive import Window
@@ -23,7 +23,7 @@ ENDED = ("SIGPROF", "SIGSEGV", "SIGABRT", "SIGFPE", "SIGBUS")
 
 
 def pieces():
-    for kind in mutations.SOURCES:
+    for kind in (*mutations.SOURCES, *structures.WRITERS):
         yield pytest.param(kind, 0, 120, id=kind)
         for first in range(0, ALL, PIECE):
             yield pytest.param(kind, first, PIECE, id=f"{kind}-{first}", marks=pytest.mark.fuzz)
@@ -48,9 +48,11 @@ def test_changed_files_end_in_an_answer(kind, first, count):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc")
-@pytest.mark.parametrize(("kind", "seed"), [("keras", 4102), ("keras", 6132)])
+@pytest.mark.parametrize(
+    ("kind", "seed"), [("keras", 4102), ("keras", 6132), ("pt2_entries", 858), ("pt2_entries", 1444)]
+)
 def test_what_fuzzing_found_stays_away(kind, seed):
-    """A call of a layer that refers to one which the layer doesn't have."""
+    """Calls that refer to one which the layer doesn't have; objects in place of whole numbers and of names."""
     assert fuzz(kind, seed, 1).stdout == ""
 
 

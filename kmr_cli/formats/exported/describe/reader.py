@@ -55,7 +55,7 @@ def parse(document: Mapping[str, Any]) -> Program:
             for name, limits in (document.get("range_constraints") or {}).items()
         },
         writer=_writer(document.get("torch_version")),
-        modules=tuple(entry["fqn"] for entry in calls if entry["fqn"] and "@" not in entry["fqn"]),
+        modules=tuple(path for entry in calls if (path := _text(entry["fqn"])) and "@" not in path),
         in_spec=root.get("in_spec"),
         out_spec=root.get("out_spec"),
         argument_names=tuple(root.get("forward_arg_names") or ()),
@@ -85,13 +85,13 @@ def _input(spec: Mapping[str, Any]) -> Input:
         argument = _argument(value["arg"], None)
         return Input("user", argument.name) if isinstance(argument, Ref) else Input("fixed", None)
     if kind == "constant_input":
-        return Input("fixed", None, value.get("name") or "")
-    name = value["arg"]["name"]
+        return Input("fixed", None, _text(value.get("name") or ""))
+    name = _text(value["arg"]["name"])
     if kind == "tensor_constant":
-        return Input("constant", name, value["tensor_constant_name"])
+        return Input("constant", name, _text(value["tensor_constant_name"]))
     if kind == "custom_obj":
-        return Input("object", name, value.get("custom_obj_name") or name)
-    return Input(kind, name, value.get(f"{kind}_name") or "")
+        return Input("object", name, _text(value.get("custom_obj_name") or name))
+    return Input(kind, name, _text(value.get(f"{kind}_name") or ""))
 
 
 def _output(spec: Mapping[str, Any], value: Argument) -> Output:
@@ -178,7 +178,7 @@ class _Reader:
     def _size(self, size: Mapping[str, Any]) -> Expression | None:
         kind, value = _single(size)
         if kind == "as_int":
-            return int(value)
+            return _whole(value)
         text = _text(value["expr_str"])
         if text not in self._sizes:
             try:
@@ -201,6 +201,12 @@ class _Reader:
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise UnexpectedError(f"{json.dumps(value)[:40]} where there must be text")
+    return value
+
+
+def _whole(value: Any) -> int:
+    if not isinstance(value, int):
+        raise UnexpectedError(f"{json.dumps(value)[:40]} where there must be a whole number")
     return value
 
 
@@ -247,10 +253,22 @@ def _argument(union: Mapping[str, Any], graph: Callable[[Mapping[str, Any]], Sub
         return _floats(value)
     if kind == "as_graph" and graph is not None:
         return graph(value)
-    if kind in _PLAIN and isinstance(value, (bool, int, str, list)):
+    if kind in _PLAIN and _is_plain(value):
         plain: Argument = value
         return plain
     raise UnexpectedError(f"an argument of the unknown kind {kind!r}")
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether it is a number, a text, or a list of these, or a list of such lists."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, list):
+            waiting.extend(one)
+        elif not isinstance(one, (bool, int, str)):
+            return False
+    return True
 
 
 def _refs(value: Any) -> list[Any]:

@@ -186,7 +186,7 @@ def parse_layer(entry: dict[str, Any], depth: int = 0) -> LayerConfig:
         module=entry["module"] if isinstance(entry.get("module"), str) else None,
         config=config,
         build_shapes=_build_shapes(entry.get("build_config")),
-        build_by_argument="shapes_dict" in (entry.get("build_config") or {}),
+        build_by_argument=isinstance(built := entry.get("build_config"), dict) and "shapes_dict" in built,
         calls=[_parse_call(node) for node in _list(entry.get("inbound_nodes"))],
         shared=entry["shared_object_id"] if isinstance(entry.get("shared_object_id"), int) else None,
         legacy="module" not in entry,

@@ -33,7 +33,7 @@ _HARMFUL: Mapping[str, tuple[HazardKind, str]] = {
     "SnapshotNestedDatasetReader|SnapshotDatasetReader|SnapshotChunkDataset|DistributedSave|Distributed(Snapshot|Save).*":
         ("files", _WRITES),
     "CreateSummaryFileWriter|CreateSummaryDbWriter|Write\\w*Summary|ImportEvent|FlushSummaryWriter": ("files", _WRITES),
-    "DebugIdentity(V\\d)?|DebugNanCount|DebugNumericSummary(V\\d)?":
+    "Copy(Host)?|DebugIdentity(V\\d)?|DebugNanCount|DebugNumericSummary(V\\d)?":
         ("files", "writes values to where its debug_urls point, files or a server"),
     "RemoteCall|Rpc(Client|Call|Server|CheckStatus|GetValue)\\w*|TryRpc|Rpc": ("network", "calls another machine"),
     "(Register|Uncompress)?DataService\\w*|RegisterDataset(V\\d)?|BigQueryReader": ("network", "asks another machine"),
