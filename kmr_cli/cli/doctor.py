@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
 
 from kmr_cli.cli import options
+
+_TITLES = 21
+"""Columns that titles take."""
 
 
 @click.command("doctor", short_help="Show what is installed, and how models are sandboxed.")
@@ -34,8 +39,11 @@ def command(format_: str, debug: bool) -> None:  # noqa: ARG001  (read where err
 
         click.echo(json.dumps(found, indent=2))
         return
-    for line in _lines(found):
-        click.echo(line)
+    width = shutil.get_terminal_size().columns
+    for title, told in _lines(found):
+        label = f"{title:<{_TITLES}} "
+        words = textwrap.wrap(told, max(width - len(label), 20), break_long_words=False, break_on_hyphens=False)
+        click.echo(label + f"\n{' ' * len(label)}".join(words or [""]))
 
 
 def examine() -> dict[str, Any]:
@@ -116,25 +124,25 @@ def _refused() -> str | None:
     return None
 
 
-def _lines(found: dict[str, Any]) -> Iterator[str]:
-    """The same for people."""
-    yield f"{'program':<21} kmr-inspect {found['kmr_inspect']}"
-    yield f"{'Python':<21} {found['python']}, NumPy {found['numpy']}"
-    yield f"{'system':<21} {found['system']}"
+def _lines(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The same for people: what it is about, and what is said of it."""
+    yield "program", f"kmr-inspect {found['kmr_inspect']}"
+    yield "Python", f"{found['python']}, NumPy {found['numpy']}"
+    yield "system", found["system"]
     for format_ in found["formats"]:
         told = ", ".join(f"{name} {version}" for name, version in format_["programs"].items())
         if format_["backend"]:
             told += f"; backend: {format_['backend']}"
         if not format_["runs"]:
             told = f"cannot be run: {format_['install']}"
-        yield f"{format_['title']:<21} {told}"
+        yield format_["title"], told
     for title, libraries in (("data files", found["data_files"]), ("whole data sets", found["whole_data_sets"])):
         told = ", ".join(f"{name} {version}" for name, version in libraries["programs"].items())
         lacks = f"no {', '.join(libraries['missing'])}: {libraries['install']}" if libraries["missing"] else ""
-        yield f"{title:<21} {'; '.join(filter(None, (told, lacks)))}"
-    yield f"{'sandbox':<21} {_sandbox(found['sandbox'])}"
+        yield title, "; ".join(filter(None, (told, lacks)))
+    yield "sandbox", _sandbox(found["sandbox"])
     if found["refused"]:
-        yield f"{'models':<21} {found['refused']}"
+        yield "models", found["refused"]
 
 
 def _sandbox(found: dict[str, str]) -> str:

@@ -17,6 +17,23 @@ from kmr_cli.formats.keras.run import backend
 from kmr_cli.process.sandbox import landlock, seccomp
 
 
+@pytest.fixture(autouse=True)
+def wide(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "400")
+
+
+def test_a_narrow_screen(capsys, monkeypatch):
+    """What is too long goes on below where it began, whole."""
+    run(["doctor"])
+    whole = capsys.readouterr().out
+    monkeypatch.setenv("COLUMNS", "60")
+    assert run(["doctor"]) == 0
+    said = capsys.readouterr().out
+    assert max(map(len, said.splitlines())) <= 60
+    assert len(said.splitlines()) > len(whole.splitlines())
+    assert re.sub(r"\n {22}", " ", said) == whole
+
+
 @pytest.mark.parametrize("arguments", [["doctor"], ["--version", "--verbose"], ["-V", "--verbose"]])
 def test_what_is_installed(arguments, capsys):
     assert run(arguments) == 0
