@@ -117,6 +117,22 @@ def savedmodel_branches_fan_out(folder: Path) -> Path:
 
 
 @bad(BOUNDED)
+def keras_result_of_a_huge_number(folder: Path) -> Path:
+    """A layer takes the 9,223,372,036,854,775,807th result of another. Found by fuzzing."""
+
+    def change(config: dict[str, Any]) -> None:
+        waiting: list[Any] = [config]
+        while waiting:
+            value = waiting.pop()
+            if isinstance(value, dict) and "keras_history" in value:
+                value["keras_history"][2] = 2**63 - 1
+                return
+            waiting.extend(value.values() if isinstance(value, dict) else value if isinstance(value, list) else ())
+
+    return archive(folder, change)
+
+
+@bad(BOUNDED)
 def script_methods_fan_out(folder: Path) -> Path:
     """Each method calls the next one twice."""
     kind = "__torch__.torch_networks.Windows"

@@ -49,7 +49,8 @@ def test_changed_files_end_in_an_answer(kind, first, count):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc")
 @pytest.mark.parametrize(
-    ("kind", "seed"), [("keras", 4102), ("keras", 6132), ("pt2_entries", 858), ("pt2_entries", 1444)]
+    ("kind", "seed"),
+    [("keras", 4102), ("keras", 6132), ("keras_entries", 623), ("pt2_entries", 858), ("pt2_entries", 1444)],
 )
 def test_what_fuzzing_found_stays_away(kind, seed):
     """Calls that refer to one which the layer doesn't have; objects in place of whole numbers and of names."""

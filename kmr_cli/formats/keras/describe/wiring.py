@@ -43,6 +43,10 @@ def input_tensor(layer: LayerConfig) -> Tensor:
     return shape, dtype if isinstance(dtype, str) else layer.dtype
 
 
+_MOST_RESULTS = 10_000
+"""Of one call of a layer: a config may name one of any number, and those before it are counted."""
+
+
 def functional_wiring(model: LayerConfig) -> Wiring:
     """What enters and leaves every layer of a functional model, as far as the config tells or rules can."""
     assert model.layers is not None
@@ -51,7 +55,7 @@ def functional_wiring(model: LayerConfig) -> Wiring:
         for call in layer.calls:
             for argument in call:
                 ref = argument.ref
-                if ref.shape is not None:
+                if ref.shape is not None and 0 <= ref.tensor < _MOST_RESULTS:
                     known.setdefault((ref.layer, ref.node), {})[ref.tensor] = (ref.shape, ref.dtype)
     wiring: Wiring = {}
     for layer in model.layers:
