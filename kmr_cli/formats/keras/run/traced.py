@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -156,8 +156,13 @@ def kinds_of_sizes(
 ) -> list[tuple[int, ...]]:
     """Those of ``sizes`` at which the same is done to samples, together; the model is traced at each.
 
-    The rest as that of :func:`graph_of`. Sizes at which the model cannot be traced are left out.
+    The rest as in :func:`graph_of`. Sizes at which the model cannot be traced are left out. Code that can be traced
+    with the size left open, and doesn't read it, is traced no further: it does the same at all of them.
     """
+    with suppress(ModelLoadError), noted_reads() as reads:
+        _traced(model, inputs, framework, places, name)
+        if not reads:
+            return [tuple(sizes)]
     found: list[tuple[Any, list[int]]] = []
     for size in sizes:
         try:
