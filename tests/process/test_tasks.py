@@ -16,4 +16,4 @@ def test_time_to_read_grows_with_the_files(tmp_path):
 
 def test_what_reads_is_limited_and_what_runs_is_not():
     limited = {name for name, task in TASKS.items() if task.limit is not None}
-    assert limited == {"describe", "prove", "scan", "try_data"}
+    assert limited == {"connections", "describe", "prove", "scan", "try_data"}
