@@ -130,7 +130,7 @@ def test_values_keep_their_bits_on_their_way(tmp_path, suffix):
     assert {value.layer for value in found.values} == {"plain", *KINDS}
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::zarr.errors.UnstableSpecificationWarning")
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
 def test_text_on_its_way(tmp_path):
     nodes = [
         helper.make_node("StringConcat", ["x", "x"], ["n"], "/twice/StringConcat"),

@@ -80,7 +80,7 @@ def test_bfloat16_and_float8(tmp_path, suffix):
     assert attributes(place, "brain#0/out0")["dtype"] == "bfloat16"
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::zarr.errors.UnstableSpecificationWarning")
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
 def test_text(tmp_path):
     text = np.array([b"a", b"\xff\x00", b"", "é".encode(), b"x" * 1000], object)
     _, store = made(tmp_path / "out.zarr", value("string", ()))

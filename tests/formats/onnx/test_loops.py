@@ -2,6 +2,7 @@
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 from zoo import onnx_models as zoo
@@ -172,7 +173,11 @@ def test_branches_in_loops_and_loops_of_other_lengths(tmp_path, opset):
         assert one.tobytes() == state.tobytes()
 
 
-@pytest.mark.parametrize("dtype", ["STRING", "BFLOAT16"])
+OLD = tuple(map(int, onnxruntime.__version__.split(".")[:2])) < (1, 24)
+WITH_TEXT = pytest.param("STRING", marks=pytest.mark.skipif(OLD, reason="this onnxruntime aborts on text in a loop"))
+
+
+@pytest.mark.parametrize("dtype", [WITH_TEXT, "BFLOAT16"])
 def test_values_of_any_dtype(tmp_path, dtype):
     """Text and what NumPy has no dtype for leave a loop and a branch as they are."""
     kind = getattr(TensorProto, dtype)
