@@ -230,7 +230,8 @@ def page(kept: dict[str, Any]) -> str:
             "",
             f"The third-party architectures are those of `proof.md`, scanned on {known['measured']} by this program",
             f"alone. Alarms: {'; '.join(known['alarms']) or 'none'}. Inconclusive: {len(known['inconclusive'])}",
-            "archives with layers of keras-hub and keras-cv-attention-models, which are not in the file (KMR506).",
+            "that name layers of keras-hub and keras-cv-attention-models, or operators of transformers, which are",
+            "not in the file (KMR506).",
         ]
     return "\n".join([*lines, "", f"Missed by `{OURS}`: {missed}. Its alarms: {alarms}."]) + "\n"
 
