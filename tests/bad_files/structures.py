@@ -130,7 +130,8 @@ def _parts(message: Any) -> list[Any]:
             if not _is_repeated(field):
                 waiting.append(value)
             elif field.message_type.GetOptions().map_entry:
-                waiting += [inner for inner in value.values() if hasattr(inner, "ListFields")]
+                # Sorted: protobuf's own order is another one in each process.
+                waiting += [value[key] for key in sorted(value) if hasattr(value[key], "ListFields")]
             else:
                 waiting += value
     return found
@@ -151,7 +152,7 @@ def _change_field(part: Any, parts: list[Any], chance: random.Random) -> None:
     if what < 0.25:
         part.ClearField(field.name)
     elif field.message_type is not None and field.message_type.GetOptions().map_entry:
-        del value[chance.choice(list(value))]
+        del value[chance.choice(sorted(value))]
     elif field.message_type is not None:
         alike = [one for one in parts if one.DESCRIPTOR is field.message_type]
         taken = copy.deepcopy(chance.choice(alike))

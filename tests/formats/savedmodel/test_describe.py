@@ -1,9 +1,11 @@
 """What a SavedModel's graph file tells, without TensorFlow."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from zoo import savedmodel as zoo
@@ -478,3 +480,19 @@ def test_every_tensor_of_a_layer_can_be_named_as_the_graph_does(model, name):
             for written in (tensor, label):
                 (path,) = choose([written], info.layers, info.separator).paths
                 assert path == layer.path or path.startswith(layer.path + "/") or layer.path.startswith(path + "/")
+
+
+def test_another_signature_that_calls_itself(model, tmp_path):
+    """As no exporter writes one: its reader doesn't follow it round and round."""
+
+    def bend(message):
+        graph = message.meta_graphs[0].graph_def
+        outputs = message.meta_graphs[0].signature_def["serve"].outputs.values()
+        caller = next(iter(outputs)).name.partition(":")[0]
+        wrapper = next(node.attr["f"].func.name for node in graph.node if node.name == caller)
+        inner = next(one for one in graph.library.function if one.signature.name == wrapper)
+        (call,) = (node for node in inner.node_def if "PartitionedCall" in node.op)
+        call.attr["f"].func.name = wrapper
+
+    path = Path(shutil.copytree(model("keras_cnn"), tmp_path / "bent"))
+    assert listing(describe(zoo.edit(path, bend))) == listing(describe(model("keras_cnn")))

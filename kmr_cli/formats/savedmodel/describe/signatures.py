@@ -34,7 +34,9 @@ def _computes(signature: Any, nodes: dict[str, Any], library: dict[str, Any]) ->
 
 
 def _inner(function: str, library: dict[str, Any]) -> str:
-    while function.startswith(_WRAPPER) and function in library:
+    seen: set[str] = set()
+    while function.startswith(_WRAPPER) and function in library and function not in seen:
+        seen.add(function)  # in a damaged file, one may call itself
         called = [node.attr["f"].func.name for node in library[function].node_def if node.op in CALLS]
         if len(called) != 1:
             break
