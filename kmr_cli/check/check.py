@@ -239,6 +239,7 @@ def _judge_sizes(run: Run) -> None:
                 f"{title} is discrete and differs for the same samples {run.where(found)}: rounding may tip a decision,"
                 " or the size may change it; return the scores behind it as another output",
             )
+    sizes.judge_unaffordable(run)
     if run.info.fixed_batch is not None:
         run.skip(f"the model takes only batches of {run.info.fixed_batch}", *sizes.RULES)
     elif not run.sizes:

@@ -50,6 +50,7 @@ class Run(Passes):
         large: what a batch as large as servers form them showed when half of it was replaced.
         too_large: (samples, bytes) of such a batch that was not run, since its values take too much memory.
         unrun: batch sizes, in words, at which the model does something else and of which none was run.
+        unaffordable: of those, the ones whose values would take too much memory: (sizes in words, samples, bytes).
         claims: what the rules say, before precedence: see :attr:`findings`.
         inconclusive: what was not verified, one line each.
         noisy: taps whose values depend on random numbers that are drawn for a whole batch (training mode only): at
@@ -93,6 +94,7 @@ class Run(Passes):
     large: LargeRun | None = None
     too_large: tuple[int, int] | None = None
     unrun: list[str] = field(default_factory=list)
+    unaffordable: list[tuple[str, int, int]] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
     inconclusive: list[str] = field(default_factory=list)
     noisy: set[Tap] = field(default_factory=set)

@@ -68,7 +68,8 @@ def test_an_unchanged_model_is_never_accused(noisy, tmp_path, monkeypatch):
     inner = Opened.run
 
     def run(self, task, arguments):
-        repeats.append(arguments["repeat"])
+        if "repeat" in arguments:  # what is a pass, and not a look at the graph
+            repeats.append(arguments["repeat"])
         return inner(self, task, arguments)
 
     monkeypatch.setattr(Opened, "run", run)

@@ -28,7 +28,7 @@ _LARGEST, _NUMBERS = 4096, 8
 
 
 def try_turns(run: Run, spare: Batch | None, *, chosen: bool) -> None:
-    """Run a batch of every kind of size that was not run yet: adds to ``sizes``, fills in ``large``.
+    """Run a batch of every kind of size that was not run yet, and note what is found in ``run``.
 
     As many passes for each as for the large batch, or one where it is smaller than the batch. Nothing where a proof
     covers every size.
@@ -52,10 +52,7 @@ def try_turns(run: Run, spare: Batch | None, *, chosen: bool) -> None:
         if chosen or number >= MOST:
             run.unrun.append(in_words(kind, kinds))
         elif needed > MOST_BYTES:
-            run.inconclusive.append(
-                f"the model treats batches of {in_words(kind, kinds)} in another way, and none was run: its values"
-                f" would take {needed / 1e9:.1f} GB (--batch-sizes {size} runs one)"
-            )
+            run.unaffordable.append((in_words(kind, kinds), size, needed))
         elif size > run.evidence.size:
             try_large(run, size, spare)
         else:

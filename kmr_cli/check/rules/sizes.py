@@ -145,3 +145,12 @@ def only_on(works: Collection[int], dimensions: Collection[int]) -> str:
     what = "are other dimensions" if len(others) > 1 else "is another dimension"
     why = f" ({' and '.join(map(str, others))} {what} too)" if others and coincides(works, dimensions) else ""
     return f"{_ONLY} {batches}{why}"
+
+
+def judge_unaffordable(run: Run) -> None:
+    """Batch sizes at which the model does something else, and of which none could be run."""
+    for sizes, size, nbytes in run.unaffordable:
+        run.inconclusive.append(
+            f"the model treats batches of {sizes} in another way, and none was run: its values would take"
+            f" {nbytes / 1e9:.1f} GB (--batch-sizes {size} runs one)"
+        )
