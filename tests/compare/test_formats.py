@@ -6,6 +6,7 @@ SavedModel, ONNX and ``.pt2``.
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +27,7 @@ MISTAKES = {
 """What is done to a right conversion, and the layer at which it first shows."""
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+loads_keras = pytest.mark.skipif(sys.version_info < (3, 11), reason="the Keras that wrote the file needs Python 3.11")
 
 
 def network(mistake: str = ""):
@@ -169,6 +171,7 @@ KERAS_FORMS = {"keras": "network.keras", "savedmodel": "savedmodel", "onnx": "ne
 IMAGES = np.random.default_rng(5).standard_normal((6, 6, 6, 2)).astype(np.float32)
 
 
+@loads_keras
 @pytest.mark.parametrize("before", KERAS_FORMS)
 @pytest.mark.parametrize("now", KERAS_FORMS)
 def test_what_keras_exports_agrees_with_the_model(now, before):
@@ -212,6 +215,7 @@ OPERATORS = {
 """Layer -> the operator that does its work, or begins to, in what Keras exports; a SavedModel has the layers' names."""
 
 
+@loads_keras
 @pytest.mark.parametrize("mistake", KERAS_MISTAKES)
 @pytest.mark.parametrize("before", ["savedmodel", "onnx", "pt2"])
 def test_a_mistake_between_keras_and_its_exports(wrong, before, mistake):
@@ -230,6 +234,7 @@ def named(result):
     return first.layer, first.counterpart
 
 
+@loads_keras
 def test_a_batch_that_is_baked_into_what_keras_exported(tmp_path):
     baked = partial(onnx_conversions.baked_batch, width=16)
     wrong = onnx_conversions.spoil(KERAS / "network.onnx", baked, tmp_path / "baked.onnx")
