@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import gc
 import io
 import os
 import signal
@@ -17,13 +16,8 @@ from typing import NoReturn
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
-_FEW_COLLECTIONS = 50_000
-"""New objects between two looks for cycles: reading a file makes many objects and no cycles."""
-
-
 def main() -> NoReturn:
     """Run the command line and leave with its exit code."""
-    gc.set_threshold(_FEW_COLLECTIONS)  # until a model is opened: kmr_cli.process.sessions
     try:
         _fill_streams()
         for number in _ENDING:
@@ -32,6 +26,9 @@ def main() -> NoReturn:
         from kmr_cli.process.search_path import leave_out_current_folder
 
         leave_out_current_folder()  # which python -m puts first
+        from kmr_cli.process.garbage import look_rarely
+
+        look_rarely()
         from kmr_cli.cli import run
 
         code = run(sys.argv[1:])

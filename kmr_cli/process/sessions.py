@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -11,15 +10,13 @@ from kmr_cli.config.limits import Containment
 from kmr_cli.formats import detect
 from kmr_cli.formats.files import Seen
 from kmr_cli.formats.interface import Format, OpenOptions, Session
+from kmr_cli.process.garbage import look_as_usual
 
 if TYPE_CHECKING:
     from kmr_cli.proof.graph import Graph
 
 Tell: TypeAlias = Callable[[str, str], None]
 """``report(kind, text)``, as in :mod:`kmr_cli.process.served`."""
-
-_COLLECTIONS = (700, 10, 10)
-"""Python's own pace: what frameworks leave in cycles may hold gigabytes (the command line begins with a slower one)."""
 
 
 class Sessions:
@@ -110,7 +107,7 @@ class Sessions:
 
     def _load(self, path: str, options: OpenOptions, report: Tell) -> Session:
         self.admit(path, options, report)
-        gc.set_threshold(*_COLLECTIONS)
+        look_as_usual()
         session = detect(Path(path)).open(Path(path), options)
         self.admit(path, options, report)
         return session
