@@ -57,7 +57,11 @@ def address(tmp_path_factory):
         for process in started[::-1]:
             process.terminate()
         for process in started:
-            process.wait(30)
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:  # a worker of Dask's that is asked to end while it starts may not
+                process.kill()
+                process.wait()
 
 
 @pytest.mark.parametrize("suffix", [".zarr", ".h5"])
