@@ -85,6 +85,9 @@ def _concluded(case: Case, *, exact: bool, unmatched: tuple[tuple[str, ...], tup
     verdict: Verdict = "fail" if failed else "inconclusive" if inconclusive else "pass"
     matched = dict.fromkeys(call[0] for call, _ in case.alignment.pairs if call[0])
     renamed = {call[0] for call, _ in case.alignment.renamed}
+    differing_calls = dict.fromkeys(
+        (pair.model.layer, pair.model.call) for pair in case.pairs if _differs(pair) and pair.model.layer
+    )
     unknown = {pair.model.layer for pair in case.pairs if pair.content.kind == "unknown"}
     return Comparison(
         verdict=verdict,
@@ -103,7 +106,7 @@ def _concluded(case: Case, *, exact: bool, unmatched: tuple[tuple[str, ...], tup
         matched=tuple(MatchedCall(*call, *other) for call, other in case.alignment.pairs if call[0]),
         unmatched=unmatched[0],
         unmatched_tolerances=unmatched[1],
-        differing=tuple(dict.fromkeys(pair.model.layer for pair in case.pairs if _differs(pair) and pair.model.layer)),
+        differing_calls=tuple(differing_calls),
     )
 
 

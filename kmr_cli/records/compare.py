@@ -92,8 +92,8 @@ class Comparison(Shown):
         findings: errors first, then in the order in which the layers ran.
         outputs: one for each output of the baseline.
         layers: that were compared.
-        differing: those of them that take in or return a tensor that differs by more than its tolerance, or that could
-            not be compared: also where that began at another layer, which alone a finding names.
+        differing_calls: layers and calls that take in or return a tensor that differs by more than its tolerance, or
+            that could not be compared: also where that began at another layer, which alone a finding names.
         inconclusive: what could not be compared, one line each.
         matched: what was matched with what, in the order of the model.
         unmatched: what the policy allows and no layer matches.
@@ -127,11 +127,16 @@ class Comparison(Shown):
     basis: Basis = "evidence"
     not_examined: tuple[str, ...] = ()
     grounds: Grounds = field(default_factory=Grounds)
-    differing: tuple[str, ...] = ()
+    differing_calls: tuple[tuple[str, int], ...] = ()
     connections: tuple[Connection, ...] = ()
     connected_by: Literal["graph", "values", ""] = ""
 
     unproven = deprecated("unproven", "inconclusive")
+
+    @property
+    def differing(self) -> tuple[str, ...]:
+        """The layers of :attr:`differing_calls`."""
+        return tuple(dict.fromkeys(layer for layer, _ in self.differing_calls))
 
     @property
     def unjudged(self) -> dict[str, str]:

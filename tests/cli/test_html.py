@@ -2,8 +2,10 @@
 
 import json
 import re
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import jsonschema
 import pytest
 from onnx import helper
 from zoo.onnx_models import model, save, tensor, weights
@@ -11,6 +13,7 @@ from zoo.samples import HOME, command
 
 pytestmark = pytest.mark.slow
 MODEL = HOME / "windows.onnx"
+DOCS = Path(__file__).parents[2] / "docs"
 BATCH = ("--input", HOME / "digits.npz")
 
 
@@ -54,7 +57,16 @@ def test_a_layer_that_differs_because_of_another_does_not_agree(tmp_path):
         save(model(nodes, into, out, [weights("w", 4, 4, seed=seed)]), tmp_path / name)
     pair = ["compare", tmp_path / "now.onnx", tmp_path / "before.onnx"]
     done = command([*pair, "--format", "json"])
-    assert json.loads(done.stdout)["differing"] == ["first", "second", "last"], done.stderr
+    told = json.loads(done.stdout)
+    jsonschema.validate(told, json.loads((DOCS / "compare.schema.json").read_text()))
+    assert told["differing"] == ["first", "second", "last"], done.stderr
+    assert told["differing_calls"] == [{"layer": layer, "call": 0} for layer in told["differing"]]
+    assert told["connected_by"] == "graph"
+    sources = {
+        (one["layer"], one["port"]): [source["layer"] for source in one["sources"]] for one in told["connections"]
+    }
+    assert sources["second", "in0"] == ["first"]
+    assert [sources["last", port] for port in ("in0", "in1")] == [["second"], ["aside"]]
     text = command([*pair, "--format", "html"]).stdout
     states = {path: state for state, path in re.findall(r'data-state="([^"]*)" data-path="([^"]*)"', text)}
     assert states == {"first": "differs", "second": "differs too", "aside": "agrees", "last": "differs too"}

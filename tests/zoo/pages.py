@@ -150,7 +150,8 @@ def _compared():
     matched = (MatchedCall("conv", 0, "conv", 0), MatchedCall("norm", 0, "bn", 0))
     result = Comparison(
         "fail", "now.keras", "keras", "before.onnx", "onnx", True, 8, 3, 1, (found, noted), outputs, layers,
-        ("output 'third' has no counterpart",), matched, not_examined=("training mode",), differing=("conv", "head"),
+        ("output 'third' has no counterpart",), matched, not_examined=("training mode",),
+        differing_calls=(("conv", 0), ("head", 0)),
     )  # fmt: skip
     info = ModelInfo("now.keras", "keras", "", (), (), tuple(LayerInfo(one, "Dense") for one in (*layers, "drop")), 9)
     return of_comparison(result, "now.keras", RUN, info)

@@ -249,7 +249,7 @@ def _check(report: Report) -> dict[str, Any]:
                 "dtype": tap.dtype,
                 "index": tap.index.kind,
                 "axis": tap.index.axis,
-                "sources": [{"layer": text(layer), "call": call, "port": port} for layer, call, port in tap.sources],
+                "sources": [_place(*source) for source in tap.sources],
                 "tensor": text(tap.tensor),
                 "node": text(tap.node),
             }
@@ -323,6 +323,7 @@ def _comparison(result: Comparison) -> dict[str, Any]:
         "exact": result.exact,
         "compared": {"taps": result.compared, "layers_by_path": result.by_path, "layers_by_order": result.by_order},
         "differing": texts(result.differing),
+        "differing_calls": [{"layer": text(layer), "call": call} for layer, call in result.differing_calls],
         "matched": [
             {
                 "layer": text(match.layer),
@@ -338,9 +339,18 @@ def _comparison(result: Comparison) -> dict[str, Any]:
             {"name": text(output.name), "agrees": output.agrees, "size": output.size, "tolerance": output.tolerance}
             for output in result.outputs
         ],
+        "connected_by": result.connected_by or None,
+        "connections": [
+            {**_place(one.layer, one.call, one.port), "sources": [_place(*source) for source in one.sources]}
+            for one in result.connections
+        ],
         **_inconclusive(result.inconclusive),
         "notes": texts(result.notes),
     }
+
+
+def _place(layer: str, call: int, port: str) -> dict[str, Any]:
+    return {"layer": text(layer), "call": call, "port": port}
 
 
 def _scan(report: ScanReport) -> dict[str, Any]:

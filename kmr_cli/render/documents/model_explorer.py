@@ -63,7 +63,7 @@ def _results(report: Report) -> dict[str, dict[str, str]]:
     for tap in report.taps:
         if not tap.node or not tap.port.startswith("out"):
             continue
-        begins = of_layers.get(tap.layer) if tap.layer else None
+        begins = of_layers.at(tap.layer, tap.call, states.UNSEEN) if tap.layer else None
         here = begins if begins in (states.ERROR, states.WARNING) else states.of_tap(tap)
         found[tap.node] = states.worst([here, found.get(tap.node, here)], here)
     return {text(name): _shown(state) for name, state in found.items()}

@@ -238,7 +238,7 @@ def test_a_comparison():
     noted = replace(difference, severity="note", layer="norm")
     gone = Difference("KMR401", "note", "only/before", 0, "out0", "no counterpart: 'only/before'")
     findings, layers = (difference, noted, gone), ("conv", "norm", "head")
-    result = replace(result, findings=findings, layers=(*layers, "tail"), differing=("head", "tail"))
+    result = replace(result, findings=findings, layers=(*layers, "tail"), differing_calls=(("head", 0), ("tail", 0)))
     infos = tuple(LayerInfo(path, "Dense") for path in ("conv", "norm", "head", "tail", "drop"))
     info = ModelInfo(PATH, "keras", "", (), (), infos, 10)
     found = Page(render("html", [of_comparison(result, PATH, Run(), info)]))
@@ -270,7 +270,7 @@ def test_what_is_around_a_difference_goes_by_what_feeds_what():
     layers = tuple(run)
     result = Comparison(
         "fail", PATH, "onnx", "b.onnx", "onnx", True, 9, 8, 1, (difference,), (), layers,
-        matched=tuple(MatchedCall(layer, 0, layer, 0) for layer in run), differing=("join", "head"),
+        matched=tuple(MatchedCall(layer, 0, layer, 0) for layer in run), differing_calls=(("join", 0), ("head", 0)),
         connections=tuple(connections), connected_by="graph",
     )  # fmt: skip
     info = ModelInfo(PATH, "onnx", "", (), (), tuple(LayerInfo(path, "Dense") for path in run), 10)
@@ -284,6 +284,35 @@ def test_what_is_around_a_difference_goes_by_what_feeds_what():
     assert "By the values of this run." in Page(render("html", [of_comparison(by_values, PATH, Run(), info)])).text
 
 
+def test_each_call_of_a_layer_has_a_state_of_its_own():
+    """Of the layer that is the worst of them; the picture and the table beside a finding show the call's."""
+    difference = Difference("KMR406", "error", "tail", 0, "out0", "off by at most 1", exact=True)
+    run = (("relu", 0), ("conv", 0), ("relu", 1), ("tail", 0))
+    matched = [MatchedCall(*call, *call) for call in run]
+    result = Comparison(
+        "fail", PATH, "onnx", "b.onnx", "onnx", True, 4, 3, 0, (difference,), (), ("relu", "conv", "tail"),
+        matched=tuple(matched), differing_calls=(("tail", 0), ("relu", 1)), connected_by="graph",
+        connections=(Connection("tail", 0, "in0", (("relu", 1, "out0"),)),
+                     Connection("relu", 1, "in0", (("relu", 0, "out0"),))),
+    )  # fmt: skip
+    info = ModelInfo(PATH, "onnx", "", (), (), tuple(LayerInfo(one, "") for one in ("relu", "conv", "tail")), 10)
+    found = Page(render("html", [of_comparison(result, PATH, Run(), info)]))
+    assert states(found) == {"relu": "differs too", "conv": "agrees", "tail": "differs"}
+    assert found.of("table", "plain") == ["callbeside the baseline0✓agrees1≠differs too"]
+    (picture,) = found.of("svg", "flow")
+    assert ["relu: agrees" in picture, "relu call 1: differs too" in picture] == [True, True]
+
+    matched[2] = MatchedCall("relu", 1, "act", 2)
+    beside = replace(result, matched=tuple(matched), connections=(), connected_by="")
+    tables = Page(render("html", [of_comparison(beside, PATH, Run(), info)])).of("table", "plain")
+    assert tables == [
+        "What ran before and after it; what feeds what is not known"
+        "layerin the baselinebeside the baselinereluthe same✓agreesconvthe same✓agrees"
+        "relu call 1act≠differs tootailthe same≠differs",
+        "callin the baselinebeside the baseline0the same✓agrees1act call 2 by order and shape≠differs too",
+    ]
+
+
 def test_a_difference_has_the_layers_beside_it():
     calls = [MatchedCall(f"l{number}", 0, f"l{number}", 0) for number in range(9)]
     calls[6] = MatchedCall("l6", 1, "theirs/l6", 0)
@@ -291,7 +320,7 @@ def test_a_difference_has_the_layers_beside_it():
     layers = tuple(one.layer for one in calls)
     result = Comparison(
         "fail", PATH, "keras", "b.keras", "keras", True, 9, 8, 1, (difference,), (), layers, matched=tuple(calls),
-        differing=layers[4:],
+        differing_calls=tuple((one.layer, one.call) for one in calls[4:]),
     )  # fmt: skip
     info = ModelInfo(PATH, "keras", "", (), (), tuple(LayerInfo(path, "Dense") for path in layers), 10)
     (table,) = Page(render("html", [of_comparison(result, PATH, Run(), info)])).of("table", "plain")
@@ -301,7 +330,7 @@ def test_a_difference_has_the_layers_beside_it():
         "l3the same✓agreesl4the same≠differsl5the same≠differs tool6 call 1theirs/l6≠differs tool7the same≠differs too"
     )
     elsewhere = replace(result, findings=(replace(difference, call=3),))
-    assert Page(render("html", [of_comparison(elsewhere, PATH, Run(), info)])).of("table", "plain") == []
+    assert "What ran before" not in Page(render("html", [of_comparison(elsewhere, PATH, Run(), info)])).text
 
 
 @pytest.mark.parametrize("rule", ["KMR501", "KMR502"])

@@ -191,7 +191,7 @@ def test_the_json_tells_what_was_matched_with_what():
         for mine, yours, how in (("a", "a", "path"), ("b", "was b", "order"), ("c", "c", "path"))
     ]
     assert {one["rule"]: one["baseline_layer"] for one in document["findings"]} == {"KMR402": None, "KMR406": "was b"}
-    assert document["notes"] == []
+    assert (document["notes"], document["connected_by"], document["connections"]) == ([], None, [])
     document = json.loads(outputs.render("json", [outcome(replace(renamed(), notes=("of another model",)))]))
     jsonschema.validate(document, schema)
     assert document["notes"] == ["of another model"]

@@ -166,10 +166,14 @@ def _line(one: _Box, other: _Box, name: str) -> Markup:
 
 
 def _box(box: _Box, here: bool, layers: Layers) -> Markup:
-    layer, title = box.node[0], _called(box.node)
+    (layer, call), title = box.node, _called(box.node)
     if layer:
-        state, type_ = layers.state(layer), layers.type(layer)
-        kind, tone, told = f"{state.sign} {type_ or state.name}", state.tone, f"{title} {type_}: {state.name}"
+        state, type_ = layers.state(layer, call), layers.type(layer)
+        kind, tone, told = (
+            f"{state.sign} {type_ or state.name}",
+            state.tone,
+            f"{f'{title} {type_}'.rstrip()}: {state.name}",
+        )
     else:
         kind, tone, told = "", "none", title
     inner = (

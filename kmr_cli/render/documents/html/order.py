@@ -23,7 +23,7 @@ def beside(finding: Finding, result: Comparison, layers: Layers) -> Markup | Non
         call = f" call {one.call}" if one.call else ""
         name: Content = element("b", path(one.layer)) if here else layers.link(one.layer, path(one.layer))
         theirs = element("td", path(one.baseline_layer) if one.by == "order" else "the same") if elsewhere else None
-        state = element("td", layers.state(one.layer).shown())
+        state = element("td", layers.state(one.layer, one.call).shown())
         rows.append(element("tr", element("th", name, call, scope="row"), theirs, state))
     titles = ("layer", *(["in the baseline"] if elsewhere else []), "beside the baseline")
     head = element("thead", element("tr", *(element("th", title, scope="col") for title in titles)))

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from kmr_cli.batch.words import show_shape
-from kmr_cli.records import Comparison, Finding, Report, TapVerdict
+from kmr_cli.records import Comparison, Finding, MatchedCall, Report, TapVerdict
 from kmr_cli.render.contents import Outcome
 from kmr_cli.render.documents.findings import ITSELF, itself, tally, unchecked, word_of
 from kmr_cli.render.documents.grounds import proof_lines, rests_on
 from kmr_cli.render.documents.html import states
-from kmr_cli.render.documents.html.elements import Content, Markup, badge, element, path
+from kmr_cli.render.documents.html.elements import Content, Markup, badge, element, join, path
 from kmr_cli.render.documents.html.findings import Picture, found
 from kmr_cli.render.documents.html.flow import Wiring, around
 from kmr_cli.render.documents.html.matrices import dependence
@@ -154,13 +154,13 @@ def _layers(outcome: Outcome, prefix: str) -> Layers:
     result = outcome.result
     if isinstance(result, Comparison):  # a finding may be at a layer that only the baseline has
         infos, separator = with_seen(outcome.info, outcome.layers)
-        details = {match.layer: _matched(match.baseline_layer) for match in result.matched if match.by == "order"}
+        known = states.of_comparison(result)
         return Layers(
-            infos, separator, states.of_comparison(result), details, prefix, states.UNMATCHED, "beside the baseline"
+            infos, separator, known, _calls_compared(result, known), prefix, states.UNMATCHED, "beside the baseline"
         )
     infos, separator = with_seen(outcome.info, [*outcome.layers, *(finding.layer for finding in outcome.findings)])
     if not isinstance(result, Report):
-        return Layers(infos, separator, {}, {}, prefix)
+        return Layers(infos, separator, states.States({}, {}), {}, prefix)
     taps: dict[str, list[TapVerdict]] = {}
     for tap in result.taps:
         if tap.layer:
@@ -175,8 +175,45 @@ def _layers(outcome: Outcome, prefix: str) -> Layers:
     return layers
 
 
-def _matched(baseline: str) -> Markup:
-    return element("p", "matched by order and shape with the baseline's ", path(baseline))
+def _calls_compared(result: Comparison, known: states.States) -> dict[str, Markup]:
+    """By layer: what each call was compared with, where that says more than the layer's own line."""
+    matched: dict[str, list[MatchedCall]] = {}
+    for one in result.matched:
+        matched.setdefault(one.layer, []).append(one)
+    found = {}
+    for layer, ones in matched.items():
+        elsewhere = {(one.call, one.baseline_layer, one.baseline_call) for one in ones if one.by == "order"}
+        if len(known.calls(layer)) > 1:
+            found[layer] = _table_of_calls(known.calls(layer), ones, elsewhere=bool(elsewhere))
+        elif elsewhere:
+            found[layer] = element("p", "matched by order and shape with the baseline's ", _theirs(ones[0]))
+    return found
+
+
+def _table_of_calls(calls: Mapping[int, states.State], ones: Sequence[MatchedCall], *, elsewhere: bool) -> Markup:
+    with_what = {one.call: one for one in ones}
+    rows = [
+        element(
+            "tr", element("th", call, scope="row"),
+            *([element("td", *_compared_with(with_what.get(call)))] if elsewhere else []),
+            element("td", state.shown()),
+        )
+        for call, state in calls.items()
+    ]  # fmt: skip
+    titles = ("call", *(["in the baseline"] if elsewhere else []), "beside the baseline")
+    head = element("thead", element("tr", *(element("th", title, scope="col") for title in titles)))
+    return element("table", head, element("tbody", *rows), class_="plain")
+
+
+def _compared_with(match: MatchedCall | None) -> list[Content]:
+    if match is None:
+        return ["no counterpart"]
+    return ["the same"] if match.by == "path" else [_theirs(match), " by order and shape"]
+
+
+def _theirs(match: MatchedCall) -> Markup:
+    call = f" call {match.baseline_call}" if match.baseline_call else ""
+    return join([path(match.baseline_layer), call])
 
 
 def _grounds(outcome: Outcome, prefix: str) -> Markup | None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from kmr_cli.records import Comparison, Finding, Report, TapVerdict
 from kmr_cli.render.documents.findings import failing
 from kmr_cli.render.documents.html.elements import Markup, element
+
+Call: TypeAlias = "tuple[str, int]"
+"""A layer and its call."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,34 @@ NOTED = State("differs, noted", "≈", "other")
 AGREES = State("agrees", "✓", "good")
 UNMATCHED = State("not compared", "—", "none")
 
+
+class States:
+    """What is known of layers and of each of their calls.
+
+    Args:
+        by_call: of calls.
+        otherwise: of layers of which no call is known.
+    """
+
+    def __init__(self, by_call: Mapping[Call, State], otherwise: Mapping[str, State]) -> None:
+        self._calls: dict[str, dict[int, State]] = {}
+        for (layer, call), state in sorted(by_call.items(), key=lambda one: one[0]):
+            self._calls.setdefault(layer, {})[call] = state
+        self._otherwise = otherwise
+
+    def get(self, layer: str, otherwise: State) -> State:
+        """Of a layer: that of its worst call."""
+        return worst(self.calls(layer).values(), self._otherwise.get(layer, otherwise))
+
+    def at(self, layer: str, call: int, otherwise: State) -> State:
+        """Of one call; of the layer where that call is not known."""
+        return self.calls(layer).get(call) or self.get(layer, otherwise)
+
+    def calls(self, layer: str) -> Mapping[int, State]:
+        """Of every call of a layer that is known."""
+        return self._calls.get(layer, {})
+
+
 GRAVE = frozenset({ERROR, DIFFERS, WARNING, UNKNOWN})
 """What a reader looks for."""
 ORDER = (
@@ -69,24 +101,31 @@ def worst(states: Iterable[State], otherwise: State) -> State:
     return min(states, key=ORDER.index, default=otherwise)
 
 
-def of_check(report: Report) -> dict[str, State]:
+def of_check(report: Report) -> States:
     """Of every layer that was tapped or that something was found at: what leaves it decides."""
-    by_layer: dict[str, list[State]] = {}
+    by_call: dict[Call, list[State]] = {}
     for tap in report.taps:
         if tap.port.startswith("out"):
-            by_layer.setdefault(tap.layer, []).append(of_tap(tap))
-    states = {layer: worst(states, UNSEEN) for layer, states in by_layer.items()}
-    return states | _found(report.findings, ERROR)
+            by_call.setdefault((tap.layer, tap.call), []).append(of_tap(tap))
+    states = {call: worst(states, UNSEEN) for call, states in by_call.items()}
+    return States(states | _found(report.findings, ERROR), {})
 
 
-def of_comparison(result: Comparison) -> dict[str, State]:
+def of_comparison(result: Comparison) -> States:
     """Of every layer that was compared or that something was found at."""
-    noted = {one.layer: NOTED for one in result.findings if one.layer in result.layers}  # what is graver replaces it
-    behind = dict.fromkeys(result.differing, DIFFERS_TOO if result.verdict == "fail" else NOTED)
-    return dict.fromkeys(result.layers, AGREES) | noted | behind | _found(result.findings, DIFFERS)
+    compared = set(result.layers)
+    calls = [(one.layer, one.call) for one in result.matched if one.layer in compared]
+    noted = {_call(one): NOTED for one in result.findings if one.layer in compared}  # what is graver replaces it
+    behind = dict.fromkeys(result.differing_calls, DIFFERS_TOO if result.verdict == "fail" else NOTED)
+    by_call = dict.fromkeys(calls, AGREES) | noted | behind | _found(result.findings, DIFFERS)
+    return States(by_call, dict.fromkeys(result.layers, AGREES))
 
 
-def _found(findings: Sequence[Finding], error: State) -> dict[str, State]:
+def _found(findings: Sequence[Finding], error: State) -> dict[Call, State]:
     """Where errors and warnings are; what is allowed and what is only noted leaves the rest as it is."""
-    warned = {one.layer: WARNING for one in findings if one.severity == "warning" and not one.allowed}
-    return warned | {one.layer: error for one in findings if failing(one)}
+    warned = {_call(one): WARNING for one in findings if one.severity == "warning" and not one.allowed}
+    return warned | {_call(one): error for one in findings if failing(one)}
+
+
+def _call(finding: Finding) -> Call:
+    return finding.layer, finding.call

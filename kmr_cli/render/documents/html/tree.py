@@ -12,7 +12,7 @@ from kmr_cli.render.counts import counted
 from kmr_cli.render.documents.html.elements import Content, Markup, element, join
 from kmr_cli.render.documents.html.page import section
 from kmr_cli.render.documents.html.searched import Chip, searched
-from kmr_cli.render.documents.html.states import GRAVE, HOLDS, ORDER, UNSEEN, State
+from kmr_cli.render.documents.html.states import GRAVE, HOLDS, ORDER, UNSEEN, State, States
 from kmr_cli.render.escape import for_terminal
 from kmr_cli.render.tree import Node, roots, shapes_of
 
@@ -26,7 +26,7 @@ class Layers:
 
     Attributes:
         infos: of the file, and those that only a run showed.
-        states: by path.
+        states: of them.
         details: by path, what is shown where a layer is opened.
         shapes: by path, of what leaves a layer, where the file does not say.
         prefix: of the ids: there may be several models on a page.
@@ -36,7 +36,7 @@ class Layers:
 
     infos: Sequence[LayerInfo]
     separator: str
-    states: Mapping[str, State]
+    states: States
     details: Mapping[str, Markup]
     prefix: str
     otherwise: State = UNSEEN
@@ -49,10 +49,11 @@ class Layers:
         self._by_path = {info.path: info for info in self.infos}
         self._ids = {info.path: f"{self.prefix}-layer-{number}" for number, info in enumerate(self.infos)}
 
-    def state(self, path: str) -> State:
-        """What is known of a layer."""
+    def state(self, path: str, call: int | None = None) -> State:
+        """What is known of a layer, or of one call of it."""
         info = self._by_path.get(path)
-        return self.states.get(path, HOLDS if info is not None and info.calls == 0 else self.otherwise)
+        otherwise = HOLDS if info is not None and info.calls == 0 else self.otherwise
+        return self.states.get(path, otherwise) if call is None else self.states.at(path, call, otherwise)
 
     def type(self, path: str) -> str:
         """Its class, as far as the file says."""
