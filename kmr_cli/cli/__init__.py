@@ -98,6 +98,10 @@ def run(arguments: list[str]) -> int:
     """Run one command; every expected failure becomes one line on stderr and an exit code."""
     if sorted(arguments) in (["--verbose", "--version"], ["--verbose", "-V"]):
         arguments = ["doctor"]
+    if "_KMR_INSPECT_COMPLETE" in os.environ:  # a shell asks
+        from kmr_cli.cli.shells import register
+
+        register()
     try:
         code = cli.main(arguments, prog_name="kmr-inspect", standalone_mode=False)
         sys.stdout.flush()
