@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 _UNDISTURBED = 0.7
 """Share of its time that a side must have worked: otherwise the machine was busy elsewhere."""
@@ -161,10 +163,18 @@ def alternate(ours: Callable[[], Run], theirs: Callable[[], Run], *, pairs: int)
     )
 
 
-def compare(ours: Sequence[str], theirs: Sequence[str], *, pairs: int) -> Ratio:
-    """Alternate two commands, one warm-up pair first."""
-    run_once(ours), run_once(theirs)
-    return alternate(lambda: run_once(ours), lambda: run_once(theirs), pairs=pairs)
+def compare(ours: Sequence[str], theirs: Sequence[str], *, pairs: int, written: Sequence[Path] = ()) -> Ratio:
+    """Alternate two commands, one warm-up pair first; what a run has ``written`` is gone before the next one starts."""
+
+    def run(command: Sequence[str]) -> Run:
+        try:
+            return run_once(command)
+        finally:
+            for path in written:
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+    run(ours), run(theirs)
+    return alternate(lambda: run(ours), lambda: run(theirs), pairs=pairs)
 
 
 def python(*arguments: str) -> list[str]:

@@ -10,7 +10,7 @@ import importlib.util
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -153,14 +153,18 @@ def _processes() -> Iterator[Case]:
 
 
 def _commands(
-    ours: list[str], theirs: list[str], factor: int, about: Callable[[], str] = lambda: ""
+    ours: list[str],
+    theirs: list[str],
+    factor: int,
+    about: Callable[[], str] = lambda: "",
+    written: Sequence[Path] = (),
 ) -> Callable[[int], Measured]:
     @cache  # time and peak memory are two rows of one measurement
     def measure(pairs: int) -> Measured:
         for name in ("polygraphy", "torchlens"):
             if name in " ".join(theirs) and importlib.util.find_spec(name) is None:
                 raise LookupError(f"{name} is not installed")
-        found = compare(ours, theirs, pairs=pairs * factor)
+        found = compare(ours, theirs, pairs=pairs * factor, written=written)
         return found, f"peak {found.peak:.0f} MB{about()}"
 
     return measure
@@ -190,7 +194,8 @@ def _data_sets() -> Iterator[Case]:
     """A whole data set into a file: both sides write what every layer gives."""
     for what, (ours, theirs) in data_sets.commands().items():
         against = data_sets.BESIDE[what]
-        yield from _with_memory(f"`dump` of all layers, {what}", against, (0.4, 0.3), _commands(ours, theirs, 1))
+        measure = _commands(ours, theirs, 1, written=data_sets.WRITTEN)
+        yield from _with_memory(f"`dump` of all layers, {what}", against, (0.4, 0.3), measure)
 
 
 def _lens() -> Iterator[Case]:

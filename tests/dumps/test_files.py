@@ -1,5 +1,7 @@
 """The files that dumps are written to: what each kind of value becomes, for readers of other libraries."""
 
+import ctypes
+import errno
 import os
 
 import ml_dtypes
@@ -137,18 +139,57 @@ def test_damaged_files(tmp_path):
         zarr.read_about(tmp_path / "out.zarr")
 
 
-def test_a_batch_is_noted_once_the_system_keeps_its_values(tmp_path, monkeypatch):
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_batch_is_noted_once_the_system_keeps_its_values(tmp_path, monkeypatch, at_once):
     """Of what a machine that loses power has on its disk, this is the order."""
     _, store = made(tmp_path / "out.zarr", *(value("float32", (3,), f"layer{number}") for number in range(20)))
     done, rename = [], os.rename
     monkeypatch.setattr(zarr, "_sync_each", done.extend)
+    monkeypatch.setattr(zarr, "_sync_file_system", lambda _: at_once and (done.append("all") or True))
     monkeypatch.setattr(zarr.os, "rename", lambda path, to: rename(path, to) or done.append(f"appears {to}"))
     write(store, [1], *[np.ones((5, 3), np.float32)] * 20)
     noted = done.index(f"appears {tmp_path / 'out.zarr' / 'index' / 'c.1'}")
     for number in range(20):
         folder = tmp_path / "out.zarr" / f"layer{number}#0" / "out0"
-        assert done.index(f"appears {folder / 'c.1.0'}") < done.index(str(folder / "c.1.0")) < noted
-        assert done.index(f"appears {folder / 'c.1.0'}") < done.index(str(folder)) < noted
+        kept = ["all"] if at_once else [str(folder / "c.1.0"), str(folder)]
+        for what in kept:
+            assert done.index(f"appears {folder / 'c.1.0'}") < done.index(what) < noted
+    assert done.index(str(tmp_path / "out.zarr" / "index")) > noted
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("release", "answer", "kept"),
+    [("6.18.44-fc", 0, "all"), ("5.7.0", 0, "each"), ("6.1.0", errno.ENOSYS, "each"), ("6.1.0", errno.EIO, None)],
+)
+def test_the_whole_file_system_is_synced_where_errors_are_told(tmp_path, monkeypatch, release, answer, kept):
+    """With one call a batch, else file by file; what could not be written is an error."""
+
+    def syncfs(file):
+        done.append(os.fstat(file).st_ino)
+        ctypes.set_errno(answer)
+        return -bool(answer)
+
+    done, each = [], []
+    place = tmp_path / "out.zarr"
+    _, store = made(place, value("float32", (3,)))
+    library = type("Library", (), {"syncfs": staticmethod(syncfs)})
+    monkeypatch.setattr(zarr.ctypes, "CDLL", lambda *_, **__: library)
+    monkeypatch.setattr(zarr.sys, "platform", "linux")
+    monkeypatch.setattr(zarr.os, "uname", lambda: type("Names", (), {"release": release}))
+    monkeypatch.setattr(zarr, "_sync_each", each.extend)
+    if kept is None:
+        with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+            write(store, [0], np.ones((5, 3), np.float32))
+        assert store.done() == set()
+    else:
+        write(store, [0, 1], np.ones((5, 3), np.float32))
+        assert store.done() == {0, 1}
+        files = [one for one in each if one != str(place / "index")]
+        folder = str(place / "layer#0" / "out0")
+        assert files == ([] if kept == "all" else [f"{folder}/c.0.0", folder, f"{folder}/c.1.0", folder])
+        tried = {"all": 2, "each": int(release == "6.1.0")}[kept]
+        assert done == [(place / "zarr.json").stat().st_ino] * tried
     store.close()
 
 
