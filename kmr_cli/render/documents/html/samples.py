@@ -30,7 +30,7 @@ _IN_NUMBERS = 400
 _STRIP = 18
 """Pixels that a vector is high."""
 _FEW = 3
-_SIZES = ((8, 20), (16, 14), (32, 8), (64, 5), (128, 3), (256, 2))
+_SIZES = ((8, 20), (16, 16), (32, 10), (64, 8), (128, 4), (256, 3), (512, 2))
 """(up to so many pixels wide, enlarged so many times)."""
 
 
