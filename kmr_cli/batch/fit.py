@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import math
 import shlex
 from pathlib import Path
 from typing import Any
@@ -133,14 +134,14 @@ def _needs_no_name(item: GivenInput, *, alone: bool) -> bool:
     """Whether it may be for whichever input has no data; ``alone`` if the model has but one input."""
     if item.joined:
         return alone
-    return item.name is None or (":" in item.source and not item.container)
+    return item.name is None or (":" in item.source and not item.container and not item.named)
 
 
 def _refuse_missing(given: list[GivenInput], assigned: dict[str, GivenInput], wanted: list[str]) -> None:
     missing = [name for name in wanted if name not in assigned]
     if missing:
         have = listed(item.name or item.source for item in given if not item.joined)
-        raise BatchError(f"no data for input {listed(missing)} (given: {have})", _how_to_name(given, wanted))
+        raise BatchError(f"no data for input {listed(missing)} (given: {have})", _how_to_name(given, assigned, wanted))
 
 
 def _refuse_unwanted(extra: list[GivenInput], wanted: list[str]) -> None:
@@ -154,14 +155,19 @@ def _refuse_unwanted(extra: list[GivenInput], wanted: list[str]) -> None:
         )
 
 
-def _how_to_name(given: list[GivenInput], wanted: list[str]) -> str:
-    """What to type instead, with the given files where their names tell which input they are for."""
-    from_files = any(item.source.partition(":")[0].endswith((".npy", ".npz")) for item in given)
-    if given and not from_files:
+def _how_to_name(given: list[GivenInput], assigned: dict[str, GivenInput], wanted: list[str]) -> str:
+    """What to type instead, with what was given: for the input that its name tells, else for any that has none."""
+    if given and all(item.argument is None for item in given):
         return f"give a mapping: {{{', '.join(f'{name!r}: array' for name in wanted)}}}"
-    files = {Path(item.source).stem: item.source for item in given if item.source.endswith(".npy")}
-    named = (shlex.quote(f"{name}={files.get(name, 'FILE.npy')}") for name in wanted)
-    return f"give {' '.join(f'--input {argument}' for argument in named)}, or one npz file with these names"
+    arguments = {name: item.argument for name, item in assigned.items()}
+    free = {item.argument: None for item in given if not item.joined} | dict.fromkeys(arguments.values())
+    left = [argument for argument in free if argument and argument not in arguments.values()]
+    arguments = {Path(argument).stem: argument for argument in left if ":" not in argument} | arguments
+    left = [argument for argument in left if argument not in {arguments.get(name) for name in wanted}]
+    told = {name: arguments.get(name) or (left.pop(0) if left else "FILE.npy") for name in wanted}
+    named = (shlex.quote(f"{name}={argument}") for name, argument in told.items())
+    more = ", or one npz file with these names" if "FILE.npy" in told.values() else ""
+    return f"give {' '.join(f'--input {argument}' for argument in named)}{more}"
 
 
 def _checked(item: GivenInput, spec: TensorSpec, notice: Notice) -> np.ndarray:
@@ -221,6 +227,9 @@ def _check_shape(array: np.ndarray, source: str, spec: TensorSpec, expected: Sha
         )
     elif len(given) == len(expected) and sorted(given[1:]) == sorted(e or -1 for e in rest):
         hint = "the axes are in another order: numpy.transpose or numpy.moveaxis"
+    elif None not in rest and len(given) > 1 and math.prod(given[1:]) == math.prod(e or 0 for e in rest):
+        shape = ", ".join(map(str, rest))
+        hint = f"a sample has as many numbers: if they are in this order, array.reshape(-1, {shape}) is the batch"
     raise BatchError(
         f"input {name!r}: expected shape {show_shape(expected)}, given {show_shape(given)} ({source})", hint
     )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from kmr_cli.batch.given import from_arrays
@@ -58,7 +59,9 @@ def _call(name: str) -> Any:
     except Exception as exc:  # a module's own __getattr__
         raise _raised(name, exc) from exc
     if not callable(found):
-        raise BatchError(f"--input-from {name}: a {type(found).__name__}, not a function")
+        raise BatchError(f"--input-from {name}: of type {type(found).__name__}, not a function")
+    if _wants_arguments(found):
+        raise BatchError(f"--input-from {name}: needs arguments", "it is called without any: give each a default")
     try:
         given = found()
     except Exception as exc:
@@ -69,6 +72,17 @@ def _call(name: str) -> Any:
             "it must return an array, or a mapping from input names to arrays",
         )
     return given
+
+
+def _wants_arguments(function: Callable[..., Any]) -> bool:
+    """Whether it cannot be called without any; where it doesn't tell, the call does."""
+    try:
+        inspect.signature(function).bind()
+    except TypeError:
+        return True
+    except ValueError:
+        return False
+    return False
 
 
 def _raised(name: str, exc: Exception) -> BatchError:

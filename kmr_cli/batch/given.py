@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from kmr_cli.batch import files
 from kmr_cli.batch.files.source import parse
 from kmr_cli.batch.fit import has_fields
 from kmr_cli.batch.given_input import GivenInput
-from kmr_cli.batch.other_files import HEAD, refuse_no_file, refuse_others
+from kmr_cli.batch.other_files import HEAD, KINDS, refuse_no_file, refuse_others
 from kmr_cli.batch.ragged import rows_of
 from kmr_cli.config.reading import WHOLE, Reading
 from kmr_cli.errors import BatchError
@@ -45,14 +46,20 @@ def read_files(
                 raise BatchError(f"{source.path}: an image, which has no {source.key!r}", f"--input {source.path}")
             images.setdefault(source.name, []).append(source.path)
         else:
-            given.extend(files.read(kind, source, reading))
-    given.extend(
-        files.read_images(name, places, reading, channels_first=channels_first) for name, places in images.items()
-    )
+            whole = None if source.key is None or source.name is None else source.label(source.key)
+            given.extend(_told(one, whole or one.source, source.name) for one in files.read(kind, source, reading))
+    for name, places in images.items():
+        found = files.read_images(name, places, reading, channels_first=channels_first)
+        given.append(_told(found, str(places[0]), name))
     if not images and (reading.resize or reading.scale):
         option = "--resize" if reading.resize else "--scale"
         raise BatchError("no image is given, and size and scale are for images", f"leave out {option}")
     return given
+
+
+def _told(given: GivenInput, argument: str, name: str | None) -> GivenInput:
+    """With what to type for it."""
+    return replace(given, argument=argument, named=name is not None)
 
 
 def try_apart(arguments: Iterable[str]) -> dict[Path, tuple[str, ...]]:
@@ -90,7 +97,7 @@ def kind_of(path: Path) -> str:
         with path.open("rb") as file:
             head = file.read(HEAD)
     except FileNotFoundError:
-        raise BatchError(f"{path}: no such file", "--input takes FILE.npy, FILE.npz or NAME=FILE") from None
+        raise BatchError(f"{path}: no such file", f"--input takes a file of data ({KINDS})") from None
     except OSError as exc:
         raise BatchError(f"{path}: cannot be read ({exc.strerror})") from exc
     kind = files.kind_of(path, head)

@@ -25,6 +25,8 @@ class GivenInput:
         source: where it came from, for messages.
         array: the values, or what makes them once it is known which input they are for.
         container: it came with others from one file, where arrays that the model does not want are normal.
+        argument: what names it in ``--input``; None for what is given in Python.
+        named: ``NAME=`` stands before that: it is for the input of this name, and for no other.
         joined: all columns of a table side by side, for the one input of a model that takes none of them by its name.
     """
 
@@ -33,3 +35,5 @@ class GivenInput:
     array: np.ndarray | Made
     container: bool = False
     joined: bool = False
+    argument: str | None = None
+    named: bool = False

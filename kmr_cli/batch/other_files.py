@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 from typing import NamedTuple
 
+from kmr_cli.batch.files import IMAGES
 from kmr_cli.errors import BatchError
 from kmr_cli.formats.common.pointers import DOWNLOAD, pointer
 
@@ -28,6 +29,7 @@ _BEGINNINGS = {
     b"\x1f\x8b": _GZIP,
 }
 _TEXT = _Kind("text", "numpy.loadtxt({file}, ndmin=2, dtype='float32')")
+_NO_TEXT = frozenset({*IMAGES, ".npy", ".npz", ".h5", ".hdf5", ".parquet"})
 KINDS = ".npy, .npz, .csv, .json, .jsonl, .h5, .parquet, .safetensors, or images"
 """What is read, for people."""
 
@@ -67,6 +69,11 @@ def refuse_others(path: Path, head: bytes) -> None:
         raise BatchError(
             f"{path}: not a file of data ({KINDS})",
             "read it in Python, and write the array with numpy.save or numpy.savez",
+        )
+    if kind is _TEXT and path.suffix.lower() in _NO_TEXT:  # a page that tells of an error, often
+        line = head.decode("utf-8", errors="replace").strip().splitlines()[:1] or [""]
+        raise BatchError(
+            f"{path}: text, in spite of its suffix; it begins with {line[0][:40]!r}", "download or write it again"
         )
     raise _instead(path, kind)
 

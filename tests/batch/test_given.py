@@ -1,5 +1,6 @@
 """Files and arrays against what a model wants; synthetic batches."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,31 @@ class TestReading:
     def test_lone_array_of_an_npz_needs_no_name(self, tmp_path):
         np.savez(tmp_path / "d.npz", whatever=np.ones((4, 8, 8, 1), np.float32))
         assert list(fit(read_files([str(tmp_path / "d.npz")]), (IMAGE,), fixed_batch=None, notice=print)) == ["image"]
+
+    def test_a_name_that_is_typed_is_the_input(self, tmp_path, monkeypatch):
+        """And what to type instead is told with the files as they were given."""
+        monkeypatch.chdir(tmp_path)
+        np.savez("d.npz", a=np.ones((4, 8, 8, 1), np.float32), b=np.ones((4, 8, 8, 1), np.float32))
+        np.save("left.npy", np.ones((4, 8, 8, 1), np.float32))
+        Path("t.csv").write_text("a,b\n1,2\n")
+        pair = (replace(IMAGE, name="left"), replace(IMAGE, name="right"))
+        assert list(fit(read_files(["d.npz:a"]), (IMAGE,), fixed_batch=None, notice=print)) == ["image"]
+        for arguments, specs, hint in (
+            (["wrong=d.npz:a"], (IMAGE,), "give --input image=d.npz:a"),
+            (["wrong=left.npy"], (IMAGE,), "give --input image=left.npy"),
+            (["d.npz"], (IMAGE,), "give --input image=d.npz:a"),
+            (["d.npz"], pair, "give --input left=d.npz:a --input right=d.npz:b"),
+            (["d.npz:b", "left.npy"], pair, "give --input left=left.npy --input right=d.npz:b"),
+            (["t.csv"], pair, "give --input left=t.csv:a --input right=t.csv:b"),
+            (
+                ["left=t.csv:b"],
+                pair,
+                "give --input left=t.csv:b --input right=FILE.npy, or one npz file with these names",
+            ),
+        ):
+            with pytest.raises(BatchError, match="no data for input") as caught:
+                fit(read_files(arguments), specs, fixed_batch=None, notice=print)
+            assert caught.value.hint == hint
 
     def test_one_member_of_an_npz(self, tmp_path):
         np.savez(tmp_path / "d.npz", left=np.zeros(2), right=np.ones(2))
@@ -113,6 +139,14 @@ class TestFitting:
         with pytest.raises(BatchError) as caught:
             fitted(np.ones((8, 8, 1), np.float32), IMAGE)
         assert "add the batch axis" in caught.value.hint
+
+    def test_rows_that_could_be_images_are_recognized(self):
+        with pytest.raises(BatchError) as caught:
+            fitted(np.ones((4, 64), np.float32), IMAGE)
+        assert "array.reshape(-1, 8, 8, 1)" in caught.value.hint
+        with pytest.raises(BatchError) as caught:
+            fitted(np.ones((4, 65), np.float32), IMAGE)
+        assert caught.value.hint is None
 
     def test_channels_first_is_recognized(self):
         with pytest.raises(BatchError) as caught:

@@ -34,6 +34,15 @@ def test_plain_text_without_a_suffix(tmp_path):
     assert np.load(tmp_path / "numbers.npy").shape == (2, 2)
 
 
+@pytest.mark.parametrize("name", ["a.npy", "a.npz", "a.h5", "a.parquet", "a.PNG"])
+def test_text_that_should_be_something_else(tmp_path, name):
+    """Often the page that told of an error."""
+    (tmp_path / name).write_text("\n<!doctype html>\n<title>404</title>\n")
+    error = refused(tmp_path / name)
+    assert error.message.endswith(": text, in spite of its suffix; it begins with '<!doctype html>'")
+    assert error.hint == "download or write it again"
+
+
 def test_pickle(tmp_path):
     (tmp_path / "a.pkl").write_bytes(pickle.dumps(np.ones(3)))
     error = refused(tmp_path / "a.pkl")

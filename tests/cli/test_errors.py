@@ -19,7 +19,7 @@ KERAS, SCRIPTED, SAVED, BATCH = (
 def error_of(screen, code=2):
     assert screen.code == code, screen
     assert screen.out == ""
-    lines = [line for line in screen.err.splitlines() if not line.startswith("note: ")]
+    lines = [line for line in screen.err.splitlines() if not line.startswith("note: ") and not line.endswith("…")]
     assert lines[0].startswith("error: ")
     assert len(lines) <= 2, screen.err
     assert all(line.startswith("hint:  ") for line in lines[1:])

@@ -104,9 +104,11 @@ def test_the_folder_of_a_function_is_not_where_a_model_looks_for_modules(tmp_pat
         ("def other(): pass", "module 'my_data' has no attribute 'batch'"),
         ("def batch(): raise ValueError('no disk')", "ValueError: no disk"),
         ("def batch(): return None", "gave NoneType, not data"),
+        ("def batch(size): pass", "needs arguments"),
+        ("batch = range", "TypeError: range expected"),
         ("import numpy.nothing", "it needs numpy.nothing"),
         ("import numpy; numpy.nothing", "AttributeError: module 'numpy' has no attribute 'nothing'"),
-        ("batch = 3", "a int, not a function"),
+        ("batch = 3", "of type int, not a function"),
     ],
 )
 def test_functions_that_give_nothing(tmp_path, body, problem):

@@ -13,6 +13,7 @@ import numpy as np
 from kmr_cli.batch.files.numbers import as_column, as_declared, is_number
 from kmr_cli.batch.files.source import Source, some
 from kmr_cli.batch.given_input import GivenInput, Notice
+from kmr_cli.batch.words import show_shape
 from kmr_cli.errors import BatchError
 from kmr_cli.formats.common.frameworks import first_line
 from kmr_cli.records import TensorSpec
@@ -89,7 +90,9 @@ class _Table:
         )
         raise BatchError(
             f"{self._source.path}: has {len(names)} columns ({some(names)}), but input {spec.name!r} takes {wanted}",
-            f"name the columns: --input {spec.name}={self._source.path}:{','.join(names[:2])},…",
+            f"name the columns: --input {spec.name}={self._source.path}:{','.join(names[:2])},…"
+            if len(shape) == 2
+            else f"write them as an array of shape {show_shape((None, *shape[1:]))} with numpy.save",
         )
 
     def _arrays(self, names: Sequence[str], spec: TensorSpec) -> list[np.ndarray]:

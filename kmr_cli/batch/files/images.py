@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kmr_cli.batch.files import IMAGES
-from kmr_cli.batch.files.source import library, refuse_large
+from kmr_cli.batch.files.source import library, refuse_large, some
 from kmr_cli.batch.fit import declared_shape
 from kmr_cli.batch.given_input import GivenInput, Notice
 from kmr_cli.batch.words import show_shape
@@ -54,7 +54,8 @@ def images(name: str | None, places: Sequence[Path], reading: Reading, *, channe
     files = files[reading.chosen.within(len(files), _told(places))]
     library("PIL.Image", files[0])
     inside = {file.parent for file in files} - {place if place.is_dir() else place.parent for place in places}
-    maker = _Maker(files, _told(places), reading, channels_first=channels_first, folders=len(inside))
+    others = [other for place in places if place.is_dir() for other in _others_in(place)]
+    maker = _Maker(files, _told(places), reading, channels_first=channels_first, folders=len(inside), others=others)
     return GivenInput(name, _told(places), maker)
 
 
@@ -78,6 +79,12 @@ def images_in(folder: Path) -> list[Path]:
     return found
 
 
+def _others_in(folder: Path) -> list[str]:
+    """The names of the files in a folder that are no images; hidden ones are not worth a word."""
+    files = (file.name for file in folder.iterdir() if file.is_file() and file.suffix.lower() not in IMAGES)
+    return sorted(name for name in files if not name.startswith("."))
+
+
 def _unreadable(exc: OSError) -> None:
     raise BatchError(f"{exc.filename}: cannot be read ({exc.strerror})") from exc
 
@@ -90,10 +97,17 @@ class _Maker:
     """Reads the images for an input."""
 
     def __init__(
-        self, files: list[Path], label: str, reading: Reading, *, channels_first: bool, folders: int = 0
+        self,
+        files: list[Path],
+        label: str,
+        reading: Reading,
+        *,
+        channels_first: bool,
+        folders: int = 0,
+        others: Sequence[str] = (),
     ) -> None:
         self._files, self._label, self._reading, self._channels_first = files, label, reading, channels_first
-        self._folders = folders
+        self._folders, self._others = folders, others
 
     def __call__(self, spec: TensorSpec, notice: Notice) -> np.ndarray:
         wanted = _wanted(spec, channels_first=self._channels_first)
@@ -107,11 +121,14 @@ class _Maker:
             if len(arrays) == 1:
                 refuse_large(array.nbytes * 4 * len(self._files), self._label)
         if self._folders:
-            some = "a folder" if self._folders == 1 else f"{self._folders} folders"
-            notice(f"{self._label}: {len(self._files)} images, those of {some} in it, in the order of their paths")
+            where = "a folder" if self._folders == 1 else f"{self._folders} folders"
+            notice(f"{self._label}: {len(self._files)} images, those of {where} in it, in the order of their paths")
+        if self._others:
+            what = "isn't an image" if len(self._others) == 1 else "aren't images"
+            notice(f"{self._label}: left out {some(self._others)}, which {what}")
         for what, number in said.items():
-            some = f"{number} of {len(self._files)} " if len(self._files) > 1 else ""
-            notice(f"{self._label}: {some}{what}")
+            many = f"{number} of {len(self._files)} " if len(self._files) > 1 else ""
+            notice(f"{self._label}: {many}{what}")
         batch = self._scaled(np.stack(arrays), spec, notice)
         if wanted.axis and wanted.channels_first:
             batch = np.ascontiguousarray(np.moveaxis(batch, -1, 1))
@@ -222,7 +239,8 @@ def _open(file: Path) -> Any:
     except MemoryError as exc:
         raise BatchError(f"{file}: doesn't fit into memory") from exc
     except _UNREADABLE as exc:
-        raise BatchError(f"{file}: damaged, or no image ({first_line(exc)})") from exc
+        why = "" if type(exc).__name__ == "UnidentifiedImageError" else f" ({first_line(exc)})"  # tells of a handle
+        raise BatchError(f"{file}: damaged, or no image{why}") from exc
 
 
 def _rotated(image: Any) -> bool:

@@ -38,7 +38,10 @@ def test_a_folder_is_a_batch_in_the_order_of_names(folder):
     expected = np.stack([PIXELS, PIXELS + 1, PIXELS + 2]).astype(np.float32)
     found, notices = fed([folder], LAST)
     assert np.array_equal(found, expected)
-    assert notices == [f"{folder}: the values are 0 to 255, as stored; --scale 0:1 maps them to 0 to 1"]
+    assert notices == [
+        f"{folder}: left out 'notes.txt', which isn't an image",
+        f"{folder}: the values are 0 to 255, as stored; --scale 0:1 maps them to 0 to 1",
+    ]
     assert np.array_equal(fed([folder / "2.png", folder / "0.png"], LAST)[0], expected[[2, 0]])
     assert np.array_equal(fed([f"image={folder / '1.png'}"], LAST)[0], expected[1:2])
     assert np.array_equal(fed([folder], LAST, rows="1:3")[0], expected[1:])
@@ -87,9 +90,10 @@ def test_another_size_is_an_error_that_names_the_option(folder):
         fed([folder], small, resize="3x3")
     found, notices = fed([folder], small, resize="2x2", scale="0:1")
     assert found.shape == (3, 2, 2, 3)
-    assert notices == [f"{folder}: 3 of 3 stretched from 4x6 to 2x2"]
+    left = f"{folder}: left out 'notes.txt', which isn't an image"
+    assert notices == [left, f"{folder}: 3 of 3 stretched from 4x6 to 2x2"]
     found, notices = fed([folder], small, resize="2x2:crop", scale="0:1")
-    assert notices == [f"{folder}: 3 of 3 cut and resized from 4x6 to 2x2"]
+    assert notices == [left, f"{folder}: 3 of 3 cut and resized from 4x6 to 2x2"]
 
 
 def test_images_of_different_sizes(folder):

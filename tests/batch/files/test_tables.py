@@ -58,8 +58,9 @@ def test_another_number_of_columns(tmp_path):
     with pytest.raises(BatchError, match=r"has 4 columns .* but input 'x' takes 3 numbers a sample") as caught:
         fed([place], ROW)
     assert caught.value.hint == f"name the columns: --input x={place}:a,b,…"
-    with pytest.raises(BatchError, match="takes more than a row"):
+    with pytest.raises(BatchError, match="takes more than a row") as caught:
         fed([place], TensorSpec("image", (None, 8, 8, 1), "float32"))
+    assert caught.value.hint == "write them as an array of shape (batch, 8, 8, 1) with numpy.save"
 
 
 def test_all_columns_are_no_input_where_some_go_by_name(tmp_path):
