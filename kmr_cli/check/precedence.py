@@ -17,7 +17,8 @@ class Claim:
     Attributes:
         finding: the finding that it becomes.
         output: the output of the model at which it shows; None where it is not about one.
-        once: not beside an earlier claim of the same rule at the same call of a layer.
+        once: not beside an earlier claim of the same rule at the same call of a layer; in the model's own code, at the
+            same port.
         after: layers that ran after its own, where that matters; ``""`` for the model's own outputs.
     """
 
@@ -41,9 +42,11 @@ def resolve(claims: Iterable[Claim], separator: str) -> list[Claim]:
     every = list(claims)
     declared = [(claim, precedence) for claim in every for precedence in RULES[claim.finding.rule].supersedes]
     left: list[Claim] = []
-    said: set[tuple[str, str, int, bool]] = set()  # what is allowed at one output may not be at another
+    said: set[tuple[str, str, int, str, bool]] = set()  # what is allowed at one output may not be at another
     for claim in every:
-        place = claim.finding.rule, claim.finding.layer, claim.finding.call, claim.finding.allowed
+        finding = claim.finding
+        port = "" if finding.layer else finding.port
+        place = finding.rule, finding.layer, finding.call, port, finding.allowed
         if claim.once and place in said:
             continue
         if not any(_covers(one, precedence, claim, separator) for one, precedence in declared):

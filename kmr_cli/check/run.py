@@ -70,6 +70,7 @@ class Run(Passes):
         held: how many claims of the proof were held against the passes.
         aimed: passes that were aimed at operators in which samples can meet.
         probed: operators that no rule of the proof covers, and what they did alone.
+        wired: tap -> the taps that it was made from, as far as that is known; None until somebody asked.
     """
 
     session: Session
@@ -111,6 +112,7 @@ class Run(Passes):
     held: int = 0
     aimed: int = 0
     probed: list[ProbedOperator] = field(default_factory=list)
+    wired: dict[Tap, tuple[Tap, ...]] | None = None
     comparands: Comparands = field(init=False)
     rare: RareValues = field(init=False)
 

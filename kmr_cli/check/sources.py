@@ -9,6 +9,7 @@ import numpy as np
 from kmr_cli.arrays.ulp import largest
 from kmr_cli.check.remedies import REMEDIES, kind_at
 from kmr_cli.check.run import Run
+from kmr_cli.check.upstream import upstream_of
 from kmr_cli.evidence.put_back import last_permutation
 from kmr_cli.evidence.sources import Source
 from kmr_cli.evidence.taps import Tap
@@ -34,7 +35,7 @@ def add_at_sources(
         samples: pairs (moved, changed).
         allowed: that is accepted at this output.
     """
-    for source in _begins(run, wrong) or [Source(*output)]:
+    for source in upstream_of(run, output, _begins(run, wrong)) or [Source(*output)]:
         text = f"{rule.found_when}{between(source)}; seen at {run.title(output)}{_by_nature(run, source)}"
         run.add(rule, source, text, output=output, once=True, samples=samples, allowed=allowed)
 
@@ -82,8 +83,10 @@ def add_mix(
                 leak, source, text, output=output, once=True, samples=samples, allowed=allowed, remedy=REMEDIES["order"]
             )  # fmt: skip
             return
-    for source in _begins(run, run.entangled) or [Source(*output)]:
+    for source in upstream_of(run, output, _begins(run, run.entangled)) or [Source(*output)]:
         tap = _first_wrong(run, source)
+        if not source.layer and source.before is None and _is_another(run, leak, output):
+            source, tap = Source(*output), output
         if run.indices[tap].kind == "interleaved" and len(run.evidence.specs[tap].shape) > 1:
             text = f"rows hold pieces of several samples, which a later layer mixes{between(source)}{seen}"
             run.add(interleaved, source, text, output=output, once=True, allowed=allowed, remedy=REMEDIES["reshape"])
@@ -93,6 +96,15 @@ def add_mix(
         text = f"{leak.found_when}{named}{between(source)}{seen}{'' if named else _by_nature(run, source)}"
         remedy = REMEDIES[kind] if kind else ""
         run.add(leak, source, text, output=output, once=True, samples=samples, allowed=allowed, remedy=remedy)
+
+
+def _is_another(run: Run, rule: Rule, output: Tap) -> bool:
+    """Whether the graph names an operator of the model's own code that no finding at another output is about."""
+    if run.structure is None:
+        return False
+    operators = {tap: claim.operator for tap, claim in run.structure.meets(run.outputs, run.evidence.names)}
+    told = [one.output for one in run.claims if one.finding.rule == rule.code and not one.finding.layer]
+    return output in operators and all(operators.get(one) not in (None, operators[output]) for one in told if one)
 
 
 def _is_order(run: Run, tap: Tap) -> bool:

@@ -41,7 +41,7 @@ def judge(run: Run) -> None:
     for tap, claim in run.structure.meets(run.outputs, run.evidence.names):
         assert isinstance(claim.owner, Meet)
         if tap in seen or tap in leaks or run.mixed(tap):
-            _explain(run, claim.owner)
+            _explain(run, tap, claim.owner)
         elif tap not in run.evidence.nondeterministic:
             _warn(run, tap, claim.owner)
     _judge_probed(run, seen)
@@ -77,12 +77,12 @@ def _warn(run: Run, tap: Tap, owner: Meet) -> None:
     run.add(POSSIBLE_MIX, source, text, output=tap, once=True, allowed=tap in run.allowed_outputs)
 
 
-def _explain(run: Run, owner: Meet) -> None:
-    """Name the operator in what was found at its layer, around it or inside it; once."""
+def _explain(run: Run, output: Tap, owner: Meet) -> None:
+    """Name the operator in what was found of an output at its layer, around it or inside it; once."""
     text = f"; by the graph, in {named(owner)}: {owner.reason}"
     run.claims = [
         _with(claim, text)
-        if claim.finding.rule in _LEAKS and _near(claim.finding.layer, owner.layer, run.info.separator)
+        if claim.finding.rule in _LEAKS and claim.output in (None, output) and _near(claim.finding.layer, owner.layer, run.info.separator)
         else claim
         for claim in run.claims
     ]
