@@ -48,6 +48,14 @@ _TYPES = {
     "statistic": r"reduce|mean|std|variance|^var|norm$|max$|min$|^sum|median|logsumexp|globalaverage|globalmax",
 }
 """Kind -> the classes and operators of every format that do it, whatever the case of their letters."""
+_WHAT_IT_IS_MADE_OF = {
+    "dynamic quantization": _TYPES,
+    "normalization": ("statistic", "normalization"),
+    "recurrent": ("samples with samples", "recurrent", "running"),
+    "attention": ("samples with samples",),
+}
+"""Kind of a layer -> the kinds of operators in it of which its own remedy says more; else the operator's is better: a
+class that is named Mean may multiply samples."""
 _LEVELS = 255
 """Steps of an integer of eight bits."""
 
@@ -74,7 +82,7 @@ def kind_at(run: Run, source: Source, tap: Tap) -> str | None:
         return "normalization" if shown == "statistic" and "normalization" in (by_layer, by_operator) else shown
     if by_layer is None and (tap in run.routed or _counts(run, operator)):
         return "routing"
-    return by_layer or by_operator
+    return by_layer if by_operator is None or by_operator in _WHAT_IT_IS_MADE_OF.get(by_layer or "", ()) else by_operator
 
 
 def _kind_of_type(named: str) -> str | None:

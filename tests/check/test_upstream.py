@@ -7,6 +7,7 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from kmr_cli import open_model  # noqa: E402
+from kmr_cli.check.remedies import REMEDIES  # noqa: E402
 
 
 class Centre(nn.Module):
@@ -83,3 +84,46 @@ def test_two_mixes_in_the_models_own_code_are_two_findings(tmp_path):
     messages = [one.message for one in found if one.rule == "KMR101" and one.severity == "error"]
     assert ["operator 'mean'" in messages[0], "operator 'softmax'" in messages[1], len(messages)] == [True, True, 2]
     assert ["at output out0" in messages[0], "at output out1" in messages[1]] == [True, True]
+
+
+class Mean(nn.Module):
+    """Named after what it doesn't do."""
+
+    def forward(self, x):
+        return x @ x.t() @ x
+
+
+class SelfAttention(nn.Module):
+    def forward(self, x):
+        return torch.softmax(x, 0) * x
+
+
+class Chain(nn.Module):
+    def __init__(self, layer):
+        super().__init__()
+        self.before, self.layer, self.after = nn.Linear(5, 4), layer, nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.after(self.layer(self.before(x)))
+
+
+class Steps(nn.Module):
+    """One whose steps are the batch: what stands in it doesn't matter, where the samples are does."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.MultiheadAttention(4, 2)
+
+    def forward(self, x):
+        x = x.unsqueeze(1)
+        return self.inner(x, x, x)[0].squeeze(1)
+
+
+@pytest.mark.parametrize(
+    ("layer", "remedy"),
+    [(Mean(), "samples with samples"), (SelfAttention(), "softmax"), (Steps(), "attention")],
+    ids=["Mean", "SelfAttention", "MultiheadAttention"],
+)
+def test_the_operator_says_what_to_change_rather_than_the_name_of_a_class(tmp_path, layer, remedy):
+    (error,) = [one for one in findings(Chain(layer), tmp_path / "model.pt2") if one.severity == "error"]
+    assert (error.layer.startswith("layer"), error.remedy) == (True, REMEDIES[remedy])
