@@ -82,7 +82,9 @@ def kind_at(run: Run, source: Source, tap: Tap) -> str | None:
         return "normalization" if shown == "statistic" and "normalization" in (by_layer, by_operator) else shown
     if by_layer is None and (tap in run.routed or _counts(run, operator)):
         return "routing"
-    return by_layer if by_operator is None or by_operator in _WHAT_IT_IS_MADE_OF.get(by_layer or "", ()) else by_operator
+    return (
+        by_layer if by_operator is None or by_operator in _WHAT_IT_IS_MADE_OF.get(by_layer or "", ()) else by_operator
+    )
 
 
 def _kind_of_type(named: str) -> str | None:

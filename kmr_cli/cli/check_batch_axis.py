@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,10 +17,11 @@ from kmr_cli.cli.jobs import option as jobs_option
 from kmr_cli.cli.target import target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from rich.console import Console
 
+    from kmr_cli.api.ways import Way
     from kmr_cli.check.check import Policy
     from kmr_cli.cli.exit_codes import ExitCode
     from kmr_cli.config.limits import Limits
@@ -114,7 +115,7 @@ def command(
     """
     from kmr_cli.api.layer_classes import LayerClasses
     from kmr_cli.api.model import Model
-    from kmr_cli.api.ways import notice, without_others
+    from kmr_cli.api.ways import Way, notice, without_others
     from kmr_cli.cli.library import check_library, refuse_no_model
     from kmr_cli.config.batch_sizes import parse_batch_sizes
     from kmr_cli.config.policy import combine
@@ -157,17 +158,18 @@ def command(
                     training=training, proof=not no_proof,
                 )  # fmt: skip
                 return report, None
-        file, way = ways.get(path, (path, opening))
+        file, way = ways.get(path, (path, Way("", opening)))
         said = decided.of(file)
-        data, sample_shapes = options.data(said, typed, given)
+        said = replace(said, input=way.given(said.input), shape=way.given(said.shape))
+        data, sample_shapes = options.data(said, typed._replace(files=way.given(typed.files)), way.shapes(given))
         own = replace(
             policy,
-            masks=policy.masks or said.mask_input,
+            masks=way.masks(policy.masks or said.mask_input),
             batch_sizes=policy.batch_sizes if sizes is not None else said.batch_sizes or policy.batch_sizes,
             allow_inconclusive=accepted(file),
         )
-        way = options.trusted(way, said, file, notify)
-        with Model(file, way, fork=fork, debug=debug, report=notify, limits=limits) as model:
+        opened = options.trusted(way.opening, said, file, notify)
+        with Model(file, opened, fork=fork, debug=debug, report=notify, limits=limits) as model:
             report = model.check_by_proof(policy=own) if proof_only else model.check_batch_axis(
                 data, policy=own, size=batch_size, shapes=sample_shapes, seed=seed, training=training,
                 proof=not no_proof,
@@ -209,7 +211,7 @@ def command(
                 if certified is not None:
                     way = replace(opening, trust=bool(report.grounds.trusted))
                     certified.write(report, one.path, way, one.run, messages)
-                allowed = accepted(ways.get(one.path, (one.path, opening))[0])
+                allowed = accepted(ways[one.path][0] if one.path in ways else one.path)
                 outcome = of_check(
                     report, one.path, one.run, info, some_rules=policy.some("check-batch-axis"),
                     inconclusive_allowed=allowed,
@@ -250,48 +252,24 @@ def _refuse_contradictions(
 
 def _every_way(
     models: Sequence[str], opening: OpenOptions, limits: Limits, *, debug: bool
-) -> dict[str, tuple[str, OpenOptions]]:
-    """How each way into each model is called, and opened: the usual one first, and each with the constants it takes."""
+) -> dict[str, tuple[str, Way]]:
+    """How each way into each model is called, the file it is of, and what it is given."""
     from pathlib import Path
 
+    from kmr_cli.api.ways import Way, every_way
     from kmr_cli.errors import KmrError
     from kmr_cli.process.place import describe
 
-    described = partial(describe, debug=debug, limits=limits)
     found = {}
     for path in models:
         try:
-            info = described(Path(path), replace(opening, constants=None))
-            ways = [
-                replace(opening, method=name) if kind == "method" else replace(opening, signature=name)
-                for kind, name in info.ways
-            ]
-            usual, *others = _with_constants(partial(described, Path(path)), [opening, *ways])
-            unfit = described(Path(path), usual).unfit
+            ways = every_way(opening, partial(describe, Path(path), debug=debug, limits=limits))
         except KmrError:  # it is told when the model is opened
-            found[path] = path, opening
+            found[path] = path, Way("", opening)
             continue
-        if unfit is None or not info.ways:
-            found[path] = path, usual
-        for (kind, name), way in zip(info.ways, others, strict=True):
-            found[f"{path} (--{kind} {name})"] = path, way
+        for way in ways:
+            found[f"{path} (--{way.name})" if way.name else path] = path, way
     return found
-
-
-def _with_constants(described: Callable[[OpenOptions], object], ways: Sequence[OpenOptions]) -> list[OpenOptions]:
-    """Each way without the constants that it has no argument for; one that none has stays, so that it is told."""
-    from kmr_cli.errors import KmrError
-
-    def takes(way: OpenOptions, constant: tuple[str, Any]) -> bool:
-        try:
-            described(replace(way, constants=(constant,)))
-        except KmrError:
-            return False
-        return True
-
-    taken = [[one for one in way.constants or () if takes(way, one)] for way in ways]
-    nowhere = [one for one in ways[0].constants or () if not any(one in kept for kept in taken)]
-    return [replace(way, constants=(*kept, *nowhere) or None) for way, kept in zip(ways, taken, strict=True)]
 
 
 def _show(report: Report, policy: Policy, run: Run, console: Console) -> None:

@@ -171,7 +171,7 @@ class ModelItem(pytest.Item):
             data += ["--batch-size", str(asked.size)]
         if asked.seed:
             data += ["--seed", str(asked.seed)]
-        return sample_command(finding, self.run.shown, asked.opening, data)
+        return sample_command(finding, shown_path(self.config, self.run.path), asked.opening, data)
 
 
 class RuleItem(ModelItem):

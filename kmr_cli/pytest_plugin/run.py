@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from kmr_cli.api.ways import Way, every_way
 from kmr_cli.errors import KmrError
-from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.pytest_plugin.asked import Asked
 from kmr_cli.pytest_plugin.models import Models
 from kmr_cli.pytest_plugin.snapshots import match_snapshot
@@ -53,15 +53,17 @@ class ModelRun:
         shown: the same, as people know it.
         asked: what to do with it.
         models: opens it.
-        way: how to open it where that is another way than the usual one; no snapshot is of that.
+        way: into it, where that is another than the usual one; no snapshot is of that.
     """
 
-    def __init__(self, path: Path, shown: str, asked: Asked, models: Models, *, way: OpenOptions | None = None) -> None:
-        self.path, self.shown, self.asked = path, shown, asked.of(path)
-        self.snapshot = asked.snapshot_of(path) if way is None else None
-        if way is not None:
-            self.asked = replace(self.asked, opening=way)
+    def __init__(self, path: Path, shown: str, asked: Asked, models: Models, *, way: Way | None = None) -> None:
+        self.path, self.shown = path, shown
         self._models = models
+        self.asked = asked.of(path) if way is None else self._given(asked, way)
+        self.snapshot = asked.snapshot_of(path) if way is None else None
+        self._others: list[tuple[Way, Asked]] = []
+        if way is None and asked.all_methods:
+            self._divide()
         self._info: ModelInfo | KmrError | None = None
         self._judgements: dict[Kind, Judgement | KmrError] = {}
 
@@ -82,14 +84,25 @@ class ModelRun:
 
     def others(self) -> Iterator[tuple[str, ModelRun]]:
         """The other ways into the model, ``method encode``, where all of them are asked for."""
-        info = self._describe()
-        if not self.asked.all_methods or isinstance(info, KmrError):
+        for way, asked in self._others:
+            yield way.name, ModelRun(self.path, f"{self.shown} (--{way.name})", asked, self._models, way=way)
+
+    def _divide(self) -> None:
+        """Give each way into the model what it takes."""
+        whole = self.asked
+        try:
+            ways = every_way(whole.opening, lambda opening: self._models.open(self.path, opening).info)
+        except KmrError:  # it is told when the model is opened
             return
-        opening = self.asked.opening
-        for kind, name in info.ways:
-            way = replace(opening, method=name) if kind == "method" else replace(opening, signature=name)
-            shown = f"{self.shown} (--{kind} {name})"
-            yield f"{kind} {name}", ModelRun(self.path, shown, self.asked, self._models, way=way)
+        self._others = [(way, whole) for way in ways if way.name]
+        self.asked = next((self._given(whole, way) for way in ways if not way.name), whole)
+
+    @staticmethod
+    def _given(asked: Asked, way: Way) -> Asked:
+        return replace(
+            asked, inputs=way.given(asked.inputs), shapes=way.shapes(asked.shapes), opening=way.opening,
+            policy=replace(asked.policy, masks=way.masks(asked.policy.masks)),
+        )  # fmt: skip
 
     def judgement(self, kind: Kind) -> Judgement:
         """What the run says; the model runs when this is first asked for.

@@ -81,6 +81,56 @@ def test_a_constant_goes_to_the_methods_that_have_it(kmr, model):
     assert screen.code == 2
 
 
+class ManyWays(nn.Module):
+    """Methods of other inputs, and some that take no batch."""
+
+    def __init__(self):
+        super().__init__()
+        self.enc = nn.Linear(6, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.enc(x)
+
+    @torch.jit.export
+    def scores(self, left: Tensor, right: Tensor, k: int) -> Tensor:
+        return torch.topk(self.enc(left) * self.enc(right), k, dim=1)[0]
+
+    @torch.jit.export
+    def similar(self, left: Tensor, right: Tensor) -> Tensor:
+        return self.enc(left) @ self.enc(right).t()
+
+    @torch.jit.export
+    def reset(self) -> None:
+        pass
+
+    @torch.jit.export
+    def scaled(self, by: float) -> float:
+        return 2 * by
+
+
+def test_each_method_is_given_what_it_takes(kmr, tmp_path):
+    x = np.random.default_rng(0).standard_normal((5, 6)).astype(np.float32)
+    np.save(tmp_path / "x.npy", x)
+    path, data = zoo.save(zoo.script(ManyWays()), tmp_path / "model.pt"), tmp_path / "x.npy"
+    inputs = [word for name in ("x", "left", "right") for word in ("--input", f"{name}={data}")]
+    screen = kmr("check-batch-axis", path, *inputs, "--constant", "k=2", "--all-methods", "--format", "json")
+    assert screen.code == 1, screen.err
+    verdicts = {report["grounds"]["methods"][0]: report["verdict"] for report in json.loads(screen.out)}
+    assert verdicts == {"forward": "pass", "scores": "pass", "similar": "fail"}
+    screen = kmr("check-batch-axis", path, *inputs, "--input", f"lift={data}", "--all-methods", "--constant", "k=2")
+    assert (screen.code, "has no input 'lift'" in screen.err) == (2, True)
+    shapes = [word for name in ("x", "left", "right") for word in ("--shape", f"{name}=6")]
+    screen = kmr("check-batch-axis", path, *shapes, "--constant", "k=2", "--all-methods", "--format", "json")
+    assert [report["verdict"] for report in json.loads(screen.out)] == ["pass", "pass", "fail"], screen.err
+
+
+def test_methods_without_a_batch_are_not_named_as_unexamined(kmr, tmp_path):
+    path = zoo.save(zoo.script(ManyWays()), tmp_path / "model.pt")
+    screen = kmr("check-batch-axis", path, "--shape", "6")
+    assert "not examined: method 'scores', method 'similar'; --method" in screen.err
+    assert "reset" not in screen.err + screen.out
+
+
 def test_ways_that_could_not_be_listed_stay_named(model, monkeypatch, capsys):
     def fail(*_, **__):
         raise BatchError("no description")

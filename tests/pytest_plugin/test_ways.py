@@ -55,6 +55,25 @@ def test_all_methods_and_the_ini_file(project):
     assert result.parseoutcomes()["failed"] == 1
 
 
+class OtherInputs(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x * 2
+
+    @torch.jit.export
+    def scores(self, left: Tensor, k: int) -> Tensor:
+        return torch.topk(left - left.mean(0), k, dim=1)[0]
+
+
+def test_each_way_is_given_what_it_takes(pytester):
+    zoo.save(zoo.script(OtherInputs()), pytester.path / "ways.pt")
+    words = ("--kmr-shape", "x=6", "--kmr-shape", "left=6", "--kmr-constant", "k=2", "-k", "KMR101", "-v")
+    result = pytester.runpytest("--kmr-model", "ways.pt", "--kmr-all-methods", *words)
+    result.stdout.fnmatch_lines(
+        ["ways.pt::(model)::KMR101 PASSED*", "ways.pt::(method scores)::mean::KMR101 FAILED*"], consecutive=False
+    )
+    result.stdout.fnmatch_lines(["*look: kmr-inspect sample ways.pt * --shape left=6 --method scores --constant k=2"])
+
+
 def test_errors_speak_of_the_options_of_pytest_or_of_arguments(project):
     result = project.runpytest("--kmr-model", "ways.pt", "-k", "KMR101", "--kmr-constant", "scale=2")
     result.stdout.fnmatch_lines(["*hint:  *--kmr-shape x=*"])

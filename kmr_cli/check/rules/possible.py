@@ -82,7 +82,9 @@ def _explain(run: Run, output: Tap, owner: Meet) -> None:
     text = f"; by the graph, in {named(owner)}: {owner.reason}"
     run.claims = [
         _with(claim, text)
-        if claim.finding.rule in _LEAKS and claim.output in (None, output) and _near(claim.finding.layer, owner.layer, run.info.separator)
+        if claim.finding.rule in _LEAKS
+        and claim.output in (None, output)
+        and _near(claim.finding.layer, owner.layer, run.info.separator)
         else claim
         for claim in run.claims
     ]

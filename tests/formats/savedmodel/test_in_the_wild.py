@@ -303,3 +303,21 @@ def test_one_path_for_one_place_under_every_signature(tmp_path):
         assert {one.layer for one in model.sample("tower/block1", 1, {"flat": normal(5, 3)})} == {"tower/block1"}
         report = model.check_batch_axis({"flat": normal(5, 3)})
         assert (report.verdict, ways(report)) == ("fail", ["signature 'serving_default'"])
+
+
+def test_the_same_output_from_another_tensor_on_is_another_way(tmp_path):
+    v1 = tf.compat.v1
+    with v1.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder(tf.float32, [None, 3], name="x")
+        inside = tf.nn.relu(x, name="inside")
+        centred = tf.subtract(inside, tf.reduce_mean(inside, 0), name="centred")
+        signatures = {
+            "serving_default": v1.saved_model.predict_signature_def({"x": x}, {"y": centred}),
+            "renamed": v1.saved_model.predict_signature_def({"image": x}, {"score": centred}),
+            "from_inside": v1.saved_model.predict_signature_def({"h": inside}, {"y": centred}),
+        }
+        builder = v1.saved_model.Builder(str(tmp_path / "model"))
+        builder.add_meta_graph_and_variables(session, ["serve"], signature_def_map=signatures)
+        builder.save()
+    with open_model(tmp_path / "model", in_process=True) as model:
+        assert model.info.ways == (("signature", "from_inside"),)

@@ -24,12 +24,13 @@ def other_signatures(source: Source) -> Iterator[str]:
 
 
 def _computes(signature: Any, nodes: dict[str, Any], library: dict[str, Any]) -> tuple[str, ...]:
-    """The functions that make the outputs, without those that only rename; else the outputs' own tensors."""
+    """The functions that make the outputs, without those that only rename; else their own tensors and those fed."""
     found = []
+    fed = "|".join(sorted(info.name for info in signature.inputs.values()))
     for info in signature.outputs.values():
         node = nodes.get(producer(info.name))
         function = "" if node is None or node.op not in CALLS else node.attr["f"].func.name
-        found.append(_inner(function, library) if function else info.name)
+        found.append(_inner(function, library) if function else f"{info.name} from {fed}")
     return tuple(sorted(set(found)))
 
 

@@ -21,6 +21,7 @@ from kmr_cli.formats.torchscript.describe.interface import (
     optional_inputs,
     outputs,
     specs,
+    takes_values,
 )
 from kmr_cli.formats.torchscript.describe.operators import OperatorNames
 from kmr_cli.formats.torchscript.describe.signature import Argument, leaves
@@ -106,7 +107,7 @@ def describe_archive(archive: Archive, name: str, options: OpenOptions | None = 
     optimized = any("ConstantMKLDNNTensor" in text for text in archive.code.values())
     if optimized:
         notes.append("optimized for inference: torch cannot load it")
-    ways = tuple(("method", other) for other in _entries(methods) if other != method)
+    ways = tuple(("method", other) for other in _entries(methods) if other != method and takes_values(methods[other]))
     if forward is None:
         notes.append("the module has no method forward: nothing can be run without --method")
     elif not flow.complete:

@@ -139,6 +139,17 @@ def optional_inputs(arguments: tuple[Argument, ...]) -> Iterator[str]:
             yield from (argument.name, f"{argument.name}.*")
 
 
+def takes_values(method: ast.FunctionDef) -> bool:
+    """Whether a method takes more than numbers: only then may what it is given hold samples."""
+    annotations = [each.annotation for each in method.args.args[1:]]
+    parts = [part for one in annotations if one is not None for part in ast.walk(one)]
+    named = {dotted(part) for part in parts if isinstance(part, (ast.Name, ast.Attribute))}
+    return None in annotations or not named <= _NUMBERS
+
+
+_NUMBERS = frozenset({"int", "float", "bool", "number", "NoneType", "Optional", "List", "Tuple", "Union"})
+
+
 def argument_notes(arguments: tuple[Argument, ...], method: str) -> Iterator[str]:
     """One line for every argument that is not fed, or in a way that has to be said."""
     for argument in arguments:
