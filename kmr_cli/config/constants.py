@@ -14,7 +14,7 @@ _WORDS = {"True": True, "False": False, "None": None}
 
 
 def parse_constants(texts: Iterable[str]) -> tuple[tuple[str, Any], ...]:
-    """``sr=16000``, ``scale=0.5``, ``flip=true``, ``size=[4,4]``, ``mode=bilinear`` as names and values.
+    """``sr=16000``, ``scale=0.5``, ``flip=true``, ``size=[4,4]`` or ``(4,4)``, ``mode=bilinear`` as names and values.
 
     Raises:
         BatchError: a text without a name, or two for one argument.
@@ -33,8 +33,9 @@ def parse_constants(texts: Iterable[str]) -> tuple[tuple[str, Any], ...]:
 def _parsed(text: str) -> Any:
     if text in _WORDS:
         return _WORDS[text]
+    tuple_ = text.startswith("(") and text.endswith(")")
     try:
-        return json.loads(text)
+        return json.loads(f"[{text[1:-1].rstrip(', ')}]" if tuple_ else text)
     except ValueError:
         return text
 

@@ -164,7 +164,7 @@ def _proven(graph: Callable[[], tuple[Graph | None, str]]) -> tuple[Proof | None
         made, why = graph()
         return (None, why) if made is None else (verdict.prove(made), "")
     except KmrError as exc:
-        return None, f"the graph can't be read: {exc.message}"
+        return None, f"there is no proof: {exc.message}"
 
 
 def _graph_of_open(session: Session, batch: Mapping[str, np.ndarray] | None, tell: Tell) -> tuple[Graph | None, str]:

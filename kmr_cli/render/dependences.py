@@ -12,6 +12,8 @@ from kmr_cli.records import Dependence, Report, TapVerdict
 
 Mark: TypeAlias = Literal["", "x", "~"]
 """Of one sample and another: nothing changed, it changed, it changed in its last bits only."""
+_MANY = 3
+"""So many outputs without a picture share a line."""
 HOW_TO_READ = "replaced sample (down), changed sample (across)"
 
 
@@ -45,6 +47,7 @@ def matrices(report: Report) -> Iterator[Matrix | str]:
     drawn = {picture.output: picture for picture in report.dependence}
     if not outputs:
         yield from (_matrix(report, picture) for picture in report.dependence)
+    unknown = [tap for tap in outputs if tap.port not in drawn and _unknown(tap)]
     for tap in outputs:
         picture = drawn.get(tap.port)
         title = (picture and picture.title) or f"output {tap.port}"
@@ -55,8 +58,16 @@ def matrices(report: Report) -> Iterator[Matrix | str]:
                 yield _matrix(report, picture)
         elif tap.index.kind == "routed":
             yield f"no picture of {title}: its shape depends on what the samples hold"
-        elif tap.index.axis is None and tap.index.kind != "constant":
+        elif tap in unknown and len(unknown) < _MANY:
             yield f"no picture of {title}: it is not known which axis of {tap.shape} carries the samples"
+        elif tap in unknown and tap is unknown[0]:
+            more = f"{len(unknown) - 1} more outputs"
+            yield f"no picture of {title} and {more}: it is not known which axis carries the samples"
+
+
+def _unknown(tap: TapVerdict) -> bool:
+    """Whether nobody knows which axis carries the samples; a number in one sample's element of a list has none."""
+    return tap.index.axis is None and tap.index.kind not in ("constant", "routed", "merged")
 
 
 def _nondeterministic(tap: TapVerdict) -> bool:

@@ -1,5 +1,6 @@
 """``--method``, ``--all-methods`` and ``--constant``: which way into a model is taken, and with what."""
 
+import enum
 import json
 
 import numpy as np
@@ -35,9 +36,10 @@ def model(tmp_path):
 
 
 def test_constants_as_typed():
-    texts = ["sr=16000", "s=0.5", "flip=true", "none=None", "size=[4,4]", "mode=a=b", "one="]
+    texts = ["sr=16000", "s=0.5", "flip=true", "none=None", "size=[4,4]", "mode=a=b", "one=", "two=(1, 2)", "half=(1"]
     found = dict(parse_constants(texts))
-    assert found == {"sr": 16000, "s": 0.5, "flip": True, "none": None, "size": (4, 4), "mode": "a=b", "one": ""}
+    assert found == {"sr": 16000, "s": 0.5, "flip": True, "none": None, "size": (4, 4), "mode": "a=b", "one": "",
+                     "two": (1, 2), "half": "(1"}  # fmt: skip
     assert constants_of({"a": np.float32(0.5), "b": [np.int64(1)]}) == (("a", 0.5), ("b", (1,)))
     for texts in (["sr"], ["=1"], ["sr=1", "sr=2"]):
         with pytest.raises(BatchError):
@@ -122,6 +124,50 @@ def test_each_method_is_given_what_it_takes(kmr, tmp_path):
     shapes = [word for name in ("x", "left", "right") for word in ("--shape", f"{name}=6")]
     screen = kmr("check-batch-axis", path, *shapes, "--constant", "k=2", "--all-methods", "--format", "json")
     assert [report["verdict"] for report in json.loads(screen.out)] == ["pass", "pass", "fail"], screen.err
+
+
+class Color(enum.Enum):
+    RED = 1
+
+
+class TakesWhatNoBatchHolds(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.enc = nn.Linear(6, 3)
+
+    def forward(self, x: Tensor, pair: tuple[int, int], names: list[str] | None = None) -> Tensor:
+        return self.enc(x) * pair[0] + pair[1]
+
+    @torch.jit.export
+    def listed(self, batch: list[dict[str, Tensor]]) -> list[Tensor]:
+        return [self.enc(one["x"]) for one in batch]
+
+    @torch.jit.export
+    def colored(self, x: Tensor, color: Color) -> Tensor:
+        return self.enc(x) if color == Color.RED else x
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "line"),
+    [
+        (["--constant", "pair=(1,2)"], 0, ""),
+        ([], 2, "hint:  --constant pair=VALUE gives it"),
+        (["--constant", "pair=1,2"], 2, "hint:  --constant 'pair=[2, 2]' gives one"),
+        (
+            ["--constant", "pair=[1,2]", "--constant", "names=a"],
+            2,
+            """hint:  --constant 'names=["2", "2"]' gives one""",
+        ),
+        (["--method", "listed"], 2, "listed takes no tensor, but 'batch' (List[Dict[str, Tensor]])"),
+        (["--method", "colored"], 2, "hint:  save a module around it whose forward takes tensors"),
+    ],
+)
+def test_what_no_batch_holds_says_what_to_type(kmr, tmp_path, options, code, line):
+    path = zoo.save(zoo.script(TakesWhatNoBatchHolds()), tmp_path / "model.pt")
+    screen = kmr("check-batch-axis", path, "--shape", "6", *options)
+    assert (screen.code, line in screen.err) == (code, True), screen.err
+    if not code:
+        assert "values of forward's optional argument 'names', left out here" in " ".join(screen.out.split())
 
 
 def test_methods_without_a_batch_are_not_named_as_unexamined(kmr, tmp_path):

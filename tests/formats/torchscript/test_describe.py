@@ -158,8 +158,9 @@ def test_structured_inputs(describe):
     assert [spec.name for spec in info.outputs] == ["out0", "out1", "out2"]
     assert info.notes == (
         "forward's optional argument 'mask' (Optional[Tensor]) is left out; --input mask=FILE gives it",
-        "forward's optional argument 'scale' (float) is left out",
+        "forward's optional argument 'scale' (float) is left out; --constant scale=VALUE gives it",
     )
+    assert info.unseen == ("values of forward's optional arguments 'mask', 'scale', left out here",)
 
 
 def test_output_names(describe):

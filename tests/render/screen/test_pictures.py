@@ -1,6 +1,7 @@
 """Dependence between samples: only where something was learned, and where there is no picture, why."""
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -51,6 +52,15 @@ def test_a_large_batch_says_once_why_it_has_no_picture(sizes, advice):
 )
 def test_an_output_without_a_picture_says_why(index, why):
     assert list(pictures(report(index, shape=(3,), drawn=()))) == [[f"no picture of output out0: {why}"]]
+
+
+def test_many_outputs_without_a_picture_share_a_line():
+    taps = [
+        TapVerdict("", 0, f"out{place}", (3,), "float32", BatchIndex("mixed" if place < 4 else "merged"))
+        for place in range(6)
+    ]
+    (line,) = next(pictures(replace(report(BatchIndex("mixed"), drawn=()), taps=tuple(taps))))
+    assert line == "no picture of output out0 and 3 more outputs: it is not known which axis carries the samples"
 
 
 def test_an_output_that_nothing_moved_needs_none():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import json
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,7 +34,34 @@ def check(values: Mapping[str, Any], parameters: list[ast.arg], name: str, metho
         annotation = declared[argument]
         if not _fits(value, annotation):
             kind = ast.unparse(annotation) if annotation is not None else "Tensor"
-            raise ModelFileError(f"{name}: {method}'s argument {argument!r} is of type {kind}, not {value!r}")
+            problem = f"{name}: {method}'s argument {argument!r} is of type {kind}, not {value!r}"
+            raise ModelFileError(problem, how_to_give(argument, annotation))
+
+
+def how_to_give(argument: str, annotation: ast.expr | None) -> str:
+    """What to type for an argument that is the same for the whole batch."""
+    value = _example(annotation)
+    if value is None:
+        return "save a module around it whose forward takes tensors, numbers or text"
+    return f"--constant {shlex.quote(f'{argument}={json.dumps(value)}')} gives one"
+
+
+def can_be_given(annotation: ast.expr | None) -> bool:
+    """Whether some text stands for a value of this type."""
+    return _example(annotation) is not None
+
+
+def _example(annotation: ast.expr | None) -> Any:
+    """A value of a type; None where no text stands for any."""
+    if isinstance(annotation, ast.Subscript):
+        inner = annotation.slice
+        members = [_example(one) for one in (inner.elts if isinstance(inner, ast.Tuple) else [inner])]
+        outer = dotted(annotation.value)
+        if outer in ("Optional", "Union"):
+            return members[0]
+        return None if outer not in ("List", "Tuple") or None in members else members * (2 if outer == "List" else 1)
+    kind = "Tensor" if annotation is None else dotted(annotation)
+    return {"int": 2, "float": 0.5, "number": 0.5, "bool": True, "str": "2", "Tensor": 0.5}.get(kind or "")
 
 
 def _fits(value: Any, annotation: ast.expr | None) -> bool:

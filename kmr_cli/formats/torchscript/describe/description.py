@@ -18,6 +18,7 @@ from kmr_cli.formats.torchscript.describe.interface import (
     argument_notes,
     arguments_of,
     input_value,
+    left_at_default,
     optional_inputs,
     outputs,
     specs,
@@ -138,7 +139,8 @@ def describe_archive(archive: Archive, name: str, options: OpenOptions | None = 
         optional=tuple(optional_inputs(arguments)),
         ways=ways,
         way=method,
-        unfit=_unfit(name, forward, method, [*inputs, *leaves(arguments)], ways),
+        unseen=tuple(left_at_default(arguments, method)),
+        unfit=_unfit(name, forward, method, inputs, [*leaves(arguments)], ways),
     )
     return Description(info, arguments, operators, flow.helpers(), forward is not None, optimized, method)
 
@@ -147,7 +149,8 @@ def _unfit(
     name: str,
     forward: ast.FunctionDef | None,
     method: str,
-    fed: Sequence[object],
+    inputs: Sequence[TensorSpec],
+    fed: Sequence[Argument],
     ways: Sequence[tuple[str, str]],
 ) -> tuple[str, str | None] | None:
     """Why the method takes no batch, and what to do."""
@@ -156,7 +159,10 @@ def _unfit(
         has = f", but {' and '.join(others)}" if others else ""
         hint = f"--method {others[0]} runs that one" if others else "save a module around it whose forward calls it"
         return f"{name}: the module has no method {method}{has}", hint
-    if not fed:
+    if not inputs and fed:
+        who = ", ".join(f"{one.name!r} ({one.annotation})" for one in fed)
+        return f"{name}: {method} takes no tensor, but {who}", "save a module around it whose forward takes tensors"
+    if not inputs:
         hint = f"--method {others[0]} runs another one" if others else "save a module around it that takes the batch"
         return f"{name}: its method {method} takes no tensor", hint
     return None

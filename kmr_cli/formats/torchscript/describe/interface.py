@@ -95,7 +95,7 @@ def _argument(name: str, value: Value) -> Argument:
     annotation = ast.unparse(value.annotation) if value.annotation is not None else "Tensor"
     if value.tracked is not None:
         return Argument(value.tracked.facts.name, "tensor", annotation=annotation)
-    if value.items is not None:
+    if value.items is not None and value.tensor:
         parts = tuple(_argument(f"{name}.{place}", item) for place, item in enumerate(value.items))
         return Argument(name, "tuple", parts, annotation=annotation)
     if value.group is not None and value.group.each:
@@ -155,8 +155,8 @@ def argument_notes(arguments: tuple[Argument, ...], method: str) -> Iterator[str
     for argument in arguments:
         who, name = f"argument {argument.name!r} ({argument.annotation})", argument.name
         if argument.kind in ("none", "default"):
-            how = f"; --input {name}=FILE gives it" if argument.annotation == "Optional[Tensor]" else ""
-            yield f"{method}'s optional {who} is left out{how}"
+            how = f"--input {name}=FILE" if argument.annotation == "Optional[Tensor]" else _constantly(argument)
+            yield f"{method}'s optional {who} is left out{how and f'; {how} gives it'}"
         elif argument.kind == "unsupported":
             yield f"{method}'s {who} cannot be fed from a batch; {how_to_feed(argument)}"
         elif argument.kind == "each":
@@ -170,9 +170,23 @@ def how_to_feed(argument: Argument) -> str:
     name = argument.name
     if argument.annotation == "List[Tensor]":
         return f"--input {name}=FILE feeds a list with one tensor a sample, --input {name}.0=FILE … its members"
-    if "Tensor" not in argument.annotation:
-        return f"--constant {name}=VALUE gives it"
+    if how := _constantly(argument):
+        return f"{how} gives it"
     return "save a module around it whose forward takes tensors"
+
+
+def _constantly(argument: Argument) -> str:
+    """The option that gives an argument one value for the whole batch; empty where no text stands for one."""
+    text = argument.annotation
+    able = "Tensor" not in text and constants_.can_be_given(ast.parse(text, mode="eval").body)
+    return f"--constant {argument.name}=VALUE" if able and "." not in argument.name else ""
+
+
+def left_at_default(arguments: tuple[Argument, ...], method: str) -> Iterator[str]:
+    """What an answer may depend on, and no pass tries: one line, if anything."""
+    names = [repr(one.name) for one in arguments if one.kind in ("none", "default")]
+    if names:
+        yield f"values of {method}'s optional argument{'s' if len(names) > 1 else ''} {', '.join(names)}, left out here"
 
 
 def outputs(result: Value, forward: ast.FunctionDef | None, code: Code) -> Iterator[TensorSpec]:

@@ -62,9 +62,9 @@ def graph_of(
             theirs = list(name_tensors(method(*_arguments(described, given, method))))
             return _from_one_on(loaded, described, rows, same_for_all, theirs)
         except NotFollowedError as exc:
-            raise ModelLoadError(f"{name}: its code is not proven: {exc}", _HINT) from exc
+            raise ModelLoadError(f"{name}: its code can't be followed: {exc}", _HINT) from exc
         except Exception as exc:
-            raise ModelLoadError(f"{name}: its code cannot be followed: {first_line(exc)}", _HINT) from exc
+            raise ModelLoadError(f"{name}: its code can't be followed: {first_line(exc)}", _HINT) from exc
 
 
 def _from_one_on(
