@@ -137,6 +137,14 @@ def test_modules_of_the_time_of_keras_2_get_keras_2(tmp_path):
     assert "pass: proven" in loaded.stdout
 
 
+def test_an_archive_of_keras_2_runs_where_keras_3_was_never_imported(tmp_path):
+    keras2.MODELS["branches"]().save(tmp_path / "m.keras")
+    command = [sys.executable, "-m", "kmr_cli", "sample", "m.keras", "-l", "minus", "-i", "1"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "verified, separated on axis 0" in done.stdout
+
+
 @pytest.mark.parametrize("kind", ["functional", "sequential"])
 def test_files_of_keras_3(kind, tmp_path):
     if kind == "functional":

@@ -48,8 +48,11 @@ def backend_name() -> str:
 
 
 def no_gradients() -> Any:
-    """A context in which the backend records nothing for gradients, as far as that changes no value."""
-    if backend_name() == "torch":
+    """A context in which the backend records nothing for gradients, as far as that changes no value.
+
+    Keras 3 need not be imported: tf_keras runs without it.
+    """
+    if "keras" in sys.modules and backend_name() == "torch":
         return require("torch", "torch").no_grad()
     import contextlib
 
