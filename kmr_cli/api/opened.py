@@ -19,6 +19,7 @@ from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.formats.live import adopt, describe_live, refusal
 from kmr_cli.process.place import Apart, Here, Place
 from kmr_cli.process.sessions import LiveSessions, Sessions
+from kmr_cli.process.system import refuse_system
 from kmr_cli.process.tasks import TASKS
 from kmr_cli.records import ModelInfo
 
@@ -186,8 +187,9 @@ def open_file(
     Raises:
         ModelFileError: nothing there, damaged, or not a model.
         LimitError: reading it took too long, or too much memory.
-        KmrError: limits for this process.
+        KmrError: limits for this process, or a system on which no file of a model is read.
     """
+    refuse_system()
     if in_process:
         _refuse(limits)
     path = path if in_process or fork else Path(os.path.realpath(path))  # which takes a link to itself, too
