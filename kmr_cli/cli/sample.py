@@ -89,9 +89,8 @@ def command(
             seed=seed,
         )
         if any(record.index.kind == "mixed" for record in records):
-            messages(
-                "notice", f"`kmr-inspect check-batch-axis {shlex.quote(model)}` names the layer that mixes samples"
-            )
+            again = shlex.join([model, *(word for module in opening.imports for word in ("--import", module))])
+            messages("notice", f"`kmr-inspect check-batch-axis {again}` names the layer that mixes samples")
         if refuse is not None:
             refuse(len(records))
         messages.clear()

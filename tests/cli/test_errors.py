@@ -206,7 +206,16 @@ class TestWhileRunning:
                 target.writestr(name, data)
         text = error_of(sample(kmr, changed, "--input", BATCH))
         assert "MyConv" in text
-        assert "--import" in text
+        assert "it was defined in shop.layers: --import shop.layers" in text
+
+    @pytest.mark.parametrize("name", ["my_layers.py", "./my_layers", "folder/my_layers", ".my_layers", ""])
+    def test_a_path_where_a_module_is_named(self, kmr, tmp_path, monkeypatch, name):
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "my_layers.py").write_text("")
+        hint = "give the name as in a Python import (my_layers for ./my_layers.py), not a path"
+        assert hint in error_of(sample(kmr, SCRIPTED, "--input", BATCH, "--import", name))
+        if name != "./my_layers":  # which the option takes
+            assert hint in error_of(kmr("check-batch-axis", "--layer-class", f"{name}:Layer", "--shape", "4"))
 
     def test_debug_shows_the_traceback(self, kmr, tmp_path):
         screen = sample(kmr, SCRIPTED, "--input", BATCH, "--import", "no_such_module_anywhere", "--debug")

@@ -108,17 +108,23 @@ def import_named(
     Raises:
         error: there is no such module, or it needs another one that is not there, or it raises.
     """
+    which = "such module" if asked.endswith(f" {name}") else f"module {name!r}"
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise error(f"{asked}: there is no {which}", as_in_import(like))
     try:
         return import_from_here(name)
     except ModuleNotFoundError as exc:
         if exc.name is not None and name.split(".")[0] == exc.name.split(".")[0]:
-            which = "such module" if asked.endswith(f" {name}") else f"module {name!r}"
-            hint = f"give the name as in a Python import ({like} for ./{like}.py), not a path"
-            raise error(f"{asked}: there is no {which}", hint) from exc
+            raise error(f"{asked}: there is no {which}", as_in_import(like)) from exc
         raise error(f"{asked}: it needs {exc.name}, which is not installed") from exc
     except Exception as exc:  # importing a module runs it
         what = f"{asked}: {type(exc).__name__}: {first_line(exc)}"
         raise error(what, forbidden if isinstance(exc, PermissionError) else None) from exc
+
+
+def as_in_import(like: str) -> str:
+    """The hint for the name of a module that may be a path."""
+    return f"give the name as in a Python import ({like} for ./{like}.py), not a path"
 
 
 def import_from_here(name: str) -> ModuleType:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kmr_cli.errors import LayerError, ModelLoadError
-from kmr_cli.formats.common.frameworks import first_line, import_from_here
+from kmr_cli.formats.common.frameworks import as_in_import, first_line, import_from_here
 
 _NAMED = 6
 """Arguments of a constructor that a hint lists."""
@@ -24,6 +24,8 @@ def find(target: str) -> type:
     module_name, colon, class_name = target.partition(":")
     if not colon:
         raise LayerError(f"{target!r} isn't of the form PKG.MOD:CLASS", _as_target(target))
+    if module_name.endswith(".py") or not all(part.isidentifier() for part in module_name.split(".")):
+        raise LayerError(f"no module named {module_name!r}", as_in_import("my_layers"))
     try:
         module = import_from_here(module_name)  # the layer is mostly in the folder one works in
     except ModuleNotFoundError as exc:

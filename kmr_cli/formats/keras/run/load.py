@@ -111,6 +111,13 @@ def load_error(path: Path, exc: Exception, writer: object = None) -> KmrError:
         if path.suffix.lower() in (".h5", ".hdf5") and _is_operation(name):
             hint = "write the model as a .keras file: model.save('model.keras')"
             return ModelLoadError(f"{path.name}: Keras 3 cannot read its own operation {name!r} from an .h5 file", hint)
+        module = re.search(rf"'module': '([\w.]+)', 'class_name': '{re.escape(name)}'", text)
+        if module and module[1] not in sys.modules and module[1].split(".")[0] != "keras":
+            hint = (
+                f"it was defined in {module[1]}: --import {module[1]} (a file in this folder counts), or in Python"
+                f" custom_objects={{{name!r}: …}}"
+            )
+            return ModelLoadError(f"{path.name}: unknown custom class or function {unknown[1]!r}", hint)
         hint = (
             "give the module that defines it: --import MODULE (a file in this folder counts); where it has another"
             " name there, @keras.saving.register_keras_serializable() says which, or in Python"
