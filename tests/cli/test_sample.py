@@ -26,7 +26,8 @@ IMPORTING = ("sample", HOME / "digits_scripted.pt", *BASE[2:])
 def test_every_format_end_to_end(kmr, name):
     screen = kmr("sample", HOME / name, "--layer", "head", "--index", "4", "--input", BATCH, "--format", "json")
     assert screen.code == 0, screen.err
-    assert screen.err == f"note:  {BATCH}: left out 'label'\n"
+    said = [line for line in screen.err.splitlines() if not line.endswith("…")]  # progress, on a slow machine
+    assert said == [f"note:  {BATCH}: left out 'label'"]
     found = json.loads(screen.out)
     jsonschema.validate(found, DOCUMENTED)
     into, out = found["records"]
