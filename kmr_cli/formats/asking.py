@@ -18,7 +18,10 @@ class BranchingSession(Session, Protocol):
     """A session on a model of which it can be told at which other numbers of samples it does something else."""
 
     def kinds_of_sizes(self, batch: Batch, sizes: Sequence[int]) -> Sequence[Sequence[int]]:
-        """Batch sizes, ascending, at which the same is done, as far as can be seen: ``sizes``, or more than these."""
+        """Batch sizes, ascending, at which the same is done, as far as can be seen: ``sizes``, or more than these.
+
+        None where nothing can be told of any.
+        """
 
 
 @runtime_checkable

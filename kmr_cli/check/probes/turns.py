@@ -65,9 +65,20 @@ def _kinds(run: Run) -> Sequence[Sequence[int]]:
     told = sorted(asked)[-_NUMBERS:]
     ran = (run.evidence.size, *(found.size for found, _ in run.sizes))
     sizes = sorted({*ran, *_SIZES, *told, *(size + 1 for size in told)})
+    kinds: Sequence[Sequence[int]]
     if isinstance(run.session, BranchingSession):
-        return run.session.kinds_of_sizes(run.batch, sizes)
-    return _by_questions(run, sizes, told)
+        kinds = run.session.kinds_of_sizes(run.batch, sizes)
+    else:
+        kinds = _by_questions(run, sizes, told)
+    return kinds or _as_told(run)
+
+
+def _as_told(run: Run) -> list[list[int]]:
+    """Where nothing can be asked of the model: each of the largest numbers in its code, as ``len(x) % 24`` has them."""
+    if run.structure is not None:
+        return []
+    numbers = {int(one) for one in run.comparands.compared if 1 < one <= _LARGEST and one == int(one)}
+    return [[number] for number in sorted(numbers)[-MOST:] if run.evidence.nbytes * number <= MOST_BYTES]
 
 
 def _by_questions(run: Run, sizes: Sequence[int], told: Sequence[int]) -> list[list[int]]:

@@ -6,6 +6,7 @@ import torch
 from zoo.arrays import ArraySession
 from zoo.torchscript import save, script
 
+from kmr_cli import open_model
 from kmr_cli.check.check import Policy, check
 from kmr_cli.check.probes import turns
 from kmr_cli.check.probes.turns import in_words
@@ -127,3 +128,47 @@ def test_torchscript_tells_what_its_code_asks_behind_other_questions_too(tmp_pat
     kinds = session.kinds_of_sizes({"x": np.ones((5, 3), np.float32)}, ())
     assert firsts <= {kind[0] for kind in kinds}
     assert sum(map(len, kinds)) == len({size for kind in kinds for size in kind})
+
+
+LIMIT = 24
+
+
+def centred_when_full(x):
+    return x - x.mean(0) if len(x) % LIMIT == 0 else x
+
+
+class Helped(torch.nn.Module):
+    """Its own code asks nothing: what it calls does."""
+
+    def __init__(self, by="a function"):
+        super().__init__()
+        self.by, self.twice = by, centred_when_full
+
+    def forward(self, x):
+        return {"a function": centred_when_full, "a method": self.inner, "an attribute": self.twice}[self.by](x) * 2
+
+    def inner(self, x):
+        return x - x.mean(0) if len(x) % 40 == 0 else x
+
+
+@pytest.mark.parametrize(("by", "size"), [("a function", 24), ("a method", 40), ("an attribute", 24)])
+def test_sizes_that_functions_outside_of_a_layer_ask_for_are_run(by, size):
+    x = np.random.default_rng(0).standard_normal((5, 3)).astype(np.float32)
+    with open_model(Helped(by).eval(), in_process=True) as model:
+        found = model.check_batch_axis({"x": x})
+    assert (found.verdict, size in found.batch_sizes) == ("fail", True)
+    assert any(f"on a batch of {size}" in one.message for one in found.findings if one.severity == "error")
+
+
+def test_sizes_that_a_function_beside_a_keras_layer_asks_for_are_run(tmp_path):
+    keras = pytest.importorskip("keras")
+
+    def fixed(x):
+        return x - keras.ops.mean(x, axis=0, keepdims=True) if len(x) % LIMIT == 0 else x
+
+    given = keras.Input((3,))
+    made = keras.layers.Activation(fixed, name="fixed")(keras.layers.Dense(3)(given))
+    with open_model(keras.Model(given, made), in_process=True) as model:
+        found = model.check_batch_axis(size=5)
+    (error,) = [one for one in found.findings if one.severity == "error"]
+    assert (error.layer, "on a batch of 24" in error.message) == ("fixed", True)

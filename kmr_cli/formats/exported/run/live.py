@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from kmr_cli.errors import BatchError, LayerError, ModelLoadError, ModelRunError
-from kmr_cli.formats.common.comparands import Comparands, in_attributes, in_method, listed
+from kmr_cli.formats.common.comparands import Comparands, in_attributes, in_functions, in_method, listed
 from kmr_cli.formats.common.devices import missing_device
 from kmr_cli.formats.common.dynamic_quantization import one_scale
 from kmr_cli.formats.common.frameworks import first_line
@@ -66,7 +66,7 @@ class LiveSession:
         """See :class:`kmr_cli.formats.interface.ComparingSession`."""
         modules = [one for one in self._module.modules() if not type(one).__module__.startswith("torch.nn.")]
         return listed(
-            (number for module in modules for number in in_method(module, "forward")),
+            (number for one in modules for number in (*in_method(one, "forward"), *in_functions(one))),
             (number for module in modules for number in in_attributes(module)),
         )
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any
 
-from kmr_cli.formats.common.comparands import Comparands, in_attributes, in_method, listed
+from kmr_cli.formats.common.comparands import Comparands, in_attributes, in_functions, in_method, listed
 from kmr_cli.formats.keras.run.paths import is_built_in
 from kmr_cli.formats.keras.run.values import arrays, is_tensor
 
@@ -20,7 +20,8 @@ def comparands(model: Any) -> Comparands:
     layers = list(model._flatten_layers())
     own = [one for one in layers if not is_built_in(one) and not type(one).__module__.startswith("tf_keras.")]
     parts = [part for layer in layers for part in getattr(layer, "operations", None) or (layer,)]
-    compared = (in_method(layer, "call") for layer in own), _arguments(part for part in parts if _compares(part))
+    code = [*(in_method(layer, "call") for layer in own), *(in_functions(layer) for layer in layers)]
+    compared = code, _arguments(part for part in parts if _compares(part))
     others = (in_attributes(layer) for layer in own), _arguments(part for part in parts if not _compares(part))
     return listed(*(chain(chain.from_iterable(code), given) for code, given in (compared, others)))
 

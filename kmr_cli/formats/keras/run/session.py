@@ -235,8 +235,10 @@ class KerasSession(PutsOtherPadding):
 
         whole = self._build_whole()
         traces = not isinstance(self._framework, Keras3) or backend_name() == "tensorflow"
-        if not traces or self.training is not None or not has_own_code(whole.model, whole.places):
+        if not has_own_code(whole.model, whole.places):
             return [tuple(sizes)]
+        if not traces or self.training is not None:
+            return []
         before = self.state()
         try:
             name = Path(self._info.path).name
