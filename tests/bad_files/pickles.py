@@ -134,6 +134,33 @@ def beside_the_usual_one(folder: Path) -> Path:
     return path
 
 
+def _makes_of(inner: bytes, module: str, name: str) -> bytes:
+    """A pickle that calls a function with what another one makes."""
+    return b"\x80\x02c" + f"{module}\n{name}\n".encode() + inner[2:-1] + b"\x85R."
+
+
+_RANGE = pickle.dumps(range(10**11), 2)
+for _case, _pickle in (
+    ("bytes", calls("builtins", "bytes", 10**11)),
+    ("array_of_bytes", calls("builtins", "bytearray", 10**11)),
+    ("array", calls("numpy", "ndarray", (10**6, 10**6))),
+    ("array_of_few_elements", calls("numpy", "ndarray", (1000,), "V2000000000")),
+    ("array_that_is_filled_later", calls("numpy.core.multiarray", "_reconstruct", (10**11,), "f8")),
+    ("storage", calls("torch", "FloatStorage", 10**11)),
+    ("tensor", calls("torch", "Tensor", 10**6, 10**6)),
+    ("list_of_a_range", _makes_of(_RANGE, "builtins", "list")),
+    ("queue_of_a_range", _makes_of(_RANGE, "collections", "deque")),
+    ("number_from_a_text", _makes_of(calls("builtins", "int", "100000000000"), "builtins", "bytes")),
+):
+
+    @bad("KMR504", f"memory_by_a_number_{_case}")
+    def _(folder: Path, data: bytes = _pickle) -> Path:
+        """A few bytes ask for a hundred billion."""
+        path = folder / "model.pkl"
+        path.write_bytes(data)
+        return path
+
+
 @bad("KMR505")
 def leads_out(folder: Path) -> Path:
     """A member that lands outside when the archive is unpacked."""

@@ -107,6 +107,27 @@ def script_pickle(folder: Path) -> Path:
     return rewritten(SAMPLES / "windows.pt", folder / "model.pt", change, {})
 
 
+_SIXTEEN, _MANY = b"K\x10", b"J" + struct.pack("<i", 10**9)
+for _case, _rule, _storage, _size in (
+    ("memory_beyond_a_storage", "KMR501", _MANY, _SIXTEEN),
+    ("tensor_beyond_a_storage", "KMR501", _MANY, _MANY),
+    ("tensor_beyond_its_own_claim", "KMR504", _SIXTEEN, _MANY),
+):
+
+    @bad(_rule, f"script_{_case}")
+    def _(folder: Path, storage: bytes = _storage, size: bytes = _size) -> Path:
+        """The pickle says that a piece of memory of 16 numbers has a billion, which torch believes."""
+
+        def change(name: str, data: bytes) -> bytes:
+            if not name.endswith("data.pkl"):
+                return data
+            real = _SIXTEEN + b"tQq\x10K\x00(" + _SIXTEEN + b"t"
+            assert data.count(real) == 1
+            return data.replace(real, storage + b"tQq\x10K\x00(" + size + b"t")
+
+        return rewritten(SAMPLES / "windows.pt", folder / "model.pt", change, {})
+
+
 @bad("KMR506")
 def script_holds_a_class_of_nobody(folder: Path) -> Path:
     """A member of the module is an object of a class in C++, which a library would bring."""

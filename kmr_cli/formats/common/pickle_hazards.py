@@ -9,11 +9,13 @@ from __future__ import annotations
 import io
 import pickletools
 import zipfile
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from kmr_cli.formats.common import torch_operators
 from kmr_cli.formats.common.archive_hazards import is_inflated
+from kmr_cli.formats.common.pickle_sizes import STORAGES, asked_for, memory
+from kmr_cli.formats.common.pickle_stack import UNKNOWN, Kept, Made, Name, Stack
 from kmr_cli.formats.common.words import words
 from kmr_cli.records import Hazard
 
@@ -32,6 +34,7 @@ REASONS = {
     "torch.storage": "names the kind of a tensor's memory",
     "torch.serialization": "names the layout of a tensor", "torch.nn.parameter": _TENSORS, "numpy": _ARRAYS,
     "numpy.core.multiarray": _ARRAYS, "numpy._core.multiarray": _ARRAYS,
+    "numpy.core.numeric": _ARRAYS, "numpy._core.numeric": _ARRAYS,
     "torch": "names a dtype, a device, a layout, or the kind of a tensor's memory",
 }  # fmt: skip
 """Modules of which names are allowed -> what all of those do, and nothing else."""
@@ -54,6 +57,8 @@ ALLOWED = {
     "numpy": {"dtype", "ndarray"},
     "numpy.core.multiarray": {"_reconstruct", "scalar"},
     "numpy._core.multiarray": {"_reconstruct", "scalar"},
+    "numpy.core.numeric": {"_frombuffer"},
+    "numpy._core.numeric": {"_frombuffer"},
     "_codecs": {"encode"},
     "builtins": {"set", "frozenset", "dict", "list", "tuple", "int", "float", "bool", "str", "bytes", "bytearray",
                  "complex", "slice", "range"},
@@ -68,7 +73,7 @@ _DTYPES = words("""
     float8_e4m3fn float8_e5m2 float8_e4m3fnuz float8_e5m2fnuz float8_e8m0fnu per_tensor_affine
     per_channel_affine per_tensor_symmetric per_channel_symmetric strided sparse_coo sparse_csr sparse_csc
 """)
-_UNKNOWN = ("?", "?")
+_MOST_TOLD = 50
 _IN_A_ROW = 5
 """Pickles that torch.load reads one after the other, of any protocol, from files as they were before 1.6."""
 _TEXTS = frozenset(b"ILFSVPpgci")
@@ -80,22 +85,31 @@ def looks_like(head: bytes) -> bool:
     return len(head) >= 2 and head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")
 
 
-def of_members(archive: zipfile.ZipFile, *, place: str = "", own: str = "") -> Iterator[Hazard]:
+def of_members(
+    archive: zipfile.ZipFile, *, place: str = "", own: str = "", without_memory: str | None = None
+) -> Iterator[Hazard]:
     """The hazards of all pickles in an archive, but of those that unpack to too much, which the archive's own tell.
 
     Args:
         archive: opened.
         place: where the archive itself stands, for people; empty for the file.
         own: as for :func:`scan`.
+        without_memory: the end of the name of a pickle whose tensors' memory isn't written, and never read.
     """
-    pickles = [
-        info for info in archive.infolist() if info.filename.lower().endswith(SUFFIXES) and not is_inflated(info)
-    ]
+    members = archive.infolist()
+    pickles = [info for info in members if info.filename.lower().endswith(SUFFIXES) and not is_inflated(info)]
+    sizes = {info.filename.lower(): info.file_size for info in members}
     budget = Budget(_FEW_OPCODES + _OPCODES_A_BYTE * sum(info.compress_size for info in pickles))
     for info in pickles:
         where = f"{place}: {info.filename}" if place else info.filename
-        data = archive.read(info) if info.file_size <= LONGEST else None
-        yield from [_too_long(where, info.file_size)] if data is None else scan(data, where, own=own, budget=budget)
+        if info.file_size > LONGEST:
+            yield _too_long(where, info.file_size)
+            continue
+        folder = f"{info.filename.lower().rpartition('.')[0]}/"
+        held = {name.removeprefix(folder): size for name, size in sizes.items() if name.startswith(folder)}
+        if without_memory and info.filename.lower().endswith(without_memory):
+            held = {}
+        yield from scan(archive.read(info), where, own=own, budget=budget, held=held)
 
 
 def _too_long(place: str, size: int) -> Hazard:
@@ -119,29 +133,41 @@ class Budget:
             raise _MalformedError("too many operations")
 
 
-def scan(data: bytes, place: str, *, own: str = "", budget: Budget | None = None) -> Iterator[Hazard]:
-    """The names that a pickle, or several in a row, would call.
+def scan(
+    data: bytes, place: str, *, own: str = "", budget: Budget | None = None, held: Mapping[str, int] | None = None
+) -> Iterator[Hazard]:
+    """The names that a pickle, or several in a row, would call, and the memory that it asks for.
 
     Args:
         data: its bytes.
         place: where it stands, for people.
         own: names in modules that begin so are the file's own (TorchScript's ``__torch__``).
         budget: of all pickles of the file; None where this is all of it.
+        held: bytes of each piece of memory that stands beside it, by its name in small letters.
     """
     if len(data) > LONGEST:
         yield _too_long(place, len(data))
         return
     try:
-        names = _names(data, budget or Budget(_MOST_OPCODES))
+        found = _follow(data, budget or Budget(_MOST_OPCODES))
     except _MalformedError as exc:
         yield Hazard("code", place, f"a pickle that cannot be followed ({exc}): what it calls is hidden")
         return
-    for module, name in names:
+    for asked in found.asked:
+        yield Hazard("exhaustion", place, f"the pickle {asked}")
+    for name, claimed in found.memory.items():
+        there = (held or {}).get(name.lower())
+        if there is not None and claimed > there:
+            size = f"{claimed:,}" if isinstance(claimed, int) else "any number of"
+            yield Hazard(
+                "code", place, f"a tensor that reaches memory beyond its own: {name!r} has {there:,} bytes, not {size}"
+            )
+    for module, name in found.names:
         if own and (module == own or module.startswith(f"{own}.")):
             yield from torch_operators.scan_class(f"{module}.{name}", place)
         elif is_plain(module, name):
             continue
-        elif (module, name) == _UNKNOWN:
+        elif (module, name) == UNKNOWN:
             yield Hazard("code", place, "the pickle calls a function whose name it puts together while it is loaded")
         else:
             yield Hazard("code", place, f"the pickle calls {module}.{name} when it is loaded")
@@ -150,7 +176,7 @@ def scan(data: bytes, place: str, *, own: str = "", budget: Budget | None = None
 def is_plain(module: str, name: str) -> bool:
     """Whether this name builds a value, and does nothing else."""
     if module == "torch":
-        return name in _TORCH or name in _DTYPES or (name.endswith("Storage") and name.isidentifier())
+        return name in _TORCH or name in _DTYPES or name in STORAGES
     return name in ALLOWED.get(module, ())
 
 
@@ -158,40 +184,64 @@ class _MalformedError(Exception):
     pass
 
 
-def _names(data: bytes, budget: Budget) -> list[tuple[str, str]]:
-    """Every (module, name) that is looked up, each once, in this pickle and those that follow it directly."""
-    found: dict[tuple[str, str], None] = {}
+@dataclass
+class _Found:
+    """What pickles do, each thing once.
+
+    Attributes:
+        names: that they look up.
+        asked: what they make of a number alone.
+        memory: the pieces of memory beside them that they use -> the bytes that these are said to have.
+    """
+
+    budget: Budget
+    names: dict[tuple[str, str], None] = field(default_factory=dict)
+    asked: dict[str, None] = field(default_factory=dict)
+    memory: dict[str, float] = field(default_factory=dict)
+
+    def look_up(self, name: Name) -> None:
+        self.names[name.module, name.name] = None
+
+    def call(self, made: Made) -> None:
+        asked = asked_for(made, self.budget.take)
+        if asked is not None and len(self.asked) < _MOST_TOLD:
+            self.asked[asked] = None
+
+    def keep(self, kept: Kept) -> None:
+        found = memory(kept)
+        if found is not None:
+            self.memory[found[0]] = max(found[1], self.memory.get(found[0], 0))
+
+
+def _follow(data: bytes, budget: Budget) -> _Found:
+    """What this pickle does, and those that follow it directly."""
+    found = _Found(budget)
     stream = io.BytesIO(data)
     at = count = 0
     while (at < len(data) and (count < _IN_A_ROW or looks_like(data[at : at + 2]))) or not count:
         stream.seek(at)
-        end = _one(stream, found, budget)
-        if end is None and not at and not found:
+        end = _one(stream, found)
+        if end is None and not at and not found.names:
             raise _MalformedError("it is damaged")
         if end is None:  # what comes after a damaged place never runs; what came before did
             break
         at, count = end, count + 1
-    return list(found)
+    return found
 
 
-def _one(stream: io.BytesIO, found: dict[tuple[str, str], None], budget: Budget) -> int | None:
-    """Note what one pickle looks up; returns where it ends, or None where it is damaged.
-
-    STACK_GLOBAL takes two texts from the stack. They are followed through the memo and what pushes texts; where
-    anything else could have put them there, the name is unknown.
+def _one(stream: io.BytesIO, found: _Found) -> int | None:
+    """Note what one pickle does; returns where it ends, or None where it is damaged.
 
     Raises:
         _MalformedError: it goes on behind an argument that cannot be read here, and can by pickle.
     """
-    recent: list[Any] = []  # what was pushed last; None for anything but a text
-    memo: dict[int, Any] = {}
+    stack = Stack(found.look_up, found.call, found.keep)
     end, data, following = 0, stream.getbuffer(), stream.tell()
     try:
         for opcode, argument, position in pickletools.genops(stream):
-            budget.take()
+            found.budget.take()
             end, following = (position or 0) + 1, stream.tell()
-            _follow(opcode.name, argument, recent, memo, found)
-            del recent[:-8]
+            stack.step(opcode.name, argument)
     except _MalformedError:
         raise
     except Exception as exc:  # genops raises whatever a damaged pickle makes it stumble over
@@ -199,30 +249,3 @@ def _one(stream: io.BytesIO, found: dict[tuple[str, str], None], budget: Budget)
             raise _MalformedError("an argument that cannot be read") from exc
         return None
     return end
-
-
-def _follow(
-    name: str, argument: Any, recent: list[Any], memo: dict[int, Any], found: dict[tuple[str, str], None]
-) -> None:
-    if name in ("GLOBAL", "INST"):
-        module, _, attribute = str(argument).partition(" ")
-        found[module, attribute] = None
-        recent.append(None)
-    elif name == "STACK_GLOBAL":
-        texts = tuple(one for one in recent[-2:] if isinstance(one, str))
-        found[(texts[0], texts[1]) if len(texts) == 2 else _UNKNOWN] = None
-        del recent[-2:]
-        recent.append(None)
-    elif name in ("EXT1", "EXT2", "EXT4"):
-        found[_UNKNOWN] = None
-        recent.append(None)
-    elif "UNICODE" in name or "STRING" in name:
-        recent.append(argument)
-    elif name == "MEMOIZE":
-        memo[len(memo)] = recent[-1] if recent else None
-    elif name in ("PUT", "BINPUT", "LONG_BINPUT"):
-        memo[int(argument)] = recent[-1] if recent else None
-    elif name in ("GET", "BINGET", "LONG_BINGET"):
-        recent.append(memo.get(int(argument)))
-    elif name not in ("PROTO", "FRAME"):
-        recent.append(None)

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from kmr_cli.formats.common import nesting
 from kmr_cli.formats.common.words import words
 
 FUNCTIONS: Mapping[str, tuple[frozenset[str], str]] = {
@@ -97,7 +98,7 @@ def _computes(node: ast.AST) -> bool:
 
 
 def _parsed(text: str) -> ast.Expression | None:
-    if len(text) > _LONGEST:
+    if len(text) > _LONGEST or nesting.is_deep(text):
         return None
     try:
         return ast.parse(text, mode="eval")

@@ -14,6 +14,7 @@ from copy import copy
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from kmr_cli.formats.common import nesting
 from kmr_cli.formats.onnx.describe.flow import Flow, Node
 from kmr_cli.formats.onnx.describe.graph import Graph
 
@@ -329,6 +330,8 @@ def _parents(parts: Sequence[str]) -> Iterable[str]:
 
 def _listed(text: str | None) -> list[str]:
     """A list of names, as Python writes it."""
+    if text and nesting.is_deep(text):
+        return []
     try:
         found = ast.literal_eval(text or "[]")
     except (ValueError, SyntaxError, MemoryError, RecursionError):

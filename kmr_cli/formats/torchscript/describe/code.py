@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from kmr_cli.formats.common import nesting
+
 _MANGLED = re.compile(r"\.?___torch_mangle_\d+")
 _KEYWORD = re.compile(r'"(?:[^"\\\n]|\\.)*"|\b(async|await|except|finally|from|lambda|nonlocal|try|yield)\b')
 _MARK = "__is_no_keyword"
@@ -81,6 +83,8 @@ class Code:
 
 def parse(text: str) -> ast.Module | None:
     """Parse a file. TorchScript knows fewer keywords than Python: a layer may be called ``from`` or ``lambda``."""
+    if nesting.is_deep(text):
+        return None
     try:
         return ast.parse(text)
     except (ValueError, RecursionError, MemoryError):

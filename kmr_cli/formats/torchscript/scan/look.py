@@ -11,6 +11,8 @@ from kmr_cli.records import Hazard
 
 _LONGEST_CODE = 1 << 28
 """Bytes."""
+_EXAMPLES = "/traced_inputs.pkl"
+"""What a traced model was traced with: shapes alone, which torch reads for those who ask it to restore them."""
 
 
 def scan(path: Path) -> Iterator[Hazard]:
@@ -21,7 +23,7 @@ def scan(path: Path) -> Iterator[Hazard]:
     """
     yield from archive_hazards.scan(path, any_case=True)
     with archive_hazards.opened(path) as members:
-        yield from pickle_hazards.of_members(members, own="__torch__")
+        yield from pickle_hazards.of_members(members, own="__torch__", without_memory=_EXAMPLES)
         code_files = [
             info
             for info in members.infolist()
