@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
-from kmr_cli.errors import KmrError, ModelRunError
+from kmr_cli.errors import KmrError, LimitError, ModelRunError
 from kmr_cli.formats.common.memory import MORE_MEMORY, lacks_memory
 from kmr_cli.process.channel import Channel
 from kmr_cli.process.orphan import WATCH
@@ -65,6 +65,9 @@ def answer_all(tasks: Mapping[str, Task], channel: Channel) -> int:
             channel.send(_failure("ModelRunError", f"the result is too large to be handed over: {exc}", None))
 
 
+_LESS_MEMORY = f"try a smaller batch (--batch-size), or {MORE_MEMORY}"
+
+
 def redirect(chatter: int | None) -> None:
     """Send what the framework prints to a file, or to stderr: stdout is for data, and stdin for this program."""
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -80,12 +83,13 @@ def _answer(task: Task, arguments: dict[str, Any], report: Notify) -> tuple[str,
         return "result", task(report=report, **arguments)
     except KmrError as exc:
         _print_traceback()
+        if not isinstance(exc, LimitError) and lacks_memory(exc):
+            return _failure("LimitError", exc.message, _LESS_MEMORY)
         return _failure(type(exc).__name__, exc.message, exc.hint, exc if isinstance(exc, ModelRunError) else None)
     except Exception as exc:
         _print_traceback()
         if lacks_memory(exc):
-            hint = f"try a smaller batch (--batch-size), or {MORE_MEMORY}"
-            return _failure("LimitError", "not enough memory to read the model, or to run it", hint)
+            return _failure("LimitError", "not enough memory to read the model, or to run it", _LESS_MEMORY)
         line = (str(exc).strip().splitlines() or [""])[0]
         message = f"unexpected {type(exc).__name__}: {line}"
         return _failure("KmrError", message, "run again with --debug for the traceback")

@@ -71,6 +71,15 @@ def _instead(kind: str, module: str | None = "keras.layers", registered: str | N
     return change
 
 
+def _units(number: int) -> Callable[[dict[str, Any]], None]:
+    """A layer as the file has it, and far larger."""
+
+    def change(config: dict[str, Any]) -> None:
+        _layer(config, "Dense")["config"]["units"] = number
+
+    return change
+
+
 _LAMBDA = {"class_name": "__lambda__", "config": {"value": "4wEAAAA" + "A" * 80, "defaults": None, "closure": None}}
 _OLD_LAMBDA = {"value": ["4wEAAAA" + "A" * 80, None, None]}
 
@@ -129,6 +138,7 @@ for _case, _rule, _change in (
     ("vocabulary_of_a_column", "KMR502", _instead("DenseFeatures", None, feature_columns=[_COLUMN])),
     ("weights_of_a_column", "KMR502", _activation({"ckpt_to_load_from": "/tmp/other"})),
     ("method_of_a_data_set", "KMR501", _instead("ClassMethod", None, cls_ref="data.Dataset", fn_name="load")),
+    ("units_beyond_all_weights", "KMR504", _units(10**7)),
     ("absurd_units", "KMR504", _instead("Dense", registered=None, units=10**15)),
 ):  # fmt: skip
 
@@ -313,6 +323,7 @@ def _old(change: Callable[[dict[str, Any]], None]) -> Callable[[Path], Path]:
     return build
 
 
+bad("KMR504", "units_beyond_all_weights_in_hdf5")(_old(_units(10**7)))
 bad("KMR501", "lambda_in_hdf5")(_old(_instead("Lambda", None, function=["4wEAAAA" + "A" * 80, None, None])))
 bad("KMR506", "layer_of_nobody_in_hdf5")(_old(_instead("MyLayer", None)))
 bad("KMR506", "function_of_nobody_in_hdf5")(

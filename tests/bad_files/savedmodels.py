@@ -123,6 +123,37 @@ def prints_into_a_file(folder: Path) -> Path:
     return directory(folder, _in_main("PrintV2", output_stream=b"file:///tmp/canary"))
 
 
+_CALL = "%0 = stablehlo.custom_call @{}(%a) : (tensor<4xf32>) -> tensor<4xf32>\n"
+_GENERIC = '%0 = "stablehlo.custom_call"(%a) {{call_target_name = "{}"}} : (tensor<4xf32>) -> tensor<4xf32>\n'
+
+
+def _program(*calls: str) -> bytes:
+    """A program of XLA as text."""
+    head = "module @jit_f {\nfunc.func public @main(%a: tensor<4xf32>) -> tensor<4xf32> {\n"
+    return (head + "".join(calls) + "return %0 : tensor<4xf32>\n}\n}").encode()
+
+
+def _binary(*names: str) -> bytes:
+    """As much as is looked at of its binary form: the list of names."""
+    return b"ML\xefR\x06StableHLO\0" + b"".join(name.encode() + b"\0" for name in ("custom_call_v1", *names))
+
+
+for _case, _rule, _module in (
+    ("moves_memory", "KMR501", _program(_CALL.format("memcpy"))),
+    ("calls_python", "KMR501", _program(_GENERIC.format("xla_python_cpu_callback"))),
+    ("calls_the_runtime", "KMR501", _binary("main", "__xla_cpu_runtime_HandleFfiCall", "Sharding")),
+    ("calls_a_name_of_nobody", "KMR506", _program(_CALL.format("launch"), _CALL.format("Sharding"))),
+    ("calls_a_name_of_nobody_in_binary_form", "KMR506", _binary("main", "launch")),
+    ("calls_a_name_behind_a_comment", "KMR506",
+     _program(_CALL.format("Sharding"), "%1 = stablehlo.custom_call // x\n @memcpy(%a)\n")),
+    ("calls_a_name_in_another_spelling", "KMR506", _program(_GENERIC.format(r"mem\63py"))),
+):  # fmt: skip
+
+    @bad(_rule, f"xla_{_case}")
+    def _(folder: Path, module: bytes = _module) -> Path:
+        return directory(folder, _in_main("XlaCallModule", module=module))
+
+
 @bad("KMR502")
 def asset_elsewhere(folder: Path) -> Path:
     """A vocabulary that is read from where the file says."""

@@ -11,7 +11,7 @@ from kmr_cli.formats.common import pickle_hazards, torch_operators
 from kmr_cli.formats.keras.scan import hdf5, names
 from kmr_cli.formats.onnx.scan import look
 from kmr_cli.formats.savedmodel.describe import operators as known
-from kmr_cli.formats.savedmodel.scan import groups, operators
+from kmr_cli.formats.savedmodel.scan import groups, operators, xla
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
@@ -150,6 +150,20 @@ def test_pickles_may_name_nothing_but_what_makes_values():
     assert pickle_hazards.ALLOWED["builtins"].isdisjoint({"eval", "exec", "getattr", "open", "compile", "__import__"})
 
 
-@pytest.mark.parametrize("listed", [look.STANDARD, look.MICROSOFT, hdf5.FILTERS])
-def test_domains_of_onnx_and_filters_of_hdf5_have_reasons(listed):
+@pytest.mark.parametrize("listed", [look.STANDARD, look.MICROSOFT, hdf5.FILTERS, xla.HARMLESS])
+def test_domains_of_onnx_filters_of_hdf5_and_names_of_xla_have_reasons(listed):
     assert all(listed.values())
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        b"%0 = stablehlo.add %a, %b",
+        b"%0 = stablehlo.custom_call @Sharding(%a)\n"
+        b'%1 = "stablehlo.custom_call"(%0) {call_target_name = "shape_assertion"}',
+        b"ML\xefR\x06\0custom_call_v1\0main\0my_layers.py\0shape_assertion\0",
+        b"ML\xefR\x06\0add_v1\0main\0memcpy\0",
+    ],
+)
+def test_programs_of_xla_may_call_what_computes(module):
+    assert list(xla.hazards(module)) == []

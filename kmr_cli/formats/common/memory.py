@@ -7,8 +7,9 @@ import os
 
 MORE_MEMORY = "allow this process more memory (ulimit -v shows the limit of the shell, in kB)"
 
-_SAID = ("failed to map segment from shared object", os.strerror(errno.ENOMEM))
-"""What the loader of libraries says of it, and the system."""
+_SAID = ("failed to map segment from shared object", os.strerror(errno.ENOMEM), "std::bad_alloc",
+         "OOM when allocating tensor", "Failed to allocate memory for requested buffer")  # fmt: skip
+"""What the loader of libraries says of it, the system, C++, TensorFlow and onnxruntime."""
 
 
 def lacks_memory(exc: BaseException) -> bool:

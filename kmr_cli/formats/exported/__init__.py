@@ -89,7 +89,8 @@ def open(path: Path, options: OpenOptions) -> Session:  # noqa: A001  (the proto
         MissingFrameworkError, ModelFileError, ModelLoadError.
         ModelLoadError: training mode is asked for, an operator is unknown, or a weight is kept as a pickle.
     """
-    from kmr_cli.formats.common.frameworks import import_user_modules, require
+    from kmr_cli.formats.common.frameworks import import_user_modules
+    from kmr_cli.formats.common.torch_checks import require_checked_torch
 
     described = _describe(path, options)
     if options.training and described.info.trains:
@@ -101,7 +102,7 @@ def open(path: Path, options: OpenOptions) -> Session:  # noqa: A001  (the proto
             f"{path.name}: a .pt2 program has no training mode: it was fixed when the model was exported",
             "check the model that it was exported from: scripted TorchScript, say",
         )
-    require("torch", EXTRA)
+    require_checked_torch(EXTRA)
     import_user_modules(options.imports)
     from kmr_cli.formats.exported.run.session import ExportedSession
 

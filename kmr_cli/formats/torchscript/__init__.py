@@ -75,10 +75,11 @@ def open(path: Path, options: OpenOptions) -> Session:  # noqa: A001  (the proto
         MissingFrameworkError, ModelFileError, ModelLoadError.
         ModelLoadError: training mode is asked for, and was left behind when the file was written.
     """
-    from kmr_cli.formats.common.frameworks import import_user_modules, require
+    from kmr_cli.formats.common.frameworks import import_user_modules
+    from kmr_cli.formats.common.torch_checks import require_checked_torch
 
     described = _describe(path, str(path), options)
-    require("torch", EXTRA)
+    require_checked_torch(EXTRA)
     import_user_modules(options.imports)
     return _load(str(path), described, training=options.training)
 

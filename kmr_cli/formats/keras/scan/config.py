@@ -54,6 +54,10 @@ _NETWORK = frozenset({"get_file", "RemoteMonitor", "load_data", "load_img", "dow
 _SIZES = frozenset(
     {"units", "filters", "input_dim", "output_dim", "num_heads", "key_dim", "value_dim", "max_tokens", "num_bins", "n"}
 )
+_OF_WEIGHTS = _SIZES - {"max_tokens", "num_bins", "n"}
+"""Those that are the length of a weight."""
+LIKELY = 1 << 16
+"""Up to here a size needs no weights to be believed: a layer that was never built has none."""
 _FILES = frozenset(
     {"vocabulary", "filepath", "idf_weights", "proto", "vocabulary_file", "vocab_file", "ckpt_to_load_from"}
 )
@@ -62,12 +66,39 @@ _FUNCTION_KINDS = ("residual_fn_type", "dropout_fn_type")
 """What the wrappers of Keras 2 around cells say of the function that they hold beside it."""
 
 
-def scan(entry: Any, place: str) -> Iterator[Hazard]:
+class Sizes:
+    """The lengths of weights that a config claims, as far as they are long."""
+
+    def __init__(self) -> None:
+        self._claims: list[tuple[str, str, float]] = []
+
+    def note(self, entry: Mapping[str, Any], where: str) -> None:
+        """Take them from an entry."""
+        for key in _OF_WEIGHTS & entry.keys():
+            value = entry[key]
+            if isinstance(value, (int, float)) and LIKELY < value <= LARGEST:
+                self._claims.append((where, key, value))
+
+    def unfounded(self, held: int) -> Iterator[Hazard]:
+        """The hazards of those that are longer than all weights together.
+
+        Args:
+            held: numbers in the weights of the file.
+        """
+        for where, key, value in self._claims:
+            if value > held:
+                yield Hazard(
+                    "exhaustion", where, f"{key} is {value:,}, and all weights of the file have {held:,} numbers"
+                )
+
+
+def scan(entry: Any, place: str, sizes: Sizes | None = None) -> Iterator[Hazard]:
     """The hazards of a config.
 
     Args:
         entry: the JSON, as parsed.
         place: what to call the config where no layer is named.
+        sizes: takes the sizes that it claims.
     """
     waiting: list[tuple[Any, str, int]] = [(entry, place, 0)]
     seen = 0
@@ -85,6 +116,8 @@ def scan(entry: Any, place: str) -> Iterator[Hazard]:
         elif isinstance(value, dict):
             where = _name(value) or where
             yield from _entry(value, where)
+            if sizes is not None:
+                sizes.note(value, where)
             waiting.extend((item, where, depth + 1) for item in value.values() if isinstance(item, (dict, list)))
 
 

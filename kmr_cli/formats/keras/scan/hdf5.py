@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import h5py
@@ -23,12 +23,13 @@ _ALL_SMALL = 1 << 28
 """The same of all data sets together."""
 
 
-def scan(file: h5py.File, place: str) -> Iterator[Hazard]:
+def scan(file: h5py.File, place: str, tell: Callable[[int], None]) -> Iterator[Hazard]:
     """The hazards of an open file.
 
     Args:
         file: to be walked.
         place: what to call it.
+        tell: takes how many numbers each data set has.
     """
     waiting: list[tuple[Any, str]] = [(file, "")]
     seen: set[int] = set()
@@ -60,6 +61,7 @@ def scan(file: h5py.File, place: str) -> Iterator[Hazard]:
                 waiting.append((child, where))
             elif isinstance(child, h5py.Dataset):
                 yield from _dataset(child, f"{place}: {where}")
+                tell(int(child.size or 0))
                 unfounded += _unfounded(child)
     if unfounded > _ALL_SMALL:
         yield Hazard("exhaustion", place, f"data sets claim to hold {unfounded:,} bytes of which nothing is stored")

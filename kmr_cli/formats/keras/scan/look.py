@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import h5py
@@ -19,6 +19,8 @@ from kmr_cli.records import Hazard
 
 _TRAINING = "training_config"
 """The attribute with the optimizer, losses and metrics, which Keras makes unless it is told not to compile."""
+_ARRAYS = "model.weights.npz"
+"""Weights as an archive of NumPy, which Keras can be told to write."""
 
 
 def scan_archive(path: Path) -> Iterator[Hazard]:
@@ -28,12 +30,15 @@ def scan_archive(path: Path) -> Iterator[Hazard]:
         ModelFileError: it is damaged.
     """
     yield from archive_hazards.scan(path, expected=_is_written_by_keras)
+    sizes = config.Sizes()
     with open_archive(path) as archive:
-        yield from config.scan(read_json(path, archive, CONFIG), CONFIG)
+        yield from config.scan(read_json(path, archive, CONFIG), CONFIG, sizes)
         read_json(path, archive, METADATA)
+        held = [info.file_size for info in archive.infolist() if info.filename == _ARRAYS]  # a number takes a byte
         with weights_file(path, archive) as file:
             if file is not None:
-                yield from _weights(path, file, WEIGHTS)
+                yield from _weights(path, file, WEIGHTS, held.append)
+    yield from sizes.unfounded(sum(held))
 
 
 def scan_hdf5(path: Path) -> Iterator[Hazard]:
@@ -47,22 +52,25 @@ def scan_hdf5(path: Path) -> Iterator[Hazard]:
             texts = {name: text_attribute(file, name) for name in (HDF5_CONFIG, _TRAINING)}
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as exc:
         raise _damaged(path, exc) from exc
+    sizes = config.Sizes()
     for name, text in texts.items():
         try:
             entry = {} if text is None else json.loads(text)
         except (ValueError, RecursionError) as exc:
             raise ModelFileError(f"{path.name}: its {name} is not valid JSON ({first_line(exc)})") from exc
-        for hazard in config.scan(entry, name):
+        for hazard in config.scan(entry, name, sizes if name == HDF5_CONFIG else None):
             if name == HDF5_CONFIG or hazard.kind != "foreign":  # of an optimizer of somebody else's, Custom>Adam,
                 yield hazard  # no model consists
+    held: list[int] = []
     with path.open("rb") as raw:
-        yield from _weights(path, raw, path.name)
+        yield from _weights(path, raw, path.name, held.append)
+    yield from sizes.unfounded(sum(held))
 
 
-def _weights(path: Path, file: object, place: str) -> Iterator[Hazard]:
+def _weights(path: Path, file: object, place: str, tell: Callable[[int], None]) -> Iterator[Hazard]:
     try:
         with h5py.File(file, "r") as opened:
-            yield from hdf5.scan(opened, place)
+            yield from hdf5.scan(opened, place, tell)
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as exc:
         raise _damaged(path, exc) from exc
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kmr_cli.formats.common import inlining
-from kmr_cli.formats.savedmodel.scan import operators
+from kmr_cli.formats.savedmodel.scan import operators, xla
 from kmr_cli.formats.savedmodel.scan.origins import Body, Origins, called, producer
 from kmr_cli.records import Hazard
 
@@ -73,6 +73,9 @@ def _node(origins: Origins, body: Body, node: Any, *, saves: bool) -> Iterator[H
         stream = node.attr["output_stream"].s.decode(errors="replace")
         if stream.startswith("file:"):
             yield Hazard("files", place, f"PrintV2 writes into the file {stream[:200]!r}")
+    elif operation in operators.PROGRAMS:
+        for kind, what in xla.hazards(node.attr["module"].s if "module" in node.attr else b""):
+            yield Hazard(kind, place if kind != "foreign" else "", f"{operation} {what}")
     elif not operators.is_known(operation) and operation not in origins.functions:
         yield Hazard("foreign", "", f"names the operator {operation[:200]}, which is not known as one of TensorFlow's")
 

@@ -55,6 +55,8 @@ FILE_ATTRIBUTES: Mapping[str, str] = {
 """Operations that read a file which an attribute names -> the attribute."""
 NO_FILES = ("local://", "bytes://")
 """What a ``descriptor_source`` begins with where it names no file."""
+PROGRAMS = frozenset({"XlaCallModule"})
+"""Operations that hold a program of XLA, which is looked into."""
 TABLES = frozenset({"InitializeTableFromTextFile", "InitializeTableFromTextFileV2"})
 """Operations that read a vocabulary, which has to be an asset of the model."""
 SILENT = words("""
