@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Collection
 from dataclasses import replace
@@ -192,7 +191,7 @@ def open_file(
     refuse_system()
     if in_process:
         _refuse(limits)
-    path = path if in_process or fork else Path(os.path.realpath(path))  # which takes a link to itself, too
+    path = path if in_process or fork else path.absolute()  # links stay: files beside them belong to the model
     seen = Seen(path)
     if in_process:
         info = describe(path, options)[1]

@@ -28,6 +28,15 @@ def inside(folder: Path) -> Iterator[tuple[str, Path]]:
             yield path.relative_to(folder).as_posix(), path
 
 
+def homes(folder: Path) -> list[Path]:
+    """Where the files of a model in a folder may lie: there, and where the cache of Hugging Face keeps what it links.
+
+    It has a folder ``models--…`` for each model, in which the names of files are links into ``blobs``.
+    """
+    home = folder.resolve()
+    return [home, *(one / "blobs" for one in home.parents if one.name.startswith("models--"))]
+
+
 class Seen:
     """The files of a model as they are at this moment: what is scanned must be what is loaded, and what is judged.
 

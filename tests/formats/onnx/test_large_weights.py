@@ -80,7 +80,7 @@ def run(path):
 
 def weights_of(path):
     analysis = analyse(path)
-    return LargeWeights(analysis, Runtime(path, (), analysis.graph))
+    return LargeWeights(analysis, Runtime(path, (), analysis.graph, {}))
 
 
 @pytest.mark.parametrize("dtype", WEIGHTS)

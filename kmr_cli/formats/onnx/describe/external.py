@@ -9,6 +9,7 @@ from typing import Any
 
 from kmr_cli.errors import ModelFileError
 from kmr_cli.formats.common.pointers import DOWNLOAD, pointer
+from kmr_cli.formats.files import homes
 from kmr_cli.formats.onnx.describe.reader import Source
 
 EXTERNAL = 1
@@ -26,6 +27,7 @@ class External:
         needed: bytes that the model expects it to have at least.
         tensors: names of the weights in it.
         pointer: what it is, where Git LFS did not download it.
+        linked: its name beside the file that the model's name is a link to, if that is another one.
     """
 
     location: str
@@ -34,6 +36,7 @@ class External:
     needed: int
     tensors: tuple[str, ...]
     pointer: str | None = None
+    linked: str | None = None
 
     @property
     def remedy(self) -> str:
@@ -80,18 +83,21 @@ def external_files(source: Source) -> tuple[External, ...]:
             )
         needed[location] = max(needed.get(location, 0), offset + length)
         named.setdefault(location, []).append(tensor.name)
-    return tuple(
-        _found(location, folder / location, bytes_, tuple(named[location])) for location, bytes_ in needed.items()
-    )
+    return tuple(_found(source.path, location, bytes_, tuple(named[location])) for location, bytes_ in needed.items())
 
 
 def all_tensors(model: Any) -> Iterator[Any]:
     """Every tensor of a model: of its graph, and of its functions."""
     yield from tensors(model.graph)
     for function in model.functions:
-        yield from _of_attributes(function.attribute_proto)
-        for node in function.node:
-            yield from _of_attributes(node.attribute)
+        yield from of_function(function)
+
+
+def of_function(function: Any) -> Iterator[Any]:
+    """Every tensor of a function."""
+    yield from of_attributes(function.attribute_proto)
+    for node in function.node:
+        yield from of_attributes(node.attribute)
 
 
 def tensors(graph: Any) -> Iterator[Any]:
@@ -100,10 +106,11 @@ def tensors(graph: Any) -> Iterator[Any]:
     for sparse in graph.sparse_initializer:
         yield from (sparse.values, sparse.indices)
     for node in graph.node:
-        yield from _of_attributes(node.attribute)
+        yield from of_attributes(node.attribute)
 
 
-def _of_attributes(attributes: Any) -> Iterator[Any]:
+def of_attributes(attributes: Any) -> Iterator[Any]:
+    """Every tensor in the attributes of an operator."""
     for attribute in attributes:
         if attribute.HasField("t"):
             yield attribute.t
@@ -129,21 +136,31 @@ def _refuse_outside(path: Path, folder: Path, location: str, tensor: str) -> Non
 
 
 def is_inside(folder: Path, location: str) -> bool:
-    """Whether the name of a file of weights, as a model has it, leads to a place in the model's folder."""
+    """Whether the name of a file of weights, as a model has it, leads to a place where those of the model lie."""
     parts = PurePosixPath(location).parts
     plain = location and "\0" not in location and not PureWindowsPath(location).drive
     if not plain or location.startswith(("/", "\\")) or ".." in parts:
         return False
     try:
-        return (folder / location).resolve().is_relative_to(folder.resolve())
+        true = (folder / location).resolve()
+        return any(true.is_relative_to(home) for home in homes(folder))
     except (OSError, RuntimeError, ValueError):
         return False
 
 
-def _found(location: str, path: Path, needed: int, tensors: tuple[str, ...]) -> External:
+def _found(model: Path, location: str, needed: int, tensors: tuple[str, ...]) -> External:
+    path = model.parent / location
     size = _size(path)
     short = size is not None and size < needed
-    return External(location, path, size, needed, tensors, pointer(path) if short else None)
+    return External(location, path, size, needed, tensors, pointer(path) if short else None, _linked(model, location))
+
+
+def _linked(model: Path, location: str) -> str | None:
+    """Where weights lie as seen from the folder that the model itself is linked to; None where that is their name."""
+    home, true = model.resolve().parent, (model.parent / location).resolve()
+    if not model.is_symlink() or (home / location).resolve() == true or not true.is_relative_to(home):
+        return None
+    return true.relative_to(home).as_posix()
 
 
 def _size(path: Path) -> int | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from kmr_cli.errors import ModelLoadError
 from kmr_cli.formats.common.frameworks import import_user_modules, require
+from kmr_cli.formats.onnx.describe import external, messages
 from kmr_cli.formats.onnx.describe.graph import Graph
 from kmr_cli.formats.onnx.run import failures
 
@@ -29,14 +30,15 @@ class Runtime:
         imports: Python modules to import first. One that has a ``get_library_path`` (onnxruntime_extensions) brings
             a library of custom operators; a path of such a library can stand here as well.
         graph: the model's, for messages.
+        links: names of files of weights -> those that they have beside the file that the model's name is a link to.
 
     Raises:
         MissingFrameworkError: onnxruntime is not installed.
         ModelLoadError: a module or library cannot be loaded.
     """
 
-    def __init__(self, path: Path, imports: Sequence[str], graph: Graph) -> None:
-        self._path, self._graph = path, graph
+    def __init__(self, path: Path, imports: Sequence[str], graph: Graph, links: Mapping[str, str]) -> None:
+        self._path, self._graph, self._links = path, graph, links
         self._ort: ModuleType = require("onnxruntime", EXTRA)
         libraries = [name for name in imports if name.endswith(_LIBRARY_SUFFIXES)]
         modules = [name for name in imports if name not in libraries]
@@ -57,6 +59,8 @@ class Runtime:
         options = self._options()
         for name, value in (weights or {}).items():
             options.add_initializer(name, value)
+        if self._links:
+            model = self._relinked(model)
         try:
             return self._ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         except Exception as error:
@@ -69,6 +73,16 @@ class Runtime:
     def plain_value(self, array: Any) -> Any:
         """An ``OrtValue``."""
         return self._ort.OrtValue.ortvalue_from_numpy(array)
+
+    def _relinked(self, model: bytes) -> bytes:
+        """A model that names its weights as onnxruntime wants them: without links that lead out of the folder."""
+        message = messages.ModelProto.FromString(model)
+        for tensor in external.all_tensors(message):
+            for entry in tensor.external_data:
+                if entry.key == "location":
+                    entry.value = self._links.get(entry.value, entry.value)
+        changed: bytes = message.SerializeToString()
+        return changed
 
     def _options(self) -> Any:
         options = self._ort.SessionOptions()

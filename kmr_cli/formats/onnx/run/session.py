@@ -68,7 +68,8 @@ class OnnxSession(TakesAnySize, PutsOtherPadding):
             if file.problem:
                 raise ModelFileError(f"{self._name}: {file.problem}", file.remedy)
         self._fixed = fixed_inputs(self._name, analysis.inputs(), options.constants)
-        self._runtime = Runtime(analysis.path, options.imports, analysis.graph)
+        links = {file.location: file.linked for file in analysis.external if file.linked is not None}
+        self._runtime = Runtime(analysis.path, options.imports, analysis.graph, links)
         self._weights = LargeWeights(analysis, self._runtime)
         self._types = InferredTypes(analysis, self._runtime)
         self._sessions: OrderedDict[tuple[Any, ...], Any] = OrderedDict()

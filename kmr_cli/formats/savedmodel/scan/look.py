@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from kmr_cli.formats.files import inside
+from kmr_cli.formats.files import homes, inside
 from kmr_cli.formats.savedmodel.describe import reader
 from kmr_cli.formats.savedmodel.scan import graphs
 from kmr_cli.records import Hazard
@@ -26,14 +26,13 @@ def scan(path: Path) -> Iterator[Hazard]:
 
 def _links(folder: Path) -> Iterator[Hazard]:
     """Files that lie elsewhere, but for those that the cache of Hugging Face keeps beside its models."""
-    home = folder.resolve()
-    allowed = [home, *(one / "blobs" for one in home.parents if one.name.startswith("models--"))]
+    home, *others = homes(folder)
     for name, path in inside(folder):
         if path.exists() and not path.is_file():
             yield Hazard("files", name, "something that isn't a file, in the model's folder")
         if path.is_symlink() or path.parent.resolve() != home:
             true = path.resolve()
-            if not any(true.is_relative_to(one) for one in allowed):
+            if not any(true.is_relative_to(one) for one in (home, *others)):
                 yield Hazard("files", name, f"a link to a file outside the model's folder, {str(true)[:200]!r}",
                              "copy the folder with the files themselves: cp -rL")  # fmt: skip
 
