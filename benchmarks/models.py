@@ -10,6 +10,11 @@ CACHE = Path(__file__).parent / "cache"
 BATCH = 8
 RESNET50 = CACHE / "resnet50.keras"
 RESNET50_H5 = CACHE / "resnet50.h5"
+RESNET50_OF_TORCH = {
+    "ResNet50 TorchScript": CACHE / "resnet50.pt",
+    "ResNet50 `.pt2`": CACHE / "resnet50.pt2",
+    "ResNet50 ONNX": CACHE / "resnet50.onnx",
+}
 MOBILENET = CACHE / "mobilenetv2_savedmodel"
 RESNET18 = CACHE / "resnet18.pt"
 RESNET18_PT2 = CACHE / "resnet18.pt2"
@@ -44,9 +49,7 @@ SCANNED = {
     "ResNet50 `.keras`": RESNET50,
     "ResNet50 `.h5`": RESNET50_H5,
     "ResNet50 SavedModel": CHECKED["ResNet50 SavedModel"],
-    "ResNet-18-sized TorchScript": RESNET18,
-    "ResNet-18-sized `.pt2`": RESNET18_PT2,
-    "ResNet-18-sized ONNX": RESNET18_ONNX,
+    **RESNET50_OF_TORCH,
 }
 LARGE = {
     "MobileNetV2 `.keras`": 1.5,
@@ -113,6 +116,10 @@ def build_all() -> None:
         from torch_models import save_all
 
         save_all(*of_torch)
+    if not all(path.exists() for path in RESNET50_OF_TORCH.values()):
+        from torch_models import save_resnet50
+
+        save_resnet50(*RESNET50_OF_TORCH.values())
     for path, plain in OPERATORS.items():
         if not plain.exists():
             from torch_models import without_names

@@ -32,6 +32,29 @@ class Block(nn.Module):
         return self.relu(y + self.down(x))
 
 
+class Bottleneck(nn.Module):
+    """Three convolutions, the first and the last of which look at one pixel, and a way around them."""
+
+    def __init__(self, width_in: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(width_in, width, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, stride, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv3 = nn.Conv2d(width, 4 * width, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(4 * width)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample: nn.Module = nn.Identity()
+        if stride > 1 or width_in != 4 * width:
+            around = nn.Conv2d(width_in, 4 * width, 1, stride, bias=False)
+            self.downsample = nn.Sequential(around, nn.BatchNorm2d(4 * width))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.relu(self.bn1(self.conv1(x)))
+        y = self.bn3(self.conv3(self.relu(self.bn2(self.conv2(y)))))
+        return self.relu(y + self.downsample(x))
+
+
 class Attention(nn.Module):
     """Self-attention, written out as transformers does."""
 
@@ -69,6 +92,28 @@ def resnet18() -> nn.Module:
             width = out
     stages += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 1000)]
     return nn.Sequential(*stages).eval()
+
+
+def resnet50() -> nn.Module:
+    """ResNet-50."""
+    stages: list[nn.Module] = [nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(inplace=True)]
+    stages.append(nn.MaxPool2d(3, 2, 1))
+    width = 64
+    for stage, blocks in enumerate((3, 4, 6, 3)):
+        for block in range(blocks):
+            stages.append(Bottleneck(width, 64 << stage, 2 if stage and not block else 1))
+            width = 256 << stage
+    stages += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, 1000)]
+    return nn.Sequential(*stages).eval()
+
+
+def save_resnet50(script: Path, program: Path, onnx: Path) -> None:
+    """Write ResNet-50 in all formats."""
+    logging.disable(logging.CRITICAL)
+    torch.manual_seed(0)
+    module = resnet50()
+    torch.jit.save(torch.jit.script(module), str(script))
+    _save(module, torch.ones(2, 3, 128, 128), program, onnx)
 
 
 def save_all(script: Path, resnet: Path, resnet_onnx: Path, bert: Path, bert_onnx: Path, vectors: Path) -> None:

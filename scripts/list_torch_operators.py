@@ -7,24 +7,11 @@ Run it with the newest torch:
 import torch
 import torch.ao.quantization.fx._decomposed  # registers what quantization leaves
 
+from kmr_cli.formats.common.torch_operators import UNCHECKED
+
 CUT = {
     "aten::save": "writes a file",
     "aten::from_file": "reads a file",
-    "aten::_reshape_alias": "reaches memory beyond its tensor",
-    "aten::_reshape_alias_copy": "the same",
-    "inductor::_alloc_from_pool": "the same",
-    "aten::_sparse_bsc_tensor_unsafe": "the same: what it is given as indices is not checked",
-    "aten::_sparse_bsr_tensor_unsafe": "the same: what it is given as indices is not checked",
-    "aten::_sparse_compressed_tensor_unsafe": "the same: what it is given as indices is not checked",
-    "aten::_sparse_coo_tensor_unsafe": "the same: what it is given as indices is not checked",
-    "aten::_sparse_csc_tensor_unsafe": "the same: what it is given as indices is not checked",
-    "aten::_sparse_csr_tensor_unsafe": "the same: what it is given as indices is not checked",
-    "aten::adaptive_max_pool2d_backward": "the same",
-    "aten::adaptive_max_pool3d_backward": "the same",
-    "aten::max_pool2d_with_indices_backward": "the same",
-    "aten::max_pool3d_with_indices_backward": "the same",
-    "inductor::_reinterpret_tensor": "the same",
-    "inductor::resize_storage_bytes_": "takes memory away from a tensor that is in use",
     "prim::PythonOp": "calls Python",
     "prim::IgnoredPythonOp": "the same",
     "prim::rpc_async": "calls another machine",
@@ -47,6 +34,6 @@ CUT_NAMESPACES = {
 if __name__ == "__main__":
     names = {schema.name for schema in torch._C._jit_get_all_schemas()}
     names |= {name.partition(".")[0] for name in torch._C._dispatch_get_all_op_names()}
-    for name in sorted(names - CUT.keys()):
+    for name in sorted(names - CUT.keys() - UNCHECKED.keys()):
         if name.partition("::")[0] not in CUT_NAMESPACES:
             print(name)

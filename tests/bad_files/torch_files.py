@@ -81,6 +81,18 @@ for _case, _rule, _statement in (
         "bad = torch.max_pool2d_with_indices_backward(torch.zeros([1, 1, 1]), torch.zeros([1, 2, 2]), [2, 2], [2, 2], "
         "[0, 0], [1, 1], False, torch.tensor([[[99999999]]]))",
     ),
+    (
+        "lengths_beyond_a_tensor",
+        "KMR501",
+        "bad = torch.ctc_loss(torch.zeros([2, 1, 3]), torch.full([1, 1], 99999999, dtype=4), torch.tensor([2]), "
+        "torch.tensor([1]), 0, 0, False)",
+    ),
+    (
+        "segments_beyond_a_tensor",
+        "KMR501",
+        'bad = torch.segment_reduce(torch.zeros([4]), "sum", lengths=torch.tensor([99999999]), unsafe=True)',
+    ),
+    ("gradient_of_a_mismatch", "KMR501", "bad = (x).embedding_dense_backward(x, 9999999, -1, False)"),
     ("class_of_nobody", "KMR506", "bad = torch.classes.mylib.Launch()"),
     ("class_that_connects", "KMR503", "bad = __torch__.torch.classes.c10d.ProcessGroup.__new__(0, 1)"),
     ("memory_beyond_a_tensor_as_a_method", "KMR501", "bad = (torch.zeros([4]))._reshape_alias([100000], [1])"),
@@ -227,6 +239,7 @@ for _case, _rule, _name in (
     ("kernel_of_the_process", "KMR501", "torch.ops.higher_order.triton_kernel_wrapper_functional"),
     ("library_for_a_graph", "KMR501", "torch.ops.higher_order.aoti_call_delegate"),
     ("indices_beyond_a_tensor", "KMR501", "torch.ops.aten._sparse_csr_tensor_unsafe.default"),
+    ("gradient_of_a_mismatch", "KMR501", "torch.ops.aten.avg_pool2d_backward.default"),
     ("custom_operator", "KMR506", "torch.ops.mylib.launch.default"),
 ):
 

@@ -126,6 +126,13 @@ def test_what_is_refused_of_torch_is_not_listed():
     assert torch_operators.UNCHECKED.keys().isdisjoint(torch_operators.listed())
 
 
+def test_what_is_no_method_of_torch_takes_no_self():
+    torch = pytest.importorskip("torch")
+    schemas = [one for one in torch._C._jit_get_all_schemas() if one.name in torch_operators.NO_METHODS]
+    assert {one.name for one in schemas} == torch_operators.NO_METHODS
+    assert not any(argument.name == "self" for one in schemas for argument in one.arguments)
+
+
 def test_operators_of_onnxruntime_are_those_that_it_says_it_has(monkeypatch):
     """But for what was cut by hand, with a reason; one of a later onnxruntime may be missing here."""
     pytest.importorskip("onnxruntime")

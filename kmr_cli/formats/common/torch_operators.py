@@ -29,11 +29,32 @@ UNCHECKED = {
     **dict.fromkeys(
         ("aten::_sparse_bsc_tensor_unsafe", "aten::_sparse_bsr_tensor_unsafe", "aten::_sparse_compressed_tensor_unsafe",
          "aten::_sparse_coo_tensor_unsafe", "aten::_sparse_csc_tensor_unsafe", "aten::_sparse_csr_tensor_unsafe",
-         "aten::adaptive_max_pool2d_backward", "aten::adaptive_max_pool3d_backward",
-         "aten::max_pool2d_with_indices_backward", "aten::max_pool3d_with_indices_backward"),
-        "reaches memory beyond its tensor: nothing checks the indices that it is given",
+         "aten::_ctc_loss", "aten::ctc_loss", "aten::lu_unpack", "aten::segment_reduce",
+         "aten::_sparse_mm_reduce_impl"),
+        "reaches memory beyond its tensor: nothing checks the indices and lengths that it is given",
+    ),
+    **dict.fromkeys(
+        ("aten::_adaptive_avg_pool2d_backward", "aten::_adaptive_avg_pool3d_backward",
+         "aten::_cdist_backward", "aten::_ctc_loss_backward", "aten::_embedding_bag_backward",
+         "aten::_embedding_bag_dense_backward", "aten::_embedding_bag_per_sample_weights_backward",
+         "aten::_embedding_bag_sparse_backward", "aten::_pdist_backward",
+         "aten::_scaled_dot_product_flash_attention_for_cpu_backward", "aten::_segment_reduce_backward",
+         "aten::_sparse_mm_reduce_impl_backward", "aten::adaptive_avg_pool3d_backward",
+         "aten::adaptive_max_pool2d_backward",
+         "aten::adaptive_max_pool3d_backward", "aten::avg_pool2d_backward", "aten::avg_pool3d_backward",
+         "aten::batch_norm_backward", "aten::embedding_backward", "aten::embedding_dense_backward",
+         "aten::embedding_sparse_backward", "aten::fractional_max_pool2d_backward",
+         "aten::fractional_max_pool3d_backward", "aten::grid_sampler_2d_backward", "aten::grid_sampler_3d_backward",
+         "aten::max_pool2d_with_indices_backward", "aten::max_pool3d_with_indices_backward",
+         "aten::multi_margin_loss_backward", "aten::multilabel_margin_loss_backward",
+         "aten::native_batch_norm_backward", "aten::native_layer_norm_backward", "aten::nll_loss2d_backward",
+         "aten::nll_loss_backward", "aten::reflection_pad1d_backward", "aten::reflection_pad2d_backward",
+         "aten::reflection_pad3d_backward", "aten::replication_pad1d_backward", "aten::replication_pad2d_backward",
+         "aten::replication_pad3d_backward"),
+        "reaches memory beyond its tensors: torch calls it for gradients, and nothing checks what it is given",
     ),
 }  # fmt: skip
+"""Operators that leave the memory of their tensors -> why; ``scripts/crashing_torch_operators.py`` finds them."""
 _CLASSES = {
     "quantized": "weights of quantized layers", "sparse": "weights of sparse layers",
     "rnn": "weights of recurrent layers",
@@ -65,8 +86,12 @@ NAMESPACES = {
 _NETWORK = frozenset({"c10d", "_c10d_functional", "_c10d_functional_autograd", "_dtensor", "symm_mem", "rpc"})
 REMOTE = frozenset({"rpc_async", "rpc_remote", "rpc_sync"})
 """Operators of ``prim`` that call another machine; code names them without their namespace."""
+NO_METHODS = frozenset({"aten::ctc_loss", "aten::_ctc_loss", "aten::lu_unpack", "aten::segment_reduce"})
+"""Those of them that take no ``self``, so that they are nobody's methods: a model may have one of that name."""
 HARMFUL_METHODS = {
-    full.rpartition(":")[2]: full.partition(":")[0] for full in (*_FILES, *UNCHECKED) if not full.startswith("image")
+    full.rpartition(":")[2]: full.partition(":")[0]
+    for full in (*_FILES, *UNCHECKED)
+    if not full.startswith("image") and full not in NO_METHODS
 }
 """Names under which a value's method may be one of those -> their namespace."""
 
