@@ -158,9 +158,23 @@ def _command_of(arguments: list[str]) -> str:
     return next((argument for argument in arguments if not argument.startswith("-")), "")
 
 
+def _what_ended_it(exc: BaseException | None) -> BaseException | None:
+    """A signal's exception that a library met on its way out, and made another one of."""
+    seen: set[int] = set()
+    while exc is not None and id(exc) not in seen:
+        if not isinstance(exc, (Exception, GeneratorExit, SystemExit)):
+            return exc
+        seen.add(id(exc))
+        exc = exc.__cause__ or exc.__context__
+    return None
+
+
 def _unexpected(exc: Exception, arguments: list[str]) -> int:
     if "--debug" in arguments:
         raise exc
+    ending = _what_ended_it(exc)
+    if ending is not None:
+        raise ending
     from kmr_cli.formats.common.memory import lacks_memory
 
     if lacks_memory(exc):

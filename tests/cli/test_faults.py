@@ -187,3 +187,24 @@ def test_a_folder_that_may_not_be_written_to(tmp_path, monkeypatch):
     with pytest.raises(OutputError, match="cannot be written to"):
         write_whole(tmp_path / "o.json", lambda path: path.write_text("new"), overwrite=False)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
+def test_a_signal_of_which_a_library_makes_an_error_ends_the_run(number, code):
+    """Some turn whatever passes through them into an exception of their own."""
+    program = (
+        "import os, signal\n"
+        "import kmr_cli.__main__ as program, kmr_cli.process.place as home\n"
+        "def turned(*_, **__):\n"
+        "    try: os.kill(os.getpid(), NUMBER); signal.sigtimedwait([], 5)\n"
+        "    except BaseException as exc: raise RuntimeError('generator raised') from exc\n"
+        "home.describe = turned\n"
+        "program.main()\n"
+    ).replace("NUMBER", str(int(number)))
+    done = subprocess.run(
+        [sys.executable, "-c", program, "layers", str(HOME / "digits.onnx")],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == code, done.stderr
+    assert "unexpected" not in done.stderr
