@@ -92,6 +92,23 @@ for _case, _rule, _statement in (
         "KMR501",
         'bad = torch.segment_reduce(torch.zeros([4]), "sum", lengths=torch.tensor([99999999]), unsafe=True)',
     ),
+    (
+        "object_taken_for_another",
+        "KMR501",
+        "bad = unchecked_cast(__torch__.torch.nn.modules.conv.Conv2d, self)\n    print((bad).weight)",
+    ),
+    (
+        "object_taken_for_another_behind_a_question",
+        "KMR501",
+        "if torch.__isnot__(self, None):\n      bad = unchecked_cast(__torch__.torch.nn.modules.conv.Conv2d, self)"
+        "\n      print((bad).weight)\n    else:\n      pass",
+    ),
+    (
+        "object_taken_for_another_after_a_change",
+        "KMR501",
+        "any = annotate(Any, 1)\n    three = isinstance(any, Tuple[int, int, int])\n    any = annotate(Any, (1, 2))\n"
+        "    if three:\n      bad = unchecked_cast(Tuple[int, int, int], any)\n      print(bad)\n    else:\n      pass",
+    ),
     ("gradient_of_a_mismatch", "KMR501", "bad = (x).embedding_dense_backward(x, 9999999, -1, False)"),
     ("class_of_nobody", "KMR506", "bad = torch.classes.mylib.Launch()"),
     ("class_that_connects", "KMR503", "bad = __torch__.torch.classes.c10d.ProcessGroup.__new__(0, 1)"),
@@ -140,11 +157,27 @@ for _case, _rule, _storage, _size in (
         return rewritten(SAMPLES / "windows.pt", folder / "model.pt", change, {})
 
 
+@bad("KMR501")
+def script_object_in_the_place_of_another(folder: Path) -> Path:
+    """The code declares a Linear, and the pickle holds the convolution once more."""
+
+    def change(name: str, data: bytes) -> bytes:
+        if not name.endswith("data.pkl"):
+            return data
+        at = data.index(b"c__torch__.torch.nn.modules.activation\nReLU\n")
+        end = data.index(b"ub", at) + 2
+        return data[:at] + b"h\x15" + data[end:]  # what stands in the memo as the first submodule
+
+    return rewritten(SAMPLES / "windows.pt", folder / "model.pt", change, {})
+
+
 @bad("KMR506")
 def script_holds_a_class_of_nobody(folder: Path) -> Path:
     """A member of the module is an object of a class in C++, which a library would bring."""
 
     def change(name: str, data: bytes) -> bytes:
+        if name.endswith(".py"):
+            return data.replace(b"embed : __torch__.torch.nn.modules.conv.Conv2d", b"embed : Any", 1)
         return data.replace(b"torch.nn.modules.conv\nConv2d", b"torch.classes.mylib\nLaunch", 1)
 
     return rewritten(SAMPLES / "windows.pt", folder / "model.pt", change, {})

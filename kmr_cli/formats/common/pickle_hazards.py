@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import pickletools
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from kmr_cli.formats.common import torch_operators
@@ -97,9 +97,9 @@ def of_members(
         without_memory: the end of the name of a pickle whose tensors' memory isn't written, and never read.
     """
     members = archive.infolist()
-    pickles = [info for info in members if info.filename.lower().endswith(SUFFIXES) and not is_inflated(info)]
+    pickles = readable(archive)
     sizes = {info.filename.lower(): info.file_size for info in members}
-    budget = Budget(_FEW_OPCODES + _OPCODES_A_BYTE * sum(info.compress_size for info in pickles))
+    budget = budget_of(pickles)
     for info in pickles:
         where = f"{place}: {info.filename}" if place else info.filename
         if info.file_size > LONGEST:
@@ -110,6 +110,17 @@ def of_members(
         if without_memory and info.filename.lower().endswith(without_memory):
             held = {}
         yield from scan(archive.read(info), where, own=own, budget=budget, held=held)
+
+
+def readable(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    """The pickles of an archive that do not unpack to too much."""
+    members = archive.infolist()
+    return [info for info in members if info.filename.lower().endswith(SUFFIXES) and not is_inflated(info)]
+
+
+def budget_of(pickles: Iterable[zipfile.ZipInfo]) -> Budget:
+    """How many operations they may have together."""
+    return Budget(_FEW_OPCODES + _OPCODES_A_BYTE * sum(info.compress_size for info in pickles))
 
 
 def _too_long(place: str, size: int) -> Hazard:

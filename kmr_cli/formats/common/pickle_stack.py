@@ -118,6 +118,7 @@ class Stack:
         elif opcode == "BUILD":
             state = self._pop()
             if stack and isinstance(stack[-1], Made):
+                stack[-1].put.append(state)
                 self._call(Made(stack[-1].callee, state))
         elif opcode in ("PERSID", "BINPERSID"):
             kept = Kept(argument if opcode == "PERSID" else self._pop())

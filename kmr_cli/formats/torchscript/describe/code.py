@@ -54,7 +54,7 @@ class Code:
                 continue
             for statement in tree.body:
                 if isinstance(statement, ast.ClassDef):
-                    self.classes[f"{namespace}.{statement.name}"] = _class(namespace, statement)
+                    self.classes[f"{namespace}.{statement.name}"] = read_class(namespace, statement)
                 elif isinstance(statement, ast.FunctionDef):
                     self.functions[f"{namespace}.{statement.name}"] = statement
 
@@ -103,7 +103,8 @@ def parse(text: str) -> ast.Module | None:
     return tree
 
 
-def _class(namespace: str, node: ast.ClassDef) -> ClassCode:
+def read_class(namespace: str, node: ast.ClassDef) -> ClassCode:
+    """What a class declares."""
     base = node.bases[0].id if node.bases and isinstance(node.bases[0], ast.Name) else ""
     found = ClassCode(f"{namespace}.{node.name}", base)
     for statement in node.body:
@@ -141,12 +142,14 @@ def dotted(node: ast.AST) -> str | None:
 
 def names_in_annotation(annotation: ast.AST) -> Iterator[str]:
     """Every type name in an annotation: ``Dict``, ``str``, ``Tensor`` for ``Dict[str, Tensor]``."""
-    name = dotted(annotation)
-    if name is not None:
-        yield name
-        return
-    for child in ast.iter_child_nodes(annotation):
-        yield from names_in_annotation(child)
+    waiting = [annotation]
+    while waiting:
+        node = waiting.pop()
+        name = dotted(node)
+        if name is not None:
+            yield name
+        else:
+            waiting.extend(reversed(list(ast.iter_child_nodes(node))))
 
 
 def type_name(kind: str) -> str:

@@ -19,19 +19,27 @@ _NAMESPACES = ("torch", "ops")
 _NO_OPERATORS = frozenset({"torch.device", "torch.dtype", "torch.classes", "torch.jit", "torch.Generator"})
 
 
-def scan(sources: Mapping[str, str]) -> Iterator[Hazard]:
-    """The hazards of all code in an archive.
+def parsed(sources: Mapping[str, str], trees: dict[str, ast.Module]) -> Iterator[Hazard]:
+    """The hazards of what cannot be parsed.
 
     Args:
         sources: text by member.
+        trees: takes the syntax trees of all others.
     """
-    trees: dict[str, ast.Module] = {}
     for member, text in sources.items():
         tree = parse(text)
         if tree is None:
             yield Hazard("code", member, "code that cannot be parsed: what it calls is hidden")
         else:
             trees[member] = tree
+
+
+def scan(trees: Mapping[str, ast.Module]) -> Iterator[Hazard]:
+    """The hazards of all code in an archive.
+
+    Args:
+        trees: syntax trees by member.
+    """
     methods = {
         node.name for tree in trees.values() for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)
     }  # fmt: skip

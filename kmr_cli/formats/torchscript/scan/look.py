@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 from pathlib import Path
 
 from kmr_cli.formats.common import archive_hazards, pickle_hazards
-from kmr_cli.formats.torchscript.scan import code
+from kmr_cli.formats.torchscript.scan import casts, code, objects
+from kmr_cli.formats.torchscript.scan.classes import types_of
 from kmr_cli.records import Hazard
 
 _LONGEST_CODE = 1 << 28
@@ -32,10 +34,18 @@ def scan(path: Path) -> Iterator[Hazard]:
         for info in code_files:
             if info.file_size > _LONGEST_CODE:
                 yield Hazard("exhaustion", info.filename, f"code of {info.file_size:,} bytes, which no model has")
-        yield from code.scan(
-            {
-                info.filename: members.read(info).decode(errors="replace")
-                for info in code_files
-                if info.file_size <= _LONGEST_CODE
-            }
-        )
+        texts = {
+            info.filename: members.read(info).decode(errors="replace")
+            for info in code_files
+            if info.file_size <= _LONGEST_CODE
+        }
+        trees: dict[str, ast.Module] = {}
+        yield from code.parsed(texts, trees)
+        yield from code.scan(trees)
+        types = types_of(trees)
+        yield from casts.scan(trees, types)
+        pickles = pickle_hazards.readable(members)
+        budget = pickle_hazards.budget_of(pickles)
+        for info in pickles:
+            if info.file_size <= pickle_hazards.LONGEST:
+                yield from objects.scan(members.read(info), info.filename, types, budget)
