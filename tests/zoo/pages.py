@@ -36,7 +36,7 @@ BROWSER = Path(sys.prefix) / "browser"
 """Where ``make browser`` puts Chromium and axe-core."""
 RUN = Run("2026-01-02T03:04:05Z", 1.5, "Linux 6.1.0 x86_64")
 SCRIPT = "</script></style><img src=x onerror=\"window.hurt=1\"><svg onload='window.hurt=2'>${window.hurt=3}"
-_VOID = {"meta", "input", "img", "br"}
+_VOID = {"meta", "input", "img", "br", "wbr"}
 MARKUP = (
     "</script></style></title><img src=x onerror=alert(1)>\" onload='alert(2)' <!-- --> &lt; ${x} javascript:alert(3)"
 )

@@ -35,7 +35,9 @@ def test_names_stay_text():
         index = BatchIndex("mixed", evidence=text)
         shown = Samples(replace(INFO, path=text, writer=text), (record([1.0, 2], layer=text, index=index),), {})
         found = Page(render("html", shown))
-        assert {tag for tag, _, _ in found.elements} == {tag for tag, _, _ in page([record([1.0, 2])]).elements}
+        assert {tag for tag, _, _ in found.elements} - {"wbr"} == {
+            tag for tag, _, _ in page([record([1.0, 2])]).elements
+        }
         value = traced([0], [0], layer=text, dtype=text)
         finding = Finding("KMR304", "error", text, 0, "out0", text)
         failed = Trace(2, (value,), (finding,), failed=text, hint=text)

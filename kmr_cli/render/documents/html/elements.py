@@ -11,7 +11,7 @@ from kmr_cli.render.escape import for_terminal
 
 _LONGEST = 2000
 """Characters of one text: more is for machines."""
-_VOID = frozenset({"br", "img", "input", "meta"})
+_VOID = frozenset({"br", "img", "input", "meta", "wbr"})
 
 
 class Markup(str):
@@ -49,6 +49,11 @@ def join(content: Iterable[Content]) -> Markup:
 def path(name: str) -> Markup:
     """The path of a layer or of a file, as much of it as anybody reads."""
     return element("span", for_terminal(name), class_="path")
+
+
+def in_folders(place: str) -> Markup:
+    """The path of a file in a heading: a line breaks behind a folder before it breaks in a name."""
+    return Markup("/<wbr>".join(_inner(part) for part in for_terminal(place, _LONGEST).split("/")))
 
 
 def badge(word: str, tone: str) -> Markup:

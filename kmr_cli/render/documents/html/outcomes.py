@@ -10,7 +10,7 @@ from kmr_cli.render.contents import Outcome
 from kmr_cli.render.documents.findings import ITSELF, itself, tally, unchecked, word_of
 from kmr_cli.render.documents.grounds import proof_lines, rests_on
 from kmr_cli.render.documents.html import states
-from kmr_cli.render.documents.html.elements import Content, Markup, badge, element, join, path
+from kmr_cli.render.documents.html.elements import Content, Markup, badge, element, in_folders, join, path
 from kmr_cli.render.documents.html.findings import Picture, found
 from kmr_cli.render.documents.html.flow import Wiring, around
 from kmr_cli.render.documents.html.matrices import dependence
@@ -96,7 +96,8 @@ def _around_differences(result: Comparison, layers: Layers) -> Picture:
 def _article(outcome: Outcome, prefix: str, verdict: Sequence[Content], parts: Sequence[Content]) -> Markup:
     against = outcome.result.baseline if isinstance(outcome.result, Comparison) else None
     heading = element(
-        "h1", outcome.path, *((element("small", " against "), against) if against is not None else ()),
+        "h1", in_folders(outcome.path),
+        *((element("small", " against "), in_folders(against)) if against is not None else ()),
         id=f"{prefix}-title",
     )  # fmt: skip
     head = element("div", heading, *verdict, class_=f"verdict is-{_TONES[word_of(outcome)]}")

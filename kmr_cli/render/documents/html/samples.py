@@ -12,7 +12,7 @@ from kmr_cli.records import Record
 from kmr_cli.render.contents import Samples
 from kmr_cli.render.counts import counted
 from kmr_cli.render.documents.grounds import versions
-from kmr_cli.render.documents.html.elements import Content, Markup, badge, element, lines_of, path, png
+from kmr_cli.render.documents.html.elements import Content, Markup, badge, element, in_folders, lines_of, path, png
 from kmr_cli.render.documents.html.page import terms
 from kmr_cli.render.documents.html.searched import searched
 from kmr_cli.render.pictures.colours import span
@@ -65,7 +65,7 @@ def _head(samples: Samples) -> Markup:
     if samples.trusted:
         pairs.append(("trusted", "the model: loaded whatever a scan finds (--trust)"))
     pairs.append(("versions", versions(samples.versions)))
-    heading = element("h1", samples.info.path, id="title")
+    heading = element("h1", in_folders(samples.info.path), id="title")
     return element("section", heading, terms(pairs), class_=f"verdict is-{'warn' if doubtful else 'good'}")
 
 

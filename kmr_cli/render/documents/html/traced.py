@@ -10,7 +10,7 @@ from kmr_cli.records import Condition, Finding
 from kmr_cli.render.contents import Traced
 from kmr_cli.render.documents.findings import title as rule_title
 from kmr_cli.render.documents.grounds import versions
-from kmr_cli.render.documents.html.elements import Content, Markup, badge, element, path
+from kmr_cli.render.documents.html.elements import Content, Markup, badge, element, in_folders, path
 from kmr_cli.render.documents.html.findings import TONES
 from kmr_cli.render.documents.html.page import section, terms
 from kmr_cli.render.documents.html.searched import BETWEEN, Chip, searched
@@ -60,7 +60,7 @@ def _head(traced: Traced) -> Markup:
     if traced.trusted:
         pairs.append(("trusted", "the model: loaded whatever a scan finds (--trust)"))
     pairs.append(("versions", versions(traced.versions)))
-    heading = element("h1", traced.info.path, id="title")
+    heading = element("h1", in_folders(traced.info.path), id="title")
     verdict = element("p", badge(word, tone), " ", sentence, class_="said")
     return element("section", heading, verdict, terms(pairs), class_=f"verdict is-{tone}", aria_labelledby="title")
 
