@@ -24,7 +24,9 @@ from kmr_cli.compare.compare import compare
 from kmr_cli.compare.connections import connections_by_values
 from kmr_cli.config.policy import Policy
 from kmr_cli.config.tolerance import Tolerances
-from kmr_cli.errors import BatchError, SnapshotError
+from kmr_cli.errors import BatchError, MissingFrameworkError, SnapshotError
+from kmr_cli.formats import find_format
+from kmr_cli.formats.common.frameworks import how_to_install, installed
 from kmr_cli.process.scratch import Scratch
 from kmr_cli.records import Comparison, InputSketch, ModelInfo, Shape, Snapshot, TapSketch
 from kmr_cli.snapshot.read import parse, read_text
@@ -151,6 +153,8 @@ def compare_models(
             return compare_models(
                 first, second, batch, size=size, shapes=shapes, seed=seed, tolerances=tolerances, policy=policy
             )
+    for one in (model, other):
+        _refuse_without_framework(opened(one))
     asked = request(batch, size, shapes, seed)
     arrays, spare = _batch_for(opened(model), opened(other), asked)
     others = _fed_like(arrays, other.info)
@@ -170,6 +174,17 @@ def compare_models(
         kinds = _kinds(model), _kinds(other)
         found = compare(now, before, tolerances, policy=policy, values=values, conversion=True, kinds=kinds)
         return _connected(groundwork.complete(found), opened(model), now)
+
+
+def _refuse_without_framework(one: Opened) -> None:
+    """Refuse what could not be run anyhow, before the other model is.
+
+    Raises:
+        MissingFrameworkError: that, with what to type.
+    """
+    format_ = None if one.file is None else find_format(one.info.format)
+    if format_ is not None and format_.FRAMEWORKS and not any(map(installed, format_.FRAMEWORKS)):
+        raise MissingFrameworkError(f"{format_.FRAMEWORKS[0]} is not installed", how_to_install(format_.EXTRA))
 
 
 def _connected(result: Comparison, model: Opened, now: Snapshot) -> Comparison:

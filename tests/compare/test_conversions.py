@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from zoo import conversions as zoo
 
-from kmr_cli import open_model
+from kmr_cli import MissingFrameworkError, open_model
 from kmr_cli.api.compare import compare_models, compare_with_snapshot, full_snapshot
 from kmr_cli.snapshot.tensors import tensors_path
 from kmr_cli.snapshot.write import dump
@@ -379,6 +379,16 @@ def test_committed_conversions_agree(model, other, data, without):
     assert told(result) == ([] if without is None else [("KMR401", "note", without)])
     assert all(output.agrees for output in result.outputs)
     assert result.compared >= 13
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_framework_that_is_missing_is_told_before_the_other_model_runs(monkeypatch, order):
+    monkeypatch.setattr("kmr_cli.api.compare.installed", lambda module: module != "onnxruntime")
+    monkeypatch.setattr("kmr_cli.api.compare._batch_for", lambda *_: pytest.fail("a model runs"))
+    first, second = [SAMPLES / "digits.keras", SAMPLES / "digits.onnx"][::order]
+    with pytest.raises(MissingFrameworkError, match="onnxruntime is not installed") as caught:
+        compare_models(first, second)
+    assert "kmr-inspect[onnx]" in (caught.value.hint or "")
 
 
 @pytest.mark.slow
