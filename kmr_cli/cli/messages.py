@@ -133,7 +133,10 @@ class Messages:
     def _say(self) -> None:
         with self.lock:
             if self._doing:
-                click.echo(self._line(), err=True)
+                line = self._line()
+                if line.endswith("…"):  # one is like the other where nothing is counted
+                    line += f"  {_duration(time.monotonic() - self._began)}"
+                click.echo(line, err=True)
                 self._tick()
 
     def _draw(self) -> None:

@@ -6,7 +6,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from zoo.samples import HOME
+from zoo.samples import HOME, PROGRESS
 
 from kmr_cli import open_model
 from kmr_cli.errors import BatchError
@@ -19,7 +19,7 @@ KERAS, SCRIPTED, SAVED, BATCH = (
 def error_of(screen, code=2):
     assert screen.code == code, screen
     assert screen.out == ""
-    lines = [line for line in screen.err.splitlines() if not line.startswith("note: ") and not line.endswith("…")]
+    lines = [line for line in screen.err.splitlines() if not line.startswith("note: ") and not PROGRESS.search(line)]
     assert lines[0].startswith("error: ")
     assert len(lines) <= 2, screen.err
     assert all(line.startswith("hint:  ") for line in lines[1:])

@@ -5,9 +5,12 @@ import pty
 import re
 import subprocess
 import sys
+import time
 
 import pytest
-from zoo.samples import COMMAND, HOME
+from zoo.samples import COMMAND, HOME, PROGRESS
+
+from kmr_cli.cli import messages
 
 START = "import sys, time; from kmr_cli.cli.options import Messages\n"
 
@@ -83,6 +86,17 @@ def test_a_single_long_step_is_shown_without_another_report():
     err = reported("with Messages() as report:\n  report('progress', 'loading'); time.sleep(1.5)")
     assert err.startswith("loading …")
     assert left_standing(err) == ""
+
+
+def test_a_log_tells_for_how_long(capsys, monkeypatch):
+    """Every ten seconds a line, of which one would be like the other."""
+    monkeypatch.setattr(messages, "_BETWEEN", 0.05)
+    with messages.Messages() as report:
+        report("progress", "loading the model")
+        time.sleep(0.4)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) > 1
+    assert all(re.fullmatch(r"loading the model …  \d+ s", line) and PROGRESS.search(line) for line in lines)
 
 
 def test_a_bar_where_steps_are_counted():

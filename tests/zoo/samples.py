@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -15,6 +16,8 @@ from zoo import warm
 HOME = Path(__file__).resolve().parents[2] / "sample_models"
 COMMAND = Path(sys.executable).parent / "kmr-inspect"
 """The installed command."""
+PROGRESS = re.compile(r" …(  \d.*)?$")
+"""Of a line that is shown every ten seconds, where the machine is slow."""
 DATA = {
     "digits.keras": "digits.npz",
     "digits.onnx": "digits.npz",
