@@ -55,6 +55,11 @@ class ByRounds(Base):
         return x
 
 
+class OneSizeAlone(Base):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.reshape(5, 2, -1)
+
+
 class ByValue(Base):
     def forward(self, x: Tensor) -> Tensor:
         return self.layer(x) if bool((x > 0).all()) else x
@@ -132,6 +137,7 @@ def test_a_meeting_is_found():
         (ByRounds, "depends on the number of samples"),
         (ByValue, "depends on what the samples hold"),
         (LeftOn, "gives other values"),
+        (OneSizeAlone, "can't be followed: shape .* is invalid for input of size"),  # what torch says, not its preface
     ],
 )
 def test_what_the_batch_decides_is_not_taken_for_granted(kind, why):

@@ -10,10 +10,10 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from kmr_cli.errors import BatchError, ModelLoadError
-from kmr_cli.formats.common.frameworks import first_line
 from kmr_cli.formats.torchscript.describe.description import Description
 from kmr_cli.formats.torchscript.describe.signature import build, leaves
 from kmr_cli.formats.torchscript.run.calls import CallStack
+from kmr_cli.formats.torchscript.run.failures import meaningful_line
 from kmr_cli.formats.torchscript.run.instrument import Loaded
 from kmr_cli.formats.torchscript.run.interpreted import Interpreter, Module
 from kmr_cli.formats.torchscript.run.lockstep import ROWS, NotFollowedError, Tensor, from_samples
@@ -64,7 +64,7 @@ def graph_of(
         except NotFollowedError as exc:
             raise ModelLoadError(f"{name}: its code can't be followed: {exc}", _HINT) from exc
         except Exception as exc:
-            raise ModelLoadError(f"{name}: its code can't be followed: {first_line(exc)}", _HINT) from exc
+            raise ModelLoadError(f"{name}: its code can't be followed: {meaningful_line(exc)}", _HINT) from exc
 
 
 def _from_one_on(
