@@ -8,7 +8,7 @@ import numpy as np
 
 from kmr_cli.batch.words import count_samples
 from kmr_cli.check.probes.computed import compares
-from kmr_cli.check.probes.large import AT_LEAST, MOST_BYTES, try_large
+from kmr_cli.check.probes.large import AT_LEAST, FAR, MOST_BYTES, try_large
 from kmr_cli.check.probes.sizes import comparable, dimensions_of, in_batch_of, try_size
 from kmr_cli.check.run import Run
 from kmr_cli.errors import ModelRunError
@@ -77,7 +77,7 @@ def _as_told(run: Run) -> list[list[int]]:
     """Where nothing can be asked of the model: each of the largest numbers in its code, as ``len(x) % 24`` has them."""
     if run.structure is not None:
         return []
-    numbers = {int(one) for one in run.comparands.compared if 1 < one <= _LARGEST and one == int(one)}
+    numbers = {int(one) for one in run.comparands.compared if 1 < one < FAR and one == int(one)}
     return [[number] for number in sorted(numbers)[-MOST:] if run.evidence.nbytes * number <= MOST_BYTES]
 
 

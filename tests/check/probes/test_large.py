@@ -7,7 +7,7 @@ import pytest
 from zoo.arrays import ArraySession, Graph, HeadsSession
 
 from kmr_cli.check.check import Policy, check
-from kmr_cli.check.probes import large
+from kmr_cli.check.probes import large, turns
 from kmr_cli.errors import ModelRunError
 from kmr_cli.formats.common.comparands import Comparands
 from kmr_cli.records import ModelInfo
@@ -110,6 +110,7 @@ def test_it_is_the_usual_one_where_that_would_take_too_much_memory(monkeypatch):
 
     assert largest() == 101
     monkeypatch.setattr(large, "MOST_BYTES", 20_000)
+    monkeypatch.setattr(turns, "MOST_BYTES", 20_000)
     assert largest() == 32
 
 
