@@ -34,6 +34,7 @@ PARTS = {  # name of a process -> modules of cases
     "found late": ("zoo.faults.torch_found", "zoo.clean.torch_found"),
     "found late, in TensorFlow": ("zoo.faults.tensorflow_found", "zoo.clean.tensorflow_found"),
     "certain batch sizes": ("zoo.faults.turns", "zoo.clean.turns"),
+    "rows routed inside a layer": ("zoo.faults.routed", "zoo.clean.routed"),
     "lists": ("zoo.faults.lists", "zoo.clean.lists"),
     "masks in ONNX": ("zoo.faults.onnx_masks", "zoo.clean.onnx_masks"),
     "clean keras.applications": ("zoo.clean.applications",),

@@ -16,6 +16,9 @@ LARGER = 10.0
 FAR_LARGER = 1e5
 """Beside such samples one is silent: a floor eight decades of power below the loudest rises above it."""
 
+FAINT = 5e-4
+"""Below what is commonly taken for silence (1e-3), and above what a sum of usual numbers is rounded by."""
+
 
 def _free(batch: Batch, specs: Sequence[TensorSpec]) -> dict[str, np.ndarray]:
     """Inputs that hold quantities, of which any float is valid -> where; ids, counts and lengths are left alone."""
@@ -59,6 +62,19 @@ def silent(batch: Batch, rows: Sequence[int], specs: Sequence[TensorSpec]) -> di
     result = {name: np.array(values, copy=True) for name, values in batch.items()}
     for name, places in free.items():
         result[name][rows] = np.where(places, np.zeros_like(result[name][rows]), result[name][rows])
+    return in_places(batch, result, specs)
+
+
+def faint(batch: Batch, rows: Sequence[int], specs: Sequence[TensorSpec]) -> dict[str, np.ndarray]:
+    """``rows`` so small that a model may take them for silence, though not zero: no value above :data:`FAINT`."""
+    result = {name: np.array(values, copy=True) for name, values in batch.items()}
+    for name, places in _free(batch, specs).items():
+        values = result[name][rows]
+        wide = values.astype(np.complex128 if values.dtype.kind == "c" else np.float64)
+        sizes = np.abs(wide)
+        loudest = float(sizes[np.isfinite(sizes)].max(initial=0))
+        if loudest > 0:
+            result[name][rows] = np.where(places, (wide * (FAINT / max(loudest, 1.0))).astype(values.dtype), values)
     return in_places(batch, result, specs)
 
 

@@ -158,7 +158,12 @@ def _shown_index(run: Run, tap: Tap) -> BatchIndex:
 
 
 def _with_rounding(run: Run, tap: Tap) -> BatchIndex:
-    """The batch index; of an output that others move in its last bits only, with how far."""
+    """The batch index; of an output that others move in its last bits only, with how far.
+
+    Inside, what seems mixed is then taken for routed, if all of it begins where rows are.
+    """
+    if tap[0] and run.mixed(tap) and run.indices[tap].axis is None and run.only_routes:
+        return BatchIndex("routed", evidence="what the samples hold decides which row goes where")
     if tap[0] or not run.rounded(tap):
         return run.indices[tap]
     return replace(run.indices[tap], max_ulp=run.moved_by_others(tap))

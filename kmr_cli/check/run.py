@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from itertools import chain
 
 import numpy as np
@@ -15,6 +15,7 @@ from kmr_cli.batch.rare import RareValues
 from kmr_cli.check.observed import LargeRun, SizeRun
 from kmr_cli.check.passes import Passes, Progress
 from kmr_cli.check.precedence import Claim, resolve
+from kmr_cli.check.routing import routing_layers
 from kmr_cli.check.structure import Structure
 from kmr_cli.evidence.owners import NOBODY
 from kmr_cli.evidence.passes import Evidence
@@ -22,6 +23,7 @@ from kmr_cli.evidence.sources import Source, find_sources
 from kmr_cli.evidence.taps import Tap, output_title
 from kmr_cli.formats.common.comparands import Comparands
 from kmr_cli.formats.interface import ComparingSession, Session, State, Taps
+from kmr_cli.proof.owners import Routed
 from kmr_cli.records import Batch, BatchIndex, Finding, ModelInfo, ProbedOperator
 from kmr_cli.rules import Rule, Severity
 
@@ -149,10 +151,37 @@ class Run(Passes):
         ]
 
     @property
-    def routes(self) -> bool:
+    def seen_to_route(self) -> bool:
         """Whether there are such taps; asked for every tap of every pass, so it doesn't list them."""
         seen = self.evidence
         return seen.reordered or any(tap in seen.specs for tap in chain(seen.rerouted, seen.regrouped))
+
+    @property
+    def routes(self) -> bool:
+        """Whether the samples' content decides about rows anywhere, as passes showed it or code has it."""
+        return self.seen_to_route or self._routes_inside
+
+    @cached_property
+    def _routes_inside(self) -> bool:
+        return bool(self._routing) or any(self.router(tap) is not None for tap in self.outputs)
+
+    @cached_property
+    def _routing(self) -> frozenset[str]:
+        """Layers that do so in their own code, where no tap may be."""
+        return routing_layers(self.session, self.structure)
+
+    def after_router(self, source: Source) -> bool:
+        """Whether rows are routed before a mix begins, or where it does, as code has it."""
+        if source.layer in self._routing:
+            return True
+        if source.before is None:
+            return self.router((source.layer, source.call, source.port)) is not None
+        entered = [tap for tap in self.evidence.order if tap[0] == source.before and tap[2].startswith("in")]
+        return any(self.router(tap) is not None for tap in entered)
+
+    def router(self, tap: Tap) -> Routed | None:
+        """Since where in the graph what the samples hold decides whose rows are where; None where nothing does."""
+        return None if self.structure is None else self.structure.routed(self.evidence.names, tap)
 
     def whose(self, tap: Tap) -> BatchIndex | None:
         """Whose every slice is, as far as it can be told.
@@ -163,27 +192,39 @@ class Run(Passes):
         index, shape, size = self.indices[tap], self.evidence.specs[tap].shape, self.evidence.size
         if index.axis is not None:
             return index
-        if index.kind != "mixed" or not shape or not shape[0] or shape[0] % size or not self.routes:
+        if index.kind != "mixed" or not shape or not shape[0] or shape[0] % size:
+            return None
+        if not (self.seen_to_route or self.router(tap) is not None or (not tap[0] and self.rounded(tap))):
             return None
         return BatchIndex("mixed", 0, tuple(place * size // shape[0] for place in range(shape[0])))
 
     def rounded(self, tap: Tap) -> bool:
         """Whether samples move others at an output in its last bits only, as kernels do where rows are routed.
 
-        A mix that begins before anything is routed is no such thing.
+        A mix that begins before anything is routed is no such thing. Inside of a layer only its code tells.
         """
         if not self.mixed(tap) or not last_bits(self.moved_by_others(tap)):
             return False
         order, by_content = self.evidence.order, set(self.routed)
-        if not by_content:
+        if not by_content and (not self._routes_inside or self._proven_to_meet(tap)):
             return False
-        first = min(order.index(other) for other in by_content)
-        places = [(source.layer, source.call, source.port) for source in self.sources(self.entangled)]
-        return all(
-            place in by_content or place not in self.evidence.specs or discrete(self.evidence.specs[place])
-            or order.index(place) > first
-            for place in places
-        )  # fmt: skip
+        first = min((order.index(other) for other in by_content), default=len(order))
+        for source in self.sources(self.entangled):
+            place = (source.layer, source.call, source.port)
+            if place in by_content or place not in self.evidence.specs or discrete(self.evidence.specs[place]):
+                continue
+            if order.index(place) <= first and not self.after_router(source):
+                return False
+        return True
+
+    @cached_property
+    def only_routes(self) -> bool:
+        """Whether what seems mixed is so in last bits, where rows are routed; to be asked when all passes are done."""
+        fine = all(not self.mixed(tap) or self.rounded(tap) for tap in self.outputs)
+        return fine and all(map(self.after_router, self.mixers()))
+
+    def _proven_to_meet(self, tap: Tap) -> bool:
+        return self.structure is not None and bool(self.structure.meets([tap], self.evidence.names))
 
     def moved_by_others(self, tap: Tap) -> int:
         """How far other samples move an output, in units in the last place of its largest value, at most FAR."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from kmr_cli.evidence.by_proof import owner_at
 from kmr_cli.evidence.taps import Tap
-from kmr_cli.proof.owners import Free, Own
+from kmr_cli.proof.owners import Free, Own, Routed
 from kmr_cli.proof.verdict import Claim, Proof
 from kmr_cli.records.proof import SEPARATE
 
@@ -54,6 +54,13 @@ class Structure:
             return owner_at(self.proof, tap)
         claim = self.claim(names, tap)
         return claim.owner if claim is not None and isinstance(claim.owner, (Own, Free)) else None
+
+    def routed(self, names: Mapping[str, str], tap: Tap) -> Routed | None:
+        """From where on what the samples hold decides which row is whose, at any tap; None where nothing does."""
+        claim = self.claim(names, tap)
+        found = self.proof.owners
+        owner = found.of.get(found.graph.taps.get(tap, "")) if tap[0] else claim and claim.owner
+        return owner if isinstance(owner, Routed) else None
 
     def meets(self, outputs: Iterable[Tap], names: Mapping[str, str]) -> list[tuple[Tap, Claim]]:
         """The outputs in which the graph lets samples meet, each with what is claimed of it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -214,6 +214,14 @@ class ComparingSession(Session, Protocol):
 
     def comparands(self) -> Comparands:
         """Those that its graph or code holds."""
+
+
+@runtime_checkable
+class OperatorsSession(Session, Protocol):
+    """A session that can tell the operators of every layer, also where no graph of the whole model can be had."""
+
+    def operators(self) -> Mapping[str, Collection[str]]:
+        """Path of a layer -> names of the operators in its own code, without those of the layers inside it."""
 
 
 class State(Protocol):

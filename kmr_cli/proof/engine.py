@@ -18,6 +18,8 @@ from kmr_cli.proof.owners import (
     Operand,
     Own,
     Owner,
+    Routed,
+    RoutedError,
     Unknown,
     Unowned,
     counted,
@@ -191,7 +193,7 @@ class _Engine:
         except MeetError as exc:
             return Meet(str(exc), operator.name, operator.kind, operator.layer, operator.call)
         except (NoRuleError, UndecidedError) as exc:
-            return self._fallen_back(operator, call, str(exc), free=free)
+            return self._fallen_back(operator, call, str(exc), free=free, routed=isinstance(exc, RoutedError))
         except (ArithmeticError, AssertionError, LookupError, TypeError, ValueError):  # a file may hold anything
             return self._fallen_back(operator, call, "its arguments and shapes do not fit together", free=free)
         overlooked = self._overlooked(operator, entry, noted)
@@ -232,7 +234,7 @@ class _Engine:
             replace(mine[0], count=mine[0].count or one.count) if isinstance(one, Free) else one for one in results
         )
 
-    def _fallen_back(self, operator: Operator, call: Call, reason: str, *, free: bool) -> Owner:
+    def _fallen_back(self, operator: Operator, call: Call, reason: str, *, free: bool, routed: bool = False) -> Owner:
         """Without a rule for this use: what holds no sample's content before holds none after."""
         if free:
             try:
@@ -240,7 +242,9 @@ class _Engine:
             except NoRuleError:
                 return Free(count=True)
         self._unruled(operator)
-        return _unknown(operator, f"no rule for this use of {operator.kind}: {reason}")
+        unknown = Routed if routed else Unknown
+        why = f"no rule for this use of {operator.kind}: {reason}"
+        return unknown(why, operator.name, operator.kind, operator.layer, operator.call)
 
     def _fitting(self, operator: Operator, owner: Owner, name: str | None) -> Owner:
         """The owner, if the sizes that the file declares leave room for it."""

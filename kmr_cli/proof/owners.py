@@ -101,6 +101,10 @@ class Unknown(Unowned):
     """No rule can tell."""
 
 
+class Routed(Unknown):
+    """No rule can tell, since what the samples hold decides which row goes where, as among experts."""
+
+
 Owner: TypeAlias = "Own | Free | Each | Meet | Unknown"
 Clear: TypeAlias = "Own | Free"
 _Counted = TypeVar("_Counted", bound="Own | Free | Each")
@@ -112,6 +116,10 @@ class MeetError(Exception):
 
 class NoRuleError(Exception):
     """Raised by a rule: it does not cover this use of the operator."""
+
+
+class RoutedError(NoRuleError):
+    """Raised by a rule: what the samples hold decides which row goes where."""
 
 
 @dataclass(frozen=True)

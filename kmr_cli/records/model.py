@@ -207,7 +207,8 @@ class BatchIndex:
         kind: ``separated`` (axis 0, one slice per sample, in order), ``merged`` (several slices a sample),
             ``moved`` (another axis), ``reordered``; these four have an axis. ``interleaved`` (no axis separates
             the samples), ``mixed`` (some element depends on several samples), ``constant`` (depends on none),
-            ``routed`` (the shape depends on the samples' content), ``inconclusive`` (nothing that was changed showed).
+            ``routed`` (the shape, or which row goes where, depends on the samples' content), ``inconclusive``
+            (nothing that was changed showed).
         axis: the axis that carries the samples, or None.
         owners: for every slice along the axis its sample, -1 where only its absence from a given sample is known.
         evidence: one line: what was done and seen.

@@ -108,7 +108,9 @@ def _wrong(report: Report) -> str:
 
 def _independent(report: Report) -> list[str]:
     kinds = [tap.index.kind for tap in report.taps if tap.layer]
-    rounded = any(not tap.layer and tap.index.kind in _MIXED for tap in report.taps)  # else it would be no pass
+    rounded = any(  # else it would be no pass
+        not tap.layer and (tap.index.kind in _MIXED or tap.index.max_ulp is not None) for tap in report.taps
+    )
     apart = sum(not tap.layer and tap.index.kind not in (*_MIXED, *_OWNED) for tap in report.taps)  # or that be one
     inside = []
     if "routed" in kinds:

@@ -11,6 +11,7 @@ KERAS_MASKED, TORCH_MASKED = "zoo.clean.keras_masks", "zoo.clean.torch_masks"
 FOUND, LISTS = "zoo.faults.tensorflow_found", "zoo.faults.lists"
 TORCH_FOUND, FOUND_TWINS = "zoo.faults.torch_found", "zoo.clean.torch_found"
 TURNS, TURN_TWINS = "zoo.faults.turns", "zoo.clean.turns"
+ROUTED, ROUTED_TWINS = "zoo.faults.routed", "zoo.clean.routed"
 TORCH_KINDS, TORCH_TWINS = "zoo.faults.torch_kinds", "zoo.clean.torch_kinds"
 
 FAULTS = [
@@ -84,6 +85,7 @@ FAULTS = [
     (TORCH_FOUND, "torchscript", "filled by the nearest sample"),
     (TORCH_FOUND, "torchscript", "one text for all"),
     (TORCH_FOUND, "torchscript", "the loud less the mean"),
+    (TORCH_FOUND, "torchscript", "the faint by the loudest"),
     (TORCH_FOUND, "torchscript", "one scale above a hundred samples"),
     (FOUND, "keras", "features and a column"),
     (FOUND, "savedmodel", "a grid from all samples"),
@@ -95,6 +97,8 @@ FAULTS = [
     (TURNS, "keras", "above a computed number"),
     (TURNS, "savedmodel", "above 600 elements"),
     (TURNS, "savedmodel", "pieces of forty"),
+    (ROUTED, "torchscript", "experts and a mean, masks of rows"),
+    (ROUTED, "savedmodel", "experts and a mean, places of each expert"),
     (KERAS, "h5", "a table of seven rows"),
     (TENSORFLOW, "savedmodel", "a mean behind a counter, tf.Module"),
 ]
@@ -134,11 +138,17 @@ CLEAN = [
     (TORCH_TWINS, "torchscript", "strided, padding left out"),
     (TURN_TWINS, "torchscript", "at multiples of eleven, each alone"),
     (TURN_TWINS, "savedmodel", "above 600 elements, each alone"),
+    (ROUTED_TWINS, "torchscript", "experts, ranges of sorted rows"),
+    (ROUTED_TWINS, "torchscript", "experts, masks of rows, traced"),
+    (ROUTED_TWINS, "torchscript", "experts, groups, traced"),
+    (ROUTED_TWINS, "savedmodel", "experts, partitions"),
+    (ROUTED_TWINS, "keras", "experts, ranges of sorted rows"),
 ]
+EXPERTS = {name for module, _, name in CLEAN if module == ROUTED_TWINS}
 TURNS_ALONE = {"at multiples of eleven, each alone", "above 600 elements, each alone"}
 """They ask for the batch size."""
 BETWEEN_SAMPLES = {"KMR101", "KMR102", "KMR103", "KMR104", "KMR105", "KMR106", "KMR109"}
-UNDECIDED = {"sort and unsort", "sorted recurrent", "mixture of experts"} | TURNS_ALONE
+UNDECIDED = {"sort and unsort", "sorted recurrent", "mixture of experts"} | TURNS_ALONE | EXPERTS
 """Clean models whose graph does not tell: rows are ordered by content. All others pass as proven."""
 UNDECIDED_SCRIPTS = {
     *("sorted LSTM", "packed sequences", "one expert with room for all", "flip twice"),  # rows in another order

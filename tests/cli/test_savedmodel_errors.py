@@ -11,7 +11,7 @@ pytestmark = pytest.mark.slow
 def error_of(screen):
     assert screen.code == 2, screen
     assert screen.out == ""
-    error, *hint = [line for line in screen.err.splitlines() if not line.startswith("note: ")]
+    error, *hint = [line for line in screen.err.splitlines() if not line.startswith("note: ") and " …" not in line]
     assert error.startswith("error: ")
     assert "Traceback" not in screen.err
     return error, "\n".join(hint)

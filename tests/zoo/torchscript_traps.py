@@ -215,6 +215,10 @@ def samples_as_weights(x: Tensor) -> Tensor:
     return torch._weight_norm(x, torch.ones(1, 6), 1)
 
 
+def each_step_twice(x: Tensor) -> Tensor:
+    return x.repeat_interleave(2, 1).reshape(x.size(0), 2, -1)
+
+
 NEVER_PROVEN = (
     view_of_what_is_overwritten, expanded_then_overwritten, rows_shifted_by_one, number_out_of_the_batch,
     positive_rows_counted, transposed_in_place, mean_above_16_samples, first_32_samples, more_than_40_samples,
@@ -226,5 +230,5 @@ NEVER_PROVEN = (
 )  # fmt: skip
 PROVEN = (
     steps_filled_in_place, features_in_place, frequencies, own_task, masked_by_value, own_places, asks_for_a_constant,
-    any_batch_is_one, convolved_over_features, weights_of_length_one,
+    any_batch_is_one, convolved_over_features, weights_of_length_one, each_step_twice,
 )  # fmt: skip

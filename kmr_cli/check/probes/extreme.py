@@ -31,7 +31,7 @@ _SMALL = 64
 
 PASSES = 8 + GAPS + ONE_SIDED
 """At most, of :func:`make_others_extreme`."""
-_FEW, _LARGER = 3, "making the others"
+_FEW, _LARGER = 5, "making the others"
 """Others without which there is nothing to compare: then one sample alone stands as it is."""
 _POISONS = (
     ("NaN", np.nan, "sample 0"), ("Inf", np.inf, "all samples but the last"), ("-Inf", -np.inf, "all but the first"),
@@ -109,12 +109,13 @@ def _look_beyond(run: Run, tap: Tap, array: np.ndarray) -> None:
 def _make_larger(run: Run, last: int) -> None:
     """The others ten times as large and with ids from all over, and then so large that a sample is silent beside them.
 
-    The first and the last sample stand as they are. Some of the others are the same in both passes, and must come out
-    the same: a sample may have to be out of the ordinary itself before it looks at others.
+    The first and the last sample stand as they are, in a small batch the last alone. Some of the others are the same in
+    both passes, and must come out the same: a sample may have to be out of the ordinary itself before it looks at
+    others. The last of these is faint rather than loud.
     """
     kept = [last] if last < _FEW else [0, last]
     others = [sample for sample in range(last) if sample not in kept]
-    same = others[: len(others) // 2]
+    same = others[: -(-len(others) // 2)] if len(kept) == 1 else others[: len(others) // 2]
     first: Parts = {}
     data: Batch | None = None
     for doing, scale in (("extreme", stress.LARGER), ("far larger", stress.FAR_LARGER)):
@@ -125,6 +126,9 @@ def _make_larger(run: Run, last: int) -> None:
             return
         for name, values in (data or {}).items():
             made[name][same] = values[same]
+        if data is None and len(same) > 1:
+            for name, values in stress.faint(run.batch, same[-1:], run.session.inputs).items():
+                made[name][same[-1]] = values[same[-1]]
         now: Parts = {}
         run_with(run, f"{_LARGER} {doing}", last, made, partial(_add_parts, run, same, now), beside=kept)
         if data is not None:

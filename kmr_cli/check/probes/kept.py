@@ -74,8 +74,11 @@ def moved(run: Run, before: np.ndarray, after: np.ndarray, axis: int, places: Se
 
 
 def _differ(run: Run, old: np.ndarray, new: np.ndarray, beside: np.ndarray) -> bool:
-    """Whether values differ; where rows are routed, by more than last bits of the largest value of ``beside``."""
+    """Whether values differ; where rows are routed, by more than last bits of the largest value of ``beside``.
+
+    Where no pass showed that they are, of the largest of their own.
+    """
     if not differs(old, new):
         return False
-    far = int(scaled_distance(old, new, largest(beside)).max(initial=0)) or FAR
+    far = int(scaled_distance(old, new, largest(beside if run.seen_to_route else old)).max(initial=0)) or FAR
     return not (run.routes and last_bits(far))

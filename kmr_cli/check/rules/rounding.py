@@ -5,7 +5,7 @@ from __future__ import annotations
 from kmr_cli.check.observed import SizeRun
 from kmr_cli.check.run import Run
 from kmr_cli.evidence.sources import Source
-from kmr_cli.evidence.taps import output_title
+from kmr_cli.evidence.taps import Tap, output_title
 from kmr_cli.rules import Rule
 
 BATCH_VARIANT = Rule(
@@ -25,9 +25,20 @@ def judge_routed(run: Run) -> None:
     """Outputs that other samples move in their last bits only, as kernels do where rows are routed."""
     for tap in run.outputs:
         if tap not in run.evidence.nondeterministic and run.rounded(tap):
-            distance, (layer, call, port) = run.moved_by_others(tap), run.routed[0]
+            distance, (layer, call, port) = run.moved_by_others(tap), _where(run, tap)
             message = f"{run.title(tap)} differs in its last bits (at most {distance} ULP) with the rows routed here"
             run.add(BATCH_VARIANT, Source(layer, call, port), message, max_ulp=distance)
+
+
+def _where(run: Run, tap: Tap) -> Tap:
+    """Where rows are routed: as passes showed it, or else as code has it."""
+    if run.routed:
+        return run.routed[0]
+    router = run.router(tap)
+    if router is not None:
+        return router.layer, router.call, "out0"
+    source = run.sources(run.entangled)[0]
+    return source.layer, source.call, source.port
 
 
 def judge_amplified(run: Run, found: SizeRun) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from kmr_cli.proof.call import Call
-from kmr_cli.proof.owners import Clear, Free, MeetError, NoRuleError, Operand, Own, any_count, varies
+from kmr_cli.proof.owners import Clear, Free, MeetError, NoRuleError, Operand, Own, RoutedError, any_count, varies
 from kmr_cli.proof.primitives.pointwise import joined
 from kmr_cli.proof.sizes import Shape, any_of_batch
 
@@ -22,7 +22,8 @@ def picked(table: Operand, axis: int, indices: Operand) -> Clear:
             plain_index = isinstance(indices.owner, Free) and indices.owner.index == 0 and indices.rank == 1
             if plain_index and table.owner.outer == table.owner.inner == 1 and indices.shape[0] == table.shape[axis]:
                 return replace(table.owner, count=table.owner.count or indices.owner.count)
-            raise NoRuleError("it picks samples by index, or reorders them")
+            error = RoutedError if isinstance(indices.owner, Own) else NoRuleError
+            raise error("it picks samples by index, or reorders them")
         if isinstance(indices.owner, Own):
             raise MeetError(BY_OTHERS)
         return replace(table.owner, axis=table.owner.axis + (grown if axis < table.owner.axis else 0), count=count)
@@ -126,7 +127,7 @@ def indexed(operand: Operand, indices: Sequence[Operand | None], shape: Shape) -
 def _own_index(indices: Operand, owner: Own, operand: Operand, spread: Shape) -> Own:
     """The indices of the samples' axis as an owner: 0, 1, 2 … pick every sample once, in order."""
     if isinstance(indices.owner, Own):
-        raise NoRuleError("the samples are put into an order that depends on what they hold")
+        raise RoutedError("the samples are put into an order that depends on what they hold")
     index = indices.owner.index
     if index is None or owner.outer != 1 or owner.inner != 1 or indices.shape[index] != operand.shape[owner.axis]:
         raise NoRuleError("it picks samples by index")
@@ -138,7 +139,7 @@ def index(call: Call) -> Clear:
     operand = call.needed("self")
     indices = call.optional_operands("indices")
     if by_mask(call):
-        raise NoRuleError("how many elements it picks depends on what a mask holds")
+        raise RoutedError("how many elements it picks depends on what a mask holds")
     return indexed(operand, indices, call.shape)
 
 

@@ -6,7 +6,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from kmr_cli.proof.call import Call
-from kmr_cli.proof.owners import Clear, Free, MeetError, NoRuleError, Operand, Own, any_count, counted, varies
+from kmr_cli.proof.owners import (
+    Clear,
+    Free,
+    MeetError,
+    NoRuleError,
+    Operand,
+    Own,
+    RoutedError,
+    any_count,
+    counted,
+    varies,
+)
 from kmr_cli.proof.primitives.gather import BY_OTHERS, by_mask, indexed
 from kmr_cli.proof.primitives.pointwise import joined
 from kmr_cli.proof.sizes import Shape, Size, any_of_batch
@@ -118,7 +129,7 @@ def by_slices(operand: Operand, depth: int, places: Sequence[Operand], source: O
     if any(isinstance(one.owner, Own) for one in places):
         if isinstance(operand.owner, Own):
             raise MeetError(BY_OTHERS)
-        raise NoRuleError("where it writes depends on samples")
+        raise RoutedError("where it writes depends on samples")
     owner: Clear = source.owner
     if isinstance(owner, Own):
         if owner.axis < lead:

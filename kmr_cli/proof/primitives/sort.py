@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kmr_cli.proof.call import Call, Rule
-from kmr_cli.proof.owners import Clear, NoRuleError, Own, counted
+from kmr_cli.proof.owners import Clear, NoRuleError, Own, RoutedError, counted
 from kmr_cli.proof.primitives.pointwise import joined
 from kmr_cli.proof.primitives.reduce import along
 from kmr_cli.proof.sizes import any_of_batch
@@ -22,7 +22,7 @@ def ordered(*, values: bool, default: int = -1) -> Rule:
         axis = call.axis("dim", operand.rank, default)
         owner = operand.owner
         if isinstance(owner, Own) and owner.axis == axis and not (values and owner.outer == owner.inner == 1):
-            raise NoRuleError("it sorts samples")
+            raise RoutedError("it sorts samples")
         return (along(operand, (axis,), what=call.kind),) * len(call.operator.outputs)
 
     return rule
@@ -30,7 +30,7 @@ def ordered(*, values: bool, default: int = -1) -> Rule:
 
 def by_content(call: Call) -> Clear:  # noqa: ARG001  (every rule takes it)
     """How many elements come out depends on what goes in."""
-    raise NoRuleError("the shape of its result depends on what its operand holds")
+    raise RoutedError("the shape of its result depends on what its operand holds")
 
 
 def searched(call: Call) -> Clear:

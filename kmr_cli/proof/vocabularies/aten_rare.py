@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from dataclasses import replace
 
 from kmr_cli.proof.call import Call, from_front, generic_free
-from kmr_cli.proof.owners import Clear, Free, MeetError, NoRuleError, Operand, Own, any_count, counted
+from kmr_cli.proof.owners import Clear, Free, MeetError, NoRuleError, Operand, Own, RoutedError, any_count, counted
 from kmr_cli.proof.primitives import join, permute, reshape
 from kmr_cli.proof.primitives.contract import contracted
 from kmr_cli.proof.primitives.cuts import widened
@@ -158,9 +158,9 @@ def grouped_products(call: Call) -> Clear:
     rows, offsets = call.needed("input", "self", "mat_a"), call.operand("offs")
     matrices = call.needed("weight", "mat2", "mat_b")
     if isinstance(rows.owner, Own) or isinstance(matrices.owner, Own):
-        raise NoRuleError("which matrix a row goes through depends on how many rows go through those before")
+        raise RoutedError("which matrix a row goes through depends on how many rows go through those before")
     if offsets is not None and isinstance(offsets.owner, Own):
-        raise NoRuleError("how many rows go through each matrix depends on the samples")
+        raise RoutedError("how many rows go through each matrix depends on the samples")
     return generic_free(call)
 
 

@@ -40,8 +40,8 @@ _DRAWN = """
     StatelessTruncatedNormalV2 TruncatedNormal
 """
 _BY_CONTENT = """
-    Bincount BooleanMask DynamicPartition NonMaxSuppressionV3 NonMaxSuppressionV4 NonMaxSuppressionV5 StringSplit
-    StringSplitV2 Unique UniqueV2 UniqueWithCounts Where
+    Bincount BooleanMask DynamicPartition DynamicStitch NonMaxSuppressionV3 NonMaxSuppressionV4 NonMaxSuppressionV5
+    ParallelDynamicStitch StringSplit StringSplitV2 Unique UniqueV2 UniqueWithCounts Where
 """
 
 

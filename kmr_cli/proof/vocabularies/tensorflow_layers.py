@@ -14,6 +14,7 @@ from kmr_cli.proof.owners import (
     Operand,
     Own,
     Owner,
+    Routed,
     Unknown,
     any_count,
     varies,
@@ -75,7 +76,7 @@ def top_k(call: Call) -> tuple[Owner, Owner]:
         place = (node.name, node.kind, node.layer, node.call)
         return (
             Meet(f"{call.kind} along axis {owner.axis}, which carries the samples", *place),
-            Unknown(f"no rule for this use of {node.kind}: it sorts samples", *place),
+            Routed(f"no rule for this use of {node.kind}: it sorts samples", *place),
         )
     found = reduce.along(operand, (operand.rank - 1,), what=call.kind)
     return found, found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from kmr_cli.proof.call import Call, generic_free
-from kmr_cli.proof.owners import Clear, Free, MeetError, NoRuleError, Operand, Own
+from kmr_cli.proof.owners import Clear, Free, MeetError, NoRuleError, Operand, Own, RoutedError
 from kmr_cli.proof.primitives import gather, pointwise, reduce
 from kmr_cli.proof.sizes import Size, any_of_batch
 
@@ -28,7 +28,7 @@ def _picked_in_each(operand: Operand, index: Operand, axis: int, shared: int, ca
     count = operand.owner.count or index.owner.count or any_of_batch((operand.shape[axis],))
     grown = index.rank - shared - 1
     if isinstance(operand.owner, Own) and operand.owner.axis == axis:
-        raise NoRuleError("it picks samples by index")
+        raise _by_index(index)
     places = [one for one in range(operand.rank) if one != axis]
     table = operand.owner
     if isinstance(table, Own):
@@ -60,6 +60,11 @@ def pick_rows(call: Call) -> Clear:
     return gather.picked(table, 0, index)
 
 
+def _by_index(index: Operand) -> NoRuleError:
+    error = RoutedError if isinstance(index.owner, Own) else NoRuleError
+    return error("it picks samples by index")
+
+
 def pick_points(call: Call) -> Clear:
     """``GatherNd``: the last axis of the index holds a place for each leading axis of the table."""
     operand, index = call.needed("self"), call.needed("index")
@@ -69,7 +74,7 @@ def pick_points(call: Call) -> Clear:
     count = operand.owner.count or index.owner.count or any_of_batch(operand.shape[:depth])
     if isinstance(operand.owner, Own):
         if operand.owner.axis < depth:
-            raise NoRuleError("it picks samples by index")
+            raise _by_index(index)
         if isinstance(index.owner, Own):
             raise MeetError(gather.BY_OTHERS)
         return replace(operand.owner, axis=index.rank - 1 + operand.owner.axis - depth, count=count)
@@ -103,7 +108,7 @@ def scatter_points(call: Call) -> Clear:
     if not isinstance(depth, int):
         raise NoRuleError("how many axes it writes along is not fixed")
     if isinstance(index.owner, Own):
-        raise NoRuleError("where it writes depends on samples")
+        raise RoutedError("where it writes depends on samples")
     if (isinstance(owner, Own) and owner.axis < depth) or (
         isinstance(source.owner, Own) and (source.owner.axis < index.rank - 1)
     ):

@@ -127,6 +127,22 @@ def test_a_quiet_sample_beside_loud_ones_and_one_with_gaps(function, errors):
     assert found_in(function, X) == errors
 
 
+def faint_by(loudest):
+    """What is next to silent is divided by some loudest value."""
+
+    def mix(x):
+        return np.where(np.abs(x).max(1, keepdims=True) < 1e-3, x / (loudest(np.abs(x)) + 1e-6), x)
+
+    return mix
+
+
+@pytest.mark.parametrize("size", [4, 5, 6, 9])
+def test_a_faint_sample(size):
+    x = np.random.default_rng(4).standard_normal((size, 8))
+    assert found_in(faint_by(np.max), x) == LEAK
+    assert found_in(faint_by(lambda sizes: sizes.max(1, keepdims=True)), x) == set()
+
+
 def capacity(most, axis):
     """Two experts take so many steps, in the order of the batch or of each sample; the rest come out as they were."""
 

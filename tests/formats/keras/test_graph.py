@@ -5,6 +5,7 @@ from contextlib import contextmanager, nullcontext
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 from zoo import keras2
 from zoo.clean import keras_networks
@@ -17,6 +18,7 @@ from kmr_cli.formats.interface import OpenOptions, Taps
 from kmr_cli.formats.keras import archive
 from kmr_cli.formats.keras.run.own_code import has_own_code
 from kmr_cli.formats.keras.run.paths import find_places
+from kmr_cli.proof.owners import Routed
 from kmr_cli.proof.verdict import prove
 
 FAULTS = {case.name: case for case in keras_faults.cases() if case.format == "keras"}
@@ -102,6 +104,38 @@ def test_code_that_reads_the_batch_size(liked):
     x = keras.Input((3,), name="x")
     refused = pytest.raises(ModelLoadError, match=r"reads the batch size.*test_graph.py:\d+")
     with keras_session(keras.Model(x, FastPath(liked)(x))) as session, refused:
+        session.graph()
+
+
+class Sorts(layers.Layer):
+    """Sorts the samples, which TensorFlow does with fewer operations where it knows their number, and back."""
+
+    def __init__(self, likes=lambda size: False, **more):
+        super().__init__(**more)
+        self.likes = likes
+
+    def call(self, x):
+        order = tf.argsort(x[:, 0])
+        there = tf.gather(x, order)
+        sizes = tf.get_static_value(tf.shape(x))
+        there = there - tf.reduce_mean(there, 0) if sizes is not None and self.likes(sizes[0]) else there * 2.0
+        return tf.gather(there, tf.argsort(order))
+
+
+def test_less_done_at_a_known_size_behind_a_sort_is_no_other_path():
+    x = keras.Input((3,), name="x")
+    with keras_session(keras.Model(x, Sorts(name="sorts")(layers.Dense(3)(x)))) as session:
+        proof = prove(session.graph())
+    assert [claim.answer for claim in proof.claims] == ["unknown"]
+    assert isinstance(proof.claims[0].owner, Routed)
+    assert proof.claims[0].layer == "sorts"
+
+
+@pytest.mark.parametrize("liked", [1, 8, 1009])
+def test_more_done_there_is(liked):
+    x = keras.Input((3,), name="x")
+    sorts = Sorts(lambda size: size == liked, name="sorts")
+    with keras_session(keras.Model(x, sorts(x))) as session, pytest.raises(ModelLoadError, match=f"at {liked} sample"):
         session.graph()
 
 

@@ -49,6 +49,14 @@ def scaled(alone: bool) -> keras.Model:
     return keras.Model(x, layers.Dense(3, name="after")(ops.where(asked > 100, turned / largest, turned)))
 
 
+def faint(alone: bool) -> keras.Model:
+    """What is next to silent, though not zero, is divided by the loudest of all, or by its own."""
+    x = keras.Input((6,), name="x")
+    own = ops.max(ops.abs(x), axis=1, keepdims=True)
+    loudest = own if alone else layers.Identity(name="fault")(ops.max(own, axis=0, keepdims=True))
+    return keras.Model(x, layers.Dense(3, name="after")(ops.where(own < 1e-3, x / (loudest + 1e-6), x)))
+
+
 def put_back(alone: bool) -> keras.Model:
     """What is far larger than usual is put back by the batch's mean, or by its own: only the loud look at others."""
     x = keras.Input((6,), name="x")
@@ -161,6 +169,9 @@ def _cases(*, faulty: bool) -> Iterator[Case]:
         build = partial(write, partial(put_back, not faulty), form)
         loud = ("a loud victim", ("KMR101",), {"keras": "mean", "savedmodel": "Mean"}[form]) if faulty else ()
         yield Case("the loud less the mean" if faulty else "the loud less their own mean", form, build, *loud)
+        build = partial(write, partial(faint, not faulty), form)
+        least = ("a faint victim", ("KMR101",), {"keras": "max_1", "savedmodel": "Max_1"}[form]) if faulty else ()
+        yield Case("the faint by the loudest" if faulty else "the faint by their own loudest", form, build, *least)
         for name, (make, data, mask, layer) in SEQUENCES.items():
             build = partial(write, partial(make, not faulty), form)
             blind = ("mask", ("KMR201",), layer) if faulty else ()

@@ -170,6 +170,30 @@ class LoudLessMean(nn.Module):
         return torch.tanh(torch.where(loud, 0.01 * (x - x.mean(self.axis, keepdim=True)), x))
 
 
+class FaintByLoudest(nn.Module):
+    """What is next to silent, though not zero, is divided by the loudest of all, or by its own."""
+
+    def __init__(self, alone: bool) -> None:
+        super().__init__()
+        self.alone = alone
+
+    def forward(self, x: Tensor) -> Tensor:
+        own = x.abs().amax(1, keepdim=True)
+        loudest = own if self.alone else own.amax(0, keepdim=True)
+        return torch.where(own < 1e-3, x / (loudest + 1e-6), x)
+
+
+class Faint(nn.Module):
+    """Before anything is added to it."""
+
+    def __init__(self, alone: bool) -> None:
+        super().__init__()
+        self.fault, self.after = FaintByLoudest(alone), nn.Linear(6, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.after(self.fault(x))
+
+
 FAULTS: dict[str, tuple[Callable[[], nn.Module], str, tuple[str, ...]]] = {
     "the loud less the mean": (partial(LoudLessMean, 0), "a loud victim", ("KMR101",)),
     "four turns of a loop": (FourTurns, "unrolled loop", ("KMR102",)),
@@ -250,6 +274,7 @@ def cases() -> Iterator[Case]:
     """The faults."""
     for name, (make, kind, rules) in FAULTS.items():
         yield _case(name, kind, rules, "fault", lambda make=make: Flat(make()))
+    yield _case("the faint by the loudest", "a faint victim", ("KMR101",), "fault", partial(Faint, False))
     yield _case("a table of seven rows", "batch size baked in", ("KMR102",), "places", partial(Tabled, SIZE))
     build = partial(write, partial(AskingTwo, False), "script", ())
     yield Case("asks: two inputs", "torchscript", build, "a rare value", ("KMR101",), "fault", shapes=TWO)
@@ -264,6 +289,7 @@ def clean() -> Iterator[Case]:
     for name, make in TWINS.items():
         yield _case(name, "", (), "", lambda make=make: Flat(make()))
     yield _case("a table of one row", "", (), "", partial(Tabled, 1))
+    yield _case("the faint by their own loudest", "", (), "", partial(Faint, True))
     build = partial(write, partial(AskingTwo, True), "script", ())
     yield Case("asks: two inputs, each sample", "torchscript", build, shapes=TWO)
     for name, (kind_of, _) in PLAIN.items():

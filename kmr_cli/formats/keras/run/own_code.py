@@ -13,7 +13,7 @@ from typing import Any
 from kmr_cli.formats.keras.run.libraries import foreign
 from kmr_cli.formats.keras.run.paths import Places
 from kmr_cli.proof.graph import Graph, references
-from kmr_cli.proof.owners import Free
+from kmr_cli.proof.owners import Free, Unknown
 from kmr_cli.proof.verdict import prove
 from kmr_cli.records.proof import UNMIXED
 
@@ -46,10 +46,14 @@ def _callables(values: Iterable[Any]) -> Iterable[Any]:
 def same_way(free: Graph, fixed: Graph) -> bool:
     """Whether the same is done to samples with the batch size left open, and at one that is known.
 
-    Shape arithmetic differs by nature, and Keras spares axes that need not be moved. What is computed does not.
+    Shape arithmetic differs by nature, and Keras spares axes that need not be moved. What is computed does not. Where
+    nothing is claimed of what comes out, as behind a sort of the samples, less may be done at a known size, not more.
     """
     lost = _proven(free) - _proven(fixed) if fixed.batch != 1 else set()  # of one sample nothing is claimed
-    return not lost and _ranks(free) == _ranks(fixed) and _done(free) == _done(fixed)
+    ranks, known = _ranks(free), _ranks(fixed)
+    alike = len(ranks) == len(known) and all(one in (None, other) for one, other in zip(ranks, known, strict=True))
+    always, done = _done(free, claimed=True), _done(fixed)
+    return not lost and alike and always <= done <= _done(free)
 
 
 def what_is_done(graph: Graph) -> tuple[Any, ...]:
@@ -85,12 +89,16 @@ def _ranks(graph: Graph) -> list[int | None]:
     return [None if shape is None else len(shape) for shape in shapes]
 
 
-def _done(graph: Graph) -> Counter[str]:
-    """How often each kind of operator is applied to what holds samples."""
+def _done(graph: Graph, *, claimed: bool = False) -> Counter[str]:
+    """How often each kind of operator is applied to what holds samples.
+
+    ``claimed``: only where it is known whose the result is, or that samples meet in it.
+    """
     made = prove(graph).owners.made
+    left_out = (Free, Unknown) if claimed else Free
     return Counter(
         _ALIKE.get(operator.kind, operator.kind)
         for operator in graph.operators
         if operator.kind not in _LAYOUT
-        and any(name is not None and not isinstance(made.get(name), Free) for name in operator.outputs)
+        and any(name is not None and not isinstance(made.get(name), left_out) for name in operator.outputs)
     )

@@ -120,7 +120,7 @@ class Loaded:
         read = torch._C.import_ir_module if isinstance(source, str) else torch._C.import_ir_module_from_buffer
         handle = read(self._unit, source, torch.device("cpu"), {}, False)
         self.module: Any = wrap_cpp_module(handle).eval()
-        kinds = {node.kind() for function in self._unit.get_functions() for node in _nodes(function.graph)}
+        kinds = {node.kind() for function in self._unit.get_functions() for node in nodes_of(function.graph)}
         self.takes_gradients = bool(kinds & _DIFFERENTIATE)
         self.reads_unseen = bool(kinds & _UNSEEN)
 
@@ -145,7 +145,7 @@ class Loaded:
             The names given to operators, in order.
         """
         register()
-        modules = [("", self.module._c), *_submodules(self.module._c, "")]
+        modules = [("", self.module._c), *submodules(self.module._c, "")]
         types = {handle._type().qualified_name() for _, handle in modules}
         names = OperatorNames(path for path, _ in modules)
         if operators:
@@ -168,7 +168,7 @@ class Loaded:
             return True
         switched_off = False
         for function in self._unit.get_functions():
-            for node in _nodes(function.graph):
+            for node in nodes_of(function.graph):
                 if node.kind() == "prim::GetAttr" and node.s("name") == "training":
                     return False
                 switched_off = switched_off or _is_switched_off(node)
@@ -176,7 +176,7 @@ class Loaded:
 
     def normalizers(self) -> tuple[str, ...]:
         """Paths of the submodules that normalise over the batch in training mode by design."""
-        return tuple(path for path, child in _submodules(self.module._c, "") if _normalizes(child))
+        return tuple(path for path, child in submodules(self.module._c, "") if _normalizes(child))
 
     @contextmanager
     def training_pass(self, *, noise: int, held: bool) -> Iterator[None]:
@@ -188,7 +188,7 @@ class Loaded:
         """
         import torch
 
-        handles = [self.module._c, *(child for _, child in _submodules(self.module._c, ""))]
+        handles = [self.module._c, *(child for _, child in submodules(self.module._c, ""))]
         buffers = [
             (handle, name, buffer, buffer.clone())
             for handle in handles
@@ -209,7 +209,7 @@ class Loaded:
 
     def numbers(self) -> tuple[list[Any], list[Any]]:
         """Numbers and small tensors that the code compares with, and all others that it holds or reads."""
-        nodes = [node for function in self._unit.get_functions() for node in _nodes(function.graph)]
+        nodes = [node for function in self._unit.get_functions() for node in nodes_of(function.graph)]
         held = {name: _in_python(partial(handle.getattr, name)) for handle, name in self.attributes()}
         compared, others = [], list(held.values())
         for node in nodes:
@@ -230,11 +230,11 @@ class Loaded:
         names = {
             node.s("name")
             for function in self._unit.get_functions()
-            for node in _nodes(function.graph)
+            for node in nodes_of(function.graph)
             if node.kind() in ("prim::GetAttr", "prim::SetAttr")
         }
         found = []
-        for handle in (self.module._c, *(child for _, child in _submodules(self.module._c, ""))):
+        for handle in (self.module._c, *(child for _, child in submodules(self.module._c, ""))):
             apart = {name for name, _ in torch._C.ParameterDict(handle).items()} | {"training"}
             apart.update(name for name, _ in torch._C.ModuleDict(handle).items())
             found += [(handle, name) for name in sorted(names - apart) if handle.hasattr(name)]
@@ -243,7 +243,7 @@ class Loaded:
     def modules_by_identity(self) -> dict[int, str]:
         """Path of every submodule by the hash of any handle of it (its address); the first path of a shared one."""
         paths: dict[int, str] = {}
-        for path, child in _submodules(self.module._c, ""):
+        for path, child in submodules(self.module._c, ""):
             paths.setdefault(hash(child), path)
         return paths
 
@@ -288,14 +288,14 @@ def _in_python(read: Callable[[], Any]) -> Any:
         return None
 
 
-def _nodes(block: Any) -> Iterator[Any]:
+def nodes_of(block: Any) -> Iterator[Any]:
     """Every node of a graph, those inside branches, loops and forked tasks included."""
     for node in block.nodes():
         yield node
         for inner in node.blocks():
-            yield from _nodes(inner)
+            yield from nodes_of(inner)
         if node.kind() == "prim::fork":
-            yield from _nodes(node.g("Subgraph"))
+            yield from nodes_of(node.g("Subgraph"))
 
 
 def _is_switched_off(node: Any) -> bool:
@@ -311,13 +311,14 @@ def _is_switched_off(node: Any) -> bool:
     )
 
 
-def _submodules(handle: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+def submodules(handle: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    """Those inside a module, with their paths."""
     import torch
 
     for name, child in torch._C.ModuleDict(handle).items():
         path = f"{prefix}.{name}" if prefix else name
         yield path, child
-        yield from _submodules(child, path)
+        yield from submodules(child, path)
 
 
 class _GraphRewriter:

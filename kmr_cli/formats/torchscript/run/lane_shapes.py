@@ -117,6 +117,17 @@ def _reduced(values: Sequence[Any], _: Any) -> Any:
     return [one for one in shape if one is not None]
 
 
+def _repeated(values: Sequence[Any], _: Any) -> Any:
+    tensor, times, axis = values[:3]
+    if not isinstance(times, int):  # another number of times for every element
+        return ()
+    if axis is None:
+        return (tensor.numel() * times,)
+    shape = list(tensor.shape)
+    shape[axis] *= times
+    return shape
+
+
 def _joined(values: Sequence[Any], _: Any) -> Any:
     parts, axis = values
     shape = list(parts[0].shape)
@@ -128,10 +139,12 @@ _RULES: dict[str, Callable[[Sequence[Any], Any], Any]] = {
     **dict.fromkeys(_POINTWISE, _broadcast),
     **dict.fromkeys(_AS_FIRST, _as_first),
     **dict.fromkeys(_ROWS_KEPT, _rows_kept),
+    "_grouped_mm": _last_changed,
     "cat": _joined,
     "linear": _last_changed,
     "matmul": _multiplied,
     "embedding": _looked_up,
     "mean": _reduced,
+    "repeat_interleave": _repeated,
     "sum": _reduced,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -21,6 +21,7 @@ from kmr_cli.formats.torchscript.describe.signature import build
 from kmr_cli.formats.torchscript.run import failures, instrument
 from kmr_cli.formats.torchscript.run.calls import CallStack
 from kmr_cli.formats.torchscript.run.outputs import flat_tensors, listed_outputs, name_tensors
+from kmr_cli.formats.torchscript.run.own_operators import own_operators
 from kmr_cli.formats.torchscript.run.state import ModuleState
 from kmr_cli.proof.graph import Graph
 from kmr_cli.records import Batch, LayerInfo, ModelInfo, TensorSpec
@@ -191,6 +192,10 @@ class TorchScriptSession:
 
         given = (one for one in self._described.arguments if one.kind == "tensor" and one.value is not None)
         return {one.name: torch.tensor(one.value) for one in given}
+
+    def operators(self) -> Mapping[str, Collection[str]]:
+        """See :class:`kmr_cli.formats.interface.OperatorsSession`."""
+        return {} if self._loaded is None else own_operators(self._loaded)
 
     def comparands(self) -> Comparands:
         """See :class:`kmr_cli.formats.interface.ComparingSession`."""

@@ -1,0 +1,5 @@
+"""The twins of :mod:`zoo.faults.routed`."""
+
+from zoo.faults.routed import clean as cases
+
+__all__ = ["cases"]
