@@ -19,6 +19,7 @@ from kmr_cli.formats.onnx.describe.weights import Weights
 from kmr_cli.records import LayerInfo, ModelInfo
 
 _OPTIMIZED = "graph optimization, which is off here: with it, the last bits of values differ"
+_IN_INTEGERS = "; of a quantized model, which it computes in integers, more than these"
 _OWN_WEIGHTS = "ai.onnx.ml"
 """The domain of operators that hold what they learned in attributes: trees, scalers."""
 
@@ -39,7 +40,9 @@ def model_info(analysis: Analysis, options: OpenOptions, format_name: str) -> Mo
         fixed_batch=fixed_batch(inputs),
         notes=tuple(_notes(analysis)),
         beside=tuple(file.location for file in analysis.external),
-        unseen=(_OPTIMIZED,),
+        unseen=(
+            _OPTIMIZED + (_IN_INTEGERS if any(node.op == "DequantizeLinear" for node in analysis.graph.nodes) else ""),
+        ),
     )
 
 
