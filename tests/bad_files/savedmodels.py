@@ -66,7 +66,8 @@ for _operation, _rule in (
     ("LMDBReader", "KMR502"), ("CreateSummaryFileWriter", "KMR502"), ("WriteScalarSummary", "KMR502"),
     ("DebugIdentityV2", "KMR502"), ("DumpTensor", "KMR502"), ("LoadAndRemapMatrix", "KMR502"),
     ("InitializeTableFromTextFileV2", "KMR502"), ("PyFunc", "KMR501"), ("EagerPyFunc", "KMR501"),
-    ("PyFuncStateless", "KMR501"), ("DatasetFromGraph", "KMR501"), ("XlaCustomCallV2", "KMR501"), ("RpcCall", "KMR503"),
+    ("PyFuncStateless", "KMR501"), ("DatasetFromGraph", "KMR501"),
+    ("MlirPassthroughOp", "KMR501"), ("XlaCustomCallV2", "KMR501"), ("RpcCall", "KMR503"),
     ("RpcServer", "KMR503"), ("ImmutableConst", "KMR502"), ("DTensorRestoreV2", "KMR502"), ("XlaSendToHost", "KMR503"),
     ("XlaRecvFromHost", "KMR503"),
     ("DataServiceDatasetV4", "KMR503"), ("CollectiveReduceV2", "KMR503"), ("_Send", "KMR503"), ("Abort", "KMR504"),
@@ -84,6 +85,16 @@ for _operation, _rule in (("WriteFile", "KMR502"), ("PyFunc", "KMR501"), ("Resto
     @bad(_rule, f"uncalled_{_operation}")
     def _(folder: Path, operation: str = _operation) -> Path:
         return directory(folder, _in_function(operation))
+
+
+for _form in ("saved_model.pbtxt", "saved_model.cpb"):
+
+    @bad("KMR505", f"graph_as_{_form.rpartition('.')[2]}_too")
+    def _(folder: Path, form: str = _form) -> Path:
+        """Who scans reads one, and who loads may read the other."""
+        path = directory(folder, lambda _: None)
+        (path / form).write_text("meta_graphs {}")
+        return path
 
 
 @bad("KMR502")

@@ -16,6 +16,8 @@ from kmr_cli.formats.savedmodel.describe import messages
 GRAPH_FILE = "saved_model.pb"
 TEXT_FILE = "saved_model.pbtxt"
 SPLIT_FILE = "saved_model.cpb"
+FORMS = (GRAPH_FILE, TEXT_FILE, SPLIT_FILE)
+"""Files that TensorFlow takes for the graph; which of several, depends on who loads it."""
 DEFAULT_TAGS = ("serve",)
 DEFAULT_SIGNATURE = "serving_default"
 _LIFECYCLE = frozenset({"__saved_model_init_op", "__saved_model_train_op"})

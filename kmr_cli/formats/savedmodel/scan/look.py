@@ -19,6 +19,9 @@ def scan(path: Path) -> Iterator[Hazard]:
         ModelFileError: ``saved_model.pb`` is missing or damaged.
     """
     yield from _links(path)
+    forms = [name for name in reader.FORMS if (path / name).exists()]
+    if len(forms) > 1:
+        yield Hazard("container", path.name, f"the graph in {len(forms)} forms: readers choose differently")
     for meta_graph in reader.parse(path).meta_graphs:
         yield from _assets(meta_graph)
         yield from graphs.scan(meta_graph)

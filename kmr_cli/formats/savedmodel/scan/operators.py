@@ -18,6 +18,7 @@ from kmr_cli.records.scan import HazardKind
 _READS, _WRITES = "reads files", "writes files"
 _HARMFUL: Mapping[str, tuple[HazardKind, str]] = {
     "PyFunc|PyFuncStateless|EagerPyFunc": ("code", "calls a Python function of the process"),
+    "MlirPassthroughOp": ("code", "runs a program that stands in a text, where it cannot be looked into"),
     "DatasetFromGraph": ("code", "runs a graph that stands in a text, where it cannot be looked into"),
     "XlaCustomCall|XlaCustomCallV2|XlaHostCompute|_XlaHostComputeMlir": ("code", "calls a function of the process"),
     "Abort": ("exhaustion", "ends the process"),
