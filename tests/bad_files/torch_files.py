@@ -109,6 +109,12 @@ for _case, _rule, _statement in (
         "any = annotate(Any, 1)\n    three = isinstance(any, Tuple[int, int, int])\n    any = annotate(Any, (1, 2))\n"
         "    if three:\n      bad = unchecked_cast(Tuple[int, int, int], any)\n      print(bad)\n    else:\n      pass",
     ),
+    (
+        "statistics_of_a_mismatch",
+        "KMR501",
+        "bad = torch._native_batch_norm_legit(x, x, x, x, x, True, 0.1, 1e-5)",
+    ),
+    ("axes_that_a_tensor_lacks", "KMR501", "bad = (x)._fft_c2c([100000], 0, True)"),
     ("gradient_of_a_mismatch", "KMR501", "bad = (x).embedding_dense_backward(x, 9999999, -1, False)"),
     ("class_of_nobody", "KMR506", "bad = torch.classes.mylib.Launch()"),
     ("class_that_connects", "KMR503", "bad = __torch__.torch.classes.c10d.ProcessGroup.__new__(0, 1)"),

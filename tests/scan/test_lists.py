@@ -126,6 +126,14 @@ def test_what_is_refused_of_torch_is_not_listed():
     assert torch_operators.UNCHECKED.keys().isdisjoint(torch_operators.listed())
 
 
+def test_what_exported_programs_need_is_listed_and_refused_in_code():
+    assert torch_operators.DECOMPOSED.keys() <= torch_operators.listed()
+    for name in torch_operators.DECOMPOSED:
+        namespace, _, own = name.partition("::")
+        assert [one.kind for one in torch_operators.scan(namespace, own, "p")] == ["code"]
+        assert list(torch_operators.scan(namespace, own, "p", decomposed=True)) == []
+
+
 def test_what_is_no_method_of_torch_takes_no_self():
     torch = pytest.importorskip("torch")
     schemas = [one for one in torch._C._jit_get_all_schemas() if one.name in torch_operators.NO_METHODS]

@@ -86,21 +86,36 @@ NAMESPACES = {
 _NETWORK = frozenset({"c10d", "_c10d_functional", "_c10d_functional_autograd", "_dtensor", "symm_mem", "rpc"})
 REMOTE = frozenset({"rpc_async", "rpc_remote", "rpc_sync"})
 """Operators of ``prim`` that call another machine; code names them without their namespace."""
+DECOMPOSED = dict.fromkeys(
+    ("aten::_batch_norm_with_update", "aten::_embedding_bag", "aten::_embedding_bag_forward_only", "aten::_fft_c2c",
+     "aten::_fft_c2r", "aten::_fft_r2c", "aten::_native_batch_norm_legit", "aten::native_batch_norm"),
+    "reaches memory beyond its tensors: what checks them is the function that torch.export takes apart into it",
+)  # fmt: skip
+"""The same of operators that exported programs need: in code of anybody's they have no place."""
 NO_METHODS = frozenset({"aten::ctc_loss", "aten::_ctc_loss", "aten::lu_unpack", "aten::segment_reduce"})
 """Those of them that take no ``self``, so that they are nobody's methods: a model may have one of that name."""
 HARMFUL_METHODS = {
     full.rpartition(":")[2]: full.partition(":")[0]
-    for full in (*_FILES, *UNCHECKED)
+    for full in (*_FILES, *UNCHECKED, *DECOMPOSED)
     if not full.startswith("image") and full not in NO_METHODS
 }
 """Names under which a value's method may be one of those -> their namespace."""
 
 
-def scan(namespace: str, name: str, place: str) -> Iterator[Hazard]:
-    """The hazard of an operator that a file uses."""
+def scan(namespace: str, name: str, place: str, *, decomposed: bool = False) -> Iterator[Hazard]:
+    """The hazard of an operator that a file uses.
+
+    Args:
+        namespace: of the operator.
+        name: its own.
+        place: where it stands.
+        decomposed: torch.export took functions apart into what stands there.
+    """
     full = f"{namespace}::{name}"
     if full in _FILES:
         yield Hazard("files", place, f"{full} {_FILES[full]}")
+    elif full in DECOMPOSED and not decomposed:
+        yield Hazard("code", place, f"{full} {DECOMPOSED[full]}")
     elif full in _CODE or full in UNCHECKED:
         yield Hazard("code", place, f"{full} {(_CODE | UNCHECKED)[full]}")
     elif namespace in _NETWORK or (namespace == "prim" and name in REMOTE):

@@ -130,7 +130,7 @@ def _structure(name: str, text: str) -> Iterator[Hazard]:
 def _target(name: str, target: str) -> Iterator[Hazard]:
     parts = target.split(".")
     if parts[:2] == ["torch", "ops"] and len(parts) == 5 and parts[2] != "higher_order":
-        yield from torch_operators.scan(parts[2], parts[3], name)
+        yield from torch_operators.scan(parts[2], parts[3], name, decomposed=True)
     elif parts[:3] == ["torch", "ops", "higher_order"] and len(parts) == 4:
         if not python.runs_graphs(parts[3]):
             yield Hazard("code", name, f"calls {target[:200]!r}, which isn't known to run only what is in the file")

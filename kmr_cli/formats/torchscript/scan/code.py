@@ -103,9 +103,9 @@ class _Calls:
         if parts[0] not in _NAMESPACES:
             namespace = torch_operators.HARMFUL_METHODS.get(parts[-1])
             # A file may call a method of its own save; a tensor's own method it cannot replace.
-            if namespace is not None and (
-                f"{namespace}::{parts[-1]}" in torch_operators.UNCHECKED or parts[-1] not in self._methods
-            ):
+            whole = f"{namespace}::{parts[-1]}"
+            is_anyones = whole in torch_operators.UNCHECKED or whole in torch_operators.DECOMPOSED
+            if namespace is not None and (is_anyones or parts[-1] not in self._methods):
                 yield from torch_operators.scan(namespace, parts[-1], place)
         elif parts[0] == "ops" and len(parts) == 3:
             yield from torch_operators.scan(parts[1], parts[2], place)
