@@ -44,7 +44,7 @@ def read(path: Path) -> None:
 def main() -> None:
     """Measure, and print."""
     what = sys.argv[1]
-    worst: tuple[list[float], bool, str] = ([0.0], False, "")
+    worst: tuple[list[float], bool, str] | None = None
     cases = [*endless.CASES, *no_models.CASES]
     for case in cases:
         with tempfile.TemporaryDirectory() as folder:
@@ -52,8 +52,9 @@ def main() -> None:
             runs = [forked(partial(read, path)) for _ in range(RUNS)]
         by_cpu = what == "time" and is_disturbed(runs)
         found = [run.peak if what == "memory" else run.cpu if by_cpu else run.wall for run in runs]
-        if statistics.median(found) >= statistics.median(worst[0]):
+        if worst is None or statistics.median(found) >= statistics.median(worst[0]):
             worst = (found, by_cpu, case.name)
+    assert worst is not None
     found, by_cpu, name = worst
     ratio = against_limit(found, ALLOWED[what], by_cpu=by_cpu)
     print(json.dumps({"ratio": ratio.as_dict(), "note": f"{name}; of {len(cases)} files"}))

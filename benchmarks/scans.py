@@ -47,7 +47,7 @@ def measured(path: Path) -> tuple[list[Run], list[Run]]:
 def main() -> None:
     """Measure, and print."""
     what, paths = sys.argv[1], [Path(name) for name in sys.argv[2:]]
-    worst: tuple[list[float], bool, Path] = ([0.0], False, paths[0])
+    worst: tuple[list[float], bool, Path] | None = None
     for path in paths:
         scanned, bare = measured(path)
         by_cpu = what == "time" and is_disturbed(scanned)
@@ -57,8 +57,9 @@ def main() -> None:
             found = [one.cpu - other.cpu for one, other in zip(scanned, bare, strict=True)]
         else:
             found = [one.wall - other.wall for one, other in zip(scanned, bare, strict=True)]
-        if statistics.median(found) >= statistics.median(worst[0]):
+        if worst is None or statistics.median(found) >= statistics.median(worst[0]):
             worst = (found, by_cpu, path)
+    assert worst is not None
     found, by_cpu, path = worst
     ratio = against_limit(found, ALLOWED[what]["sample_models" in path.parts], by_cpu=by_cpu)
     print(json.dumps({"ratio": ratio.as_dict(), "note": path.name if len(paths) > 1 else ""}))
