@@ -100,9 +100,18 @@ def _ordered(raw: np.ndarray, sign: int | None) -> np.ndarray:
     return ordered
 
 
-def last_bits(distance: int) -> bool:
-    """Whether a distance in ULP is one that kernels make when they get another number of rows."""
-    return 0 < distance <= 64 < FAR
+_LAST_BITS = {2: 16, 1: 2}
+"""By bytes per number, where these are few: 64 units of bfloat16 are half of the largest value."""
+
+
+def last_bits(distance: int, itemsize: int = 4) -> bool:
+    """Whether a distance in ULP is one that kernels make when they get another number of rows.
+
+    Args:
+        distance: as :func:`scaled_distance` tells it.
+        itemsize: bytes per number.
+    """
+    return 0 < distance <= _LAST_BITS.get(itemsize, 64) < FAR
 
 
 _TOLERANCE = {8: 1e-9, 4: 2e-4, 2: 4e-2, 1: 0.5}

@@ -203,7 +203,7 @@ class Run(Passes):
 
         A mix that begins before anything is routed is no such thing. Inside of a layer only its code tells.
         """
-        if not self.mixed(tap) or not last_bits(self.moved_by_others(tap)):
+        if not self.mixed(tap) or not last_bits(self.moved_by_others(tap), self.evidence.specs[tap].dtype.itemsize):
             return False
         order, by_content = self.evidence.order, set(self.routed)
         if not by_content and (not self._routes_inside or self._proven_to_meet(tap)):

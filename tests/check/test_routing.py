@@ -57,6 +57,17 @@ def test_more_than_last_bits_are(leak):
     assert errors(found) == {("KMR101", "step0")}
 
 
+@pytest.mark.parametrize(("dtype", "leak", "wrong"), [("float16", 0.003, False), ("float16", 0.025, True)])
+def test_few_bits_excuse_few_units(dtype, leak, wrong):
+    """64 units of a number with eleven bits are three percent."""
+    session = Telling(
+        [("step0", lambda x: grouped(x) + np.asarray(leak, dtype) * np.tanh(x.mean(0)))], {"step0": {"sort"}}
+    )
+    info = ModelInfo("m", "torchscript", "", session.inputs, (), session.layers, 0)
+    found = check(session, info, {"x": np.random.default_rng(1).standard_normal((5, 3)).astype(dtype)})
+    assert (("KMR101", "step0") in errors(found)) is wrong
+
+
 def test_a_mix_before_it_is():
     found = report({"step1": {"sort"}}, lambda x: x + 1e-15 * x.mean(0), grouped)
     assert ("KMR101", "step0") in errors(found)

@@ -133,7 +133,8 @@ def _make_larger(run: Run, last: int) -> None:
         run_with(run, f"{_LARGER} {doing}", last, made, partial(_add_parts, run, same, now), beside=kept)
         if data is not None:
             moved = moved_parts(run, {key: part for key, part in first.items() if key in now}, now)
-            if any(not tap[0] and not last_bits(ulp) for tap, ulp in moved.items()):
+            specs = run.evidence.specs
+            if any(not tap[0] and not last_bits(ulp, specs[tap].dtype.itemsize) for tap, ulp in moved.items()):
                 note(run, moved)
         data, first = made, now
 

@@ -81,4 +81,4 @@ def _differ(run: Run, old: np.ndarray, new: np.ndarray, beside: np.ndarray) -> b
     if not differs(old, new):
         return False
     far = int(scaled_distance(old, new, largest(beside if run.seen_to_route else old)).max(initial=0)) or FAR
-    return not (run.routes and last_bits(far))
+    return not (run.routes and last_bits(far, old.dtype.itemsize))

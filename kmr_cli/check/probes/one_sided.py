@@ -97,14 +97,14 @@ def _try(run: Run, at: dict[int, Kind]) -> dict[Tap, int]:
     try:
         found = run.kept(doing, data, others, see)
         found = quiet.beside(found) if others else found
-        _drop_rounding(found)
+        _drop_rounding(run, found)
         for sample, kind in at.items():
             doing = f"making all samples {kind.name}"
             among = parts_of(run, doing, alone[kind.name], [sample], beside)
             if kind.name == "short" and _is_rounding(beside, among):
                 continue  # trimmed to the longest, all is computed otherwise
             moved = moved_parts(run, {key: part for key, part in beside.items() if key in among}, among)
-            _drop_rounding(moved)
+            _drop_rounding(run, moved)
             for tap, far in moved.items():
                 found[tap] = max(far, found.get(tap, 0))
     except ModelRunError as exc:  # it may be right to refuse them
@@ -123,8 +123,8 @@ def _is_rounding(beside: Parts, among: Parts) -> bool:
     )
 
 
-def _drop_rounding(moved: dict[Tap, int]) -> None:
+def _drop_rounding(run: Run, moved: dict[Tap, int]) -> None:
     """Leave nothing where outputs differ in their last bits alone."""
-    outputs = [far for tap, far in moved.items() if not tap[0]]
-    if outputs and all(map(last_bits, outputs)):
+    outputs = [last_bits(far, run.evidence.specs[tap].dtype.itemsize) for tap, far in moved.items() if not tap[0]]
+    if outputs and all(outputs):
         moved.clear()
