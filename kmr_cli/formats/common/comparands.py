@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from kmr_cli.formats.common.words import words
+
 _MOST = 64
 """Numbers that are listed."""
 COMPARISONS = frozenset(
@@ -21,7 +23,7 @@ COMPARISONS = frozenset(
     | {"lessequal", "greaterequal", "lessorequal", "greaterorequal"}
 )
 """Operators of all vocabularies, in small letters, without the vocabulary's own name and without an overload's."""
-_LIBRARIES = frozenset({"torch", "torchvision", "tensorflow", "keras", "tf_keras", "numpy", "jax"})
+_LIBRARIES = words("torch torchvision tensorflow keras tf_keras numpy jax")
 """Packages that aren't looked into: what they ask of sizes is theirs, and well known."""
 _MOST_FUNCTIONS = 100
 SMALL = 8

@@ -52,7 +52,7 @@ def asked_for(made: Made, take: Callable[[], None]) -> str | None:
     if module == "torch._utils" and name in _TENSORS:
         return _tensor(made, take)
     if (module, name) in _ARRAYS:
-        size = math.prod(max(1, number) for number in _all_numbers(made, take, texts=True))
+        size = _array(made, take)
     elif (module in _BUILTINS and name in _OF_A_NUMBER) or (name in STORAGES and module in ("torch", "torch.storage")):
         size = max(_all_numbers(made, take), default=0)
     else:
@@ -62,6 +62,46 @@ def asked_for(made: Made, take: Callable[[], None]) -> str | None:
     if size <= MOST:
         return None
     return f"makes {_said(size)} elements of {module}.{name}, none of which it holds"
+
+
+def _array(made: Made, take: Callable[[], None]) -> float:
+    """Elements, or bytes of one, that an array or its dtype is made with.
+
+    What is put into it later must be as long as the file says, which NumPy checks first: but for an array of objects,
+    which has room for all before the first of them is looked at, and for the size of one element.
+    """
+    size = _product(made.given, take)
+    for one in made.given if isinstance(made.given, tuple) else ():
+        if isinstance(one, Made):  # the dtype of an array
+            size *= max(_product(one.given, take), *_element_sizes(one, take))
+    for state in made.put:
+        shape, held = (state[1], state[4]) if isinstance(state, tuple) and len(state) > 4 else (None, None)
+        if isinstance(shape, tuple) and isinstance(held, list) and _product(shape, take) > len(held):
+            size = max(size, _product(shape, take))
+    return max(size, *_element_sizes(made, take)) if made.callee == ("numpy", "dtype") else size
+
+
+def _element_sizes(dtype: Made, take: Callable[[], None]) -> list[float]:
+    """What a dtype says of how large an element is, in its state; at least one number."""
+    states = [state for state in dtype.put if isinstance(state, tuple)]
+    sizes: list[float] = [1.0, *(state[5] for state in states if len(state) > 5 and isinstance(state[5], int))]
+    return sizes + [_product(state[2], take) for state in states if len(state) > 2 and isinstance(state[2], tuple)]
+
+
+def _product(given: Any, take: Callable[[], None]) -> float:
+    """Of the numbers in a tuple, in those that it holds, and in texts there; endless where a call makes one."""
+    size = 1.0
+    flat = [one for part in (given if isinstance(given, tuple) else (given,))
+            for one in (part if isinstance(part, (tuple, list)) else (part,))]  # fmt: skip
+    for one in flat:
+        take()
+        if isinstance(one, int):
+            size *= max(1, one)
+        elif isinstance(one, str):
+            size *= math.prod(max(1.0, float(digits)) for digits in re.findall(r"\d+", one[:1000]))
+        elif isinstance(one, Made) and isinstance(one.callee, Name) and _is(one.callee, _NUMBERS):
+            size = math.inf
+    return size
 
 
 def _tensor(made: Made, take: Callable[[], None]) -> str | None:
@@ -104,13 +144,11 @@ def memory(kept: Kept) -> tuple[str, float] | None:
     return str(key), number * each if isinstance(number, int) else math.inf
 
 
-def _all_numbers(made: Made, take: Callable[[], None], *, texts: bool = False) -> Iterator[float]:
-    """Every number in what is given, those in texts too; endless where a call makes one."""
+def _all_numbers(made: Made, take: Callable[[], None]) -> Iterator[float]:
+    """Every number in what is given; endless where a call makes one."""
     for one in inside((made.given, made.put), take):
         if isinstance(one, int):
             yield one
-        elif isinstance(one, str) and texts:
-            yield from (float(digits) for digits in re.findall(r"\d+", one[:1000]))
         elif isinstance(one, Made) and isinstance(one.callee, Name) and _is(one.callee, _NUMBERS):
             yield math.inf
 

@@ -12,7 +12,8 @@ PLAIN = (
     np.ones((3, 4)), np.zeros(3, [("a", "f4", (3,)), ("b", "i8")]), np.array(["a", "bb"]), np.array([1, "x"], object),
     np.float32(3), np.datetime64("2020-01-01"), {"x": bytearray(b"abc" * 100)}, {1, 2}, frozenset([1]), [2**200],
     collections.deque([1], maxlen=10**12), collections.Counter("abca"), collections.OrderedDict(a=1), range(10**12),
-    slice(1, 2**62), complex(1, 2), b"", bytes(300),
+    slice(1, 2**62), complex(1, 2), b"", bytes(300), np.array([[1, "x"]] * 50, object),
+    np.zeros((2, 2), [("a", [("b", "f4", (3, 3)), ("c", "U20")]), ("d", "M8[ns]")]),
 )  # fmt: skip
 
 
@@ -23,6 +24,22 @@ def told(data, **options):
 @pytest.mark.parametrize("protocol", range(6))
 def test_what_python_and_numpy_write_passes(protocol):
     assert [found for value in PLAIN if (found := told(pickle.dumps(value, protocol)))] == []
+
+
+class Filled:
+    """An array of objects that is to have more of them than there are."""
+
+    def __init__(self, shape, held):
+        self.shape, self.held = shape, held
+
+    def __reduce__(self):
+        empty = pickle.loads(pickle.dumps(np.zeros(0, object))).__reduce__()
+        return (*empty[:2], (1, self.shape, np.dtype("O"), False, self.held))
+
+
+def test_an_array_of_objects_has_as_many_as_the_file():
+    assert told(pickle.dumps(Filled((2,), [1, 2]), 2)) == []
+    assert [kind for kind, _ in told(pickle.dumps(Filled((10**6, 10**6), []), 2))] == ["exhaustion"]
 
 
 @pytest.mark.parametrize(

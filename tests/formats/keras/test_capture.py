@@ -399,7 +399,7 @@ def test_custom_layers_come_with_import(tmp_path):
     with pytest.raises(ModelLoadError) as caught:
         keras_archive.open(path, OPTIONS).capture({"x": np.ones((2, 3), "float32")}, Taps(()))
     assert "'Scaled'" in caught.value.message
-    assert "--import MODULE" in caught.value.hint
+    assert "--import my_layers" in caught.value.hint
     printed = run_in(
         tmp_path,
         """
