@@ -84,7 +84,10 @@ def _array(made: Made, take: Callable[[], None]) -> float:
 def _element_sizes(dtype: Made, take: Callable[[], None]) -> list[float]:
     """What a dtype says of how large an element is, in its state; at least one number."""
     states = [state for state in dtype.put if isinstance(state, tuple)]
-    sizes: list[float] = [1.0, *(state[5] for state in states if len(state) > 5 and isinstance(state[5], int))]
+    sizes: list[float] = [
+        1.0,
+        *(_counted(state[5]) for state in states if len(state) > 5 and isinstance(state[5], int)),
+    ]
     return sizes + [_product(state[2], take) for state in states if len(state) > 2 and isinstance(state[2], tuple)]
 
 
@@ -96,12 +99,17 @@ def _product(given: Any, take: Callable[[], None]) -> float:
     for one in flat:
         take()
         if isinstance(one, int):
-            size *= max(1, one)
+            size *= _counted(one)
         elif isinstance(one, str):
             size *= math.prod(max(1.0, float(digits)) for digits in re.findall(r"\d+", one[:1000]))
         elif isinstance(one, Made) and isinstance(one.callee, Name) and _is(one.callee, _NUMBERS):
             size = math.inf
     return size
+
+
+def _counted(number: int) -> float:
+    """A number of elements, at least one; a pickle may hold any number of digits, and a float ends at 308."""
+    return float(min(max(1, number), 1 << 100))
 
 
 def _tensor(made: Made, take: Callable[[], None]) -> str | None:

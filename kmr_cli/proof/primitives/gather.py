@@ -13,6 +13,11 @@ from kmr_cli.proof.sizes import Shape, any_of_batch
 BY_OTHERS = "samples are picked by what another sample holds"
 
 
+def by_index(indices: Operand, reason: str) -> NoRuleError:
+    """What to raise where samples are picked: what they hold may decide which."""
+    return RoutedError(reason) if isinstance(indices.owner, Own) else NoRuleError(reason)
+
+
 def picked(table: Operand, axis: int, indices: Operand) -> Clear:
     """The owner where whole slices along one axis are picked: the axis gives way to those of the indices."""
     count = any_count((table, indices)) or any_of_batch((table.shape[axis],))
@@ -22,8 +27,7 @@ def picked(table: Operand, axis: int, indices: Operand) -> Clear:
             plain_index = isinstance(indices.owner, Free) and indices.owner.index == 0 and indices.rank == 1
             if plain_index and table.owner.outer == table.owner.inner == 1 and indices.shape[0] == table.shape[axis]:
                 return replace(table.owner, count=table.owner.count or indices.owner.count)
-            error = RoutedError if isinstance(indices.owner, Own) else NoRuleError
-            raise error("it picks samples by index, or reorders them")
+            raise by_index(indices, "it picks samples by index, or reorders them")
         if isinstance(indices.owner, Own):
             raise MeetError(BY_OTHERS)
         return replace(table.owner, axis=table.owner.axis + (grown if axis < table.owner.axis else 0), count=count)

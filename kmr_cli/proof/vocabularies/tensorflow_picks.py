@@ -28,7 +28,7 @@ def _picked_in_each(operand: Operand, index: Operand, axis: int, shared: int, ca
     count = operand.owner.count or index.owner.count or any_of_batch((operand.shape[axis],))
     grown = index.rank - shared - 1
     if isinstance(operand.owner, Own) and operand.owner.axis == axis:
-        raise _by_index(index)
+        raise gather.by_index(index, "it picks samples by index")
     places = [one for one in range(operand.rank) if one != axis]
     table = operand.owner
     if isinstance(table, Own):
@@ -60,11 +60,6 @@ def pick_rows(call: Call) -> Clear:
     return gather.picked(table, 0, index)
 
 
-def _by_index(index: Operand) -> NoRuleError:
-    error = RoutedError if isinstance(index.owner, Own) else NoRuleError
-    return error("it picks samples by index")
-
-
 def pick_points(call: Call) -> Clear:
     """``GatherNd``: the last axis of the index holds a place for each leading axis of the table."""
     operand, index = call.needed("self"), call.needed("index")
@@ -74,7 +69,7 @@ def pick_points(call: Call) -> Clear:
     count = operand.owner.count or index.owner.count or any_of_batch(operand.shape[:depth])
     if isinstance(operand.owner, Own):
         if operand.owner.axis < depth:
-            raise _by_index(index)
+            raise gather.by_index(index, "it picks samples by index")
         if isinstance(index.owner, Own):
             raise MeetError(gather.BY_OTHERS)
         return replace(operand.owner, axis=index.rank - 1 + operand.owner.axis - depth, count=count)

@@ -37,6 +37,15 @@ class Filled:
         return (*empty[:2], (1, self.shape, np.dtype("O"), False, self.held))
 
 
+@pytest.mark.parametrize("number", [10**400, -(10**400)], ids=["above", "below"])
+def test_numbers_that_no_float_holds(number):
+    class Asks:
+        def __reduce__(self):
+            return np.ndarray, ((number, 2), "f8")
+
+    assert [kind for kind, _ in told(pickle.dumps(Asks(), 2))] == ["exhaustion"] * (number > 0)
+
+
 def test_an_array_of_objects_has_as_many_as_the_file():
     assert told(pickle.dumps(Filled((2,), [1, 2]), 2)) == []
     assert [kind for kind, _ in told(pickle.dumps(Filled((10**6, 10**6), []), 2))] == ["exhaustion"]
