@@ -1,7 +1,8 @@
 """Finds operators of torch that crash on what they are given, for UNCHECKED in formats/common/torch_operators.py.
 
 Takes the calls that torch's own samples of operators (OpInfo) make, gradients too, changes numbers, indices and shapes
-in them, and tries each in a fork. Prints a line for each operator and signal. Needs ``pip install expecttest``:
+in them, and tries each in a fork. Operators without a sample that files may use are given what their schema asks for.
+Prints a line for each operator and signal. Needs ``pip install expecttest``:
     python scripts/crashing_torch_operators.py 1500 > crashing.txt
 """
 
@@ -18,12 +19,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.ao.quantization.fx._decomposed  # registers what quantization leaves
 from torch.testing._internal.common_methods_invocations import op_db
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
+from kmr_cli.formats.common.torch_operators import is_known
+
 Call = tuple[list[Any], Any]
-KEPT, SAMPLES, PATIENCE, CRASHES = 10, 12, 8.0, 4
+KEPT, SAMPLES, PATIENCE, CRASHES, OF_A_SCHEMA = 10, 12, 8.0, 4, 300
 MEMORY, SECONDS = 600_000_000, 5
 ODD = (10**12, -(10**12), -1, 2**31 - 1, -(2**31), 10**6, -(10**7), 100, 3, 0, 5)
 NOT_NUMBERS = (float("nan"), float("inf"), -float("inf"), 1e30, -1.0)
@@ -110,6 +114,65 @@ def _other(value: Any, chance: random.Random) -> Any:
     return torch.empty(0, dtype=value.dtype) if chance.random() < 0.3 else value.flatten()
 
 
+def without_samples(tried: set[str]) -> Iterator[tuple[Any, list[Call]]]:
+    """Operators that a file may use and nothing has called yet, with calls as their schemas have it."""
+    for schema in torch._C._jit_get_all_schemas():
+        namespace, _, name = schema.name.partition("::")
+        if schema.name in tried or not is_known(namespace, name):
+            continue
+        try:
+            operator = getattr(getattr(getattr(torch.ops, namespace), name), schema.overload_name or "default")
+        except (AttributeError, RuntimeError) as exc:  # of torch's interpreter alone
+            print(f"{schema.name}: {exc}", file=sys.stderr)
+            continue
+        yield operator, [_call(schema, seed) for seed in range(OF_A_SCHEMA)]
+
+
+def _call(schema: Any, seed: int) -> Call:
+    chance = random.Random(seed)
+    given = [_value(one.type, chance) for one in schema.arguments if not one.kwarg_only]
+    named = {one.name: _value(one.type, chance) for one in schema.arguments if one.kwarg_only}
+    flat, spec = tree_flatten((given, named))
+    return flat, spec
+
+
+def _value(kind: Any, chance: random.Random) -> Any:
+    """Something of a type of TorchScript; small, so that it is often right."""
+    text = str(kind)
+    if text.startswith("Optional["):
+        return None if chance.random() < 0.5 else _value(kind.getElementType(), chance)
+    if text.startswith("List["):
+        return [_value(kind.getElementType(), chance) for _ in range(chance.choice((1, 1, 2, 2, 3, 4)))]
+    if text == "Tensor":
+        return _tensor(chance)
+    makers = {
+        "int": lambda: chance.choice((0, 1, 1, 2, 3, 4, -1, *ODD)), "bool": lambda: chance.random() < 0.5,
+        "float": lambda: chance.choice((0.0, 0.5, 1.0, *NOT_NUMBERS)), "number": lambda: chance.choice((0, 1, 2, 0.5)),
+        "str": lambda: chance.choice(("sum", "mean", "none", "linear", "relu", "floor", "ij", "constant")),
+        "Device": lambda: torch.device("cpu"),
+    }  # fmt: skip
+    return makers[text]() if text in makers else None
+
+
+def _tensor(chance: random.Random) -> torch.Tensor:
+    shape = chance.choice(([4], [2, 3], [3, 3], [1, 2, 3], [2, 2, 4, 4], [1, 2, 3, 4, 4], [1], [], [0]))
+    kind = chance.choice(("float", "float", "index", "wild", "quantized", "channels", "sparse", "rows", "bool"))
+    if kind in ("index", "wild"):
+        return torch.full(shape, chance.choice((0, 1, 2) if kind == "index" else ODD), dtype=torch.int64)
+    made = torch.rand(shape)
+    if kind == "quantized":
+        return torch.quantize_per_tensor(made, 0.1, 3, chance.choice((torch.quint8, torch.qint8)))
+    if kind == "channels" and shape and made.numel():
+        return torch.quantize_per_channel(
+            made, torch.ones(shape[0]), torch.zeros(shape[0], dtype=torch.int64), 0, torch.qint8
+        )
+    if kind == "sparse" and shape:
+        return made.to_sparse()
+    if kind == "rows" and len(shape) == 2:
+        return made.to_sparse_csr()
+    return made > 0.5 if kind == "bool" else made
+
+
 def crashes(operator: Any, calls: Sequence[Call], times: int) -> Iterator[str]:
     """The signals that end a process which tries changed calls."""
     at, first, found = mmap.mmap(-1, 8), 0, 0
@@ -149,6 +212,9 @@ def _try(operator: Any, calls: Sequence[Call], seeds: range, at: mmap.mmap) -> N
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    for operator, calls in sorted(recorded().items(), key=lambda item: str(item[0])):
+    torch.sparse.check_sparse_tensor_invariants.enable()  # as the program does
+    found = recorded()
+    names = {operator.name().partition(".")[0] for operator in found}
+    for operator, calls in [*sorted(found.items(), key=lambda item: str(item[0])), *without_samples(names)]:
         for name in dict.fromkeys(crashes(operator, calls, int(sys.argv[1]))):
             print(operator.name(), name, flush=True)

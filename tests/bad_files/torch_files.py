@@ -76,6 +76,30 @@ for _case, _rule, _statement in (
         "bad = torch._sparse_coo_tensor_unsafe(torch.full([1, 1], 99999999, dtype=4), torch.zeros([1]), [4])",
     ),
     (
+        "indices_beyond_a_tensor_in_parts",
+        "KMR501",
+        "bad = torch._sparse_coo_tensor_with_dims_and_tensors(1, 0, [4], torch.full([1, 1], 99999999, dtype=4), "
+        'torch.zeros([1]), dtype=6, layout=1, device=torch.device("cpu"))',
+    ),
+    (
+        "indices_changed",
+        "KMR501",
+        "bad = torch.to_sparse(torch.eye(4))\n    print(torch.fill_(torch._indices(bad), 99999999))\n"
+        "    print(torch.to_dense(bad))",
+    ),
+    (
+        "indices_changed_in_the_hand",
+        "KMR501",
+        "place = torch.zeros([1, 1], dtype=4)\n    bad = torch.sparse_coo_tensor(place, torch.ones([1]), [4])\n"
+        "    place[0] = 99999999\n    print(torch.to_dense(bad), place)",
+    ),
+    (
+        "indices_as_a_result",
+        "KMR501",
+        "bad = torch.to_sparse_csr(torch.eye(4))\n    place = torch.full([4], 99999999, dtype=4)\n"
+        "    print(torch.add(place, place, out=(bad).col_indices()), torch.to_dense(bad))",
+    ),
+    (
         "indices_beyond_a_pool",
         "KMR501",
         "bad = torch.max_pool2d_with_indices_backward(torch.zeros([1, 1, 1]), torch.zeros([1, 2, 2]), [2, 2], [2, 2], "
@@ -175,6 +199,19 @@ def script_object_in_the_place_of_another(folder: Path) -> Path:
         return data[:at] + b"h\x15" + data[end:]  # what stands in the memo as the first submodule
 
     return rewritten(SAMPLES / "windows.pt", folder / "model.pt", change, {})
+
+
+@bad("KMR501")
+def script_indices_changed_of_a_weight(folder: Path) -> Path:
+    """The pickle makes a sparse tensor of others, which code can change."""
+    (folder / "small").mkdir()
+    path = _script(folder / "small", "print(torch.add_(torch.zeros([1]), 1))")
+
+    def change(name: str, data: bytes) -> bytes:
+        made = b"X\x03\0\0\0badctorch._utils\n_rebuild_sparse_tensor\n(NtR"
+        return data[:-5] + made + b"ub." if name.endswith("data.pkl") else data
+
+    return rewritten(path, folder / "model.pt", change, {})
 
 
 @bad("KMR506")
@@ -285,6 +322,17 @@ for _case, _rule, _name in (
     @bad(_rule, f"pt2_{_case}")
     def _(folder: Path, name: str = _name) -> Path:
         return _program(folder, _target(name))
+
+
+@bad("KMR501")
+def pt2_indices_changed(folder: Path) -> Path:
+    """One operator hands out the indices of a sparse tensor, another one changes a tensor."""
+
+    def edit(document: dict[str, Any]) -> None:
+        nodes = document["graph_module"]["graph"]["nodes"]
+        nodes[0]["target"], nodes[1]["target"] = "torch.ops.aten._indices.default", "torch.ops.aten.fill_.Scalar"
+
+    return _program(folder, edit)
 
 
 def _size(expression: str) -> Callable[[dict[str, Any]], None]:

@@ -29,7 +29,8 @@ UNCHECKED = {
     **dict.fromkeys(
         ("aten::_sparse_bsc_tensor_unsafe", "aten::_sparse_bsr_tensor_unsafe", "aten::_sparse_compressed_tensor_unsafe",
          "aten::_sparse_coo_tensor_unsafe", "aten::_sparse_csc_tensor_unsafe", "aten::_sparse_csr_tensor_unsafe",
-         "aten::_ctc_loss", "aten::ctc_loss", "aten::lu_unpack", "aten::segment_reduce",
+         "aten::_sparse_coo_tensor_with_dims_and_tensors",
+         "aten::_ctc_loss", "aten::ctc_loss", "aten::linalg_ldl_solve", "aten::lu_unpack", "aten::segment_reduce",
          "aten::_sparse_mm_reduce_impl"),
         "reaches memory beyond its tensor: nothing checks the indices and lengths that it is given",
     ),

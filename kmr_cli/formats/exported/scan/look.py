@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kmr_cli.errors import ModelFileError
-from kmr_cli.formats.common import archive_hazards, pickle_hazards, torch_operators
+from kmr_cli.formats.common import archive_hazards, pickle_hazards, sparse_indices, torch_operators
 from kmr_cli.formats.exported.describe import archive, sizes
 from kmr_cli.formats.exported.scan import python
 from kmr_cli.records import Hazard
@@ -77,6 +77,8 @@ def _document(path: Path, name: str, data: bytes, pickled: set[str]) -> Iterator
         yield Hazard("foreign", name, f"{message}: it may name what is not looked for", archive.UPDATE)
     waiting: list[Any] = [document]
     seen = 0
+    sharing: str | None = None
+    changing: str | None = None
     while waiting:
         value = waiting.pop()
         seen += 1
@@ -87,9 +89,14 @@ def _document(path: Path, name: str, data: bytes, pickled: set[str]) -> Iterator
             waiting.extend(value)
         elif isinstance(value, dict):
             yield from _entry(name, value)
+            if isinstance(value.get("target"), str):
+                operation, _, overload = value["target"].removeprefix("torch.ops.").partition(".")[2].partition(".")
+                sharing = operation if sparse_indices.is_sharing(operation) else sharing
+                changing = operation if sparse_indices.is_changing(operation, (), overload) else changing
             if value.get("use_pickle"):
                 pickled.add(f"/{value.get('path_name')}".lower())
             waiting.extend(one for one in value.values() if isinstance(one, (dict, list)))
+    yield from sparse_indices.scan(sharing, changing, name)
 
 
 def _entry(name: str, entry: Mapping[str, Any]) -> Iterator[Hazard]:

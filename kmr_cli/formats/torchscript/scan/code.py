@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping
 
-from kmr_cli.formats.common import torch_operators
+from kmr_cli.formats.common import sparse_indices, torch_operators
 from kmr_cli.formats.torchscript.describe.code import dotted, parse
 from kmr_cli.records import Hazard
 
@@ -34,16 +34,18 @@ def parsed(sources: Mapping[str, str], trees: dict[str, ast.Module]) -> Iterator
             trees[member] = tree
 
 
-def scan(trees: Mapping[str, ast.Module]) -> Iterator[Hazard]:
+def scan(trees: Mapping[str, ast.Module], sharing: str | None = None) -> Iterator[Hazard]:
     """The hazards of all code in an archive.
 
     Args:
         trees: syntax trees by member.
+        sharing: what of its pickles shares the indices of a sparse tensor, if anything does.
     """
     methods = {
         node.name for tree in trees.values() for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)
     }  # fmt: skip
     calls = _Calls(methods)
+    calls.sharing = sharing
     left = MOST_SYNTAX
     for member, tree in trees.items():
         for function, node in _nodes(tree):
@@ -52,6 +54,7 @@ def scan(trees: Mapping[str, ast.Module]) -> Iterator[Hazard]:
                 yield Hazard("exhaustion", member, f"code of more than {MOST_SYNTAX:,} parts")
                 return
             yield from calls.scan(node, f"{member}: {function}" if function else member)
+    yield from sparse_indices.scan(calls.sharing, calls.changing, "code")
 
 
 def _nodes(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:
@@ -72,9 +75,14 @@ class _Calls:
 
     Args:
         methods: names that functions of the archive have.
+
+    Attributes:
+        sharing, changing: what shares the indices of a sparse tensor, and what changes tensors; None until it is met.
     """
 
     def __init__(self, methods: set[str]) -> None:
+        self.sharing: str | None = None
+        self.changing: str | None = None
         self._methods = methods
         self._told: set[int] = set()
         """Names that stand for operators already resolved; what calls them is met before them."""
@@ -89,6 +97,8 @@ class _Calls:
                 self._resolved(node)
             elif name is not None:
                 yield from torch_operators.scan_class(name, place)
+        elif isinstance(node, ast.AugAssign) or (isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store)):
+            self.changing = self.changing or "an assignment"
         elif isinstance(node, ast.Name) and node.id in _NAMESPACES and id(node) not in self._told:
             yield Hazard("code", place, f"hands on {node.id}, or an operator of it: what it calls is hidden")
 
@@ -98,6 +108,10 @@ class _Calls:
         if isinstance(node.func, ast.Name) and node.func.id in torch_operators.REMOTE:
             yield from torch_operators.scan("prim", node.func.id, place)
         parts = self._resolved(node.func)
+        if sparse_indices.is_sharing(parts[-1]):
+            self.sharing = self.sharing or parts[-1]
+        if sparse_indices.is_changing(parts[-1], (one.arg or "" for one in node.keywords)):
+            self.changing = self.changing or parts[-1]
         if len(parts) < 2 and not (isinstance(node.func, ast.Attribute) or _attribute(node.func) is not None):
             return
         if parts[0] not in _NAMESPACES:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from kmr_cli.formats.common import archive_hazards, pickle_hazards
+from kmr_cli.formats.common import archive_hazards, pickle_hazards, sparse_indices
 from kmr_cli.formats.torchscript.scan import casts, code, objects
 from kmr_cli.formats.torchscript.scan.classes import types_of
 from kmr_cli.records import Hazard
@@ -41,11 +42,21 @@ def scan(path: Path) -> Iterator[Hazard]:
         }
         trees: dict[str, ast.Module] = {}
         yield from code.parsed(texts, trees)
-        yield from code.scan(trees)
+        pickles = pickle_hazards.readable(members)
+        yield from code.scan(trees, _sharing(members, pickles))
         types = types_of(trees)
         yield from casts.scan(trees, types)
-        pickles = pickle_hazards.readable(members)
         budget = pickle_hazards.budget_of(pickles)
         for info in pickles:
             if info.file_size <= pickle_hazards.LONGEST:
                 yield from objects.scan(members.read(info), info.filename, types, budget)
+
+
+def _sharing(members: zipfile.ZipFile, pickles: Iterable[zipfile.ZipInfo]) -> str | None:
+    """What of the pickles puts a sparse tensor together; torch knows it by this name alone."""
+    for info in pickles:
+        data = members.read(info) if info.file_size <= pickle_hazards.LONGEST else b""
+        for name in sparse_indices.REBUILDING:
+            if name.encode() in data:
+                return name
+    return None
