@@ -29,9 +29,12 @@ def main() -> NoReturn:
         from kmr_cli.process.garbage import look_rarely
 
         look_rarely()
+        sys.unraisablehook = _unraisable
         from kmr_cli.cli import run
 
         code = run(sys.argv[1:])
+        for number in _ENDING:
+            signal.signal(number, signal.SIG_IGN)  # the run is over: it ends in a moment, and with its own code
     except KeyboardInterrupt:  # while the first modules were imported
         sys.stderr.write("interrupted\n")
         code = 130
@@ -40,10 +43,11 @@ def main() -> NoReturn:
             "error: not enough memory for kmr-inspect itself (ulimit -v shows the limit of the shell, in kB)\n"
         )
         code = 4
-    except _TerminatedError as exc:  # everything is cleaned up: now die of it as if it had not been caught
-        signal.signal(exc.number, signal.SIG_DFL)
-        os.kill(os.getpid(), exc.number)
+    except _TerminatedError:  # everything is cleaned up
         code = 1
+    if _ended_by:  # die of it as if it had not been caught; an error of a library may have taken its place
+        signal.signal(_ended_by[0], signal.SIG_DFL)
+        os.kill(os.getpid(), _ended_by[0])
     sys.exit(code)
 
 
@@ -59,6 +63,8 @@ def command() -> NoReturn:
         code = exc.code if isinstance(exc.code, int) else 1
     threading = sys.modules.get("threading")
     if threading is not None and threading.active_count() > 1:
+        for number in _ENDING:
+            signal.signal(number, signal.SIG_DFL)
         sys.exit(code)
     try:
         atexit._run_exitfuncs()
@@ -72,17 +78,37 @@ def command() -> NoReturn:
 class _TerminatedError(BaseException):
     """A signal as an exception: temporary files are removed and the child is ended on the way out."""
 
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
-
 
 _ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 """To end, from whoever supervises this program, and from a terminal that is closed (Windows has none of that)."""
+_ended_by: list[int] = []
+"""The first of them that came."""
+_AGAIN = 0.7
+"""Seconds after which it is raised once more: code that can't raise, a callback or a destructor, loses exceptions."""
 
 
 def _terminate(number: int, _frame: object) -> None:
-    raise _TerminatedError(number)
+    if _ended_by:
+        return  # one is enough; the second would meet what tidies up after the first
+    _ended_by.append(number)
+    signal.signal(signal.SIGALRM, _remind)
+    signal.setitimer(signal.ITIMER_REAL, _AGAIN, _AGAIN)
+    raise _TerminatedError
+
+
+def _remind(_number: int, _frame: object) -> None:
+    exc = sys.exc_info()[1]
+    while exc is not None:
+        if isinstance(exc, _TerminatedError):
+            return  # it is on its way out, and things are tidied up
+        exc = exc.__context__
+    raise _TerminatedError
+
+
+def _unraisable(unraisable: sys.UnraisableHookArgs) -> None:
+    """Say nothing of a signal that came where nothing can be raised: it is raised again."""
+    if not issubclass(unraisable.exc_type, (_TerminatedError, KeyboardInterrupt)):
+        sys.__unraisablehook__(unraisable)
 
 
 def _fill_streams() -> None:

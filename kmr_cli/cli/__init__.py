@@ -107,6 +107,9 @@ def run(arguments: list[str]) -> int:
         sys.stdout.flush()
         return int(code or ExitCode.CLEAN)
     except KmrError as exc:
+        ending = _what_ended_it(exc)
+        if ending is not None:
+            raise ending from None
         if "--debug" in arguments:
             import traceback
 
@@ -174,7 +177,7 @@ def _unexpected(exc: Exception, arguments: list[str]) -> int:
         raise exc
     ending = _what_ended_it(exc)
     if ending is not None:
-        raise ending
+        raise ending from None
     from kmr_cli.formats.common.memory import lacks_memory
 
     if lacks_memory(exc):

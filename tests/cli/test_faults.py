@@ -208,3 +208,60 @@ def test_a_signal_of_which_a_library_makes_an_error_ends_the_run(number, code):
     )
     assert done.returncode == code, done.stderr
     assert "unexpected" not in done.stderr
+
+
+LATE = """
+import gc, os, signal, sys, tempfile, time
+import kmr_cli.__main__ as program, kmr_cli.process.place as home
+from kmr_cli.errors import ModelFileError
+NUMBER = {number}
+class Destroyed:
+    def __del__(self): os.kill(os.getpid(), NUMBER); [None for _ in range(1000)]
+def describe(*_, **__):
+    {what}
+home.describe = describe
+program.{start}
+"""
+ENDINGS = {
+    "in a destructor": "Destroyed(); gc.collect(); [time.sleep(0.01) for _ in range(2000)]",
+    "made an error of ours": (
+        "try: os.kill(os.getpid(), NUMBER); signal.sigtimedwait([], 5)\n"
+        "    except BaseException as exc: raise ModelFileError('the file is damaged') from exc"
+    ),
+    "twice": (
+        "try: os.kill(os.getpid(), NUMBER); signal.sigtimedwait([], 5)\n"
+        "    finally: os.kill(os.getpid(), NUMBER); [time.sleep(0.01) for _ in range(120)]; print('tidied up')"
+    ),
+}
+"""Where a signal comes, and what becomes of it there."""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+@pytest.mark.parametrize("when", ENDINGS)
+def test_a_signal_at_an_odd_place_ends_the_run_all_the_same(when, number):
+    program = LATE.format(number=int(number), what=ENDINGS[when], start="main()")
+    reset = f"import signal; signal.signal({int(number)}, signal.SIG_DFL)\n"  # nohup has it ignored
+    started = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", reset + program, "layers", str(HOME / "digits.onnx")], capture_output=True, text=True
+    )
+    assert done.returncode == -number, done.stderr
+    assert done.stderr == ""
+    assert done.stdout == ("tidied up\n" if when == "twice" else "")
+    assert time.monotonic() - started < 10  # two on an idle machine
+
+
+def test_a_signal_when_all_is_done_changes_nothing():
+    """It comes while the program ends, when nobody would catch what a handler raises."""
+    program = (
+        "import atexit, os, signal, time\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_DFL)\n"
+        "atexit.register(lambda: (os.kill(os.getpid(), signal.SIGTERM), time.sleep(0.1)))\n"
+        "import kmr_cli.__main__ as program\n"
+        "program.command()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, "layers", str(HOME / "digits.onnx")], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "conv2" in done.stdout
