@@ -36,6 +36,7 @@ PARTS = {  # name of a process -> modules of cases
     "certain batch sizes": ("zoo.faults.turns", "zoo.clean.turns"),
     "rows routed inside a layer": ("zoo.faults.routed", "zoo.clean.routed"),
     "lists": ("zoo.faults.lists", "zoo.clean.lists"),
+    "ragged and sparse answers": ("zoo.faults.ragged", "zoo.clean.ragged"),
     "masks in ONNX": ("zoo.faults.onnx_masks", "zoo.clean.onnx_masks"),
     "clean keras.applications": ("zoo.clean.applications",),
     "clean keras.applications, the large ones": ("zoo.clean.large_applications",),

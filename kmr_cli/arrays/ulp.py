@@ -114,6 +114,11 @@ def last_bits(distance: int, itemsize: int = 4) -> bool:
     return 0 < distance <= _LAST_BITS.get(itemsize, 64) < FAR
 
 
+def beyond_last_bits(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Where two arrays of one shape and dtype differ by more than that, in units of the largest value of ``before``."""
+    return scaled_distance(before, after, largest(before)) > _LAST_BITS.get(before.dtype.itemsize, 64)
+
+
 _TOLERANCE = {8: 1e-9, 4: 2e-4, 2: 4e-2, 1: 0.5}
 """By bytes per number: how far a sample may be off, relative to the tensor's largest value. Kernels that regroup a sum
 at another batch size stay 100 times below; a value of another sample is far above."""

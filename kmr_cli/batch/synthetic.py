@@ -152,7 +152,7 @@ def _sample_shape(info: ModelInfo, spec: TensorSpec, given: tuple[int, ...] | No
         return given
     if known is None or (None in known and not info.free_dims):
         raise BatchError(
-            f"the file does not specify the shape of input {spec.name!r}",
+            f"the model does not declare the shape of input {spec.name!r}",
             f"give real data with --input {spec.name}=FILE.npy, or the shape of one sample with"
             f" {_shape_options(info, {})}",
         )

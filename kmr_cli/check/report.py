@@ -150,10 +150,13 @@ def _family(layer: str, run: Run) -> Iterator[str]:
 
 def _shown_index(run: Run, tap: Tap) -> BatchIndex:
     """The batch index; of an output in a list of one element a sample, that all of it is that sample's."""
-    if tap in run.evidence.listed and run.evidence.is_own(tap) and tap not in run.evidence.nondeterministic:
+    if run.in_own_element(tap) and tap not in run.evidence.nondeterministic:
         sample, shape = run.evidence.listed[tap], run.evidence.specs[tap].shape
         slices = shape[0] if shape else 1
-        return BatchIndex("merged", 0 if shape else None, (sample,) * slices, f"it is in sample {sample}'s element")
+        far = run.moved_by_others(tap) or None
+        return BatchIndex(
+            "merged", 0 if shape else None, (sample,) * slices, f"it is in sample {sample}'s element", far
+        )
     return _with_rounding(run, tap)
 
 

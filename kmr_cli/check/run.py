@@ -203,7 +203,9 @@ class Run(Passes):
 
         A mix that begins before anything is routed is no such thing. Inside of a layer only its code tells.
         """
-        if not self.mixed(tap) or not last_bits(self.moved_by_others(tap), self.evidence.specs[tap].dtype.itemsize):
+        if not (self.mixed(tap) or tap in self.evidence.foreign):
+            return False
+        if not last_bits(self.moved_by_others(tap), self.evidence.specs[tap].dtype.itemsize):
             return False
         order, by_content = self.evidence.order, set(self.routed)
         if not by_content and (not self._routes_inside or self._proven_to_meet(tap)):
@@ -228,7 +230,12 @@ class Run(Passes):
 
     def moved_by_others(self, tap: Tap) -> int:
         """How far other samples move an output, in units in the last place of its largest value, at most FAR."""
-        return max(self.evidence.leak_ulp.get(tap, 0), self.moved_by_extreme.get(tap, 0))
+        seen = self.evidence.foreign if tap in self.evidence.listed else self.evidence.leak_ulp
+        return max(seen.get(tap, 0), self.moved_by_extreme.get(tap, 0))
+
+    def in_own_element(self, tap: Tap) -> bool:
+        """Whether an output is in its sample's element of a list, and others move it in its last bits at most."""
+        return tap in self.evidence.listed and (self.evidence.is_own(tap) or self.rounded(tap))
 
     def _takes_another_row(self, index: BatchIndex) -> bool:
         """Whether one of as many rows as samples belongs to a sample that has a row already."""

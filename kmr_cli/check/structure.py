@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -11,6 +12,8 @@ from kmr_cli.proof.owners import Free, Own, Routed
 from kmr_cli.proof.verdict import Claim, Proof
 from kmr_cli.records.proof import SEPARATE
 
+_ROW = re.compile(r"\.\d+(\.(values|row_splits\d*))?$")
+"""After the name of a ragged output: which sample's row."""
 NO_GRAPH = "the format provides no graph to prove it by"
 """Why there is no proof, where nothing better is known."""
 
@@ -34,9 +37,19 @@ class Structure:
             self._claims.setdefault(claim.output, []).append(claim)
 
     def claim(self, names: Mapping[str, str], tap: Tap) -> Claim | None:
-        """What is claimed of an output of the model; None where the graph has no single one of its name."""
-        claims = self._claims.get(names.get(tap[2], tap[2]), []) if not tap[0] else []
-        return claims[0] if len(claims) == 1 else None
+        """What is claimed of an output of the model; None where the graph has no single one of its name.
+
+        The graph returns a ragged or sparse tensor in parts, of which a sample's row is none: then what is claimed of
+        the part that holds the values, unless that is whose they are.
+        """
+        if tap[0]:
+            return None
+        name = names.get(tap[2], tap[2])
+        claims = self._claims.get(name, [])
+        if len(claims) == 1:
+            return claims[0]
+        claims = self._claims.get(f"{_ROW.sub('', name)}.values", []) if not claims else []
+        return claims[0] if len(claims) == 1 and claims[0].answer not in SEPARATE else None
 
     def separate(self, names: Mapping[str, str], tap: Tap) -> bool:
         """Whether no sample can reach another's part of an output, and neither place nor number of samples shows."""

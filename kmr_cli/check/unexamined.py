@@ -92,9 +92,8 @@ def _other_data(run: Run) -> Iterator[str]:
     if run.structure is None:
         yield f"data unlike what was run, which only a proof covers: {run.skipped[POSSIBLE_MIX.code]}"
         return
-    open_ = [
-        claim for tap in run.outputs if (claim := run.structure.claim(run.evidence.names, tap)) and claim.answer in OPEN
-    ]
+    told = [run.structure.claim(run.evidence.names, tap) for tap in run.outputs]
+    open_ = list({claim.output: claim for claim in told if claim is not None and claim.answer in OPEN}.values())
     if open_:
         more = f", nor {len(open_) - 1} more" if len(open_) > 1 else ""
         what = f"the graph does not decide output {open_[0].output!r}{more}"

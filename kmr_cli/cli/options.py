@@ -120,7 +120,7 @@ batch = together(
     ),
     click.option(
         "--shape", "shapes", metavar="[NAME=]N,N,…[:DTYPE]", multiple=True,
-        help="Shape of ONE sample, and its dtype, for synthetic data where the file does not specify them.",
+        help="Shape of ONE sample, and its dtype, for synthetic data where the model does not declare them.",
     ),
     click.option("--seed", type=int, default=0, show_default=True, help="Seed of all random data."),
 )  # fmt: skip

@@ -52,7 +52,8 @@ class Evidence(Baseline):
         listed: outputs in a list with one element a sample -> whose element it is.
         changed_in: these outputs -> passes of :meth:`replaced` that changed them, their shape included.
         same_as: tap -> the earlier one whose very tensor it is, the outputs among them.
-        foreign: those that changed, or their shape, although their sample stood unchanged in a pass of :meth:`kept`.
+        foreign: those that changed although their sample stood unchanged -> how far, in units in the last place of
+            the element's largest value, at most FAR, which also stands for another shape.
         order: taps in the order in which they ran.
         names: port of an output -> the model's own name for it.
     """
@@ -71,7 +72,7 @@ class Evidence(Baseline):
     names: dict[str, str] = field(default_factory=dict)
     listed: dict[Tap, int] = field(default_factory=dict)
     changed_in: dict[Tap, set[int]] = field(default_factory=dict)
-    foreign: set[Tap] = field(default_factory=set)
+    foreign: dict[Tap, int] = field(default_factory=dict)
     same_as: dict[Tap, Tap] = field(default_factory=dict)
     _handed_on: dict[Tap, bool] = field(default_factory=dict)  # home -> whether others came as arrays of their own
     _strongest: dict[Tap, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
@@ -193,6 +194,8 @@ class Evidence(Baseline):
                 self._look_for_order(tap, number, len(replaced), array)
             if tap in self.listed and self._differs(tap, array):
                 self.changed_in[tap].add(number)
+                if self.listed[tap] not in replaced:
+                    self._note_foreign(tap, array)
             if not tap[0] and not again:
                 self._measure(tap, array, replaced)
                 self._strengthen(tap, scaled_distance(self.base[tap], array, self._scale(tap)), replaced)
@@ -201,6 +204,8 @@ class Evidence(Baseline):
         self.rerouted |= done.rerouted
         for tap in done.rerouted & self.listed.keys():
             self.changed_in[tap].add(number)
+            if self.listed[tap] not in replaced:
+                self.foreign[tap] = FAR
 
     def kept(
         self,
@@ -220,13 +225,17 @@ class Evidence(Baseline):
         def look(tap: Tap, array: np.ndarray) -> None:
             also(tap, array)
             if self.listed.get(tap) in samples and self._differs(tap, array):
-                self.foreign.add(tap)
+                self._note_foreign(tap, array)
 
         try:
             return self.moved(session, batch, taps, samples, indices, look)
         finally:
             self.regrouped |= self.last_pass.reshaped
-            self.foreign |= {tap for tap in self.last_pass.rerouted if self.listed.get(tap) in samples}
+            self.foreign |= {tap: FAR for tap in self.last_pass.rerouted if self.listed.get(tap) in samples}
+
+    def _note_foreign(self, tap: Tap, array: np.ndarray) -> None:
+        far = int(scaled_distance(self.base[tap], array, self._scale(tap)).max(initial=0)) or FAR
+        self.foreign[tap] = max(self.foreign.get(tap, 0), far)
 
     def _look_for_order(self, tap: Tap, number: int, replaced: int, array: np.ndarray) -> None:
         """Note whether rows came back in another order, the first time that more of them changed than should have."""
@@ -282,10 +291,7 @@ class Evidence(Baseline):
 
     def is_own(self, tap: Tap) -> bool:
         """Whether an output is in its sample's element of a list, and changed with that sample alone, if at all."""
-        if tap not in self.listed or tap in self.foreign:
-            return False
-        groups = self.groups(range(self.size))
-        return all(self.listed[tap] in groups[number] for number in self.changed_in[tap])
+        return tap in self.listed and tap not in self.foreign
 
     def index(self, tap: Tap) -> BatchIndex:
         """The batch index of a tap. ``constant`` here means that nothing reached it."""

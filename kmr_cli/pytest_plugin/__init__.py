@@ -47,7 +47,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--kmr-batch-sizes", dest="kmr_batch_sizes", metavar="N,N,...", default=None,
         help="Batch sizes to try instead of those that the check chooses, as in 1,8,32,64.")  # fmt: skip
     add("--kmr-shape", dest="kmr_shapes", metavar="[NAME=]N,N,...[:DTYPE]", action="append", default=[],
-        help="Shape of ONE sample, and its dtype, for synthetic data where the file does not specify them"
+        help="Shape of ONE sample, and its dtype, for synthetic data where the model does not declare them"
         " (repeatable).")  # fmt: skip
     add("--kmr-seed", dest="kmr_seed", metavar="N", type=int, default=None,
         help="Seed of the random data of a check (default: 0).")  # fmt: skip

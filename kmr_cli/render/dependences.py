@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -47,7 +47,9 @@ def matrices(report: Report) -> Iterator[Matrix | str]:
     drawn = {picture.output: picture for picture in report.dependence}
     if not outputs:
         yield from (_matrix(report, picture) for picture in report.dependence)
-    unknown = [tap for tap in outputs if tap.port not in drawn and _unknown(tap)]
+    undrawn = [tap for tap in outputs if tap.port not in drawn]
+    routed = [tap for tap in undrawn if tap.index.kind == "routed"]
+    unknown = [tap for tap in undrawn if _unknown(tap)]
     for tap in outputs:
         picture = drawn.get(tap.port)
         title = (picture and picture.title) or f"output {tap.port}"
@@ -56,13 +58,19 @@ def matrices(report: Report) -> Iterator[Matrix | str]:
         elif picture is not None:
             if any(map(any, picture.moved)):  # otherwise it is a constant, or named among what was not shown
                 yield _matrix(report, picture)
-        elif tap.index.kind == "routed":
-            yield f"no picture of {title}: its shape depends on what the samples hold"
-        elif tap in unknown and len(unknown) < _MANY:
-            yield f"no picture of {title}: it is not known which axis of {tap.shape} carries the samples"
-        elif tap in unknown and tap is unknown[0]:
-            more = f"{len(unknown) - 1} more outputs"
-            yield f"no picture of {title} and {more}: it is not known which axis carries the samples"
+        elif tap in routed:
+            yield from _once(tap, routed, "its shape depends on what the samples hold")
+        elif tap in unknown:
+            why = f"which axis of {tap.shape}" if len(unknown) < _MANY else "which axis"
+            yield from _once(tap, unknown, f"it is not known {why} carries the samples")
+
+
+def _once(tap: TapVerdict, alike: Sequence[TapVerdict], why: str) -> Iterator[str]:
+    """That there is no picture of an output; where there is none of many for the same reason, the first names them."""
+    if len(alike) < _MANY:
+        yield f"no picture of output {tap.port}: {why}"
+    elif tap is alike[0]:
+        yield f"no picture of output {tap.port} and {len(alike) - 1} more outputs: {why}"
 
 
 def _unknown(tap: TapVerdict) -> bool:

@@ -96,6 +96,11 @@ def test_no_name_of_a_file(tmp_path):
     assert caught.value.hint == "--input image=FILE.npy"
 
 
+def test_an_equals_sign_with_nothing_before_it_names_no_input():
+    with pytest.raises(BatchError, match="no input is named"):
+        read_files(["=x.npy"])
+
+
 def test_structured_arrays(tmp_path):
     np.save(tmp_path / "a.npy", np.zeros(3, [("x", "f4"), ("y", "i4")]))
     np.savez(tmp_path / "a.npz", image=np.zeros(3, [("x", "f4"), ("y", "i4")]))

@@ -9,6 +9,7 @@ LAYERS, NETWORKS, SCRIPTS = "zoo.clean.keras_layers", "zoo.clean.keras_networks"
 KERAS_MASKS, TORCH_MASKS = "zoo.faults.keras_masks", "zoo.faults.torch_masks"
 KERAS_MASKED, TORCH_MASKED = "zoo.clean.keras_masks", "zoo.clean.torch_masks"
 FOUND, LISTS = "zoo.faults.tensorflow_found", "zoo.faults.lists"
+RAGGED, RAGGED_TWINS = "zoo.faults.ragged", "zoo.clean.ragged"
 TORCH_FOUND, FOUND_TWINS = "zoo.faults.torch_found", "zoo.clean.torch_found"
 TURNS, TURN_TWINS = "zoo.faults.turns", "zoo.clean.turns"
 ROUTED, ROUTED_TWINS = "zoo.faults.routed", "zoo.clean.routed"
@@ -92,6 +93,12 @@ FAULTS = [
     (FOUND, "keras", "the loud less the mean"),
     (LISTS, "keras", "texts of a subclassed model"),
     (LISTS, "onnx", "a sequence of samples"),
+    (RAGGED, "savedmodel", "ragged scores, tf.Module"),
+    (RAGGED, "savedmodel", "ragged in two levels, tf.Module"),
+    (RAGGED, "savedmodel", "ragged lengths, tf.Module"),
+    (RAGGED, "savedmodel", "sparse, tf.Module"),
+    (RAGGED, "keras", "ragged"),
+    (RAGGED, "torchscript", "a list of scores"),
     (TURNS, "torchscript", "above a computed number"),
     (TURNS, "torchscript", "pieces of forty"),
     (TURNS, "keras", "above a computed number"),
@@ -138,6 +145,12 @@ CLEAN = [
     (TORCH_TWINS, "torchscript", "strided, padding left out"),
     (TURN_TWINS, "torchscript", "at multiples of eleven, each alone"),
     (TURN_TWINS, "savedmodel", "above 600 elements, each alone"),
+    (RAGGED_TWINS, "savedmodel", "ragged scores, its own, tf.Module"),
+    (RAGGED_TWINS, "savedmodel", "ragged in two levels, its own, tf.Module"),
+    (RAGGED_TWINS, "savedmodel", "ragged lengths, its own, tf.Module"),
+    (RAGGED_TWINS, "savedmodel", "sparse, its own, tf.Module"),
+    (RAGGED_TWINS, "keras", "ragged, its own"),
+    (RAGGED_TWINS, "torchscript", "a list of scores, its own"),
     (ROUTED_TWINS, "torchscript", "experts, ranges of sorted rows"),
     (ROUTED_TWINS, "torchscript", "experts, masks of rows, traced"),
     (ROUTED_TWINS, "torchscript", "experts, groups, traced"),
@@ -148,7 +161,8 @@ EXPERTS = {name for module, _, name in CLEAN if module == ROUTED_TWINS}
 TURNS_ALONE = {"at multiples of eleven, each alone", "above 600 elements, each alone"}
 """They ask for the batch size."""
 BETWEEN_SAMPLES = {"KMR101", "KMR102", "KMR103", "KMR104", "KMR105", "KMR106", "KMR109"}
-UNDECIDED = {"sort and unsort", "sorted recurrent", "mixture of experts"} | TURNS_ALONE | EXPERTS
+AS_MANY_AS_IT_HAS = {name for module, _, name in CLEAN if module == RAGGED_TWINS}
+UNDECIDED = {"sort and unsort", "sorted recurrent", "mixture of experts"} | TURNS_ALONE | EXPERTS | AS_MANY_AS_IT_HAS
 """Clean models whose graph does not tell: rows are ordered by content. All others pass as proven."""
 UNDECIDED_SCRIPTS = {
     *("sorted LSTM", "packed sequences", "one expert with room for all", "flip twice"),  # rows in another order

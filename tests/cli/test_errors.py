@@ -108,7 +108,7 @@ class TestBeforeAnyFramework:
 
     def test_torchscript_asks_for_the_shape_with_the_command(self, kmr, no_frameworks):
         text = error_of(sample(kmr, SCRIPTED, index="0", **no_frameworks))
-        assert "does not specify the shape of input 'image'" in text
+        assert "does not declare the shape of input 'image'" in text
         assert "--shape" in text
 
     def test_output_place(self, kmr, no_frameworks, tmp_path):

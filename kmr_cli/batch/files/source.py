@@ -91,9 +91,11 @@ def parse(argument: str) -> Source:
     """``[NAME=]FILE[:KEY]`` as a source.
 
     Raises:
-        BatchError: no file is named.
+        BatchError: no file is named, or nothing before the equals sign.
     """
     name, rest = split_argument(argument)
+    if rest != argument and not name:
+        raise BatchError(f"--input {argument}: no input is named", f"--input NAME={rest or 'FILE.npy'}")
     if not rest:
         raise BatchError(f"--input {argument}: no file is named", f"--input {name or 'NAME'}=FILE.npy")
     file, key = _split_key(rest)

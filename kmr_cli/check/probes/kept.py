@@ -62,7 +62,7 @@ def leaks_in_lists(run: Run, samples: Mapping[int, int], before: Returned, after
     for place, sample in samples.items():
         for tap, old, new in zip(taps_of(run, sample), elements.get(place, []), now.get(place, []), strict=False):
             first, second = values[old], others[new]
-            if run.evidence.is_own(tap) and (first.shape != second.shape or _differ(run, first, second, first)):
+            if run.in_own_element(tap) and (first.shape != second.shape or _differ(run, first, second, first)):
                 yield tap
 
 

@@ -22,8 +22,8 @@ Elements = Mapping[int, list[str]]
 
 
 def own_lists(run: Run) -> list[Tap]:
-    """Outputs in a list, each of which its own sample alone changed."""
-    return [tap for tap in run.evidence.listed if run.evidence.is_own(tap) and tap not in run.evidence.nondeterministic]
+    """Outputs in a list, each of which its own sample alone changed, by more than last bits."""
+    return [tap for tap in run.evidence.listed if run.in_own_element(tap) and tap not in run.evidence.nondeterministic]
 
 
 def elements_of(run: Run, found: Mapping[str, np.ndarray]) -> Elements:

@@ -25,7 +25,7 @@ RULES = (OUTPUT_LAYOUT,)
 def judge(run: Run) -> None:
     """A warning at every output in which the samples are told apart, but not by the rows of axis 0."""
     for tap in run.outputs:
-        if run.evidence.is_own(tap):
+        if run.in_own_element(tap):
             continue
         index = run.indices[tap]
         if index.kind not in ("moved", "merged") or index.axis is None or tap in run.allowed_outputs:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from kmr_cli.arrays.dtypes import discrete
 from kmr_cli.check.axes import carrying_axes, movement, pairs, possible_axis
 from kmr_cli.check.observed import LargeRun
+from kmr_cli.check.probes.gentle import entangled_rows
 from kmr_cli.check.probes.large import locate
 from kmr_cli.check.rules.sizes import BATCH_SIZE_DEPENDENT
 from kmr_cli.check.run import Run
@@ -80,11 +81,12 @@ RULES = (CROSS_SAMPLE_LEAK, BATCH_AXIS_LOST, SAMPLES_INTERLEAVED, SAMPLES_REORDE
 
 def judge(run: Run) -> None:
     """Whether it matters is decided here: at what the model returns."""
+    elements = []
     for tap in run.outputs:
-        if tap in run.evidence.nondeterministic or run.evidence.is_own(tap):
+        if tap in run.evidence.nondeterministic or run.in_own_element(tap):
             continue
         if tap in run.evidence.listed and run.indices[tap].kind not in OWNED:  # else it holds all samples
-            _judge_element(run, tap)
+            elements.append(tap)
             continue
         said = len(run.claims), len(run.inconclusive)
         kind = run.indices[tap].kind
@@ -112,21 +114,48 @@ def judge(run: Run) -> None:
             why = f" ({run.indices[tap].evidence})" if run.indices[tap].evidence else ""
             what = f"{run.title(tap)}: no axis was shown to carry the samples{why}"
             run.not_verified(tap, f"{what}; return one row per sample along axis 0; {accept(run, tap)}")
+    if elements:
+        _judge_elements(run, elements)
     _judge_lists(run)
 
 
-def _judge_element(run: Run, tap: Tap) -> None:
+def _judge_elements(run: Run, elements: list[Tap]) -> None:
     """What one sample has of a list, where others change it, its shape included."""
-    sample, listed = run.evidence.listed[tap], run.evidence.listed
-    for source in run.sources(lambda other: run.mixed(other) or (other in listed and not run.evidence.is_own(other))):
-        seen = f"; seen at {run.title(tap)}, which is sample {sample}'s of the list that the model returns"
-        text = f"{CROSS_SAMPLE_LEAK.found_when}{between(source)}{seen}"
-        run.add(CROSS_SAMPLE_LEAK, source, text, output=tap, once=True, allowed=tap in run.allowed_outputs)
+    begins = _begins_in_elements(run)
+    for tap in elements:
+        sample = run.evidence.listed[tap]
+        for source in begins:
+            seen = f"; seen at {run.title(tap)}, which is sample {sample}'s of the list that the model returns"
+            text = f"{CROSS_SAMPLE_LEAK.found_when}{between(source)}{seen}"
+            run.add(CROSS_SAMPLE_LEAK, source, text, output=tap, once=True, allowed=tap in run.allowed_outputs)
+
+
+def _begins_in_elements(run: Run) -> list[Source]:
+    """Where it begins that others change a sample's element: in values, else in what tells whose a row is.
+
+    Where rows begin depends on all rows before, in any model that returns such a list.
+    """
+
+    def foreign(tap: Tap) -> bool:
+        return tap in run.evidence.listed and not run.in_own_element(tap)
+
+    def values(tap: Tap) -> bool:
+        return foreign(tap) or (run.mixed(tap) and not discrete(run.evidence.specs[tap]))
+
+    def all_(tap: Tap) -> bool:
+        index = run.indices.get(tap)
+        return foreign(tap) or run.mixed(tap) or (index is not None and index.kind == "reordered")
+
+    begins = [source for source in run.sources(values) if source.layer]
+    if not begins and any(tap[0] and run.indices[tap].kind == "routed" for tap in run.evidence.order):
+        entangled = entangled_rows(run)
+        begins = run.sources(entangled.__contains__)
+    return begins or run.sources(all_)
 
 
 def _judge_lists(run: Run) -> None:
     """Outputs that come as a list with one element a sample: what of them was not shown."""
-    own = [tap for tap in run.evidence.listed if run.evidence.is_own(tap)]
+    own = [tap for tap in run.evidence.listed if run.in_own_element(tap)]
     if not own:
         return
     shown = {run.evidence.listed[tap] for tap in own if run.evidence.changed_in[tap]}

@@ -188,7 +188,7 @@ def test_a_snapshot_holds(saved, tmp_path):
 def test_an_unknown_width_is_given(tmp_path):
     path = save(weighted, tmp_path, tf.SparseTensorSpec(None, tf.float32))
     with open_model(path, in_process=True) as model:
-        with pytest.raises(BatchError, match="does not specify the shape of input 'words'") as raised:
+        with pytest.raises(BatchError, match="does not declare the shape of input 'words'") as raised:
             model.check_batch_axis()
         assert "shape" in raised.value.hint
         assert model.check_batch_axis(shapes={"words": (WIDTH,)}).verdict == "pass"

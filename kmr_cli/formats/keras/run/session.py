@@ -15,6 +15,7 @@ from kmr_cli.formats.common.aligned import aligned_copy
 from kmr_cli.formats.common.comparands import Comparands
 from kmr_cli.formats.common.frameworks import require
 from kmr_cli.formats.common.other_padding import PutsOtherPadding
+from kmr_cli.formats.common.ragged_rows import by_sample
 from kmr_cli.formats.interface import Sink, State, Taps, TrainingMode
 from kmr_cli.formats.keras.describe.call_inputs import CallInputs, call_inputs, refuse_missing, refuse_unbuilt
 from kmr_cli.formats.keras.describe.config import LayerConfig, TensorRef
@@ -169,7 +170,7 @@ class KerasSession(PutsOtherPadding):
         if stop:
             return None
         declared = self._config is not None and self._config.functional  # a list of outputs, not of samples
-        return self._named_outputs(outputs, 0 if declared or not batch else len(next(iter(batch.values()))))
+        return self._named_outputs(outputs, len(next(iter(batch.values()))) if batch else 0, lists=not declared)
 
     @property
     def listed(self) -> Mapping[str, int]:
@@ -397,14 +398,16 @@ class KerasSession(PutsOtherPadding):
             return built.model(next(iter(arrays.values())), **mode)
         return built.model(arrays, **mode)
 
-    def _named_outputs(self, outputs: Any, size: int) -> dict[str, np.ndarray]:
+    def _named_outputs(self, outputs: Any, size: int, *, lists: bool) -> dict[str, np.ndarray]:
         named: dict[str, np.ndarray] = {}
         self._listed = {}
-        for name, value, owner in named_leaves(outputs, self._framework.flatten, self._info.outputs, size):
-            for port, array in arrays(name, value):
+        leaves = named_leaves(outputs, self._framework.flatten, self._info.outputs, size if lists else 0)
+        for name, value, owner in leaves:
+            for port, array, row in by_sample(dict(arrays(name, value)), size if owner is None else None):
                 named[port] = np.array(array)
-                if owner is not None:
-                    self._listed[port] = owner
+                sample = row if owner is None else owner
+                if sample is not None:
+                    self._listed[port] = sample
         return named
 
 

@@ -12,6 +12,7 @@ from kmr_cli.formats.common.aligned import aligned_copy
 from kmr_cli.formats.common.alone import Alone
 from kmr_cli.formats.common.comparands import Comparands
 from kmr_cli.formats.common.frameworks import import_user_modules, require
+from kmr_cli.formats.common.ragged_rows import by_sample
 from kmr_cli.formats.common.resizing import TakesAnySize
 from kmr_cli.formats.interface import OpenOptions, Sink, State, Taps
 from kmr_cli.formats.savedmodel.describe.analysis import Analysis
@@ -61,6 +62,7 @@ class SavedModelSession(TakesAnySize):
         self._sink: Sink | None = None
         self._groups: list[tapping.Group] = []
         self._operations: Operations | None = None
+        self._listed: dict[str, int] = {}
         self._closed = False
         self.start: State | None = None
         self._check_operations()
@@ -103,7 +105,16 @@ class SavedModelSession(TakesAnySize):
             self._sink, self._groups = None, []
         if stop:
             return None
-        return {one.name: value for one, value in zip(self._analysis.outputs, values, strict=True)}
+        named = {one.name: value for one, value in zip(self._analysis.outputs, values, strict=True)}
+        size = len(next(iter(batch.values()))) if batch else 0
+        outputs = list(by_sample(named, size))
+        self._listed = {name: owner for name, _, owner in outputs if owner is not None}
+        return {name: array for name, array, _ in outputs}
+
+    @property
+    def listed(self) -> Mapping[str, int]:
+        """See :class:`kmr_cli.formats.interface.ListingSession`: the rows of ragged outputs."""
+        return self._listed
 
     def alone(self, operators: Sequence[str], batch: Batch) -> Mapping[str, Alone]:
         """See :class:`kmr_cli.formats.interface.ProbingSession`."""
