@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from kmr_cli.formats.common.comparands import SMALL
 from kmr_cli.formats.torchscript.describe.operators import OperatorNames, is_listed_kind
+from kmr_cli.formats.torchscript.run.scalars import take_for_numbers
 
 _SCHEMAS = {
     "enter": "(str name, str method, Any values) -> ()",  # a submodule by its attribute names
@@ -120,6 +121,8 @@ class Loaded:
         read = torch._C.import_ir_module if isinstance(source, str) else torch._C.import_ir_module_from_buffer
         handle = read(self._unit, source, torch.device("cpu"), {}, False)
         self.module: Any = wrap_cpp_module(handle).eval()
+        for function in self._unit.get_functions():
+            take_for_numbers(function.graph)
         kinds = {node.kind() for function in self._unit.get_functions() for node in nodes_of(function.graph)}
         self.takes_gradients = bool(kinds & _DIFFERENTIATE)
         self.reads_unseen = bool(kinds & _UNSEEN)
