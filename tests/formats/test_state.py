@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from zoo import exported as exports
 from zoo.torchscript import save, script
 
+from kmr_cli import open_model
 from kmr_cli.check.check import check
 from kmr_cli.formats import conformance, exported, torchscript
 from kmr_cli.formats.interface import OpenOptions
@@ -179,3 +180,31 @@ def test_an_enum_of_a_class_that_nobody_imported_is_not_state():
     state = ModuleState([(Module(), "layout")])
     assert not state.changed()
     state.restore()
+
+
+class Cached(nn.Module):
+    """Answers that go by the sample at an end of the batch."""
+
+    answers: Dict[str, Tensor]
+
+    def __init__(self, end: int):
+        super().__init__()
+        self.end, self.answers = end, {}
+        self.out = nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        key = str(x[self.end].sum().item())
+        if key not in self.answers:
+            self.answers[key] = self.out(x)
+        return self.answers[key]
+
+
+@pytest.mark.parametrize("end", [0, -1])
+@pytest.mark.parametrize("size", [3, 5])
+def test_a_cache_that_goes_by_the_sample_at_an_end_is_told(tmp_path, end, size):
+    path = tmp_path / "model.pt"
+    script(Cached(end)).save(str(path))
+    batch = {"x": np.random.default_rng(3).standard_normal((size, 4)).astype(np.float32)}
+    with open_model(path) as model:
+        found = model.check_batch_axis(batch).findings
+    assert ("KMR302", "error") in {(one.rule, one.severity) for one in found}

@@ -49,7 +49,7 @@ def same_start(session: Session) -> Iterator[State | None]:
 def look_for_state(run: Run, reopen: Callable[[], Session] | None) -> None:
     """Whether something is kept between calls that changes later ones: fills in what :class:`Run` knows of that.
 
-    Comes after a second pass of the batch. Three passes where the format can put back what was kept; four to six where
+    Comes after a second pass of the batch. Five passes where the format can put back what was kept; four to six where
     values differ from run to run and only loading the model afresh tells why; else none.
     """
     if run.start is not None and run.start.changed():
@@ -70,19 +70,29 @@ def _leave_what_is_kept(run: Run, start: State) -> None:
     """The batch after itself, and after other data, each time without putting back what was kept."""
     session, evidence = run.session, run.evidence
     assert isinstance(session, KeepingSession)
-    other = replacement.replace(run.batch, range(evidence.size), session.inputs, run.rng)
+    everyone = range(evidence.size)
+    # What is kept may be found again by a sample at one of the ends, as in a cache.
+    between = list(everyone[1:-1]) or list(everyone[1:])
+    after_others: list[dict[Tap, bytes]] = []
     session.start = None
     try:
         moved, after_itself = _later(run, "running the batch after itself")
-        start.restore()
-        run.step("running other data")
-        session.capture(other, run.taps, ignored)
-        moved_too, after_other = _later(run, "running the batch after other data")
+        for replaced in (everyone, between) if between else (everyone,):
+            start.restore()
+            run.step("running other data")
+            session.capture(
+                replacement.replace(run.batch, replaced, session.inputs, run.rng), run.taps, ignored
+            )  # fmt: skip
+            moved_too, after_other = _later(run, "running the batch after other data")
+            moved |= moved_too
+            after_others.append(after_other)
     finally:
         session.start = start
-    run.recalled = (moved | moved_too) - evidence.nondeterministic
+    run.recalled = moved - evidence.nondeterministic
     run.remembers = bool(run.recalled)
-    by_data = {tap for tap in run.recalled if after_itself.get(tap) != after_other.get(tap)}
+    by_data = {
+        tap for tap in run.recalled if any(after_itself.get(tap) != after.get(tap) for after in after_others)
+    }  # fmt: skip
     outputs = [tap for tap in run.outputs if tap not in evidence.nondeterministic]
     hidden = bool(outputs) and all(discrete(evidence.specs[tap]) for tap in outputs)
     run.by_data = bool(by_data if hidden else by_data.intersection(outputs))
