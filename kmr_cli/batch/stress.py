@@ -176,7 +176,11 @@ def monotonous(batch: Batch, kept: int, other: int, step: int) -> dict[str, np.n
 
 
 def partly_missing(
-    batch: Batch, samples: Sequence[int], specs: Sequence[TensorSpec], rng: np.random.Generator
+    batch: Batch,
+    samples: Sequence[int],
+    specs: Sequence[TensorSpec],
+    rng: np.random.Generator,
+    value: float = np.nan,
 ) -> dict[str, np.ndarray] | None:
     """A quarter of what each of ``samples`` holds is NaN, at least one number; None without a free float input.
 
@@ -193,7 +197,7 @@ def partly_missing(
                 places = np.flatnonzero(may & present(values[sample]) if name in sparse else may)
                 missing = rng.choice(places, min(max(1, len(places) // 4), len(places)), replace=False)
                 row = np.array(values[sample]).reshape(-1)
-                row[missing] = np.nan
+                row[missing] = value
                 values[sample] = row.reshape(values.shape[1:])
             touched = True
         result[name] = values

@@ -16,9 +16,11 @@ from kmr_cli.check.probes.aimed import aim_at_meets
 from kmr_cli.check.probes.alone import probe_alone
 from kmr_cli.check.probes.decisions import change_decisions
 from kmr_cli.check.probes.extreme import PASSES as HARD_PASSES
-from kmr_cli.check.probes.extreme import make_others_extreme
+from kmr_cli.check.probes.extreme import SMALLEST, make_others_extreme
+from kmr_cli.check.probes.gaps import FAINT_PASSES
 from kmr_cli.check.probes.large import PASSES as LARGE_PASSES
 from kmr_cli.check.probes.large import choose_large, try_large
+from kmr_cli.check.probes.last_bits import find_last_bits
 from kmr_cli.check.probes.mask_axis import mask_one_step
 from kmr_cli.check.probes.masks import PASSES as MASK_PASSES
 from kmr_cli.check.probes.masks import try_masks
@@ -60,8 +62,8 @@ def check(
     """Check that samples do not mix, and where they do, say which layer mixes them.
 
     The number of forward passes depends on the inputs alone: at most B + 31 for up to eight samples, 2·⌈log2 B⌉ + 31
-    above, four fewer from 32 samples on; of several inputs, which are made extreme in turn, up to twelve more, and one
-    more for two or three samples where the model compares with numbers. Up to
+    above, four fewer from 32 samples on; of several inputs, which are made extreme in turn, up to twelve more; of two
+    or three samples, of which one is faint, two more, and one more where the model compares with numbers. Up to
     four of them run a batch of at least 32 samples, unless the tapped values would take more than 1 GB; up to five more
     find out what went wrong there. Where the model's code does something else at other numbers of samples, up to four
     more such batches are run. Up to two find the layer of what went wrong at
@@ -69,10 +71,11 @@ def check(
     hold the samples in rows, a pass keeps all tensors and those so far are run again: other sizes are tried with what
     is left. At most five more passes check masks, and one more training mode. A model that gives different values every
     time takes up to six to tell why, and so is run at fewer sizes. Where the format can put back what a pass left,
-    every pass begins with the same, and three more tell what a call with other data changes for the next. Where a
+    every pass begins with the same, and five more tell what a call with other data changes for the next. Where a
     finding is at one of several calls of a layer, and the model has several inputs, one pass and one for each of them
-    tell from which the call is. Where samples seem to change each other, up to two more tell whether that is chance.
-    Where the graph lets samples meet in an operator and nothing shows it, four more are aimed at that operator, and
+    tell from which the call is. Where samples seem to change each other, up to two more tell whether that is chance;
+    where rows are routed before they do, up to two more tell where more than last bits change.
+    Where the graph lets samples meet in an operator and nothing shows it, six more are aimed at that operator, and
     three where the model compares with numbers that it computes; where no rule covers an operator, one more notes what
     it is given, and it is run alone. Of a model that fails on the batch see
     :func:`kmr_cli.check.failing.check_failing`.
@@ -146,7 +149,7 @@ def _check(
             structure=structure, unproven=unproven,
         )  # fmt: skip
 
-    further = further_passes(run)
+    further = further_passes(run) + (FAINT_PASSES if 2 <= run.evidence.size < SMALLEST else 0)
     ungrouped = _UNGROUPED - (_SIZES - 1 + LARGE_PASSES if info.fixed_batch is not None else 0)
     run.planned = len(groups) + ungrouped + further + for_masks
     try:
@@ -182,6 +185,7 @@ def _check(
         try_large(run, large, spare)
     try_turns(run, spare, chosen=bool(policy.batch_sizes))
     look_again(run)
+    find_last_bits(run, spare)
     repeat.judge(run)
     non_finite.judge(run)
     mixing.judge(run)

@@ -9,6 +9,7 @@ import numpy as np
 from kmr_cli.check.run import Run
 from kmr_cli.evidence.sources import Source
 from kmr_cli.evidence.taps import Tap
+from kmr_cli.formats.interface import OperatorsSession
 from kmr_cli.proof.owners import Meet
 
 REMEDIES = {
@@ -28,6 +29,9 @@ REMEDIES = {
     "shift": "shift or flip along an axis of one sample, not over the batch axis",
     "running": "accumulate along the steps of one sample, not over the batch axis",
     "convolution": "give the convolution the axes of one sample: here it runs along the batch axis",
+    "merged convolution": "where the channels of a convolution are those of several samples, let each group hold one"
+    " sample's: reshape (B, C, …) to (1, B * C, …) with no transpose in between, and set groups=B",
+    "pooling": "pool along the axes of one sample: here windows run along the batch axis",
     "statistic": "take the mean, maximum, norm or other statistic over the axes of one sample, not over the batch axis",
     "routing": "give each sample room of its own in every expert: a capacity that counts the whole batch lets samples"
     " crowd each other out",
@@ -43,9 +47,11 @@ _TYPES = {
     "sorting": r"sort|top_?k",
     "shift": r"roll|flip|reverse",
     "running": r"cum(ulative_?)?(sum|prod|max|min|logsumexp)",
-    "convolution": r"conv",
+    "convolution": r"conv|unfold|im2col",
+    "pooling": r"^(?!global).*pool",
     "samples with samples": r"matmul|einsum|gemm|bmm|^mm$|^dot$|cdist",
-    "statistic": r"reduce|mean|std|variance|^var|norm$|max$|min$|^sum|median|logsumexp|globalaverage|globalmax",
+    "statistic": r"reduce|mean|std|variance|^var|norm$|max$|min$|^sum|median|quantile|percentile|logsumexp"
+    "|globalaverage|globalmax",
 }
 """Kind -> the classes and operators of every format that do it, whatever the case of their letters."""
 _WHAT_IT_IS_MADE_OF = {
@@ -56,6 +62,10 @@ _WHAT_IT_IS_MADE_OF = {
 }
 """Kind of a layer -> the kinds of operators in it of which its own remedy says more; else the operator's is better: a
 class that is named Mean may multiply samples."""
+_COUNTING = r"cum(ulative_?)?sum"
+_CHOOSING = r"max|min|sort|top_?k|quantile|percentile|median|std|var"
+_NAMED_BY_PATH = ("TFOpLambda", "SlicingOpLambda")
+"""Layers that Keras 2 makes of a function: its name is in the path, as in ``tf.math.reduce_sum_1``."""
 _LEVELS = 255
 """Steps of an integer of eight bits."""
 
@@ -78,13 +88,38 @@ def kind_at(run: Run, source: Source, tap: Tap) -> str | None:
     by_layer = _kind_of_type(_type_of(run, source.layer)) if source.before is None else None
     by_operator = _kind_of_type(operator.kind.partition(".")[2])
     shown = None if value is None else _shown_by(run, source, value)
+    if shown == "samples with samples" and by_operator is not None:
+        shown = None  # as wide as the batch by accident, where the operator is known
     if shown is not None:  # batch norm takes statistics, and has a remedy of its own
         return "normalization" if shown == "statistic" and "normalization" in (by_layer, by_operator) else shown
     if by_layer is None and (tap in run.routed or _counts(run, operator)):
         return "routing"
+    if by_layer is None and by_operator is None and _convolves(run, source.layer):
+        return "merged convolution"
     return (
         by_layer if by_operator is None or by_operator in _WHAT_IT_IS_MADE_OF.get(by_layer or "", ()) else by_operator
     )
+
+
+def _convolves(run: Run, layer: str) -> bool:
+    """Whether a layer's own code convolves with kernels that belong to samples, which no rule of a proof covers."""
+    if run.structure is not None:
+        operators = run.structure.proof.owners.graph.operators
+        kinds = [one.kind.partition(".")[2] for one in operators if one.layer == layer]
+    elif isinstance(run.session, OperatorsSession):
+        kinds = list(run.session.operators().get(layer, ()))
+    else:
+        kinds = []
+    return any("conv" in kind.lower() for kind in kinds)
+
+
+def remedy_of_meeting(run: Run, layer: str) -> str:
+    """What to change at the operator of a layer in which samples meet by what they hold; empty where nothing tells.
+
+    Of a sum or a product that may be by a mask of zeros, through which nothing but NaN comes.
+    """
+    named = _meeting_in(run, layer).kind.partition(".")[2]
+    return REMEDIES[_kind_of_type(named) or "statistic"] if re.search(_CHOOSING, named.lower()) else ""
 
 
 def _kind_of_type(named: str) -> str | None:
@@ -102,7 +137,7 @@ def _meeting_in(run: Run, layer: str) -> Meet:
 
 def _counts(run: Run, operator: Meet) -> bool:
     """Whether an operator counts rows on the way to it: a router's places, which its capacity cuts off."""
-    if run.structure is None or not re.search(_TYPES["running"], operator.kind.lower()):
+    if run.structure is None or not re.search(_COUNTING, operator.kind.lower()):
         return False
     graph = run.structure.proof.owners.graph
     made = next((one.outputs for one in graph.operators if one.name == operator.operator), ())
@@ -111,7 +146,8 @@ def _counts(run: Run, operator: Meet) -> bool:
 
 
 def _type_of(run: Run, layer: str) -> str:
-    return next((info.type for info in run.session.layers if info.path == layer), "")
+    found = next((info.type for info in run.session.layers if info.path == layer), "")
+    return layer.rpartition(".")[2].rstrip("_0123456789") if found in _NAMED_BY_PATH else found
 
 
 def _is_dynamic(run: Run, source: Source) -> bool:

@@ -41,6 +41,7 @@ class Run(Passes):
         moved_by_extreme: tap -> how far samples that stood as they were moved when the others were extreme or alike,
             in units in the last place of the largest value, at most FAR.
         poisoned: the same when sample 0 held NaN.
+        in_last_bits: mixed taps that others move in their last bits alone, where rows are routed and an output mixes.
         crossed: taps that no sample moves, and that NaN in sample 0 changes beyond what can be its own place.
         poison_failure: (output of the layer that failed, what was put in, message) where the model fails on NaN or Inf.
         start: what every pass begins with, where the format can put that back; None where it cannot.
@@ -86,6 +87,7 @@ class Run(Passes):
     indices: dict[Tap, BatchIndex] = field(default_factory=dict)
     moved_by_extreme: dict[Tap, int] = field(default_factory=dict)
     poisoned: dict[Tap, int] = field(default_factory=dict)
+    in_last_bits: set[Tap] = field(default_factory=set)
     crossed: set[Tap] = field(default_factory=set)
     poison_failure: tuple[Tap | None, str, str] | None = None
     start: State | None = None
@@ -248,6 +250,10 @@ class Run(Passes):
         """Mixed, or interleaved: rows with pieces of several samples are mixed by whatever comes next."""
         index = self.indices.get(tap)
         return self.mixed(tap) or (index is not None and index.kind == "interleaved")
+
+    def clearly_entangled(self, tap: Tap) -> bool:
+        """Entangled, and not in last bits alone: where such a mix begins something else than another grouping mixes."""
+        return tap not in self.in_last_bits and self.entangled(tap)
 
     def sources(self, wrong: Callable[[Tap], bool], order: Sequence[Tap] | None = None) -> list[Source]:
         """The layers at which something begins; ``order`` is that of the taps, where another pass had another one.

@@ -24,6 +24,7 @@ def add_at_sources(
     samples: tuple[tuple[int, int], ...] = (),
     *,
     allowed: bool = False,
+    remedy: Callable[[str], str] = lambda _layer: "",
 ) -> None:
     """One finding for every layer at which what is wrong with an output begins; none twice.
 
@@ -34,10 +35,13 @@ def add_at_sources(
         wrong: of which taps that is true.
         samples: pairs (moved, changed).
         allowed: that is accepted at this output.
+        remedy: what to change at a layer, where the rule's own does not say it best.
     """
     for source in upstream_of(run, output, _begins(run, wrong)) or [Source(*output)]:
         text = f"{rule.found_when}{between(source)}; seen at {run.title(output)}{_by_nature(run, source)}"
-        run.add(rule, source, text, output=output, once=True, samples=samples, allowed=allowed)
+        run.add(
+            rule, source, text, output=output, once=True, samples=samples, allowed=allowed, remedy=remedy(source.layer)
+        )  # fmt: skip
 
 
 def _by_nature(run: Run, source: Source) -> str:
@@ -75,7 +79,7 @@ def add_mix(
         before = order[: order.index(output) + 1]
         source = last_permutation(before, run.evidence.base, run.evidence.size, run.info.separator)
         if source is None:  # rows that nobody saw in another order: the order itself does no harm
-            begins = _begins(run, lambda tap: run.entangled(tap) and not _is_order(run, tap))
+            begins = _begins(run, lambda tap: run.clearly_entangled(tap) and not _is_order(run, tap))
             source = begins[0] if begins else None
         if source is not None:
             text = f"rows come in an order that depends on what other samples hold{between(source)}{seen}"
@@ -83,7 +87,7 @@ def add_mix(
                 leak, source, text, output=output, once=True, samples=samples, allowed=allowed, remedy=REMEDIES["order"]
             )  # fmt: skip
             return
-    for source in upstream_of(run, output, _begins(run, run.entangled)) or [Source(*output)]:
+    for source in upstream_of(run, output, _begins(run, run.clearly_entangled)) or [Source(*output)]:
         tap = _first_wrong(run, source)
         if not source.layer and source.before is None and _is_another(run, leak, output):
             source, tap = Source(*output), output
@@ -118,9 +122,9 @@ def _first_wrong(run: Run, source: Source) -> Tap:
     """The value with which it begins."""
     layer = source.layer if source.before is None else source.before
     for tap in run.evidence.order:
-        if tap[0] == layer and tap[2] == source.port and run.entangled(tap):
+        if tap[0] == layer and tap[2] == source.port and run.clearly_entangled(tap):
             return tap
-    return next(tap for tap in run.evidence.order if run.entangled(tap))
+    return next(tap for tap in run.evidence.order if run.clearly_entangled(tap))
 
 
 def _named(run: Run, source: Source, output: Tap) -> str:

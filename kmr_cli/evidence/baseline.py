@@ -145,7 +145,7 @@ class Baseline:
         def look(tap: Tap, array: np.ndarray, shared: bool) -> None:
             if shared:
                 if self.canonical[tap] in found:
-                    found[tap] = FAR
+                    found[tap] = found[self.canonical[tap]]
                 return
             also(tap, array)
             index = indices.get(tap)

@@ -216,7 +216,7 @@ class Evidence(Baseline):
         indices: Mapping[Tap, BatchIndex],
         also: Callable[[Tap, np.ndarray], None] = lambda _tap, _array: None,
     ) -> dict[Tap, int]:
-        """The same of :meth:`moved`, inside of the model always FAR; notes the taps whose shape changed.
+        """The same of :meth:`moved`; notes the taps whose shape changed.
 
         To be run again after :meth:`fill` where it leaves :attr:`needs_full_pass` true.
         """
@@ -258,7 +258,10 @@ class Evidence(Baseline):
         )
 
     def _distance(self, tap: Tap, array: np.ndarray, axis: int, places: Sequence[int]) -> int:
-        """Of outputs in units in the last place; inside FAR. If only :meth:`fill` can tell, asks for it."""
+        """In units in the last place; FAR inside of the model where the tensor isn't kept, if digests tell.
+
+        If only :meth:`fill` can tell, asks for it.
+        """
         if not tap[0]:
             old, new = np.take(self.base[tap], places, axis), np.take(array, places, axis)
             return int(scaled_distance(old, new, self._scale(tap)).max()) if differs(old, new) else 0
@@ -268,7 +271,10 @@ class Evidence(Baseline):
         if places and tap not in self.base:
             self.needs_full_pass |= tap not in self.nondeterministic
             return 0
-        return FAR if places and moved_there(self.base[tap], array, axis, places) else 0
+        if not places or not moved_there(self.base[tap], array, axis, places):
+            return 0
+        old, new = np.take(self.base[tap], places, axis), np.take(array, places, axis)
+        return int(scaled_distance(old, new, largest(self.base[tap])).max()) or FAR
 
     def _shared(self, tap: Tap, array: np.ndarray, seen: dict[Tap, _Look | None]) -> bool:
         """Whether a tap has the tensor of its home in this pass as well, which was looked at already.

@@ -59,6 +59,9 @@ def one_scale(x):
         (lambda x: np.sort(x, axis=0), "Sort", "sorting"),
         (lambda x: x.cumsum(0), "CumSum", "running"),
         (lambda x: x + np.roll(x, 1, 0), "LSTM", "recurrent"),
+        (lambda x: x + np.roll(x, 1, 0), "AvgPool2d", "pooling"),
+        (lambda x: np.minimum(x, np.quantile(x, 0.5, axis=0)), "Quantile", "statistic"),
+        (lambda x: np.broadcast_to(x.max(0), x.shape), "GlobalAveragePooling1D", "statistic"),
     ],
 )
 def test_the_remedy_fits_the_operation(function, kind, remedy):

@@ -89,6 +89,12 @@ def one_hot(select):
     return lambda x: select(torch.eye(len(x)), x)
 
 
+def merged(channels, x):
+    """A convolution of all samples in one, each with kernels of its own."""
+    kernels = (x.mean((1, 2)).reshape(-1, 1, 1, 1) + torch.arange(T * T).reshape(T, T, 1)).reshape(-1, T, 1)
+    return functional.conv1d(channels, kernels, groups=len(x)).reshape(x.shape)
+
+
 torch.manual_seed(0)
 LSTM = {first: nn.LSTM(C, 3, batch_first=first) for first in (False, True)}
 ATTENTION = {first: nn.MultiheadAttention(C, 2, batch_first=first) for first in (False, True)}
@@ -136,6 +142,14 @@ CASES = {
         Net(lambda m, x: m(x.mean(1).T[None])[0].T, CONV),
         [Net(lambda m, x: m(x.transpose(1, 2)), CONV)],
     ),
+    "merged convolution": (
+        Net(lambda x: merged(x.transpose(0, 1).reshape(1, -1, C), x)),
+        [Net(lambda x: merged(x.reshape(1, -1, C), x))],
+    ),
+    "pooling": (
+        Net(lambda x: functional.avg_pool1d(x.permute(1, 2, 0), 3, 1, 1).permute(2, 0, 1)),
+        [Net(lambda x: functional.avg_pool1d(x.transpose(1, 2), 3, 1, 1))],
+    ),
     "statistic": (Net(lambda x: x - x.mean(0)), [Net(lambda x: x - x.mean((1, 2), keepdim=True))]),
     "routing": (
         Net(experts(lambda chosen: chosen.long().cumsum(0))),
@@ -181,7 +195,7 @@ MASKS = {
         [Masked(lambda x, mask: (x * mask[..., None]).sum(1))],
     ),
 }
-GENERAL = {"normalization", "routing", "reshape", "sorting", "shift", "running"}
+GENERAL = {"merged convolution", "pooling", "normalization", "routing", "reshape", "sorting", "shift", "running"}
 """Of a live module, the rule's own remedy is told, which holds for these too."""
 BY_REMEDY = {"reshape": {"KMR105"}, "order": {"KMR106", "KMR101"}}
 ELSEWHERE = {"KMR101", "KMR105", "KMR107", "KMR111", "KMR303"}

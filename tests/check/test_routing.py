@@ -73,6 +73,23 @@ def test_a_mix_before_it_is():
     assert ("KMR101", "step0") in errors(found)
 
 
+def leak(x):
+    return x - 0.2 * x.mean(0)
+
+
+@pytest.mark.parametrize(
+    ("steps", "at"),
+    [((grouped, leak), "step1"), ((grouped, np.tanh, grouped, leak), "step3"), ((leak, grouped), "step0")],
+)
+def test_a_leak_behind_layers_that_route_is_put_to_its_own_layer(steps, at):
+    routing = {f"step{place}": {"sort"} for place, step in enumerate(steps) if step is grouped}
+    assert errors(report(routing, *steps)) == {("KMR101", at)}
+
+
+def test_of_layers_that_route_and_leak_the_first_is_named():
+    assert errors(report({"step0": {"sort"}}, lambda x: leak(grouped(x)), leak)) == {("KMR101", "step0")}
+
+
 def test_layers_are_told_by_their_operators():
     session = Telling([("step0", np.tanh)], {"a": {"sort", "add"}, "b": {"add"}, "": {"index_put_"}})
     assert isinstance(session, OperatorsSession)

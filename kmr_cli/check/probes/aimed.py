@@ -10,26 +10,29 @@ from kmr_cli.arrays.dtypes import discrete
 from kmr_cli.batch import stress
 from kmr_cli.check.probes.computed import learn_computed
 from kmr_cli.check.probes.extreme import note, run_with, settle
+from kmr_cli.check.probes.gaps import PASSES as GAPS
+from kmr_cli.check.probes.gaps import leave_gaps
 from kmr_cli.check.probes.one_sided import ask
 from kmr_cli.check.run import Run
 from kmr_cli.evidence.taps import Tap
 from kmr_cli.proof.owners import Meet
 from kmr_cli.records import Batch
 
-PASSES = 7
+PASSES = 7 + GAPS
 """At most, for the operator that is aimed at."""
 _ASKING = 3
 """Those of them that tell what the model compares with, and hold it."""
 
 
 def aim_at_meets(run: Run) -> None:
-    """At most seven passes at the first operator that lets samples meet in an output without having shown it.
+    """At most nine passes at the first operator that lets samples meet in an output without having shown it.
 
     Where the model compares what it is given with numbers that it computes, such as a sum of weights, one pass tells
     these numbers, and two hold them: a question that no other batch answers with yes. Then all samples but the last are
     made copies of the one that what enters the operator's layer is largest for, then of the one that it is smallest
     for, as they are and a hundred times as large: a maximum, a threshold or a sum over the batch reacts to what is
-    extreme where it stands, which need not be extreme where the model begins.
+    extreme where it stands, which need not be extreme where the model begins. At last a part of the last sample is Inf,
+    beside two sets of others: what stands for a missing value may be filled from theirs.
 
     Adds to ``moved_by_extreme``.
     """
@@ -45,6 +48,11 @@ def aim_at_meets(run: Run) -> None:
             run_with(run, f"{doing}, for operator {owner.operator!r}", last, data)
             if run.mixed(tap):
                 break
+        if not run.mixed(tap):
+            run.aimed += GAPS
+            gaps = leave_gaps(run, last, value=np.inf)
+            if any(not one[0] and one not in run.poisoned for one in gaps):
+                note(run, {one: far for one, far in gaps.items() if one[0] or one not in run.poisoned})
         settle(run)
 
 

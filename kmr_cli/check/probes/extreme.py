@@ -10,11 +10,11 @@ import numpy as np
 from kmr_cli.arrays.changes import changed, differs
 from kmr_cli.arrays.digests import digests
 from kmr_cli.arrays.dtypes import discrete
-from kmr_cli.arrays.ulp import FAR, distance, last_bits
+from kmr_cli.arrays.ulp import FAR, distance, largest, last_bits, scaled_distance
 from kmr_cli.batch import stress
 from kmr_cli.batch.contents import may_refuse_nan
 from kmr_cli.check.probes.gaps import PASSES as GAPS
-from kmr_cli.check.probes.gaps import leave_gaps
+from kmr_cli.check.probes.gaps import leave_gaps, stay_faint
 from kmr_cli.check.probes.one_sided import PASSES as ONE_SIDED
 from kmr_cli.check.probes.one_sided import make_one_sided
 from kmr_cli.check.probes.parts import Parts, add_parts, moved_parts
@@ -31,8 +31,9 @@ _SMALL = 64
 
 PASSES = 8 + GAPS + ONE_SIDED
 """At most, of :func:`make_others_extreme`."""
-_FEW, _LARGER = 5, "making the others"
-"""Others without which there is nothing to compare: then one sample alone stands as it is."""
+_FEW, SMALLEST, _LARGER = 5, 4, "making the others"
+"""Others without which there is nothing to compare: then one sample alone stands as it is. Without even as many as the
+second, none of them is faint beside the rest."""
 _POISONS = (
     ("NaN", np.nan, "sample 0"), ("Inf", np.inf, "all samples but the last"), ("-Inf", -np.inf, "all but the first"),
 )  # fmt: skip
@@ -43,8 +44,9 @@ def make_others_extreme(run: Run) -> None:
 
     The others are made ten times as large, and then so large that the sample is silent beside them; copies of it, or of
     one that the model treats otherwise; one step of one of them again and again; NaN and Inf. The sample is left in
-    part missing, beside two different sets of others; and zero or of one sign, among its like and beside others. All
-    that comes to every place of the batch once: a question may be put to whoever stands in the middle.
+    part missing, beside two different sets of others, and another one altogether; and zero or of one sign, among its
+    like and beside others. All that comes to every place of the batch once: a question may be put to whoever stands in
+    the middle. Of two or three samples, one is faint beside two sets of others, as one of more is in the first passes.
 
     Fills in ``moved_by_extreme``, ``poisoned``, ``crossed`` and ``poison_failure``.
     """
@@ -53,12 +55,14 @@ def make_others_extreme(run: Run) -> None:
         return
     last = size - 1
     _make_larger(run, last)
+    if size < SMALLEST:
+        note(run, stay_faint(run, last))
     _make_alike(run, last)
     one_step = stress.monotonous(run.batch, last, int(run.rng.integers(last)), int(run.rng.integers(1 << 16)))
     run_with(run, "repeating one step in the others", last, one_step)
     note(run, make_one_sided(run))
-    _poison(run)
-    gaps = leave_gaps(run, last)  # what NaN spoils in any case is poison
+    missing = _poison(run)
+    gaps = leave_gaps(run, last, missing)  # what NaN spoils in any case is poison
     if any(not tap[0] and tap not in run.poisoned for tap in gaps):
         note(run, {tap: far for tap, far in gaps.items() if tap not in run.poisoned})
     settle(run)
@@ -115,7 +119,7 @@ def _make_larger(run: Run, last: int) -> None:
     """
     kept = [last] if last < _FEW else [0, last]
     others = [sample for sample in range(last) if sample not in kept]
-    same = others[: -(-len(others) // 2)] if len(kept) == 1 else others[: len(others) // 2]
+    same = others[: -(-len(others) // 2)] if len(kept) == 1 < len(others) else others[: len(others) // 2]
     first: Parts = {}
     data: Batch | None = None
     for doing, scale in (("extreme", stress.LARGER), ("far larger", stress.FAR_LARGER)):
@@ -149,24 +153,32 @@ def note(run: Run, moved: Mapping[Tap, int]) -> None:
         run.moved_by_extreme[tap] = max(ulp, run.moved_by_extreme.get(tap, 0))
 
 
-def _poison(run: Run) -> None:
+def _poison(run: Run) -> Parts:
     """NaN in sample 0, then Inf and -Inf at every place, a pass each; no more once the model has failed on one.
+
+    Returns what sample 0 gave that held nothing but NaN.
 
     Who holds Inf at an end of the batch, where there is one pass of it, holds both kinds.
     What is multiplied by zero carries all three. Where Inf alone shows it isn't poison but an extreme: there a model
     asks whether anything is as large, maybe at one place alone.
     """
     everyone = range(run.evidence.size)
+    missing: Parts = {}
+
+    def look_beyond(tap: Tap, array: np.ndarray) -> None:
+        _look_beyond(run, tap, array)
+        add_parts(run, tap, array, [0], missing)
+
     for (word, value, where), rows in zip(_POISONS, (everyone[:1], everyone[:-1], everyone[1:]), strict=True):
         poisoned = stress.poisoned(run.batch, rows, run.session.inputs, value)
         if poisoned is None:
-            return
+            return missing
         if word != "NaN":
             stress.mix_signs(poisoned, rows[0] if word == "Inf" else rows[-1])
         run.poison_tried = True
         kept = [sample for sample in everyone if sample not in rows]
         quiet = Quiet(run, kept[-1])
-        look = partial(_look_beyond, run) if word == "NaN" else quiet.look
+        look = look_beyond if word == "NaN" else quiet.look
         try:
             moved = run.kept(f"putting {word} into {where}", poisoned, kept, look)
         except ModelRunError as exc:
@@ -176,12 +188,13 @@ def _poison(run: Run) -> None:
             else:
                 what = f"{word} in {'one sample' if len(rows) == 1 else 'samples'}"
                 run.poison_failure = broken(exc, run.evidence.last_pass.order), what, exc.message
-            return
+            return missing if word != "NaN" else {}
         if word == "NaN":
             run.poisoned = moved
         elif any(not tap[0] and tap not in run.poisoned for tap in moved):
             beside = quiet.beside(moved)
             note(run, {tap: ulp for tap, ulp in beside.items() if tap[0] or tap not in run.poisoned})
+    return missing
 
 
 def run_with(
@@ -202,8 +215,11 @@ def run_with(
         if index is not None and run.indices[tap].axis is None:
             places = [place for place, owner in enumerate(index.owners) if owner == kept]
             before = run.evidence.base[tap]
+            far = int(scaled_distance(before[places], array[places], largest(before)).max(initial=0))
             if distance(before[places], array[places], before) is None:
-                run.moved_by_extreme[tap] = FAR
+                far = FAR
+            if far:
+                note(run, {tap: far})
         if run.indices[tap].kind == "interleaved" and _takes_turns(run, tap, array, {kept, *beside}):
             run.moved_by_extreme[tap] = FAR
         quiet.look(tap, array)

@@ -95,14 +95,14 @@ def judge(run: Run) -> None:
             samples = tuple(pairs(movement(run, tap) or []))
             add_mix(run, CROSS_SAMPLE_LEAK, SAMPLES_INTERLEAVED, tap, samples)
         elif mixed:
-            add_at_sources(run, BATCH_AXIS_LOST, tap, run.entangled, allowed=tap in run.allowed_outputs)
+            add_at_sources(run, BATCH_AXIS_LOST, tap, run.clearly_entangled, allowed=tap in run.allowed_outputs)
         if kind == "routed":
             _judge_routed(run, tap)
         one_value = kind == "interleaved" and not run.evidence.specs[tap].shape  # of one sample, whichever it is
         if one_value:
-            add_at_sources(run, BATCH_AXIS_LOST, tap, run.entangled, allowed=tap in run.allowed_outputs)
+            add_at_sources(run, BATCH_AXIS_LOST, tap, run.clearly_entangled, allowed=tap in run.allowed_outputs)
         elif kind == "interleaved":
-            add_at_sources(run, SAMPLES_INTERLEAVED, tap, run.entangled)
+            add_at_sources(run, SAMPLES_INTERLEAVED, tap, run.clearly_entangled)
         if kind == "reordered":
             add_at_sources(run, SAMPLES_REORDERED, tap, lambda other: run.indices[other].kind == "reordered")
         if kind in ("constant", "inconclusive") and not mixed:

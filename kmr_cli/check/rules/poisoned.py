@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+from kmr_cli.check.remedies import remedy_of_meeting
 from kmr_cli.check.run import Run
 from kmr_cli.check.sources import add_at_sources
 from kmr_cli.evidence.owners import NOBODY
@@ -43,7 +46,12 @@ def judge(run: Run) -> None:
             continue
         if run.indices[tap].kind not in ("routed", "constant", "inconclusive"):
             add_at_sources(
-                run, POISONED_NEIGHBOUR, tap, (run.poisoned.keys() | run.crossed).__contains__, _touched(run, tap)
+                run,
+                POISONED_NEIGHBOUR,
+                tap,
+                (run.poisoned.keys() | run.crossed).__contains__,
+                _touched(run, tap),
+                remedy=partial(remedy_of_meeting, run),
             )
 
 
