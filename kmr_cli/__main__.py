@@ -91,8 +91,9 @@ def _terminate(number: int, _frame: object) -> None:
     if _ended_by:
         return  # one is enough; the second would meet what tidies up after the first
     _ended_by.append(number)
-    signal.signal(signal.SIGALRM, _remind)
-    signal.setitimer(signal.ITIMER_REAL, _AGAIN, _AGAIN)
+    if sys.platform != "win32":
+        signal.signal(signal.SIGALRM, _remind)
+        signal.setitimer(signal.ITIMER_REAL, _AGAIN, _AGAIN)
     raise _TerminatedError
 
 
