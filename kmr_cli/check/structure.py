@@ -12,8 +12,8 @@ from kmr_cli.proof.owners import Free, Own, Routed
 from kmr_cli.proof.verdict import Claim, Proof
 from kmr_cli.records.proof import SEPARATE
 
-_ROW = re.compile(r"\.\d+(\.(values|row_splits\d*))?$")
-"""After the name of a ragged output: which sample's row."""
+_ROW = re.compile(r"\.\d+(\.(values|row_splits\d*|indices|shape))?$")
+"""After the name of a ragged or sparse output: which sample's row."""
 NO_GRAPH = "the format provides no graph to prove it by"
 """Why there is no proof, where nothing better is known."""
 

@@ -137,7 +137,7 @@ class Session(Protocol):
 
         Returns:
             The model's outputs by name (``out0, out1, …`` where it has none for them), in order, or None if ``stop``;
-            of a ragged one with a row a sample the rows, as a list would be: ``y.0, y.1, …``; a sparse one filled up.
+            of a ragged or sparse one with a row a sample the rows, as a list would be: ``y.0, y.1, …``.
 
         Raises:
             LayerError: a tap names a layer that the model does not have or that cannot be tapped.

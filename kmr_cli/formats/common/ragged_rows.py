@@ -6,7 +6,6 @@ has an axis for the samples. A row of the whole belongs to one sample all the sa
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import TypeAlias
@@ -18,12 +17,10 @@ Part: TypeAlias = "tuple[str, np.ndarray, int | None]"
 
 _RAGGED = (".values", ".row_splits")
 _SPARSE = (".indices", ".values", ".shape")
-_DENSE_LIMIT = 1 << 26
-"""Elements up to which a sparse tensor is returned as a dense one."""
 
 
 def by_sample(parts: Mapping[str, np.ndarray], size: int | None) -> Iterator[Part]:
-    """What a model returned, with each ragged tensor as one array a sample, and each sparse one as a dense array.
+    """What a model returned, with each ragged or sparse tensor taken apart into its rows.
 
     Args:
         parts: by name; of a ragged tensor ``y`` they are ``y.values, y.row_splits`` (``y.row_splits1`` for the next
@@ -31,8 +28,8 @@ def by_sample(parts: Mapping[str, np.ndarray], size: int | None) -> Iterator[Par
         size: samples of the batch; None for what is one sample's. A tensor with another number of rows stays as it is.
 
     Yields:
-        A ragged tensor's rows as ``y.0, y.1, …``; ``y.0.values, y.0.row_splits`` where those are ragged themselves.
-        Everything else as it is.
+        A ragged tensor's rows as ``y.0, y.1, …``; ``y.0.values, y.0.row_splits`` where those are ragged themselves. A
+        sparse one's as ``y.0.indices, y.0.values, y.0.shape``, without the axis of the samples. All else as it is.
     """
     done: set[str] = set()
     for name, array in parts.items():
@@ -44,10 +41,10 @@ def by_sample(parts: Mapping[str, np.ndarray], size: int | None) -> Iterator[Par
             done |= {name, *(stem + _RAGGED[1] + (str(level) if level else "") for level in range(len(splits)))}
             yield from _rows(stem, array, splits)
             continue
-        dense = _dense(parts, stem, size) if name == stem + _SPARSE[0] else None
-        if dense is not None:
+        rows = _sparse_rows(parts, stem, size) if name == stem + _SPARSE[0] else None
+        if rows is not None:
             done |= {stem + suffix for suffix in _SPARSE}
-            yield stem, dense, None
+            yield from rows
             continue
         yield name, array, None
 
@@ -90,16 +87,21 @@ def _rows(name: str, values: np.ndarray, splits: Sequence[np.ndarray]) -> Iterat
             yield f"{piece}{_RAGGED[1]}{number or ''}", level, sample
 
 
-def _dense(parts: Mapping[str, np.ndarray], stem: str, size: int | None) -> np.ndarray | None:
-    """A sparse tensor with a row a sample, filled with zeros; None where it is none, or too large."""
+def _sparse_rows(parts: Mapping[str, np.ndarray], stem: str, size: int | None) -> list[Part] | None:
+    """The rows of a sparse tensor with one a sample; None where it is none, or its values stand in another order."""
     if any(stem + suffix not in parts for suffix in _SPARSE):
         return None
     indices, values, shape = (parts[stem + suffix] for suffix in _SPARSE)
     fits = indices.ndim == 2 and values.ndim == 1 and shape.ndim == 1 and indices.shape == (len(values), len(shape))
-    if not fits or not len(shape) or shape[0] != size or (shape < 0).any() or math.prod(shape.tolist()) > _DENSE_LIMIT:
+    if not fits or size is None or not len(shape) or shape[0] != size:
         return None
-    if len(indices) and ((indices < 0).any() or (indices >= shape).any()):
+    rows = indices[:, 0]
+    if len(rows) and (rows[0] < 0 or rows[-1] >= shape[0] or np.any(rows[:-1] > rows[1:])):
         return None
-    dense = np.full(shape.tolist(), b"", object) if values.dtype == object else np.zeros(shape.tolist(), values.dtype)
-    dense[tuple(indices.T)] = values
-    return dense
+    splits = np.searchsorted(rows, np.arange(size + 1))
+    whole: dict[str, np.ndarray] = {_SPARSE[0]: indices[:, 1:], _SPARSE[1]: values}
+    found: list[Part] = []
+    for sample, (first, end) in enumerate(pairwise(splits.tolist())):
+        found += [(f"{stem}.{sample}{suffix}", np.array(part[first:end]), sample) for suffix, part in whole.items()]
+        found.append((f"{stem}.{sample}{_SPARSE[2]}", shape[1:], sample))
+    return found

@@ -43,20 +43,31 @@ def test_what_does_not_fit_stays_in_parts():
         assert [name for name, _, _ in by_sample(parts, size)] == ["y.values", "y.row_splits"]
 
 
-def test_a_sparse_answer_is_filled_up():
-    parts = {"y.indices": np.array([[0, 1], [1, 0]]), "y.values": np.array([5.0, 6.0]), "y.shape": np.array([2, 3])}
-    assert _found(parts, 2) == [("y", [[0.0, 5.0, 0.0], [6.0, 0.0, 0.0]], None)]
-    texts = {**parts, "y.values": np.array([b"a", b"b"], object)}
-    assert _found(texts, 2) == [("y", [[b"", b"a", b""], [b"b", b"", b""]], None)]
+def test_a_sparse_answer_has_its_rows_too():
+    shape = np.array([3, 4])
+    parts = {"y.indices": np.array([[0, 1], [0, 3], [2, 0]]), "y.values": np.array([5.0, 0.0, 6.0]), "y.shape": shape}
+    assert _found(parts, 3) == [
+        ("y.0.indices", [[1], [3]], 0),
+        ("y.0.values", [5.0, 0.0], 0),
+        ("y.0.shape", [4], 0),
+        ("y.1.indices", [], 1),
+        ("y.1.values", [], 1),
+        ("y.1.shape", [4], 1),
+        ("y.2.indices", [[0]], 2),
+        ("y.2.values", [6.0], 2),
+        ("y.2.shape", [4], 2),
+    ]
 
 
-def test_a_sparse_answer_that_does_not_fit_or_is_too_large_stays_in_parts():
+def test_a_sparse_answer_that_does_not_fit_stays_in_parts():
     parts = {"y.indices": np.array([[0, 1], [1, 0]]), "y.values": np.array([5.0, 6.0]), "y.shape": np.array([2, 3])}
     for size, changed in (
         (3, {}),
-        (2, {"y.shape": np.array([2, 1])}),
-        (2, {"y.shape": np.array([2, 1 << 40])}),
-        (2, {"y.indices": np.array([[0, 1], [-1, 0]])}),
+        (None, {}),
+        (2, {"y.indices": np.array([[1, 1], [0, 0]])}),
+        (2, {"y.indices": np.array([[-1, 1], [1, 0]])}),
+        (2, {"y.indices": np.array([[0, 1], [2, 0]])}),
         (2, {"y.indices": np.array([[0, 1]])}),
+        (2, {"y.shape": np.array([2])}),
     ):
         assert [name for name, _, _ in by_sample(parts | changed, size)] == list(parts)
