@@ -38,12 +38,17 @@ _CLASSES = {
 _DEPTH = 64
 """Values in values in values; what we send is nowhere near."""
 _DIMENSIONS = 32
+_LARGE = 1 << 63
 Read: TypeAlias = "Callable[[int], np.ndarray]"
 """``read(nbytes)``: the next bytes of the message, as a new array of uint8 that holds just as many."""
 
 
 class ProtocolError(Exception):
     """What came isn't a message of ours. The text says what is wrong with it."""
+
+
+class NumberError(ValueError):
+    """A whole number is too large to be sent: nothing that a model can have is counted so."""
 
 
 def encode(message: Any) -> tuple[bytes, list[np.ndarray]]:
@@ -53,6 +58,7 @@ def encode(message: Any) -> tuple[bytes, list[np.ndarray]]:
 
     Raises:
         TypeError: anything else is in it.
+        NumberError: a whole number takes more than 64 bits.
     """
     buffers: list[np.ndarray] = []
     return json.dumps(_encode(message, buffers)).encode(), buffers
@@ -92,6 +98,8 @@ class _Array:
 
 
 def _encode(value: Any, buffers: list[np.ndarray]) -> Any:
+    if isinstance(value, int) and not -_LARGE <= value < _LARGE:
+        raise NumberError
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, bytes):
@@ -99,7 +107,9 @@ def _encode(value: Any, buffers: list[np.ndarray]) -> Any:
     if isinstance(value, list):
         return [_encode(item, buffers) for item in value]
     if isinstance(value, tuple):
-        return {"tuple": list(value) if _SCALARS.issuperset(map(type, value)) else [_encode(i, buffers) for i in value]}
+        if not _SCALARS.issuperset(map(type, value)) or any(type(one) is int and abs(one) >= _LARGE for one in value):
+            return {"tuple": [_encode(item, buffers) for item in value]}
+        return {"tuple": list(value)}
     if isinstance(value, dict):
         return {"dict": [[_encode(key, buffers), _encode(item, buffers)] for key, item in value.items()]}
     cls: Any = type(value)

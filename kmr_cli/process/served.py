@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from kmr_cli.errors import KmrError, LimitError, ModelRunError
 from kmr_cli.formats.common.memory import MORE_MEMORY, lacks_memory
 from kmr_cli.process.channel import Channel
+from kmr_cli.process.codec import NumberError
 from kmr_cli.process.orphan import WATCH
 from kmr_cli.process.resources import limit_processor_time, restrict
 from kmr_cli.process.search_path import leave_out_current_folder
@@ -61,6 +62,9 @@ def answer_all(tasks: Mapping[str, Task], channel: Channel) -> int:
         answer = _answer(tasks[task], arguments, lambda kind, text: channel.send((kind, text[:LONGEST_LINE])))
         try:
             channel.send(answer)
+        except NumberError:
+            message = "the file claims sizes of more than 64 bits, which no model has"
+            channel.send(_failure("ModelFileError", message, "copy or save the model again"))
         except ValueError as exc:
             channel.send(_failure("ModelRunError", f"the result is too large to be handed over: {exc}", None))
 

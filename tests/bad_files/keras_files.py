@@ -80,6 +80,17 @@ def _units(number: int) -> Callable[[dict[str, Any]], None]:
     return change
 
 
+def _of(kind: str, **changed: Any) -> Callable[[dict[str, Any]], None]:
+    """A layer with other arguments; ``build_config`` is what it was built for."""
+
+    def change(config: dict[str, Any]) -> None:
+        layer = _layer(config, kind)
+        layer.update({key: value for key, value in changed.items() if key == "build_config"})
+        layer["config"].update({key: value for key, value in changed.items() if key != "build_config"})
+
+    return change
+
+
 _LAMBDA = {"class_name": "__lambda__", "config": {"value": "4wEAAAA" + "A" * 80, "defaults": None, "closure": None}}
 _OLD_LAMBDA = {"value": ["4wEAAAA" + "A" * 80, None, None]}
 
@@ -139,6 +150,9 @@ for _case, _rule, _change in (
     ("weights_of_a_column", "KMR502", _activation({"ckpt_to_load_from": "/tmp/other"})),
     ("method_of_a_data_set", "KMR501", _instead("ClassMethod", None, cls_ref="data.Dataset", fn_name="load")),
     ("units_beyond_all_weights", "KMR504", _units(10**7)),
+    ("rank_beyond_all_weights", "KMR504", _of("Dense", lora_rank=10**8)),
+    ("kernel_beyond_all_weights", "KMR504", _of("Conv2D", kernel_size=[20_000, 20_000])),
+    ("built_for_more_than_all_weights", "KMR504", _of("Dense", build_config={"input_shape": [None, 10**8]})),
     ("absurd_units", "KMR504", _instead("Dense", registered=None, units=10**15)),
 ):  # fmt: skip
 

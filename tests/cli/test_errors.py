@@ -6,6 +6,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from bad_files import keras_files, onnx_files, torch_files
 from zoo.samples import HOME, PROGRESS
 
 from kmr_cli import open_model
@@ -279,3 +280,33 @@ def test_an_output_tensor_with_a_negative_number(kmr, tmp_path):
                 text = json.dumps(config)
             new.writestr(name, text)
     assert "does not describe a model" in error_of(kmr("layers", tmp_path / "m.keras"))
+
+
+def endless_onnx(folder):
+    def change(model):
+        model.graph.initializer[0].dims[:] = [1 << 40] * 3
+
+    return onnx_files.changed(folder, change)
+
+
+def endless_keras(folder):
+    def change(config):
+        layer = next(layer for layer in config["config"]["layers"] if layer["class_name"] == "InputLayer")
+        layer["config"]["batch_shape"] = [None, 10**30, 8, 1]
+
+    return keras_files.archive(folder, change)
+
+
+def endless_pt2(folder):
+    def change(name, data):
+        return data.replace(b'"sizes": [{"as_int": 16}', b'"sizes": [{"as_int": 16000000000000000000}')
+
+    return torch_files.rewritten(HOME / "digits.pt2", folder / "model.pt2", change, {})
+
+
+@pytest.mark.parametrize("make", [endless_onnx, endless_keras, endless_pt2])
+@pytest.mark.parametrize("command", ["layers", "sample"])
+def test_sizes_that_no_model_has(kmr, tmp_path, make, command):
+    more = ["--layer", "*", "--index", 0] if command == "sample" else []
+    text = error_of(kmr(command, make(tmp_path), *more))
+    assert text.splitlines()[0] == "error: the file claims sizes of more than 64 bits, which no model has"

@@ -9,7 +9,7 @@ import pytest
 
 from kmr_cli.formats.interface import OpenOptions
 from kmr_cli.process import codec
-from kmr_cli.process.codec import ProtocolError
+from kmr_cli.process.codec import NumberError, ProtocolError
 from kmr_cli.process.fields import fields_of, fits
 from kmr_cli.records import BatchIndex, Record, Report, SampleSketch, TapSketch, TensorSpec
 
@@ -98,6 +98,13 @@ def test_every_record_class_can_be_checked():
     for name in codec._CLASSES:
         cls = codec._class(name)
         assert list(fields_of(cls)) == [field.name for field in dataclasses.fields(cls)]
+
+
+@pytest.mark.parametrize("message", [1 << 63, -(1 << 63) - 1, (1, 1 << 70), {"a": [1 << 80]}, ("a", (1 << 63,), None)])
+def test_numbers_that_nobody_would_take(message):
+    with pytest.raises(NumberError):
+        codec.encode(message)
+    assert codec.encode((1 << 63) - 1)
 
 
 def test_nothing_else_is_sent():

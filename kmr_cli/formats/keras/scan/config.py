@@ -8,6 +8,7 @@ belongs to somebody else is foreign, and Keras does not load it unless the user 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from math import prod
 from typing import Any
 
 from kmr_cli.formats.keras.describe.lambdas import is_lambda
@@ -54,8 +55,12 @@ _NETWORK = frozenset({"get_file", "RemoteMonitor", "load_data", "load_img", "dow
 _SIZES = frozenset(
     {"units", "filters", "input_dim", "output_dim", "num_heads", "key_dim", "value_dim", "max_tokens", "num_bins", "n"}
 )
-_OF_WEIGHTS = _SIZES - {"max_tokens", "num_bins", "n"}
+_OF_WEIGHTS = (_SIZES - {"max_tokens", "num_bins", "n"}) | {"lora_rank"}
 """Those that are the length of a weight."""
+_TIMES_THEIR_INPUT = frozenset({"Dense", "LSTM", "GRU", "SimpleRNN"})
+"""Layers with a weight as long as the last axis of what they are built for."""
+_PACKED = 4
+"""Weights of four bits stand two in a byte."""
 LIKELY = 1 << 16
 """Up to here a size needs no weights to be believed: a layer that was never built has none."""
 _FILES = frozenset(
@@ -75,9 +80,17 @@ class Sizes:
     def note(self, entry: Mapping[str, Any], where: str) -> None:
         """Take them from an entry."""
         for key in _OF_WEIGHTS & entry.keys():
-            value = entry[key]
-            if isinstance(value, (int, float)) and LIKELY < value <= LARGEST:
-                self._claims.append((where, key, value))
+            self._claim(where, key, entry[key])
+        kernel, built = entry.get("kernel_size"), entry.get("build_config")
+        if isinstance(kernel, list) and all(map(_is_number, kernel)):
+            self._claim(where, "kernel_size", prod(kernel) / _PACKED)
+        shape = built.get("input_shape") if isinstance(built, dict) else None
+        if isinstance(shape, list) and shape and entry.get("class_name") in _TIMES_THEIR_INPUT:
+            self._claim(where, "input_shape", shape[-1] / _PACKED if _is_number(shape[-1]) else None)
+
+    def _claim(self, where: str, key: str, value: Any) -> None:
+        if _is_number(value) and LIKELY < value <= LARGEST:
+            self._claims.append((where, key, value))
 
     def unfounded(self, held: int) -> Iterator[Hazard]:
         """The hazards of those that are longer than all weights together.
@@ -87,9 +100,14 @@ class Sizes:
         """
         for where, key, value in self._claims:
             if value > held:
+                of = "makes a weight of" if key in ("kernel_size", "input_shape") else "is"
                 yield Hazard(
-                    "exhaustion", where, f"{key} is {value:,}, and all weights of the file have {held:,} numbers"
+                    "exhaustion", where, f"{key} {of} {value:,}, and all weights of the file have {held:,} numbers"
                 )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def scan(entry: Any, place: str, sizes: Sizes | None = None) -> Iterator[Hazard]:
