@@ -51,6 +51,41 @@ def test_too_much_memory(importing):
         assert "memory=" in str(raised.value)
 
 
+COMMANDS = {
+    "sample": ["-l", "conv2", "-i", "0"], "check-batch-axis": [], "trace": [], "snapshot": [],
+    "layers": ["--shape", "8,8,1"],
+    "dump": ["-l", "conv2", "--input", str(SAMPLES / "digits.npz"), "-o", "o.h5"],
+    "compare": [str(SAMPLES / "snapshots" / "digits.onnx.kmr.json"), "--input", str(SAMPLES / "digits.npz")],
+}  # fmt: skip
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc")
+@pytest.mark.parametrize("command", COMMANDS)
+def test_too_much_memory_for_a_command(command, importing, tmp_path, monkeypatch, capsys):
+    (module,) = importing("held = []\nwhile True:\n    held.append(b'x' * 10**7)\n    time.sleep(0.002)\n")
+    monkeypatch.chdir(tmp_path)
+    arguments = [command, str(MODEL), *COMMANDS[command], "--import", module, "--memory", "500M", "--timeout", "60"]
+    before = sorted(tmp_path.rglob("*"))
+    assert run(arguments) == 4
+    said = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("note: ")]
+    assert "took more memory than the 500 MiB allowed: 5" in said[0]
+    assert said[0].startswith("error: ")
+    assert "--memory" in said[1]
+    assert len(said) == 2
+    assert [one for one in sorted(tmp_path.rglob("*")) if "__pycache__" not in one.parts] == before
+
+
+def test_a_process_that_the_system_kills_is_a_line(importing, capsys):
+    """As it does where memory runs out: from without, nobody can tell why."""
+    (module,) = importing("import signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
+    assert run(["sample", str(MODEL), "-l", "conv2", "-i", "0", "--import", module]) == 2
+    said = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("note: ")]
+    assert said == [
+        "error: the process that ran the model ended (killed by SIGKILL)",
+        "hint:  the system may have run out of memory: try a smaller batch (--batch-size)",
+    ]
+
+
 def test_limits_that_suffice_change_nothing():
     with open_model(MODEL, memory="8G", timeout=300) as model:
         assert model.sample("conv2", 0)
