@@ -18,7 +18,7 @@ from kmr_cli.formats.exported.describe.program import (
 )
 from kmr_cli.formats.exported.describe.stored import DTYPES
 from kmr_cli.formats.exported.describe.unfold import BEGIN_AUTOCAST, END_AUTOCAST
-from kmr_cli.formats.exported.run import higher_order, mapped, operators
+from kmr_cli.formats.exported.run import higher_order, mapped, operators, unchecked
 
 Values = MutableMapping[str, Any]
 Reader = Callable[[Values], Any]
@@ -110,7 +110,7 @@ def _function(name: str, target: str) -> Callable[..., Any]:
         return mapped.FUNCTIONS[target]
     if target.startswith(_HIGHER_ORDER):
         return higher_order.find(name, target)
-    return operators.find(name, target)
+    return unchecked.guarded(operators.find(name, target))
 
 
 def _nothing(*_: Any, **__: Any) -> None:
