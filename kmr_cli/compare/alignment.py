@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -16,6 +18,7 @@ from kmr_cli.formats.facts import same_family
 from kmr_cli.records import Snapshot, TapSketch
 
 _MOST = 2000
+_NUMBER = re.compile(r"_\d+$")
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class Alignment:
         added: calls that only the model has.
         removed: calls that only the baseline has.
         same_kind: both come from the same framework, so that paths mean the same.
+        by_operators: the layers of one of both are operators, as of a frozen model: paths mean nothing then.
         folded: calls that do the work of several, or several the work of one: (calls in the model, calls in the
             baseline). The last ones of both are a pair, the others have no counterpart.
     """
@@ -37,6 +41,7 @@ class Alignment:
     added: tuple[Call, ...]
     removed: tuple[Call, ...]
     same_kind: bool
+    by_operators: bool = False
     folded: tuple[tuple[tuple[Call, ...], tuple[Call, ...]], ...] = ()
 
 
@@ -55,17 +60,40 @@ def align(model: Snapshot, baseline: Snapshot, kinds: tuple[Kinds, Kinds] | None
     """
     same_kind = same_family(model.format, baseline.format)
     here, there = _calls(model.taps), _calls(baseline.taps)
-    found = _by_path(here, there) if same_kind or _too_many(here, there) else {}
+    mine, yours = kinds or ({}, {})
+    by_operators = same_kind and _are_operators(here, mine) != _are_operators(there, yours)
+    found = _by_path(here, there) if (same_kind and not by_operators) or _too_many(here, there) else {}
     left, right = _of_other_layers(here, found), _of_other_layers(there, found)
+    if by_operators:
+        left, right = _not_folded(left, right, mine, yours), _not_folded(right, left, yours, mine)
     if not _too_many(left, right):
         both = _Both(here, there, found, kinds)
         found = found | both.in_order(left, right)
         if not same_kind:
             found = both.uncrossed(left, right, found)
-    folded = fold(here, there, found) if same_kind else ()
+    normalizes = (partial(_normalizes, mine), partial(_normalizes, yours))
+    folded = fold(here, there, found, normalizes, by_operators=by_operators, same_kind=same_kind)
     if ("", 0) in here and ("", 0) in there:
         found["", 0] = ("", 0)
-    return replace(_alignment(here, there, found, same_kind=same_kind), folded=folded)
+    aligned = _alignment(here, there, found, same_kind=same_kind)
+    return replace(aligned, folded=folded, by_operators=by_operators)
+
+
+def _are_operators(calls: Calls, kinds: Kinds) -> bool:
+    """Whether every layer is called after its own kind, numbered, as the operators of a frozen model are."""
+    layers = {layer for layer, _ in calls if layer}
+    return bool(layers) and all(_NUMBER.sub("", layer) == kinds.get(layer) for layer in layers)
+
+
+def _not_folded(calls: list[Call], others: list[Call], kinds: Kinds, theirs: Kinds) -> list[Call]:
+    """Without normalizations, where the other model has none: freezing folds them into what is before them."""
+    if any(_normalizes(theirs, call) for call in others):
+        return calls
+    return [call for call in calls if not _normalizes(kinds, call)]
+
+
+def _normalizes(kinds: Kinds, call: Call) -> bool:
+    return kind(kinds.get(call[0], "")) == "batchnorm"
 
 
 def _calls(taps: Sequence[TapSketch]) -> Calls:

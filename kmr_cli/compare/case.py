@@ -71,10 +71,18 @@ class Case:
         if self.entering is None:
             return found
         for call, other in self.alignment.renamed:
-            before, added = self.entering.fused(call), self.entering.added_before(call)
+            before, added = (
+                [one for one in calls if not self._holds_matched(one[0])]
+                for calls in (self.entering.fused(call), self.entering.added_before(call))
+            )
             if call not in known and bool(before) != bool(added):
                 found.append(((*reversed(added), call), (*reversed(before), other)))
         return found
+
+    def _holds_matched(self, layer: str) -> bool:
+        """Whether a layer of either model contains one that was matched."""
+        inside = layer + self.model.separator
+        return any(name.startswith(inside) for pair in self.alignment.pairs for name, _ in pair)
 
     def _order(self) -> list[Tap]:
         """The taps that were compared and all that enters their calls, in the order in which they ran."""

@@ -12,7 +12,7 @@ Kinds: TypeAlias = Mapping[str, str]
 _LETTERS = re.compile(r"[^a-z]")
 _SAME = {
     "linear": "dense", "gemm": "dense", "matmul": "dense", "addmm": "dense", "mm": "dense",
-    "gather": "embedding", "reshape": "flatten", "view": "flatten", "swish": "silu",
+    "gather": "embedding", "reshape": "flatten", "view": "flatten", "swish": "silu", "hardtanh": "relu",
     "globalaveragepooling": "globalaveragepool", "adaptiveavgpool": "globalaveragepool", "mean": "globalaveragepool",
     "averagepool": "avgpool", "averagepooling": "avgpool", "maxpooling": "maxpool",
     "batchnormalization": "batchnorm", "layernormalization": "layernorm", "groupnormalization": "groupnorm",

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from kmr_cli.records import SampleSketch, TapSketch
+from kmr_cli.snapshot.sketch import estimated_rms
 
 # What speaks for a match: agreeing figures outweigh a name, a name a kind, and that a shape. Figures say little of a
 # call that only hands on what it was given: whatever stands there agrees.
@@ -19,6 +20,22 @@ _CLOSE = 1e-2  # relative, of figures: an order needs no precision
 def agrees(here: Sequence[TapSketch], there: Sequence[TapSketch]) -> bool:
     """Whether shapes and figures speak for a match."""
     return bool(scores([list(here)], [list(there)])[0, 0] > _SHAPE)
+
+
+def apart(here: Sequence[TapSketch], there: Sequence[TapSketch]) -> float:
+    """How far apart what leaves two calls is, relative to the larger of both; infinite for other shapes."""
+    mine, yours = _out(here)[0], _out(there)[0]
+    if signature(mine) != signature(yours):
+        return math.inf
+    size = max((math.hypot(*(sample.rms or 0.0 for sample in tap.samples)) for tap in (mine, yours)), default=0.0)
+    if not size:
+        return 0.0
+    if mine.shape == yours.shape and len(mine.samples) == len(yours.samples):
+        pairs = [(now.projection, before.projection) for now, before in zip(mine.samples, yours.samples, strict=True)]
+        if all(now and len(now) == len(before) for now, before in pairs):
+            return math.hypot(*(estimated_rms(now, before, mine.count) for now, before in pairs)) / size
+    figures = zip(_figures(_out(here)), _figures(_out(there)), strict=True)
+    return max(abs(now - before) for now, before in figures) * math.sqrt(len(mine.samples)) / size
 
 
 def signature(tap: TapSketch) -> tuple[object, ...]:

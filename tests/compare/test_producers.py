@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from zoo.snapshots import Run, normal
 
+from kmr_cli import open_model
+from kmr_cli.api.compare import compare_models
 from kmr_cli.compare.compare import compare
 from kmr_cli.records import InputSketch
 
@@ -282,3 +284,71 @@ def test_nothing_changed(rename):
     for result in both(normalized(), normalized(), as_now={"inputs": (spec,)}, conversion=True):
         assert (result.verdict, errors(result)) == ("pass", [])
         assert all(output.agrees for output in result.outputs)
+
+
+# -- a frozen model, and an ONNX file, whose normalizations were folded ------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def folded(tmp_path_factory):
+    """Models of two convolutions with normalization, of which one filter of the second was changed, and by how much."""
+    torch = pytest.importorskip("torch")
+    from zoo.torchscript import quietly, trace
+
+    nn = torch.nn
+
+    class Block(nn.Module):
+        def __init__(self, before, after):
+            super().__init__()
+            self.conv, self.bn, self.act = nn.Conv2d(before, after, 3), nn.BatchNorm2d(after), nn.ReLU6()
+            self.bn.running_mean.normal_()
+            self.bn.running_var.uniform_(0.5, 2)
+
+        def forward(self, x):
+            return self.act(self.bn(self.conv(x)))
+
+    torch.manual_seed(7)
+    folder = tmp_path_factory.mktemp("folded")
+    module, x = nn.Sequential(Block(3, 4), Block(4, 5), nn.Conv2d(5, 2, 1)).eval(), torch.randn(4, 3, 9, 9)
+    seen = []
+    module[1].bn.register_forward_hook(lambda _module, _given, value: seen.append(value))
+    trace(module, x).save(str(folder / "model.pt"))
+    kernel = module[1].conv.weight.detach().clone()
+    moved = {}
+    for factor in (1.0, 1.01, 1.5, -3.0, 0.0):
+        with torch.no_grad():
+            module[1].conv.weight.copy_(kernel)
+            module[1].conv.weight[0] *= factor
+            module(x)
+        moved[factor] = float((seen[-1] - next(value for value in seen if not value.requires_grad)).abs().max())
+        quietly(torch.jit.freeze, trace(module, x)).save(str(folder / f"{factor}.pt"))
+        quietly(
+            torch.onnx.export, module, (x,), str(folder / f"{factor}.onnx"), dynamo=False, input_names=["input"],
+            dynamic_axes={"input": {0: "batch"}},
+        )  # fmt: skip
+    return folder, {"input": x.numpy()}, moved
+
+
+@pytest.mark.parametrize("factor", [1.01, 1.5, -3.0, 0.0])
+@pytest.mark.parametrize("suffix", ["pt", "onnx"])
+@pytest.mark.parametrize("back", [False, True])
+def test_one_changed_filter_of_a_folded_layer_is_measured_there(folded, factor, suffix, back):
+    folder, batch, moved = folded
+    pair = [folder / f"{factor}.{suffix}", folder / "model.pt"]
+    now, before = pair[::-1] if back else pair
+    with open_model(now, in_process=True) as model, open_model(before, in_process=True) as baseline:
+        result = compare_models(model, baseline, batch)
+    found = [one for one in result.findings if one.severity == "error"]
+    assert [one.rule for one in found] == ["KMR406"], result.findings
+    assert "1.bn" in (found[0].layer, found[0].counterpart)
+    assert 0.4 * moved[factor] <= found[0].size <= 1.01 * moved[factor]
+
+
+@pytest.mark.parametrize("suffix", ["pt", "onnx"])
+def test_where_nothing_changed_folding_is_a_note(folded, suffix):
+    folder, batch, _ = folded
+    now, before = folder / f"1.0.{suffix}", folder / "model.pt"
+    with open_model(now, in_process=True) as model, open_model(before, in_process=True) as baseline:
+        result = compare_models(model, baseline, batch)
+    assert result.verdict == "pass"
+    assert {one.severity for one in result.findings} <= {"note"}

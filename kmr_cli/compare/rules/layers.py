@@ -43,14 +43,17 @@ def judge(case: Case) -> None:
         [layer for layer in _layers_of(calls) if layer not in known]
         for calls, known in zip((case.alignment.added, case.alignment.removed), matched, strict=True)
     )
-    if not case.alignment.same_kind:
-        # Two frameworks cut a network into layers differently: one line says how much has no counterpart.
-        for layers, ours in ((added, True), (removed, False)):
-            if layers:
-                _add(case, layers[0], _without_counterpart(layers, ours=ours), severity="note")
-        return
-    folded = case.folded()
+    folded = case.folded() if case.alignment.same_kind else list(case.alignment.folded)
     parts = {call[0] for mine, yours in folded for call in (*mine[:-1], *yours[:-1])}
+    if case.alignment.by_operators or not case.alignment.same_kind:
+        # Two frameworks cut a network into layers differently, and freezing leaves none: one line says how much has
+        # no counterpart.
+        for layers, ours in ((added, True), (removed, False)):
+            alone = [layer for layer in layers if layer not in parts]
+            if alone:
+                _add(case, alone[0], _without_counterpart(alone, ours=ours), severity="note")
+        _judge_folded(case, folded)
+        return
     _judge_folded(case, folded)
     _judge_set(case, [layer for layer in removed if layer not in parts], "removed")
     _judge_set(case, [layer for layer in added if layer not in parts], "added")
