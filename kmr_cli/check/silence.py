@@ -12,6 +12,7 @@ from kmr_cli.batch.words import dtype_name
 from kmr_cli.check.axes import completed
 from kmr_cli.check.run import Run
 from kmr_cli.evidence.taps import Tap
+from kmr_cli.proof.owners import Free
 
 _MORE_DATA = "give data with --input in which it differs from sample to sample"
 _EXTREMES = (-1.0, 0.0, 1.0)
@@ -33,6 +34,8 @@ def why_silent(run: Run, tap: Tap, silent: Collection[int] = ()) -> str:
         return "NaN and Inf stay what they are, whatever goes in; see KMR304 for the layer where they begin"
     if not silent and (kept := kept_number(run)):
         return f"each kept its number of {kept}, which alone may decide it; {accept(run, tap)}"
+    if run.structure is not None and isinstance(run.structure.owner(run.evidence.names, tap), Free):
+        return f"by the graph it is made of nothing that samples hold; {accept(run, tap)}"
     if discrete(value):
         what = f"it is {dtype_name(value.dtype)}, and other data may lead to the same decision"
         return f"{what}; return the scores behind it as another output, or {_MORE_DATA}"

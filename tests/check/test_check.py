@@ -152,6 +152,17 @@ def test_extreme_values_that_a_model_refuses_are_not_a_fault():
     assert report.verdict == "pass"
 
 
+@pytest.mark.parametrize("other", [False, True])
+def test_nan_that_fails_the_check_of_a_range_is_refused_rightly(other):
+    def bounded(x):
+        if not (np.abs(x) <= 25).all():
+            raise ModelRunError("not a number" if other and np.isnan(x).any() else f"{np.abs(x).max()} is above 25")
+        return x
+
+    report = verdict(bounded, before=np.positive)
+    assert errors(report) == ({("KMR108", "step0")} if other else set())
+
+
 def test_last_bits_downstream_of_routed_rows_are_a_note_even_under_pressure():
     groups = []
 

@@ -79,6 +79,28 @@ def test_an_output_that_no_sample_moves_is_not_put_to_an_operator_of_another(tmp
     assert "operator" not in constant.message
 
 
+class Labelled(nn.Module):
+    """Scores, the numbers of their classes, and how many samples there are."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(5, 4)
+
+    def forward(self, x):
+        return self.fc(x), torch.arange(4), torch.full((2,), x.shape[0])
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".pt2"])
+def test_a_constant_is_told_from_the_graph(tmp_path, suffix):
+    path = tmp_path / f"model{suffix}"
+    findings(Labelled(), path)
+    with open_model(path) as model:
+        report = model.check_batch_axis(shapes={"x": (5,)} if suffix == ".pt" else None)
+    lines = [line for line in report.inconclusive if "out1" in line]
+    assert lines
+    assert all("by the graph it is made of nothing that samples hold; --allow-output out1" in one for one in lines)
+
+
 def test_two_mixes_in_the_models_own_code_are_two_findings(tmp_path):
     found = findings(OwnCode(), tmp_path / "model.pt")
     messages = [one.message for one in found if one.rule == "KMR101" and one.severity == "error"]

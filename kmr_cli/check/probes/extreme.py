@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 
@@ -34,6 +35,7 @@ PASSES = 8 + GAPS + ONE_SIDED
 _FEW, SMALLEST, _LARGER = 5, 4, "making the others"
 """Others without which there is nothing to compare: then one sample alone stands as it is. Without even as many as the
 second, none of them is faint beside the rest."""
+_NUMBERS = re.compile(r"[-+]?(\d[\d.e+-]*|nan|inf)")
 _POISONS = (
     ("NaN", np.nan, "sample 0"), ("Inf", np.inf, "all samples but the last"), ("-Inf", -np.inf, "all but the first"),
 )  # fmt: skip
@@ -182,7 +184,8 @@ def _poison(run: Run) -> Parts:
         try:
             moved = run.kept(f"putting {word} into {where}", poisoned, kept, look)
         except ModelRunError as exc:
-            bounded = word != "NaN" and any(line.startswith(_LARGER) for line in run.refused)
+            large = [line for line in run.refused if line.startswith(_LARGER)]
+            bounded = any(word != "NaN" or _is_same_complaint(exc.message, line) for line in large)
             if bounded or run.whole_rows or may_refuse_nan(run.batch, run.session.inputs):  # it may be right to do so
                 run.refused.append(f"{word} in a sample (the model fails on it: {exc.message})")
             else:
@@ -195,6 +198,12 @@ def _poison(run: Run) -> Parts:
             beside = quiet.beside(moved)
             note(run, {tap: ulp for tap, ulp in beside.items() if tap[0] or tap not in run.poisoned})
     return missing
+
+
+def _is_same_complaint(message: str, line: str) -> bool:
+    """Whether a model says to NaN what it said to numbers that are too large: it checks its input, and rightly so."""
+    said = _NUMBERS.sub("", message)
+    return bool(said.strip()) and said in _NUMBERS.sub("", line)
 
 
 def run_with(
