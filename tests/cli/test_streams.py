@@ -55,6 +55,28 @@ def test_a_write_that_fails_in_the_middle_leaves_nothing(tmp_path, suffix):
     assert list(tmp_path.iterdir()) == []
 
 
+MODEL, DATA = f"'{HOME / 'digits.onnx'}'", f"--input '{HOME / 'digits.npz'}'"
+WRITERS = {
+    "report": f"check-batch-axis {MODEL} {DATA} -o o.html",
+    "certificate": f"check-batch-axis {MODEL} {DATA} --certificate o.json",
+    "snapshot": f"snapshot {MODEL} {DATA} -o o.kmr.json",
+    "dump": f"dump {MODEL} {DATA} -l '*' -o o.h5",
+    "trace": f"trace {MODEL} {DATA} -o o.json",
+    "comparison": f"compare {MODEL} '{HOME / 'snapshots' / 'digits.onnx.kmr.json'}' {DATA} -o o.html",
+    "scan": f"scan {MODEL} -o o.sarif",
+}
+"""What a command writes -> the command."""
+
+
+@pytest.mark.parametrize("what", WRITERS)
+def test_no_command_leaves_half_a_file(what, tmp_path):
+    done = shell(f"ulimit -f 1; '{COMMAND}' {WRITERS[what]}", tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert "cannot be written (File too large)" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_sigterm_while_a_file_is_written(tmp_path):
     """The temporary file goes, the child goes, and the caller sees that it was the signal."""
     code = (
