@@ -170,6 +170,7 @@ def measured(peers: Path, tools: list[str]) -> dict[str, Any]:
                 )
                 told = kept["tools"].setdefault(name, {"version": _version(peers, name)})
                 told[what] = dict(Counter(kinds[one] for one in found if one in kinds))
+                told.setdefault("given", {})[what] = len(kinds)
                 if name == OURS:
                     kept["missed" if what == "bad" else "alarms"] = sorted(
                         kinds.keys() ^ found if what == "bad" else found
@@ -223,6 +224,11 @@ def page(kept: dict[str, Any]) -> str:
             some = sum(FORMATS.get(Path(one.partition(":")[0]).suffix, FORMATS[""]) == kind for one in told)
             lines.append(f"| alarms on: third-party architectures, {kind} | {count} | {some} |{blank}")
         lines.append(f"| **alarms on: all third-party architectures** | {sum(files.values())} | {len(told)} |{blank}")
+    for name in tools:
+        given = kept["tools"][name].get("given", {})
+        if any(number != sum(kept["files"][what].values()) for what, number in given.items()):
+            bad_ones, clean_ones = given["bad"], given["clean"]
+            lines += ["", f"`{name}` was given an earlier set: {bad_ones} bad files and {clean_ones} clean models."]
     missed, alarms = (", ".join(kept[what]) or "none" for what in ("missed", "alarms"))
     if "corpus" in kept:
         known = kept["corpus"]
