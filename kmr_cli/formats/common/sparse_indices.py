@@ -24,6 +24,8 @@ _CHANGING = words("""
     fused_moving_avg_obs_fake_quant record_stream rrelu_with_noise _mm_plus_mm qconv2d_pointwise
 """)
 """Operators that change a tensor and have no name that says so."""
+_HARMLESS = frozenset({"relu_"})
+"""Operators that no index leaves its bounds by: what they make is the index itself or 0."""
 _RESULTS = words("""
     out out0 out1 out2 out3 out4 out5 out6 output L LD LU M P Q R S U V Vh X a bin_edges buffer eigenvalues eigenvectors
     eigvals eigvecs exponent grad_bias grad_input grad_weight hist indices info inverse is_target logabsdet mantissa max
@@ -46,7 +48,7 @@ def is_changing(name: str, given: Iterable[str] = (), overload: str = "") -> boo
         given: the names of its arguments that are given by name.
         overload: which of several operators of one name it is.
     """
-    in_place = name.endswith("_") and not name.endswith("__")
+    in_place = name.endswith("_") and not name.endswith("__") and name not in _HARMLESS
     return in_place or name in _CHANGING or name.endswith("_out") or "out" in overload or not _RESULTS.isdisjoint(given)
 
 

@@ -10,6 +10,7 @@ from zoo.samples import HOME
 
 from kmr_cli import open_model
 from kmr_cli.errors import KmrError, ModelLoadError, ModelRunError
+from kmr_cli.scan.scan import scan
 
 FAR = 99_999_999
 pytestmark = pytest.mark.filterwarnings("ignore:Sparse CSR tensor support is in beta")
@@ -82,3 +83,19 @@ def test_torch_looks_at_them_in_both_formats(name, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     with open_model(HOME / name, imports=["kmr_asks_torch"]) as model, pytest.raises(KmrError, match=r"Error: True"):
         model.sample("head", 0, shapes={"image": (8, 8, 1)})
+
+
+class Neighbours(nn.Module):
+    """A sparse matrix of neighbours, made by code, and a ReLU in place."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        places = torch.stack([torch.arange(4), torch.arange(4)])
+        return (torch.sparse_coo_tensor(places, torch.ones([4]), [4, 4]) @ x.t()).t().relu_()
+
+
+def test_an_activation_in_place_changes_no_index(tmp_path):
+    path = tmp_path / "model.pt"
+    zoo.save(zoo.script(Neighbours()), path)
+    assert scan(path).verdict == "pass"
+    with open_model(path) as model:
+        assert model.sample("*", 0, shapes={"x": (4,)})
