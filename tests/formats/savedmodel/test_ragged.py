@@ -148,3 +148,52 @@ def test_a_ragged_answer_is_each_samples_row(saved):
     answers = [tap for tap in report.taps if not tap.layer]
     assert [tap.index.owners for tap in answers] == [(sample,) * len(steps) for sample, steps in enumerate(STEPS)]
     assert any("the graph does not decide output" in line for line in report.not_examined)
+
+
+def test_lengths_beyond_the_steps_are_refused(saved):
+    filled = np.zeros((2, 3, 4), "float32")
+    with open_model(saved[summed], in_process=True) as model:
+        for wrong in (4, -1):
+            with pytest.raises(BatchError, match=f"sample 1 is to have {wrong} steps, and input 'steps' holds 3"):
+                model.sample("sum", 0, {"steps": filled, "steps_lengths": np.array([3, wrong])})
+        with pytest.raises(BatchError, match="expected shape") as raised:
+            model.sample("sum", 0, {"steps": np.concatenate(STEPS)})
+        assert raised.value.hint.endswith("give their row splits too, as steps_row_splits")
+
+
+class Several(tf.Module):
+    """Text and numbers, both ragged, and one that is not; with row splits of 32 bits."""
+
+    @tf.function(
+        input_signature=[
+            {
+                "age": tf.TensorSpec((None, 1), tf.float32),
+                "sizes": tf.RaggedTensorSpec((None, None), tf.float32, 1, tf.int32),
+                "words": tf.RaggedTensorSpec((None, None), tf.string, 1, tf.int32),
+            }
+        ]
+    )
+    def __call__(self, given):
+        with tf.name_scope("letters"):
+            letters = given["words"].with_flat_values(
+                tf.cast(tf.strings.length(given["words"].flat_values), tf.float32)
+            )
+        with tf.name_scope("sum"):
+            sums = tf.reduce_sum(letters, 1) + tf.reduce_sum(given["sizes"], 1)
+        return {"y": sums[:, None] + given["age"]}
+
+
+def test_several_ragged_inputs_of_text_and_numbers(tmp_path):
+    module = Several()
+    tf.saved_model.save(module, str(tmp_path), signatures=module.__call__.get_concrete_function())
+    with open_model(tmp_path, in_process=True) as model:
+        names = [spec.name for spec in model.info.inputs]
+        _, sizes, sizes_lengths, words, words_lengths = names
+        assert (sizes_lengths, words_lengths) == (f"{sizes}_lengths", f"{words}_lengths")
+        given = {
+            names[0]: np.ones((3, 1), "float32"),
+            sizes: [[1.0], [2.0, 3.0], [4.0]],
+            words: [["a"], ["bcd", "ef", "g"], ["hi", "j"]],
+        }
+        value = model.sample("sum", 1, given, side="out")[-1].value
+    assert value == 2 + 3 + 6
