@@ -50,7 +50,7 @@ class Evidence(Baseline):
             the largest value, at most FAR; in groups, how far samples moved that were not replaced.
         leak: output -> how far its numbers moved for samples that were not replaced.
         listed: outputs in a list with one element a sample -> whose element it is.
-        changed_in: these outputs -> passes of :meth:`replaced` that changed them, their shape included.
+        listed_moved: those of these outputs that a pass of :meth:`replaced` changed, their shape included.
         same_as: tap -> the earlier one whose very tensor it is, the outputs among them.
         foreign: those that changed although their sample stood unchanged -> how far, in units in the last place of
             the element's largest value, at most FAR, which also stands for another shape.
@@ -71,7 +71,7 @@ class Evidence(Baseline):
     order: list[Tap] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
     listed: dict[Tap, int] = field(default_factory=dict)
-    changed_in: dict[Tap, set[int]] = field(default_factory=dict)
+    listed_moved: set[Tap] = field(default_factory=set)
     foreign: dict[Tap, int] = field(default_factory=dict)
     same_as: dict[Tap, Tap] = field(default_factory=dict)
     _handed_on: dict[Tap, bool] = field(default_factory=dict)  # home -> whether others came as arrays of their own
@@ -143,7 +143,6 @@ class Evidence(Baseline):
         self.names = {f"out{number}": name for number, name in enumerate(outputs)}
         owners = session.listed if isinstance(session, ListingSession) else {}
         self.listed = {("", 0, port): owners[name] for port, name in self.names.items() if name in owners}
-        self.changed_in = {tap: set() for tap in self.listed}
         return outputs
 
     def fill(self, session: Session, batch: Batch, taps: Taps) -> None:
@@ -193,7 +192,7 @@ class Evidence(Baseline):
             elif not shared:
                 self._look_for_order(tap, number, len(replaced), array)
             if tap in self.listed and self._differs(tap, array):
-                self.changed_in[tap].add(number)
+                self.listed_moved.add(tap)
                 if self.listed[tap] not in replaced:
                     self._note_foreign(tap, array)
             if not tap[0] and not again:
@@ -203,7 +202,7 @@ class Evidence(Baseline):
         done = self.compare(session, batch, taps, look)
         self.rerouted |= done.rerouted
         for tap in done.rerouted & self.listed.keys():
-            self.changed_in[tap].add(number)
+            self.listed_moved.add(tap)
             if self.listed[tap] not in replaced:
                 self.foreign[tap] = FAR
 

@@ -158,7 +158,7 @@ def _judge_lists(run: Run) -> None:
     own = [tap for tap in run.evidence.listed if run.in_own_element(tap)]
     if not own:
         return
-    shown = {run.evidence.listed[tap] for tap in own if run.evidence.changed_in[tap]}
+    shown = {run.evidence.listed[tap] for tap in own if tap in run.evidence.listed_moved}
     for sample in sorted({run.evidence.listed[tap] for tap in own} - shown):
         empty = all(not run.evidence.specs[tap].nbytes for tap in own if run.evidence.listed[tap] == sample)
         why = "it is empty" if empty else "other data lead to the same"
